@@ -1,0 +1,31 @@
+"""Pin every third-party requirement of all members with hashes: `python requirements/lock.py`."""
+
+import pathlib
+import subprocess
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).parents[1]
+MEMBERS = ["contracts", *sorted(str(p.parent.relative_to(ROOT)) for p in ROOT.glob("services/*/pyproject.toml")), "deploy/local", "deploy/sandbox"]
+
+
+def third_party() -> list[str]:
+    """Requirements of all members, without the members themselves."""
+    wanted: set[str] = set()
+    for member in MEMBERS:
+        project = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["project"]
+        wanted |= {need for need in project["dependencies"] if not need.startswith("paidup-")}
+    return sorted(wanted)
+
+
+def compile_pins(lines: list[str], target: str, *extra: str) -> None:
+    command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--universal", "--python-version", "3.11",
+               "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate", "-q", *extra]
+    pins = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=True, cwd=ROOT)  # noqa: S603
+    (ROOT / "requirements" / target).write_text(pins.stdout)
+
+
+if __name__ == "__main__":
+    compile_pins(third_party(), "runtime.txt")
+    dev = (ROOT / "requirements/dev.in").read_text().splitlines()
+    compile_pins([*third_party(), *dev], "dev.txt", "-c", "requirements/runtime.txt")
