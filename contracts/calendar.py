@@ -1,0 +1,25 @@
+"""Business dates: calendar days in the company's time zone, never a fixed offset."""
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+
+@lru_cache(maxsize=8)
+def zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def business_date(instant: datetime, zone_name: str) -> date:
+    """The calendar day of an instant where the company is."""
+    return instant.astimezone(zone(zone_name)).date()
+
+
+def add_banking_days(start: date, days: int, holidays: frozenset[date] = frozenset()) -> date:
+    """The day that lies so many banking days (Monday to Friday, no holiday) after a day."""
+    day = start
+    while days:
+        day += timedelta(days=1)
+        if day.weekday() < 5 and day not in holidays:
+            days -= 1
+    return day

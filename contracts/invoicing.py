@@ -1,0 +1,229 @@
+"""Events of invoicing, and the commands that it takes."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from contracts import topics
+from contracts.envelope import Amount, Contract, Event, known_currency
+from contracts.money import LARGEST_MINOR
+
+InvoiceStatus = Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]
+
+
+class InvoiceState(Event):
+    """An invoice after a change, whole: one event is enough for a projection."""
+
+    topic: ClassVar[topics.Topic] = topics.INVOICE
+    aggregate: ClassVar[str] = "invoice_id"
+
+    invoice_id: str
+    customer_id: str
+    number: str
+    status: InvoiceStatus
+    issued_on: date
+    due_on: date
+    total: Amount
+    credited: Amount
+    settled: Amount
+    balance: Amount
+    pending: Amount
+    payable_now: Amount
+    payment_id: Annotated[str | None, Field(description="The payment that caused the change, if one did")] = (
+        None
+    )
+
+
+class InvoiceIssued(InvoiceState):
+    """An invoice is owed from now on."""
+
+
+class InvoiceChanged(InvoiceState):
+    """Amounts changed and the invoice is open: a part was paid or reserved, or a reservation ended."""
+
+
+class InvoiceInProgress(InvoiceState):
+    """All that can be paid is reserved by payments under way."""
+
+
+class InvoicePaid(InvoiceState):
+    """The balance is zero: reconciled money settled it."""
+
+
+class InvoiceReopened(InvoiceState):
+    """Money went back: a paid invoice is owed again, with its old due date."""
+
+
+class InvoiceVoided(InvoiceState):
+    """The invoice was withdrawn."""
+
+
+class InvoiceWrittenOff(InvoiceState):
+    """The invoice is held to be uncollectible; money may still come."""
+
+
+class AllocatedPart(Contract):
+    invoice_id: str
+    amount: Amount
+
+
+class ReservationState(Event):
+    topic: ClassVar[topics.Topic] = topics.RESERVATION
+    aggregate: ClassVar[str] = "payment_id"
+
+    payment_id: str
+    customer_id: str
+
+
+class ReservationPlaced(ReservationState):
+    """All parts of a payment are reserved; its charge may begin."""
+
+    amount: Amount
+
+
+class ReservationRefused(ReservationState):
+    """Nothing is reserved: an invoice can't take its part."""
+
+    reason: Literal["invoice_changed", "invoice_unknown"]
+    invoice_id: str
+
+
+class ReservationReleased(ReservationState):
+    """The payment ended without money; its invoices can be paid again."""
+
+
+class SettlementState(Event):
+    topic: ClassVar[topics.Topic] = topics.SETTLEMENT
+    aggregate: ClassVar[str] = "payment_id"
+
+    payment_id: str
+    customer_id: str
+    allocations: tuple[AllocatedPart, ...]
+    credit: Amount
+    effective_on: date
+
+
+class SettlementPosted(SettlementState):
+    """Reconciled money was shared over invoices; the rest is the customer's credit."""
+
+
+class SettlementReversed(SettlementState):
+    """The money of a settlement went back; allocations and credit are what was taken away."""
+
+
+class CreditChanged(Event):
+    """Unapplied money of a customer, by the payment that brought it."""
+
+    topic: ClassVar[topics.Topic] = topics.CREDIT
+    aggregate: ClassVar[str] = "credit_id"
+
+    credit_id: str
+    customer_id: str
+    payment_id: str
+    amount: Amount
+    balance: Amount
+
+
+class CustomerChanged(Event):
+    """A customer, whole. Internal: names and addresses travel here alone."""
+
+    topic: ClassVar[topics.Topic] = topics.CUSTOMER
+    aggregate: ClassVar[str] = "customer_id"
+
+    customer_id: str
+    external_id: str
+    name: str
+    email: str | None = None
+    address: str | None = None
+    account_manager: str | None = None
+
+
+def _exact_decimal(value: Any) -> Any:
+    """A number is read from its text, so that 0.0825 means 8.25 % and not the nearest binary fraction."""
+    return str(value) if isinstance(value, float) else value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+LongText = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+Quantity = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(gt=0, max_digits=15, decimal_places=6)]
+TaxRate = Annotated[
+    Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=1, max_digits=8, decimal_places=6)
+]
+UnitPrice = Annotated[int, Field(strict=True, ge=-LARGEST_MINOR, le=LARGEST_MINOR)]
+PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
+
+
+class Command(Event):
+    """What another system asks for: by HTTP, or as a message whose `ce_id` makes it happen once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    topic: ClassVar[topics.Topic] = topics.INBOUND
+    aggregate: ClassVar[str] = "external_id"
+
+
+class CreateCustomer(Command):
+    external_id: Text
+    name: Text
+    email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")] = (
+        None
+    )
+    address: LongText | None = None
+    account_manager: Text | None = None
+
+
+class LineRequest(Contract):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: LongText
+    quantity: Quantity = Decimal(1)
+    unit_price_minor: UnitPrice
+    tax_rate: TaxRate = Decimal(0)
+
+
+class IssueInvoice(Command):
+    """Names its customer by `customer_id` or `customer_external_id`, one of the two."""
+
+    aggregate: ClassVar[str] = "number"
+
+    customer_id: Annotated[str, Field(max_length=36)] | None = None
+    customer_external_id: Text | None = None
+    number: Text
+    currency: Currency
+    issued_on: date
+    due_on: date
+    lines: Annotated[tuple[LineRequest, ...], Field(min_length=1, max_length=1000)]
+    po_number: Text | None = None
+    terms: LongText | None = None
+    notes: LongText | None = None
+    draft: bool = False
+
+    @model_validator(mode="after")
+    def _dates_and_customer_fit(self) -> IssueInvoice:
+        if self.due_on < self.issued_on:
+            raise ValueError("due_on lies before issued_on")
+        if (self.customer_id is None) == (self.customer_external_id is None):
+            raise ValueError("name the customer by customer_id or by customer_external_id, one of the two")
+        return self
+
+
+class OutcomeState(Event):
+    topic: ClassVar[topics.Topic] = topics.OUTCOMES
+    aggregate: ClassVar[str] = "command_id"
+
+    command_id: str
+    command: str
+
+
+class CommandAccepted(OutcomeState):
+    resource_id: str
+
+
+class CommandRefused(OutcomeState):
+    code: str
+    detail: str
+    field: str | None = None

@@ -1,0 +1,101 @@
+"""Events of payments."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from contracts import topics
+from contracts.envelope import Amount, Event
+from contracts.invoicing import AllocatedPart
+
+PaymentStatus = Literal[
+    "submitted",
+    "reserved",
+    "requires_action",
+    "processing",
+    "unknown",
+    "succeeded",
+    "declined",
+    "cancelled",
+    "expired",
+]
+Reconciliation = Literal["waiting", "matched", "mismatch", "exception"]
+FINAL: frozenset[str] = frozenset({"succeeded", "declined", "cancelled", "expired"})
+
+
+class PaymentState(Event):
+    """A payment after a change, whole."""
+
+    topic: ClassVar[topics.Topic] = topics.PAYMENT
+    aggregate: ClassVar[str] = "payment_id"
+
+    payment_id: str
+    customer_id: str
+    way: Annotated[
+        Literal["collect", "receive"], Field(description="Charged through a provider, or received offline")
+    ]
+    status: PaymentStatus
+    reconciliation: Reconciliation
+    reason: str | None = None
+    amount: Annotated[Amount, Field(description="What goes to invoices and credit, without surcharge")]
+    surcharge: Amount
+    total: Amount
+    asked: Annotated[
+        tuple[AllocatedPart, ...], Field(description="Invoices as the payer chose; empty: oldest first")
+    ] = ()
+    effective_on: Annotated[date | None, Field(description="The day on which the money counts")] = None
+    expected_by: date | None = None
+
+
+class PaymentSubmitted(PaymentState):
+    """A payer confirmed a quote: invoicing may reserve."""
+
+
+class PaymentActionRequired(PaymentState):
+    """The payer has to act, as in 3-D Secure."""
+
+
+class PaymentSucceeded(PaymentState):
+    """The provider says it took the money; its record has yet to agree."""
+
+
+class PaymentDeclined(PaymentState):
+    """The provider took no money and will not."""
+
+
+class PaymentCancelled(PaymentState):
+    """Ended before any money moved."""
+
+
+class PaymentUnknown(PaymentState):
+    """The provider's answer was lost; it is asked until it knows."""
+
+
+class PaymentReconciled(PaymentState):
+    """The money is there by the provider's own record, or was received: invoices settle now."""
+
+
+class PaymentReconciliationOverdue(PaymentState):
+    """`expected_by` has passed without a match."""
+
+
+class PaymentReversed(PaymentState):
+    """Money of a reconciled payment went back; `effective_on` is the day of the return."""
+
+    code: str
+    reversed: Amount
+
+
+class MethodAdded(Event):
+    """A customer can pay with it. No numbers, no names."""
+
+    topic: ClassVar[topics.Topic] = topics.METHOD
+    aggregate: ClassVar[str] = "method_id"
+
+    method_id: str
+    customer_id: str
+    kind: Literal["card", "bank_account"]
+    funding: Literal["credit", "debit", "prepaid", "unknown"] | None = None

@@ -1,0 +1,41 @@
+"""Every topic there is: `<service>.<aggregate>.v<major>`, 12 partitions, never changed."""
+
+from dataclasses import dataclass
+
+PARTITIONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`public`: other systems may subscribe; `compacted`: the newest per key is kept and a null body erases."""
+
+    name: str
+    about: str
+    public: bool = True
+    compacted: bool = False
+    commands: bool = False
+
+
+INVOICE = Topic("invoicing.invoice.v1", "An invoice's amounts and states.")
+RESERVATION = Topic("invoicing.reservation.v1", "What a payment under way holds of invoices.")
+SETTLEMENT = Topic("invoicing.settlement.v1", "What a reconciled payment paid, and what became credit.")
+CREDIT = Topic("invoicing.credit.v1", "A customer's unapplied money.")
+CUSTOMER = Topic("invoicing.customer.v1", "Customers with names and addresses.", public=False, compacted=True)
+INBOUND = Topic("invoicing.inbound.v1", "Commands of other systems.", commands=True)
+OUTCOMES = Topic("invoicing.outcomes.v1", "The answer to each command.")
+PAYMENT = Topic("payments.payment.v1", "A payment's states and reconciliation.")
+METHOD = Topic("payments.method.v1", "Payment methods: kind and funding, no numbers.")
+KEY = Topic("auth.key.v1", "API keys made and revoked; no secrets.", public=False)
+
+TOPICS: tuple[Topic, ...] = (
+    INVOICE,
+    RESERVATION,
+    SETTLEMENT,
+    CREDIT,
+    CUSTOMER,
+    INBOUND,
+    OUTCOMES,
+    PAYMENT,
+    METHOD,
+    KEY,
+)
