@@ -52,9 +52,7 @@ def allocate_as_asked(received: Money, asked: Sequence[Part], dues: Sequence[Due
     payable = {due.invoice_id: due.payable for due in dues}
     left, parts = received, []
     for wish in asked:
-        part = left.capped_at(wish.amount).capped_at(
-            payable.get(wish.invoice_id, Money(0, received.currency))
-        )
+        part = left.capped_at(wish.amount).capped_at(payable.get(wish.invoice_id, Money(0, received.currency)))
         if part:
             parts.append(Part(wish.invoice_id, part))
             left -= part

@@ -33,9 +33,7 @@ class InvoiceState(Event):
     balance: Amount
     pending: Amount
     payable_now: Amount
-    payment_id: Annotated[str | None, Field(description="The payment that caused the change, if one did")] = (
-        None
-    )
+    payment_id: Annotated[str | None, Field(description="The payment that caused the change, if one did")] = None
 
 
 class InvoiceIssued(InvoiceState):
@@ -150,9 +148,7 @@ def _exact_decimal(value: Any) -> Any:
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 LongText = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 Quantity = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(gt=0, max_digits=15, decimal_places=6)]
-TaxRate = Annotated[
-    Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=1, max_digits=8, decimal_places=6)
-]
+TaxRate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=1, max_digits=8, decimal_places=6)]
 UnitPrice = Annotated[int, Field(strict=True, ge=-LARGEST_MINOR, le=LARGEST_MINOR)]
 PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
@@ -169,9 +165,7 @@ class Command(Event):
 class CreateCustomer(Command):
     external_id: Text
     name: Text
-    email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")] = (
-        None
-    )
+    email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")] = None
     address: LongText | None = None
     account_manager: Text | None = None
 

@@ -34,9 +34,7 @@ class PaymentState(Event):
 
     payment_id: str
     customer_id: str
-    way: Annotated[
-        Literal["collect", "receive"], Field(description="Charged through a provider, or received offline")
-    ]
+    way: Annotated[Literal["collect", "receive"], Field(description="Charged through a provider, or received offline")]
     status: PaymentStatus
     reconciliation: Reconciliation
     reason: str | None = None
