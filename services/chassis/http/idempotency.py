@@ -1,0 +1,77 @@
+"""Idempotency-Key: one effect and one stored answer per (customer, route, key), in the effect's own transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import asyncpg
+import orjson
+from fastapi import Header, Response
+
+from chassis.http.problems import Problem
+
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A client's key for one request; the fingerprint tells another body under the same key."""
+
+    customer: str
+    route: str
+    key: str
+    fingerprint: bytes
+
+
+def required_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> str:
+    """The header, or a problem that asks for it."""
+    if not idempotency_key or not idempotency_key.isprintable():
+        raise Problem(
+            status=400,
+            slug="idempotency-key-missing",
+            title="Idempotency-Key is missing",
+            detail="Send an Idempotency-Key header of 1 to 255 printable characters, a new one for each new payment.",
+        )
+    return idempotency_key
+
+
+def fingerprint(body: dict[str, Any]) -> bytes:
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)).digest()
+
+
+def replay(stored: asyncpg.Record, key: Key) -> Response:
+    """The stored answer again; 422 when the key came with another body."""
+    if stored["fingerprint"] != key.fingerprint:
+        raise Problem(
+            status=422,
+            slug="idempotency-key-reused",
+            title="Idempotency-Key was used for another request",
+            detail="This key belongs to a request with another body. Use a new key for a new payment.",
+        )
+    return Response(
+        bytes(stored["body"]),
+        status_code=stored["status"],
+        media_type="application/json",
+        headers={"Idempotent-Replayed": "true", **({"Paidup-Seen": stored["seen"]} if stored["seen"] else {})},
+    )
+
+
+def still_running() -> Problem:
+    return Problem(
+        status=409,
+        slug="request-in-progress",
+        title="The first request with this key is still running",
+        detail="Send the same request again in a second.",
+        headers=RETRY_AFTER,
+    )
+
+
+FIND_KEY = (
+    "SELECT fingerprint, status, body, seen FROM idempotency_keys WHERE customer = $1 AND route = $2 AND key = $3"
+)
+
+
+async def find(connection: asyncpg.Connection, key: Key) -> asyncpg.Record | None:
+    return await connection.fetchrow(FIND_KEY, key.customer, key.route, key.key)

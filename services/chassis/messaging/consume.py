@@ -1,0 +1,354 @@
+"""Consuming: batches of records, each event once and in order, a bad one set aside without the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+from prometheus_client import Counter, Histogram
+from pydantic import ValidationError
+
+from chassis.db.pool import COLLIDED, out_of_reach
+from chassis.messaging import dead_letters
+from chassis.messaging.work import Cause, Units, Work
+from contracts.envelope import Envelope, Event, MalformedError, read_headers
+from contracts.topics import TOPICS
+
+log = structlog.get_logger()
+taken = Counter("paidup_events_taken_total", "Events handled", ["consumer", "type"])
+passed = Counter("paidup_events_passed_total", "Events passed over", ["consumer", "why"])
+batches = Histogram("paidup_batch_seconds", "Time of one batch, database and all", ["consumer"])
+
+E = TypeVar("E", bound=Event)
+COMMAND_TOPICS = frozenset(topic.name for topic in TOPICS if topic.commands)
+
+
+class Record(Protocol):
+    """What Kafka hands over (aiokafka's ConsumerRecord), or a dead letter read back."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[E]):
+    """An event with what its envelope says. `event` is None for handlers that take raw bodies."""
+
+    event: E
+    id: str
+    sequence: int
+    body: bytes
+    cause: Cause
+
+
+Run = Callable[[Sequence[Any], Work], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A row lock that a handler needs. All of a batch are taken before its first handler, by rank, then by id."""
+
+    rank: int
+    table: str
+    id_of: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    type: type[Event]
+    run: Run
+    lock: Lock | None
+    acts: bool
+    raw: bool
+
+
+class GapError(RuntimeError):
+    """An event came before its predecessor."""
+
+
+class RacedError(RuntimeError):
+    """Another replica took some of the same events at the same time."""
+
+
+class Handlers:
+    """A service's handlers by event type, under its consumer name."""
+
+    def __init__(self, consumer: str) -> None:
+        self.consumer = consumer
+        self.by_type: dict[str, Handler] = {}
+
+    def on(
+        self, event_type: type[E], *, lock: Lock | None = None, acts: bool = False
+    ) -> Callable[[Callable[[E, Work], Awaitable[None]]], Callable[[E, Work], Awaitable[None]]]:
+        """`acts`: it does something in the world, so events older than the consumer itself are ignored."""
+
+        def register(handle: Callable[[E, Work], Awaitable[None]]) -> Callable[[E, Work], Awaitable[None]]:
+            async def each(events: Sequence[Received[E]], work: Work) -> None:
+                for received in events:
+                    work.cause = received.cause
+                    await handle(received.event, work)
+
+            self.by_type[event_type.__name__] = Handler(event_type, each, lock, acts, raw=False)
+            return handle
+
+        return register
+
+    def on_many(
+        self, *event_types: type[E], lock: Lock | None = None, raw: bool = False
+    ) -> Callable[
+        [Callable[[Sequence[Received[E]], Work], Awaitable[None]]],
+        Callable[[Sequence[Received[E]], Work], Awaitable[None]],
+    ]:
+        """All events of these types in a batch at once, each aggregate's in order. `raw`: bodies are not parsed."""
+
+        def register(
+            handle: Callable[[Sequence[Received[E]], Work], Awaitable[None]],
+        ) -> Callable[[Sequence[Received[E]], Work], Awaitable[None]]:
+            for event_type in event_types:
+                self.by_type[event_type.__name__] = Handler(event_type, handle, lock, acts=False, raw=raw)
+            return handle
+
+        return register
+
+    def topics(self) -> list[str]:
+        return sorted({handler.type.topic.name for handler in self.by_type.values()})
+
+
+@dataclass(slots=True)
+class Item:
+    """A record with its envelope, on its way through one batch."""
+
+    record: Record
+    envelope: Envelope
+    key: str
+    command: bool
+
+
+class Consumer:
+    """Takes batches of one consumer name. Several replicas may do so at once: `seen` decides."""
+
+    def __init__(self, handlers: Handlers, units: Units) -> None:
+        self.name = handlers.consumer
+        self.handlers = handlers
+        self.units = units
+        self.acts_from: datetime | None = None
+
+    async def take(self, records: Sequence[Record]) -> None:
+        """Returns when every record is handled, passed over, or set aside: its offset may be committed."""
+        with batches.labels(self.name).time():
+            readable, unreadable = self._read(records)
+            for record, error in unreadable:
+                await self._until_reached(partial(dead_letters.keep_unreadable, self.units, self.name, record, error))
+            if not readable:
+                return
+            try:
+                await self._until_reached(partial(self._together, readable))
+            except Exception as error:
+                log.warning(
+                    "batch failed, taking its events one by one",
+                    consumer=self.name,
+                    error=repr(error),
+                    size=len(readable),
+                )
+                await self._one_by_one(readable)
+
+    async def _one_by_one(self, items: Sequence[Item]) -> None:
+        for item in items:
+            try:
+                await self._until_reached(partial(self._together, [item]))
+            except Exception as error:
+                passed.labels(self.name, "set aside").inc()
+                log.error(
+                    "event set aside", consumer=self.name, type=item.envelope.type, key=item.key, error=repr(error)
+                )
+                await self._until_reached(
+                    partial(dead_letters.park, self.units, self.name, item.record, item.envelope, item.key, error)
+                )
+
+    async def _until_reached(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        wait = 0.1
+        while True:
+            try:
+                return await attempt()
+            except (RacedError, *COLLIDED):
+                await asyncio.sleep(0.01)
+            except Exception as error:
+                if not out_of_reach(error):
+                    raise
+                log.warning("database out of reach", consumer=self.name, error=repr(error), retry_seconds=wait)
+                await asyncio.sleep(wait)
+                wait = min(2.0, wait * 2)
+
+    def _read(self, records: Iterable[Record]) -> tuple[list[Item], list[tuple[Record, str]]]:
+        readable: list[Item] = []
+        unreadable: list[tuple[Record, str]] = []
+        for record in records:
+            command = record.topic in COMMAND_TOPICS
+            try:
+                envelope = read_headers(record.headers, commands=command)
+            except MalformedError as error:
+                unreadable.append((record, str(error)))
+                continue
+            if record.value is None and envelope.type in self.handlers.by_type:
+                unreadable.append((record, "the body is null"))
+                continue
+            key = envelope.subject if not command else (record.key or b"").decode(errors="replace")
+            readable.append(Item(record, envelope, key, command))
+        return readable, unreadable
+
+    async def _together(self, items: Sequence[Item]) -> None:
+        async with self.units.begin() as work:
+            await self.handle(items, work)
+
+    async def handle(self, items: Sequence[Item], work: Work, *, parked: bool = False) -> None:
+        """Handle what is new of the items inside the caller's transaction. `parked`: this is a replay of parked ones."""
+        fresh = await self._fresh(items, work, parked=parked)
+        for handler, group in self._rounds(await self._lock(fresh, work)):
+            taken.labels(self.name, handler.type.__name__).inc(len(group))
+            await handler.run(group, work)
+
+    async def _fresh(self, items: Sequence[Item], work: Work, *, parked: bool) -> list[Item]:
+        events = [item for item in items if not item.command]
+        commands = [item for item in items if item.command]
+        fresh = await self._fresh_commands(commands, work) if commands else []
+        if events:
+            fresh += await self._fresh_events(events, work, replay=parked)
+        return fresh
+
+    async def _fresh_commands(self, items: list[Item], work: Work) -> list[Item]:
+        """Commands whose id is new; a second replica that holds the same id waits here for the first."""
+        by_id = {item.envelope.id: item for item in reversed(items)}
+        rows = await work.connection.fetch(MARK_COMMANDS, self.name, sorted(by_id), work.now)
+        passed.labels(self.name, "seen").inc(len(items) - len(rows))
+        new = {row["id"] for row in rows}
+        return [item for item in items if item.envelope.id in new and by_id[item.envelope.id] is item]
+
+    async def _fresh_events(self, items: list[Item], work: Work, *, replay: bool) -> list[Item]:
+        """Events that are next in their aggregate's sequence; marks them seen, sets aside those behind a parked key."""
+        places = sorted({(item.record.topic, item.key) for item in items})
+        topics, aggregates = [place[0] for place in places], [place[1] for place in places]
+        rows = await work.connection.fetch(LOAD_SEEN, self.name, topics, aggregates)
+        before = {(row["topic"], row["aggregate"]): row["sequence"] for row in rows}
+        held = set() if replay else {(row["topic"], row["aggregate"]) for row in rows if row["held"]}
+        now_seen, fresh = dict(before), []
+        for item in items:
+            place = (item.record.topic, item.key)
+            if item.envelope.sequence <= now_seen[place]:
+                passed.labels(self.name, "seen").inc()
+            elif place in held:
+                await dead_letters.follow(work, self.name, item.record, item.envelope, item.key)
+            elif item.envelope.sequence > now_seen[place] + 1:
+                raise GapError(f"sequence {item.envelope.sequence} came after {now_seen[place]}")
+            else:
+                now_seen[place] += 1
+                fresh.append(item)
+        moved = [place for place in places if now_seen[place] != before[place]]
+        if moved:
+            marked = await work.connection.fetchval(
+                MARK_SEEN, self.name, [p[0] for p in moved], [p[1] for p in moved],
+                [now_seen[p] for p in moved], [before[p] for p in moved],
+            )  # fmt: skip
+            if marked != len(moved):
+                raise RacedError
+        return fresh
+
+    async def _lock(self, fresh: list[Item], work: Work) -> list[tuple[Handler, Received[Any]]]:
+        """Parse what has a handler, and take all row locks that the batch needs, sorted."""
+        ready: list[tuple[Handler, Received[Any]]] = []
+        locks: dict[tuple[int, str], set[str]] = defaultdict(set)
+        for item in fresh:
+            handler = self.handlers.by_type.get(item.envelope.type)
+            if handler is None:
+                passed.labels(self.name, "unknown type").inc()
+                continue
+            if handler.acts and self._too_old(item.envelope):
+                passed.labels(self.name, "older than the consumer").inc()
+                continue
+            received = _receive(item, handler)
+            ready.append((handler, received))
+            if handler.lock is not None:
+                locks[handler.lock.rank, handler.lock.table].add(handler.lock.id_of(received.event))
+        for (_, table), ids in sorted(locks.items()):
+            await work.connection.execute(
+                f"SELECT FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE",
+                sorted(ids),
+            )
+        return ready
+
+    def _too_old(self, envelope: Envelope) -> bool:
+        return self.acts_from is not None and envelope.time is not None and envelope.time < self.acts_from
+
+    @staticmethod
+    def _rounds(ready: Sequence[tuple[Handler, Received[Any]]]) -> list[tuple[Handler, list[Received[Any]]]]:
+        """Groups of one handler as large as can be, each aggregate's events still in their order."""
+        rounds: list[dict[int, tuple[Handler, list[Received[Any]]]]] = []
+        last: dict[str, tuple[int, Run]] = {}
+        for handler, received in ready:
+            aggregate = received.event.aggregate_id if received.event is not None else received.id
+            at, run = last.get(aggregate, (0, handler.run))
+            at += run is not handler.run
+            last[aggregate] = (at, handler.run)
+            while len(rounds) <= at:
+                rounds.append({})
+            rounds[at].setdefault(id(handler.run), (handler, []))[1].append(received)
+        return [group for each in rounds for group in each.values()]
+
+
+def _receive(item: Item, handler: Handler) -> Received[Any]:
+    envelope, body = item.envelope, item.record.value or b""
+    event: Any = None
+    if not handler.raw:
+        try:
+            event = handler.type.model_validate_json(body)
+        except ValidationError as error:
+            raise MalformedError(_without_input(error)) from None
+        if event.aggregate_id != envelope.subject:
+            raise MalformedError(f"the body is about another {handler.type.aggregate} than ce_subject")
+    cause = Cause(envelope.correlation or envelope.id, envelope.id, envelope.actor)
+    return Received(event, envelope.id, envelope.sequence, body, cause)
+
+
+def _without_input(error: ValidationError) -> str:
+    """Field and reason of each fault; never the input itself, which may hold personal data."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)[:5]
+    )
+
+
+LOAD_SEEN = """
+SELECT w.topic, w.aggregate, coalesce(s.sequence, 0) AS sequence, p.key IS NOT NULL AS held
+FROM unnest($2::text[], $3::text[]) AS w (topic, aggregate)
+LEFT JOIN seen s ON s.aggregate = w.aggregate AND s.topic = w.topic AND s.consumer = $1
+LEFT JOIN parked p ON p.key = w.aggregate AND p.topic = w.topic AND p.consumer = $1
+"""
+
+# Only from the sequence that was read: when another replica has moved it meanwhile, fewer rows come back.
+MARK_SEEN = """
+WITH mark AS (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS m (topic, aggregate, sequence, before)
+), moved AS (
+    UPDATE seen s SET sequence = m.sequence FROM mark m
+    WHERE m.before > 0 AND s.aggregate = m.aggregate AND s.topic = m.topic AND s.consumer = $1 AND s.sequence = m.before
+    RETURNING 1
+), made AS (
+    INSERT INTO seen (consumer, topic, aggregate, sequence)
+    SELECT $1, topic, aggregate, sequence FROM mark WHERE before = 0 ORDER BY aggregate
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM made)
+"""
+
+MARK_COMMANDS = """
+INSERT INTO seen_commands (consumer, id, seen_at) SELECT $1, id, $3 FROM unnest($2::text[]) AS c (id)
+ON CONFLICT DO NOTHING RETURNING id
+"""

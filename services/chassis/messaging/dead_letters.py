@@ -1,0 +1,187 @@
+"""Records that failed: kept whole, their key parked, retried after 1, 5 and 25 seconds, then a person decides."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+import structlog
+
+from chassis.messaging.work import Units, Work
+from contracts.envelope import Envelope, read_headers
+
+if TYPE_CHECKING:
+    from chassis.messaging.consume import Consumer, Record
+
+log = structlog.get_logger()
+RETRY_SECONDS = (1, 5, 25)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter read back as the record that it was."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+async def keep_unreadable(units: Units, consumer: str, record: Record, error: str) -> None:
+    """A record without a readable envelope belongs to no aggregate: kept for a person, nothing waits behind it."""
+    log.error(
+        "record can't be read",
+        consumer=consumer,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        error=error,
+    )
+    await units.pool.execute(KEEP, *_columns(consumer, record, None, None), error, "unreadable")
+
+
+async def park(units: Units, consumer: str, record: Record, envelope: Envelope, key: str, error: Exception) -> None:
+    """Set a failed record aside; from now on its key's later records wait behind it."""
+    async with units.begin() as work:
+        await work.connection.execute(PARK, consumer, record.topic, key, describe(error), RETRY_SECONDS[0])
+        await work.connection.execute(KEEP, *_columns(consumer, record, envelope, key), describe(error), "waiting")
+
+
+async def follow(work: Work, consumer: str, record: Record, envelope: Envelope, key: str) -> None:
+    """Put a record behind its parked key; a key that was released meanwhile makes the batch start again."""
+    from chassis.messaging.consume import RacedError
+
+    if await work.connection.fetchval(HOLD, consumer, record.topic, key) is None:
+        raise RacedError
+    await work.connection.execute(
+        KEEP, *_columns(consumer, record, envelope, key), "waits behind a parked record", "waiting"
+    )
+
+
+def describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:1000]
+
+
+def _columns(consumer: str, record: Record, envelope: Envelope | None, key: str | None) -> tuple[Any, ...]:
+    headers = orjson.dumps([[name, base64.b64encode(value or b"").decode()] for name, value in record.headers]).decode()
+    known = (envelope.sequence, envelope.type) if envelope else (None, None)
+    return (consumer, record.topic, record.partition, record.offset, key, *known, record.key, record.value, headers)
+
+
+async def retry_due(consumer: Consumer) -> bool:
+    """Replay one parked key whose time has come; whether there was one."""
+    async with consumer.units.begin() as work:
+        row = await work.connection.fetchrow(NEXT_DUE, consumer.name)
+        if row is None:
+            return False
+        await _replay(consumer, work, row)
+        return True
+
+
+async def _replay(consumer: Consumer, work: Work, parked: asyncpg.Record) -> None:
+    """All letters of a key in order, each in a savepoint; the first that fails again keeps the rest waiting."""
+    from chassis.messaging.consume import COMMAND_TOPICS, Item
+
+    topic, key = parked["topic"], parked["key"]
+    for row in await work.connection.fetch(LETTERS, consumer.name, topic, key):
+        letter = _letter(row)
+        item = Item(
+            letter, read_headers(letter.headers, commands=topic in COMMAND_TOPICS), key, topic in COMMAND_TOPICS
+        )
+        before = len(work.emitted)
+        try:
+            async with work.connection.transaction():
+                await consumer.handle([item], work, parked=True)
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            raise
+        except Exception as error:
+            del work.emitted[before:]
+            attempts = parked["attempts"] + 1
+            wait = RETRY_SECONDS[attempts] if attempts < len(RETRY_SECONDS) else None
+            log.error("replay failed", consumer=consumer.name, key=key, attempts=attempts, error=describe(error))
+            await work.connection.execute(PUT_OFF, consumer.name, topic, key, attempts, wait, describe(error))
+            return
+        await work.connection.execute(SETTLE, letter.id, "replayed", None)
+    await work.connection.execute(RELEASE, consumer.name, topic, key)
+
+
+def _letter(row: asyncpg.Record) -> Letter:
+    headers = [(name, base64.b64decode(value)) for name, value in orjson.loads(row["raw_headers"])]
+    return Letter(row["id"], row["topic"], row["partition"], row["offset"], row["raw_key"], row["raw_value"], headers)
+
+
+async def listing(connection: asyncpg.Connection) -> list[dict[str, Any]]:
+    """What waits for a person or a retry, oldest first; no bodies, they may hold personal data."""
+    return [dict(row) for row in await connection.fetch(LIST)]
+
+
+async def replay(connection: asyncpg.Connection, letter: int | None) -> int:
+    """Have the work process try again now: the key of one letter, or all that wait; how many keys."""
+    rows: list[Any] = await connection.fetch(AGAIN, letter)
+    return len(rows)
+
+
+async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> bool:
+    """Give one letter up, for a reason that is kept: its sequence counts as seen and what waits behind it goes on."""
+    async with connection.transaction():
+        row = await connection.fetchrow(SKIP, letter, reason)
+        if row is None:
+            return False
+        if row["key"] is not None and row["sequence"]:
+            await connection.execute(SKIP_SEEN, row["consumer"], row["topic"], row["key"], row["sequence"])
+        await connection.fetch(AGAIN, letter)
+        return True
+
+
+KEEP = """
+INSERT INTO dead_letters (consumer, topic, partition, "offset", key, sequence, type, raw_key, raw_value, raw_headers,
+    error, state, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())
+ON CONFLICT (consumer, topic, partition, "offset") DO NOTHING
+"""
+PARK = """
+INSERT INTO parked (consumer, topic, key, error, retry_at, parked_at)
+VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5), now())
+ON CONFLICT (key, topic, consumer) DO NOTHING
+"""
+HOLD = "SELECT 1 FROM parked WHERE consumer = $1 AND topic = $2 AND key = $3 FOR UPDATE"
+NEXT_DUE = """
+SELECT topic, key, attempts FROM parked WHERE consumer = $1 AND retry_at <= now()
+ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+LETTERS = """
+SELECT id, topic, partition, "offset", raw_key, raw_value, raw_headers FROM dead_letters
+WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'waiting' ORDER BY sequence, id
+"""
+PUT_OFF = """
+UPDATE parked SET attempts = $4, retry_at = now() + make_interval(secs => $5), error = $6
+WHERE consumer = $1 AND topic = $2 AND key = $3
+"""
+SETTLE = "UPDATE dead_letters SET state = $2, reason = $3, settled_at = now() WHERE id = $1"
+RELEASE = "DELETE FROM parked WHERE consumer = $1 AND topic = $2 AND key = $3"
+LIST = """
+SELECT d.id, d.consumer, d.topic, d.partition, d."offset", d.key, d.sequence, d.type, d.state,
+    CASE WHEN d.state = 'waiting' THEN coalesce(p.error, d.error) ELSE d.error END AS error, d.created_at, p.attempts, p.retry_at
+FROM dead_letters d LEFT JOIN parked p ON p.key = d.key AND p.topic = d.topic AND p.consumer = d.consumer
+WHERE d.state IN ('waiting', 'unreadable') ORDER BY d.id LIMIT 1000
+"""
+AGAIN = """
+UPDATE parked p SET retry_at = now(), attempts = 0 WHERE $1::bigint IS NULL OR EXISTS (
+    SELECT FROM dead_letters d WHERE d.id = $1 AND d.key = p.key AND d.topic = p.topic AND d.consumer = p.consumer)
+RETURNING p.key
+"""
+SKIP = """
+UPDATE dead_letters SET state = 'skipped', reason = $2, settled_at = now()
+WHERE id = $1 AND state IN ('waiting', 'unreadable') RETURNING consumer, topic, key, sequence
+"""
+SKIP_SEEN = """
+INSERT INTO seen AS s (consumer, topic, aggregate, sequence) VALUES ($1, $2, $3, $4)
+ON CONFLICT (aggregate, topic, consumer) DO UPDATE SET sequence = greatest(s.sequence, excluded.sequence)
+"""

@@ -1,0 +1,149 @@
+"""The relay: publishes what transactions left in the outbox, in order. Every work process runs it, one leads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+from aiokafka import AIOKafkaProducer
+from prometheus_client import Counter, Gauge
+
+from chassis.messaging.work import Wake
+
+log = structlog.get_logger()
+published = Counter("paidup_outbox_published_total", "Events published")
+leading = Gauge("paidup_outbox_leading", "1 where this process publishes")
+
+LEADER_LOCK = 7_208_851_905
+BATCH = 500
+IDLE_SECONDS = 0.5
+KEEP_PUBLISHED = "1 hour"
+
+
+class Bell(Wake):
+    """Rings the leader: directly when it is in this process, else by one NOTIFY for many commits."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._pending: asyncio.Task[None] | None = None
+        self.heard = asyncio.Event()
+        self.leading = False
+
+    def ring(self) -> None:
+        self.heard.set()
+        if not self.leading and (self._pending is None or self._pending.done()):
+            self._pending = asyncio.create_task(self._notify())
+
+    async def _notify(self) -> None:
+        await asyncio.sleep(0.002)
+        with contextlib.suppress(Exception):  # the leader polls anyway
+            await self._pool.execute("NOTIFY outbox")
+
+
+class Relay:
+    """`source` goes into `ce_source`, as `paidup/payments`."""
+
+    def __init__(self, dsn: str, kafka: str, source: str, bell: Bell) -> None:
+        self._dsn, self._kafka, self._source, self._bell = dsn, kafka, source, bell
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Lead or stand by until stopped; any fault starts again from the first unpublished row."""
+        while not self._stopping:
+            try:
+                await self._stand_and_lead()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.warning("relay starts again", error=repr(error))
+                await asyncio.sleep(0.2)
+            finally:
+                self._bell.leading = False
+                leading.set(0)
+
+    def stop(self) -> None:
+        """Publish what is there, then end."""
+        self._stopping = True
+        self._bell.heard.set()
+
+    async def _stand_and_lead(self) -> None:
+        connection = await asyncpg.connect(
+            self._dsn, server_settings={"enable_seqscan": "off", "application_name": "relay"}
+        )
+        try:
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+                if self._stopping:
+                    return
+                await asyncio.sleep(0.5)
+            await connection.add_listener("outbox", lambda *_: self._bell.heard.set())
+            producer = make_producer(self._kafka)
+            await producer.start()
+            try:
+                self._bell.leading = True
+                leading.set(1)
+                log.info("relay leads")
+                await self._lead(connection, producer)
+            finally:
+                await producer.stop()
+        finally:
+            await connection.close(timeout=2)
+
+    async def _lead(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        unpublished = await connection.prepare(UNPUBLISHED)
+        pruned = asyncio.get_running_loop().time()
+        while True:
+            self._bell.heard.clear()
+            rows = await unpublished.fetch(BATCH)
+            if rows:
+                await self._publish(connection, producer, rows)
+                continue
+            if self._stopping:
+                return
+            if asyncio.get_running_loop().time() - pruned > 30:
+                await connection.execute(PRUNE)
+                pruned = asyncio.get_running_loop().time()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._bell.heard.wait(), IDLE_SECONDS)
+
+    async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, rows: list[Any]) -> None:
+        sent = [
+            await producer.send(row["topic"], row["payload"], row["aggregate"].encode(), headers=self._headers(row))
+            for row in rows
+        ]
+        await asyncio.gather(*sent)
+        await connection.execute(PUBLISHED, [row["id"] for row in rows])
+        published.inc(len(rows))
+
+    def _headers(self, row: Any) -> list[tuple[str, bytes]]:
+        more = orjson.loads(row["headers"])
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", str(row["event_id"]).encode()),
+            ("ce_type", row["type"].encode()),
+            ("ce_source", self._source.encode()),
+            ("ce_subject", row["aggregate"].encode()),
+            ("ce_time", row["created_at"].isoformat().encode()),
+            ("content-type", b"application/json"),
+            ("sequence", str(row["sequence"]).encode()),
+        ]
+        return headers + [(name, value.encode()) for name, value in more.items()]
+
+
+def make_producer(kafka: str) -> AIOKafkaProducer:
+    """Durable and in order: all replicas acknowledge, and a resend is not written twice."""
+    return AIOKafkaProducer(
+        bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_batch_size=262_144,
+        max_request_size=1_048_576, request_timeout_ms=20_000, retry_backoff_ms=50, metadata_max_age_ms=60_000,
+    )  # fmt: skip
+
+
+UNPUBLISHED = """
+SELECT id, event_id, topic, aggregate, sequence, type, headers, payload, created_at
+FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1
+"""
+PUBLISHED = "UPDATE outbox SET published_at = now() WHERE id = ANY($1::bigint[])"
+PRUNE = f"DELETE FROM outbox WHERE published_at < now() - interval '{KEEP_PUBLISHED}'"  # noqa: S608

@@ -1,0 +1,120 @@
+"""The unit of work: one database transaction, the events that it emits, and what caused it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chassis import telemetry
+from chassis.clock import Clock
+from contracts.envelope import Message
+
+OUTBOX_COLUMNS = "event_id, topic, aggregate, sequence, type, headers, payload, created_at"
+
+
+def insert_outbox(first: int = 1) -> str:
+    """The statement that writes messages, its eight parameters numbered from `first`; it also stands as a CTE.
+
+    >>> insert_outbox().count("$")
+    8
+    """
+    types = ("uuid[]", "text[]", "text[]", "bigint[]", "text[]", "text[]", "bytea[]", "timestamptz[]")
+    arrays = ", ".join(f"${first + place}::{name}" for place, name in enumerate(types))
+    return f"INSERT INTO outbox ({OUTBOX_COLUMNS}) SELECT * FROM unnest({arrays})"  # noqa: S608 - own constants
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Where a unit of work comes from; it travels on with what the work emits."""
+
+    correlation: str | None = None
+    causation: str | None = None
+    actor: str | None = None
+
+
+@dataclass(slots=True)
+class Work:
+    """Handed to handlers and to the edge, which never commit it themselves."""
+
+    connection: asyncpg.Connection
+    clock: Clock
+    now: datetime
+    cause: Cause = field(default_factory=Cause)
+    emitted: list[tuple[Message, Cause]] = field(default_factory=list)
+
+    def emit(self, *messages: Message) -> None:
+        """Events go out when, and only when, the transaction commits."""
+        self.emitted.extend((message, self.cause) for message in messages)
+
+    def outbox_arguments(self) -> list[list[Any]]:
+        """The parameters of `insert_outbox` for what was emitted, which then counts as written."""
+        pairs, self.emitted = self.emitted, []
+        messages = [message for message, _ in pairs]
+        trace = telemetry.traceparent()
+        return [
+            [message.id for message in messages],
+            [message.topic for message in messages],
+            [message.aggregate for message in messages],
+            [message.sequence for message in messages],
+            [message.type for message in messages],
+            [_headers(message, cause, trace) for message, cause in pairs],
+            [message.body for message in messages],
+            [message.time for message in messages],
+        ]
+
+    async def flush(self) -> None:
+        """Write what was emitted, in one statement."""
+        if self.emitted:
+            await self.connection.execute(INSERT_OUTBOX, *self.outbox_arguments())
+
+
+INSERT_OUTBOX = insert_outbox()
+
+
+def _headers(message: Message, cause: Cause, trace: str | None) -> str:
+    named = {
+        "customer": message.customer,
+        "correlation": cause.correlation or message.id,
+        "causation": cause.causation,
+        "actor": cause.actor,
+        "traceparent": trace,
+    }
+    return orjson.dumps({name: value for name, value in named.items() if value}).decode()
+
+
+class Units:
+    """Makes units of work on a pool, and wakes the relay when one has committed events."""
+
+    def __init__(self, pool: asyncpg.Pool, clock: Clock, wake: Wake) -> None:
+        self.pool, self.clock, self.wake = pool, clock, wake
+
+    @asynccontextmanager
+    async def begin(self, cause: Cause | None = None) -> AsyncIterator[Work]:
+        async with self.pool.acquire() as connection:
+            work = Work(connection, self.clock, self.clock.now(), cause or Cause())
+            async with connection.transaction():
+                yield work
+                some = bool(work.emitted)
+                await work.flush()
+        if some:
+            self.wake.ring()
+
+    @asynccontextmanager
+    async def single(self, cause: Cause | None = None) -> AsyncIterator[Work]:
+        """For commands that save all in one statement, which is a transaction of its own."""
+        async with self.pool.acquire() as connection:
+            yield Work(connection, self.clock, self.clock.now(), cause or Cause())
+        self.wake.ring()
+
+
+class Wake:
+    """Tells the relay that there is something to publish: the relay replaces `ring` with its own way."""
+
+    def ring(self) -> None:
+        """Nobody listens yet: the relay polls anyway."""

@@ -1,0 +1,222 @@
+"""A service, put together: `python -m NAME [serve | work | migrate | dead-letters …]`; serve and work by default."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+
+from chassis import logs, telemetry
+from chassis.clock import Clock
+from chassis.db.migrate import migrate
+from chassis.db.pool import open_pool
+from chassis.http.app import create_app
+from chassis.messaging import dead_letters
+from chassis.messaging.consume import Consumer, Handlers
+from chassis.messaging.outbox import Bell, Relay
+from chassis.messaging.subscribe import subscribed
+from chassis.messaging.work import Units
+from chassis.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Running:
+    """What a running process holds. `units` is of the api role for requests and of the work role for jobs."""
+
+    settings: Any
+    clock: Clock
+    pool: asyncpg.Pool
+    units: Units
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a work process does again and again; at once when it says that there was work."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Running], Awaitable[bool]]
+
+
+Resources = Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]
+
+
+@asynccontextmanager
+async def nothing_more(_settings: Any) -> AsyncIterator[dict[str, Any]]:
+    yield {}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    settings: type[ServiceSettings]
+    router: APIRouter | None = None
+    handlers: Sequence[Handlers] = ()
+    jobs: Sequence[Job] = ()
+    resources: Resources = nothing_more
+    migrations: Path | None = None
+    version: str = "1"
+
+    def main(self) -> None:
+        arguments = _parser(self.name).parse_args()
+        settings = self.settings()
+        logs.configure(settings.log_level)
+        if arguments.command == "migrate":
+            ran = asyncio.run(migrate(settings.owner_url, self.migrations or Path()))
+            sys.stdout.write(json.dumps({"ran": ran}) + "\n")
+        elif arguments.command == "dead-letters":
+            sys.exit(asyncio.run(_dead_letters(settings, arguments)))
+        else:
+            self._run(settings, serve=arguments.command != "work", work=arguments.command != "serve")
+
+    def _run(self, settings: ServiceSettings, *, serve: bool, work: bool) -> None:
+        telemetry.setup(self.name, settings.otlp_endpoint)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self.app(settings, serve=serve, work=work), host=settings.host, port=settings.port, loop="uvloop",
+                http="httptools", ws="none", log_config=None, access_log=False, timeout_keep_alive=75,
+                timeout_graceful_shutdown=5, server_header=False, date_header=False, backlog=512,
+            )
+        )  # fmt: skip
+        server.run()
+
+    def app(self, settings: ServiceSettings, *, serve: bool = True, work: bool = True) -> FastAPI:
+        """The process as an ASGI application: its lifespan starts and ends consumers, relay and jobs."""
+        ready: dict[str, bool] = {"started": False}
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with self._running(settings, app, serve=serve, work=work):
+                ready["started"] = True
+                yield
+                ready["started"] = False
+
+        async def is_ready() -> dict[str, bool]:
+            return ready
+
+        return create_app(
+            title=self.name,
+            version=self.version,
+            routers=[self.router] if serve and self.router else [],
+            audience=self.name,
+            public_keys=settings.public_keys,
+            lifespan=lifespan,
+            ready=is_ready,
+        )
+
+    @asynccontextmanager
+    async def _running(
+        self, settings: ServiceSettings, app: FastAPI, *, serve: bool, work: bool
+    ) -> AsyncIterator[None]:
+        clock = Clock(settings.time_zone, settings.clock_file)
+        async with AsyncExitStack() as stack:
+            more = await stack.enter_async_context(self.resources(settings))
+            bell: Bell | None = None
+            if work:
+                pool = await open_pool(settings.work_url, size=settings.pool_size, application=f"{self.name}-work")
+                stack.push_async_callback(_close, pool)
+                bell = Bell(pool)
+                running = Running(settings, clock, pool, Units(pool, clock, bell), more)
+                await stack.enter_async_context(self._working(running, bell))
+            if serve:
+                pool = await open_pool(settings.api_url, size=settings.pool_size, application=f"{self.name}-api")
+                stack.push_async_callback(_close, pool)
+                running = Running(settings, clock, pool, Units(pool, clock, bell or Bell(pool)), more)
+                app.state.running = running
+                app.state.pool = pool
+            yield
+
+    @asynccontextmanager
+    async def _working(self, running: Running, bell: Bell) -> AsyncIterator[None]:
+        """Consumers, relay and jobs; on leaving the batch is finished, offsets are committed and the outbox flushed."""
+        settings = running.settings
+        relay = Relay(settings.work_url, settings.kafka, f"paidup/{self.name}", bell)
+        relaying = asyncio.create_task(relay.run())
+        consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
+        for consumer in consumers:
+            consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
+        repeated = [*self.jobs, *(_retrying(consumer) for consumer in consumers)]
+        tasks = [asyncio.create_task(_repeat(job, running)) for job in repeated]
+        try:
+            async with subscribed(settings.kafka, self.name, consumers, settings.batch_size):
+                yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            relay.stop()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(relaying, 4)
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), 2)
+    except TimeoutError:
+        pool.terminate()
+
+
+def _retrying(consumer: Consumer) -> Job:
+    return Job(f"retry-{consumer.name}", 0.5, lambda _: dead_letters.retry_due(consumer))
+
+
+async def _repeat(job: Job, running: Running) -> None:
+    while True:
+        some = False
+        try:
+            some = await job.run(running)
+        except Exception as error:
+            log.warning("job failed, it runs again", job=job.name, error=repr(error))
+        if not some:
+            await asyncio.sleep(job.every_seconds)
+
+
+async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace) -> int:
+    connection = await asyncpg.connect(settings.work_url)
+    try:
+        answer: Any
+        if arguments.action == "list":
+            answer = {"items": await dead_letters.listing(connection)}
+        elif arguments.action == "replay":
+            answer = {"replaying": await dead_letters.replay(connection, arguments.id)}
+        else:
+            answer = {"skipped": await dead_letters.skip(connection, arguments.id, arguments.reason)}
+    finally:
+        await connection.close()
+    sys.stdout.write(json.dumps(answer, default=str) + "\n")
+    return 0 if answer.get("skipped", True) else 1
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {name}")
+    commands = parser.add_subparsers(dest="command")
+    for command in ("serve", "work", "migrate"):
+        commands.add_parser(command)
+    actions = commands.add_parser("dead-letters").add_subparsers(dest="action", required=True)
+    actions.add_parser("list")
+    actions.add_parser("replay").add_argument("id", type=int, nargs="?", help="one letter's key; all when left out")
+    skipping = actions.add_parser("skip")
+    skipping.add_argument("id", type=int)
+    skipping.add_argument("--reason", required=True)
+    return parser
+
+
+ACTS_FROM = """
+WITH made AS (INSERT INTO consumers (name, acts_from) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING acts_from)
+SELECT acts_from FROM made UNION ALL SELECT acts_from FROM consumers WHERE name = $1 LIMIT 1
+"""
