@@ -1,0 +1,325 @@
+"""Stripe through its official SDK; the base address is a setting, so the same code talks to its sandboxes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import aiohttp
+
+from payments.providers import (
+    BadSignature,
+    Charge,
+    ChargeRequest,
+    ChargeState,
+    Funding,
+    MethodDetails,
+    ProviderDown,
+    ProviderEvent,
+    ProviderRefused,
+    ProviderUnknown,
+    Return,
+)
+from payments.providers.stripe_units import from_stripe, refusal, to_stripe
+
+if TYPE_CHECKING:
+    import stripe
+
+Json = dict[str, Any]
+
+_INTENT_EVENTS = (
+    "payment_intent.succeeded",
+    "payment_intent.processing",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+    "payment_intent.canceled",
+)
+_RETURN_EVENTS = ("charge.dispute.created", "charge.dispute.closed")
+_STATES: dict[str, ChargeState] = {
+    "succeeded": "succeeded",
+    "processing": "processing",
+    "requires_action": "requires_action",
+    "canceled": "cancelled",
+}
+_WHOLE = ("latest_charge.balance_transaction",)
+_TOLERANCE = timedelta(seconds=300)
+_CLOCK_SKEW = timedelta(seconds=60)
+_PAGE = 100
+
+
+class StripeAdapter:
+    """`payments.providers.Provider` on Stripe's API.
+
+    `timeout` is in seconds, for a whole call; nothing is retried here. The SDK takes most of a second to import, so
+    that waits for the first call: a process that only reads webhooks never loads it.
+    """
+
+    def __init__(
+        self, *, url: str, key: str, webhook_secret: str, timeout: float = 10.0, connections: int = 64
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._key = key
+        self._secret = webhook_secret.encode()
+        self._timeout = timeout
+        self._connections = connections
+        self._client: stripe.StripeClient | None = None
+        self._http: stripe.AIOHTTPClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def create_customer(self, customer_id: str) -> str:
+        found = await self._post("/v1/customers", f"customer-{customer_id}", {"metadata": {"customer_id": customer_id}})
+        return str(found["id"])
+
+    async def attach_method(self, provider_customer: str, token: str, idempotency_key: str) -> MethodDetails:
+        path = f"/v1/payment_methods/{_safe(token)}/attach"
+        return _method(await self._post(path, idempotency_key, {"customer": provider_customer}))
+
+    async def charge(self, request: ChargeRequest) -> Charge:
+        params = {
+            "amount": to_stripe(request.amount_minor, request.currency),
+            "currency": request.currency.lower(),
+            "customer": request.provider_customer,
+            "payment_method": request.provider_method,
+            "payment_method_types": ["card", "us_bank_account"],
+            "confirm": True,
+            "off_session": True,
+            "metadata": {"attempt_id": request.attempt_id, "payment_id": request.payment_id},
+            "expand": list(_WHOLE),
+        }
+        try:
+            return _charge(await self._post("/v1/payment_intents", request.attempt_id, params))
+        except _DeclinedError as decline:
+            return _charge(decline.intent)
+
+    async def get_charge(self, provider_id: str) -> Charge:
+        intent = await self._get(f"/v1/payment_intents/{_safe(provider_id)}", {"expand": list(_WHOLE)})
+        return _charge(intent, dispute=await self._lost_dispute(intent))
+
+    async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
+        """Lists the customer's intents since then, less a minute for clocks that differ."""
+        params: Json = {
+            "customer": provider_customer,
+            "created": {"gte": int((since - _CLOCK_SKEW).timestamp())},
+            "limit": _PAGE,
+        }
+        while True:
+            page = await self._get("/v1/payment_intents", params)
+            for intent in page["data"]:
+                if (intent.get("metadata") or {}).get("attempt_id") == attempt_id:
+                    return await self.get_charge(intent["id"])
+            if not page["has_more"]:
+                return None
+            params["starting_after"] = page["data"][-1]["id"]
+
+    async def cancel_charge(self, provider_id: str) -> Charge:
+        path = f"/v1/payment_intents/{_safe(provider_id)}/cancel"
+        try:
+            return _charge(await self._post(path, f"cancel-{provider_id}", {"expand": list(_WHOLE)}))
+        except ProviderRefused as refused:
+            if refused.code != "payment_intent_unexpected_state":
+                raise
+            return await self.get_charge(provider_id)
+
+    async def events_since(self, cursor: str | None, limit: int) -> list[ProviderEvent]:
+        """Stripe keeps events for 30 days: a cursor older than that begins again at the oldest."""
+        params: Json = {"types": [*_INTENT_EVENTS, *_RETURN_EVENTS], "limit": min(limit, _PAGE)}
+        if cursor is not None:
+            try:
+                page = await self._get("/v1/events", {**params, "ending_before": cursor})
+                return [_event(event) for event in reversed(page["data"])]
+            except ProviderRefused as refused:
+                if refused.code != "resource_missing":
+                    raise
+        oldest = await self._oldest_events(params)
+        return [_event(event) for event in oldest[: params["limit"]]]
+
+    def read_webhook(self, body: bytes, signature: str, now: datetime) -> ProviderEvent:
+        _verify(body, signature, self._secret, now)
+        try:
+            return _event(json.loads(body))
+        except (ValueError, KeyError, TypeError) as fault:
+            raise BadSignature("the webhook is signed, but no event") from fault
+
+    def accepts(self, amount_minor: int, currency: str) -> str | None:
+        return refusal(amount_minor, currency)
+
+    async def close(self) -> None:
+        client, self._client, self._http, http = self._client, None, None, self._http
+        if client is not None and http is not None:
+            await http.close_async()
+
+    async def _lost_dispute(self, intent: Json) -> Json | None:
+        latest = intent.get("latest_charge")
+        if not isinstance(latest, dict) or not latest.get("disputed"):
+            return None
+        page = await self._get("/v1/disputes", {"payment_intent": intent["id"], "limit": _PAGE})
+        return next((dispute for dispute in page["data"] if dispute["status"] == "lost"), None)
+
+    async def _oldest_events(self, params: Json) -> list[Json]:
+        newest_first: list[Json] = []
+        after: Json = {}
+        while True:
+            page = await self._get("/v1/events", {**params, **after})
+            newest_first += page["data"]
+            if not page["has_more"]:
+                return newest_first[::-1]
+            newest_first = newest_first[-_PAGE:]
+            after = {"starting_after": page["data"][-1]["id"]}
+
+    async def _get(self, path: str, params: Json) -> Json:
+        return await self._call("get", path, params)
+
+    async def _post(self, path: str, key: str, params: Json) -> Json:
+        return await self._call("post", path, {**params, "idempotency_key": key})
+
+    async def _call(self, verb: str, path: str, params: Json) -> Json:
+        client = self._client or await self._open()
+        from stripe import StripeError
+
+        try:
+            answer = await client.raw_request_async(verb, path, **params)
+        except StripeError as error:
+            _raise(error)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ProviderUnknown(f"the reply was lost: {error!r}") from error
+        return cast(Json, answer.data)
+
+    async def _open(self) -> stripe.StripeClient:
+        """The client, made on first use; the SDK is imported beside the event loop."""
+        async with self._opening:
+            if self._client is None:
+                sdk: Any = await asyncio.to_thread(import_module, "stripe")
+                sdk.enable_telemetry = False
+                tls = ssl.create_default_context(cafile=sdk.ca_bundle_path) if self._url.startswith("https") else True
+                self._http = sdk.AIOHTTPClient(
+                    timeout=aiohttp.ClientTimeout(total=self._timeout),
+                    connector=aiohttp.TCPConnector(limit=self._connections, ssl=tls),
+                )
+                self._client = sdk.StripeClient(
+                    self._key, base_addresses={"api": self._url}, http_client=self._http, max_network_retries=0
+                )
+            return cast("stripe.StripeClient", self._client)
+
+
+class _DeclinedError(Exception):
+    """The card said no; Stripe's answer holds the intent."""
+
+    def __init__(self, intent: Json) -> None:
+        super().__init__(intent["id"])
+        self.intent = intent
+
+
+def _raise(error: stripe.StripeError) -> NoReturn:
+    """What Stripe's error means for the caller.
+
+    A refusal of ours (a wrong key, another body under a used key, too many requests) says nothing of what an earlier
+    call with the same attempt did: that stays unknown.
+    """
+    status = error.http_status
+    fault: Json = ((error.json_body or {}).get("error") or {}) if isinstance(error.json_body, dict) else {}
+    if status == 402 and isinstance(intent := fault.get("payment_intent"), dict):
+        raise _DeclinedError(intent) from error
+    message = f"{fault.get('message') or error}"
+    if isinstance(error.__cause__, aiohttp.ClientConnectorError) or status in (401, 403, 429, 503):
+        raise ProviderDown(message) from error
+    if status is None or status >= 500 or status == 409 or fault.get("type") == "idempotency_error":
+        raise ProviderUnknown(message) from error
+    raise ProviderRefused(message, fault.get("decline_code") or fault.get("code")) from error
+
+
+def _safe(identifier: str) -> str:
+    """An id that may stand in a path."""
+    if not re.fullmatch(r"\w{1,255}", identifier, re.ASCII):
+        raise ProviderRefused("that is not an id of the provider's", "resource_missing")
+    return identifier
+
+
+def _method(method: Mapping[str, Any]) -> MethodDetails:
+    if method["type"] == "us_bank_account":
+        account = method["us_bank_account"]
+        return MethodDetails(method["id"], "bank_account", None, account.get("bank_name"), account.get("last4"), None)
+    if method["type"] != "card":
+        raise ProviderRefused(f"payment by {method['type']} is not offered", "payment_method_not_available")
+    card = method["card"]
+    funding: Funding = card["funding"] if card.get("funding") in ("credit", "debit", "prepaid") else "unknown"
+    expires = (int(card["exp_year"]), int(card["exp_month"]))
+    return MethodDetails(method["id"], "card", funding, card.get("brand"), card.get("last4"), expires)
+
+
+def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None) -> Charge:
+    """An intent in our words; `at` is the instant of the event that tells of it."""
+    error = intent.get("last_payment_error")
+    state = _STATES.get(intent["status"], "declined" if error else "open")
+    currency = intent["currency"].upper()
+    latest = intent.get("latest_charge")
+    charge: Json = latest if isinstance(latest, dict) else {}
+    return Charge(
+        provider_id=intent["id"],
+        attempt_id=(intent.get("metadata") or {}).get("attempt_id"),
+        state=state,
+        amount_minor=from_stripe(intent["amount"], currency),
+        currency=currency,
+        captured_minor=from_stripe(_captured(intent, charge), currency) if state == "succeeded" else 0,
+        cleared_on=_cleared_on(charge, at) if state == "succeeded" else None,
+        reason=(error.get("decline_code") or error.get("code")) if error and state == "declined" else None,
+        returned=_returned(dispute) if dispute else None,
+    )
+
+
+def _captured(intent: Json, charge: Json) -> int:
+    """The charge's own word where the answer holds it, else the intent's."""
+    return int(charge.get("amount_captured") or intent.get("amount_received") or 0)
+
+
+def _cleared_on(charge: Json, at: int | None) -> datetime | None:
+    """A bank debit's charge is created when it is sent, its balance transaction when the money is there."""
+    transaction = charge.get("balance_transaction")
+    stamp = transaction["created"] if isinstance(transaction, dict) else at or charge.get("created")
+    return _instant(stamp) if stamp is not None else None
+
+
+def _returned(dispute: Json) -> Return:
+    amount = from_stripe(dispute["amount"], dispute["currency"].upper())
+    code = dispute.get("network_reason_code") or dispute["reason"]
+    return Return(dispute["id"], code, amount, _instant(dispute["created"]))
+
+
+def _event(event: Json) -> ProviderEvent:
+    return ProviderEvent(event["id"], event["type"], _instant(event["created"]), _charge_of(event))
+
+
+def _charge_of(event: Json) -> Charge | None:
+    subject = event["data"]["object"]
+    if event["type"] in _INTENT_EVENTS:
+        return _charge(subject, at=event["created"])
+    if event["type"] in _RETURN_EVENTS and subject["status"] == "lost" and subject.get("payment_intent"):
+        returned = _returned(subject)
+        amount, currency = returned.amount_minor, subject["currency"].upper()
+        return Charge(subject["payment_intent"], None, "succeeded", amount, currency, amount, None, None, returned)
+    return None
+
+
+def _verify(body: bytes, signature: str, secret: bytes, now: datetime) -> None:
+    """Stripe's scheme v1: HMAC-SHA256 of `timestamp.body`, any of several signatures, 300 s either way."""
+    fields = [part.strip().partition("=") for part in signature.split(",")]
+    stamp = next((value for name, _, value in fields if name == "t"), "")
+    if not re.fullmatch(r"\d{1,12}", stamp, re.ASCII):
+        raise BadSignature("the signature has no time")
+    expected = hmac.new(secret, stamp.encode() + b"." + body, hashlib.sha256).hexdigest().encode()
+    given = [value.encode(errors="replace") for name, _, value in fields if name == "v1"]
+    if not any([hmac.compare_digest(expected, value) for value in given]):
+        raise BadSignature("the signature is wrong")
+    if abs(now.timestamp() - int(stamp)) > _TOLERANCE.total_seconds():
+        raise BadSignature("the signature is too old")
+
+
+def _instant(stamp: int) -> datetime:
+    return datetime.fromtimestamp(stamp, UTC)
