@@ -1,0 +1,144 @@
+"""Who asks: internal tokens (Ed25519, at most a minute, for one service), what they say, and what they allow."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import Depends, Request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
+
+from chassis.http.problems import Problem
+
+ALGORITHM = "Ed25519"
+ISSUER = "paidup-auth"
+LONGEST_SECONDS = 60
+MOST_TOKENS = 10_000
+EVERY_SCOPE = "*"
+
+_registry = JWSRegistry(algorithms=[ALGORITHM])
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`customer_id` set: sees that customer alone."""
+
+    subject: str
+    kind: str
+    scopes: frozenset[str]
+    customer_id: str | None = None
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or EVERY_SCOPE in self.scopes
+
+    def sees(self, customer_id: str) -> bool:
+        return self.customer_id is None or self.customer_id == customer_id
+
+
+class TokenSigner:
+    """Signs with the private key of a JWK file; auth alone has one."""
+
+    def __init__(self, private_key: Path) -> None:
+        self._key = _import(orjson.loads(private_key.read_bytes()))
+        if not self._key.is_private or not self._key.kid:
+            raise ValueError(f"{private_key} must hold a private Ed25519 key with a kid")
+
+    def sign(self, identity: Identity, audience: str, *, seconds: int = LONGEST_SECONDS) -> tuple[str, int]:
+        """The token and when it ends, as seconds since 1970 in real time."""
+        now = int(time.time())
+        ends = now + min(seconds, LONGEST_SECONDS)
+        claims = {
+            "iss": ISSUER,
+            "sub": identity.subject,
+            "aud": audience,
+            "iat": now,
+            "exp": ends,
+            "kind": identity.kind,
+            "scope": " ".join(sorted(identity.scopes)),
+        }
+        if identity.customer_id:
+            claims["customer"] = identity.customer_id
+        return jwt.encode({"alg": ALGORITHM, "kid": self._key.kid}, claims, self._key, registry=_registry), ends
+
+
+class TokenVerifier:
+    """Tokens for one audience, checked against a JWKS file (read again when it changes) and kept until they end."""
+
+    def __init__(self, jwks_path: Path, audience: str) -> None:
+        self._path, self._audience = jwks_path, audience
+        self._keys: dict[str, OKPKey] = {}
+        self._read_at = -1
+        self._known: OrderedDict[str, tuple[int, Identity]] = OrderedDict()
+
+    def verify(self, token: str) -> Identity:
+        """The identity, or a 401 problem."""
+        known = self._known.get(token)
+        if known is None:
+            known = self._read(token)
+            self._known[token] = known
+            if len(self._known) > MOST_TOKENS:
+                self._known.popitem(last=False)
+        ends, identity = known
+        if ends <= time.time():
+            self._known.pop(token, None)
+            raise unauthenticated("The token has expired.")
+        return identity
+
+    def _read(self, token: str) -> tuple[int, Identity]:
+        self._refresh_keys()
+        try:
+            decoded = jwt.decode(token, lambda found: self._keys[str(found.headers()["kid"])], registry=_registry)
+        except (JoseError, KeyError, ValueError, TypeError) as error:
+            raise unauthenticated("The token is not one of ours.") from error
+        claims = decoded.claims
+        ends = claims.get("exp")
+        if claims.get("iss") != ISSUER or claims.get("aud") != self._audience or not isinstance(ends, int):
+            raise unauthenticated("The token is not for this service.")
+        scopes = frozenset(str(claims.get("scope", "")).split())
+        return ends, Identity(str(claims["sub"]), str(claims["kind"]), scopes, claims.get("customer"))
+
+    def _refresh_keys(self) -> None:
+        """Keys taken out of the file are refused from then on, but for tokens checked before, which last a minute."""
+        changed = self._path.stat().st_mtime_ns
+        if changed != self._read_at:
+            keys = [_import(data) for data in orjson.loads(self._path.read_bytes())["keys"]]
+            self._keys = {key.kid: key for key in keys if key.kid}
+            self._read_at = changed
+
+
+def _import(data: dict[str, Any]) -> OKPKey:
+    if data.get("crv") != "Ed25519":
+        raise ValueError("only Ed25519 keys sign internal tokens")
+    return OKPKey.import_key({name: value for name, value in data.items() if name not in ("alg", "key_ops", "use")})
+
+
+def unauthenticated(detail: str) -> Problem:
+    return Problem(status=401, slug="unauthenticated", detail=detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def bearer(request: Request) -> str:
+    """The token of `Authorization: Bearer …`, or a 401 problem."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise unauthenticated("Send the header Authorization: Bearer.")
+    return token.strip()
+
+
+def allow(scope: str) -> Any:
+    """A dependency that yields the identity of a caller with this scope: `who: Annotated[Identity, allow("a:b")]`."""
+
+    async def guard(request: Request) -> Identity:
+        verifier: TokenVerifier = request.app.state.verifier
+        identity = verifier.verify(bearer(request))
+        if not identity.may(scope):
+            raise Problem(status=403, slug="scope-missing", detail=f"This needs the scope {scope}.")
+        return identity
+
+    return Depends(guard)

@@ -1,0 +1,154 @@
+"""Every refusal over HTTP: problem details (RFC 9457) with a stable slug, saying what is wrong and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from chassis.db.pool import COLLIDED, out_of_reach
+from chassis.logs import request_id
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:paidup:problem:"
+MOST_ERRORS = 50
+
+
+class Problem(HTTPException):
+    """Raise it anywhere under a route. `slug` is stable, in kebab-case; `extra` stands beside the standard members."""
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        slug: str,
+        title: str | None = None,
+        detail: str = "",
+        errors: Sequence[Mapping[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(status_code=status, detail=detail, headers=dict(headers or {}))
+        self.slug = slug
+        self.title = title or slug.replace("-", " ").capitalize()
+        self.errors = errors
+        self.extra = extra
+
+    @property
+    def status(self) -> int:
+        return self.status_code
+
+    def body(self) -> bytes:
+        """The JSON, with the id of the request under way."""
+        content: dict[str, Any] = {
+            "type": TYPE_PREFIX + self.slug,
+            "status": self.status_code,
+            "title": self.title,
+            "detail": self.detail,
+        }
+        if self.errors is not None:
+            content["errors"] = list(self.errors)
+        content["request_id"] = request_id.get()
+        return orjson.dumps(content | dict(self.extra or {}), default=str)
+
+    def response(self) -> Response:
+        return Response(self.body(), status_code=self.status_code, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def not_found(what: str, key: str) -> Problem:
+    """`what` in plain words, as "invoice"."""
+    return Problem(status=404, slug="not-found", detail=f"There is no {what} {key!r:.80}.")
+
+
+def conflict(slug: str, detail: str, **extra: Any) -> Problem:
+    return Problem(status=409, slug=slug, detail=detail, extra=extra)
+
+
+def refused(detail: str, *, field: str) -> Problem:
+    """422: the request can be read, but this field can't be accepted."""
+    return invalid([{"field": field, "message": detail}], detail)
+
+
+def invalid(errors: Sequence[Mapping[str, str]], detail: str = "") -> Problem:
+    return Problem(
+        status=422,
+        slug="invalid-request",
+        title="The request can't be accepted",
+        detail=detail or "; ".join(f"{error['field'] or 'body'}: {error['message']}" for error in errors[:3]),
+        errors=errors,
+    )
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(status=413, slug="body-too-large", detail=f"The body is longer than {limit} bytes.")
+
+
+def unavailable(detail: str, *, slug: str = "unavailable", retry_after: int = 1) -> Problem:
+    """503: nothing is wrong with the request; `retry_after` in seconds."""
+    return Problem(status=503, slug=slug, detail=detail, headers={"Retry-After": str(retry_after)})
+
+
+def of_validation(error: RequestValidationError) -> Problem:
+    """Pydantic's findings by dotted path; a body that is no JSON is 400."""
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        reason = found[0].get("ctx", {}).get("error", "")
+        return Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(reason))
+    return invalid([{"field": _field(item["loc"]), "message": _sentence(item["msg"])} for item in found[:MOST_ERRORS]])
+
+
+def _field(location: Sequence[int | str]) -> str:
+    """`lines.0.quantity`: where it was sent (body, query, path) goes without saying."""
+    return ".".join(str(part) for part in location[1:])
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def of_status(error: HTTPException) -> Problem:
+    """The framework's own refusals: unknown path, wrong method, a body that can't be read."""
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = "" if error.detail == phrase else str(error.detail)
+    slug = phrase.lower().replace(" ", "-").replace("'", "")
+    return Problem(status=error.status_code, slug=slug, title=phrase, detail=detail, headers=error.headers)
+
+
+def of_failure(error: Exception) -> Problem:
+    """What nobody caught. Internals go to the log, never into the answer."""
+    if out_of_reach(error) or isinstance(error, COLLIDED):
+        log.warning("request could not be served now", error=repr(error))
+        return unavailable("The service can't answer just now. Send the same request again.")
+    if isinstance(error, (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)):
+        return invalid([{"field": "", "message": "text must not contain the character U+0000"}])
+    log.error("request failed", exc_info=error)
+    return Problem(
+        status=500,
+        slug="internal-error",
+        title="Something went wrong here",
+        detail="Nothing is wrong with the request. Report it with the request_id if it stays.",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer everything that routes raise with a problem."""
+
+    async def on_validation(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return of_validation(error).response()
+
+    async def on_status(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return (error if isinstance(error, Problem) else of_status(error)).response()
+
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_status)

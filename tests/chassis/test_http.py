@@ -1,0 +1,266 @@
+"""The HTTP side of a service: problems, identities, bounds, ids, metrics, logs."""
+
+import io
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+import structlog
+from fastapi import APIRouter, FastAPI
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from pydantic import BaseModel, ConfigDict
+
+from chassis import logs, telemetry
+from chassis.http.app import create_app
+from chassis.http.identity import Identity, TokenSigner, TokenVerifier, allow
+from chassis.http.problems import Problem, conflict, not_found, refused
+
+ERP = Identity("key-1", "system", frozenset({"invoices:read"}))
+
+
+class Line(BaseModel):
+    quantity: int
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    lines: list[Line] = []
+
+
+router = APIRouter(prefix="/v1/things")
+
+
+@router.post("")
+async def create(body: Body) -> dict[str, Any]:
+    return {"name": body.name}
+
+
+@router.get("/{thing_id}")
+async def show(thing_id: str, who: Annotated[Identity, allow("invoices:read")]) -> dict[str, Any]:
+    if thing_id == "missing":
+        raise not_found("thing", thing_id)
+    return {"id": thing_id, "subject": who.subject, "customer_id": who.customer_id}
+
+
+@router.put("/{thing_id}")
+async def change(thing_id: str) -> None:
+    match thing_id:
+        case "stale":
+            raise conflict("stale-quote", "It changed.", new_quote={"id": "q2"})
+        case "wrong":
+            raise refused("The currency differs.", field="invoices.0.currency")
+        case _:
+            raise RuntimeError("secret internals")
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    write_keys(folder, "k1")
+    return folder
+
+
+def write_keys(folder: Path, kid: str) -> None:
+    key = OKPKey.generate_key("Ed25519", {"kid": kid}, private=True)
+    (folder / "private.json").write_text(json.dumps(key.as_dict(private=True)))
+    (folder / "public.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+
+
+@pytest.fixture
+async def client(keys: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    async def ready() -> dict[str, bool]:
+        return {"database": True, "kafka": False}
+
+    app = create_app(
+        title="things", version="1", routers=[router], audience="things", public_keys=keys / "public.json",
+        lifespan=lifespan, ready=ready, max_body_bytes=1000,
+    )  # fmt: skip
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://things") as client:
+        yield client
+
+
+def problem_of(response: httpx2.Response, status: int, slug: str) -> dict[str, Any]:
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["type"] == f"urn:paidup:problem:{slug}"
+    assert body["status"] == status
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
+
+
+async def test_invalid_fields_are_named_by_their_dotted_path(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/v1/things", json={"lines": [{"quantity": "x"}], "nmae": "a"})
+    errors = problem_of(answer, 422, "invalid-request")["errors"]
+    assert {error["field"] for error in errors} == {"name", "lines.0.quantity", "nmae"}
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b"[" * 900, b'{"name": NaN}'])
+async def test_a_body_that_is_not_json_is_refused(client: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/v1/things", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["type"].startswith("urn:paidup:problem:")
+
+
+async def test_malformed_json_is_400_and_says_where(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/v1/things", content=b'{"name": }', headers={"content-type": "application/json"})
+    assert problem_of(answer, 400, "malformed-json")["detail"]
+
+
+async def test_extra_members_stand_beside_the_standard_ones(client: httpx2.AsyncClient) -> None:
+    body = problem_of(await client.put("/v1/things/stale"), 409, "stale-quote")
+    assert body["new_quote"] == {"id": "q2"}
+
+
+async def test_a_refused_field_is_named(client: httpx2.AsyncClient) -> None:
+    body = problem_of(await client.put("/v1/things/wrong"), 422, "invalid-request")
+    assert body["errors"] == [{"field": "invoices.0.currency", "message": "The currency differs."}]
+
+
+async def test_an_unhandled_error_shows_no_internals(client: httpx2.AsyncClient) -> None:
+    answer = await client.put("/v1/things/boom")
+    problem_of(answer, 500, "internal-error")
+    assert "secret" not in answer.text
+
+
+async def test_unknown_paths_and_wrong_methods_are_problems(client: httpx2.AsyncClient) -> None:
+    problem_of(await client.get("/v2"), 404, "not-found")
+    answer = await client.delete("/v1/things/1")
+    problem_of(answer, 405, "method-not-allowed")
+    assert "allow" in answer.headers
+
+
+async def test_long_bodies_are_refused_with_and_without_a_stated_length(client: httpx2.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b"x" * 100
+
+    json_type = {"content-type": "application/json"}
+    problem_of(await client.post("/v1/things", content=b"x" * 1001, headers=json_type), 413, "body-too-large")
+    problem_of(await client.post("/v1/things", content=chunks(), headers=json_type), 413, "body-too-large")
+
+
+async def test_the_request_id_is_the_callers_when_harmless(client: httpx2.AsyncClient) -> None:
+    kept = await client.get("/healthz", headers={"X-Request-Id": "abc-1"})
+    assert kept.headers["x-request-id"] == "abc-1"
+    made = await client.get("/healthz", headers={"X-Request-Id": 'a" b'})
+    assert len(made.headers["x-request-id"]) == 36
+
+
+async def test_a_token_of_the_signer_opens_the_route(client: httpx2.AsyncClient, keys: Path) -> None:
+    token, _ = TokenSigner(keys / "private.json").sign(Identity("k", "system", frozenset({"*"}), "cust-1"), "things")
+    answer = await client.get("/v1/things/7", headers={"Authorization": f"Bearer {token}"})
+    assert answer.json() == {"id": "7", "subject": "k", "customer_id": "cust-1"}
+
+
+async def test_no_token_a_wrong_audience_and_a_missing_scope_are_refused(
+    client: httpx2.AsyncClient, keys: Path
+) -> None:
+    signer = TokenSigner(keys / "private.json")
+    answer = await client.get("/v1/things/7")
+    problem_of(answer, 401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    other, _ = signer.sign(ERP, "payments")
+    problem_of(await client.get("/v1/things/7", headers={"Authorization": f"Bearer {other}"}), 401, "unauthenticated")
+    narrow, _ = signer.sign(Identity("k", "system", frozenset({"keys:write"})), "things")
+    problem_of(await client.get("/v1/things/7", headers={"Authorization": f"Bearer {narrow}"}), 403, "scope-missing")
+
+
+def test_expired_foreign_and_broken_tokens_are_refused(keys: Path) -> None:
+    verifier = TokenVerifier(keys / "public.json", "things")
+    signer = TokenSigner(keys / "private.json")
+    stranger = OKPKey.generate_key("Ed25519", {"kid": "k1"}, private=True)
+    claims = {"iss": "paidup-auth", "aud": "things", "sub": "x", "kind": "system", "exp": int(time.time()) + 60}
+    foreign = jwt.encode({"alg": "Ed25519", "kid": "k1"}, claims, stranger, algorithms=["Ed25519"])
+    expired, _ = signer.sign(ERP, "things", seconds=-1)
+    for token in (foreign, expired, "", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "é"):
+        with pytest.raises(Problem):
+            verifier.verify(token)
+
+
+def test_a_kept_token_ends_with_its_time(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = TokenVerifier(keys / "public.json", "things")
+    token, ends = TokenSigner(keys / "private.json").sign(ERP, "things")
+    assert ends - time.time() <= 60
+    assert verifier.verify(token) == ERP
+    assert verifier.verify(token) == ERP
+    monkeypatch.setattr(time, "time", lambda: ends)
+    with pytest.raises(Problem, match="expired"):
+        verifier.verify(token)
+
+
+def test_keys_are_read_again_when_the_file_changes(tmp_path: Path) -> None:
+    write_keys(tmp_path, "old")
+    verifier = TokenVerifier(tmp_path / "public.json", "things")
+    old, _ = TokenSigner(tmp_path / "private.json").sign(ERP, "things")
+    write_keys(tmp_path, "new")
+    new, _ = TokenSigner(tmp_path / "private.json").sign(ERP, "things")
+    assert verifier.verify(new) == ERP
+    with pytest.raises(Problem):
+        verifier.verify(old)
+
+
+async def test_readiness_is_503_until_every_part_is_there(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["parts"] == {"database": True, "kafka": False}
+
+
+async def test_metrics_count_by_route_and_not_by_path(client: httpx2.AsyncClient) -> None:
+    await client.put("/v1/things/wrong")
+    text = (await client.get("/metrics")).text
+    assert 'paidup_http_requests_total{method="PUT",route="/v1/things/{thing_id}",status="422"}' in text
+
+
+@pytest.fixture
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    before = structlog.get_config()
+    logs.configure("info")
+    yield out
+    structlog.configure(**before)
+
+
+def test_logs_hide_secrets_and_addresses(log_lines: io.StringIO) -> None:
+    structlog.get_logger().info(
+        "made pk_abcdefghijklmnop for ann@example.com", password="x", url="postgresql://auth:pw@127.0.0.1/auth",
+        nested={"api_key": "k", "note": "Bearer eyJhbGciOi.eyJzdWIi.sig"}, count=3,
+    )  # fmt: skip
+    text = log_lines.getvalue()
+    line = json.loads(text)
+    assert line["count"] == 3
+    assert line["password"] == line["nested"]["api_key"] == "[hidden]"
+    for secret in ("abcdefgh", "ann@", "pw@", "eyJ"):
+        assert secret not in text
+
+
+async def test_a_request_joins_the_callers_trace_and_passes_it_on(client: httpx2.AsyncClient) -> None:
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans = InMemorySpanExporter()
+    telemetry.setup("things", None, processor=SimpleSpanProcessor(spans))
+    try:
+        parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        await client.put("/v1/things/wrong", headers={"traceparent": parent})
+        with telemetry.record_span("process t", [("traceparent", parent.encode())], topic="t"):
+            assert telemetry.inject([])[0][1].startswith(b"00-4bf92f3577b34da6a3ce929d0e0e4736-")
+        request, record = spans.get_finished_spans()
+        assert request.name == "PUT /v1/things/{thing_id}"
+        assert {span.context.trace_id for span in (request, record)} == {0x4BF92F3577B34DA6A3CE929D0E0E4736}
+    finally:
+        telemetry.setup("things", None)
+    assert telemetry.traceparent() is None
