@@ -36,7 +36,7 @@ class PaymentState(Event):
     customer_id: str
     way: Annotated[Literal["collect", "receive"], Field(description="Charged through a provider, or received offline")]
     status: PaymentStatus
-    reconciliation: Reconciliation
+    reconciliation: Reconciliation | None = None
     reason: str | None = None
     amount: Annotated[Amount, Field(description="What goes to invoices and credit, without surcharge")]
     surcharge: Amount

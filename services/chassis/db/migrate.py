@@ -15,23 +15,22 @@ class MigrationChangedError(RuntimeError):
 
 async def migrate(dsn: str, folder: Path) -> list[str]:
     """Run what has not run yet, the chassis's own files first; the names of the files that ran."""
+    files = _read(CHASSIS, "chassis/") + _read(folder, "")
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, ran_at timestamptz DEFAULT now())"
-        )
+        await connection.execute(MIGRATIONS)
         ran = dict(await connection.fetch("SELECT name, sha256 FROM migrations"))
-        files = [("chassis/", path) for path in sorted(CHASSIS.glob("*.sql"))] + [
-            ("", path) for path in sorted(folder.glob("*.sql"))
-        ]
-        return [prefix + path.name for prefix, path in files if await _run(connection, prefix + path.name, path, ran)]
+        return [name for name, text in files if await _run(connection, name, text, ran)]
     finally:
         await connection.close()
 
 
-async def _run(connection: asyncpg.Connection, name: str, path: Path, ran: dict[str, str]) -> bool:
-    text = path.read_text()
+def _read(folder: Path, prefix: str) -> list[tuple[str, str]]:
+    return [(prefix + path.name, path.read_text()) for path in sorted(folder.glob("*.sql"))]
+
+
+async def _run(connection: asyncpg.Connection, name: str, text: str, ran: dict[str, str]) -> bool:
     digest = hashlib.sha256(text.encode()).hexdigest()
     if name in ran:
         if ran[name] != digest:
@@ -41,3 +40,8 @@ async def _run(connection: asyncpg.Connection, name: str, path: Path, ran: dict[
         await connection.execute(text)
         await connection.execute("INSERT INTO migrations (name, sha256) VALUES ($1, $2)", name, digest)
     return True
+
+
+MIGRATIONS = """
+CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, ran_at timestamptz DEFAULT now())
+"""

@@ -211,7 +211,7 @@ class Consumer:
             await self.handle(items, work)
 
     async def handle(self, items: Sequence[Item], work: Work, *, parked: bool = False) -> None:
-        """Handle what is new of the items inside the caller's transaction. `parked`: this is a replay of parked ones."""
+        """Handle what is new of the items in the caller's transaction. `parked`: a replay of parked ones."""
         fresh = await self._fresh(items, work, parked=parked)
         for handler, group in self._rounds(await self._lock(fresh, work)):
             taken.labels(self.name, handler.type.__name__).inc(len(group))

@@ -1,0 +1,342 @@
+"""Invoicing over HTTP: parse, authorise, one command or query, render."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from chassis.http.identity import Identity, allow
+from chassis.http.problems import Problem, not_found
+from chassis.messaging.work import Cause, Work
+from chassis.service import Running
+from contracts.ids import is_id
+from contracts.invoicing import CreateCustomer, IssueInvoice
+from invoicing import issuing, messages, store
+from invoicing.domain import Invoice, Refused
+
+router = APIRouter()
+
+ReadInvoices = Annotated[Identity, allow("invoices:read")]
+WriteInvoices = Annotated[Identity, allow("invoices:write")]
+ReadCustomers = Annotated[Identity, allow("customers:read")]
+WriteCustomers = Annotated[Identity, allow("customers:write")]
+
+
+class Customer(BaseModel):
+    id: str
+    external_id: str
+    name: str
+    email: str | None
+    address: str | None
+    account_manager: str | None
+    created_at: datetime
+
+
+class Customers(BaseModel):
+    items: list[Customer]
+
+
+class InvoiceSummary(BaseModel):
+    """Amounts are minor units of `currency`."""
+
+    id: str
+    customer_id: str
+    number: str
+    status: Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]
+    overdue: bool
+    currency: str
+    issued_on: date
+    due_on: date
+    po_number: str | None
+    total_minor: int
+    credited_minor: int
+    settled_minor: int
+    balance_minor: int
+    pending_minor: int
+    payable_now_minor: int
+
+
+class Line(BaseModel):
+    description: str
+    quantity: str
+    unit_price_minor: int
+    tax_rate: str
+    net_minor: int
+
+
+class Tax(BaseModel):
+    tax_rate: str
+    net_minor: int
+    tax_minor: int
+
+
+class InvoiceDetail(InvoiceSummary):
+    lines: list[Line]
+    taxes: list[Tax]
+    terms: str | None
+    notes: str | None
+    created_at: datetime
+
+
+class Invoices(BaseModel):
+    items: list[InvoiceSummary]
+    next_cursor: str | None
+
+
+class AgingOfCurrency(BaseModel):
+    """Minor units. `outstanding` = `amount_due` + the four buckets; `balance_due` = `outstanding` - `credits`."""
+
+    currency: str
+    outstanding_minor: int
+    amount_due_minor: int
+    days_0_30_minor: int
+    days_31_60_minor: int
+    days_61_90_minor: int
+    over_90_minor: int
+    credits_minor: int
+    balance_due_minor: int
+
+
+class Aging(BaseModel):
+    as_of: date
+    currencies: list[AgingOfCurrency]
+
+
+def _running(request: Request) -> Running:
+    running: Running = request.app.state.running
+    return running
+
+
+def _cause(request: Request, identity: Identity) -> Cause:
+    return Cause(correlation=request.headers.get("x-request-id"), actor=f"{identity.kind}:{identity.subject}")
+
+
+def _problem(refused: Refused) -> Problem:
+    """A refusal as people read it: 409 where the state is in the way, 422 where the request is at fault."""
+    return Problem(
+        status=409 if refused.conflict else 422,
+        slug=refused.code,
+        title=refused.code.replace("-", " ").capitalize(),
+        detail=refused.detail,
+        errors=[{"field": refused.field, "message": refused.detail}] if refused.field else None,
+    )
+
+
+def _json(body: Any, status: int = 200, seen: str | None = None) -> Response:
+    headers = {"Paidup-Seen": seen} if seen else None
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+def _forbid_one_customer(identity: Identity) -> None:
+    if identity.customer_id is not None:
+        raise Problem(
+            status=403, slug="forbidden", title="Forbidden", detail="This key is for one customer; it may only read."
+        )
+
+
+def _summary(invoice: Invoice, row: dict[str, Any], today: date) -> dict[str, Any]:
+    return {
+        "id": invoice.id,
+        "customer_id": invoice.customer_id,
+        "number": invoice.number,
+        "status": invoice.status,
+        "overdue": invoice.overdue(today),
+        "currency": invoice.currency,
+        "issued_on": invoice.issued_on,
+        "due_on": invoice.due_on,
+        "po_number": row["po_number"],
+        "total_minor": invoice.total,
+        "credited_minor": invoice.credited,
+        "settled_minor": invoice.settled,
+        "balance_minor": invoice.balance,
+        "pending_minor": invoice.pending,
+        "payable_now_minor": invoice.payable_now,
+    }
+
+
+@router.post(
+    "/v1/customers", status_code=201, response_model=Customer, responses={200: {"model": Customer}}, tags=["customers"]
+)
+async def create_customer(asked: CreateCustomer, request: Request, identity: WriteCustomers) -> Response:
+    """Create a customer. The same external id with the same body answers 200 with the customer that is there."""
+    _forbid_one_customer(identity)
+    async with _running(request).units.begin(_cause(request, identity)) as work:
+        try:
+            customer, new = await issuing.create_customer(asked, work)
+        except Refused as refused:
+            raise _problem(refused) from None
+    return _json(customer, 201 if new else 200, seen=f"{customer['id']}:1")
+
+
+@router.get("/v1/customers", response_model=Customers, tags=["customers"])
+async def find_customers(
+    request: Request,
+    identity: ReadCustomers,
+    external_id: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 100,
+) -> Response:
+    items = await store.find_customers(_running(request).pool, _clean(external_id), identity.customer_id, limit)
+    return _json({"items": items})
+
+
+@router.get("/v1/customers/{customer_id}", response_model=Customer, tags=["customers"])
+async def get_customer(customer_id: str, request: Request, identity: ReadCustomers) -> Response:
+    return _json(await _own_customer(customer_id, request, identity))
+
+
+async def _own_customer(customer_id: str, request: Request, identity: Identity) -> dict[str, Any]:
+    mine = is_id(customer_id) and identity.customer_id in (None, customer_id)
+    customer = await store.load_customer(_running(request).pool, customer_id) if mine else None
+    if customer is None:
+        raise not_found("customer", customer_id)
+    return customer
+
+
+@router.get("/v1/customers/{customer_id}/aging", response_model=Aging, tags=["customers"])
+async def get_aging(
+    customer_id: str, request: Request, identity: ReadInvoices, as_of: Annotated[date | None, Query()] = None
+) -> Response:
+    """What a customer owes by days past due, on a day of the company's calendar (today, unless given)."""
+    await _own_customer(customer_id, request, identity)
+    running = _running(request)
+    day = as_of or running.clock.today()
+    currencies = await store.aging(running.pool, customer_id, day, running.clock.now())
+    return _json({"as_of": day, "currencies": currencies})
+
+
+@router.post(
+    "/v1/invoices",
+    status_code=201,
+    response_model=InvoiceDetail,
+    responses={200: {"model": InvoiceDetail}},
+    tags=["invoices"],
+)
+async def issue_invoice(asked: IssueInvoice, request: Request, identity: WriteInvoices) -> Response:
+    """Issue an invoice, or keep a draft. The same number with the same body answers 200 with the one that is there."""
+    _forbid_one_customer(identity)
+    async with _running(request).units.begin(_cause(request, identity)) as work:
+        outcome = (await issuing.issue([asked], work))[0]
+        if isinstance(outcome, Refused):
+            raise _problem(outcome)
+        detail = await _detail(work.connection, outcome.invoice.id, None, work.clock.today())
+    return _json(detail, 200 if outcome.repeated else 201, seen=_seen(outcome.invoice))
+
+
+def _seen(invoice: Invoice) -> str:
+    return f"{invoice.id}:{invoice.sequence}"
+
+
+async def _detail(connection: Any, invoice_id: str, only: str | None, today: date) -> dict[str, Any]:
+    row = await store.load_invoice(connection, invoice_id, only) if is_id(invoice_id) else None
+    if row is None:
+        raise not_found("invoice", invoice_id)
+    document = {name: row[name] for name in ("terms", "notes", "created_at")}
+    lists = {name: orjson.loads(row[name]) for name in ("lines", "taxes")}
+    return {**_summary(store.invoice_of(row), row, today), **lists, **document}
+
+
+@router.get("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
+async def get_invoice(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
+    running = _running(request)
+    return _json(await _detail(running.pool, invoice_id, identity.customer_id, running.clock.today()))
+
+
+async def _change(invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"]) -> Response:
+    _forbid_one_customer(identity)
+    async with _running(request).units.begin(_cause(request, identity)) as work:
+        await _detail(work.connection, invoice_id, None, work.clock.today())
+        invoice = await _decide(invoice_id, work, what)
+        detail = await _detail(work.connection, invoice_id, None, work.clock.today())
+    return _json(detail, seen=_seen(invoice))
+
+
+async def _decide(invoice_id: str, work: Work, what: Literal["issue", "void"]) -> Invoice:
+    book = await store.load_book(work, invoices=[invoice_id])
+    invoice, today = book.invoices[invoice_id], work.clock.today()
+    try:
+        changed = book.issue(invoice) if what == "issue" else book.void(invoice, today)
+    except Refused as refused:
+        raise _problem(refused) from None
+    work.emit(*messages.of(book.take_facts(), work.now))
+    await store.save_book(work, book)
+    return changed
+
+
+@router.post("/v1/invoices/{invoice_id}/issue", response_model=InvoiceDetail, tags=["invoices"])
+async def issue_draft(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
+    """Issue a draft."""
+    return await _change(invoice_id, request, identity, "issue")
+
+
+@router.post("/v1/invoices/{invoice_id}/void", response_model=InvoiceDetail, tags=["invoices"])
+async def void_invoice(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
+    """Withdraw an invoice of which nothing is paid or under way."""
+    return await _change(invoice_id, request, identity, "void")
+
+
+@router.get("/v1/invoices", response_model=Invoices, tags=["invoices"])
+async def list_invoices(
+    request: Request,
+    identity: ReadInvoices,
+    customer_id: Annotated[str | None, Query(max_length=36)] = None,
+    tab: Literal["all", "open", "in_progress", "paid"] = "all",
+    status: Literal["unpaid", "overdue", "paid"] | None = None,
+    q: Annotated[str | None, Query(max_length=100)] = None,
+    sort: Literal["issued_on", "-issued_on", "due_on", "-due_on", "number", "-number"] = "-issued_on",
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Invoices, newest first. `next_cursor` asks for the next page; it is null on the last one."""
+    running = _running(request)
+    whose = _whose(customer_id, identity)
+    today = running.clock.today()
+    drafts = identity.customer_id is None
+    page = store.Page(whose, tab, status, _clean(q), sort, limit, _read_cursor(cursor, sort), drafts)
+    rows = await store.list_invoices(running.pool, page, today)
+    items = [_summary(store.invoice_of(row), row, today) for row in rows[:limit]]
+    more = len(rows) > limit
+    return _json({"items": items, "next_cursor": _write_cursor(items[-1], sort) if more else None})
+
+
+def _whose(customer_id: str | None, identity: Identity) -> str | None:
+    if customer_id is not None and not is_id(customer_id):
+        raise not_found("customer", customer_id)
+    if identity.customer_id is not None and customer_id not in (None, identity.customer_id):
+        raise not_found("customer", customer_id or "")
+    return identity.customer_id or customer_id
+
+
+def _clean(text: str | None) -> str | None:
+    """PostgreSQL's text holds no NUL: nothing can match one."""
+    if text is not None and "\x00" in text:
+        raise Problem(status=422, slug="invalid-request", title="Invalid request", detail="The query holds a NUL byte.")
+    return text
+
+
+def _write_cursor(last: dict[str, Any], sort: str) -> str:
+    value = [sort, str(last[sort.lstrip("-")]), last["id"]]
+    return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
+    if not cursor:
+        return None
+    try:
+        was, value, last = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if was != sort or not is_id(last) or "\x00" in value:
+            raise ValueError
+        return (value if sort.lstrip("-") == "number" else date.fromisoformat(value)), last
+    except (ValueError, TypeError, binascii.Error):
+        raise Problem(
+            status=422,
+            slug="invalid-cursor",
+            title="Invalid cursor",
+            detail="Send the next_cursor of a page of the same list and sort, or none to begin again.",
+            errors=[{"field": "cursor", "message": "not a cursor of this list"}],
+        ) from None

@@ -1,0 +1,315 @@
+"""The rules of invoices: amounts, states, reservation, settlement, reversal. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from contracts.allocation import Due, Part, allocate, allocate_as_asked
+from contracts.money import LARGEST_MINOR, Money, half_up
+
+State = Literal["draft", "open", "paid", "void", "uncollectible"]
+What = Literal["issued", "changed", "in_progress", "paid", "reopened", "voided"]
+
+
+class Refused(Exception):
+    """An expected refusal: the request is at fault, nothing has changed. `code` is a stable slug."""
+
+    def __init__(self, code: str, detail: str, field: str | None = None, *, conflict: bool = False) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.field, self.conflict = code, detail, field, conflict
+
+
+class LineLike(Protocol):
+    @property
+    def quantity(self) -> Decimal: ...
+    @property
+    def unit_price_minor(self) -> int: ...
+    @property
+    def tax_rate(self) -> Decimal: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Net of each line, tax of each rate, and their sum, in minor units."""
+
+    nets: tuple[int, ...]
+    taxes: tuple[tuple[Decimal, int, int], ...]  # rate, net, tax
+    total: int
+
+
+def price(lines: Sequence[LineLike]) -> Priced:
+    """A line's net rounds half up; tax is computed per rate on the sum of nets and rounded once."""
+    nets = tuple(half_up(line.quantity * line.unit_price_minor) for line in lines)
+    by_rate: dict[Decimal, int] = {}
+    for line, net in zip(lines, nets, strict=True):
+        rate = line.tax_rate.normalize()
+        by_rate[rate] = by_rate.get(rate, 0) + net
+    taxes = tuple((rate, net, half_up(net * rate)) for rate, net in sorted(by_rate.items()))
+    total = sum(nets) + sum(tax for _, _, tax in taxes)
+    if not 0 < total <= LARGEST_MINOR:
+        raise Refused("total-out-of-range", f"the lines sum to {total}; an invoice's total lies above zero", "lines")
+    return Priced(nets, taxes, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """Amounts are minor units of `currency`; `sequence` counts its events."""
+
+    id: str
+    customer_id: str
+    number: str
+    currency: str
+    state: State
+    issued_on: date
+    due_on: date
+    total: int
+    credited: int = 0
+    settled: int = 0
+    pending: int = 0
+    sequence: int = 0
+
+    @property
+    def balance(self) -> int:
+        return self.total - self.credited - self.settled
+
+    @property
+    def payable_now(self) -> int:
+        return self.balance - self.pending if self.state in ("open", "uncollectible") else 0
+
+    @property
+    def status(self) -> Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]:
+        """The state as people see it: In Progress when all that could be paid is reserved."""
+        if self.state == "open" and self.pending and not self.payable_now:
+            return "in_progress"
+        return self.state
+
+    def due(self) -> Due:
+        return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))
+
+    def overdue(self, today: date) -> bool:
+        return self.state == "open" and self.balance > 0 and today > self.due_on
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An invoice after one step, and what the step is called."""
+
+    invoice: Invoice
+    what: What
+    payment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of invoicing's book; the signed sum of an invoice's entries is its balance."""
+
+    invoice: Invoice
+    kind: Literal["issue", "credit", "settle", "reverse", "void"]
+    amount: int
+    effective_on: date
+    payment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    payment_id: str
+    customer_id: str
+    currency: str
+    state: Literal["placed", "refused", "released", "settled"]
+    parts: tuple[Part, ...]
+    sequence: int
+    refused_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a payment paid. `reversed`: all of it was taken back."""
+
+    payment_id: str
+    customer_id: str
+    parts: tuple[Part, ...]
+    credit: Money
+    effective_on: date
+    sequence: int = 1
+    reversed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    id: str
+    customer_id: str
+    payment_id: str
+    currency: str
+    amount: int
+    balance: int
+    sequence: int
+
+
+Fact = Change | Reservation | Settlement | Credit
+
+
+@dataclass(slots=True)
+class Book:
+    """The locked rows that decisions are made on, and what the decisions changed, in order."""
+
+    invoices: dict[str, Invoice] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    settlements: dict[str, Settlement] = field(default_factory=dict)
+    credits: dict[str, Credit] = field(default_factory=dict)  # by payment
+
+    changes: list[Change] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    credit_entries: list[tuple[Credit, int, date]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)  # what has not been said yet
+    touched: set[str] = field(default_factory=set)  # payments whose reservation or settlement changed
+
+    def take_facts(self) -> list[Fact]:
+        """What decisions have led to since the last time, in order."""
+        facts, self.facts = self.facts, []
+        return facts
+
+    def issue(self, invoice: Invoice) -> Invoice:
+        """Owed from its issue date on."""
+        if invoice.state != "draft":
+            raise Refused("not-a-draft", f"invoice {invoice.number} is {invoice.status}, not a draft", conflict=True)
+        issued = self._change(replace(invoice, state="open"), "issued")
+        self.entries.append(Entry(issued, "issue", issued.total, issued.issued_on))
+        return issued
+
+    def void(self, invoice: Invoice, today: date) -> Invoice:
+        """Withdrawn; only while nothing is paid, credited or under way."""
+        if invoice.pending:
+            raise Refused("payment-under-way", f"a payment of invoice {invoice.number} is under way", conflict=True)
+        if invoice.state not in ("draft", "open") or invoice.settled or invoice.credited:
+            raise Refused("not-voidable", f"invoice {invoice.number} is {invoice.status} or partly paid", conflict=True)
+        voided = self._change(replace(invoice, state="void"), "voided")
+        if invoice.state == "open":
+            self.entries.append(Entry(voided, "void", -voided.balance, max(today, voided.issued_on)))
+        return voided
+
+    def reserve(self, payment_id: str, customer_id: str, parts: Sequence[Part], currency: str) -> Reservation:
+        """All parts or none: the first invoice that can't take its part refuses the whole."""
+        refused = next((part.invoice_id for part in parts if not self._can_take(part, customer_id)), None)
+        state: Literal["refused", "placed"] = "refused" if refused else "placed"
+        reservation = Reservation(payment_id, customer_id, currency, state, tuple(parts), 1, refused)
+        self._keep(reservation)
+        if not refused:
+            for part in parts:
+                invoice = self.invoices[part.invoice_id]
+                pending = replace(invoice, pending=invoice.pending + part.amount.minor)
+                self._change(pending, "in_progress" if not pending.payable_now else "changed", payment_id)
+        return reservation
+
+    def release(self, payment_id: str) -> None:
+        """End a reservation without money; one that was refused or has ended already stays as it is."""
+        reservation = self.reservations.get(payment_id)
+        if reservation is None or reservation.state != "placed":
+            return
+        self._keep(replace(reservation, state="released", sequence=reservation.sequence + 1))
+        for part in reservation.parts:
+            invoice = self.invoices[part.invoice_id]
+            self._change(replace(invoice, pending=invoice.pending - part.amount.minor), "changed", payment_id)
+
+    def settle(
+        self, payment_id: str, customer_id: str, amount: Money, asked: Sequence[Part], effective_on: date
+    ) -> Settlement:
+        """Share reconciled money: over its reservation, else as asked, else oldest first. The rest is credit."""
+        reservation = self.reservations.get(payment_id)
+        held = reservation is not None and reservation.state == "placed"
+        if reservation is not None and held:
+            self._free(reservation)
+            asked = reservation.parts
+        theirs = [i for i in self.invoices.values() if i.customer_id == customer_id and i.currency == amount.currency]
+        if asked:
+            shared = allocate_as_asked(amount, asked, [invoice.due() for invoice in theirs])
+        else:
+            shared = allocate(amount, [invoice.due() for invoice in theirs if invoice.state == "open"])
+        for part in shared.parts:
+            self._pay(self.invoices[part.invoice_id], part.amount.minor, effective_on, payment_id)
+        if reservation is not None and held:
+            self._make_good(reservation, shared.parts, payment_id)
+        settlement = Settlement(payment_id, customer_id, shared.parts, shared.credit, effective_on)
+        self.settlements[payment_id] = settlement
+        self.touched.add(payment_id)
+        self.facts.append(settlement)
+        if shared.credit:
+            self._credit(payment_id, customer_id, shared.credit, effective_on)
+        return settlement
+
+    def reverse(self, payment_id: str, effective_on: date) -> None:
+        """Take a settlement back whole: its invoices are owed again with their old due dates, its credit is gone."""
+        settlement = self.settlements.get(payment_id)
+        if settlement is None or settlement.reversed:
+            return
+        for part in settlement.parts:
+            invoice = self.invoices[part.invoice_id]
+            state: State = "open" if invoice.state == "paid" else invoice.state
+            back = replace(invoice, settled=invoice.settled - part.amount.minor, state=state)
+            back = self._change(back, "reopened" if invoice.state == "paid" else "changed", payment_id)
+            day = max(effective_on, back.issued_on)
+            self.entries.append(Entry(back, "reverse", part.amount.minor, day, payment_id))
+        taken = replace(settlement, reversed=True, sequence=settlement.sequence + 1, effective_on=effective_on)
+        self.settlements[payment_id] = taken
+        self.touched.add(payment_id)
+        self.facts.append(taken)
+        credit = self.credits.get(payment_id)
+        if credit is not None and credit.balance:
+            gone = replace(credit, balance=0, sequence=credit.sequence + 1)
+            self.credits[payment_id] = gone
+            self.facts.append(gone)
+            self.credit_entries.append((gone, -credit.balance, effective_on))
+
+    def _can_take(self, part: Part, customer_id: str) -> bool:
+        invoice = self.invoices.get(part.invoice_id)
+        return (
+            invoice is not None
+            and invoice.customer_id == customer_id
+            and invoice.currency == part.amount.currency
+            and 0 < part.amount.minor <= invoice.payable_now
+        )
+
+    def _free(self, reservation: Reservation) -> None:
+        """Let go of what a reservation holds, as part of the step that settles it: no event of its own."""
+        self.reservations[reservation.payment_id] = replace(reservation, state="settled")
+        self.touched.add(reservation.payment_id)
+        for part in reservation.parts:
+            invoice = self.invoices[part.invoice_id]
+            self.invoices[part.invoice_id] = replace(invoice, pending=invoice.pending - part.amount.minor)
+
+    def _make_good(self, reservation: Reservation, paid: Iterable[Part], payment_id: str) -> None:
+        """Invoices that were held but got nothing (the provider took less) are payable again."""
+        got = {part.invoice_id for part in paid}
+        for part in reservation.parts:
+            if part.invoice_id not in got:
+                self._change(self.invoices[part.invoice_id], "changed", payment_id)
+
+    def _pay(self, invoice: Invoice, minor: int, effective_on: date, payment_id: str) -> None:
+        paid = replace(invoice, settled=invoice.settled + minor)
+        if not paid.balance:
+            paid = replace(paid, state="paid")
+        what: What = "paid" if paid.state == "paid" else "in_progress" if paid.status == "in_progress" else "changed"
+        paid = self._change(paid, what, payment_id)
+        self.entries.append(Entry(paid, "settle", -minor, max(effective_on, paid.issued_on), payment_id))
+
+    def _credit(self, payment_id: str, customer_id: str, money: Money, effective_on: date) -> None:
+        credit = Credit(payment_id, customer_id, payment_id, money.currency, money.minor, money.minor, 1)
+        self.credits[payment_id] = credit
+        self.facts.append(credit)
+        self.credit_entries.append((credit, money.minor, effective_on))
+
+    def _keep(self, reservation: Reservation) -> None:
+        self.reservations[reservation.payment_id] = reservation
+        self.touched.add(reservation.payment_id)
+        self.facts.append(reservation)
+
+    def _change(self, invoice: Invoice, what: What, payment_id: str | None = None) -> Invoice:
+        changed = replace(invoice, sequence=invoice.sequence + 1)
+        self.invoices[changed.id] = changed
+        change = Change(changed, what, payment_id)
+        self.changes.append(change)
+        self.facts.append(change)
+        return changed

@@ -1,0 +1,115 @@
+"""What invoicing does when it hears something."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from chassis.messaging.consume import Handlers, Lock, Received
+from chassis.messaging.work import Work
+from contracts import payments as heard
+from contracts.allocation import Part
+from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
+from invoicing import issuing, messages, store
+from invoicing.domain import Book, Refused
+
+handlers = Handlers("invoicing")
+commands = Handlers("invoicing-inbound")
+customer_of = Lock(1, "customers", lambda event: event.customer_id)
+
+
+def _asked(parts: Sequence[AllocatedPart]) -> tuple[Part, ...]:
+    return tuple(Part(part.invoice_id, part.amount.money()) for part in parts)
+
+
+@handlers.on_many(heard.PaymentSubmitted, lock=customer_of)
+async def reserve_invoices(events: Sequence[Received[heard.PaymentSubmitted]], work: Work) -> None:
+    named = {part.invoice_id for received in events for part in received.event.asked}
+    book = await store.load_book(work, invoices=named)
+    for received in events:
+        event = received.event
+        book.reserve(event.payment_id, event.customer_id, _asked(event.asked), event.amount.currency)
+        _say(book, received, work)
+    await store.save_book(work, book)
+
+
+@handlers.on_many(heard.PaymentReconciled, lock=customer_of)
+async def settle_invoices(events: Sequence[Received[heard.PaymentReconciled]], work: Work) -> None:
+    oldest: dict[tuple[str, str], int] = defaultdict(int)
+    for event in (received.event for received in events):
+        if not event.asked:
+            oldest[event.customer_id, event.amount.currency] += event.amount.amount_minor
+    named = {part.invoice_id for received in events for part in received.event.asked}
+    book = await store.load_book(
+        work, payments=[received.event.payment_id for received in events], invoices=named, oldest=oldest
+    )
+    for received in events:
+        event = received.event
+        effective_on = event.effective_on or work.clock.today()
+        book.settle(event.payment_id, event.customer_id, event.amount.money(), _asked(event.asked), effective_on)
+        _say(book, received, work)
+    await store.save_book(work, book)
+
+
+@handlers.on_many(heard.PaymentDeclined, heard.PaymentCancelled, lock=customer_of)
+async def release_reservations(events: Sequence[Received[Any]], work: Work) -> None:
+    book = await store.load_book(work, payments=[received.event.payment_id for received in events])
+    for received in events:
+        book.release(received.event.payment_id)
+        _say(book, received, work)
+    await store.save_book(work, book)
+
+
+@handlers.on_many(heard.PaymentReversed, lock=customer_of)
+async def reverse_settlements(events: Sequence[Received[heard.PaymentReversed]], work: Work) -> None:
+    book = await store.load_book(work, payments=[received.event.payment_id for received in events])
+    for received in events:
+        book.reverse(received.event.payment_id, received.event.effective_on or work.clock.today())
+        _say(book, received, work)
+    await store.save_book(work, book)
+
+
+def _say(book: Book, received: Received[Any], work: Work) -> None:
+    """Emit what one event led to, under its cause."""
+    work.cause = received.cause
+    work.emit(*messages.of(book.take_facts(), work.now))
+
+
+@commands.on_many(IssueInvoice, raw=True)
+async def issue_invoices(events: Sequence[Received[IssueInvoice]], work: Work) -> None:
+    read = [(received, _read(IssueInvoice, received.body)) for received in events]
+    asked = [command for _, command in read if isinstance(command, IssueInvoice)]
+    outcomes = iter(await issuing.issue(asked, work))
+    for received, command in read:
+        work.cause = received.cause
+        outcome = command if isinstance(command, Refused) else next(outcomes)
+        if isinstance(outcome, Refused):
+            work.emit(messages.refused(received.id, "IssueInvoice", outcome, work.now))
+        else:
+            work.emit(messages.accepted(received.id, "IssueInvoice", outcome.invoice.id, work.now))
+
+
+@commands.on_many(CreateCustomer, raw=True)
+async def create_customers(events: Sequence[Received[CreateCustomer]], work: Work) -> None:
+    for received in events:
+        work.cause = received.cause
+        command = _read(CreateCustomer, received.body)
+        try:
+            if isinstance(command, Refused):
+                raise command
+            customer, _ = await issuing.create_customer(command, work)
+            work.emit(messages.accepted(received.id, "CreateCustomer", customer["id"], work.now))
+        except Refused as refused:
+            work.emit(messages.refused(received.id, "CreateCustomer", refused, work.now))
+
+
+def _read(command: type[Any], body: bytes) -> Any:
+    """The command, or why it can't be taken, with the field that is at fault; never the input itself."""
+    try:
+        return command.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        return Refused("invalid-command", fault["msg"], ".".join(map(str, fault["loc"])) or None)

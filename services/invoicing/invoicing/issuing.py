@@ -1,0 +1,116 @@
+"""Issuing invoices, one or many at once: the same for the API and for command messages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from chassis.messaging.work import Work
+from contracts.ids import is_id, new_id
+from contracts.invoicing import CreateCustomer, IssueInvoice
+from invoicing import messages, store
+from invoicing.domain import Book, Invoice, Refused, price
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """`repeated`: the same number with the same body was there already."""
+
+    invoice: Invoice
+    repeated: bool
+
+
+async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refused]:
+    """Issue invoices (or keep drafts), each for itself: what is refused doesn't touch the others."""
+    known = await store.resolve_customers(
+        work.connection,
+        sorted({a.customer_id for a in asked if a.customer_id and is_id(a.customer_id)}),
+        sorted({a.customer_external_id for a in asked if a.customer_external_id}),
+    )
+    made: list[tuple[Invoice, store.Document, bytes] | Refused] = [_make(each, known) for each in asked]
+    new, book = _first_of_each_number([each for each in made if not isinstance(each, Refused)]), Book()
+    ready = [
+        (book.issue(i) if not draft else i, d, f) for (i, d, f), draft in zip(new, _drafts(new, asked), strict=True)
+    ]
+    added = await store.add_invoices(work, ready) if ready else set()
+    work.emit(*messages.of([change for change in book.changes if change.invoice.id in added], work.now))
+    book.entries = [entry for entry in book.entries if entry.invoice.id in added]
+    book.changes = []
+    await store.save_book(work, book)
+    by_number = await store.find_numbers(work, [a.number for a in asked])
+    return [_outcome(each, by_number, added) for each in made]
+
+
+def _first_of_each_number(made: list[Any]) -> list[tuple[Invoice, store.Document, bytes]]:
+    first = {invoice.number: (invoice, document, fingerprint) for invoice, document, fingerprint in reversed(made)}
+    return list(first.values())[::-1]
+
+
+def _drafts(new: Sequence[tuple[Invoice, store.Document, bytes]], asked: Sequence[IssueInvoice]) -> list[bool]:
+    draft = {a.number: a.draft for a in reversed(asked)}
+    return [draft[invoice.number] for invoice, _, _ in new]
+
+
+def _make(asked: IssueInvoice, known: dict[str, str]) -> tuple[Invoice, store.Document, bytes] | Refused:
+    reference = asked.customer_id or asked.customer_external_id or ""
+    customer_id = known.get(reference)
+    if customer_id is None:
+        field = "customer_id" if asked.customer_id else "customer_external_id"
+        return Refused("unknown-customer", f"there is no customer {reference}", field)
+    try:
+        priced = price(asked.lines)
+    except Refused as refused:
+        return refused
+    lines = [
+        {
+            "description": line.description,
+            "quantity": _plain(line.quantity),
+            "unit_price_minor": line.unit_price_minor,
+            "tax_rate": _plain(line.tax_rate),
+            "net_minor": net,
+        }
+        for line, net in zip(asked.lines, priced.nets, strict=True)
+    ]
+    taxes = [{"tax_rate": _plain(rate), "net_minor": net, "tax_minor": tax} for rate, net, tax in priced.taxes]
+    invoice = Invoice(
+        new_id(), customer_id, asked.number, asked.currency, "draft", asked.issued_on, asked.due_on, priced.total
+    )
+    document = store.Document(lines, taxes, asked.po_number, asked.terms, asked.notes)
+    body = asked.model_dump(mode="json", exclude={"customer_id", "customer_external_id", "lines"})
+    print_of = hashlib.sha256(orjson.dumps([body, customer_id, lines], option=orjson.OPT_SORT_KEYS)).digest()
+    return invoice, document, print_of
+
+
+def _plain(number: Any) -> str:
+    """A Decimal in one spelling, so that 1, 1.0 and "1" are the same body."""
+    text = format(number.normalize(), "f")
+    return text
+
+
+def _outcome(
+    made: tuple[Invoice, store.Document, bytes] | Refused, stored: dict[str, tuple[Invoice, bytes]], added: set[str]
+) -> Issued | Refused:
+    if isinstance(made, Refused):
+        return made
+    invoice, print_of = stored[made[0].number]
+    if print_of != made[2]:
+        detail = f"invoice {invoice.number} exists with other content"
+        return Refused("number-taken", detail, "number", conflict=True)
+    return Issued(invoice, repeated=invoice.id != made[0].id or invoice.id not in added)
+
+
+async def create_customer(asked: CreateCustomer, work: Work) -> tuple[dict[str, Any], bool]:
+    """The customer, and whether it is new. The same external id with another body is refused."""
+    customer_id = new_id()
+    if await store.add_customer(work, customer_id, asked):
+        work.emit(messages.customer_changed(customer_id, asked, work.now))
+        return {"id": customer_id, **asked.model_dump(), "created_at": work.now}, True
+    there = (await store.find_customers(work.connection, asked.external_id, None))[0]
+    if any(there[name] != value for name, value in asked.model_dump().items()):
+        detail = f"customer {asked.external_id} exists with other content"
+        raise Refused("external-id-taken", detail, "external_id", conflict=True)
+    return there, False

@@ -1,0 +1,111 @@
+"""What invoicing says: facts of its book as events."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from contracts import invoicing as says
+from contracts.allocation import Part
+from contracts.envelope import Amount, Message, message
+from contracts.money import Money
+from invoicing.domain import Change, Credit, Invoice, Refused, Reservation, Settlement
+
+_INVOICE_EVENTS: dict[str, type[says.InvoiceState]] = {
+    "issued": says.InvoiceIssued,
+    "changed": says.InvoiceChanged,
+    "in_progress": says.InvoiceInProgress,
+    "paid": says.InvoicePaid,
+    "reopened": says.InvoiceReopened,
+    "voided": says.InvoiceVoided,
+}
+
+
+def of(facts: Iterable[Change | Reservation | Settlement | Credit], now: datetime) -> list[Message]:
+    """The events of facts, in their order."""
+    return [_of(fact, now) for fact in facts]
+
+
+def _of(fact: Change | Reservation | Settlement | Credit, now: datetime) -> Message:
+    match fact:
+        case Change(invoice=invoice):
+            return message(_invoice(fact), sequence=invoice.sequence, time=now, customer=invoice.customer_id)
+        case Reservation():
+            return message(_reservation(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
+        case Settlement():
+            return message(_settlement(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
+        case Credit():
+            return message(_credit(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
+
+
+def _invoice(change: Change) -> says.InvoiceState:
+    invoice = change.invoice
+    return _INVOICE_EVENTS[change.what].model_construct(
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+        number=invoice.number,
+        status=invoice.status,
+        issued_on=invoice.issued_on,
+        due_on=invoice.due_on,
+        total=_amount(invoice, invoice.total),
+        credited=_amount(invoice, invoice.credited),
+        settled=_amount(invoice, invoice.settled),
+        balance=_amount(invoice, invoice.balance),
+        pending=_amount(invoice, invoice.pending),
+        payable_now=_amount(invoice, invoice.payable_now),
+        payment_id=change.payment_id,
+    )
+
+
+def _amount(invoice: Invoice, minor: int) -> Amount:
+    return Amount.of(Money(minor, invoice.currency))
+
+
+def _parts(parts: Iterable[Part]) -> tuple[says.AllocatedPart, ...]:
+    return tuple(says.AllocatedPart(invoice_id=part.invoice_id, amount=Amount.of(part.amount)) for part in parts)
+
+
+def _reservation(reservation: Reservation) -> says.ReservationState:
+    who = {"payment_id": reservation.payment_id, "customer_id": reservation.customer_id}
+    if reservation.state == "refused":
+        return says.ReservationRefused(**who, reason="invoice_changed", invoice_id=reservation.refused_by or "")
+    if reservation.state == "released":
+        return says.ReservationReleased(**who)
+    held = Money(sum(part.amount.minor for part in reservation.parts), reservation.currency)
+    return says.ReservationPlaced(**who, amount=Amount.of(held))
+
+
+def _settlement(settlement: Settlement) -> says.SettlementState:
+    event = says.SettlementReversed if settlement.reversed else says.SettlementPosted
+    return event(
+        payment_id=settlement.payment_id,
+        customer_id=settlement.customer_id,
+        allocations=_parts(settlement.parts),
+        credit=Amount.of(settlement.credit),
+        effective_on=settlement.effective_on,
+    )
+
+
+def _credit(credit: Credit) -> says.CreditChanged:
+    return says.CreditChanged(
+        credit_id=credit.id,
+        customer_id=credit.customer_id,
+        payment_id=credit.payment_id,
+        amount=Amount.of(Money(credit.amount, credit.currency)),
+        balance=Amount.of(Money(credit.balance, credit.currency)),
+    )
+
+
+def customer_changed(customer_id: str, asked: says.CreateCustomer, now: datetime) -> Message:
+    event = says.CustomerChanged(customer_id=customer_id, **asked.model_dump())
+    return message(event, sequence=1, time=now, customer=customer_id)
+
+
+def accepted(command_id: str, command: str, resource_id: str, now: datetime) -> Message:
+    event = says.CommandAccepted(command_id=command_id, command=command, resource_id=resource_id)
+    return message(event, sequence=1, time=now)
+
+
+def refused(command_id: str, command: str, why: Refused, now: datetime) -> Message:
+    event = says.CommandRefused(
+        command_id=command_id, command=command, code=why.code, detail=why.detail, field=why.field
+    )
+    return message(event, sequence=1, time=now)

@@ -1,0 +1,418 @@
+"""Every SQL statement of invoicing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chassis.messaging.work import Work, insert_outbox
+from contracts.allocation import Part
+from contracts.invoicing import CreateCustomer
+from contracts.money import Money
+from invoicing.domain import Book, Credit, Invoice, Reservation, Settlement
+
+INVOICE = "id, customer_id, number, currency, state, issued_on, due_on, total, credited, settled, pending, sequence"
+
+
+def invoice_of(row: Mapping[str, Any]) -> Invoice:
+    return Invoice(*(row[name] for name in INVOICE.split(", ")))
+
+
+# --- customers
+
+ADD_CUSTOMER = """
+INSERT INTO customers (id, external_id, name, email, address, account_manager, sequence, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, 1, $7) ON CONFLICT (external_id) DO NOTHING RETURNING id
+"""
+CUSTOMER = "id, external_id, name, email, address, account_manager, created_at"
+
+
+async def add_customer(work: Work, customer_id: str, asked: CreateCustomer) -> bool:
+    """False when the external id is taken."""
+    values = (asked.external_id, asked.name, asked.email, asked.address, asked.account_manager)
+    return await work.connection.fetchval(ADD_CUSTOMER, customer_id, *values, work.now) is not None
+
+
+async def find_customers(
+    connection: asyncpg.Connection, external_id: str | None, only: str | None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """`only`: the identity's own customer, when it has one."""
+    sql = f"""SELECT {CUSTOMER} FROM customers WHERE ($1::text IS NULL OR external_id = $1)
+        AND ($2::uuid IS NULL OR id = $2) ORDER BY external_id LIMIT $3"""  # noqa: S608 - own constants
+    return [dict(row) for row in await connection.fetch(sql, external_id, only, limit)]
+
+
+async def load_customer(connection: asyncpg.Connection, customer_id: str) -> dict[str, Any] | None:
+    row = await connection.fetchrow(f"SELECT {CUSTOMER} FROM customers WHERE id = $1", customer_id)  # noqa: S608
+    return dict(row) if row else None
+
+
+async def resolve_customers(
+    connection: asyncpg.Connection, ids: Sequence[str], external_ids: Sequence[str]
+) -> dict[str, str]:
+    """Customer ids by id and by external id; what is unknown is absent."""
+    sql = "SELECT id, external_id FROM customers WHERE id = ANY($1::uuid[]) OR external_id = ANY($2::text[])"
+    found: dict[str, str] = {}
+    for row in await connection.fetch(sql, ids, external_ids):
+        found[row["id"]] = found[row["external_id"]] = row["id"]
+    return found
+
+
+# --- issuing
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What an invoice says beside its amounts."""
+
+    lines: list[dict[str, Any]]
+    taxes: list[dict[str, Any]]
+    po_number: str | None
+    terms: str | None
+    notes: str | None
+
+    @property
+    def search(self) -> str:
+        return " ".join([self.po_number or "", *(line["description"] for line in self.lines)]).lower()[:500]
+
+
+ADD_INVOICES = """
+WITH added AS (
+    INSERT INTO invoices (id, customer_id, number, currency, state, issued_on, due_on, total, sequence, fingerprint,
+        po_number, search, created_at)
+    SELECT id, customer_id, number, currency, state, issued_on, due_on, total, sequence, fingerprint, po_number, search, $17
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::bigint[],
+        $9::bigint[], $10::bytea[], $11::text[], $12::text[])
+        AS i (id, customer_id, number, currency, state, issued_on, due_on, total, sequence, fingerprint, po_number, search)
+    ON CONFLICT (number) DO NOTHING RETURNING id
+), documented AS (
+    INSERT INTO invoice_documents (invoice_id, lines, taxes, terms, notes)
+    SELECT d.* FROM unnest($1::uuid[], $13::jsonb[], $14::jsonb[], $15::text[], $16::text[]) AS d (id, l, t, te, n)
+    JOIN added USING (id)
+)
+SELECT id FROM added
+"""
+
+
+async def add_invoices(work: Work, new: Sequence[tuple[Invoice, Document, bytes]]) -> set[str]:
+    """Insert invoices with their documents and fingerprints; the ids of those whose number was free."""
+    invoices = [invoice for invoice, _, _ in new]
+    documents = [document for _, document, _ in new]
+    rows = await work.connection.fetch(
+        ADD_INVOICES,
+        [i.id for i in invoices], [i.customer_id for i in invoices], [i.number for i in invoices],
+        [i.currency for i in invoices], [i.state for i in invoices], [i.issued_on for i in invoices],
+        [i.due_on for i in invoices], [i.total for i in invoices], [i.sequence for i in invoices],
+        [fingerprint for _, _, fingerprint in new],
+        [d.po_number for d in documents], [d.search for d in documents],
+        [orjson.dumps(d.lines).decode() for d in documents], [orjson.dumps(d.taxes).decode() for d in documents],
+        [d.terms for d in documents], [d.notes for d in documents], work.now,
+    )  # fmt: skip
+    return {row["id"] for row in rows}
+
+
+async def find_numbers(work: Work, numbers: Sequence[str]) -> dict[str, tuple[Invoice, bytes]]:
+    """Invoices and fingerprints by number."""
+    sql = f"SELECT {INVOICE}, fingerprint FROM invoices WHERE number = ANY($1::text[])"  # noqa: S608
+    rows = await work.connection.fetch(sql, numbers)
+    return {row["number"]: (invoice_of(row), bytes(row["fingerprint"])) for row in rows}
+
+
+# --- the book: locked, decided on, saved whole
+
+LOAD_PAYMENTS = """
+SELECT w.id, r.customer_id, r.currency, r.state, r.invoice_ids, r.amounts, r.sequence,
+    s.customer_id AS s_customer, s.currency AS s_currency, s.invoice_ids AS s_invoices, s.amounts AS s_amounts,
+    s.credit AS s_credit, s.effective_on, s.reversed, s.sequence AS s_sequence,
+    c.id AS c_id, c.amount AS c_amount, c.balance AS c_balance, c.sequence AS c_sequence
+FROM unnest($1::uuid[]) AS w (id)
+LEFT JOIN reservations r ON r.payment_id = w.id
+LEFT JOIN settlements s ON s.payment_id = w.id
+LEFT JOIN credits c ON c.payment_id = w.id
+"""
+LOCK_INVOICES = f"SELECT {INVOICE} FROM invoices WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608
+# As many of the oldest as the money reaches, at most 1,000; their customer's row is locked, so they hold still.
+LOAD_OLDEST = f"""
+SELECT {", ".join("i." + name for name in INVOICE.split(", "))}
+FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (customer_id, currency, amount)
+CROSS JOIN LATERAL (
+    SELECT o.*, sum(o.payable) OVER (ORDER BY o.due_on, o.issued_on, o.number ROWS UNBOUNDED PRECEDING) - o.payable AS before
+    FROM (
+        SELECT {INVOICE}, total - credited - settled - pending AS payable FROM invoices
+        WHERE customer_id = w.customer_id AND currency = w.currency AND state = 'open'
+        ORDER BY due_on, issued_on, number LIMIT 1000
+    ) o
+) i
+WHERE i.before < w.amount
+"""  # noqa: S608
+
+
+async def lock_customers(work: Work, ids: Iterable[str]) -> None:
+    """Whoever changes a customer's invoices holds its row: one lock, sorted, so that two never wait for each other."""
+    sql = "SELECT FROM customers WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+    await work.connection.execute(sql, sorted(set(ids)))
+
+
+async def load_book(
+    work: Work,
+    *,
+    payments: Sequence[str] = (),
+    invoices: Iterable[str] = (),
+    oldest: Mapping[tuple[str, str], int] | None = None,
+) -> Book:
+    """Lock what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices."""
+    book, wanted = Book(), set(invoices)
+    if payments:
+        for row in await work.connection.fetch(LOAD_PAYMENTS, sorted(set(payments))):
+            wanted |= _load_payment(book, row)
+    if wanted:
+        for row in await work.connection.fetch(LOCK_INVOICES, sorted(wanted)):
+            book.invoices[row["id"]] = invoice_of(row)
+    if oldest:
+        places = list(oldest)
+        arguments = (
+            [place[0] for place in places],
+            [place[1] for place in places],
+            [oldest[place] for place in places],
+        )
+        for row in await work.connection.fetch(LOAD_OLDEST, *arguments):
+            book.invoices[row["id"]] = invoice_of(row)
+    return book
+
+
+def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
+    """Put a payment's reservation, settlement and credit into the book; the invoices that they name."""
+    payment_id, named = row["id"], set[str]()
+    if row["state"]:
+        parts = _parts(row["invoice_ids"], row["amounts"], row["currency"])
+        book.reservations[payment_id] = Reservation(
+            payment_id, row["customer_id"], row["currency"], row["state"], parts, row["sequence"]
+        )
+        named |= set(row["invoice_ids"])
+    if row["s_sequence"]:
+        parts = _parts(row["s_invoices"], row["s_amounts"], row["s_currency"])
+        book.settlements[payment_id] = Settlement(
+            payment_id, row["s_customer"], parts, Money(row["s_credit"], row["s_currency"]),
+            row["effective_on"], row["s_sequence"], row["reversed"],
+        )  # fmt: skip
+        named |= set(row["s_invoices"])
+    if row["c_id"]:
+        book.credits[payment_id] = Credit(
+            row["c_id"],
+            row["s_customer"],
+            payment_id,
+            row["s_currency"],
+            row["c_amount"],
+            row["c_balance"],
+            row["c_sequence"],
+        )
+    return named
+
+
+def _parts(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[Part, ...]:
+    return tuple(Part(invoice_id, Money(minor, currency)) for invoice_id, minor in zip(ids, amounts, strict=True))
+
+
+SAVE_BOOK = f"""
+WITH changed AS (
+    UPDATE invoices i SET state = c.state, credited = c.credited, settled = c.settled, pending = c.pending, sequence = c.sequence
+    FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+        AS c (id, state, credited, settled, pending, sequence)
+    WHERE i.id = c.id RETURNING 1
+), booked AS (
+    INSERT INTO entries (invoice_id, customer_id, currency, due_on, kind, amount, effective_on, payment_id, booked_at)
+    SELECT e.*, $15 FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::date[], $11::text[], $12::bigint[], $13::date[],
+        $14::uuid[]) AS e
+), said AS (
+    {insert_outbox(16)}
+)
+SELECT count(*) FROM changed
+"""  # noqa: S608
+SAVE_RESERVATIONS = """
+INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (payment_id) DO UPDATE SET state = excluded.state, sequence = excluded.sequence
+"""
+SAVE_SETTLEMENTS = """
+INSERT INTO settlements AS s (payment_id, customer_id, currency, invoice_ids, amounts, credit, effective_on, reversed, sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (payment_id) DO UPDATE SET reversed = excluded.reversed, sequence = excluded.sequence
+"""
+SAVE_CREDITS = """
+INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, sequence = excluded.sequence
+"""
+BOOK_CREDITS = """
+INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+async def save_book(work: Work, book: Book) -> None:
+    """Everything that decisions changed, and everything that was emitted; invoices and entries in one statement."""
+    settlements = [book.settlements[touched] for touched in book.touched if touched in book.settlements]
+    reservations = [book.reservations[touched] for touched in book.touched if touched in book.reservations]
+    if reservations:
+        await work.connection.executemany(SAVE_RESERVATIONS, [_reservation_row(r) for r in reservations])
+    if settlements:
+        await work.connection.executemany(SAVE_SETTLEMENTS, [_settlement_row(s) for s in settlements])
+    if book.credit_entries:
+        credits = {credit.id: credit for credit, _, _ in book.credit_entries}
+        await work.connection.executemany(
+            SAVE_CREDITS,
+            [
+                (c.id, c.customer_id, c.payment_id, c.currency, c.amount, c.balance, c.sequence)
+                for c in credits.values()
+            ],
+        )
+        await work.connection.executemany(
+            BOOK_CREDITS,
+            [(c.id, c.customer_id, c.currency, minor, day, work.now) for c, minor, day in book.credit_entries],
+        )
+    changed = list({change.invoice.id: book.invoices[change.invoice.id] for change in book.changes}.values())
+    entries = book.entries
+    await work.connection.execute(
+        SAVE_BOOK,
+        [i.id for i in changed], [i.state for i in changed], [i.credited for i in changed],
+        [i.settled for i in changed], [i.pending for i in changed], [i.sequence for i in changed],
+        [e.invoice.id for e in entries], [e.invoice.customer_id for e in entries],
+        [e.invoice.currency for e in entries], [e.invoice.due_on for e in entries], [e.kind for e in entries],
+        [e.amount for e in entries], [e.effective_on for e in entries], [e.payment_id for e in entries],
+        work.now, *work.outbox_arguments(),
+    )  # fmt: skip
+
+
+def _reservation_row(r: Reservation) -> tuple[Any, ...]:
+    ids, amounts = [part.invoice_id for part in r.parts], [part.amount.minor for part in r.parts]
+    return r.payment_id, r.customer_id, r.currency, r.state, ids, amounts, r.sequence
+
+
+def _settlement_row(s: Settlement) -> tuple[Any, ...]:
+    ids, amounts = [part.invoice_id for part in s.parts], [part.amount.minor for part in s.parts]
+    credit = s.credit
+    return (
+        s.payment_id,
+        s.customer_id,
+        credit.currency,
+        ids,
+        amounts,
+        credit.minor,
+        s.effective_on,
+        s.reversed,
+        s.sequence,
+    )
+
+
+# --- reading
+
+
+async def load_invoice(connection: asyncpg.Connection, invoice_id: str, only: str | None) -> dict[str, Any] | None:
+    """One invoice with its document, when it is the identity's to see."""
+    sql = f"""SELECT {INVOICE}, po_number, created_at, lines, taxes, terms, notes FROM invoices
+        JOIN invoice_documents ON invoice_id = id
+        WHERE id = $1 AND ($2::uuid IS NULL OR (customer_id = $2 AND state <> 'draft'))"""  # noqa: S608
+    row = await connection.fetchrow(sql, invoice_id, only)
+    return dict(row) if row else None
+
+
+TABS = {
+    "all": "true",
+    "open": "state = 'open' AND total - credited - settled > pending",
+    "in_progress": "state = 'open' AND pending > 0 AND total - credited - settled = pending",
+    "paid": "state = 'paid'",
+}
+STATUSES = {"unpaid": "state = 'open'", "overdue": "state = 'open' AND due_on < {today}", "paid": "state = 'paid'"}
+SORTS = {"issued_on": "issued_on", "due_on": "due_on", "number": "number"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a list asks for. `sort` is a column with `-` for descending; `after` is the last row's value and id."""
+
+    customer_id: str | None
+    tab: str
+    status: str | None
+    q: str | None
+    sort: str
+    limit: int
+    after: tuple[Any, str] | None
+    drafts: bool
+
+
+async def list_invoices(connection: asyncpg.Connection, page: Page, today: date) -> list[dict[str, Any]]:
+    """One more than `limit`, to tell whether a next page exists."""
+    arguments: list[Any] = []
+
+    def bind(value: Any, kind: str) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}::{kind}"
+
+    where = [TABS[page.tab]]
+    if not page.drafts:
+        where.append("state <> 'draft'")
+    if page.customer_id:
+        where.append(f"customer_id = {bind(page.customer_id, 'uuid')}")
+    if page.status:
+        where.append(STATUSES[page.status].format(today=bind(today, "date") if page.status == "overdue" else ""))
+    if page.q:
+        where.append(_matches(page.q, bind, everywhere=page.customer_id is not None))
+    column, way = SORTS[page.sort.lstrip("-")], "DESC" if page.sort.startswith("-") else "ASC"
+    if page.after:
+        kind = "text" if column == "number" else "date"
+        sign = "<" if way == "DESC" else ">"
+        where.append(f"({column}, id) {sign} ({bind(page.after[0], kind)}, {bind(page.after[1], 'uuid')})")
+    sql = f"""SELECT {INVOICE}, po_number FROM invoices WHERE {" AND ".join(where)}
+        ORDER BY {column} {way}, id {way} LIMIT {bind(page.limit + 1, "int")}"""  # noqa: S608
+    return [dict(row) for row in await connection.fetch(sql, *arguments)]
+
+
+def _matches(q: str, bind: Any, *, everywhere: bool) -> str:
+    """Number, PO, amount and text of a customer's invoices; over all customers, numbers that begin so."""
+    pattern = q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    if not everywhere:
+        return f"number LIKE {bind(pattern + '%', 'text')}"
+    like = bind(f"%{pattern.lower()}%", "text")
+    digits = q.replace(".", "").replace(",", "")
+    amount = (
+        f" OR total = {bind(int(digits), 'bigint')}"
+        if digits.isascii() and digits.isdigit() and len(digits) < 16
+        else ""
+    )
+    return f"(lower(number) LIKE {like} OR search LIKE {like}{amount})"
+
+
+AGING = """
+WITH owed AS (
+    SELECT currency, due_on, sum(amount) AS amount FROM entries
+    WHERE customer_id = $1 AND effective_on <= $2 AND booked_at <= $3 GROUP BY currency, due_on
+), aged AS (
+    SELECT currency, sum(amount) AS outstanding,
+        coalesce(sum(amount) FILTER (WHERE $2::date - due_on <= 0), 0) AS amount_due,
+        coalesce(sum(amount) FILTER (WHERE $2::date - due_on BETWEEN 1 AND 30), 0) AS days_0_30,
+        coalesce(sum(amount) FILTER (WHERE $2::date - due_on BETWEEN 31 AND 60), 0) AS days_31_60,
+        coalesce(sum(amount) FILTER (WHERE $2::date - due_on BETWEEN 61 AND 90), 0) AS days_61_90,
+        coalesce(sum(amount) FILTER (WHERE $2::date - due_on >= 91), 0) AS over_90
+    FROM owed GROUP BY currency
+), credited AS (
+    SELECT currency, sum(amount) AS credits FROM credit_entries
+    WHERE customer_id = $1 AND effective_on <= $2 AND booked_at <= $3 GROUP BY currency
+)
+SELECT currency, coalesce(outstanding, 0)::bigint AS outstanding_minor, coalesce(amount_due, 0)::bigint AS amount_due_minor,
+    coalesce(days_0_30, 0)::bigint AS days_0_30_minor, coalesce(days_31_60, 0)::bigint AS days_31_60_minor,
+    coalesce(days_61_90, 0)::bigint AS days_61_90_minor, coalesce(over_90, 0)::bigint AS over_90_minor,
+    coalesce(credits, 0)::bigint AS credits_minor,
+    (coalesce(outstanding, 0) - coalesce(credits, 0))::bigint AS balance_due_minor
+FROM aged FULL JOIN credited USING (currency) ORDER BY currency
+"""
+
+
+async def aging(
+    connection: asyncpg.Connection, customer_id: str, as_of: date, known_at: datetime
+) -> list[dict[str, Any]]:
+    """Minor units per currency by days past due on a day; an entry for each currency booked by then."""
+    return [dict(row) for row in await connection.fetch(AGING, customer_id, as_of, known_at)]

@@ -1,0 +1,125 @@
+"""What payments does by itself: calling the provider, asking its record, noticing what is late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from datetime import timedelta
+
+import structlog
+
+from chassis.messaging.work import Units
+from chassis.service import Job, Running
+from payments import messages, reconciling, store
+from payments.domain import Attempt, Payment, overdue, unanswered
+from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown
+
+log = structlog.get_logger()
+
+# Stripe keeps an Idempotency-Key for at least a day: within that time the same call again is the question itself.
+KEY_LIVES = timedelta(hours=20)
+LONGEST_WAIT = 20
+
+
+async def call_provider(running: Running) -> bool:
+    """Make the calls that are due, some at a time; each is answered, unknown, or left to its lease."""
+    attempts = await store.claim_attempts(running.pool, running.settings.charges_at_once)
+    provider: Provider = running.more["provider"]
+    await _all(_call(running.units, provider, attempt) for attempt in attempts)
+    return bool(attempts)
+
+
+async def _all(calls: Iterable[Awaitable[None]]) -> None:
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            log.warning("provider call not recorded, it is asked again", error=repr(outcome))
+
+
+async def _call(units: Units, provider: Provider, attempt: Attempt) -> None:
+    try:
+        charge = await _charge(units, provider, attempt)
+    except ProviderUnknown as error:
+        log.info("provider's answer unknown", attempt=attempt.id, calls=attempt.calls, error=type(error).__name__)
+        return await _unknown(units, attempt)
+    except ProviderRefused as refused:
+        charge = _refused(attempt, refused)
+    async with units.begin() as work:
+        payment = await store.lock_payment(work, attempt.payment_id)
+        if payment is not None:
+            await reconciling.record(work, payment, charge, evidence=False)
+    return None
+
+
+async def _charge(units: Units, provider: Provider, attempt: Attempt) -> Charge:
+    request = ChargeRequest(
+        attempt.id, attempt.payment_id, attempt.provider_customer, attempt.provider_method, attempt.amount.minor,
+        attempt.amount.currency,
+    )  # fmt: skip
+    if units.clock.now() - attempt.begun_at < KEY_LIVES:
+        return await provider.charge(request)
+    found = await provider.find_charge(attempt.provider_customer, attempt.id, attempt.begun_at - timedelta(minutes=5))
+    return found or _refused(attempt, ProviderRefused("never made", "never_made"))
+
+
+def _refused(attempt: Attempt, refused: ProviderRefused) -> Charge:
+    """A call that the provider turned down for good: no money moved and none will."""
+    reason = refused.code or "refused_by_provider"
+    money = attempt.amount
+    return Charge(f"refused:{attempt.id}", attempt.id, "declined", money.minor, money.currency, 0, None, reason, None)
+
+
+async def _unknown(units: Units, attempt: Attempt) -> None:
+    async with units.begin() as work:
+        payment = await store.lock_payment(work, attempt.payment_id)
+        step = unanswered(payment) if payment else None
+        if step:
+            await store.save_steps(work, [step])
+            work.emit(*messages.of([step], work.now))
+        await store.call_again(
+            work, attempt.id, timedelta(seconds=min(2.0 ** min(attempt.calls - 1, 6) / 2, LONGEST_WAIT))
+        )
+
+
+async def poll_provider(running: Running) -> bool:
+    """Ask the provider's record of payments that wait for it."""
+    provider: Provider = running.more["provider"]
+    due = await store.payments_to_poll(running.pool, running.clock.now(), running.settings.charges_at_once)
+    await _all(reconciling.poll(running.units, provider, payment_id, provider_id) for payment_id, provider_id in due)
+    return False
+
+
+async def catch_up_events(running: Running) -> bool:
+    """Read the provider's events since the last time: webhooks that were lost, and returns long after Paid."""
+    provider: Provider = running.more["provider"]
+    events = await provider.events_since(await store.load_cursor(running.pool), 100)
+    for event in events:
+        await reconciling.take_event(running.units, provider, event)
+    if events:
+        await store.save_cursor(running.pool, events[-1].id)
+    return len(events) == 100
+
+
+async def notice_overdue(running: Running) -> bool:
+    """Payments whose window has passed become exceptions."""
+    ids = await store.payments_overdue(running.pool, running.clock.today(), 100)
+    for payment_id in ids:
+        async with running.units.begin() as work:
+            payment = await store.lock_payment(work, payment_id)
+            if payment is not None and _is_overdue(payment, running):
+                step = overdue(payment)
+                await store.save_steps(work, [step])
+                work.emit(*messages.of([step], work.now))
+    return len(ids) == 100
+
+
+def _is_overdue(payment: Payment, running: Running) -> bool:
+    late = payment.expected_by is not None and payment.expected_by < running.clock.today()
+    return late and payment.reconciliation == "waiting"
+
+
+JOBS = (
+    Job("call-provider", 0.02, call_provider),
+    Job("poll-provider", 0.5, poll_provider),
+    Job("catch-up-events", 15, catch_up_events),
+    Job("notice-overdue", 5, notice_overdue),
+)

@@ -1,0 +1,62 @@
+"""What payments says."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from contracts import payments as says
+from contracts.allocation import Part
+from contracts.envelope import Amount, Message, message
+from contracts.invoicing import AllocatedPart
+from contracts.money import Money
+from payments.domain import Method, Step
+
+_EVENTS: dict[str, type[says.PaymentState]] = {
+    "submitted": says.PaymentSubmitted,
+    "succeeded": says.PaymentSucceeded,
+    "declined": says.PaymentDeclined,
+    "cancelled": says.PaymentCancelled,
+    "unknown": says.PaymentUnknown,
+    "reconciled": says.PaymentReconciled,
+    "overdue": says.PaymentReconciliationOverdue,
+    "reversed": says.PaymentReversed,
+}
+
+
+def of(steps: Iterable[Step], now: datetime) -> list[Message]:
+    """The events of steps; a step that only moves inside is not told."""
+    return [_of(step, now) for step in steps if step.what != "moved"]
+
+
+def _of(step: Step, now: datetime) -> Message:
+    payment = step.payment
+    more: dict[str, Any] = {}
+    if step.what == "reversed":
+        more = {"code": step.code or "unknown", "reversed": Amount.of(Money(payment.reversed, payment.amount.currency))}
+    event = _EVENTS[step.what].model_construct(
+        payment_id=payment.id,
+        customer_id=payment.customer_id,
+        way=payment.way,
+        status=payment.status,
+        reconciliation=payment.reconciliation,
+        reason=payment.reason,
+        amount=Amount.of(payment.amount),
+        surcharge=Amount.of(payment.surcharge),
+        total=Amount.of(payment.total),
+        asked=tuple(_part(part) for part in payment.asked),
+        effective_on=payment.effective_on,
+        expected_by=payment.expected_by,
+        **more,
+    )
+    return message(event, sequence=payment.sequence, time=now, customer=payment.customer_id)
+
+
+def _part(part: Part) -> AllocatedPart:
+    return AllocatedPart.model_construct(invoice_id=part.invoice_id, amount=Amount.of(part.amount))
+
+
+def method_added(method: Method, now: datetime) -> Message:
+    event = says.MethodAdded.model_validate(
+        {"method_id": method.id, "customer_id": method.customer_id, "kind": method.kind, "funding": method.funding}
+    )
+    return message(event, sequence=1, time=now, customer=method.customer_id)

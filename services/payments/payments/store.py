@@ -1,0 +1,396 @@
+"""Every SQL statement of payments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from chassis.http.idempotency import Key
+from chassis.messaging.consume import Received
+from chassis.messaging.work import Work, insert_outbox
+from contracts.allocation import Part
+from contracts.invoicing import AllocatedPart, InvoiceState
+from contracts.money import Money
+from payments.domain import Attempt, Method, OpenInvoice, Payment, Posting, Quote, Step
+
+# --- projections
+
+
+async def keep_customers(work: Work, ids: Sequence[str]) -> None:
+    sql = "INSERT INTO customers (id, sequence) SELECT id, 1 FROM unnest($1::uuid[]) AS c (id) ON CONFLICT DO NOTHING"
+    await work.connection.execute(sql, ids)
+
+
+KEEP_INVOICES = """
+INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::bigint[],
+    $9::bigint[], $10::bigint[])
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, balance = excluded.balance, payable_now = excluded.payable_now,
+    sequence = excluded.sequence
+WHERE i.sequence < excluded.sequence
+"""
+
+
+async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
+    """Each invoice as its newest event says."""
+    newest = {received.event.invoice_id: received for received in events}
+    rows = [newest[invoice_id] for invoice_id in sorted(newest)]
+    states = [row.event for row in rows]
+    await work.connection.execute(
+        KEEP_INVOICES,
+        [s.invoice_id for s in states], [s.customer_id for s in states], [s.number for s in states],
+        [s.status for s in states], [s.total.currency for s in states], [s.issued_on for s in states],
+        [s.due_on for s in states], [s.balance.amount_minor for s in states],
+        [s.payable_now.amount_minor for s in states], [row.sequence for row in rows],
+    )  # fmt: skip
+
+
+INVOICE = "id, customer_id, number, status, currency, due_on, payable_now"
+
+
+async def load_invoices(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, OpenInvoice]:
+    sql = f"SELECT {INVOICE} FROM invoices WHERE id = ANY($1::uuid[])"  # noqa: S608
+    return {row["id"]: OpenInvoice(*row.values()) for row in await connection.fetch(sql, ids)}
+
+
+async def seen_sequence(connection: asyncpg.Connection, invoice_id: str) -> int:
+    """How far the projection of an invoice, or the knowledge of a customer, has come."""
+    sql = "SELECT sequence FROM invoices WHERE id = $1 UNION ALL SELECT sequence FROM customers WHERE id = $1 LIMIT 1"
+    found: int | None = await connection.fetchval(sql, invoice_id)
+    return found or 0
+
+
+# --- methods
+
+METHOD = "id, customer_id, provider_id, kind, funding, brand, last4"
+
+
+async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bool:
+    return bool(await connection.fetchval("SELECT true FROM customers WHERE id = $1", customer_id))
+
+
+async def find_provider_customer(connection: asyncpg.Connection, customer_id: str) -> str | None:
+    sql = "SELECT provider_id FROM provider_customers WHERE customer_id = $1"
+    found: str | None = await connection.fetchval(sql, customer_id)
+    return found
+
+
+async def keep_provider_customer(connection: asyncpg.Connection, customer_id: str, provider_id: str) -> None:
+    sql = "INSERT INTO provider_customers (customer_id, provider_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+    await connection.execute(sql, customer_id, provider_id)
+
+
+async def add_method(work: Work, method: Method) -> None:
+    sql = f"INSERT INTO methods ({METHOD}, terms_accepted_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)"  # noqa: S608
+    values = (
+        method.id,
+        method.customer_id,
+        method.provider_id,
+        method.kind,
+        method.funding,
+        method.brand,
+        method.last4,
+    )
+    await work.connection.execute(sql, *values, work.now)
+
+
+async def list_methods(connection: asyncpg.Connection, customer_id: str) -> list[Method]:
+    sql = f"SELECT {METHOD} FROM methods WHERE customer_id = $1 ORDER BY created_at LIMIT 100"  # noqa: S608
+    return [Method(*row.values()) for row in await connection.fetch(sql, customer_id)]
+
+
+async def load_method(connection: asyncpg.Connection, method_id: str, customer_id: str) -> Method | None:
+    sql = f"SELECT {METHOD} FROM methods WHERE id = $1 AND customer_id = $2"  # noqa: S608
+    row = await connection.fetchrow(sql, method_id, customer_id)
+    return Method(*row.values()) if row else None
+
+
+# --- quotes
+
+
+async def add_quote(work: Work, quote: Quote) -> None:
+    await work.connection.execute(
+        """INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole,
+            expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+        quote.id, quote.customer_id, quote.method_id, quote.amount.currency, quote.amount.minor, quote.surcharge.minor,
+        [part.invoice_id for part in quote.parts], [part.amount.minor for part in quote.parts], list(quote.whole),
+        quote.expires_at, work.now,
+    )  # fmt: skip
+
+
+async def lock_quote(work: Work, quote_id: str, only: str | None) -> Quote | None:
+    """The quote, when it is the identity's to confirm; two confirmations of it wait for each other."""
+    sql = "SELECT * FROM quotes WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2) FOR UPDATE"
+    row = await work.connection.fetchrow(sql, quote_id, only)
+    if row is None:
+        return None
+    currency = row["currency"]
+    return Quote(
+        row["id"], row["customer_id"], row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
+        _parts(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
+    )  # fmt: skip
+
+
+async def use_quote(work: Work, quote_id: str, payment_id: str) -> None:
+    await work.connection.execute("UPDATE quotes SET payment_id = $2 WHERE id = $1", quote_id, payment_id)
+
+
+def _parts(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[Part, ...]:
+    return tuple(Part(invoice_id, Money(minor, currency)) for invoice_id, minor in zip(ids, amounts, strict=True))
+
+
+# --- payments
+
+PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
+    method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
+    reversed, provider_id, sequence, polls, next_poll_at, created_at"""
+
+
+def payment_of(row: Mapping[str, Any]) -> Payment:
+    currency = row["currency"]
+    return Payment(
+        id=row["id"], customer_id=row["customer_id"], way=row["way"], status=row["status"],
+        reconciliation=row["reconciliation"], reason=row["reason"], amount=Money(row["amount"], currency),
+        surcharge=Money(row["surcharge"], currency),
+        asked=_parts(row["asked_invoices"], row["asked_amounts"], currency), created_at=row["created_at"],
+        method_id=row["method_id"], quote_id=row["quote_id"], received_on=row["received_on"], reference=row["reference"],
+        effective_on=row["effective_on"], expected_by=row["expected_by"],
+        allocations=_parts(row["allocated_invoices"], row["allocated_amounts"], currency), credit=row["credit"],
+        reversed=row["reversed"], provider_id=row["provider_id"], sequence=row["sequence"], polls=row["polls"],
+        next_poll_at=row["next_poll_at"],
+    )  # fmt: skip
+
+
+async def load_payment(connection: asyncpg.Connection, payment_id: str, only: str | None) -> Payment | None:
+    sql = f"SELECT {PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"  # noqa: S608
+    row = await connection.fetchrow(sql, payment_id, only)
+    return payment_of(row) if row else None
+
+
+async def lock_payment(work: Work, payment_id: str) -> Payment | None:
+    row = await work.connection.fetchrow(f"SELECT {PAYMENT} FROM payments WHERE id = $1 FOR NO KEY UPDATE", payment_id)  # noqa: S608
+    return payment_of(row) if row else None
+
+
+async def lock_payment_of_attempt(work: Work, attempt_id: str) -> Payment | None:
+    sql = f"""SELECT {PAYMENT} FROM payments WHERE id = (SELECT payment_id FROM attempts WHERE id = $1)
+        FOR NO KEY UPDATE"""  # noqa: S608
+    row = await work.connection.fetchrow(sql, attempt_id)
+    return payment_of(row) if row else None
+
+
+_COLUMNS = (
+    "id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,"
+    " method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts,"
+    " sequence, created_at"
+)
+# A new payment, its booking, its events and the answer under its Idempotency-Key: one statement, one round trip.
+ADD_PAYMENT = f"""
+WITH paid AS (
+    INSERT INTO payments ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+        $18, $19, $20, $21)
+), booked AS (
+    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at)
+    SELECT id, $1, kind, effective_on, $21 FROM unnest($22::uuid[], $23::text[], $24::date[]) AS t (id, kind, effective_on)
+), entered AS (
+    INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
+    SELECT t, account, $2, $7, amount FROM unnest($25::uuid[], $26::text[], $27::bigint[]) AS e (t, account, amount)
+), answered AS (
+    INSERT INTO idempotency_keys (customer, route, key, fingerprint, status, body, seen, created_at)
+    VALUES ($28, $29, $30, $31, $32, $33, $34, $21)
+)
+{insert_outbox(35)}
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is stored under an Idempotency-Key."""
+
+    status: int
+    body: bytes
+    seen: str
+
+
+async def add_payment(work: Work, step: Step, key: Key, answer: Answer) -> None:
+    """UniqueViolationError of `idempotency_keys` when the key has an answer already; then nothing is written."""
+    p, posting = step.payment, step.posting
+    postings = [posting] if posting else []
+    entries = [(each.id, account, money.minor) for each in postings for account, money in each.entries]
+    await work.connection.execute(
+        ADD_PAYMENT,
+        p.id, p.customer_id, p.way, p.status, p.reconciliation, p.reason, p.amount.currency, p.amount.minor,
+        p.surcharge.minor, [part.invoice_id for part in p.asked], [part.amount.minor for part in p.asked],
+        p.method_id, p.quote_id, p.received_on, p.reference, p.effective_on, p.expected_by,
+        [part.invoice_id for part in p.allocations], [part.amount.minor for part in p.allocations], p.sequence, work.now,
+        [each.id for each in postings], [each.kind for each in postings], [each.effective_on for each in postings],
+        [entry[0] for entry in entries], [entry[1] for entry in entries], [entry[2] for entry in entries],
+        key.customer, key.route, key.key, key.fingerprint, answer.status, answer.body, answer.seen,
+        *work.outbox_arguments(),
+    )  # fmt: skip
+
+
+SAVE_PAYMENT = """
+UPDATE payments SET status = $2, reconciliation = $3, reason = $4, effective_on = $5, expected_by = $6,
+    allocated_invoices = $7, allocated_amounts = $8, credit = $9, reversed = $10, provider_id = $11, sequence = $12,
+    polls = $13, next_poll_at = $14
+WHERE id = $1
+"""
+# A reversal names the transaction that it takes back.
+ADD_POSTING = """
+WITH booked AS (
+    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reverses_id)
+    SELECT $1, $2, $3, $4, $5, CASE WHEN $3 = 'reversal' THEN
+        (SELECT id FROM ledger_transactions WHERE payment_id = $2 AND kind IN ('charge', 'receipt')) END
+)
+INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
+SELECT $1, account, $6, currency, amount FROM unnest($7::text[], $8::text[], $9::bigint[]) AS e (account, currency, amount)
+"""
+CLOSE_ATTEMPTS = "UPDATE attempts SET state = 'answered' WHERE payment_id = $1 AND state = 'begun'"
+
+
+async def save_steps(work: Work, steps: Sequence[Step]) -> None:
+    """The payment as the last step leaves it, and every booking. Once the provider's answer is known, no call is due."""
+    if not steps:
+        return
+    p = steps[-1].payment
+    await work.connection.execute(
+        SAVE_PAYMENT,
+        p.id, p.status, p.reconciliation, p.reason, p.effective_on, p.expected_by,
+        [part.invoice_id for part in p.allocations], [part.amount.minor for part in p.allocations], p.credit, p.reversed,
+        p.provider_id, p.sequence, p.polls, p.next_poll_at,
+    )  # fmt: skip
+    for posting in (step.posting for step in steps if step.posting):
+        await _add_posting(work, posting)
+    if p.final or p.status == "processing":
+        await work.connection.execute(CLOSE_ATTEMPTS, p.id)
+
+
+async def _add_posting(work: Work, posting: Posting) -> None:
+    await work.connection.execute(
+        ADD_POSTING,
+        posting.id, posting.payment_id, posting.kind, posting.effective_on, work.now, posting.customer_id,
+        [account for account, _ in posting.entries], [money.currency for _, money in posting.entries],
+        [money.minor for _, money in posting.entries],
+    )  # fmt: skip
+
+
+SETTLED = """
+UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS s (id, ids, amounts, credit) WHERE p.id = s.id
+"""
+
+
+async def keep_allocations(work: Work, settled: Sequence[tuple[str, Sequence[AllocatedPart], int]]) -> None:
+    """What invoicing made of payments: the parts of each and its credit."""
+    newest = {payment_id: (parts, credit) for payment_id, parts, credit in settled}
+    ids = sorted(newest)
+    await work.connection.execute(
+        SETTLED,
+        ids,
+        ["{" + ",".join(part.invoice_id for part in newest[i][0]) + "}" for i in ids],
+        ["{" + ",".join(str(part.amount.amount_minor) for part in newest[i][0]) + "}" for i in ids],
+        [newest[i][1] for i in ids],
+    )
+
+
+# --- what a receipt needs, in one round trip
+
+LOAD_RECEIPT = """
+SELECT EXISTS (SELECT FROM customers WHERE id = $1) AS known,
+    k.fingerprint, k.status, k.body, k.seen,
+    (SELECT array_agg(i.id || ' ' || i.currency) FROM invoices i WHERE i.id = ANY($2::uuid[]) AND i.customer_id = $1) AS invoices
+FROM (SELECT) AS one LEFT JOIN idempotency_keys k ON k.customer = $3 AND k.route = $4 AND k.key = $5
+"""
+
+
+async def load_receipt(
+    connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str], key: Key
+) -> asyncpg.Record:
+    """Whether the customer is known, its invoices among those named (`id currency`), and the key's stored answer."""
+    return await connection.fetchrow(LOAD_RECEIPT, customer_id, invoice_ids, key.customer, key.route, key.key)
+
+
+# --- calls to the provider
+
+ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, calls"
+
+
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    money = Money(row["amount"], row["currency"])
+    return Attempt(
+        row["id"],
+        row["payment_id"],
+        row["provider_customer"],
+        row["provider_method"],
+        money,
+        row["begun_at"],
+        row["calls"],
+    )
+
+
+async def add_attempt(work: Work, attempt: Attempt) -> None:
+    sql = f"""INSERT INTO attempts ({ATTEMPT}, state, call_after) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 'begun', now())"""  # noqa: S608
+    a = attempt
+    values = (a.id, a.payment_id, a.provider_customer, a.provider_method, a.amount.minor, a.amount.currency, a.begun_at)
+    await work.connection.execute(sql, *values)
+
+
+CLAIM_ATTEMPTS = f"""
+UPDATE attempts SET calls = calls + 1, call_after = now() + interval '60 seconds'
+WHERE id IN (
+    SELECT id FROM attempts WHERE state = 'begun' AND call_after <= now() ORDER BY call_after LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING {ATTEMPT}
+"""  # noqa: S608
+
+
+async def claim_attempts(connection: asyncpg.Connection, limit: int) -> list[Attempt]:
+    """Calls that are due, leased for a minute of real time: a process that dies in one leaves it to the next."""
+    return [attempt_of(row) for row in await connection.fetch(CLAIM_ATTEMPTS, limit)]
+
+
+async def call_again(work: Work, attempt_id: str, after: timedelta) -> None:
+    """Put a call off by real time."""
+    await work.connection.execute(
+        "UPDATE attempts SET call_after = now() + $2 WHERE id = $1 AND state = 'begun'", attempt_id, after
+    )
+
+
+async def load_attempt(connection: asyncpg.Connection, payment_id: str) -> Attempt | None:
+    sql = f"SELECT {ATTEMPT} FROM attempts WHERE payment_id = $1 ORDER BY begun_at DESC LIMIT 1"  # noqa: S608
+    row = await connection.fetchrow(sql, payment_id)
+    return attempt_of(row) if row else None
+
+
+async def payments_to_poll(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """Payment and provider ids whose record is to be asked."""
+    sql = """SELECT id, provider_id FROM payments WHERE next_poll_at <= $1 AND provider_id IS NOT NULL
+        ORDER BY next_poll_at LIMIT $2"""
+    return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]
+
+
+async def payments_overdue(connection: asyncpg.Connection, today: date, limit: int) -> list[str]:
+    sql = "SELECT id FROM payments WHERE reconciliation = 'waiting' AND expected_by < $1 ORDER BY expected_by LIMIT $2"
+    return [row["id"] for row in await connection.fetch(sql, today, limit)]
+
+
+async def first_time(work: Work, event_id: str, kind: str, occurred_at: datetime) -> bool:
+    """Remember a provider's event; False when it was handled before."""
+    sql = """INSERT INTO provider_events (id, kind, occurred_at, received_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING RETURNING true"""
+    return bool(await work.connection.fetchval(sql, event_id, kind, occurred_at, work.now))
+
+
+async def load_cursor(connection: asyncpg.Connection) -> str | None:
+    found: str | None = await connection.fetchval("SELECT cursor FROM provider_cursor")
+    return found
+
+
+async def save_cursor(connection: asyncpg.Connection, cursor: str) -> None:
+    sql = "INSERT INTO provider_cursor (cursor) VALUES ($1) ON CONFLICT (only) DO UPDATE SET cursor = excluded.cursor"
+    await connection.execute(sql, cursor)
