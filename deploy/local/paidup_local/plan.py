@@ -1,0 +1,190 @@
+"""Which processes a stack has, their environment and their ports."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from paidup_local import postgres
+from paidup_local.errors import StackError
+from paidup_local.programs import Program
+from paidup_local.settings import DATABASE_SERVICES, PYTHON_SERVICES, Settings, write_private
+
+DEFAULTS = {
+    "PAIDUP_TIME_ZONE": "America/New_York",
+    "PAIDUP_LOG_LEVEL": "info",
+    "PAYMENTS_SURCHARGE_RATE": "0.03",
+    "GATEWAY_RATE_PER_KEY": "20000",
+    "GATEWAY_RATE_PER_ADDRESS": "20000",
+}
+
+
+def programs(settings: Settings) -> list[Program]:
+    """Every process of the services: one each, or serve and work apart, as many times as there are replicas."""
+    found = []
+    for service in PYTHON_SERVICES:
+        parts = ("serve", "work") if settings.split and service != "gateway" else ("",)
+        for replica in range(1, settings.replicas + 1):
+            found += [_program(settings, service, part, replica) for part in parts]
+    return found
+
+
+def sandbox(settings: Settings) -> Program:
+    return Program(
+        "sandbox",
+        python("sandbox"),
+        environment(settings, "sandbox"),
+        port=settings.port_of("sandbox"),
+        folder=settings.home,
+    )
+
+
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def _program(settings: Settings, service: str, part: str, replica: int) -> Program:
+    name = "-".join(word for word in (service, part, str(replica) if replica > 1 else "") if word)
+    port = settings.replica_port(service, part, replica)
+    return Program(
+        name,
+        python(service, *([part] if part else [])),
+        environment(settings, service, replica) | {f"{service.upper()}_PORT": str(port)},
+        port=port,
+        folder=settings.home,
+    )
+
+
+def environment(settings: Settings, service: str, replica: int = 1) -> dict[str, str]:
+    """All variables of one process: defaults, what the user has set, and what the stack decides."""
+    return DEFAULTS | dict(os.environ) | _decided(settings, service, replica)
+
+
+def decided(settings: Settings, service: str) -> dict[str, str]:
+    """The variables that make a service part of this stack, without the rest of the environment."""
+    found = environment(settings, service)
+    keep = DEFAULTS.keys() | _decided(settings, service, 1).keys()
+    prefix = f"{service.upper()}_"
+    return {key: found[key] for key in sorted(found) if key in keep or key.startswith(prefix)}
+
+
+def _decided(settings: Settings, service: str, replica: int) -> dict[str, str]:
+    home = settings.home
+    common = {
+        "PYTHONUNBUFFERED": "1",
+        "PAIDUP_HOME": str(home),
+        "PAIDUP_KAFKA": settings.kafka_address,
+        "PAIDUP_CLOCK_FILE": str(settings.clock_file),
+        "PAIDUP_PUBLIC_KEYS": str(home / "keys/public.json"),
+        f"{service.upper()}_HOST": "127.0.0.1",
+        f"{service.upper()}_PORT": str(settings.port_of(service)),
+    }
+    if service in DATABASE_SERVICES:
+        common |= database_urls(settings, service)
+    return common | _own(settings, service, replica)
+
+
+def _own(settings: Settings, service: str, replica: int) -> Mapping[str, str]:
+    home, provider = settings.home, f"http://127.0.0.1:{settings.port_of('sandbox')}"
+    provider_key, webhook = f"sk_test_{settings.secret('provider')}", f"whsec_{settings.secret('webhook')}"
+    match service:
+        case "auth":
+            return {"AUTH_PRIVATE_KEY": str(home / "keys/private.json")}
+        case "payments":
+            return {
+                "PAYMENTS_PROVIDER_URL": provider,
+                "PAYMENTS_PROVIDER_KEY": provider_key,
+                "PAYMENTS_WEBHOOK_SECRET": webhook,
+            }
+        case "gateway":
+            part = "serve" if settings.split else ""
+            return {
+                f"GATEWAY_{one.upper()}_URL": f"http://127.0.0.1:{settings.replica_port(one, part, replica)}"
+                for one in DATABASE_SERVICES
+            }
+        case "sandbox":
+            return {
+                "SANDBOX_HOME": str(home / "sandbox"),
+                "SANDBOX_KEY": provider_key,
+                "SANDBOX_WEBHOOK_SECRET": webhook,
+                "SANDBOX_WEBHOOK_URL": f"{settings.url}/v1/webhooks/stripe",
+            }
+        case _:
+            return {}
+
+
+def passwords(settings: Settings, service: str) -> dict[str, str]:
+    """Password of each database role of a service."""
+    return {role: settings.secret(f"role-{role}") for role in (service + part for part in postgres.PARTS)}
+
+
+def database_urls(settings: Settings, service: str) -> dict[str, str]:
+    place = urlsplit(postgres.admin_dsn(settings))
+    address = f"{place.hostname}:{place.port or 5432}/{service}"
+    names = dict(zip(("OWNER", "API", "WORK"), passwords(settings, service).items(), strict=True))
+    return {
+        f"{service.upper()}_{name}_URL": f"postgresql://{role}:{password}@{address}"
+        for name, (role, password) in names.items()
+    }
+
+
+def make_keys(settings: Settings) -> None:
+    """The key pair that signs internal tokens, made once: an Ed25519 JWK and the public half as a key set."""
+    private, public = settings.home / "keys/private.json", settings.home / "keys/public.json"
+    if private.exists() and public.exists():
+        return
+    from joserfc.jwk import OKPKey
+
+    private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    write_private(private, json.dumps(key.as_dict(private=True)))
+    write_private(public, json.dumps({"keys": [key.as_dict(private=False)]}))
+
+
+def ports(settings: Settings) -> dict[int, str]:
+    """Every port the stack is about to take, with who takes it."""
+    found = {one.port: one.name for one in programs(settings) if one.port}
+    found[settings.port_of("sandbox")] = "sandbox"
+    if not settings.postgres:
+        found[settings.port_of("postgres")] = "postgres"
+    if not settings.kafka:
+        found |= {settings.port_of(name): name for name in ("kafka", "kafka controller")}
+    return found
+
+
+def check_ports(settings: Settings) -> None:
+    """StackError that names every port which somebody else has."""
+    taken = [
+        f"port {port} ({name}){_holder(port)}" for port, name in sorted(ports(settings).items()) if not _free(port)
+    ]
+    if taken:
+        raise StackError(
+            f"Already in use: {', '.join(taken)}.",
+            "stop what uses it, or choose another block of ports, as PAIDUP_PORT=19080 (100 ports from there;\n"
+            "  a second stack beside a first one also needs its own PAIDUP_HOME).",
+        )
+
+
+def _free(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _holder(port: int) -> str:
+    import psutil
+
+    try:
+        for one in psutil.net_connections("tcp"):
+            if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid:
+                return f" by process {one.pid} ({psutil.Process(one.pid).name()})"
+    except psutil.Error:
+        pass
+    return ""

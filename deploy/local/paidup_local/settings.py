@@ -1,0 +1,137 @@
+"""Where the local stack lives and which ports it takes, read from the environment."""
+
+import json
+import os
+import pathlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from paidup_local.errors import StackError
+
+MAX_REPLICAS = 4
+PORTS_IN_A_BLOCK = 100
+PYTHON_SERVICES = ("gateway", "auth", "invoicing", "payments")
+DATABASE_SERVICES = ("auth", "invoicing", "payments")
+OFFSETS = {
+    "gateway": 0,
+    "auth": 1,
+    "invoicing": 2,
+    "payments": 3,
+    "sandbox": 9,
+    "postgres": 10,
+    "kafka": 11,
+    "kafka controller": 12,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One stack: two of them run side by side when home and port block differ."""
+
+    home: pathlib.Path
+    port: int
+    cache: pathlib.Path
+    split: bool = False
+    replicas: int = 1
+    kafka: str | None = None
+    postgres: str | None = None
+
+    def port_of(self, name: str) -> int:
+        return self.port + OFFSETS[name]
+
+    def replica_port(self, service: str, part: str, replica: int) -> int:
+        """Port of one process of a service; the first that answers HTTP keeps the service's own port."""
+        place = OFFSETS[service]
+        if part == "work":
+            return self.port + 50 + (replica - 1) * 10 + place
+        return self.port + place if replica == 1 else self.port + 20 + (replica - 2) * 10 + place
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def kafka_address(self) -> str:
+        return self.kafka or f"127.0.0.1:{self.port_of('kafka')}"
+
+    @property
+    def clock_file(self) -> pathlib.Path:
+        return self.home / "clock"
+
+    @property
+    def env_file(self) -> pathlib.Path:
+        return self.home / "paidup.env"
+
+    @property
+    def state_file(self) -> pathlib.Path:
+        return self.home / "stack.json"
+
+    @property
+    def logs(self) -> pathlib.Path:
+        return self.home / "logs"
+
+    def secret(self, name: str) -> str:
+        """A random word made at first use and kept in a file that only its owner reads."""
+        path = self.home / "secrets" / name
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(path, secrets.token_urlsafe(24))
+        return path.read_text()
+
+
+def write_private(path: pathlib.Path, text: str) -> None:
+    """Write a file of mode 0600 in one step, so that no reader sees half of it."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from PAIDUP_* variables; what the stack itself sets for services is not read back."""
+    return Settings(
+        home=pathlib.Path(environ.get("PAIDUP_HOME", ".local")).expanduser().resolve(),
+        port=_number(environ, "PAIDUP_PORT", 18080, 1024, 65535 - PORTS_IN_A_BLOCK),
+        cache=cache_folder(environ),
+        split=environ.get("PAIDUP_SPLIT", "0").lower() in {"1", "true", "yes"},
+        replicas=_number(environ, "PAIDUP_REPLICAS", 1, 1, MAX_REPLICAS),
+        kafka=environ.get("PAIDUP_KAFKA") or None,
+        postgres=environ.get("PAIDUP_POSTGRES") or None,
+    )
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> pathlib.Path:
+    """Where downloads are kept for all stacks of this user."""
+    base = pathlib.Path(environ.get("XDG_CACHE_HOME", "~/.cache"))
+    return pathlib.Path(environ.get("PAIDUP_CACHE") or base / "paidup").expanduser().resolve()
+
+
+def read_env_file(settings: Settings) -> tuple[str, str]:
+    """Address and API key of the stack in this home."""
+    try:
+        lines = settings.env_file.read_text().splitlines()
+    except FileNotFoundError:
+        raise StackError(
+            f"{settings.env_file} is not there: no stack has been started in this home.",
+            "run `make up` first, or point PAIDUP_HOME at the stack's home.",
+        ) from None
+    pairs = dict(line.split("=", 1) for line in lines if "=" in line)
+    return pairs["PAIDUP_URL"], pairs["PAIDUP_API_KEY"]
+
+
+def read_json(path: pathlib.Path) -> dict[str, object] | None:
+    """A JSON object from a file, or None while the file is absent or broken."""
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name, str(default))
+    if text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise StackError(f"{name} is {text!r}.", f"set it to a whole number from {low} to {high}.")

@@ -1,0 +1,228 @@
+"""Starts the stack with all that can overlap, keeps it alive, and stops it in reverse order."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+
+from paidup_local import kafka, plan, postgres, state
+from paidup_local.downloads import Say
+from paidup_local.errors import StackError
+from paidup_local.programs import Program, Running
+from paidup_local.settings import DATABASE_SERVICES, Settings, load, write_private
+
+START_SECONDS = 90.0
+LOOK_EVERY = 1.0
+
+
+class Stack:
+    """All processes of one home."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self.settings = settings
+        self.say = say
+        self.running: dict[str, Running] = {}
+        self.is_ready = False
+
+    async def up(self) -> None:
+        """Start everything and return once every process is ready; on failure the error, with nothing left running."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._start_all(group)
+        except BaseExceptionGroup as problems:
+            raise _first(problems) from None
+        self.is_ready = True
+        self.note()
+
+    async def down(self) -> None:
+        """Services first and at once, then the sandbox, Kafka and PostgreSQL."""
+        self.is_ready = False
+        servers = [self.running.pop(name) for name in ("postgres", "kafka", "sandbox") if name in self.running]
+        services, self.running = list(self.running.values()), {}
+        await asyncio.gather(*(one.stop() for one in reversed(services)))
+        await asyncio.gather(*(one.stop() for one in reversed(servers)))
+
+    async def _start_all(self, group: asyncio.TaskGroup) -> None:
+        plan.make_keys(self.settings)
+        database = group.create_task(self._database())
+        broker = group.create_task(self._broker())
+        group.create_task(self._run(plan.sandbox(self.settings)))
+        migrated = {one: group.create_task(self._migrated(one, database)) for one in DATABASE_SERVICES}
+        group.create_task(self._first_key(migrated["auth"]))
+        for program in plan.programs(self.settings):
+            service = program.name.split("-")[0]
+            needs = [broker, *([migrated[service]] if service in migrated else [])]
+            group.create_task(self._after(needs, self._run(program)))
+
+    async def _after(self, needs: list[asyncio.Task[None]], then: Coroutine[None, None, None]) -> None:
+        try:
+            await asyncio.gather(*needs)
+        except BaseException:
+            then.close()
+            raise
+        await then
+
+    async def _run(self, program: Program) -> None:
+        one = self.running[program.name] = Running(program, self.settings.logs, self.note)
+        await one.start()
+        await one.wait_ready(START_SECONDS)
+        self.say(f"{program.name} ready")
+
+    async def _database(self) -> None:
+        if not self.settings.postgres:
+            await self._run(await asyncio.to_thread(postgres.prepare, self.settings, self.say))
+
+    async def _broker(self) -> None:
+        from contracts.topics import TOPICS
+
+        if not self.settings.kafka:
+            await self._run(await asyncio.to_thread(kafka.prepare, self.settings, self.say))
+        await kafka.create_topics(self.settings.kafka_address, TOPICS)
+
+    async def _migrated(self, service: str, database: asyncio.Task[None]) -> None:
+        await database
+        passwords = plan.passwords(self.settings, service)
+        await postgres.provision(postgres.admin_dsn(self.settings), service, passwords)
+        await self._once(service, "migrate")
+
+    async def _first_key(self, auth: asyncio.Task[None]) -> None:
+        """The key of every scope for the person at this machine, and the file that holds it."""
+        path, key = self.settings.env_file, None
+        if path.exists():
+            key = dict(line.split("=", 1) for line in path.read_text().split()).get("PAIDUP_API_KEY")
+        await auth
+        if key is None:
+            printed = await self._once("auth", "keys", "create", "--name", "local", "--scopes", "*")
+            key = json.loads(printed.strip().splitlines()[-1])["key"]
+        write_private(path, f"PAIDUP_URL={self.settings.url}\nPAIDUP_API_KEY={key}\n")
+
+    async def _once(self, service: str, *words: str) -> str:
+        """Run a command of a service to its end; its standard output, or a StackError with what it said."""
+        process = await asyncio.create_subprocess_exec(
+            *plan.python(service, *words),
+            env=plan.environment(self.settings, service),
+            cwd=self.settings.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode:
+            said = (err or out).decode(errors="replace")[-3000:]
+            raise StackError(
+                f"`python -m {service} {' '.join(words)}` failed:\n{said}", "correct what it names, then try again."
+            )
+        return out.decode()
+
+    def note(self) -> None:
+        """Write down who runs, for `status` and `down`."""
+        own = state.Process("supervisor", os.getpid(), None, state.started(os.getpid()))
+        processes = tuple(
+            state.Process(one.program.name, one.pid, one.program.port, state.started(one.pid))
+            for one in self.running.values()
+        )
+        admin = postgres.admin_dsn(self.settings).rsplit("@", 1)[-1].split("/")[0]
+        noted = state.State(own, self.is_ready, processes, self.settings.kafka_address, admin)
+        state.write(self.settings, noted)
+
+
+def _first(problems: BaseExceptionGroup[BaseException]) -> BaseException:
+    known, _ = problems.split(StackError)
+    one: BaseException = known or problems
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return one
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the home: a second supervisor there is refused."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(
+                f"A stack already runs in {settings.home}.",
+                "stop it with `make down`, or start another one with its own PAIDUP_HOME and PAIDUP_PORT.",
+            ) from None
+        yield
+
+
+async def supervise(settings: Settings, say: Say, watched: int | None = None) -> None:
+    """Run the stack until SIGINT or SIGTERM, or until the watched process is gone."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, ended.set)
+    stack, began = Stack(settings, say), time.monotonic()
+    looking = asyncio.create_task(_look_after(stack, ended, watched))
+    try:
+        starting = asyncio.create_task(stack.up())
+        stopped = asyncio.create_task(ended.wait())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            await _give_up(stack, starting)
+        await starting
+        say(f"ready after {time.monotonic() - began:.1f} s: {settings.url} (documents at {settings.url}/docs)")
+        say(f"address and API key are in {settings.env_file}")
+        await stopped
+    finally:
+        say("stopping")
+        looking.cancel()
+        await stack.down()
+        settings.state_file.unlink(missing_ok=True)
+        say("stopped")
+
+
+async def _give_up(stack: Stack, starting: asyncio.Task[None]) -> None:
+    """Stop in the middle of a start, without waiting for a download in another thread."""
+    stack.say("stopping before the stack was ready")
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError, StackError):
+        await starting
+    await stack.down()
+    stack.settings.state_file.unlink(missing_ok=True)
+    sys.stdout.flush()
+    os._exit(130)
+
+
+async def _look_after(stack: Stack, ended: asyncio.Event, watched: int | None) -> None:
+    since = state.started(watched)
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        if watched is not None and not state.Process("watched", watched, None, since).alive:
+            ended.set()
+        for one in list(stack.running.values()):
+            one.bound_log()
+
+
+def run(settings: Settings, say: Say, watched: int | None = None) -> None:
+    """Check that nothing is in the way, then supervise."""
+    with _alone(settings):
+        if state.stop(settings):
+            say("stopped what an earlier stack in this home had left running")
+        plan.check_ports(settings)
+        asyncio.run(supervise(settings, say, watched))
+
+
+def main() -> None:
+    """`python -m paidup_local.supervisor [PID]`: a stack without terminal, which ends with the process PID."""
+    watched = int(sys.argv[1]) if len(sys.argv) > 1 else None
+    try:
+        run(load(), lambda text: print(text, flush=True), watched)
+    except StackError as problem:
+        print(problem, flush=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
