@@ -1,0 +1,165 @@
+"""Auth over HTTP: API keys for those who may make them, internal tokens for the gateway."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from auth import messages, store
+from auth.domain import KEY_START, ApiKey, Maker, Refused, make_key
+from chassis.http.identity import Identity, TokenSigner, allow, unauthenticated
+from chassis.http.problems import Problem, invalid, not_found
+from chassis.messaging.work import Cause
+from chassis.service import Running
+from contracts.ids import is_id, new_id
+
+router = APIRouter()
+
+WriteKeys = Annotated[Identity, allow("keys:write")]
+Id = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+class NewKey(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+    scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
+    customer_id: Annotated[Id | None, Field(description="The key sees this customer alone.")] = None
+    expires_at: AwareDatetime | None = None
+
+
+class KeyView(BaseModel):
+    id: str
+    name: str
+    prefix: str
+    scopes: list[str]
+    customer_id: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    status: Literal["active", "expired", "revoked"]
+
+
+class MadeKey(KeyView):
+    key: Annotated[str, Field(description="The key itself, shown this once.")]
+
+
+class Keys(BaseModel):
+    items: list[KeyView]
+    next_cursor: str | None
+
+
+class TokenRequest(BaseModel):
+    """`key_hash`: the SHA-256 of an API key in hex, so that keys travel no further than the gateway."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key_hash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    audience: Literal["auth", "invoicing", "payments", "gateway"]
+
+
+class Token(BaseModel):
+    """`expires_at` is real time, in seconds since 1970."""
+
+    token: str
+    expires_at: int
+    key_id: str
+    scopes: list[str]
+    customer_id: str | None
+
+
+def running(request: Request) -> Running:
+    found: Running = request.app.state.running
+    return found
+
+
+@router.post("/v1/api-keys", status_code=201)
+async def create_api_key(request: Request, body: NewKey, who: WriteKeys) -> MadeKey:
+    """Make an API key. The key itself is answered this once; it can't grant what its maker lacks."""
+    secret = new_secret()
+    async with running(request).units.begin(Cause(actor=who.subject)) as work:
+        made = make_key(
+            key_id=new_id(), secret=secret, name=body.name, scopes=body.scopes, customer_id=body.customer_id,
+            expires_at=body.expires_at, maker=Maker(who.subject, who.scopes, who.customer_id), now=work.now,
+        )  # fmt: skip
+        if isinstance(made, Refused):
+            raise _problem(made)
+        await store.insert_key(work, made)
+        work.emit(messages.of(made, work.now))
+        return MadeKey(**_view(made, work.now), key=secret)
+
+
+@router.get("/v1/api-keys")
+async def list_api_keys(
+    request: Request, who: WriteKeys, limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: str | None = None
+) -> Keys:
+    """API keys, newest first, without the keys themselves."""
+    if cursor is not None and not is_id(cursor):
+        raise invalid([{"field": "cursor", "message": "not a cursor of this list"}])
+    found = await store.page_of_keys(running(request).pool, who.customer_id, cursor, limit + 1)
+    now = running(request).clock.now()
+    items = [KeyView(**_view(key, now)) for key in found[:limit]]
+    return Keys(items=items, next_cursor=items[-1].id if len(found) > limit else None)
+
+
+@router.delete("/v1/api-keys/{key_id}", status_code=204, response_class=Response)
+async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Response:
+    """Revoke an API key: refused everywhere within a second. Revoking it again changes nothing."""
+    if not is_id(key_id):
+        raise not_found("API key", key_id)
+    async with running(request).units.begin(Cause(actor=who.subject)) as work:
+        key = await store.lock_key(work, key_id, who.customer_id)
+        if key is None:
+            raise not_found("API key", key_id)
+        revoked = key.revoke(work.now)
+        if revoked is not key:
+            await store.save_revocation(work, revoked)
+            work.emit(messages.of(revoked, work.now))
+    return Response(status_code=204)
+
+
+@router.post("/internal/token", include_in_schema=False)
+async def issue_token(request: Request, body: TokenRequest, paidup_internal: Annotated[str, Header()] = "") -> Token:
+    """A token of at most a minute for the holder of a key; for the gateway alone, which knows the internal secret."""
+    here = running(request)
+    expected: str = here.settings.internal_secret
+    if not expected or not hmac.compare_digest(paidup_internal.encode(), expected.encode()):
+        raise Problem(status=403, slug="forbidden", detail="Only the gateway asks here.")
+    digest = bytes.fromhex(body.key_hash)
+    key = await store.find_key(here.pool, digest)
+    if key is None or not hmac.compare_digest(key.hash, digest) or not key.usable(here.clock.now()):
+        raise unauthenticated("The API key is unknown, expired or revoked.")
+    signer: TokenSigner = here.more["signer"]
+    token, ends = signer.sign(Identity(key.id, "system", frozenset(key.scopes), key.customer_id), body.audience)
+    return Token(token=token, expires_at=ends, key_id=key.id, scopes=list(key.scopes), customer_id=key.customer_id)
+
+
+def new_secret() -> str:
+    """`pk_` and 256 random bits."""
+    return KEY_START + secrets.token_urlsafe(32)
+
+
+def _problem(refused: Refused) -> Problem:
+    errors = [{"field": refused.field, "message": refused.detail}]
+    if refused.forbidden:
+        return Problem(status=403, slug="beyond-own-rights", detail=refused.detail, errors=errors)
+    return invalid(errors)
+
+
+def _view(key: ApiKey, now: datetime) -> dict[str, Any]:
+    return {
+        "id": key.id, "name": key.name, "prefix": key.prefix, "scopes": list(key.scopes),
+        "customer_id": key.customer_id, "created_at": key.created_at, "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at, "status": _status(key, now),
+    }  # fmt: skip
+
+
+def _status(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at:
+        return "revoked"
+    return "active" if key.usable(now) else "expired"
