@@ -1,0 +1,56 @@
+# Everything from a fresh clone: only make and Python 3.11 or later (with venv) are needed.
+#   make up [DETACH=1] | down | test [STACK=containers] | lint | schemas | demo | bench | faults
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+MEMBERS := contracts services/chassis services/auth services/invoicing services/payments services/gateway \
+           deploy/local deploy/sandbox
+PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, max(2, os.cpu_count() or 2)))')
+export STACK
+
+.PHONY: help up down install lint test schemas demo bench faults
+
+help:
+	@sed -n '1,2s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+$(STAMP): requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed. Remedy: install it, or call make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Installing into $(VENV), some minutes the first time ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python could not make a virtual environment. Remedy: install its venv module, as with: apt install python3-venv"; exit 1; }
+	@awk '/^uv==/ {on=1} on {print} on && !/\\$$/ {exit}' requirements/dev.txt > $(VENV)/uv.txt
+	@$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r $(VENV)/uv.txt || $(EXPLAIN)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements/dev.txt || $(EXPLAIN)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=-e %)
+	@touch $(STAMP)
+
+EXPLAIN = { echo "The packages could not be installed. Remedy: check the network (behind a proxy set HTTPS_PROXY), then call make again"; exit 1; }
+
+install: $(STAMP)
+
+up: $(STAMP)
+	@exec $(BIN)/paidup up $(if $(filter-out 0,$(DETACH)),--detach)
+
+down: $(STAMP)
+	@exec $(BIN)/paidup down
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(patsubst %,-p %,contracts chassis auth invoicing payments gateway paidup_local sandbox)
+	$(BIN)/lint-imports
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/contract tests/chassis tests/service
+	$(BIN)/python -m pytest tests/e2e
+
+schemas: $(STAMP)
+	$(BIN)/python -m contracts.generate
+
+demo bench faults: $(STAMP)
+	@exec $(BIN)/python -m tests.$@
