@@ -32,12 +32,18 @@ COMMAND_TOPICS = frozenset(topic.name for topic in TOPICS if topic.commands)
 class Record(Protocol):
     """What Kafka hands over (aiokafka's ConsumerRecord), or a dead letter read back."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ CREATE TABLE provider_events (
     received_at timestamptz NOT NULL
 );
 CREATE TABLE provider_cursor (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
     cursor text NOT NULL
 );
 

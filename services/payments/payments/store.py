@@ -392,5 +392,5 @@ async def load_cursor(connection: asyncpg.Connection) -> str | None:
 
 
 async def save_cursor(connection: asyncpg.Connection, cursor: str) -> None:
-    sql = "INSERT INTO provider_cursor (cursor) VALUES ($1) ON CONFLICT (only) DO UPDATE SET cursor = excluded.cursor"
+    sql = "INSERT INTO provider_cursor (cursor) VALUES ($1) ON CONFLICT (one) DO UPDATE SET cursor = excluded.cursor"
     await connection.execute(sql, cursor)

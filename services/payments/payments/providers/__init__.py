@@ -15,7 +15,7 @@ class ProviderError(Exception):
     """What every error of a provider is."""
 
 
-class ProviderRefused(ProviderError):  # noqa: N818
+class ProviderRefused(ProviderError):
     """The provider refused for good and did nothing (a bad token, an amount it can't take, an unknown id)."""
 
     def __init__(self, message: str, code: str | None = None) -> None:
@@ -23,7 +23,7 @@ class ProviderRefused(ProviderError):  # noqa: N818
         self.code = code
 
 
-class ProviderUnknown(ProviderError):  # noqa: N818
+class ProviderUnknown(ProviderError):
     """Whether the provider acted is not known (a timeout, a lost connection, its own failure): ask again."""
 
 
@@ -31,7 +31,7 @@ class ProviderDown(ProviderUnknown):
     """The provider can't be reached, or turns everything away. What an earlier call did stays unknown."""
 
 
-class BadSignature(ProviderError):  # noqa: N818
+class BadSignature(ProviderError):
     """A webhook was not signed by the provider, or too long ago."""
 
 

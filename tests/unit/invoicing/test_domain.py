@@ -1,0 +1,222 @@
+"""The rules of invoices, as a model-based specification."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from contracts.allocation import Part
+from contracts.money import Money
+from invoicing.domain import Book, Invoice, Refused, price
+
+TODAY = date(2026, 3, 1)
+
+
+def invoice(number: str = "INV-1", total: int = 10_000, **more: object) -> Invoice:
+    return Invoice(number, "customer", number, "USD", "draft", date(2026, 1, 1), date(2026, 1, 31), total, **more)  # type: ignore[arg-type]
+
+
+def book_with(*invoices: Invoice) -> Book:
+    book = Book()
+    for one in invoices:
+        book.issue(one)
+    book.take_facts()
+    return book
+
+
+def part(number: str, minor: int) -> Part:
+    return Part(number, Money(minor, "USD"))
+
+
+def usd(minor: int) -> Money:
+    return Money(minor, "USD")
+
+
+@dataclass
+class Line:
+    quantity: Decimal
+    unit_price_minor: int
+    tax_rate: Decimal
+
+
+def test_nets_round_half_up_and_tax_is_rounded_once_on_their_sum() -> None:
+    lines = [Line(Decimal("0.5"), 333, Decimal("0.0825"))] * 2
+    priced = price(lines)
+    assert priced.nets == (167, 167)
+    assert priced.taxes == ((Decimal("0.0825"), 334, 28),)
+    assert priced.total == 362
+
+
+def test_a_total_of_zero_or_less_is_refused() -> None:
+    with pytest.raises(Refused, match="above zero"):
+        price([Line(Decimal(1), -5, Decimal(0))])
+
+
+def test_a_reserved_invoice_is_in_progress_and_a_part_of_it_leaves_it_open() -> None:
+    book = book_with(invoice())
+    book.reserve("pay-1", "customer", [part("INV-1", 4_000)], "USD")
+    assert book.invoices["INV-1"].status == "open"
+    book.reserve("pay-2", "customer", [part("INV-1", 6_000)], "USD")
+    assert book.invoices["INV-1"].status == "in_progress"
+
+
+def test_a_reservation_is_all_or_nothing() -> None:
+    book = book_with(invoice("A"), invoice("B", 500))
+    refused = book.reserve("pay", "customer", [part("A", 10_000), part("B", 501)], "USD")
+    assert (refused.state, refused.refused_by) == ("refused", "B")
+    assert book.invoices["A"].pending == 0
+
+
+def test_another_customers_invoice_is_never_reserved() -> None:
+    book = book_with(invoice())
+    assert book.reserve("pay", "somebody else", [part("INV-1", 1)], "USD").state == "refused"
+
+
+def test_reconciled_money_settles_its_reservation_and_the_invoice_is_paid() -> None:
+    book = book_with(invoice())
+    book.reserve("pay", "customer", [part("INV-1", 10_000)], "USD")
+    book.settle("pay", "customer", usd(10_000), [part("INV-1", 10_000)], TODAY)
+    paid = book.invoices["INV-1"]
+    assert (paid.status, paid.pending, paid.balance) == ("paid", 0, 0)
+    assert book.reservations["pay"].state == "settled"
+
+
+def test_money_for_a_closed_invoice_becomes_credit() -> None:
+    book = book_with(invoice())
+    book.settle("one", "customer", usd(10_000), [], TODAY)
+    settlement = book.settle("two", "customer", usd(10_000), [part("INV-1", 10_000)], TODAY)
+    assert settlement.parts == ()
+    assert book.credits["two"].balance == 10_000
+
+
+def test_a_reversal_reopens_with_the_old_due_date_and_takes_credit_back() -> None:
+    book = book_with(invoice())
+    book.settle("pay", "customer", usd(12_000), [], TODAY)
+    book.reverse("pay", TODAY)
+    again = book.invoices["INV-1"]
+    assert (again.status, again.balance, again.due_on) == ("open", 10_000, date(2026, 1, 31))
+    assert book.credits["pay"].balance == 0
+    book.reverse("pay", TODAY)
+    assert book.invoices["INV-1"].balance == 10_000
+
+
+def test_money_never_counts_before_the_invoice_was_issued() -> None:
+    book = book_with(invoice())
+    book.settle("pay", "customer", usd(10_000), [], date(2025, 6, 1))
+    assert book.entries[-1].effective_on == date(2026, 1, 1)
+
+
+def test_an_invoice_with_a_payment_under_way_or_money_on_it_is_not_voided() -> None:
+    book = book_with(invoice("A"), invoice("B"))
+    book.reserve("pay", "customer", [part("A", 1)], "USD")
+    with pytest.raises(Refused, match="under way"):
+        book.void(book.invoices["A"], TODAY)
+    book.settle("other", "customer", usd(1), [part("B", 1)], TODAY)
+    with pytest.raises(Refused, match="partly paid"):
+        book.void(book.invoices["B"], TODAY)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8), st.integers(1, 10**7))
+def test_settled_plus_credit_is_exactly_what_was_received(totals: list[int], received: int) -> None:
+    book = book_with(*(invoice(f"I{n}", total) for n, total in enumerate(totals)))
+    settlement = book.settle("pay", "customer", usd(received), [], TODAY)
+    assert sum(p.amount.minor for p in settlement.parts) + settlement.credit.minor == received
+    assert sum(i.settled for i in book.invoices.values()) + settlement.credit.minor == received
+
+
+class InvoicesLife(RuleBasedStateMachine):
+    """Any order of issue, reserve, settle, release, reverse and void keeps the book's promises."""
+
+    under_way: Bundle[str] = Bundle("under_way")
+    paid: Bundle[str] = Bundle("paid")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = Book()
+        self.count = 0
+        self.sequences: dict[str, int] = {}
+
+    def name(self, kind: str) -> str:
+        self.count += 1
+        return f"{kind}-{self.count}"
+
+    @rule(total=st.integers(1, 1_000))
+    def issue(self, total: int) -> None:
+        self.book.issue(invoice(self.name("INV"), total))
+
+    @rule(target=under_way, data=st.data())
+    def reserve(self, data: st.DataObject) -> str:
+        payment = self.name("pay")
+        numbers = sorted(self.book.invoices)
+        chosen = data.draw(st.lists(st.sampled_from(numbers), unique=True, max_size=3)) if numbers else []
+        parts = [part(number, data.draw(st.integers(1, 1_200))) for number in chosen]
+        before = dict(self.book.invoices)
+        reservation = self.book.reserve(payment, "customer", parts, "USD")
+        if reservation.state == "refused":
+            assert self.book.invoices == before
+        return payment
+
+    @rule(target=paid, payment=consumes(under_way))
+    def reconcile(self, payment: str) -> str:
+        parts = self.book.reservations[payment].parts
+        amount = sum(p.amount.minor for p in parts) or 1
+        self.book.settle(payment, "customer", usd(amount), parts, TODAY)
+        return payment
+
+    @rule(target=paid, received=st.integers(1, 2_000))
+    def receive(self, received: int) -> str:
+        payment = self.name("pay")
+        self.book.settle(payment, "customer", usd(received), [], TODAY)
+        return payment
+
+    @rule(payment=consumes(under_way))
+    def decline(self, payment: str) -> None:
+        self.book.release(payment)
+
+    @rule(payment=paid)
+    def return_money(self, payment: str) -> None:
+        self.book.reverse(payment, TODAY)
+
+    @rule(data=st.data())
+    def void(self, data: st.DataObject) -> None:
+        if self.book.invoices:
+            one = self.book.invoices[data.draw(st.sampled_from(sorted(self.book.invoices)))]
+            try:
+                self.book.void(one, TODAY)
+            except Refused:
+                assert self.book.invoices[one.id] == one
+
+    @invariant()
+    def amounts_hold(self) -> None:
+        for one in self.book.invoices.values():
+            assert one.balance >= one.pending >= 0
+            assert (one.state == "paid") == (one.balance == 0 and one.state != "void")
+            entries = sum(e.amount for e in self.book.entries if e.invoice.id == one.id)
+            assert entries == (0 if one.state == "void" else one.balance)
+
+    @invariant()
+    def reservations_are_what_is_pending(self) -> None:
+        held = [p for r in self.book.reservations.values() if r.state == "placed" for p in r.parts]
+        for one in self.book.invoices.values():
+            assert one.pending == sum(p.amount.minor for p in held if p.invoice_id == one.id)
+
+    @invariant()
+    def money_is_settled_or_credit(self) -> None:
+        live = [s for s in self.book.settlements.values() if not s.reversed]
+        received = sum(p.amount.minor for s in live for p in s.parts) + sum(s.credit.minor for s in live)
+        settled = sum(i.settled for i in self.book.invoices.values())
+        assert received == settled + sum(c.balance for c in self.book.credits.values())
+
+    @invariant()
+    def sequences_have_no_gap(self) -> None:
+        for change in self.book.changes[self.sequences.setdefault("_", 0) :]:
+            assert change.invoice.sequence == self.sequences.get(change.invoice.id, 0) + 1
+            self.sequences[change.invoice.id] = change.invoice.sequence
+        self.sequences["_"] = len(self.book.changes)
+
+
+TestInvoicesLife = InvoicesLife.TestCase

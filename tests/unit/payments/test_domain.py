@@ -1,0 +1,214 @@
+"""The rules of paying."""
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from contracts.money import Money
+from payments.domain import (
+    Method,
+    OpenInvoice,
+    Payment,
+    Quote,
+    Refusal,
+    Seen,
+    Step,
+    Wish,
+    cancel,
+    make_quote,
+    observe,
+    overdue,
+    poll_later,
+    receive,
+    reserve,
+    still_fits,
+    submit,
+    surcharge,
+    unanswered,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = date(2026, 3, 1)
+RATE = Decimal("0.03")
+CREDIT = Method("m", "c", "pm_1", "card", "credit", "visa", "4242")
+DEBIT = Method("m", "c", "pm_1", "card", "debit", "visa", "4242")
+
+
+def usd(minor: int) -> Money:
+    return Money(minor, "USD")
+
+
+def open_invoice(invoice_id: str = "i", payable: int = 10_000, **more: str) -> OpenInvoice:
+    return OpenInvoice(
+        invoice_id,
+        more.get("customer", "c"),
+        invoice_id,
+        more.get("status", "open"),
+        more.get("currency", "USD"),
+        DAY,
+        payable,
+    )
+
+
+def quoted(method: Method = CREDIT, *wishes: Wish) -> Quote:
+    made = make_quote(method, wishes or (Wish("i", None),), {"i": open_invoice()}, RATE, NOW)
+    assert isinstance(made, Quote)
+    return made
+
+
+def submitted(method: Method = CREDIT) -> Payment:
+    step = submit(quoted(method), accept_surcharge=True, expected_by=DAY, now=NOW)
+    assert isinstance(step, Step)
+    return step.payment
+
+
+def charging(method: Method = CREDIT) -> Payment:
+    step, _ = reserve(submitted(method), method, "cus_1", NOW)
+    return step.payment
+
+
+def seen(state: str = "succeeded", *, captured: int = 10_300, evidence: bool = True, returned: int = 0) -> Seen:
+    return Seen("pi_1", state, usd(captured), DAY, None, evidence, returned, "R01" if returned else None, DAY)  # type: ignore[arg-type]
+
+
+def test_a_quote_without_an_amount_means_all_that_is_payable_and_says_the_surcharge_in_money() -> None:
+    quote = quoted()
+    assert (quote.amount, quote.surcharge, quote.total) == (usd(10_000), usd(300), usd(10_300))
+    assert quote.expires_at == NOW + timedelta(minutes=15)
+
+
+@pytest.mark.parametrize("funding", ["debit", "prepaid", "unknown", None])
+def test_only_credit_cards_carry_a_surcharge(funding: str | None) -> None:
+    assert not surcharge(Method("m", "c", "p", "card", funding, None, None), usd(10_000), RATE)
+    assert not surcharge(Method("m", "c", "p", "bank_account", funding, None, None), usd(10_000), RATE)
+
+
+@pytest.mark.parametrize(
+    ("wish", "invoice", "code"),
+    [
+        (Wish("other", None), open_invoice(), "unknown-invoice"),
+        (Wish("i", None), open_invoice(customer="somebody else"), "unknown-invoice"),
+        (Wish("i", None), open_invoice(payable=0, status="paid"), "invoice-closed"),
+        (Wish("i", None), open_invoice(payable=0, status="in_progress"), "payment-under-way"),
+        (Wish("i", 10_001), open_invoice(), "more-than-payable"),
+    ],
+)
+def test_what_cannot_be_paid_is_refused_with_its_field(wish: Wish, invoice: OpenInvoice, code: str) -> None:
+    refused = make_quote(CREDIT, [wish], {"i": invoice}, RATE, NOW)
+    assert isinstance(refused, Refusal)
+    assert refused.code == code
+    assert refused.field is not None
+    assert refused.field.startswith("invoices.0.")
+
+
+def test_currencies_are_not_mixed_and_no_invoice_is_named_twice() -> None:
+    invoices = {"i": open_invoice(), "e": open_invoice("e", currency="EUR")}
+    mixed = make_quote(CREDIT, [Wish("i", None), Wish("e", None)], invoices, RATE, NOW)
+    twice = make_quote(CREDIT, [Wish("i", 1), Wish("i", 2)], invoices, RATE, NOW)
+    assert isinstance(mixed, Refusal)
+    assert isinstance(twice, Refusal)
+    assert (mixed.code, twice.code) == ("mixed-currencies", "invoice-twice")
+
+
+def test_a_quote_for_all_of_an_invoice_no_longer_fits_when_the_invoice_changed() -> None:
+    assert still_fits(quoted(), {"i": open_invoice()})
+    assert not still_fits(quoted(), {"i": open_invoice(payable=9_999)})
+    assert still_fits(quoted(CREDIT, Wish("i", 5_000)), {"i": open_invoice(payable=9_999)})
+
+
+def test_a_surcharge_must_be_answered_and_a_declined_one_leaves_an_unsuccessful_payment() -> None:
+    refused = submit(quoted(), None, expected_by=DAY, now=NOW)
+    assert isinstance(refused, Refusal)
+    step = submit(quoted(), accept_surcharge=False, expected_by=DAY, now=NOW)
+    assert isinstance(step, Step)
+    assert (step.payment.status, step.payment.reason) == ("cancelled", "surcharge_declined")
+
+
+def test_without_a_surcharge_the_answer_is_ignored() -> None:
+    step = submit(quoted(DEBIT), accept_surcharge=False, expected_by=DAY, now=NOW)
+    assert isinstance(step, Step)
+    assert step.payment.status == "submitted"
+
+
+def test_a_reply_is_never_evidence_and_a_record_is() -> None:
+    (replied,) = observe(charging(), seen(evidence=False), NOW)
+    assert (replied.payment.status, replied.payment.reconciliation) == ("succeeded", "waiting")
+    assert replied.posting is None
+    (matched,) = observe(replied.payment, seen(), NOW)
+    assert matched.payment.reconciliation == "matched"
+    assert matched.posting is not None
+    assert sum(money.minor for _, money in matched.posting.entries) == 0
+    assert ("surcharge_income", usd(-300)) in matched.posting.entries
+
+
+def test_a_record_of_another_amount_is_a_mismatch_and_books_nothing() -> None:
+    (step,) = observe(charging(), seen(captured=10_000), NOW)
+    assert step.payment.reconciliation == "mismatch"
+    assert step.posting is None
+
+
+def test_a_return_after_paid_books_the_charge_the_other_way_round_once() -> None:
+    (matched,) = observe(charging(), seen(), NOW)
+    (back,) = observe(matched.payment, seen(returned=10_300), NOW)
+    assert back.what == "reversed"
+    assert back.posting is not None
+    assert matched.posting is not None
+    assert dict(back.posting.entries) == {account: -money for account, money in matched.posting.entries}
+    assert observe(back.payment, seen(returned=10_300), NOW) == []
+
+
+def test_any_order_and_repetition_of_what_the_provider_says_ends_in_one_state() -> None:
+    says = [seen("processing", captured=0), seen(evidence=False), seen(), seen(returned=10_300)]
+    ends = set()
+    for order in itertools.permutations(says):
+        payment, postings = charging(), []
+        for one in [*order, *order]:
+            for step in observe(payment, one, NOW):
+                payment = step.payment
+                postings += [step.posting.kind] if step.posting else []
+        ends.add((payment.status, payment.reconciliation, payment.reversed, tuple(sorted(postings))))
+    assert ends == {("succeeded", "matched", 10_300, ("charge", "reversal"))}
+
+
+def test_a_lost_answer_is_unknown_and_told_once() -> None:
+    step = unanswered(charging())
+    assert step is not None
+    assert step.payment.status == "unknown"
+    assert unanswered(step.payment) is None
+
+
+def test_a_decline_ends_a_payment_and_money_after_it_is_an_exception() -> None:
+    (declined,) = observe(charging(), seen("declined", captured=0), NOW)
+    assert (declined.payment.status, declined.payment.reconciliation) == ("declined", None)
+    (late,) = observe(declined.payment, seen(), NOW)
+    assert late.payment.reconciliation == "exception"
+
+
+def test_an_overdue_payment_is_an_exception_until_a_match_resolves_it() -> None:
+    waiting = overdue(charging()).payment
+    assert waiting.reconciliation == "exception"
+    (matched,) = observe(waiting, seen(), NOW)
+    assert matched.payment.reconciliation == "matched"
+
+
+def test_money_received_offline_is_reconciled_at_once_and_booked() -> None:
+    step = receive("c", usd(500), DAY, "cheque 7", (), NOW)
+    assert (step.what, step.payment.status, step.payment.reconciliation) == ("reconciled", "succeeded", "matched")
+    assert step.posting is not None
+    assert step.posting.entries == (("bank", usd(500)), ("customer_funds", usd(-500)))
+
+
+def test_a_cancelled_payment_waits_for_nothing() -> None:
+    step = cancel(submitted(), "invoice_changed")
+    assert (step.payment.reconciliation, step.payment.expected_by, step.payment.allocations) == (None, None, ())
+
+
+def test_polls_come_further_and_further_apart_up_to_a_minute() -> None:
+    payment, waits = charging(), []
+    for _ in range(8):
+        payment = poll_later(payment, NOW)
+        assert payment.next_poll_at is not None
+        waits.append((payment.next_poll_at - NOW).total_seconds())
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
