@@ -1,0 +1,370 @@
+"""The part of Stripe's API that the sandbox speaks: each function reads parameters, acts, and gives an object."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from sandbox import forms, render
+from sandbox.catalogue import TEST_METHODS
+from sandbox.clock import Clock
+from sandbox.errors import ApiError, invalid, missing
+from sandbox.forms import Params
+from sandbox.intents import Intents, declined, unexpected_state
+from sandbox.records import Customer, Method, Payment, intent_id_of, new_id
+from sandbox.store import Created, Store
+
+Json = dict[str, Any]
+Endpoint = Callable[[Params, str], Json | ApiError]
+
+_KINDS = ("card", "us_bank_account")
+_LEAST, _MOST = 50, 99_999_999
+_LISTED = ("limit", "starting_after", "created")
+
+
+class Api:
+    """`find` gives the endpoint of a method and path; an endpoint takes parameters and the id in the path."""
+
+    def __init__(self, store: Store, clock: Clock, intents: Intents) -> None:
+        self._store = store
+        self._clock = clock
+        self._intents = intents
+        self._endpoints: dict[tuple[str, str, bool, str], Endpoint] = {
+            ("POST", "customers", False, ""): self.create_customer,
+            ("GET", "customers", True, ""): self.retrieve_customer,
+            ("GET", "customers", True, "payment_methods"): self.list_customer_methods,
+            ("GET", "payment_methods", False, ""): self.list_methods,
+            ("GET", "payment_methods", True, ""): self.retrieve_method,
+            ("POST", "payment_methods", True, "attach"): self.attach_method,
+            ("POST", "payment_intents", False, ""): self.create_intent,
+            ("GET", "payment_intents", False, ""): self.list_intents,
+            ("GET", "payment_intents", True, ""): self.retrieve_intent,
+            ("POST", "payment_intents", True, "confirm"): self.confirm_intent,
+            ("POST", "payment_intents", True, "cancel"): self.cancel_intent,
+            ("GET", "charges", False, ""): self.list_charges,
+            ("GET", "charges", True, ""): self.retrieve_charge,
+            ("GET", "balance_transactions", False, ""): self.list_transactions,
+            ("GET", "balance_transactions", True, ""): self.retrieve_transaction,
+            ("GET", "disputes", False, ""): self.list_disputes,
+            ("GET", "disputes", True, ""): self.retrieve_dispute,
+            ("GET", "events", False, ""): self.list_events,
+            ("GET", "events", True, ""): self.retrieve_event,
+        }
+
+    def find(self, verb: str, path: str) -> tuple[Endpoint, str]:
+        """The endpoint of `/v1/<noun>[/<id>[/<verb>]]`."""
+        parts = path.split("/")[2:]
+        identifier = parts[1] if len(parts) > 1 else ""
+        found = self._endpoints.get((verb, parts[0], len(parts) > 1, parts[2] if len(parts) > 2 else ""))
+        if found is None or len(parts) > 3:
+            raise ApiError(404, f"Unrecognized request URL ({verb}: {path}).")
+        return found, identifier
+
+    # customers
+
+    def create_customer(self, params: Params, _: str) -> Json:
+        forms.only(params, "metadata", "name", "email", "description")
+        record = Customer(
+            new_id("cus"),
+            self._clock.now(),
+            forms.mapping(params, "metadata"),
+            forms.text(params, "name"),
+            forms.text(params, "email"),
+            forms.text(params, "description"),
+        )
+        self._intents.add_customer(record)
+        return render.customer(record)
+
+    def retrieve_customer(self, params: Params, identifier: str) -> Json:
+        forms.only(params)
+        return render.customer(self._customer(identifier, "id"))
+
+    # payment methods
+
+    def attach_method(self, params: Params, identifier: str) -> Json:
+        forms.only(params, "customer")
+        customer = self._customer(forms.required(params, "customer"), "customer")
+        if identifier in TEST_METHODS:
+            record = Method(new_id("pm"), self._clock.now(), customer.id, identifier)
+            self._intents.attach(record)
+            return render.method(record)
+        known = self._method(identifier, "id")
+        if known.customer != customer.id:
+            raise invalid("The payment method has already been attached to a customer.", "payment_method")
+        return render.method(known)
+
+    def retrieve_method(self, params: Params, identifier: str) -> Json:
+        forms.only(params)
+        return render.method(self._method(identifier, "id"))
+
+    def list_methods(self, params: Params, _: str) -> Json:
+        forms.only(params, "customer", "type", *_LISTED)
+        return self._methods_page(params, forms.required(params, "customer"), "/v1/payment_methods")
+
+    def list_customer_methods(self, params: Params, identifier: str) -> Json:
+        forms.only(params, "type", *_LISTED)
+        return self._methods_page(params, identifier, f"/v1/customers/{identifier}/payment_methods")
+
+    def _methods_page(self, params: Params, customer: str, url: str) -> Json:
+        kind = forms.text(params, "type")
+        rendered = (render.method(record) for record in self._store.methods_of(self._customer(customer, "customer").id))
+        return _page(url, params, (method for method in rendered if kind in (None, method["type"])))
+
+    # payment intents
+
+    def create_intent(self, params: Params, _: str) -> Json | ApiError:
+        forms.only(
+            params, "amount", "currency", "customer", "payment_method", "payment_method_types", "confirm",
+            "off_session", "metadata", "description",
+        )  # fmt: skip
+        confirm = forms.boolean(params, "confirm")
+        if forms.boolean(params, "off_session") and not confirm:
+            raise invalid("off_session needs confirm=true.", "off_session")
+        payment, paid_with = self._read_intent(params)
+        self._intents.create(payment, paid_with, confirm=confirm)
+        return _outcome(payment, paid_with, params)
+
+    def _read_intent(self, params: Params) -> tuple[Payment, Method]:
+        amount = forms.integer(params, "amount")
+        if amount is None:
+            raise ApiError(400, "Missing required param: amount.", code="parameter_missing", param="amount")
+        customer = self._customer(forms.required(params, "customer"), "customer")
+        paid_with = self._method_of(customer, forms.required(params, "payment_method"))
+        kind = TEST_METHODS[paid_with.token].kind
+        types = forms.strings(params, "payment_method_types") or ["card"]
+        _check_types(types, kind)
+        currency = _currency(params, kind)
+        if amount < _LEAST:
+            raise invalid("Amount must be at least $0.50.", "amount", "amount_too_small")
+        if amount > _MOST:
+            raise invalid("Amount must be no more than $999,999.99.", "amount", "amount_too_large")
+        payment = Payment(
+            new_id("pi"), self._clock.now(), customer.id, paid_with.id, kind, amount, currency, types,
+            forms.mapping(params, "metadata"), description=forms.text(params, "description"),
+        )  # fmt: skip
+        return payment, paid_with
+
+    def confirm_intent(self, params: Params, identifier: str) -> Json | ApiError:
+        forms.only(params, "payment_method", "off_session")
+        payment = self._payment(identifier)
+        if payment.status not in ("requires_confirmation", "requires_payment_method"):
+            raise unexpected_state(payment, "You cannot confirm this PaymentIntent because it has a status of")
+        if payment.status == "requires_payment_method":
+            forms.required(params, "payment_method")
+        customer = self._customer(payment.customer, "customer")
+        paid_with = self._method_of(customer, forms.text(params, "payment_method") or payment.method)
+        payment.kind = TEST_METHODS[paid_with.token].kind
+        _check_types(payment.types, payment.kind)
+        self._intents.charge(payment, paid_with)
+        return _outcome(payment, paid_with, params)
+
+    def cancel_intent(self, params: Params, identifier: str) -> Json:
+        forms.only(params, "cancellation_reason")
+        payment = self._payment(identifier)
+        self._intents.cancel(payment, forms.text(params, "cancellation_reason"))
+        return self._intent(payment, _expand(params))
+
+    def retrieve_intent(self, params: Params, identifier: str) -> Json:
+        forms.only(params)
+        return self._intent(self._payment(identifier), _expand(params))
+
+    def list_intents(self, params: Params, _: str) -> Json:
+        forms.only(params, "customer", *_LISTED)
+        expand = [name.removeprefix("data.") for name in _expand(params)]
+        payments = self._payments(params, forms.text(params, "starting_after"))
+        return _page("/v1/payment_intents", params, (self._intent(payment, expand) for payment in payments))
+
+    def _intent(self, payment: Payment, expand: list[str]) -> Json:
+        return render.intent(payment, self._intents.method_of(payment), expand)
+
+    # charges, balance transactions, disputes: views of an intent
+
+    def retrieve_charge(self, params: Params, identifier: str) -> Json:
+        forms.only(params)
+        return _only(self._charges([self._payment_of(identifier, "charge")], _expand(params)), identifier, "charge")
+
+    def list_charges(self, params: Params, _: str) -> Json:
+        forms.only(params, "customer", "payment_intent", *_LISTED)
+        expand = [name.removeprefix("data.") for name in _expand(params)]
+        return _page("/v1/charges", params, self._charges(self._scope(params), expand))
+
+    def retrieve_transaction(self, params: Params, identifier: str) -> Json:
+        forms.only(params)
+        payment = self._payment_of(identifier, "balance transaction")
+        return _only(_transactions([payment]), identifier, "balance transaction")
+
+    def list_transactions(self, params: Params, _: str) -> Json:
+        forms.only(params, *_LISTED)
+        return _page("/v1/balance_transactions", params, _transactions(self._scope(params)))
+
+    def retrieve_dispute(self, params: Params, identifier: str) -> Json:
+        forms.only(params)
+        return _only(_disputes([self._payment_of(identifier, "dispute")]), identifier, "dispute")
+
+    def list_disputes(self, params: Params, _: str) -> Json:
+        forms.only(params, "charge", "payment_intent", *_LISTED)
+        return _page("/v1/disputes", params, _disputes(self._scope(params)))
+
+    def _charges(self, payments: Iterable[Payment], expand: list[str]) -> Iterator[Json]:
+        return (render.charge(p, self._intents.method_of(p), expand) for p in payments if p.tries)
+
+    def _scope(self, params: Params) -> Iterable[Payment]:
+        """The payments that a list of views is about."""
+        if (charge := forms.text(params, "charge")) is not None:
+            return [self._payment_of(charge, "charge")]
+        if (intent := forms.text(params, "payment_intent")) is not None:
+            return [self._payment(intent)]
+        start = forms.text(params, "starting_after")
+        return self._payments(params, intent_id_of(start) if start else None)
+
+    # events
+
+    def retrieve_event(self, params: Params, identifier: str) -> Json:
+        forms.only(params)
+        body = self._store.event(identifier)
+        if body is None:
+            raise missing("event", identifier)
+        return dict(orjson.loads(body))
+
+    def list_events(self, params: Params, _: str) -> Json:
+        forms.only(params, "type", "types", "ending_before", *_LISTED)
+        kinds = [kind] if (kind := forms.text(params, "type")) else forms.strings(params, "types")
+        newer_than = self._event_seq(params, "ending_before")
+        limit = _limit(params)
+        bodies = self._store.events(
+            kinds,
+            _created(params),
+            limit + 1,
+            older_than=self._event_seq(params, "starting_after"),
+            newer_than=newer_than,
+        )
+        shown = bodies[:limit] if newer_than is None else bodies[:limit][::-1]
+        return render.page("/v1/events", [orjson.loads(body) for body in shown], len(bodies) > limit)
+
+    def _event_seq(self, params: Params, name: str) -> int | None:
+        identifier = forms.text(params, name)
+        if identifier is None:
+            return None
+        seq = self._store.event_seq(identifier)
+        if seq is None:
+            raise ApiError(400, f"No such event: '{identifier}'", code="resource_missing", param=name)
+        return seq
+
+    # what parameters name
+
+    def _customer(self, identifier: str, param: str) -> Customer:
+        record = self._store.customer(identifier)
+        if record is None:
+            raise missing("customer", identifier, param)
+        return record
+
+    def _method(self, identifier: str, param: str) -> Method:
+        record = self._store.method(identifier)
+        if record is None:
+            raise missing("PaymentMethod", identifier, param)
+        return record
+
+    def _method_of(self, customer: Customer, identifier: str) -> Method:
+        record = self._method(identifier, "payment_method")
+        if record.customer != customer.id:
+            raise invalid(f"The PaymentMethod {identifier} does not belong to the customer.", "payment_method")
+        return record
+
+    def _payment(self, identifier: str) -> Payment:
+        record = self._store.payment(identifier)
+        if record is None:
+            raise missing("payment_intent", identifier, "intent")
+        return record
+
+    def _payment_of(self, part: str, what: str) -> Payment:
+        record = self._store.payment(intent_id_of(part))
+        if record is None:
+            raise missing(what, part)
+        return record
+
+    def _payments(self, params: Params, start: str | None) -> Iterator[Payment]:
+        return self._store.payments(forms.text(params, "customer"), _created(params), start)
+
+
+def _transactions(payments: Iterable[Payment]) -> Iterator[Json]:
+    for payment in payments:
+        if payment.returned is not None:
+            yield render.withdrawal(payment)
+        if payment.cleared is not None:
+            yield render.transaction(payment)
+
+
+def _disputes(payments: Iterable[Payment]) -> Iterator[Json]:
+    return (render.dispute(payment) for payment in payments if payment.returned is not None)
+
+
+def _outcome(payment: Payment, paid_with: Method, params: Params) -> Json | ApiError:
+    """The intent after a charge. A decline is returned, not raised: it happened, and is kept."""
+    expand = _expand(params)
+    if payment.failure and payment.kind == "card":
+        return declined(payment, paid_with, expand=expand)
+    return render.intent(payment, paid_with, expand)
+
+
+def _page(url: str, params: Params, items: Iterator[Json]) -> Json:
+    """One page of a list; `starting_after` is skipped up to and including."""
+    limit, after = _limit(params), forms.text(params, "starting_after")
+    if after is not None:
+        for item in items:
+            if item["id"] == after:
+                break
+    found = [item for _, item in zip(range(limit + 1), items, strict=False)]
+    return render.page(url, found[:limit], len(found) > limit)
+
+
+def _only(items: Iterator[Json], identifier: str, what: str) -> Json:
+    found = next((item for item in items if item["id"] == identifier), None)
+    if found is None:
+        raise missing(what, identifier)
+    return found
+
+
+def _limit(params: Params) -> int:
+    limit = forms.integer(params, "limit")
+    if limit is not None and not 1 <= limit <= 100:
+        raise invalid("This value must be between 1 and 100.", "limit", "parameter_invalid_integer")
+    return limit or 10
+
+
+def _created(params: Params) -> Created:
+    """`created=…`, or `created[gte]=…` and its like."""
+    wanted = params.get("created")
+    if not isinstance(wanted, dict):
+        exact = forms.integer(params, "created")
+        return Created(exact, exact) if exact is not None else Created()
+    forms.only(wanted, "gt", "gte", "lt", "lte")
+    first, last = forms.integer(wanted, "gte"), forms.integer(wanted, "lte")
+    above, below = forms.integer(wanted, "gt"), forms.integer(wanted, "lt")
+    return Created(
+        max(first or 0, above + 1 if above is not None else 0),
+        min(2**53 if last is None else last, below - 1 if below is not None else 2**53),
+    )
+
+
+def _expand(params: Params) -> list[str]:
+    return forms.strings(params, "expand")
+
+
+def _check_types(types: list[str], kind: str) -> None:
+    for name in types:
+        if name not in _KINDS:
+            raise invalid(f"The payment method type {name} is invalid.", "payment_method_types")
+    if kind not in types:
+        raise invalid(
+            f"The PaymentMethod provided ({kind}) is not allowed for this PaymentIntent.", "payment_method",
+            "payment_intent_incompatible_payment_method",
+        )  # fmt: skip
+
+
+def _currency(params: Params, kind: str) -> str:
+    currency = forms.required(params, "currency").lower()
+    if len(currency) != 3 or not currency.isalpha() or not currency.isascii():
+        raise invalid(f"Invalid currency: {currency}.", "currency")
+    if kind == "us_bank_account" and currency != "usd":
+        raise invalid("A us_bank_account is charged in usd alone.", "currency")
+    return currency

@@ -1,0 +1,27 @@
+"""Business time: real time plus the offset, in seconds, that stands in a file."""
+
+import time
+from pathlib import Path
+
+
+class Clock:
+    def __init__(self, offset_file: Path | None) -> None:
+        self._file = offset_file
+        self._read_at = -1
+        self._offset = 0.0
+
+    def now(self) -> int:
+        """Seconds since 1970, as Stripe counts them."""
+        return int(time.time() + self._current_offset())
+
+    def _current_offset(self) -> float:
+        if self._file is None:
+            return 0.0
+        try:
+            changed = self._file.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0.0
+        if changed != self._read_at:
+            self._offset = float(self._file.read_text().strip() or 0)
+            self._read_at = changed
+        return self._offset

@@ -1,0 +1,111 @@
+"""What Stripe has not: telling the sandbox to misbehave and what banks do, and reading all that it charged."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from sandbox.errors import ApiError
+from sandbox.intents import Intents
+from sandbox.records import Payment
+from sandbox.rules import Rules
+from sandbox.store import Store
+from sandbox.webhooks import Webhooks
+
+Json = dict[str, Any]
+
+_LONGEST_PAGE = 10_000
+
+
+class Control:
+    """Answers `/_control/…`; the callers are on this machine."""
+
+    def __init__(self, store: Store, rules: Rules, intents: Intents, webhooks: Webhooks) -> None:
+        self._store = store
+        self._rules = rules
+        self._intents = intents
+        self._webhooks = webhooks
+
+    def answer(self, verb: str, path: str, query: dict[str, str], body: bytes) -> Json:
+        match verb, path.split("/")[2:]:
+            case "GET", ["rules"]:
+                return self._shown_rules()
+            case "POST", ["rules"]:
+                return self._change_rules(_object(body))
+            case "POST", ["reset"]:
+                return self._reset(_object(body))
+            case "GET", ["charges"]:
+                return self._charges(query)
+            case "POST", ["payment_intents", identifier, "clear" | "fail" | "return" as act]:
+                return self._act(identifier, act, _object(body))
+        raise ApiError(404, f"Unknown control: {verb} {path}")
+
+    def _shown_rules(self) -> Json:
+        return dict(orjson.loads(orjson.dumps(self._rules.now)))
+
+    def _change_rules(self, wanted: Json) -> Json:
+        try:
+            self._rules.change(wanted)
+        except ValueError as fault:
+            raise ApiError(400, str(fault)) from fault
+        return self._shown_rules()
+
+    def _reset(self, wanted: Json) -> Json:
+        """The usual rules; with `everything` an empty sandbox."""
+        self._rules.reset()
+        if wanted.get("everything") is True:
+            with self._store.change():
+                self._store.erase()
+            self._webhooks.forget()
+        return self._shown_rules()
+
+    def _charges(self, query: dict[str, str]) -> Json:
+        """Every charge in the order of its intent; amounts in Stripe's unit."""
+        after, limit = query.get("after", "0"), query.get("limit", "1000")
+        if not after.isdecimal() or not limit.isdecimal() or not 1 <= int(limit) <= _LONGEST_PAGE:
+            raise ApiError(400, f"after is a `next` of this list, limit 1 to {_LONGEST_PAGE}")
+        found = self._store.payments_after(int(after), int(limit))
+        items = [_shown_charge(payment) for _, payment in found if payment.tries]
+        return {"items": items, "next": found[-1][0] if len(found) == int(limit) else None}
+
+    def _act(self, identifier: str, act: str, wanted: Json) -> Json:
+        payment = self._store.payment(identifier)
+        if payment is None:
+            raise ApiError(404, f"No such payment_intent: '{identifier}'", code="resource_missing")
+        do: dict[str, Callable[[], None]] = {
+            "clear": lambda: self._intents.clear(payment),
+            "fail": lambda: self._intents.fail(payment, str(wanted.get("code", "insufficient_funds"))),
+            "return": lambda: self._intents.give_back(payment, str(wanted.get("code", "R01"))),
+        }
+        with self._store.change():
+            do[act]()
+        return _shown_charge(payment)
+
+
+def _shown_charge(payment: Payment) -> Json:
+    return {
+        "id": payment.charge_id,
+        "payment_intent": payment.id,
+        "customer": payment.customer,
+        "metadata": payment.metadata,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "status": payment.charge_status,
+        "intent_status": payment.status,
+        "failure_code": payment.decline or payment.failure,
+        "created": payment.charged,
+        "cleared": payment.cleared,
+        "refunded": False,
+        "disputed": payment.returned is not None,
+        "return_code": payment.return_code,
+    }
+
+
+def _object(body: bytes) -> Json:
+    try:
+        found = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as fault:
+        raise ApiError(400, "the body is no JSON") from fault
+    if not isinstance(found, dict):
+        raise ApiError(400, "the body is no JSON object")
+    return found

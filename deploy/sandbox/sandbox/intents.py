@@ -1,0 +1,159 @@
+"""The life of a payment intent: created, charged, cleared, failed, returned, cancelled; and the events it causes."""
+
+import time
+
+import orjson
+
+from sandbox import render
+from sandbox.catalogue import TEST_METHODS, TestMethod
+from sandbox.clock import Clock
+from sandbox.errors import ApiError, invalid, missing
+from sandbox.records import Customer, Method, Payment, new_id
+from sandbox.rules import Rules
+from sandbox.store import Store
+from sandbox.webhooks import Webhooks
+
+_CANCELLABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture")
+_MOST_TRIES = 9
+
+
+class Intents:
+    """Each method is one change, saved whole with its events."""
+
+    def __init__(self, store: Store, clock: Clock, rules: Rules, webhooks: Webhooks) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._webhooks = webhooks
+
+    def create(self, payment: Payment, paid_with: Method, *, confirm: bool) -> None:
+        """Keep a new intent; `confirm` charges it at once."""
+        self._store.add_payment(payment, None)
+        if confirm:
+            self.charge(payment, paid_with)
+
+    def charge(self, payment: Payment, paid_with: Method) -> None:
+        """A card is captured or declined now; a bank debit begins to process."""
+        if payment.tries >= _MOST_TRIES:
+            raise invalid("This PaymentIntent has been tried too often.", "intent", "payment_intent_unexpected_state")
+        test = TEST_METHODS[paid_with.token]
+        payment.method, payment.failure, payment.decline = paid_with.id, None, None
+        payment.tries += 1
+        payment.charged = self._clock.now()
+        if payment.kind == "card":
+            self._charge_card(payment, paid_with, test)
+        else:
+            self._start_debit(payment, paid_with, test)
+
+    def _charge_card(self, payment: Payment, paid_with: Method, test: TestMethod) -> None:
+        declines = test.declines or (("card_declined", "generic_decline") if self._rules.declines() else None)
+        if declines is None:
+            payment.status, payment.charge_status, payment.cleared = "succeeded", "succeeded", payment.charged
+            self._save(payment, paid_with, "payment_intent.succeeded", "charge.succeeded")
+            return
+        payment.failure, payment.decline = declines
+        payment.status, payment.charge_status = "requires_payment_method", "failed"
+        self._save(payment, paid_with, "payment_intent.payment_failed", "charge.failed")
+
+    def _start_debit(self, payment: Payment, paid_with: Method, test: TestMethod) -> None:
+        payment.status, payment.charge_status = "processing", "pending"
+        after = None if test.stays else self._rules.clear_after()
+        clear_at = time.time() + after if after is not None else None
+        self._save(payment, paid_with, "payment_intent.processing", "charge.pending", clear_at=clear_at)
+
+    def end_debit(self, payment: Payment) -> None:
+        """What the bank does with a debit in the end, by its test id."""
+        test = TEST_METHODS[self.method_of(payment).token]
+        if test.fails:
+            self.fail(payment, test.fails)
+            return
+        self.clear(payment)
+        if test.returns:
+            self.give_back(payment, test.returns)
+
+    def clear(self, payment: Payment) -> None:
+        self._must_be(payment, "processing")
+        payment.status, payment.charge_status, payment.cleared = "succeeded", "succeeded", self._clock.now()
+        self._save(payment, self.method_of(payment), "payment_intent.succeeded", "charge.succeeded")
+
+    def fail(self, payment: Payment, code: str) -> None:
+        """The bank refuses a debit before it cleared."""
+        self._must_be(payment, "processing")
+        payment.status, payment.charge_status, payment.failure = "requires_payment_method", "failed", code
+        self._save(payment, self.method_of(payment), "payment_intent.payment_failed", "charge.failed")
+
+    def give_back(self, payment: Payment, code: str) -> None:
+        """The bank takes a cleared debit back; `code` as R01."""
+        self._must_be(payment, "succeeded")
+        if payment.kind == "card" or payment.returned is not None:
+            raise invalid("Only a cleared bank debit can be returned, and once.", "id")
+        payment.returned, payment.return_code = self._clock.now(), code
+        self._store.save_payment(payment)
+        lost = orjson.dumps(render.dispute(payment))
+        self._emit("charge.dispute.created", lost)
+        self._emit("charge.dispute.closed", lost)
+
+    def cancel(self, payment: Payment, reason: str | None) -> None:
+        if payment.status not in _CANCELLABLE:
+            raise unexpected_state(payment, "You cannot cancel this PaymentIntent because it has a status of")
+        payment.status, payment.cancelled, payment.cancel_reason = "canceled", self._clock.now(), reason
+        self._save(payment, self.method_of(payment), "payment_intent.canceled")
+
+    def method_of(self, payment: Payment) -> Method:
+        method = self._store.method(payment.method)
+        if method is None:
+            raise missing("PaymentMethod", payment.method, "payment_method")
+        return method
+
+    def add_customer(self, customer: Customer) -> None:
+        self._store.add_customer(customer)
+        self._emit("customer.created", orjson.dumps(render.customer(customer)))
+
+    def attach(self, method: Method) -> None:
+        self._store.add_method(method)
+        self._emit("payment_method.attached", orjson.dumps(render.method(method)))
+
+    def _must_be(self, payment: Payment, status: str) -> None:
+        if payment.status != status:
+            raise unexpected_state(payment, f"This needs a PaymentIntent that is {status}; it has a status of")
+
+    def _save(
+        self,
+        payment: Payment,
+        paid_with: Method,
+        intent_event: str,
+        charge_event: str | None = None,
+        clear_at: float | None = None,
+    ) -> None:
+        self._store.save_payment(payment, clear_at)
+        if charge_event is not None:
+            self._emit(charge_event, orjson.dumps(render.charge(payment, paid_with)))
+        self._emit(intent_event, orjson.dumps(render.intent(payment, paid_with)))
+
+    def _emit(self, kind: str, subject: bytes) -> None:
+        identifier, created = new_id("evt"), self._clock.now()
+        body = orjson.dumps(
+            {
+                "id": identifier,
+                "object": "event",
+                "api_version": render.API_VERSION,
+                "created": created,
+                "data": {"object": orjson.Fragment(subject)},
+                "livemode": False,
+                "pending_webhooks": 1,
+                "request": {"id": None, "idempotency_key": None},
+                "type": kind,
+            }
+        )
+        self._webhooks.schedule(self._store.add_event(identifier, kind, created, body), kind)
+
+
+def unexpected_state(payment: Payment, why: str) -> ApiError:
+    return ApiError(400, f"{why} {payment.status}.", code="payment_intent_unexpected_state", param="intent")
+
+
+def declined(payment: Payment, paid_with: Method, expand: list[str]) -> ApiError:
+    """Stripe's answer to a charge that the card's bank declined: 402, with the intent in it."""
+    fields = render.payment_error(payment, paid_with)
+    message, kind = fields.pop("message"), fields.pop("type")
+    return ApiError(402, message, kind=kind, **fields, payment_intent=render.intent(payment, paid_with, expand))

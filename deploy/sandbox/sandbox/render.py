@@ -1,0 +1,242 @@
+"""Records as Stripe's JSON objects. The answers hold the fields that Stripe documents and the sandbox can fill."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sandbox.catalogue import RETURN_REASONS, TEST_METHODS
+from sandbox.records import Customer, Method, Payment
+
+Json = dict[str, Any]
+
+API_VERSION = "2026-10-28.endive"
+DECLINE_MESSAGES = {
+    "insufficient_funds": "Your card has insufficient funds.",
+    "expired_card": "Your card has expired.",
+    "incorrect_cvc": "Your card's security code is incorrect.",
+    "processing_error": "An error occurred while processing your card. Try again in a little bit.",
+}
+
+
+def customer(record: Customer) -> Json:
+    return {
+        "id": record.id,
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "created": record.created,
+        "currency": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": record.description,
+        "discount": None,
+        "email": record.email,
+        "invoice_prefix": record.id[-8:].upper(),
+        "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None},
+        "livemode": False,
+        "metadata": record.metadata,
+        "name": record.name,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+    }
+
+
+def method(record: Method) -> Json:
+    kind = TEST_METHODS[record.token].kind
+    return {
+        "id": record.id,
+        "object": "payment_method",
+        "allow_redisplay": "unspecified",
+        "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        kind: _details(record),
+        "created": record.created,
+        "customer": record.customer,
+        "livemode": False,
+        "metadata": record.metadata,
+        "type": kind,
+    }
+
+
+def _details(record: Method) -> Json:
+    test = TEST_METHODS[record.token]
+    if test.kind == "us_bank_account":
+        return {
+            "account_holder_type": "individual",
+            "account_type": "checking",
+            "bank_name": "STRIPE TEST BANK",
+            "fingerprint": f"bank{test.last4}",
+            "last4": test.last4,
+            "routing_number": "110000000",
+        }
+    return {
+        "brand": test.brand,
+        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "unchecked"},
+        "country": "US",
+        "display_brand": test.brand,
+        "exp_month": 12,
+        "exp_year": 2034,
+        "fingerprint": f"card{test.last4}",
+        "funding": test.funding,
+        "last4": test.last4,
+        "wallet": None,
+    }
+
+
+def intent(record: Payment, paid_with: Method, expand: Collection[str] = ()) -> Json:
+    """An intent; `latest_charge` and `latest_charge.balance_transaction` can be expanded."""
+    succeeded = record.status == "succeeded"
+    whole = [name for name in expand if name.startswith("latest_charge")]
+    return {
+        "id": record.id,
+        "object": "payment_intent",
+        "amount": record.amount,
+        "amount_capturable": 0,
+        "amount_received": record.amount if succeeded else 0,
+        "application": None,
+        "automatic_payment_methods": None,
+        "canceled_at": record.cancelled,
+        "cancellation_reason": record.cancel_reason,
+        "capture_method": "automatic_async",
+        "client_secret": f"{record.id}_secret_{record.id[-12:]}",
+        "confirmation_method": "automatic",
+        "created": record.created,
+        "currency": record.currency,
+        "customer": record.customer,
+        "description": record.description,
+        "last_payment_error": payment_error(record, paid_with) if record.failure else None,
+        "latest_charge": charge(record, paid_with, whole) if whole and record.tries else record.charge_id,
+        "livemode": False,
+        "metadata": record.metadata,
+        "next_action": None,
+        "payment_method": None if record.failure else record.method,
+        "payment_method_types": record.types,
+        "processing": None,
+        "receipt_email": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "statement_descriptor": None,
+        "status": record.status,
+        "transfer_data": None,
+    }
+
+
+def payment_error(record: Payment, paid_with: Method) -> Json:
+    card = record.kind == "card"
+    error = {
+        "type": "card_error" if card else "invalid_request_error",
+        "code": record.failure,
+        "charge": record.charge_id,
+        "message": failure_message(record),
+        "payment_method": method(paid_with),
+    }
+    return {**error, "decline_code": record.decline} if record.decline else error
+
+
+def failure_message(record: Payment) -> str:
+    if record.kind == "card":
+        return DECLINE_MESSAGES.get(record.decline or "", "Your card was declined.")
+    return f"The customer's bank refused the debit: {record.failure}."
+
+
+def charge(record: Payment, paid_with: Method, expand: Collection[str] = ()) -> Json:
+    whole = any(name.endswith("balance_transaction") for name in expand)
+    succeeded = record.charge_status == "succeeded"
+    return {
+        "id": record.charge_id,
+        "object": "charge",
+        "amount": record.amount,
+        "amount_captured": record.amount if succeeded else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "balance_transaction": transaction(record) if whole and record.cleared else record.transaction_id,
+        "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        "captured": succeeded,
+        "created": record.charged,
+        "currency": record.currency,
+        "customer": record.customer,
+        "description": record.description,
+        "disputed": record.returned is not None,
+        "failure_code": record.failure,
+        "failure_message": failure_message(record) if record.failure else None,
+        "livemode": False,
+        "metadata": record.metadata,
+        "outcome": None,
+        "paid": record.charge_status != "failed",
+        "payment_intent": record.id,
+        "payment_method": record.method,
+        "payment_method_details": {record.kind: _details(paid_with), "type": record.kind},
+        "receipt_email": None,
+        "refunded": False,
+        "status": record.charge_status,
+    }
+
+
+def transaction(record: Payment) -> Json:
+    return {
+        "id": record.transaction_id,
+        "object": "balance_transaction",
+        "amount": record.amount,
+        "available_on": (record.cleared or 0) + 2 * 86400,
+        "created": record.cleared,
+        "currency": record.currency,
+        "description": record.description,
+        "exchange_rate": None,
+        "fee": record.fee,
+        "fee_details": [
+            {
+                "amount": record.fee,
+                "application": None,
+                "currency": record.currency,
+                "description": "Stripe processing fees",
+                "type": "stripe_fee",
+            }
+        ],
+        "net": record.amount - record.fee,
+        "reporting_category": "charge",
+        "source": record.charge_id,
+        "status": "pending",
+        "type": "charge" if record.kind == "card" else "payment",
+    }
+
+
+def withdrawal(record: Payment) -> Json:
+    """The balance transaction of a return."""
+    return {
+        **transaction(record),
+        "id": f"{record.transaction_id}r",
+        "amount": -record.amount,
+        "created": record.returned,
+        "fee": 0,
+        "fee_details": [],
+        "net": -record.amount,
+        "reporting_category": "dispute",
+        "source": record.dispute_id,
+        "type": "adjustment",
+    }
+
+
+def dispute(record: Payment) -> Json:
+    """A returned bank debit: Stripe books it as a dispute that is lost when it is opened."""
+    return {
+        "id": record.dispute_id,
+        "object": "dispute",
+        "amount": record.amount,
+        "balance_transactions": [withdrawal(record)],
+        "charge": record.charge_id,
+        "created": record.returned,
+        "currency": record.currency,
+        "evidence_details": {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0},
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "network_reason_code": record.return_code,
+        "payment_intent": record.id,
+        "reason": RETURN_REASONS.get(record.return_code or "", "bank_cannot_process"),
+        "status": "lost",
+    }
+
+
+def page(url: str, items: list[Json], more: bool) -> Json:
+    return {"object": "list", "data": items, "has_more": more, "url": url}

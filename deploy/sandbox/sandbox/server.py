@@ -1,0 +1,209 @@
+"""The sandbox's HTTP edge: keys, idempotency, faults, control and health on one port."""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import ipaddress
+import logging
+import time
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from sandbox import forms
+from sandbox.api import Api
+from sandbox.clock import Clock
+from sandbox.control import Control
+from sandbox.errors import ApiError
+from sandbox.intents import Intents
+from sandbox.records import new_id
+from sandbox.render import API_VERSION
+from sandbox.rules import Rules
+from sandbox.settings import Settings
+from sandbox.store import Answer, Store
+from sandbox.webhooks import Webhooks
+
+_log = logging.getLogger("sandbox")
+_JSON = "application/json"
+_CLEAR_AT_ONCE = 200
+
+
+class Server:
+    """Everything of one sandbox; `run` serves until it is cancelled."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = Store(settings.home)
+        clock = Clock(settings.clock_file)
+        self._rules = Rules(self._store, settings.bank_clear_seconds)
+        self._webhooks = Webhooks(
+            self._store, clock, self._rules, settings.webhook_url, settings.webhook_secret, settings.webhook_events
+        )
+        self._intents = Intents(self._store, clock, self._rules, self._webhooks)
+        self._api = Api(self._store, clock, self._intents)
+        self._control = Control(self._store, self._rules, self._intents, self._webhooks)
+        self._key = f"Bearer {settings.key}".encode()
+        self._under_way: set[str] = set()
+        self._requests = 0
+
+    async def run(self) -> None:
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None, keepalive_timeout=75))
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._settings.host, self._settings.port, backlog=1024, shutdown_timeout=2)
+            await site.start()
+            await asyncio.gather(self._webhooks.run(), self._clear_debits())
+        finally:
+            await runner.cleanup()
+            self._store.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path.startswith("/v1/"):
+            return await self._answer_api(request)
+        if path.startswith("/_control/"):
+            return await self._answer_control(request)
+        if path in ("/healthz", "/readyz"):
+            return web.json_response({"status": "ok"})
+        if path == "/metrics":
+            return web.Response(text=self._metrics())
+        return _json(404, ApiError(404, f"Unrecognized request URL ({request.method}: {path}).").body)
+
+    # Stripe's API
+
+    async def _answer_api(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._requests += 1
+        if self._rules.dark():
+            return _hang_up(request)
+        body = await request.read()
+        if self._rules.now.delay_ms:
+            await asyncio.sleep(self._rules.now.delay_ms / 1000)
+        answer, headers = await self._decide(request, body)
+        moves = request.method == "POST" and request.path.startswith("/v1/payment_intents")
+        if moves and self._rules.drops_reply():
+            return _hang_up(request)
+        if self._rules.now.reply_delay_ms:
+            await asyncio.sleep(self._rules.now.reply_delay_ms / 1000)
+        return web.Response(status=answer.status, body=answer.body, content_type=_JSON, headers=headers)
+
+    async def _decide(self, request: web.BaseRequest, body: bytes) -> tuple[Answer, dict[str, str]]:
+        """The answer, once what it tells is on disk, and its headers."""
+        headers = {"Request-Id": new_id("req"), "Stripe-Version": API_VERSION}
+        key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
+        if key is None:
+            return await self._act(request, body, None, b""), headers
+        headers["Idempotency-Key"] = key
+        digest = hashlib.sha256(b"%b\n%b" % (request.path.encode(), body)).digest()
+        if key in self._under_way:
+            return _answer_error(_in_use(key)), headers
+        known = self._store.answer(key)
+        if known is not None:
+            await self._store.committed()
+            if known.request != digest:
+                return _answer_error(_other_request(key)), headers
+            return known, {**headers, "Idempotent-Replayed": "true"}
+        self._under_way.add(key)
+        try:
+            return await self._act(request, body, key, digest), headers
+        finally:
+            self._under_way.discard(key)
+
+    async def _act(self, request: web.BaseRequest, body: bytes, key: str | None, digest: bytes) -> Answer:
+        """Run an endpoint; what it changed and its answer under the key are one change."""
+        try:
+            self._check_key(request)
+            encoded = body.decode() if request.method == "POST" else request.query_string
+            endpoint, identifier = self._api.find(request.method, request.path)
+            params = forms.parse(encoded)
+            if request.method == "GET":
+                found = endpoint(params, identifier)
+                answer = _answer_of(found, digest)
+            else:
+                with self._store.change():
+                    answer = _answer_of(endpoint(params, identifier), digest)
+                    if key is not None:
+                        self._store.keep_answer(key, answer)
+        except ApiError as error:
+            answer = _answer_error(error)
+        except UnicodeDecodeError:
+            answer = _answer_error(ApiError(400, "The request body is not UTF-8."))
+        await self._store.committed()
+        return answer
+
+    def _check_key(self, request: web.BaseRequest) -> None:
+        given = request.headers.get("Authorization", "").encode(errors="replace")
+        if not hmac.compare_digest(given, self._key):
+            raise ApiError(401, "Invalid API Key provided.")
+
+    # control and health
+
+    async def _answer_control(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            _check_loopback(request)
+            body = await request.read()
+            found = self._control.answer(request.method, request.path, dict(request.query), body)
+        except ApiError as error:
+            return _json(error.status, error.body)
+        await self._store.committed()
+        return _json(200, found)
+
+    def _metrics(self) -> str:
+        lines = [f"sandbox_{name} {count}" for name, count in self._store.counts().items()]
+        lines.append(f"sandbox_requests_total {self._requests}")
+        lines.append(f"sandbox_webhooks_delivered_total {self._webhooks.delivered}")
+        lines.append(f"sandbox_webhook_failures_total {self._webhooks.failed}")
+        lines.append(f"sandbox_webhooks_waiting {self._webhooks.waiting()}")
+        return "\n".join(lines) + "\n"
+
+    # bank debits
+
+    async def _clear_debits(self) -> None:
+        """Ends debits when their time has come; looks often enough that one is late by 50 ms at most."""
+        while True:
+            for payment in self._store.payments_to_clear(time.time(), _CLEAR_AT_ONCE):
+                with self._store.change():
+                    self._intents.end_debit(payment)
+            await asyncio.sleep(0.05)
+
+
+def _answer_of(found: dict[str, Any] | ApiError, digest: bytes) -> Answer:
+    if isinstance(found, ApiError):
+        return Answer(digest, found.status, orjson.dumps(found.body))
+    return Answer(digest, 200, orjson.dumps(found))
+
+
+def _answer_error(error: ApiError) -> Answer:
+    return Answer(b"", error.status, orjson.dumps(error.body))
+
+
+def _in_use(key: str) -> ApiError:
+    message = f"There is currently another in-progress request using this Idempotent Key: {key}"
+    return ApiError(409, message, kind="idempotency_error", code="idempotency_key_in_use")
+
+
+def _other_request(key: str) -> ApiError:
+    message = f"Keys for idempotent requests can only be used with the same parameters they were first used with: {key}"
+    return ApiError(400, message, kind="idempotency_error")
+
+
+def _check_loopback(request: web.BaseRequest) -> None:
+    if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104
+        raise ApiError(403, "The control API answers this machine alone.")
+
+
+def _json(status: int, body: Any) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(body), content_type=_JSON)
+
+
+def _hang_up(request: web.BaseRequest) -> web.Response:
+    """Close the connection without a reply."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def serve(settings: Settings) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await Server(settings).run()
