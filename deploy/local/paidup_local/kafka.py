@@ -68,8 +68,8 @@ def prepare(settings: Settings, say: downloads.Say) -> Program:
         folder.mkdir(parents=True)
     (folder / "server.properties").write_text(_properties(settings, folder))
     (folder / "log4j2.properties").write_text(LOGGING)
-    java = (_java(), *JVM, f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}")
-    java = (*java, "-cp", os.pathsep.join(map(str, jars)))
+    logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"
+    java = (_java(), *JVM, logging, "-cp", os.pathsep.join(map(str, jars)))
     if not (folder / "formatted").exists():
         say("creating the Kafka data directory")
         _format(java, folder)

@@ -1,9 +1,11 @@
 """Starting the supervisor: in this terminal, or on its own with its messages followed until it is ready."""
 
+import os
 import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from paidup_local import state
 from paidup_local.downloads import Say
@@ -18,10 +20,12 @@ def foreground(settings: Settings, say: Say) -> None:
     supervisor.run(settings, say)
 
 
-def detached(settings: Settings, say: Say, watched: int | None = None) -> None:
+def detached(
+    settings: Settings, say: Say, *, watched: int | None = None, extra: Mapping[str, str] | None = None
+) -> None:
     """Return once the stack is ready; StackError with what the supervisor said when it gave up.
 
-    With `watched` the stack ends by itself when that process does.
+    With `watched` the stack ends by itself when that process does; `extra` are variables for every process.
     """
     _refuse_second(settings)
     settings.logs.mkdir(parents=True, exist_ok=True)
@@ -33,6 +37,7 @@ def detached(settings: Settings, say: Say, watched: int | None = None) -> None:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
+            env=settings.environment(os.environ) | dict(extra or {}),
             start_new_session=True,
         )
     _follow(settings, process, log, begin, say)

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from paidup_local import postgres
@@ -85,7 +84,7 @@ def _decided(settings: Settings, service: str, replica: int) -> dict[str, str]:
     return common | _own(settings, service, replica)
 
 
-def _own(settings: Settings, service: str, replica: int) -> Mapping[str, str]:
+def _own(settings: Settings, service: str, replica: int) -> dict[str, str]:
     home, provider = settings.home, f"http://127.0.0.1:{settings.port_of('sandbox')}"
     provider_key, webhook = f"sk_test_{settings.secret('provider')}", f"whsec_{settings.secret('webhook')}"
     match service:
@@ -183,7 +182,7 @@ def _holder(port: int) -> str:
 
     try:
         for one in psutil.net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid:
+            if one.status == psutil.CONN_LISTEN and one.laddr[1:] == (port,) and one.pid:
                 return f" by process {one.pid} ({psutil.Process(one.pid).name()})"
     except psutil.Error:
         pass

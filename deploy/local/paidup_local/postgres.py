@@ -45,6 +45,10 @@ OPTIONS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
+INITDB = (
+    *("-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-instructions"),
+    *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+)
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -214,8 +218,7 @@ def _initdb(binaries: pathlib.Path, data: pathlib.Path, user: int | None, passwo
     if user is not None:
         os.chown(fresh, user, user)
         os.chown(words, user, user)
-    command = [binaries / "bin/initdb", "-D", fresh, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={words}",
-               "-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]  # fmt: skip
+    command = [binaries / "bin/initdb", "-D", fresh, f"--pwfile={words}", *INITDB]
     as_user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     try:
         done = subprocess.run(

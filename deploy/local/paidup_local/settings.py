@@ -47,6 +47,19 @@ class Settings:
             return self.port + 50 + (replica - 1) * 10 + place
         return self.port + place if replica == 1 else self.port + 20 + (replica - 2) * 10 + place
 
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """The variables from which `load` reads these settings again, on top of others."""
+        servers = {"PAIDUP_KAFKA": self.kafka, "PAIDUP_POSTGRES": self.postgres}
+        own = {
+            "PAIDUP_HOME": str(self.home),
+            "PAIDUP_PORT": str(self.port),
+            "PAIDUP_CACHE": str(self.cache),
+            "PAIDUP_SPLIT": str(int(self.split)),
+            "PAIDUP_REPLICAS": str(self.replicas),
+        }
+        kept = {key: value for key, value in base.items() if key not in servers}
+        return kept | own | {key: value for key, value in servers.items() if value}
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
