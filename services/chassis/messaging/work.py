@@ -47,6 +47,7 @@ class Work:
     now: datetime
     cause: Cause = field(default_factory=Cause)
     emitted: list[tuple[Message, Cause]] = field(default_factory=list)
+    written: int = 0
 
     def emit(self, *messages: Message) -> None:
         """Events go out when, and only when, the transaction commits."""
@@ -55,6 +56,7 @@ class Work:
     def outbox_arguments(self) -> list[list[Any]]:
         """The parameters of `insert_outbox` for what was emitted, which then counts as written."""
         pairs, self.emitted = self.emitted, []
+        self.written += len(pairs)
         messages = [message for message, _ in pairs]
         trace = telemetry.traceparent()
         return [
@@ -100,17 +102,18 @@ class Units:
             work = Work(connection, self.clock, self.clock.now(), cause or Cause())
             async with connection.transaction():
                 yield work
-                some = bool(work.emitted)
                 await work.flush()
-        if some:
+        if work.written:
             self.wake.ring()
 
     @asynccontextmanager
     async def single(self, cause: Cause | None = None) -> AsyncIterator[Work]:
         """For commands that save all in one statement, which is a transaction of its own."""
         async with self.pool.acquire() as connection:
-            yield Work(connection, self.clock, self.clock.now(), cause or Cause())
-        self.wake.ring()
+            work = Work(connection, self.clock, self.clock.now(), cause or Cause())
+            yield work
+        if work.written:
+            self.wake.ring()
 
 
 class Wake:
