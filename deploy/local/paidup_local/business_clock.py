@@ -36,7 +36,9 @@ def put(settings: Settings, seconds: Decimal) -> None:
     fresh.replace(settings.clock_file)
 
 
+def now(settings: Settings) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=float(offset(settings)))
+
+
 def shown(settings: Settings) -> str:
-    moved = offset(settings)
-    now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=float(moved))
-    return f"business time {now:%Y-%m-%dT%H:%M:%SZ}, {moved} s ahead of real time"
+    return f"business time {now(settings):%Y-%m-%dT%H:%M:%SZ}, {offset(settings)} s ahead of real time"

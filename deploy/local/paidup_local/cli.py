@@ -1,5 +1,6 @@
 """The `paidup` command: the local stack and what one does with it."""
 
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from paidup_local import sandbox_cli as sandbox
 from paidup_local import settings as stack_settings
 from paidup_local.errors import StackError
 from paidup_local.settings import DATABASE_SERVICES, Settings
@@ -17,6 +19,7 @@ clock = typer.Typer(no_args_is_help=True, help="Move business time, in every pro
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(clock, name="clock")
 app.add_typer(keys, name="keys")
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def main() -> None:
@@ -105,15 +108,19 @@ def clock_reset() -> None:
 def keys_create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
     scopes: Annotated[str, typer.Option(help="Separated by commas; * is every scope.")],
+    customer_id: Annotated[str | None, typer.Option(help="The key sees this customer alone.")] = None,
     expires_in_days: Annotated[int | None, typer.Option(min=1, help="Never, unless given.")] = None,
 ) -> None:
     """Make an API key; it is shown this once."""
-    from paidup_local import http
+    from paidup_local import business_clock, http
 
-    url, key = stack_settings.read_env_file(_settings())
+    settings = _settings()
+    url, key = stack_settings.read_env_file(settings)
     body: dict[str, object] = {"name": name, "scopes": [one.strip() for one in scopes.split(",") if one.strip()]}
+    if customer_id:
+        body["customer_id"] = customer_id
     if expires_in_days is not None:
-        body["expires_in_days"] = expires_in_days
+        body["expires_at"] = (business_clock.now(settings) + dt.timedelta(days=expires_in_days)).isoformat()
     _print_json(http.call("POST", f"{url}/v1/api-keys", key=key, body=body))
 
 
@@ -130,10 +137,10 @@ def dead_letters(
         raise StackError(f"No service is called {service}.", f"use one of {', '.join(DATABASE_SERVICES)}.")
     if action == "skip" and service is None:
         raise StackError("A message is skipped in one service.", "add --service with the one that lists it.")
-    codes = [
-        _in_service(one, "dead-letters", action, *context.args) for one in ([service] if service else DATABASE_SERVICES)
-    ]
-    raise typer.Exit(max(codes))
+    if service is None and action == "replay" and context.args:
+        raise StackError("A message is replayed in one service.", "add --service with the one that lists it.")
+    for one in [service] if service else DATABASE_SERVICES:
+        _print_json({"service": one} | _in_service(one, "dead-letters", action, *context.args))
 
 
 @app.command("check-money")
@@ -159,16 +166,19 @@ def env(service: Annotated[str, typer.Argument(help="auth, invoicing, payments, 
         print(f"{name}={shlex.quote(value)}")
 
 
-def _in_service(service: str, *words: str) -> int:
-    """Run a command of a service in the stack's environment; its exit code."""
+def _in_service(service: str, *words: str) -> dict[str, object]:
+    """Run a command of a service in the stack's environment; the JSON object it prints."""
     from paidup_local import plan
 
     settings = _settings()
     stack_settings.read_env_file(settings)
-    sys.stdout.flush()
-    return subprocess.run(
-        plan.python(service, *words), env=plan.environment(settings, service), cwd=settings.home, check=False
-    ).returncode
+    command, environment = plan.python(service, *words), plan.environment(settings, service)
+    done = subprocess.run(command, env=environment, cwd=settings.home, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip())[-2000:]
+        raise StackError(f"{service} could not {' '.join(words)}:\n{said}", "is the stack up? `paidup status` tells.")
+    found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
 if __name__ == "__main__":

@@ -49,26 +49,26 @@ def _program(settings: Settings, service: str, part: str, replica: int) -> Progr
     return Program(
         name,
         python(service, *([part] if part else [])),
-        environment(settings, service, replica) | {f"{service.upper()}_PORT": str(port)},
+        environment(settings, service) | {f"{service.upper()}_PORT": str(port)},
         port=port,
         folder=settings.home,
     )
 
 
-def environment(settings: Settings, service: str, replica: int = 1) -> dict[str, str]:
+def environment(settings: Settings, service: str) -> dict[str, str]:
     """All variables of one process: defaults, what the user has set, and what the stack decides."""
-    return DEFAULTS | dict(os.environ) | _decided(settings, service, replica)
+    return DEFAULTS | dict(os.environ) | _decided(settings, service)
 
 
 def decided(settings: Settings, service: str) -> dict[str, str]:
     """The variables that make a service part of this stack, without the rest of the environment."""
     found = environment(settings, service)
-    keep = DEFAULTS.keys() | _decided(settings, service, 1).keys()
+    keep = DEFAULTS.keys() | _decided(settings, service).keys()
     prefix = f"{service.upper()}_"
     return {key: found[key] for key in sorted(found) if key in keep or key.startswith(prefix)}
 
 
-def _decided(settings: Settings, service: str, replica: int) -> dict[str, str]:
+def _decided(settings: Settings, service: str) -> dict[str, str]:
     home = settings.home
     common = {
         "PYTHONUNBUFFERED": "1",
@@ -81,15 +81,16 @@ def _decided(settings: Settings, service: str, replica: int) -> dict[str, str]:
     }
     if service in DATABASE_SERVICES:
         common |= database_urls(settings, service)
-    return common | _own(settings, service, replica)
+    return common | _own(settings, service)
 
 
-def _own(settings: Settings, service: str, replica: int) -> dict[str, str]:
+def _own(settings: Settings, service: str) -> dict[str, str]:
     home, provider = settings.home, f"http://127.0.0.1:{settings.port_of('sandbox')}"
     provider_key, webhook = f"sk_test_{settings.secret('provider')}", f"whsec_{settings.secret('webhook')}"
     match service:
         case "auth":
-            return {"AUTH_PRIVATE_KEY": str(home / "keys/private.json")}
+            private = {"AUTH_PRIVATE_KEY": str(home / "keys/private.json")}
+            return private | {"PAIDUP_INTERNAL_SECRET": settings.secret("internal")}
         case "payments":
             return {
                 "PAYMENTS_PROVIDER_URL": provider,
@@ -97,11 +98,8 @@ def _own(settings: Settings, service: str, replica: int) -> dict[str, str]:
                 "PAYMENTS_WEBHOOK_SECRET": webhook,
             }
         case "gateway":
-            part = "serve" if settings.split else ""
-            return {
-                f"GATEWAY_{one.upper()}_URL": f"http://127.0.0.1:{settings.replica_port(one, part, replica)}"
-                for one in DATABASE_SERVICES
-            }
+            urls = {f"GATEWAY_{one.upper()}_URL": _every_replica(settings, one) for one in DATABASE_SERVICES}
+            return urls | {"PAIDUP_INTERNAL_SECRET": settings.secret("internal")}
         case "sandbox":
             return {
                 "SANDBOX_HOME": str(home / "sandbox"),
@@ -111,6 +109,12 @@ def _own(settings: Settings, service: str, replica: int) -> dict[str, str]:
             }
         case _:
             return {}
+
+
+def _every_replica(settings: Settings, service: str) -> str:
+    part = "serve" if settings.split else ""
+    ports = [settings.replica_port(service, part, replica) for replica in range(1, settings.replicas + 1)]
+    return ",".join(f"http://127.0.0.1:{port}" for port in ports)
 
 
 def passwords(settings: Settings, service: str) -> dict[str, str]:
