@@ -1,0 +1,41 @@
+"""`python -m gateway [serve]`"""
+
+import sys
+from types import FrameType
+
+import uvicorn
+
+from chassis import logs, telemetry
+from gateway.app import Gateway
+from gateway.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """Ends the event streams before it waits for connections to finish."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._gateway.streams.close()
+        super().handle_exit(sig, frame)
+
+
+def main() -> None:
+    if sys.argv[1:] not in ([], ["serve"]):
+        sys.exit("usage: python -m gateway [serve]")
+    settings = Settings()
+    logs.configure(settings.log_level)
+    telemetry.setup("gateway", settings.otlp_endpoint)
+    gateway = Gateway(settings)
+    config = uvicorn.Config(
+        gateway, host=settings.host, port=settings.port, loop="uvloop", http="httptools", ws="none", log_config=None,
+        access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5, server_header=False, backlog=1024,
+        proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or None,
+    )  # fmt: skip
+    Server(config, gateway).run()
+
+
+if __name__ == "__main__":
+    main()

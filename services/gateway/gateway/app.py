@@ -1,0 +1,127 @@
+"""The gateway as an ASGI application: limits, then documents, the event stream, or the service that owns the path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import Receive, Scope, Send
+
+from chassis.http.app import BODY_LIMIT, Edge, Json
+from chassis.http.problems import Problem
+from gateway.client import Upstream
+from gateway.documents import POLICY, find_document
+from gateway.keys import Keys
+from gateway.limits import Buckets
+from gateway.proxy import CallerGoneError, Proxy
+from gateway.ring import Ring
+from gateway.routes import find_route
+from gateway.settings import Settings
+from gateway.stream import Streams
+from gateway.tail import Tail
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a request is counted under."""
+
+    path: str
+
+
+PROBES = ("/healthz", "/readyz", "/metrics")
+STREAM = "/v1/events/stream"
+
+
+class Gateway:
+    def __init__(self, settings: Settings) -> None:
+        self.upstreams = {
+            name: Upstream(url, connections=settings.upstream_connections, timeout=settings.upstream_timeout)
+            for name, url in (
+                ("auth", settings.auth_url),
+                ("invoicing", settings.invoicing_url),
+                ("payments", settings.payments_url),
+            )
+        }
+        self.keys = Keys(self.upstreams["auth"], settings.internal_secret)
+        self.ring = Ring(seconds=settings.ring_seconds, most_bytes=settings.ring_bytes)
+        self.streams = Streams(self.ring, self.keys, heartbeat_seconds=settings.heartbeat_seconds)
+        self.keys.on_revoked = self.streams.close_key
+        self.tail = Tail(settings.kafka, self.ring, self.keys.revoke)
+        self._per_address = Buckets(settings.rate_per_address)
+        self._proxy = Proxy(self.upstreams, self.keys, Buckets(settings.rate_per_key))
+        self._edge = Edge(self._handle, BODY_LIMIT)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._edge(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        tailing = asyncio.create_task(self.tail.run())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        tailing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tailing
+        for upstream in self.upstreams.values():
+            upstream.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path in PROBES:
+            await self._probe(path, scope, receive, send)
+            return
+        client = scope.get("client")
+        self._per_address.take(client[0] if client else "")
+        route = find_route(path)
+        if route is not None:
+            scope["route"] = route
+            with contextlib.suppress(CallerGoneError):
+                await self._proxy(route, scope, receive, send)
+        elif path == STREAM:
+            _only_get(scope)
+            scope["route"] = Named(STREAM)
+            await self.streams.serve(scope, receive, send)
+        else:
+            await _document(path, scope, send)
+
+    async def _probe(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = Named(path)
+        if path == "/metrics":
+            answer = Json(None)
+            answer.body = generate_latest()
+            answer.headers["content-type"] = CONTENT_TYPE_LATEST
+            answer.headers["content-length"] = str(len(answer.body))
+        elif path == "/healthz":
+            answer = Json({"ok": True})
+        else:
+            parts = {"stream": self.tail.ready}
+            answer = Json({"ready": all(parts.values()), "parts": parts}, 200 if all(parts.values()) else 503)
+        await answer(scope, receive, send)
+
+
+def _only_get(scope: Scope) -> None:
+    if scope["method"] != "GET":
+        raise Problem(status=405, slug="method-not-allowed", headers={"Allow": "GET"})
+
+
+async def _document(path: str, scope: Scope, send: Send) -> None:
+    found = find_document(path)
+    if found is None:
+        raise Problem(status=404, slug="not-found", detail=f"There is nothing at {path!r:.120}.")
+    _only_get(scope)
+    scope["route"] = Named(path)
+    media_type, body = found
+    headers = [
+        (b"content-type", media_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"content-security-policy", POLICY),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,161 @@
+"""A lean HTTP/1.1 client for one upstream: kept connections, bounded, without a framework between the sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httptools
+
+IDLE_SECONDS = 30  # less than the services keep a connection open
+LONGEST_ANSWER = 33_554_432
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class UnreachableError(Exception):
+    """No connection was made: nothing was sent."""
+
+
+class BrokenError(Exception):
+    """The connection ended before the answer did: the request may or may not have been carried out."""
+
+
+class Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer: asyncio.Future[Answer] | None = None
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._length = 0
+        self.idle_since = 0.0
+        self.open = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None:  # nobody asked
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.open = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(BrokenError())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_body(self, part: bytes) -> None:
+        self._length += len(part)
+        if self._length > LONGEST_ANSWER:
+            self.close()
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:  # an interim answer
+            self._headers = []
+            return
+        if not self._parser.should_keep_alive():
+            self.close()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(Answer(status, self._headers, b"".join(self._body)))
+
+    def close(self) -> None:
+        self.open = False
+        self._transport.close()
+
+    async def ask(self, request: bytes) -> Answer:
+        self._headers, self._body, self._length = [], [], 0
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            return await self._answer
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._answer = None
+            self.idle_since = time.monotonic()
+
+
+class Upstream:
+    """`urls`: replicas of one service, separated by commas; `timeout` in seconds for all of a request."""
+
+    def __init__(self, urls: str, *, connections: int = 64, timeout: float = 30) -> None:
+        parts = [urlsplit(url.strip()) for url in urls.split(",")]
+        self._addresses = [(part.hostname or "", part.port or 80) for part in parts]
+        self.host = b"host: " + parts[0].netloc.encode() + b"\r\n"
+        self._turn = itertools.count()
+        self._slots = asyncio.Semaphore(connections)
+        self._idle: list[Connection] = []
+        self._timeout = timeout
+
+    async def request(
+        self, method: bytes, target: bytes, headers: Headers, body: bytes = b"", *, repeatable: bool = False
+    ) -> Answer:
+        """The answer; raises UnreachableError, BrokenError or TimeoutError.
+
+        `repeatable`: may be sent again when a kept connection turns out to have been closed by the other side.
+        """
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        size = b"content-length: %d\r\n" % len(body) if body or method not in (b"GET", b"DELETE") else b""
+        request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (method, target, self.host, lines, size, body)
+        async with asyncio.timeout(self._timeout), self._slots:
+            kept = self._kept()
+            if kept is not None:
+                try:
+                    return await self._ask(kept, request)
+                except BrokenError:
+                    if not repeatable:
+                        raise
+            return await self._ask(await self._connect(), request)
+
+    async def _ask(self, connection: Connection, request: bytes) -> Answer:
+        answer = await connection.ask(request)
+        if connection.open:
+            self._idle.append(connection)
+        return answer
+
+    def _kept(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.open and time.monotonic() - connection.idle_since < IDLE_SECONDS:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self) -> Connection:
+        """To the replicas in turn; one that refuses is passed over."""
+        loop, first = asyncio.get_running_loop(), next(self._turn)
+        for place in range(len(self._addresses)):
+            host, port = self._addresses[(first + place) % len(self._addresses)]
+            try:
+                _, connection = await loop.create_connection(Connection, host, port)
+            except OSError:
+                continue
+            return connection
+        raise UnreachableError
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()

@@ -1,0 +1,117 @@
+"""Passes a request on to the service that owns it, and the answer back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import Message, Receive, Scope, Send
+
+from chassis import telemetry
+from chassis.http.problems import Problem, unavailable
+from chassis.logs import request_id
+from gateway.client import Answer, BrokenError, Headers, UnreachableError, Upstream
+from gateway.keys import Keys
+from gateway.limits import Buckets
+from gateway.routes import METHODS, Route
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+        b"trailer", b"transfer-encoding", b"upgrade",
+    }
+)  # fmt: skip
+NOT_PASSED_ON = HOP_BY_HOP | {
+    b"authorization", b"accept-encoding", b"content-length", b"cookie", b"expect", b"forwarded", b"host",
+    b"paidup-internal", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
+    b"x-request-id",
+}  # fmt: skip
+NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-request-id"}
+
+
+class Proxy:
+    def __init__(self, upstreams: Mapping[str, Upstream], keys: Keys, per_key: Buckets) -> None:
+        self._upstreams, self._keys, self._per_key = upstreams, keys, per_key
+
+    async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in METHODS:
+            raise Problem(status=405, slug="method-not-allowed", headers={"Allow": ", ".join(sorted(METHODS))})
+        given: Headers = scope["headers"]
+        headers, authorization = passed_on(given)
+        if not route.keyless:
+            admitted = await self._keys.admit(authorization, route.owner)
+            self._per_key.take(admitted.key_id)
+            headers.append((b"authorization", admitted.authorization or b""))
+        body = await read_body(receive)
+        answer = await self._ask(route, scope, headers, body)
+        await send({"type": "http.response.start", "status": answer.status, "headers": passed_back(answer)})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _ask(self, route: Route, scope: Scope, headers: Headers, body: bytes) -> Answer:
+        query: bytes = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+        repeatable = scope["method"] in ("GET", "PUT", "DELETE") or any(
+            name == b"idempotency-key" for name, _ in headers
+        )
+        try:
+            return await self._upstreams[route.owner].request(
+                scope["method"].encode(), target, headers, body, repeatable=repeatable
+            )
+        except TimeoutError as error:
+            raise Problem(
+                status=504, slug="service-timed-out",
+                detail="The service has not answered in time. The request may still be carried out.",
+            ) from error  # fmt: skip
+        except UnreachableError as error:
+            raise unavailable("The service that answers this is down.", slug="service-unavailable") from error
+        except BrokenError as error:
+            raise Problem(
+                status=502, slug="service-interrupted", headers={"Retry-After": "1"},
+                detail="The service went away while answering. The request may have been carried out.",
+            ) from error  # fmt: skip
+
+
+def passed_on(given: Headers) -> tuple[Headers, bytes | None]:
+    """What the owner gets to see, and the caller's credential. Names come in lower case."""
+    named: frozenset[bytes] = frozenset()
+    authorization = None
+    for name, value in given:
+        if name == b"authorization":
+            authorization = value
+        elif name == b"connection" and value not in (b"keep-alive", b"close"):
+            named = frozenset(part.strip().lower() for part in value.split(b","))
+    kept = [header for header in given if header[0] not in NOT_PASSED_ON and header[0] not in named]
+    kept.append((b"x-request-id", request_id.get().encode()))
+    trace = telemetry.traceparent()
+    if trace:
+        kept = [header for header in kept if header[0] != b"traceparent"]
+        kept.append((b"traceparent", trace.encode()))
+    return kept, authorization
+
+
+def passed_back(answer: Answer) -> Headers:
+    headers = [header for header in answer.headers if header[0] not in NOT_PASSED_BACK]
+    if answer.status != 204:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    return headers
+
+
+class CallerGoneError(Exception):
+    """The caller hung up before its request was complete."""
+
+
+async def read_body(receive: Receive) -> bytes:
+    message = await receive()
+    if not message.get("more_body"):
+        return _part(message)
+    parts = [_part(message)]
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(_part(message))
+    return b"".join(parts)
+
+
+def _part(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise CallerGoneError
+    part: bytes = message.get("body", b"")
+    return part

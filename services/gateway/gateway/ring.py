@@ -1,0 +1,166 @@
+"""The last minutes of the public topics, in memory, and where in them a subscriber stands."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from contracts.topics import PARTITIONS, TOPICS
+
+STREAMED = tuple(topic.name for topic in TOPICS if topic.public and not topic.commands)
+PLACES = {name: place * PARTITIONS for place, name in enumerate(STREAMED)}
+ENTRY_OVERHEAD = 1000  # bytes that an entry takes beside its value
+
+_layout = zlib.crc32("\n".join(STREAMED).encode()).to_bytes(4, "big")[:2]
+
+
+class Position:
+    """The next offset of every streamed partition; as text it is the id of a server-sent event."""
+
+    __slots__ = ("offsets",)
+
+    def __init__(self, offsets: Sequence[int] | None = None) -> None:
+        self.offsets = list(offsets) if offsets is not None else [0] * (len(STREAMED) * PARTITIONS)
+
+    def encode(self) -> str:
+        """Variable-length integers in base64url, after two bytes that tell another list of topics."""
+        out = bytearray(_layout)
+        for offset in self.offsets:
+            while offset > 0x7F:
+                out.append(offset & 0x7F | 0x80)
+                offset >>= 7
+            out.append(offset)
+        return base64.urlsafe_b64encode(zlib.compress(out, 1)).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Position | None:
+        """None when it is no position of these topics."""
+        try:
+            raw = zlib.decompressobj().decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), 4096)
+        except (binascii.Error, ValueError, zlib.error):
+            return None
+        offsets = _integers(raw[2:])
+        if raw[:2] != _layout or len(offsets) != len(STREAMED) * PARTITIONS:
+            return None
+        return cls(offsets)
+
+    def behind(self, other: Position) -> bool:
+        """Whether some partition stands before the other's."""
+        return any(mine < theirs for mine, theirs in zip(self.offsets, other.offsets, strict=True))
+
+
+def _integers(raw: bytes) -> list[int]:
+    found, value, shift = [], 0, 0
+    for byte in raw:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            found.append(value)
+            value = shift = 0
+    return found
+
+
+@dataclass(slots=True)
+class Entry:
+    """One record. Its text is made when the first subscriber wants it."""
+
+    place: int
+    offset: int
+    topic: str
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes
+    at: float
+    customer: str | None
+    text: bytes | None = None
+
+    def render(self) -> bytes:
+        """`event:` and `data:` lines: a CloudEvent in JSON, its sequence and topic as extensions."""
+        if self.text is None:
+            said = {name: value.decode("utf-8", "replace") for name, value in self.headers if value is not None}
+            head = {
+                "specversion": "1.0",
+                "id": said.get("ce_id"),
+                "type": said.get("ce_type"),
+                "source": said.get("ce_source"),
+                "subject": said.get("ce_subject"),
+                "time": said.get("ce_time"),
+                "sequence": said.get("sequence"),
+                "customer": self.customer,
+                "topic": self.topic,
+            }
+            kind = b"".join(said.get("ce_type", "").encode().split())
+            self.text = b'event: %b\ndata: %b,"data":%b}\n\n' % (kind, orjson.dumps(head)[:-1], _one_line(self.value))
+        return self.text
+
+
+def _one_line(value: bytes) -> bytes:
+    """The JSON without line breaks (which stand between tokens only); null for what is no JSON."""
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return b"null"
+    return value.replace(b"\n", b"").replace(b"\r", b"")
+
+
+class Ring:
+    """Bounded by age and by bytes. `floor` is the earliest position from which nothing is missing."""
+
+    def __init__(self, *, seconds: float, most_bytes: int) -> None:
+        self._seconds, self._most_bytes = seconds, most_bytes
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self.first = 0  # number of the oldest entry ever since the start
+        self.floor = Position()
+        self.head = Position()
+        self.generation = 0
+        self._news = asyncio.Event()
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self._entries)
+
+    def start(self, position: Position) -> None:
+        """Begin anew at a position; who stood elsewhere finds another generation."""
+        self._entries.clear()
+        self._bytes = 0
+        self.first += 1
+        self.generation += 1
+        self.floor, self.head = Position(position.offsets), Position(position.offsets)
+        self.wake()
+
+    def add(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._bytes += len(entry.value) + ENTRY_OVERHEAD
+        self.head.offsets[entry.place] = entry.offset + 1
+
+    def trim(self) -> None:
+        """Let go of what is too old, or too much."""
+        oldest = time.monotonic() - self._seconds
+        while self._entries and (self._bytes > self._most_bytes or self._entries[0].at < oldest):
+            entry = self._entries.popleft()
+            self._bytes -= len(entry.value) + ENTRY_OVERHEAD
+            self.floor.offsets[entry.place] = entry.offset + 1
+            self.first += 1
+
+    def wake(self) -> None:
+        """Tell everybody who waits that there is something new."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    @property
+    def news(self) -> asyncio.Event:
+        return self._news
+
+    def since(self, number: int, most: int) -> Iterator[Entry]:
+        """Entries from a number on, at most `most`; the number must not lie before `first`."""
+        start = number - self.first
+        for place in range(start, min(start + most, len(self._entries))):
+            yield self._entries[place]

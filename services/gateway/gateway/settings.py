@@ -1,0 +1,24 @@
+"""Settings of the gateway, from the environment."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Each `…_url` may name several replicas, separated by commas. Rates are requests a second."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", populate_by_name=True, extra="ignore")
+
+    auth_url: str
+    invoicing_url: str
+    payments_url: str
+    rate_per_key: float = Field(100, gt=0)
+    rate_per_address: float = Field(200, gt=0)
+    trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For is believed, separated by commas")
+    upstream_connections: int = Field(64, ge=1)
+    upstream_timeout: float = Field(30, gt=0, description="seconds")
+    ring_seconds: float = 600
+    ring_bytes: int = 33_554_432
+    heartbeat_seconds: float = 15

@@ -1,0 +1,206 @@
+"""GET /v1/events/stream: server-sent events from the ring, resumable, ended when the key is revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import Counter, Gauge
+from starlette.types import Receive, Scope, Send
+
+from chassis.http.problems import Problem, unavailable
+from gateway.keys import Keys, Pass, forbidden
+from gateway.ring import Position, Ring
+
+SCOPE = "events:read"
+AUDIENCE = "gateway"
+MOST_SUBSCRIBERS = 1000
+AT_ONCE = 200
+MOST_BEHIND = 20_000  # events; who is further behind does not read
+SEND_SECONDS = 10
+AHEAD_SECONDS = 2
+
+subscribers = Gauge("paidup_stream_subscribers", "Event streams open")
+resets = Counter("paidup_stream_resets_total", "Streams told to begin anew", ["reason"])
+
+
+class EndedError(Exception):
+    """The stream is over: hung up, revoked, too slow, or the process stops."""
+
+
+class Streams:
+    """All event streams of this process."""
+
+    def __init__(self, ring: Ring, keys: Keys, *, heartbeat_seconds: float) -> None:
+        self.ring, self.keys, self.heartbeat_seconds = ring, keys, heartbeat_seconds
+        self._open: defaultdict[str, set[Stream]] = defaultdict(set)
+        self._count = 0
+
+    def close_key(self, key_id: str) -> None:
+        """End the streams of a revoked key."""
+        for stream in self._open.get(key_id, ()):
+            stream.ended = True
+        self.ring.wake()
+
+    def close(self) -> None:
+        """End all streams: the process stops."""
+        for key_id in list(self._open):
+            self.close_key(key_id)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        authorization: bytes | None = headers.get(b"authorization")
+        admitted = await self.keys.admit(authorization, AUDIENCE)
+        if not admitted.may(SCOPE):
+            raise forbidden(SCOPE)
+        if self._count >= MOST_SUBSCRIBERS:
+            raise unavailable("This process serves as many streams as it can.", retry_after=5)
+        stream = Stream(self, admitted, authorization, send)
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        with self._counted(admitted.key_id, stream):
+            gone = asyncio.ensure_future(stream.end_with(receive))
+            try:
+                await stream.run(headers.get(b"last-event-id"))
+            except EndedError:
+                await send({"type": "http.response.body", "body": b""})
+            finally:
+                gone.cancel()
+
+    @contextlib.contextmanager
+    def _counted(self, key_id: str, stream: Stream) -> Iterator[None]:
+        self._open[key_id].add(stream)
+        self._count += 1
+        subscribers.set(self._count)
+        try:
+            yield
+        finally:
+            self._count -= 1
+            subscribers.set(self._count)
+            self._open[key_id].discard(stream)
+            if not self._open[key_id]:
+                del self._open[key_id]
+
+
+HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """Where a subscriber stands: the number of the next entry in the ring, and what it has of every partition."""
+
+    number: int
+    generation: int
+    position: Position
+
+
+class Stream:
+    """One subscriber."""
+
+    def __init__(self, streams: Streams, admitted: Pass, authorization: bytes | None, send: Send) -> None:
+        self._ring, self._keys = streams.ring, streams.keys
+        self._customer = admitted.customer_id
+        self._authorization, self._to = authorization, send
+        self._heartbeat = streams.heartbeat_seconds
+        self.ended = False
+
+    async def run(self, last_event_id: bytes | None) -> None:
+        """Until EndedError."""
+        place = await self._begin(last_event_id)
+        beat_at = time.monotonic() + self._heartbeat
+        while True:
+            if self.ended:
+                raise EndedError
+            news = self._ring.news
+            place = await self._catch_up(place)
+            if time.monotonic() >= beat_at:
+                await self._beat(place)
+                beat_at = time.monotonic() + self._heartbeat
+            if place.number < self._ring.end or self.ended:
+                await asyncio.sleep(0)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(beat_at - time.monotonic()):
+                    await news.wait()
+
+    async def end_with(self, receive: Receive) -> None:
+        """Notice that the subscriber hung up."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.ended = True
+        self._ring.wake()
+
+    async def _begin(self, last_event_id: bytes | None) -> Place:
+        if not last_event_id:
+            place = self._now()
+            await self._send(b"retry: 1000\nid: %b\n\n" % place.position.encode().encode())
+            return place
+        position = Position.decode(last_event_id.decode("latin-1"))
+        if position is None:
+            return await self._reset("unreadable")
+        if not await self._reached(position):
+            return await self._reset("unknown")
+        if position.behind(self._ring.floor):
+            return await self._reset("too-old")
+        await self._send(b"retry: 1000\n\n")
+        return Place(self._ring.first, self._ring.generation, position)
+
+    async def _reached(self, position: Position) -> bool:
+        """Another replica may have been ahead of this one; a place that never comes is none of these topics."""
+        until = time.monotonic() + AHEAD_SECONDS
+        while self._ring.head.behind(position):
+            if time.monotonic() > until or self.ended:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    async def _catch_up(self, place: Place) -> Place:
+        ring, position = self._ring, place.position
+        if place.generation != ring.generation:
+            return await self._reset("lost")
+        if place.number < ring.first or ring.end - place.number > MOST_BEHIND:
+            await self._reset("slow")
+            raise EndedError
+        chunk = []
+        for entry in ring.since(place.number, AT_ONCE):
+            place.number += 1
+            if entry.offset < position.offsets[entry.place]:
+                continue
+            position.offsets[entry.place] = entry.offset + 1
+            if self._customer is None or entry.customer == self._customer:
+                chunk.append(b"id: %b\n" % position.encode().encode() + entry.render())
+        if chunk:
+            await self._send(b"".join(chunk))
+        return place
+
+    def _now(self) -> Place:
+        return Place(self._ring.end, self._ring.generation, Position(self._ring.head.offsets))
+
+    async def _reset(self, reason: str) -> Place:
+        """Say that events are missing: what was read so far must be asked for again. Goes on from now."""
+        resets.labels(reason).inc()
+        place = self._now()
+        identifier = place.position.encode()
+        await self._send(f'event: reset\nid: {identifier}\ndata: {{"reason":"{reason}"}}\n\n'.encode())
+        return place
+
+    async def _beat(self, place: Place) -> None:
+        """Keeps the line open and gives an id, so that a quiet stream can be resumed; ends it when the key has."""
+        await self._send(b": still here\nid: %b\n\n" % place.position.encode().encode())
+        try:
+            await self._keys.admit(self._authorization, AUDIENCE)
+        except Problem as problem:
+            if problem.status == 401:
+                raise EndedError from problem
+
+    async def _send(self, part: bytes) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._to({"type": "http.response.body", "body": part, "more_body": True})
+        except TimeoutError as error:
+            self.ended = True
+            resets.labels("stuck").inc()
+            raise EndedError from error
