@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TestMethod:
-    """A card `declines` with (code, decline code); a bank debit `fails` before it clears, `returns` after, or `stays`."""
+    """A card `declines` (code, decline code); a bank debit `fails` before it clears, `returns` after, or `stays`."""
 
     kind: str
     last4: str

@@ -49,10 +49,10 @@ class Server:
         self._requests = 0
 
     async def run(self) -> None:
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None, keepalive_timeout=75))
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None, keepalive_timeout=75), shutdown_timeout=2)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self._settings.host, self._settings.port, backlog=1024, shutdown_timeout=2)
+            site = web.TCPSite(runner, self._settings.host, self._settings.port, backlog=1024)
             await site.start()
             await asyncio.gather(self._webhooks.run(), self._clear_debits())
         finally:
@@ -141,7 +141,7 @@ class Server:
 
     async def _answer_control(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            _check_loopback(request)
+            check_loopback(request.remote)
             body = await request.read()
             found = self._control.answer(request.method, request.path, dict(request.query), body)
         except ApiError as error:
@@ -188,8 +188,8 @@ def _other_request(key: str) -> ApiError:
     return ApiError(400, message, kind="idempotency_error")
 
 
-def _check_loopback(request: web.BaseRequest) -> None:
-    if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104
+def check_loopback(remote: str | None) -> None:
+    if remote is None or not ipaddress.ip_address(remote).is_loopback:
         raise ApiError(403, "The control API answers this machine alone.")
 
 

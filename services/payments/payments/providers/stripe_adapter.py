@@ -8,10 +8,10 @@ import hmac
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import aiohttp
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import stripe
 
 Json = dict[str, Any]
+Found = TypeVar("Found")
 
 _INTENT_EVENTS = (
     "payment_intent.succeeded",
@@ -76,11 +77,11 @@ class StripeAdapter:
 
     async def create_customer(self, customer_id: str) -> str:
         found = await self._post("/v1/customers", f"customer-{customer_id}", {"metadata": {"customer_id": customer_id}})
-        return str(found["id"])
+        return _read(lambda customer: str(customer["id"]), found)
 
     async def attach_method(self, provider_customer: str, token: str, idempotency_key: str) -> MethodDetails:
         path = f"/v1/payment_methods/{_safe(token)}/attach"
-        return _method(await self._post(path, idempotency_key, {"customer": provider_customer}))
+        return _read(_method, await self._post(path, idempotency_key, {"customer": provider_customer}))
 
     async def charge(self, request: ChargeRequest) -> Charge:
         params = {
@@ -95,13 +96,14 @@ class StripeAdapter:
             "expand": list(_WHOLE),
         }
         try:
-            return _charge(await self._post("/v1/payment_intents", request.attempt_id, params))
+            return _read(_charge, await self._post("/v1/payment_intents", request.attempt_id, params))
         except _DeclinedError as decline:
-            return _charge(decline.intent)
+            return _read(_charge, decline.intent)
 
     async def get_charge(self, provider_id: str) -> Charge:
         intent = await self._get(f"/v1/payment_intents/{_safe(provider_id)}", {"expand": list(_WHOLE)})
-        return _charge(intent, dispute=await self._lost_dispute(intent))
+        dispute = await self._lost_dispute(intent)
+        return _read(lambda found: _charge(found, dispute=dispute), intent)
 
     async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
         """Lists the customer's intents since then, less a minute for clocks that differ."""
@@ -122,7 +124,7 @@ class StripeAdapter:
     async def cancel_charge(self, provider_id: str) -> Charge:
         path = f"/v1/payment_intents/{_safe(provider_id)}/cancel"
         try:
-            return _charge(await self._post(path, f"cancel-{provider_id}", {"expand": list(_WHOLE)}))
+            return _read(_charge, await self._post(path, f"cancel-{provider_id}", {"expand": list(_WHOLE)}))
         except ProviderRefused as refused:
             if refused.code != "payment_intent_unexpected_state":
                 raise
@@ -213,15 +215,23 @@ class _DeclinedError(Exception):
     """The card said no; Stripe's answer holds the intent."""
 
     def __init__(self, intent: Json) -> None:
-        super().__init__(intent["id"])
+        super().__init__("declined")
         self.intent = intent
+
+
+def _read(parse: Callable[[Json], Found], answer: Json) -> Found:
+    """An answer in our words; one that makes no sense leaves open what happened."""
+    try:
+        return parse(answer)
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        raise ProviderUnknown(f"the answer makes no sense: {fault!r}") from fault
 
 
 def _raise(error: stripe.StripeError) -> NoReturn:
     """What Stripe's error means for the caller.
 
-    A refusal of ours (a wrong key, another body under a used key, too many requests) says nothing of what an earlier
-    call with the same attempt did: that stays unknown.
+    Final is only Stripe's own word that this request was wrong. A wrong key of ours, too many requests, or another body
+    under a used key say nothing of what an earlier call with the same attempt did: that stays unknown.
     """
     status = error.http_status
     fault: Json = ((error.json_body or {}).get("error") or {}) if isinstance(error.json_body, dict) else {}
@@ -230,9 +240,9 @@ def _raise(error: stripe.StripeError) -> NoReturn:
     message = f"{fault.get('message') or error}"
     if isinstance(error.__cause__, aiohttp.ClientConnectorError) or status in (401, 403, 429, 503):
         raise ProviderDown(message) from error
-    if status is None or status >= 500 or status == 409 or fault.get("type") == "idempotency_error":
-        raise ProviderUnknown(message) from error
-    raise ProviderRefused(message, fault.get("decline_code") or fault.get("code")) from error
+    if status in (400, 402, 404) and fault and fault.get("type") != "idempotency_error":
+        raise ProviderRefused(message, fault.get("decline_code") or fault.get("code")) from error
+    raise ProviderUnknown(message) from error
 
 
 def _safe(identifier: str) -> str:

@@ -1,0 +1,351 @@
+"""The Stripe adapter alone: units, signatures, events, and what an answer's status means."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.money import EXPONENTS
+from payments.providers import (
+    BadSignature,
+    Charge,
+    ChargeRequest,
+    Provider,
+    ProviderDown,
+    ProviderEvent,
+    ProviderRefused,
+    ProviderUnknown,
+)
+from payments.providers.stripe_adapter import StripeAdapter
+from payments.providers.stripe_units import from_stripe, refusal, to_stripe
+from tests.kit.provider_sandbox import free_port
+
+SECRET = "whsec_unit"
+NOW = datetime(2026, 3, 8, 6, 59, 59, tzinfo=UTC)
+REQUEST = ChargeRequest("attempt-1", "payment-1", "cus_1", "pm_1", 1050, "USD")
+
+
+def adapter(url: str = "http://127.0.0.1:1", timeout: float = 5.0) -> StripeAdapter:
+    return StripeAdapter(url=url, key="sk_test_unit", webhook_secret=SECRET, timeout=timeout)
+
+
+def signed(body: bytes, at: datetime = NOW, secret: str = SECRET) -> str:
+    stamp = int(at.timestamp())
+    digest = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={stamp},v1={digest}"
+
+
+def intent(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "pi_1",
+        "object": "payment_intent",
+        "amount": 1050,
+        "amount_received": 1050,
+        "currency": "usd",
+        "last_payment_error": None,
+        "latest_charge": "ch_1",
+        "metadata": {"attempt_id": "attempt-1", "payment_id": "payment-1"},
+        "status": "succeeded",
+        **changes,
+    }
+
+
+def event(kind: str, subject: dict[str, Any]) -> bytes:
+    created = int(NOW.timestamp())
+    body = {"id": "evt_1", "object": "event", "type": kind, "created": created, "data": {"object": subject}}
+    return json.dumps(body).encode()
+
+
+def read(kind: str, subject: dict[str, Any]) -> ProviderEvent:
+    body = event(kind, subject)
+    return adapter().read_webhook(body, signed(body), NOW)
+
+
+def charge_in(kind: str, subject: dict[str, Any]) -> Charge:
+    charge = read(kind, subject).charge
+    assert charge is not None
+    return charge
+
+
+def test_it_is_a_provider() -> None:
+    provider: Provider = adapter()
+    assert provider.accepts(50, "USD") is None
+
+
+# amounts
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "amount"),
+    [(1050, "USD", 1050), (500, "JPY", 500), (5120, "KWD", 5120), (5, "ISK", 500), (7, "UGX", 700), (300, "MGA", 3)],
+)
+def test_stripe_units_differ_from_iso_for_three_currencies(minor: int, currency: str, amount: int) -> None:
+    assert to_stripe(minor, currency) == amount
+    assert from_stripe(amount, currency) == minor
+
+
+@given(st.integers(1, 10**9), st.sampled_from(sorted(EXPONENTS)))
+def test_an_accepted_amount_comes_back_as_it_went(minor: int, currency: str) -> None:
+    if refusal(minor, currency) is None:
+        assert from_stripe(to_stripe(minor, currency), currency) == minor
+        assert 0 < to_stripe(minor, currency) <= 99_999_999
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "says"),
+    [
+        (49, "USD", "least amount in USD is 50"),
+        (0, "ARS", "least amount"),
+        (-100, "USD", "least amount"),
+        (17_499, "HUF", "least amount"),
+        (5_125, "KWD", "divisible by 10"),
+        (301, "MGA", "no fractions"),
+        (100_000_000, "USD", "eight digits"),
+        (1_000_000, "ISK", "eight digits"),
+        (5_000, "IQD", "not a currency"),
+        (5_000, "XXX", "not a currency"),
+        (5_000, "usd", "not a currency"),
+    ],
+)
+def test_what_stripe_cannot_take_is_refused_with_the_reason(minor: int, currency: str, says: str) -> None:
+    assert says in str(adapter().accepts(minor, currency))
+
+
+@pytest.mark.parametrize(("minor", "currency"), [(50, "USD"), (99_999_999, "USD"), (5_120, "KWD"), (50, "JPY")])
+def test_what_stripe_can_take_is_accepted(minor: int, currency: str) -> None:
+    assert adapter().accepts(minor, currency) is None
+
+
+# signatures
+
+BODY = event("payment_intent.succeeded", intent())
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 300])
+def test_a_signature_within_the_tolerance_is_taken(seconds: int) -> None:
+    assert adapter().read_webhook(BODY, signed(BODY, NOW + timedelta(seconds=seconds)), NOW).id == "evt_1"
+
+
+@pytest.mark.parametrize("seconds", [-301, 301])
+def test_a_signature_outside_the_tolerance_is_refused(seconds: int) -> None:
+    with pytest.raises(BadSignature):
+        adapter().read_webhook(BODY, signed(BODY, NOW + timedelta(seconds=seconds)), NOW)
+
+
+def test_a_signature_that_the_sdk_makes_is_taken() -> None:
+    from stripe import WebhookSignature
+
+    header = WebhookSignature.generate_signature_header(BODY.decode(), SECRET, int(NOW.timestamp()))
+    assert adapter().read_webhook(BODY, header, NOW).id == "evt_1"
+
+
+def test_one_good_signature_among_several_is_enough() -> None:
+    stamp, good = signed(BODY).split(",")
+    old = signed(BODY, secret="whsec_old").split(",")[1]
+    assert adapter().read_webhook(BODY, f"{stamp},{old},v0=ab,{good}", NOW).id == "evt_1"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "nonsense",
+        "t=,v1=",
+        f"t={int(NOW.timestamp())}",
+        signed(BODY, secret="whsec_other"),
+        signed(BODY).replace("v1=", "v0="),
+        signed(BODY)[:-1],
+        signed(BODY) + "é",
+        signed(BODY).replace(f"t={int(NOW.timestamp())}", f"t={int(NOW.timestamp()) + 1}"),
+        "t=99999999999999999999," + signed(BODY).split(",")[1],
+    ],
+)
+def test_a_header_that_does_not_sign_the_body_is_refused(header: str) -> None:
+    with pytest.raises(BadSignature):
+        adapter().read_webhook(BODY, header, NOW)
+
+
+@given(st.integers(0, len(BODY) - 1), st.integers(1, 255))
+def test_a_tampered_body_is_refused(place: int, flip: int) -> None:
+    tampered = bytearray(BODY)
+    tampered[place] ^= flip
+    with pytest.raises(BadSignature):
+        adapter().read_webhook(bytes(tampered), signed(BODY), NOW)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"id": "evt_1"}'])
+def test_a_signed_body_that_is_no_event_is_refused(body: bytes) -> None:
+    with pytest.raises(BadSignature):
+        adapter().read_webhook(body, signed(body), NOW)
+
+
+# events
+
+
+def test_a_succeeded_intent_is_cleared_at_the_event() -> None:
+    charge = charge_in("payment_intent.succeeded", intent())
+    assert charge == Charge("pi_1", "attempt-1", "succeeded", 1050, "USD", 1050, NOW, None, None)
+
+
+def test_a_debit_under_way_has_captured_nothing() -> None:
+    charge = charge_in("payment_intent.processing", intent(status="processing", amount_received=0))
+    assert (charge.state, charge.captured_minor, charge.cleared_on) == ("processing", 0, None)
+
+
+def test_a_failed_intent_tells_the_decline_code() -> None:
+    error = {"code": "card_declined", "decline_code": "insufficient_funds"}
+    failed = intent(status="requires_payment_method", amount_received=0, last_payment_error=error)
+    charge = charge_in("payment_intent.payment_failed", failed)
+    assert (charge.state, charge.reason) == ("declined", "insufficient_funds")
+
+
+def test_a_cancelled_intent_is_cancelled_even_after_a_decline() -> None:
+    cancelled = intent(status="canceled", amount_received=0, last_payment_error={"code": "card_declined"})
+    charge = charge_in("payment_intent.canceled", cancelled)
+    assert (charge.state, charge.reason) == ("cancelled", None)
+
+
+def test_an_intent_without_an_attempt_of_ours_is_told_as_such() -> None:
+    assert charge_in("payment_intent.succeeded", intent(metadata={})).attempt_id is None
+
+
+DISPUTE = {
+    "id": "du_1",
+    "amount": 1050,
+    "created": int(NOW.timestamp()) - 60,
+    "currency": "usd",
+    "network_reason_code": "R01",
+    "payment_intent": "pi_1",
+    "reason": "insufficient_funds",
+    "status": "lost",
+}
+
+
+@pytest.mark.parametrize("kind", ["charge.dispute.created", "charge.dispute.closed"])
+def test_a_lost_dispute_is_a_return(kind: str) -> None:
+    charge = charge_in(kind, DISPUTE)
+    assert charge.provider_id == "pi_1"
+    assert charge.returned is not None
+    assert (charge.returned.provider_id, charge.returned.code) == ("du_1", "R01")
+    assert (charge.returned.amount_minor, charge.returned.at) == (1050, NOW - timedelta(seconds=60))
+
+
+@pytest.mark.parametrize("status", ["needs_response", "under_review", "won"])
+def test_a_dispute_that_is_not_lost_moves_nothing(status: str) -> None:
+    assert read("charge.dispute.created", {**DISPUTE, "status": status}).charge is None
+
+
+@pytest.mark.parametrize("kind", ["charge.succeeded", "customer.created", "something.new"])
+def test_events_that_payments_has_no_use_for_carry_no_charge(kind: str) -> None:
+    told = read(kind, {"id": "x_1"})
+    assert (told.id, told.kind, told.occurred_at, told.charge) == ("evt_1", kind, NOW, None)
+
+
+# what an answer means
+
+
+class Answering:
+    """A server that answers every request alike; without a status it hangs up."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.calls = 0
+        self.status: int | None = 200
+        self.body = b""
+        self.seconds = 0.0
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.calls += 1
+        await asyncio.sleep(self.seconds)
+        if self.status is None:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        return web.Response(status=self.status, body=self.body, content_type="application/json")
+
+
+@pytest.fixture
+async def answering() -> AsyncIterator[Answering]:
+    port = free_port()
+    server = Answering(f"http://127.0.0.1:{port}")
+    runner = web.ServerRunner(web.Server(server.handle), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield server
+    await runner.cleanup()
+
+
+def fault(kind: str = "invalid_request_error", **fields: Any) -> bytes:
+    return json.dumps({"error": {"type": kind, "message": "no", **fields}}).encode()
+
+
+async def charging(server: Answering, patience: float = 5.0) -> Charge:
+    stripe = adapter(server.url, patience)
+    try:
+        return await stripe.charge(REQUEST)
+    finally:
+        await stripe.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "raised"),
+    [
+        (400, fault(code="parameter_invalid"), ProviderRefused),
+        (404, fault(code="resource_missing"), ProviderRefused),
+        (402, fault("card_error", code="card_declined"), ProviderRefused),
+        (400, fault("idempotency_error"), ProviderUnknown),
+        (409, fault("idempotency_error", code="idempotency_key_in_use"), ProviderUnknown),
+        (409, fault(code="lock_timeout"), ProviderUnknown),
+        (500, fault("api_error"), ProviderUnknown),
+        (502, b"<html>bad gateway</html>", ProviderUnknown),
+        (200, b"<html>no json</html>", ProviderUnknown),
+        (200, b"{}", ProviderUnknown),
+        (404, b"<html>a proxy's page</html>", ProviderUnknown),
+        (503, b"", ProviderDown),
+        (401, fault(), ProviderDown),
+        (403, fault(), ProviderDown),
+        (429, fault(code="rate_limit"), ProviderDown),
+        (None, b"", ProviderUnknown),
+    ],
+)
+async def test_an_answer_is_final_only_when_the_provider_did_nothing_for_good(
+    answering: Answering, status: int | None, body: bytes, raised: type[Exception]
+) -> None:
+    answering.status, answering.body = status, body
+    with pytest.raises(raised) as caught:
+        await charging(answering)
+    assert type(caught.value) is raised
+    assert answering.calls == 1
+
+
+async def test_a_late_answer_is_unknown(answering: Answering) -> None:
+    answering.seconds, answering.body = 2.0, b"{}"
+    with pytest.raises(ProviderUnknown):
+        await charging(answering, patience=0.2)
+
+
+async def test_a_provider_that_is_not_there_is_down() -> None:
+    with pytest.raises(ProviderDown):
+        await charging(Answering(f"http://127.0.0.1:{free_port()}"))
+
+
+async def test_a_decline_is_an_answer(answering: Answering) -> None:
+    error = {"code": "card_declined", "decline_code": "lost_card"}
+    failed = intent(status="requires_payment_method", amount_received=0, last_payment_error=error)
+    answering.status, answering.body = 402, fault("card_error", code="card_declined", payment_intent=failed)
+    charge = await charging(answering)
+    assert (charge.provider_id, charge.state, charge.reason) == ("pi_1", "declined", "lost_card")
+
+
+@pytest.mark.parametrize("token", ["", "pm_1/../../customers", "pm_1?x=1", "pm 1", "pm_é", "x" * 256])
+async def test_a_token_that_is_no_id_never_leaves(token: str) -> None:
+    with pytest.raises(ProviderRefused):
+        await adapter().attach_method("cus_1", token, "key-1")
