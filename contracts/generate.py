@@ -118,7 +118,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Paidup billing events",
             "version": VERSION,
-            "description": "Every event in its aggregate's order, without gaps, at least once. The key is the aggregate's id.",
+            "description": "Events of an aggregate come in order, without gaps, at least once; the key is its id.",
         },
         "defaultContentType": "application/json",
         "channels": channels,

@@ -1,0 +1,293 @@
+"""Consuming, dead letters and the outbox, on a real database and a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.messaging import dead_letters
+from chassis.messaging.consume import Consumer, Handlers, Received
+from chassis.messaging.outbox import Bell, Relay, make_producer
+from chassis.messaging.subscribe import subscribed
+from chassis.messaging.work import Units, Wake, Work
+from contracts.auth import KeyCreated, KeyRevoked
+from contracts.envelope import message
+from contracts.ids import new_id
+from tests.kit import kafka
+from tests.kit.postgres import Database, drop_database, fresh_database
+
+NO_MIGRATIONS = Path(__file__).parent / "no_migrations"
+
+
+@dataclass
+class Raw:
+    """A record as Kafka hands it over."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass
+class Desk:
+    """A consumer whose handler writes down what it took, and fails where it is told to."""
+
+    pool: asyncpg.Pool
+    database: Database
+    offset: int = 0
+    failing: set[str] = field(default_factory=set)
+
+    def consumer(self, name: str = "desk") -> Consumer:
+        handlers = Handlers(name)
+
+        @handlers.on(KeyCreated)
+        async def write_down(event: KeyCreated, work: Work) -> None:
+            if event.key_id in self.failing:
+                raise RuntimeError("told to fail")
+            await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
+
+        @handlers.on_many(KeyRevoked)
+        async def write_down_many(events: Sequence[Received[KeyRevoked]], work: Work) -> None:
+            rows = [(received.event.key_id,) for received in events]
+            await work.connection.executemany("INSERT INTO taken (key_id, revoked) VALUES ($1, true)", rows)
+
+        return Consumer(handlers, Units(self.pool, Clock("UTC"), Wake()))
+
+    def record(self, key: str, sequence: int, event: type[KeyCreated] | type[KeyRevoked] = KeyCreated) -> Raw:
+        self.offset += 1
+        sent = message(event(key_id=key), sequence=sequence, time=datetime.now(UTC))
+        return Raw("auth.key.v1", 0, self.offset, key.encode(), sent.body, sent.headers("paidup/test"))
+
+    async def taken(self) -> list[str]:
+        return [row["key_id"] for row in await self.pool.fetch("SELECT key_id FROM taken ORDER BY n")]
+
+    async def letters(self, state: str = "waiting") -> int:
+        count: int = await self.pool.fetchval("SELECT count(*) FROM dead_letters WHERE state = $1", state)
+        return count
+
+    async def hurry(self) -> None:
+        """Real seconds of waiting are taken away from every retry."""
+        await self.pool.execute("UPDATE parked SET retry_at = now() WHERE retry_at IS NOT NULL")
+
+
+@pytest_asyncio.fixture
+async def desk() -> AsyncIterator[Desk]:
+    database = await fresh_database("auth", NO_MIGRATIONS)
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("CREATE TABLE taken (n bigint GENERATED ALWAYS AS IDENTITY, key_id text, revoked bool)")
+    await owner.close()
+    pool = await open_pool(database.work_url, size=6, application="test")
+    yield Desk(pool, database)
+    await pool.close()
+    await drop_database(database)
+
+
+async def test_an_event_that_is_delivered_twice_acts_once(desk: Desk) -> None:
+    consumer, one, two = desk.consumer(), desk.record("a", 1), desk.record("a", 2, KeyRevoked)
+    await consumer.take([one, two, one])
+    await consumer.take([one, two, two])
+    assert await desk.taken() == ["a", "a"]
+
+
+async def test_two_replicas_that_take_the_same_records_act_once(desk: Desk) -> None:
+    first, second = desk.consumer(), desk.consumer()
+    records = [desk.record(f"k{n % 40}", n // 40 + 1) for n in range(200)]
+
+    async def take_all(consumer: Consumer) -> None:
+        for at in range(0, 200, 50):
+            await consumer.take(records[at : at + 50])
+
+    await asyncio.gather(take_all(first), take_all(second))
+    assert sorted(await desk.taken()) == sorted(f"k{n % 40}" for n in range(200))
+
+
+async def test_an_unknown_type_is_passed_over_and_its_sequence_counts(desk: Desk) -> None:
+    consumer, unknown = desk.consumer(), desk.record("a", 1)
+    unknown.headers = [(name, b"AddedLater" if name == "ce_type" else value) for name, value in unknown.headers]
+    await consumer.take([unknown, desk.record("a", 2)])
+    assert await desk.taken() == ["a"]
+
+
+async def test_a_bad_record_is_set_aside_and_the_rest_of_its_batch_is_taken(desk: Desk) -> None:
+    consumer = desk.consumer()
+    desk.failing.add("bug")
+    no_utf8, no_body, no_json, wrong = (desk.record(key, 1) for key in ("u", "n", "j", "w"))
+    no_utf8.headers = [*no_utf8.headers, ("x", b"\xff")]
+    no_body.value, no_json.value, wrong.value = None, b"{", b'{"key_id": 7}'
+    await consumer.take(
+        [desk.record("a", 1), no_utf8, no_body, no_json, wrong, desk.record("bug", 1), desk.record("b", 1)]
+    )
+    assert await desk.taken() == ["a", "b"]
+    assert (await desk.letters("unreadable"), await desk.letters()) == (2, 3)
+
+
+async def test_later_events_of_a_parked_key_wait_and_are_replayed_in_order(desk: Desk) -> None:
+    consumer = desk.consumer()
+    desk.failing.add("a")
+    await consumer.take([desk.record("a", 1), desk.record("b", 1)])
+    await consumer.take([desk.record("a", 2, KeyRevoked), desk.record("b", 2)])
+    assert await desk.taken() == ["b", "b"]
+    desk.failing.clear()
+    await desk.hurry()
+    assert await dead_letters.retry_due(consumer)
+    rows = await desk.pool.fetch("SELECT revoked FROM taken WHERE key_id = 'a' ORDER BY n")
+    assert [row["revoked"] for row in rows] == [None, True]
+    await consumer.take([desk.record("a", 3)])
+    assert (await desk.taken()).count("a") == 3
+    assert await desk.letters() == 0
+
+
+async def test_after_three_retries_a_person_decides_and_a_skip_lets_the_rest_go_on(desk: Desk) -> None:
+    consumer = desk.consumer()
+    desk.failing.add("a")
+    await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked)])
+    for _ in range(3):
+        await desk.hurry()
+        assert await dead_letters.retry_due(consumer)
+    assert await desk.pool.fetchval("SELECT retry_at IS NULL AND attempts = 3 FROM parked")
+    async with desk.pool.acquire() as connection:
+        first = (await dead_letters.listing(connection))[0]
+        assert "told to fail" in first["error"]
+        assert await dead_letters.skip(connection, first["id"], "a test of ours")
+    assert await dead_letters.retry_due(consumer)
+    assert await desk.taken() == ["a"]
+    assert (await desk.letters("skipped"), await desk.letters("replayed"), await desk.letters()) == (1, 1, 0)
+
+
+async def test_an_event_before_its_predecessor_waits_for_it(desk: Desk) -> None:
+    consumer = desk.consumer()
+    first, second = desk.record("a", 1), desk.record("a", 2, KeyRevoked)
+    await consumer.take([second])
+    assert await desk.taken() == []
+    await consumer.take([first])
+    await desk.hurry()
+    assert await dead_letters.retry_due(consumer)
+    assert await desk.taken() == ["a", "a"]
+
+
+async def test_a_handler_that_acts_on_the_world_ignores_what_is_older_than_it(desk: Desk) -> None:
+    handlers, done = Handlers("actor"), []
+
+    @handlers.on(KeyCreated, acts=True)
+    async def act(event: KeyCreated, work: Work) -> None:
+        done.append(event.key_id)
+
+    consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+    old = desk.record("old", 1)
+    consumer.acts_from = datetime.now(UTC)
+    await consumer.take([old, desk.record("new", 1)])
+    assert done == ["new"]
+
+
+async def test_a_database_that_goes_away_in_the_middle_is_waited_for(desk: Desk) -> None:
+    consumer = desk.consumer()
+    records = [desk.record(f"k{n}", 1) for n in range(300)]
+    taking = asyncio.create_task(consumer.take(records))
+    owner = await asyncpg.connect(desk.database.owner_url)
+    for _ in range(5):
+        await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'")
+        await asyncio.sleep(0.02)
+    await owner.close()
+    await asyncio.wait_for(taking, 20)
+    assert len(await desk.taken()) == 300
+
+
+async def test_committed_events_reach_kafka_in_order_and_rolled_back_ones_never(desk: Desk) -> None:
+    bootstrap = await kafka.create_contract_topics()
+    bell = Bell(desk.pool)
+    units = Units(desk.pool, Clock("UTC"), bell)
+    relay = Relay(desk.database.work_url, bootstrap, "paidup/test", bell)
+    running, key, lost = asyncio.create_task(relay.run()), new_id(), new_id()
+    for sequence in range(1, 31):
+        async with units.begin() as work:
+            work.emit(message(KeyCreated(key_id=key), sequence=sequence, time=work.now))
+    with pytest.raises(RuntimeError, match="changed my mind"):
+        async with units.begin() as work:
+            work.emit(message(KeyCreated(key_id=lost), sequence=1, time=work.now))
+            raise RuntimeError("changed my mind")
+    relay.stop()
+    await asyncio.wait_for(running, 20)
+    found = await _read(bootstrap, {key, lost})
+    assert found == [(key, sequence) for sequence in range(1, 31)]
+    assert await desk.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
+
+
+async def _read(bootstrap: str, keys: set[str]) -> list[tuple[str, int]]:
+    reader = AIOKafkaConsumer("auth.key.v1", bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await reader.start()
+    try:
+        ends = await reader.end_offsets(reader.assignment())
+        found = []
+        while any([await reader.position(place) < end for place, end in ends.items()]):
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                found += [(r.key.decode(), int(dict(r.headers)["sequence"])) for r in records if r.key.decode() in keys]
+        return found
+    finally:
+        await reader.stop()
+
+
+async def test_a_standby_leads_when_the_leaders_connection_dies(desk: Desk) -> None:
+    bootstrap = await kafka.create_contract_topics()
+    bells = [Bell(desk.pool), Bell(desk.pool)]
+    relays = [Relay(desk.database.work_url, bootstrap, "paidup/test", bell) for bell in bells]
+    tasks = [asyncio.create_task(relay.run()) for relay in relays]
+    try:
+        await _until(lambda: any(bell.leading for bell in bells))
+        leader = next(bell for bell in bells if bell.leading)
+        owner = await asyncpg.connect(desk.database.owner_url)
+        await owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        await owner.close()
+        async with Units(desk.pool, Clock("UTC"), leader).begin() as work:
+            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
+        await asyncio.sleep(0)
+        await _until(lambda: any(bell.leading for bell in bells))
+        for _ in range(100):
+            if not await desk.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL"):
+                break
+            await asyncio.sleep(0.05)
+        assert await desk.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
+    finally:
+        for relay in relays:
+            relay.stop()
+        await asyncio.gather(*tasks)
+
+
+async def _until(holds: object, seconds: float = 5) -> None:
+    assert callable(holds)
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+async def test_records_of_a_real_broker_are_taken_whatever_their_headers_hold(desk: Desk) -> None:
+    bootstrap = await kafka.create_contract_topics()
+    name, keys = f"desk-{new_id()}", [new_id() for _ in range(20)]
+    consumer = desk.consumer(name)
+    producer = make_producer(bootstrap)
+    await producer.start()
+    async with subscribed(bootstrap, name, [consumer], 500):
+        for place, key in enumerate(keys):
+            sent = message(KeyCreated(key_id=key), sequence=1, time=datetime.now(UTC))
+            headers = sent.headers("paidup/test") + ([("x", b"\xff\xfe")] if place == 7 else [])
+            await producer.send_and_wait("auth.key.v1", sent.body, key.encode(), headers=headers)
+        for _ in range(200):
+            if set(await desk.taken()) >= set(keys) - {keys[7]}:
+                break
+            await asyncio.sleep(0.1)
+    await producer.stop()
+    assert set(keys) - set(await desk.taken()) == {keys[7]}
+    assert await desk.pool.fetchval("SELECT error FROM dead_letters WHERE raw_key = $1", keys[7].encode()) is not None
