@@ -22,7 +22,7 @@ from contracts.auth import KeyCreated, KeyRevoked
 from contracts.envelope import message
 from contracts.ids import new_id
 from tests.kit import kafka
-from tests.kit.postgres import Database, drop_database, fresh_database
+from tests.kit.postgres import Database, admin_dsn, drop_database, fresh_database
 
 NO_MIGRATIONS = Path(__file__).parent / "no_migrations"
 
@@ -91,6 +91,17 @@ async def desk() -> AsyncIterator[Desk]:
     yield Desk(pool, database)
     await pool.close()
     await drop_database(database)
+
+
+async def cut(database: Database, application: str, which: str = "") -> None:
+    """End connections of a database as the superuser can."""
+    admin = await asyncpg.connect(admin_dsn())
+    await admin.execute(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = $2 {which}",
+        database.name,
+        application,
+    )
+    await admin.close()
 
 
 async def test_an_event_that_is_delivered_twice_acts_once(desk: Desk) -> None:
@@ -194,11 +205,9 @@ async def test_a_database_that_goes_away_in_the_middle_is_waited_for(desk: Desk)
     consumer = desk.consumer()
     records = [desk.record(f"k{n}", 1) for n in range(300)]
     taking = asyncio.create_task(consumer.take(records))
-    owner = await asyncpg.connect(desk.database.owner_url)
     for _ in range(5):
-        await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'")
+        await cut(desk.database, "test")
         await asyncio.sleep(0.02)
-    await owner.close()
     await asyncio.wait_for(taking, 20)
     assert len(await desk.taken()) == 300
 
@@ -245,12 +254,9 @@ async def test_a_standby_leads_when_the_leaders_connection_dies(desk: Desk) -> N
     try:
         await _until(lambda: any(bell.leading for bell in bells))
         leader = next(bell for bell in bells if bell.leading)
-        owner = await asyncpg.connect(desk.database.owner_url)
-        await owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        await cut(
+            desk.database, "relay", "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
         )
-        await owner.close()
         async with Units(desk.pool, Clock("UTC"), leader).begin() as work:
             work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
         await asyncio.sleep(0)

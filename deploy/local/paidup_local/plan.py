@@ -1,7 +1,10 @@
 """Which processes a stack has, their environment and their ports."""
 
+import hashlib
+import importlib.util
 import json
 import os
+import pathlib
 import sys
 from urllib.parse import urlsplit
 
@@ -130,6 +133,18 @@ def database_urls(settings: Settings, service: str) -> dict[str, str]:
         f"{service.upper()}_{name}_URL": f"postgresql://{role}:{password}@{address}"
         for name, (role, password) in names.items()
     }
+
+
+def migrations_digest(service: str) -> str:
+    """Changes with any migration of the service or the chassis, so that a start without news skips them."""
+    parts = hashlib.sha256()
+    for package in (service, "chassis"):
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        for path in sorted(pathlib.Path(spec.origin).parents[package != "chassis"].rglob("*.sql")):
+            parts.update(path.name.encode() + path.read_bytes())
+    return parts.hexdigest()
 
 
 def make_keys(settings: Settings) -> None:

@@ -88,8 +88,10 @@ async def provision(
     *,
     database: str | None = None,
     template: str | None = None,
-) -> None:
+) -> bool:
     """Make a service's database, its owner and its `_api` and `_work` roles; safe to repeat and to run at once.
+
+    True when the database is new.
 
     `passwords` maps each role (`auth`, `auth_api`, `auth_work`) to its password, which is set anew. The database
     has the service's name unless another is given, and may be copied from a template.
@@ -103,12 +105,14 @@ async def provision(
         await connection.execute("SELECT pg_advisory_lock($1)", PROVISION_LOCK)
         for role in roles:
             await connection.execute(await _role_statement(connection, role, passwords[role]))
-        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
+        new = not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database)
+        if new:
             copied = f" TEMPLATE {_name(template)}" if template else ""
             await connection.execute(f"CREATE DATABASE {_name(database)} OWNER {_name(service)}{copied}")
         await connection.execute(f"REVOKE ALL ON DATABASE {_name(database)} FROM PUBLIC")
         for role in roles:
             await connection.execute(f"GRANT CONNECT ON DATABASE {_name(database)} TO {_name(role)}")
+        return bool(new)
     finally:
         await connection.close()
 

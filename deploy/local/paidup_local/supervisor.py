@@ -88,8 +88,12 @@ class Stack:
     async def _migrated(self, service: str, database: asyncio.Task[None]) -> None:
         await database
         passwords = plan.passwords(self.settings, service)
-        await postgres.provision(postgres.admin_dsn(self.settings), service, passwords)
-        await self._once(service, "migrate")
+        new = await postgres.provision(postgres.admin_dsn(self.settings), service, passwords)
+        mark, digest = self.settings.home / "migrated" / service, plan.migrations_digest(service)
+        if new or not mark.exists() or mark.read_text() != digest:
+            await self._once(service, "migrate")
+            mark.parent.mkdir(exist_ok=True)
+            mark.write_text(digest)
 
     async def _first_key(self, auth: asyncio.Task[None]) -> None:
         """The key of every scope for the person at this machine, and the file that holds it."""
