@@ -20,6 +20,7 @@ from chassis import logs, telemetry
 from chassis.http.app import create_app
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier, allow
 from chassis.http.problems import Problem, conflict, not_found, refused
+from tests.kit.serving import write_keys
 
 ERP = Identity("key-1", "system", frozenset({"invoices:read"}))
 
@@ -66,12 +67,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
     write_keys(folder, "k1")
     return folder
-
-
-def write_keys(folder: Path, kid: str) -> None:
-    key = OKPKey.generate_key("Ed25519", {"kid": kid}, private=True)
-    (folder / "private.json").write_text(json.dumps(key.as_dict(private=True)))
-    (folder / "public.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
 
 
 @pytest.fixture

@@ -1,0 +1,41 @@
+"""An ASGI application on a real socket, inside the test's own process."""
+
+import asyncio
+import contextlib
+import json
+import pathlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from joserfc.jwk import OKPKey
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, *, port: int = 0, keep_alive: int = 75) -> AsyncIterator[str]:
+    """Serve until the block ends; gives the address, as http://127.0.0.1:1234."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, http="httptools", ws="none", log_config=None, access_log=False,
+        server_header=False, timeout_keep_alive=keep_alive, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        if task.done():
+            task.result()
+            raise RuntimeError("the application did not start")
+        await asyncio.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+def write_keys(folder: pathlib.Path, kid: str = "test") -> tuple[pathlib.Path, pathlib.Path]:
+    """A key pair for internal tokens: the files of its private and its public half."""
+    key = OKPKey.generate_key("Ed25519", {"kid": kid}, private=True)
+    private, public = folder / "private.json", folder / "public.json"
+    private.write_text(json.dumps(key.as_dict(private=True)))
+    public.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    return private, public

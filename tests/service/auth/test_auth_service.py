@@ -1,0 +1,202 @@
+"""Auth on a real PostgreSQL: keys over HTTP, internal tokens, the command line."""
+
+import argparse
+import contextlib
+import pathlib
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+
+from auth.__main__ import create_key, service
+from auth.domain import Refused, hash_of
+from auth.settings import Settings
+from chassis.http.identity import Identity, TokenSigner, TokenVerifier
+from tests.kit.postgres import Database, drop_database, fresh_database
+from tests.kit.serving import serving, write_keys
+
+SECRET = "between gateway and auth"
+
+
+@pytest.fixture(scope="module")
+async def database() -> AsyncIterator[Database]:
+    made = await fresh_database("auth")
+    yield made
+    await drop_database(made)
+
+
+@pytest.fixture(scope="module")
+def settings(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("auth")
+    private, public = write_keys(folder)
+    return Settings(
+        private_key=private, public_keys=public, internal_secret=SECRET, clock_file=folder / "clock",
+        owner_url=database.owner_url, api_url=database.api_url, work_url=database.work_url,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def url(settings: Settings) -> AsyncIterator[str]:
+    async with serving(service.app(settings, work=False)) as address:
+        yield address
+
+
+def client_of(url: str, settings: Settings, *scopes: str, customer_id: str | None = None) -> httpx2.AsyncClient:
+    who = Identity("maker", "system", frozenset(scopes), customer_id)
+    token, _ = TokenSigner(settings.private_key).sign(who, "auth")
+    return httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+async def admin(url: str, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(url, settings, "*") as client:
+        yield client
+
+
+async def make(client: httpx2.AsyncClient, **wish: Any) -> dict[str, Any]:
+    answer = await client.post("/v1/api-keys", json={"name": "ERP", "scopes": ["invoices:read"], **wish})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def exchange(url: str, key: str, *, secret: str = SECRET, audience: str = "invoicing") -> httpx2.Response:
+    async with httpx2.AsyncClient(base_url=url, headers={"Paidup-Internal": secret}) as gateway:
+        return await gateway.post("/internal/token", json={"key_hash": hash_of(key).hex(), "audience": audience})
+
+
+@contextlib.contextmanager
+def advanced(clock: pathlib.Path, seconds: int) -> Iterator[None]:
+    clock.write_text(str(seconds))
+    yield
+    clock.unlink()
+
+
+async def events_of(database: Database, key_id: str) -> list[str]:
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        rows = await connection.fetch("SELECT type FROM outbox WHERE aggregate = $1 ORDER BY sequence", key_id)
+        return [row["type"] for row in rows]
+    finally:
+        await connection.close()
+
+
+async def test_a_key_is_shown_once_and_kept_as_a_hash(admin: httpx2.AsyncClient, database: Database) -> None:
+    made = await make(admin, name="  ERP  ")
+    assert made["key"].startswith("pk_")
+    assert len(made["key"]) >= 3 + 43
+    assert made["name"] == "ERP"
+    listed = await admin.get("/v1/api-keys")
+    assert made["id"] in {item["id"] for item in listed.json()["items"]}
+    assert made["key"] not in listed.text
+    connection = await asyncpg.connect(database.owner_url)
+    assert await connection.fetchval("SELECT hash FROM api_keys WHERE id = $1", made["id"]) == hash_of(made["key"])
+    await connection.close()
+
+
+async def test_a_key_becomes_a_token_for_one_audience(admin: httpx2.AsyncClient, url: str, settings: Settings) -> None:
+    made = await make(admin, scopes=["invoices:read", "events:read"])
+    answer = (await exchange(url, made["key"])).json()
+    assert settings.public_keys
+    identity = TokenVerifier(settings.public_keys, "invoicing").verify(answer["token"])
+    assert identity == Identity(made["id"], "system", frozenset({"invoices:read", "events:read"}))
+    assert answer["expires_at"] <= datetime.now(UTC).timestamp() + 60
+
+
+async def test_tokens_are_for_the_gateway_alone(admin: httpx2.AsyncClient, url: str) -> None:
+    made = await make(admin)
+    for wrong in ("", "guess"):
+        assert (await exchange(url, made["key"], secret=wrong)).status_code == 403
+    assert (await exchange(url, made["key"], audience="elsewhere")).status_code == 422
+    assert (await exchange(url, "pk_unknown")).status_code == 401
+
+
+async def test_a_revoked_key_is_refused_and_says_so_once(
+    admin: httpx2.AsyncClient, url: str, database: Database
+) -> None:
+    made = await make(admin)
+    for _ in range(2):
+        assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
+    assert (await exchange(url, made["key"])).status_code == 401
+    assert await events_of(database, made["id"]) == ["KeyCreated", "KeyRevoked"]
+    listed = (await admin.get("/v1/api-keys")).json()["items"]
+    assert next(item["status"] for item in listed if item["id"] == made["id"]) == "revoked"
+
+
+async def test_an_expired_key_is_refused_in_business_time(
+    admin: httpx2.AsyncClient, url: str, settings: Settings
+) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    made = await make(admin, expires_at=ends.isoformat())
+    assert (await exchange(url, made["key"])).status_code == 200
+    assert settings.clock_file
+    with advanced(settings.clock_file, 3601):
+        assert (await exchange(url, made["key"])).status_code == 401
+
+
+async def test_a_maker_grants_no_more_than_it_has(url: str, settings: Settings) -> None:
+    async with client_of(url, settings, "keys:write", "invoices:read") as maker:
+        await make(maker)
+        refused = await maker.post("/v1/api-keys", json={"name": "x", "scopes": ["invoices:read", "*"]})
+        assert refused.status_code == 403
+        assert refused.json()["errors"][0]["field"] == "scopes.1"
+    async with client_of(url, settings, "invoices:read") as reader:
+        assert (await reader.get("/v1/api-keys")).status_code == 403
+
+
+async def test_a_customers_key_sees_and_makes_its_own_alone(
+    admin: httpx2.AsyncClient, url: str, settings: Settings
+) -> None:
+    mine, other = "018f0000-0000-7000-8000-000000000001", "018f0000-0000-7000-8000-000000000002"
+    foreign = await make(admin, customer_id=other)
+    async with client_of(url, settings, "*", customer_id=mine) as maker:
+        own = await make(maker)
+        assert own["customer_id"] == mine
+        assert [item["id"] for item in (await maker.get("/v1/api-keys")).json()["items"]] == [own["id"]]
+        assert (await maker.delete(f"/v1/api-keys/{foreign['id']}")).status_code == 404
+        refused = await maker.post("/v1/api-keys", json={"name": "x", "scopes": ["*"], "customer_id": other})
+        assert refused.status_code == 403
+
+
+async def test_the_list_goes_on_with_a_cursor(admin: httpx2.AsyncClient) -> None:
+    made = [(await make(admin))["id"] for _ in range(3)]
+    first = (await admin.get("/v1/api-keys?limit=2")).json()
+    second = (await admin.get("/v1/api-keys", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    assert [item["id"] for item in first["items"] + second["items"]][:3] == made[::-1]
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["nonsense"]}, "scopes.0"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "2030-01-01T00:00:00"}, "expires_at"),
+        ({"customer_id": "1 OR 1=1"}, "customer_id"),
+        ({"scope": ["*"]}, "scope"),
+    ],
+)
+async def test_bad_wishes_are_refused_by_field(admin: httpx2.AsyncClient, wish: dict[str, Any], field: str) -> None:
+    answer = await admin.post("/v1/api-keys", json={"name": "ERP", "scopes": ["invoices:read"], **wish})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_unknown_ids_and_cursors_are_problems(admin: httpx2.AsyncClient) -> None:
+    assert (await admin.delete("/v1/api-keys/018f0000-0000-7000-8000-00000000dead")).status_code == 404
+    assert (await admin.delete("/v1/api-keys/none")).status_code == 404
+    assert (await admin.get("/v1/api-keys?cursor=none")).status_code == 422
+
+
+async def test_the_command_line_makes_the_first_key(settings: Settings, url: str, database: Database) -> None:
+    words = argparse.Namespace(name="local", scopes="*", customer_id=None, expires_at=None)
+    made = await create_key(settings, words)
+    assert not isinstance(made, Refused)
+    assert (await exchange(url, made["key"])).json()["scopes"] == ["*"]
+    assert await events_of(database, made["id"]) == ["KeyCreated"]
+    assert isinstance(await create_key(settings, argparse.Namespace(**{**vars(words), "scopes": "all"})), Refused)

@@ -1,0 +1,72 @@
+"""Who may make which API key, and when one is refused."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from auth.domain import SCOPES, ApiKey, Maker, Refused, hash_of, make_key
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+ADMIN = Maker("admin", frozenset({"*"}))
+ERP = Maker("erp", frozenset({"invoices:read", "keys:write"}))
+
+
+def asked(maker: Maker = ADMIN, **more: object) -> ApiKey | Refused:
+    wish = {
+        "key_id": "k", "secret": "pk_0123456789abcdef", "name": "ERP", "scopes": ["invoices:read"],
+        "customer_id": None, "expires_at": None, "now": NOW,
+    }  # fmt: skip
+    return make_key(maker=maker, **{**wish, **more})  # type: ignore[arg-type]
+
+
+def made(maker: Maker = ADMIN, **more: object) -> ApiKey:
+    key = asked(maker, **more)
+    assert isinstance(key, ApiKey)
+    return key
+
+
+def test_the_key_itself_is_not_kept() -> None:
+    key = made()
+    assert key.hash == hash_of("pk_0123456789abcdef")
+    assert "9abcdef" not in repr(replace(key, hash=b""))
+
+
+def test_a_key_cannot_grant_what_its_maker_lacks() -> None:
+    assert made(ERP).scopes == ("invoices:read",)
+    refused = asked(ERP, scopes=["invoices:read", "invoices:write"])
+    assert isinstance(refused, Refused)
+    assert (refused.field, refused.forbidden) == ("scopes.1", True)
+    assert isinstance(asked(ERP, scopes=["*"]), Refused)
+
+
+def test_every_scope_of_the_list_can_be_granted_and_no_other() -> None:
+    assert made(scopes=[*SCOPES, "*"]).scopes == SCOPES
+    refused = asked(scopes=["invoices:destroy"])
+    assert isinstance(refused, Refused)
+    assert not refused.forbidden
+
+
+def test_keys_made_for_a_customer_stay_with_that_customer() -> None:
+    maker = replace(ERP, customer_id="c1")
+    assert made(maker).customer_id == "c1"
+    assert made(maker, customer_id="c1").customer_id == "c1"
+    assert isinstance(asked(maker, customer_id="c2"), Refused)
+
+
+@pytest.mark.parametrize(("after", "usable"), [(59, True), (60, False), (61, False)])
+def test_a_key_is_refused_from_its_end_on(after: int, usable: bool) -> None:
+    key = made(expires_at=NOW + timedelta(seconds=60))
+    assert key.usable(NOW + timedelta(seconds=after)) is usable
+
+
+def test_an_end_in_the_past_is_refused() -> None:
+    refused = asked(expires_at=NOW)
+    assert isinstance(refused, Refused)
+    assert refused.field == "expires_at"
+
+
+def test_revoking_twice_changes_nothing_more() -> None:
+    revoked = made().revoke(NOW)
+    assert (revoked.usable(NOW), revoked.sequence) == (False, 2)
+    assert revoked.revoke(NOW + timedelta(days=1)) is revoked
