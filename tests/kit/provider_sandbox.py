@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from payments.providers import ProviderEvent
+from payments.providers import Charge, ChargeRequest, MethodDetails, ProviderEvent
 from payments.providers.stripe_adapter import StripeAdapter
 
 KEY, SECRET = "sk_test_sandbox", "whsec_sandbox"
@@ -129,6 +129,31 @@ class Sandbox:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+
+class Payer:
+    """A customer of the provider's who charges `token` again and again."""
+
+    def __init__(self, stripe: StripeAdapter, customer: str, method: MethodDetails) -> None:
+        self.stripe = stripe
+        self.customer = customer
+        self.method = method
+        self.began = datetime.now(UTC)
+
+    def request(self, attempt: str, amount: int = 1050, currency: str = "USD") -> ChargeRequest:
+        method = self.method.provider_id
+        return ChargeRequest(attempt, f"payment-of-{attempt}", self.customer, method, amount, currency)
+
+    async def charge(self, attempt: str, amount: int = 1050) -> Charge:
+        return await self.stripe.charge(self.request(attempt, amount))
+
+    async def find(self, attempt: str) -> Charge | None:
+        return await self.stripe.find_charge(self.customer, attempt, self.began)
+
+
+async def payer(stripe: StripeAdapter, token: str = "pm_card_visa", customer_id: str = "customer-1") -> Payer:
+    customer = await stripe.create_customer(customer_id)
+    return Payer(stripe, customer, await stripe.attach_method(customer, token, f"attach-{customer_id}-{token}"))
 
 
 @asynccontextmanager
