@@ -207,6 +207,12 @@ def test_a_failed_intent_tells_the_decline_code() -> None:
     assert (charge.state, charge.reason) == ("declined", "insufficient_funds")
 
 
+@pytest.mark.parametrize("status", ["requires_confirmation", "requires_payment_method", "requires_capture", "new"])
+def test_an_intent_that_was_never_charged_is_open(status: str) -> None:
+    charge = charge_in("payment_intent.processing", intent(status=status, amount_received=0))
+    assert (charge.state, charge.reason, charge.captured_minor) == ("open", None, 0)
+
+
 def test_a_cancelled_intent_is_cancelled_even_after_a_decline() -> None:
     cancelled = intent(status="canceled", amount_received=0, last_payment_error={"code": "card_declined"})
     charge = charge_in("payment_intent.canceled", cancelled)

@@ -267,7 +267,9 @@ def _method(method: Mapping[str, Any]) -> MethodDetails:
 def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None) -> Charge:
     """An intent in our words; `at` is the instant of the event that tells of it."""
     error = intent.get("last_payment_error")
-    state = _STATES.get(intent["status"], "declined" if error else "open")
+    state = _STATES.get(intent["status"], "open")
+    if error and intent["status"] == "requires_payment_method":
+        state = "declined"
     currency = intent["currency"].upper()
     latest = intent.get("latest_charge")
     charge: Json = latest if isinstance(latest, dict) else {}
@@ -279,7 +281,7 @@ def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None)
         currency=currency,
         captured_minor=from_stripe(_captured(intent, charge), currency) if state == "succeeded" else 0,
         cleared_on=_cleared_on(charge, at) if state == "succeeded" else None,
-        reason=(error.get("decline_code") or error.get("code")) if error and state == "declined" else None,
+        reason=(error.get("decline_code") or error.get("code")) if state == "declined" else None,
         returned=_returned(dispute) if dispute else None,
     )
 
