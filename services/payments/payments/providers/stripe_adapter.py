@@ -266,7 +266,7 @@ def _method(method: Mapping[str, Any]) -> MethodDetails:
 
 def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None) -> Charge:
     """An intent in our words; `at` is the instant of the event that tells of it."""
-    error = intent.get("last_payment_error")
+    error: Json = intent.get("last_payment_error") or {}
     state = _STATES.get(intent["status"], "open")
     if error and intent["status"] == "requires_payment_method":
         state = "declined"
