@@ -41,6 +41,7 @@ def detached(
             start_new_session=True,
         )
     _follow(settings, process, log, begin, say)
+    process.returncode = 0  # it lives on by itself: no warning when this object goes
 
 
 def _refuse_second(settings: Settings) -> None:

@@ -40,6 +40,9 @@ class Streams:
         self._open: defaultdict[str, set[Stream]] = defaultdict(set)
         self._count = 0
 
+    def __len__(self) -> int:
+        return self._count
+
     def close_key(self, key_id: str) -> None:
         """End the streams of a revoked key."""
         for stream in self._open.get(key_id, ()):

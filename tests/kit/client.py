@@ -1,0 +1,108 @@
+"""A customer's and an operator's way through the public API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from contracts.ids import new_id
+
+
+class Client:
+    """Speaks to one gateway with one key. Answers are (status, body); `headers` holds those of the last answer."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self._url = url
+        self._key = key
+        self.headers: Mapping[str, str] = {}
+
+    async def __aenter__(self) -> Client:
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        self._session = aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=200))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        async with self._session.request(method, self._url + path, json=body, headers=headers) as answer:
+            self.headers = answer.headers
+            read = await answer.json() if "json" in answer.content_type else await answer.text()
+            return answer.status, read
+
+    async def get(self, path: str) -> Any:
+        status, body = await self.ask("GET", path)
+        assert status == 200, (status, body)
+        return body
+
+    async def make(
+        self, path: str, body: Any = None, *, expect: tuple[int, ...] = (200, 201, 202), key: str | None = None
+    ) -> Any:
+        headers = {"Idempotency-Key": key} if key else {}
+        status, answer = await self.ask("POST", path, body, **headers)
+        assert status in expect, (status, answer)
+        return answer
+
+    async def until(self, path: str, holds: Callable[[Any], bool], seconds: float = 20) -> Any:
+        """The answer once it holds; the last one stands in the failure."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            body = await self.get(path)
+            if holds(body):
+                return body
+            assert asyncio.get_running_loop().time() < end, body
+            await asyncio.sleep(0.02)
+
+    # --- in the words of the business
+
+    async def customer(self, **more: Any) -> str:
+        body = {"external_id": f"C-{new_id()}", "name": "Acme Corp", **more}
+        return str((await self.make("/v1/customers", body))["id"])
+
+    async def invoice(self, customer_id: str, minor: int = 10_000, **more: Any) -> str:
+        body = {
+            "customer_id": customer_id,
+            "number": f"INV-{new_id()}",
+            "currency": "USD",
+            "issued_on": "2026-01-02",
+            "due_on": "2026-02-01",
+            "lines": [{"description": "Subscription", "quantity": 1, "unit_price_minor": minor}],
+            **more,
+        }
+        return str((await self.make("/v1/invoices", body))["id"])
+
+    async def method(self, customer_id: str, token: str = "pm_card_visa") -> str:
+        body = {"provider_token": token, "accept_terms": True}
+        return str((await self.make(f"/v1/customers/{customer_id}/payment-methods", body))["id"])
+
+    async def quote(self, customer_id: str, method_id: str, *invoices: str | tuple[str, int]) -> Any:
+        wishes = [
+            {"invoice_id": i} if isinstance(i, str) else {"invoice_id": i[0], "amount_minor": i[1]} for i in invoices
+        ]
+        body = {"customer_id": customer_id, "method_id": method_id, "invoices": wishes}
+        return await self.make("/v1/quotes", body)
+
+    async def pay(self, quote: Any, *, accept: bool | None = True, key: str | None = None) -> Any:
+        body = {"quote_id": quote["id"], "accept_surcharge": accept}
+        return await self.make("/v1/payments", body, key=key or new_id())
+
+    async def receive(self, customer_id: str, minor: int, *invoices: str, key: str | None = None, **more: Any) -> Any:
+        body = {
+            "customer_id": customer_id,
+            "amount_minor": minor,
+            "currency": "USD",
+            "received_on": "2026-03-01",
+            "reference": "cheque",
+            "invoices": [{"invoice_id": i} for i in invoices],
+            **more,
+        }
+        return await self.make("/v1/payments/offline", body, key=key or new_id())
+
+    async def paid(self, invoice_id: str, seconds: float = 20) -> Any:
+        return await self.until(f"/v1/invoices/{invoice_id}", lambda invoice: invoice["status"] == "paid", seconds)
