@@ -66,9 +66,8 @@ def environment(settings: Settings, service: str) -> dict[str, str]:
 def decided(settings: Settings, service: str) -> dict[str, str]:
     """The variables that make a service part of this stack, without the rest of the environment."""
     found = environment(settings, service)
-    keep = DEFAULTS.keys() | _decided(settings, service).keys()
-    prefix = f"{service.upper()}_"
-    return {key: found[key] for key in sorted(found) if key in keep or key.startswith(prefix)}
+    decided, prefixes = _decided(settings, service), ("PAIDUP_", f"{service.upper()}_")
+    return {key: found[key] for key in sorted(found) if key in decided or key.startswith(prefixes)}
 
 
 def _decided(settings: Settings, service: str) -> dict[str, str]:
