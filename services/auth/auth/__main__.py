@@ -55,14 +55,18 @@ async def create_key(settings: Settings, arguments: argparse.Namespace) -> dict[
     return {"id": made.id, "key": secret}
 
 
-def keys(words: list[str]) -> int:
+def keys_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m auth keys")
     create = parser.add_subparsers(required=True).add_parser("create", help="make a key and print it, this once")
     create.add_argument("--name", required=True)
     create.add_argument("--scopes", required=True, help="separated by commas; '*' for all")
     create.add_argument("--customer-id")
     create.add_argument("--expires-at", type=lambda text: datetime.fromisoformat(text).astimezone(UTC))
-    made = asyncio.run(create_key(Settings(), parser.parse_args(words)))
+    return parser
+
+
+def keys(words: list[str]) -> int:
+    made = asyncio.run(create_key(Settings(), keys_parser().parse_args(words)))
     if isinstance(made, Refused):
         sys.stderr.write(f"{made.field}: {made.detail}\n")
         return 2

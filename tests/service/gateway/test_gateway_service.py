@@ -1,0 +1,389 @@
+"""The gateway before a real auth, on real Kafka and PostgreSQL; the services behind it echo what reaches them."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import httpx2
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+
+from auth.__main__ import create_key, keys_parser, service
+from auth.domain import Refused
+from auth.settings import Settings as AuthSettings
+from chassis.http.app import create_app
+from chassis.http.problems import conflict
+from chassis.messaging.outbox import make_producer
+from contracts.ids import new_id
+from gateway.app import Gateway
+from gateway.settings import Settings
+from tests.kit.kafka import create_contract_topics
+from tests.kit.postgres import drop_database, fresh_database
+from tests.kit.serving import serving, write_keys
+
+SECRET = "between gateway and auth"
+CUSTOMER = "018f0000-0000-7000-8000-000000000001"
+PAYMENTS = "payments.payment.v1"
+
+echoing = APIRouter()
+
+
+@echoing.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])
+async def echo(request: Request, path: str) -> Any:
+    if path.endswith("stale"):
+        raise conflict("stale-quote", "It changed.")
+    if path.endswith("slow"):
+        await asyncio.sleep(1)
+    body = (await request.body()).decode()
+    return {"path": str(request.url.path), "query": request.url.query, "headers": dict(request.headers), "body": body}
+
+
+def echo_app() -> FastAPI:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    async def ready() -> dict[str, bool]:
+        return {}
+
+    return create_app(title="echo", version="1", routers=[echoing], audience="payments", public_keys=None,
+                      lifespan=lifespan, ready=ready)  # fmt: skip
+
+
+async def until(look: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not look():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class World:
+    """A gateway, the auth behind it, and keys made on the command line."""
+
+    url: str
+    gateway: Gateway
+    kafka: str
+    auth: AuthSettings
+    settings: Settings
+    admin: str = ""
+    streams: list[Any] = field(default_factory=list)
+
+    async def key(self, scopes: str = "*", customer_id: str | None = None) -> dict[str, str]:
+        words = ["create", "--name", "test", "--scopes", scopes]
+        made = await create_key(
+            self.auth, keys_parser().parse_args(words + (["--customer-id", customer_id] if customer_id else []))
+        )
+        assert not isinstance(made, Refused)
+        return made
+
+    def client(self, key: str | None = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {key or self.admin}"})
+
+
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    private, public = write_keys(tmp_path_factory.mktemp("gateway"))
+    kafka = await create_contract_topics()
+    database = await fresh_database("auth")
+    auth = AuthSettings(
+        private_key=private, public_keys=public, internal_secret=SECRET, kafka=kafka,
+        owner_url=database.owner_url, api_url=database.api_url, work_url=database.work_url,
+    )  # fmt: skip
+    async with contextlib.AsyncExitStack() as stack:
+        auth_url = await stack.enter_async_context(serving(service.app(auth)))
+        owner = await stack.enter_async_context(serving(echo_app()))
+        settings = Settings(
+            kafka=kafka, internal_secret=SECRET, auth_url=auth_url, invoicing_url=owner, payments_url=owner,
+            rate_per_key=5000, rate_per_address=5000, heartbeat_seconds=0.5, upstream_timeout=0.5,
+        )  # fmt: skip
+        gateway = Gateway(settings)
+        url = await stack.enter_async_context(serving(gateway))
+        await until(lambda: gateway.tail.ready)
+        made = World(url, gateway, kafka, auth, settings)
+        made.admin = (await made.key())["key"]
+        yield made
+        gateway.streams.close()
+    await drop_database(database)
+
+
+@pytest.fixture
+async def admin(world: World) -> AsyncIterator[httpx2.AsyncClient]:
+    async with world.client() as client:
+        yield client
+
+
+def slug(answer: httpx2.Response) -> str:
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    return str(answer.json()["type"]).removeprefix("urn:paidup:problem:")
+
+
+async def test_a_request_reaches_its_owner_with_a_token_in_place_of_the_key(
+    world: World, admin: httpx2.AsyncClient
+) -> None:
+    sent = {"Idempotency-Key": "k1", "Paidup-Internal": "guess", "X-Request-Id": "mine-1"}
+    answer = await admin.post("/v1/payments?a=%20b", content=b"body", headers=sent)
+    seen = answer.json()
+    assert (seen["path"], seen["query"], seen["body"]) == ("/v1/payments", "a=%20b", "body")
+    assert seen["headers"]["authorization"].startswith("Bearer ey")
+    assert world.admin not in answer.text
+    assert seen["headers"]["idempotency-key"] == "k1"
+    assert seen["headers"]["x-request-id"] == answer.headers["x-request-id"] == "mine-1"
+    assert "paidup-internal" not in seen["headers"]
+
+
+async def test_keys_are_managed_through_the_gateway(world: World, admin: httpx2.AsyncClient) -> None:
+    made = (await admin.post("/v1/api-keys", json={"name": "narrow", "scopes": ["keys:write"]})).json()
+    async with world.client(made["key"]) as narrow:
+        refused = await narrow.post("/v1/api-keys", json={"name": "wide", "scopes": ["*"]})
+        assert (refused.status_code, slug(refused)) == (403, "beyond-own-rights")
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer pk_nobody", "Basic eDp5", "Bearer ey.not.a-key"])
+async def test_without_a_good_key_nothing_passes(world: World, authorization: str | None) -> None:
+    async with httpx2.AsyncClient(base_url=world.url) as client:
+        headers = {"Authorization": authorization} if authorization else {}
+        answer = await client.get("/v1/invoices", headers=headers)
+        assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
+
+
+async def test_webhooks_of_providers_pass_without_a_key_and_with_their_signature(world: World) -> None:
+    async with httpx2.AsyncClient(base_url=world.url) as provider:
+        answer = await provider.post("/v1/webhooks/stripe", content=b"{}", headers={"Stripe-Signature": "t=1"})
+        assert answer.json()["headers"]["stripe-signature"] == "t=1"
+        assert "authorization" not in answer.json()["headers"]
+
+
+async def test_problems_of_the_owner_pass_unchanged(admin: httpx2.AsyncClient) -> None:
+    answer = await admin.get("/v1/quotes/stale")
+    assert (answer.status_code, slug(answer)) == (409, "stale-quote")
+
+
+async def test_a_late_owner_is_a_timeout_and_one_that_is_down_is_unavailable(
+    world: World, admin: httpx2.AsyncClient
+) -> None:
+    late = await admin.get("/v1/payments/slow")
+    assert (late.status_code, slug(late)) == (504, "service-timed-out")
+    down = Gateway(world.settings.model_copy(update={"invoicing_url": "http://127.0.0.1:1"}))
+    async with serving(down) as url, httpx2.AsyncClient(base_url=url, headers=admin.headers) as client:
+        answer = await client.get("/v1/invoices")
+        assert (answer.status_code, slug(answer)) == (503, "service-unavailable")
+        assert answer.headers["retry-after"] == "1"
+
+
+async def test_long_bodies_stop_at_the_gateway(admin: httpx2.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(17):
+            yield b"x" * 65_536
+
+    answer = await admin.post("/v1/invoices", content=b"x" * 1_048_577)
+    assert (answer.status_code, slug(answer)) == (413, "body-too-large")
+    assert (await admin.post("/v1/invoices", content=chunks())).status_code == 413
+    assert (await admin.post("/v1/invoices", content=b"x" * 1_048_576)).status_code == 200
+
+
+async def test_unknown_paths_and_methods_are_problems(admin: httpx2.AsyncClient) -> None:
+    for path in ("/v2", "/internal/token", "/v1/unknown"):
+        answer = await admin.get(path)
+        assert (answer.status_code, slug(answer)) == (404, "not-found")
+    assert (await admin.request("TRACE", "/v1/invoices")).status_code == 405
+
+
+async def test_rates_are_limited_per_key_and_per_address(world: World, admin: httpx2.AsyncClient) -> None:
+    other = (await world.key())["key"]
+    tight = Gateway(world.settings.model_copy(update={"rate_per_key": 3, "rate_per_address": 8}))
+    async with serving(tight) as url, httpx2.AsyncClient(base_url=url, headers=admin.headers) as client:
+        answers = [await client.get("/v1/invoices") for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert slug(answers[3]) == "too-many-requests"
+        assert int(answers[3].headers["retry-after"]) >= 1
+        headers = {"Authorization": f"Bearer {other}"}
+        codes = [(await client.get("/v1/webhooks/x", headers=headers)).status_code for _ in range(6)]
+        assert codes[0] == 200
+        assert codes[-1] == 429
+
+
+async def test_documents_are_served_without_a_network_and_without_a_key(world: World) -> None:
+    async with httpx2.AsyncClient(base_url=world.url) as client:
+        page = (await client.get("/docs")).text
+        assert "://" not in page
+        for path in ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js"):
+            assert path in page
+            assert (await client.get(path)).status_code == 200
+        assert (await client.get("/asyncapi.json")).json()["asyncapi"].startswith("3.")
+
+
+async def test_a_revoked_key_is_refused_within_a_second(world: World, admin: httpx2.AsyncClient) -> None:
+    made = await world.key()
+    async with world.client(made["key"]) as client:
+        assert (await client.get("/v1/invoices")).status_code == 200
+        assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
+        until_refused = asyncio.get_running_loop().time() + 1
+        answer = await client.get("/v1/invoices")
+        while answer.status_code == 200 and asyncio.get_running_loop().time() < until_refused:
+            answer = await client.get("/v1/invoices")
+        assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
+
+
+class Subscriber:
+    """A reader of the event stream."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.last_id = ""
+
+    async def next(self, seconds: float = 5) -> dict[str, Any] | None:
+        """The next event that carries data; None when the stream ended."""
+        async with asyncio.timeout(seconds):
+            while True:
+                fields = await self._block()
+                if fields is None:
+                    return None
+                self.last_id = fields.get("id", self.last_id)
+                if "data" in fields:
+                    return {"event": fields["event"], **json.loads(fields["data"])}
+
+    async def _block(self) -> dict[str, str] | None:
+        fields: dict[str, str] = {}
+        while line := (await self._response.content.readline()).decode():
+            if line == "\n":
+                return fields
+            name, _, value = line.rstrip("\n").partition(": ")
+            fields[name] = value
+        return None
+
+
+@contextlib.asynccontextmanager
+async def subscribed(world: World, key: str, last_id: str = "") -> AsyncIterator[Subscriber]:
+    headers = {"Authorization": f"Bearer {key}"} | ({"Last-Event-ID": last_id} if last_id else {})
+    stream = f"{world.url}/v1/events/stream"
+    async with aiohttp.ClientSession() as session, session.get(stream, headers=headers) as response:
+        assert response.status == 200, await response.text()
+        assert response.headers["content-type"] == "text/event-stream"
+        subscriber = Subscriber(response)
+        if not last_id:
+            await subscriber._block()
+        yield subscriber
+
+
+async def publish(world: World, *events: tuple[str, str]) -> None:
+    """Payment events of (payment, customer), in order."""
+    producer = make_producer(world.kafka)
+    await producer.start()
+    for payment, customer in events:
+        body = json.dumps({"payment_id": payment, "customer_id": customer}).encode()
+        headers = {
+            "ce_id": new_id(), "ce_type": "PaymentSucceeded", "ce_subject": payment, "sequence": "1",
+            "ce_time": datetime.now(UTC).isoformat(), "customer": customer,
+        }  # fmt: skip
+        await producer.send_and_wait(
+            PAYMENTS, body, payment.encode(), headers=[(name, value.encode()) for name, value in headers.items()]
+        )
+    await producer.stop()
+
+
+async def subjects(subscriber: Subscriber, count: int) -> set[str]:
+    return {(await subscriber.next() or {})["subject"] for _ in range(count)}
+
+
+async def test_events_arrive_live_and_a_stream_resumes_where_it_stood(world: World) -> None:
+    async with subscribed(world, world.admin) as subscriber:
+        await publish(world, ("p1", CUSTOMER), ("p2", CUSTOMER))
+        first = await subscriber.next()
+        assert first
+        assert first["event"] == "PaymentSucceeded"
+        assert first["data"]["payment_id"] == first["subject"]
+        place = subscriber.last_id
+    await publish(world, ("p3", CUSTOMER))
+    async with subscribed(world, world.admin, place) as again:
+        assert await subjects(again, 2) == {"p1", "p2", "p3"} - {first["subject"]}
+
+
+async def test_another_replica_takes_a_stream_over(world: World) -> None:
+    other = Gateway(world.settings)
+    async with serving(other) as url:
+        await until(lambda: other.tail.ready)
+        async with subscribed(world, world.admin) as subscriber:
+            await publish(world, ("q1", CUSTOMER), ("q2", CUSTOMER))
+            first = await subjects(subscriber, 1)
+            place = subscriber.last_id
+        elsewhere = World(url, other, world.kafka, world.auth, world.settings)
+        async with subscribed(elsewhere, world.admin, place) as again:
+            assert await subjects(again, 1) == {"q1", "q2"} - first
+        other.streams.close()
+
+
+async def test_a_customers_key_sees_its_own_events_alone(world: World) -> None:
+    key = (await world.key("events:read", CUSTOMER))["key"]
+    async with subscribed(world, key) as subscriber:
+        await publish(world, ("foreign", new_id()), ("own", CUSTOMER))
+        assert (await subscriber.next() or {})["subject"] == "own"
+
+
+@pytest.mark.parametrize("place", ["nonsense", "eJwDAAAAAAE"])
+async def test_a_place_that_cannot_be_found_is_a_reset_and_the_stream_goes_on(world: World, place: str) -> None:
+    async with subscribed(world, world.admin, place) as subscriber:
+        assert (await subscriber.next() or {})["event"] == "reset"
+        await publish(world, ("after", CUSTOMER))
+        assert (await subscriber.next() or {})["subject"] == "after"
+
+
+async def test_a_place_older_than_the_ring_is_a_reset(world: World) -> None:
+    async with subscribed(world, world.admin) as subscriber:
+        await publish(world, ("old", CUSTOMER))
+        place = subscriber.last_id
+    short = Gateway(world.settings.model_copy(update={"ring_bytes": 1}))
+    async with serving(short) as url:
+        await until(lambda: short.tail.ready)
+        await publish(world, ("newer", CUSTOMER))
+        async with subscribed(World(url, short, world.kafka, world.auth, world.settings), world.admin, place) as late:
+            assert await late.next() == {"event": "reset", "reason": "too-old"}
+        short.streams.close()
+
+
+async def test_a_stream_ends_within_a_second_of_its_keys_revocation(world: World, admin: httpx2.AsyncClient) -> None:
+    made = await world.key("events:read")
+    async with subscribed(world, made["key"]) as subscriber:
+        await admin.delete(f"/v1/api-keys/{made['id']}")
+        assert await subscriber.next(seconds=1) is None
+
+
+async def test_a_quiet_stream_can_be_resumed_from_its_heartbeat(world: World) -> None:
+    key = (await world.key("events:read", new_id()))["key"]
+    async with subscribed(world, key) as subscriber:
+        await publish(world, ("unseen", CUSTOMER))
+        with pytest.raises(TimeoutError):
+            await subscriber.next(seconds=1.2)
+        assert subscriber.last_id
+
+
+async def test_the_stream_needs_its_scope(world: World) -> None:
+    async with world.client((await world.key("invoices:read"))["key"]) as client:
+        answer = await client.get("/v1/events/stream")
+        assert (answer.status_code, slug(answer)) == (403, "scope-missing")
+
+
+async def test_a_subscriber_that_does_not_read_is_cut(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.stream.SEND_SECONDS", 0.2)
+    host, port = world.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(f"GET /v1/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.admin}\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    before = len(world.gateway.streams)
+    big = "x" * 60_000
+    for _ in range(20):
+        await publish(world, *((big, CUSTOMER) for _ in range(5)))
+    await until(lambda: len(world.gateway.streams) < before)
+    writer.close()
+
+
+async def test_metrics_and_probes(world: World) -> None:
+    async with httpx2.AsyncClient(base_url=world.url) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).json() == {"ready": True, "parts": {"stream": True}}
+        assert 'route="/v1/invoices"' in (await client.get("/metrics")).text
