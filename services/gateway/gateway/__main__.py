@@ -1,5 +1,6 @@
 """`python -m gateway [serve]`"""
 
+import socket
 import sys
 from types import FrameType
 
@@ -8,6 +9,8 @@ import uvicorn
 from chassis import logs, telemetry
 from gateway.app import Gateway
 from gateway.settings import Settings
+
+DROP_SECONDS = 30
 
 
 class Server(uvicorn.Server):
@@ -34,7 +37,10 @@ def main() -> None:
         access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5, server_header=False, backlog=1024,
         proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or None,
     )  # fmt: skip
-    Server(config, gateway).run()
+    listening = config.bind_socket()
+    if sys.platform == "linux":  # inherited by accepted connections: who takes nothing is dropped by the system
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * DROP_SECONDS)
+    Server(config, gateway).run(sockets=[listening])
 
 
 if __name__ == "__main__":

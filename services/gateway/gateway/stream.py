@@ -20,6 +20,7 @@ SCOPE = "events:read"
 AUDIENCE = "gateway"
 MOST_SUBSCRIBERS = 1000
 AT_ONCE = 200
+CHUNK_BYTES = 65_536
 MOST_BEHIND = 20_000  # events; who is further behind does not read
 SEND_SECONDS = 10
 AHEAD_SECONDS = 2
@@ -29,7 +30,11 @@ resets = Counter("paidup_stream_resets_total", "Streams told to begin anew", ["r
 
 
 class EndedError(Exception):
-    """The stream is over: hung up, revoked, too slow, or the process stops."""
+    """The stream is over: hung up, revoked, too far behind, or the process stops."""
+
+
+class StuckError(Exception):
+    """The subscriber takes nothing, so that not even an end can be sent."""
 
 
 class Streams:
@@ -67,9 +72,11 @@ class Streams:
         with self._counted(admitted.key_id, stream):
             gone = asyncio.ensure_future(stream.end_with(receive))
             try:
-                await stream.run(headers.get(b"last-event-id"))
-            except EndedError:
+                with contextlib.suppress(EndedError):
+                    await stream.run(headers.get(b"last-event-id"))
                 await send({"type": "http.response.body", "body": b""})
+            except StuckError:
+                resets.labels("stuck").inc()
             finally:
                 gone.cancel()
 
@@ -167,16 +174,18 @@ class Stream:
         if place.number < ring.first or ring.end - place.number > MOST_BEHIND:
             await self._reset("slow")
             raise EndedError
-        chunk = []
+        chunk = bytearray()
         for entry in ring.since(place.number, AT_ONCE):
             place.number += 1
             if entry.offset < position.offsets[entry.place]:
                 continue
             position.offsets[entry.place] = entry.offset + 1
             if self._customer is None or entry.customer == self._customer:
-                chunk.append(b"id: %b\n" % position.encode().encode() + entry.render())
+                chunk += b"id: %b\n%b" % (position.encode().encode(), entry.render())
+            if len(chunk) > CHUNK_BYTES:
+                break
         if chunk:
-            await self._send(b"".join(chunk))
+            await self._send(bytes(chunk))
         return place
 
     def _now(self) -> Place:
@@ -204,6 +213,4 @@ class Stream:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._to({"type": "http.response.body", "body": part, "more_body": True})
         except TimeoutError as error:
-            self.ended = True
-            resets.labels("stuck").inc()
-            raise EndedError from error
+            raise StuckError from error

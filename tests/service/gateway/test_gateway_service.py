@@ -244,7 +244,6 @@ class Subscriber:
                 fields = await self._block()
                 if fields is None:
                     return None
-                self.last_id = fields.get("id", self.last_id)
                 if "data" in fields:
                     return {"event": fields["event"], **json.loads(fields["data"])}
 
@@ -252,6 +251,7 @@ class Subscriber:
         fields: dict[str, str] = {}
         while line := (await self._response.content.readline()).decode():
             if line == "\n":
+                self.last_id = fields.get("id", self.last_id)
                 return fields
             name, _, value = line.rstrip("\n").partition(": ")
             fields[name] = value
