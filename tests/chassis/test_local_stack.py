@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -15,11 +16,12 @@ import asyncpg
 import psutil
 import pytest
 
-from paidup_local import business_clock, downloads, plan, postgres, programs, state
+from paidup_local import business_clock, downloads, launch, plan, postgres, programs, state
 from paidup_local.errors import StackError
-from paidup_local.settings import Settings, load
+from paidup_local.settings import Settings, cache_folder, load
 from tests.kit import containers, kafka, keeper, ports
 from tests.kit.postgres import admin_dsn, drop_database, fresh_database
+from tests.kit.stack import local_stack
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
 
@@ -246,6 +248,35 @@ def test_the_command_fails_without_a_traceback(settings: Settings) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: No stack runs in")
     assert "Traceback" not in done.stderr
+
+
+def test_a_whole_stack_starts_shows_itself_survives_kills_and_ends() -> None:
+    with local_stack() as stack:
+        shown = stack.paidup_json("status", "--json")
+        assert set(shown) == {"processes", "kafka", "postgres"}
+        assert {"sandbox", "auth", "invoicing", "payments", "gateway"} <= {one["name"] for one in shown["processes"]}
+        assert all(set(one) == {"name", "pid", "port", "ready"} and one["ready"] for one in shown["processes"])
+        assert stack.settings.env_file.stat().st_mode & 0o777 == 0o600
+        stack.restart("sandbox")
+        if not containers.wanted():
+            stack.stop_postgres_at_once()
+        stack.restart("auth")
+        stack.wait_ready()
+        made = stack.paidup_json("keys", "create", "--name", "reader", "--scopes", "invoices:read")
+        assert made["key"]
+        pids = [one["pid"] for one in stack.status()["processes"]]
+        assert stack.paidup("down").returncode == 0
+        assert not [pid for pid in pids if pid and psutil.pid_exists(pid)]
+
+
+def test_a_second_stack_on_the_same_ports_is_told_where_to_go() -> None:
+    first = ports.free_block()
+    with socket.socket() as other, tempfile.TemporaryDirectory() as folder:
+        other.bind(("127.0.0.1", first))
+        other.listen()
+        settings = Settings(pathlib.Path(folder), first, cache_folder())
+        with pytest.raises(StackError, match=rf"(?s)Already in use: port {first} \(gateway\).*PAIDUP_HOME"):
+            launch.detached(settings, lambda text: None, watched=os.getpid())
 
 
 async def _until(look: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:

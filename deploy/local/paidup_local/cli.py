@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,8 @@ from paidup_local.settings import DATABASE_SERVICES, Settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 clock = typer.Typer(no_args_is_help=True, help="Move business time, in every process at once.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
+importing = typer.Typer(no_args_is_help=True, help="Bring in what another system holds.")
+app.add_typer(importing, name="import")
 app.add_typer(clock, name="clock")
 app.add_typer(keys, name="keys")
 app.add_typer(sandbox.app, name="sandbox")
@@ -34,7 +37,8 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
+    sys.stdout.flush()
 
 
 def _settings() -> Settings:
@@ -143,12 +147,36 @@ def dead_letters(
         _print_json({"service": one} | _in_service(one, "dead-letters", action, *context.args))
 
 
+@importing.command("invoices")
+def import_invoices(
+    file: Annotated[Path, typer.Argument(help="A CSV file with a header line, in UTF-8.")],
+    mapping: Annotated[Path, typer.Option(help="TOML: columns, date format, currency.")],
+) -> None:
+    """Issue an invoice for each line, and record its payment where it was settled. Again: goes on where it stopped."""
+    import asyncio
+
+    from rich.progress import Progress
+
+    from paidup_local import importing
+
+    columns = importing.read_mapping(mapping)
+    rows = importing.read_rows(file, columns)
+    url, key = stack_settings.read_env_file(_settings())
+    steps = (
+        len({row.customer_external_id for row in rows}) + len(rows) + sum(row.settled_on is not None for row in rows)
+    )
+    with Progress(transient=True) as progress:
+        bar = progress.add_task(f"{len(rows)} invoices", total=steps)
+        done = asyncio.run(importing.import_invoices(url, key, rows, columns, lambda _: progress.advance(bar)))
+    _print_json({"customers": done.customers, "invoices": done.invoices, "payments": done.payments})
+
+
 @app.command("check-money")
 def check_money() -> None:
     """Compare every book, balance, event and projection; the last line is JSON with `ok` and `violations`."""
     from paidup_local import check_money
 
-    found = check_money.run(_settings().home)
+    found = check_money.run(_settings())
     _print_json(found)
     raise typer.Exit(0 if found["ok"] else 1)
 

@@ -11,12 +11,17 @@ from paidup_local import state
 from paidup_local.downloads import Say
 from paidup_local.errors import StackError
 from paidup_local.settings import Settings
+from paidup_local.supervisor import FAILED
 
 
 def foreground(settings: Settings, say: Say) -> None:
     from paidup_local import supervisor
 
-    _refuse_second(settings)
+    if found := state.running(settings):
+        raise StackError(
+            f"A stack already runs in {settings.home} (supervisor {found.supervisor.pid}).",
+            "`paidup status` shows it, `make down` stops it.",
+        )
     supervisor.run(settings, say)
 
 
@@ -27,7 +32,9 @@ def detached(
 
     With `watched` the stack ends by itself when that process does; `extra` are variables for every process.
     """
-    _refuse_second(settings)
+    if found := state.running(settings):
+        say(f"a stack already runs in {settings.home} (supervisor {found.supervisor.pid})")
+        return _await_ready(settings)
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "supervisor.log"
     with log.open("ab") as file:
@@ -40,35 +47,49 @@ def detached(
             env=settings.environment(os.environ) | dict(extra or {}),
             start_new_session=True,
         )
-    _follow(settings, process, log, begin, say)
-    process.returncode = 0  # it lives on by itself: no warning when this object goes
-
-
-def _refuse_second(settings: Settings) -> None:
-    if found := state.running(settings):
-        raise StackError(
-            f"A stack already runs in {settings.home} (supervisor {found.supervisor.pid}).",
-            "`paidup status` shows it, `make down` stops it.",
-        )
+    try:
+        _follow(settings, process, log, begin, say)
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
+    process.returncode = 0  # it lives on: no warning when this object goes
 
 
 def _follow(settings: Settings, process: "subprocess.Popen[bytes]", log: pathlib.Path, begin: int, say: Say) -> None:
-    ready = False
-    while not ready:
+    while True:
         ended = process.poll() is not None
-        found = state.read(settings)
-        ready = found is not None and found.ready and found.supervisor.pid == process.pid
-        lines, begin = _new_lines(log, begin)
-        if ended:
-            raise StackError("\n".join(line for line in lines if line.strip()) or f"it ended at once; read {log}.")
-        for line in lines:
+        ready = _is_ready(settings, process.pid)
+        text, begin = _new_text(log, begin)
+        said, failed, problem = text.partition(FAILED)
+        for line in said.splitlines():
             say(line)
+        if failed or ended:
+            process.wait()
+            raise StackError(
+                (problem + _new_text(log, begin)[0]).strip() or f"The supervisor ended at once; read {log}."
+            )
+        if ready:
+            return
         time.sleep(0.05)
 
 
-def _new_lines(log: pathlib.Path, begin: int) -> tuple[list[str], int]:
+def _await_ready(settings: Settings) -> None:
+    while found := state.running(settings):
+        if found.ready:
+            return
+        time.sleep(0.1)
+    raise StackError("It ended before it was ready.", f"read {settings.logs / 'supervisor.log'}.")
+
+
+def _is_ready(settings: Settings, pid: int) -> bool:
+    found = state.read(settings)
+    return found is not None and found.ready and found.supervisor.pid == pid
+
+
+def _new_text(log: pathlib.Path, begin: int) -> tuple[str, int]:
+    """The whole lines written since, and where they end."""
     with log.open("rb") as file:
         file.seek(begin)
         text = file.read()
     whole = text[: text.rfind(b"\n") + 1]
-    return whole.decode(errors="replace").splitlines(), begin + len(whole)
+    return whole.decode(errors="replace"), begin + len(whole)

@@ -19,6 +19,7 @@ from paidup_local.settings import DATABASE_SERVICES, Settings, load, write_priva
 
 START_SECONDS = 90.0
 LOOK_EVERY = 1.0
+FAILED = "Error: "
 
 
 class Stack:
@@ -218,13 +219,19 @@ def run(settings: Settings, say: Say, watched: int | None = None) -> None:
         asyncio.run(supervise(settings, say, watched))
 
 
+def say_line(text: str) -> None:
+    """A message in one write, since threads speak at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """`python -m paidup_local.supervisor [PID]`: a stack without terminal, which ends with the process PID."""
     watched = int(sys.argv[1]) if len(sys.argv) > 1 else None
     try:
-        run(load(), lambda text: print(text, flush=True), watched)
+        run(load(), say_line, watched)
     except StackError as problem:
-        print(problem, flush=True)
+        say_line(f"{FAILED}{problem}")
         sys.exit(1)
 
 
