@@ -1,0 +1,260 @@
+"""`paidup import invoices`: a CSV of invoices through the public API. Run it again to go on where it stopped."""
+
+import asyncio
+import csv
+import hashlib
+import tomllib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from contracts.money import EXPONENTS, LARGEST_MINOR
+from paidup_local.errors import StackError
+
+NEEDED = ("customer_external_id", "number", "issued_on", "due_on", "amount")
+OPTIONAL = ("customer_name", "settled_on", "description", "po_number")
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """Which column holds what, how dates are written, and the currency of all amounts."""
+
+    currency: str
+    date_format: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the file; `amount_minor` in the mapping's currency. `settled_on`: paid in full that day."""
+
+    line: int
+    customer_external_id: str
+    customer_name: str
+    number: str
+    issued_on: date
+    due_on: date
+    amount_minor: int
+    settled_on: date | None
+    description: str
+    po_number: str | None
+
+
+def read_mapping(path: Path) -> ColumnMapping:
+    """StackError that names what is missing or wrong."""
+    try:
+        found = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StackError(
+            f"The mapping {path} can't be read: {error}.", "give a TOML file, as mappings/accounts_receivable.toml."
+        ) from None
+    columns, currency = found.get("columns"), found.get("currency")
+    if currency not in EXPONENTS:
+        raise StackError(f"{path}: currency {currency!r} is not an ISO 4217 code.", 'write, say, currency = "USD".')
+    if not isinstance(found.get("date_format"), str) or not isinstance(columns, dict):
+        raise StackError(f"{path} needs date_format and a [columns] table.", "see mappings/accounts_receivable.toml.")
+    missing = [name for name in NEEDED if name not in columns]
+    unknown = [name for name in columns if name not in NEEDED + OPTIONAL]
+    if missing or unknown:
+        wrong = f"misses {', '.join(missing)}" if missing else f"does not know {', '.join(unknown)}"
+        raise StackError(
+            f"{path}: [columns] {wrong}.", f"it takes {', '.join(NEEDED)} and, if there, {', '.join(OPTIONAL)}."
+        )
+    return ColumnMapping(currency, found["date_format"], columns)
+
+
+def read_rows(path: Path, mapping: ColumnMapping) -> list[Row]:
+    """Every line, or a StackError with the first ten faults by line and column; nothing is sent then."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows, faults = _read(csv.DictReader(file, strict=True), mapping)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StackError(f"{path} can't be read: {error}.", "give a CSV file in UTF-8 with a header line.") from None
+    if faults:
+        listed = "\n".join(f"  {fault}" for fault in faults[:10])
+        raise StackError(
+            f"{path} has {len(faults)} faults; nothing was imported:\n{listed}",
+            "correct these lines, then import again.",
+        )
+    return rows
+
+
+def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping) -> tuple[list[Row], list[str]]:
+    absent = [column for column in mapping.columns.values() if column not in (lines.fieldnames or ())]
+    if absent:
+        return [], [f"line 1: there is no column {column}" for column in absent]
+    rows: list[Row] = []
+    faults: list[str] = []
+    numbers: dict[str, int] = {}
+    for values in lines:
+        try:
+            row = _row(lines.line_num, values, mapping)
+            first = numbers.setdefault(row.number, row.line)
+            if first != row.line:
+                raise _FaultError(mapping.columns["number"], f"{row.number} stands in line {first} already")
+            rows.append(row)
+        except _FaultError as fault:
+            faults.append(f"line {lines.line_num}, {fault.column}: {fault}")
+    return rows, faults
+
+
+class _FaultError(ValueError):
+    def __init__(self, column: str, what: str) -> None:
+        super().__init__(what)
+        self.column = column
+
+
+def _row(line: int, values: Mapping[str, Any], mapping: ColumnMapping) -> Row:
+    if None in values or None in values.values():
+        raise _FaultError("all columns", "the line has more or fewer fields than the header")
+
+    def text(name: str) -> str:
+        return str(values[mapping.columns[name]]).strip() if name in mapping.columns else ""
+
+    def day(name: str) -> date:
+        try:
+            return datetime.strptime(text(name), mapping.date_format).date()  # noqa: DTZ007 - a calendar day
+        except ValueError:
+            raise _FaultError(
+                mapping.columns[name], f"{text(name)!r} is not a date written {mapping.date_format}"
+            ) from None
+
+    for name in ("customer_external_id", "number"):
+        if not 0 < len(text(name)) <= 200:
+            raise _FaultError(mapping.columns[name], "must have 1 to 200 characters")
+    issued_on, due_on = day("issued_on"), day("due_on")
+    if due_on < issued_on:
+        raise _FaultError(mapping.columns["due_on"], f"{due_on} lies before the issue date {issued_on}")
+    who = text("customer_external_id")
+    return Row(
+        line, who, text("customer_name") or who, text("number"), issued_on, due_on,
+        _minor(text("amount"), mapping), day("settled_on") if text("settled_on") else None,
+        text("description") or f"Invoice {text('number')}", text("po_number") or None,
+    )  # fmt: skip
+
+
+def _minor(text: str, mapping: ColumnMapping) -> int:
+    column = mapping.columns["amount"]
+    try:
+        minor = Decimal(text.replace(",", "")).scaleb(EXPONENTS[mapping.currency])
+        whole = int(minor) if minor.is_finite() else 0
+    except InvalidOperation:
+        raise _FaultError(column, f"{text!r} is not an amount") from None
+    if minor != whole or not 0 < whole <= LARGEST_MINOR:
+        raise _FaultError(column, f"{text!r} is not an amount of {mapping.currency} above zero")
+    return whole
+
+
+@dataclass
+class Imported:
+    """How many were sent; those that were there already answer as they did the first time."""
+
+    customers: int = 0
+    invoices: int = 0
+    payments: int = 0
+
+
+class Importer:
+    """Sends rows to one gateway; `tick` is called with what was done after each request."""
+
+    def __init__(self, session: Any, mapping: ColumnMapping, tick: Callable[[str], None]) -> None:
+        self._session = session
+        self._mapping = mapping
+        self._tick = tick
+        self.done = Imported()
+
+    async def run(self, rows: list[Row]) -> Imported:
+        names = {row.customer_external_id: row.customer_name for row in reversed(rows)}
+        ids: dict[str, str] = {}
+
+        async def customer(external_id: str) -> None:
+            body = {"external_id": external_id, "name": names[external_id]}
+            ids[external_id] = (await self._send("/v1/customers", body, f"customer {external_id}"))["id"]
+            self.done.customers += 1
+
+        async def invoice(row: Row) -> None:
+            await self._invoice(row, ids[row.customer_external_id])
+
+        await _some_at_once(customer, iter(names))
+        await _some_at_once(invoice, iter(rows))
+        return self.done
+
+    async def _invoice(self, row: Row, customer_id: str) -> None:
+        body: dict[str, Any] = {
+            "customer_id": customer_id,
+            "number": row.number,
+            "currency": self._mapping.currency,
+            "issued_on": row.issued_on.isoformat(),
+            "due_on": row.due_on.isoformat(),
+            "lines": [{"description": row.description, "quantity": 1, "unit_price_minor": row.amount_minor}],
+        }
+        if row.po_number:
+            body["po_number"] = row.po_number
+        invoice = await self._send("/v1/invoices", body, f"line {row.line}")
+        self.done.invoices += 1
+        if row.settled_on is not None:
+            await self._payment(row, customer_id, invoice["id"])
+
+    async def _payment(self, row: Row, customer_id: str, invoice_id: str) -> None:
+        body = {
+            "customer_id": customer_id,
+            "amount_minor": row.amount_minor,
+            "currency": self._mapping.currency,
+            "received_on": row.settled_on.isoformat() if row.settled_on else None,
+            "reference": f"import {row.number}",
+            "invoices": [{"invoice_id": invoice_id}],
+        }
+        key = "import-" + hashlib.sha256(row.number.encode()).hexdigest()[:40]
+        await self._send("/v1/payments/offline", body, f"line {row.line}", key)
+        self.done.payments += 1
+
+    async def _send(self, path: str, body: dict[str, Any], where: str, key: str | None = None) -> Any:
+        """The answer; waits where the server asks for it. StackError names the line and what the server said."""
+        headers = {"Idempotency-Key": key} if key else {}
+        for _ in range(60):
+            answer = await self._session.post(path, json=body, headers=headers)
+            if answer.status_code not in (409, 429, 503) or "retry-after" not in answer.headers:
+                break
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+        if answer.status_code >= 300:
+            said = (
+                answer.json().get("detail", answer.text)
+                if "json" in answer.headers.get("content-type", "")
+                else answer.text
+            )
+            raise StackError(f"{where}: {said}", "correct it, then import again: what was imported is not repeated.")
+        self._tick(path)
+        return answer.json()
+
+
+async def _some_at_once(work: Callable[[Any], Awaitable[None]], items: Iterator[Any]) -> None:
+    async def worker() -> None:
+        for item in items:
+            await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(worker())
+
+
+async def import_invoices(
+    url: str, key: str, rows: list[Row], mapping: ColumnMapping, tick: Callable[[str], None]
+) -> Imported:
+    import httpx2
+
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30) as session:
+        try:
+            return await Importer(session, mapping, tick).run(rows)
+        except* StackError as group:
+            raise group.exceptions[0] from None
+        except* httpx2.TransportError as group:
+            raise StackError(
+                f"The stack at {url} does not answer ({group.exceptions[0]}).",
+                "start it with `make up`, then import again.",
+            ) from None
+    raise AssertionError("unreachable")
