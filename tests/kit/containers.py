@@ -3,8 +3,10 @@
 import functools
 import os
 import time
+from typing import TYPE_CHECKING
 
-from testcontainers.core.container import DockerContainer
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
 
 PASSWORD = "paidup"
 
@@ -16,6 +18,8 @@ def wanted() -> bool:
 @functools.cache
 def postgres_dsn() -> str:
     """Address of the superuser of a PostgreSQL in a container of this process."""
+    from testcontainers.core.container import DockerContainer
+
     server = DockerContainer("postgres:18").with_env("POSTGRES_PASSWORD", PASSWORD).with_exposed_ports(5432)
     server.with_command("postgres -c max_connections=300 -c fsync=off")
     server.start()
@@ -27,6 +31,8 @@ def postgres_dsn() -> str:
 @functools.cache
 def kafka_bootstrap() -> str:
     """Address of an Apache Kafka in a container of this process; it needs its outer port before it starts."""
+    from testcontainers.core.container import DockerContainer
+
     from tests.kit import ports
 
     port = ports.free_block()
@@ -50,7 +56,7 @@ def _kafka_settings(port: int) -> dict[str, str]:
     return {f"KAFKA_{key.upper().replace('.', '_')}": value for key, value in (SERVER | places).items()}
 
 
-def _await_log(server: DockerContainer, line: str, *, times: int, seconds: float = 90) -> None:
+def _await_log(server: "DockerContainer", line: str, *, times: int, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while sum(said.decode(errors="replace").count(line) for said in server.get_logs()) < times:
         if time.monotonic() > deadline:
