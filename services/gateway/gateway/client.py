@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -17,8 +17,7 @@ LONGEST_ANSWER = 33_554_432
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     status: int
     headers: Headers
     body: bytes
@@ -39,19 +38,14 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Answer] | None = None
         self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._length = 0
+        self._body = bytearray()
         self.idle_since = 0.0
         self.open = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop has transports of its own, which no isinstance knows.
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are of no class that isinstance knows
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:  # nobody asked
-            self.close()
-            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -66,27 +60,25 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_body(self, part: bytes) -> None:
-        self._length += len(part)
-        if self._length > LONGEST_ANSWER:
+        self._body += part
+        if len(self._body) > LONGEST_ANSWER:
             self.close()
-        self._body.append(part)
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:  # an interim answer
-            self._headers = []
-            return
-        if not self._parser.should_keep_alive():
+            return self._headers.clear()
+        if self._answer is None or not self._parser.should_keep_alive():  # nobody asked, or the last one here
             self.close()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Answer(status, self._headers, b"".join(self._body)))
+            self._answer.set_result(Answer(status, self._headers, bytes(self._body)))
 
     def close(self) -> None:
         self.open = False
         self._transport.close()
 
     async def ask(self, request: bytes) -> Answer:
-        self._headers, self._body, self._length = [], [], 0
+        self._headers, self._body = [], bytearray()
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         try:
@@ -122,8 +114,7 @@ class Upstream:
         size = b"content-length: %d\r\n" % len(body) if body or method not in (b"GET", b"DELETE") else b""
         request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (method, target, self.host, lines, size, body)
         async with asyncio.timeout(self._timeout), self._slots:
-            kept = self._kept()
-            if kept is not None:
+            if kept := self._kept():
                 try:
                     return await self._ask(kept, request)
                 except BrokenError:
@@ -147,16 +138,13 @@ class Upstream:
 
     async def _connect(self) -> Connection:
         """To the replicas in turn; one that refuses is passed over."""
-        loop, first = asyncio.get_running_loop(), next(self._turn)
+        first = next(self._turn)
         for place in range(len(self._addresses)):
-            host, port = self._addresses[(first + place) % len(self._addresses)]
-            try:
-                _, connection = await loop.create_connection(Connection, host, port)
-            except OSError:
-                continue
-            return connection
+            address = self._addresses[(first + place) % len(self._addresses)]
+            with contextlib.suppress(OSError):
+                return (await asyncio.get_running_loop().create_connection(Connection, *address))[1]
         raise UnreachableError
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        for connection in self._idle:
+            connection.close()

@@ -45,8 +45,8 @@ class Tail:
             fetch_min_bytes=262_144, fetch_max_wait_ms=150, request_timeout_ms=10_000, check_crcs=False,
         )  # fmt: skip
         consumer.assign([*PARTITIONS, *KEY_PARTITIONS])
-        await consumer.start()
         try:
+            await consumer.start()
             await self._take_place(consumer)
             self.ready = True
             while True:
