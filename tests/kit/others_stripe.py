@@ -49,8 +49,10 @@ def stripe_mock_program() -> pathlib.Path | str:
 
 @asynccontextmanager
 async def stripe_mock(program: pathlib.Path) -> AsyncIterator[str]:
-    port = free_port()
-    async with _serving([str(program), "-http-addr", f"127.0.0.1:{port}"], port) as url:
+    """Both of its listeners get an address: left to itself, HTTPS takes port 12112 of all interfaces."""
+    port, unused = free_port(), free_port()
+    command = [str(program), "-http-addr", f"127.0.0.1:{port}", "-https-addr", f"127.0.0.1:{unused}"]
+    async with _serving(command, port) as url:
         yield url
 
 
@@ -63,12 +65,14 @@ async def localstripe() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _serving(command: list[str], port: int) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
     try:
-        await until(lambda: _listens(port), seconds=30)
+        await until(lambda: process.returncode is not None or _listens(port), seconds=30)
+        assert process.returncode is None, f"{command[0]} ended with {process.returncode}"
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
         await process.wait()
 
 

@@ -1,12 +1,14 @@
 """The provider sandbox as a process of a test's own, on a free port, and an address that takes its webhooks."""
 
 import asyncio
+import functools
+import itertools
 import os
 import pathlib
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -14,16 +16,33 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from paidup_local.settings import PORTS_IN_A_BLOCK
 from payments.providers import Charge, ChargeRequest, MethodDetails, ProviderEvent
 from payments.providers.stripe_adapter import StripeAdapter
+from tests.kit import ports
 
 KEY, SECRET = "sk_test_sandbox", "whsec_sandbox"
 
 
+@functools.cache
+def _ports() -> Iterator[int]:
+    """The ports of this process, round and round: none that the system hands to others by itself."""
+    first = ports.free_block()
+    return itertools.cycle(range(first, first + PORTS_IN_A_BLOCK))
+
+
 def free_port() -> int:
+    return next(port for port in _ports() if _unused(port))
+
+
+def _unused(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Inbox:
