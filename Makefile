@@ -51,6 +51,7 @@ test: $(STAMP)
 
 schemas: $(STAMP)
 	$(BIN)/python -m contracts.generate
+	$(BIN)/python deploy/openapi.py
 
 demo bench faults: $(STAMP)
 	@exec $(BIN)/python -m tests.$@
