@@ -6,7 +6,12 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).parents[1]
-MEMBERS = ["contracts", *sorted(str(p.parent.relative_to(ROOT)) for p in ROOT.glob("services/*/pyproject.toml")), "deploy/local", "deploy/sandbox"]
+SERVICES = sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("services/*/pyproject.toml"))
+MEMBERS = ["contracts", *SERVICES, "deploy/local", "deploy/sandbox"]
+OPTIONS = (
+    "--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links"
+    " --no-header --no-annotate -q"
+)
 
 
 def third_party() -> list[str]:
@@ -19,8 +24,7 @@ def third_party() -> list[str]:
 
 
 def compile_pins(lines: list[str], target: str, *extra: str) -> None:
-    command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--universal", "--python-version", "3.11",
-               "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate", "-q", *extra]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "-", *OPTIONS.split(), *extra]
     pins = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=True, cwd=ROOT)  # noqa: S603
     (ROOT / "requirements" / target).write_text(pins.stdout)
 
