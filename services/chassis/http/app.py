@@ -61,9 +61,8 @@ def create_app(
     app.max_body_bytes = max_body_bytes
     app.state.verifier = TokenVerifier(public_keys, audience) if public_keys else None
     problems.install(app)
-    for router in routers:
-        app.include_router(router)
-    app.include_router(probes(ready))
+    for router in (*routers, probes(ready)):
+        app.router.routes.extend(router.routes)  # `include_router` would match every request twice
     return app
 
 
