@@ -154,7 +154,7 @@ PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
 
 
-class Command(Event):
+class CommandState(Event):
     """What another system asks for: by HTTP, or as a message whose `ce_id` makes it happen once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -162,7 +162,7 @@ class Command(Event):
     aggregate: ClassVar[str] = "external_id"
 
 
-class CreateCustomer(Command):
+class CreateCustomer(CommandState):
     external_id: Text
     name: Text
     email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")] = None
@@ -179,7 +179,7 @@ class LineRequest(Contract):
     tax_rate: TaxRate = Decimal(0)
 
 
-class IssueInvoice(Command):
+class IssueInvoice(CommandState):
     """Names its customer by `customer_id` or `customer_external_id`, one of the two."""
 
     aggregate: ClassVar[str] = "number"
