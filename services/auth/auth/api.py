@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from auth import messages, store
 from auth.domain import KEY_START, ApiKey, Maker, Refused, make_key
-from chassis.http.identity import Identity, TokenSigner, allow, unauthenticated
+from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
 from chassis.http.problems import Problem, invalid, not_found
 from chassis.messaging.work import Cause
 from chassis.service import Running
@@ -132,10 +132,12 @@ async def issue_token(request: Request, body: TokenRequest, paidup_internal: Ann
         raise Problem(status=403, slug="forbidden", detail="Only the gateway asks here.")
     digest = bytes.fromhex(body.key_hash)
     key = await store.find_key(here.pool, digest)
-    if key is None or not hmac.compare_digest(key.hash, digest) or not key.usable(here.clock.now()):
+    now = here.clock.now()
+    if key is None or not hmac.compare_digest(key.hash, digest) or not key.usable(now):
         raise unauthenticated("The API key is unknown, expired or revoked.")
     signer: TokenSigner = here.more["signer"]
-    token, ends = signer.sign(Identity(key.id, "system", frozenset(key.scopes), key.customer_id), body.audience)
+    who = Identity(key.id, "system", frozenset(key.scopes), key.customer_id)
+    token, ends = signer.sign(who, body.audience, seconds=key.seconds_left(now, LONGEST_SECONDS))
     return Token(token=token, expires_at=ends, key_id=key.id, scopes=list(key.scopes), customer_id=key.customer_id)
 
 

@@ -47,6 +47,10 @@ class ApiKey:
     def usable(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
+    def seconds_left(self, now: datetime, most: int) -> int:
+        """How long what stands for the key may last: whole seconds, at least one."""
+        return most if self.expires_at is None else max(1, min(most, int((self.expires_at - now).total_seconds())))
+
     def revoke(self, now: datetime) -> ApiKey:
         """Revoked from now on; a second time changes nothing."""
         return self if self.revoked_at else replace(self, revoked_at=now, sequence=self.sequence + 1)

@@ -70,3 +70,9 @@ def test_revoking_twice_changes_nothing_more() -> None:
     revoked = made().revoke(NOW)
     assert (revoked.usable(NOW), revoked.sequence) == (False, 2)
     assert revoked.revoke(NOW + timedelta(days=1)) is revoked
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(3600, 60), (30.5, 30), (0.2, 1)])
+def test_a_token_does_not_outlast_its_key(left: float, seconds: int) -> None:
+    assert made(expires_at=NOW + timedelta(seconds=left)).seconds_left(NOW, 60) == seconds
+    assert made().seconds_left(NOW, 60) == 60
