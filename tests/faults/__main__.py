@@ -1,0 +1,59 @@
+"""`make faults`: breaks a stack of its own in one way after another; each time, money and payments have to hold.
+
+`FAULTS_SCALE` (1.0) scales the counts, `FAULTS_ONLY` names one scenario.
+"""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from typing import Any
+
+from tests.faults.load import WrongError
+from tests.faults.scenarios import SCENARIOS, Run
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack, local_stack
+
+SEED = 20260301
+
+
+async def one(stack: LocalStack, name: str, scale: float) -> dict[str, Any]:
+    """Run a scenario; a broken promise is in its answer, not raised."""
+    began = time.monotonic()
+    async with Client(stack.url, stack.api_key) as client:
+        try:
+            figures = {"ok": True} | await SCENARIOS[name](Run(stack, client, scale, random.Random(f"{SEED}{name}")))  # noqa: S311
+        except (Exception, BaseExceptionGroup) as error:
+            figures = {"ok": False, "why": "; ".join(_reasons(error))}
+    return {"name": name, "seconds": round(time.monotonic() - began, 1)} | figures
+
+
+def _reasons(error: BaseException) -> list[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [reason for inner in error.exceptions for reason in _reasons(inner)]
+    return [str(error) if isinstance(error, WrongError) else repr(error)]
+
+
+def _line(done: dict[str, Any]) -> str:
+    shown = [f"{key} {value}" for key, value in done.items() if key not in ("name", "ok")]
+    return f"{'holds' if done['ok'] else 'BROKEN':7}{done['name']:17}{', '.join(shown)}"
+
+
+def main() -> None:
+    scale, only = float(os.environ.get("FAULTS_SCALE", "1")), os.environ.get("FAULTS_ONLY")
+    if only and only not in SCENARIOS:
+        sys.exit(f"There is no scenario {only}. Remedy: one of {', '.join(SCENARIOS)}")
+    done: list[dict[str, Any]] = []
+    with local_stack() as stack:
+        for name in [only] if only else SCENARIOS:
+            done.append(asyncio.run(one(stack, name, scale)))
+            print(_line(done[-1]), flush=True)
+    ok = all(each["ok"] for each in done)
+    print(json.dumps({"ok": ok, "scenarios": done}))
+    sys.exit(0 if ok else 1)
+
+
+if __name__ == "__main__":
+    main()

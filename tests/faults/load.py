@@ -1,0 +1,202 @@
+"""Payments of a scenario: prepared while all is calm, sent until each is answered, followed until each is final."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiohttp
+import asyncpg
+
+from contracts.ids import new_id
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+CLIENTS = 32
+FINAL_SECONDS = 30
+DECLINED_TOKEN = "pm_card_visa_chargeDeclined"  # noqa: S105 - a provider's test id
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class WrongError(Exception):
+    """What a scenario promises does not hold."""
+
+
+@dataclass
+class Wish:
+    """One payment of one invoice under one Idempotency-Key; `body` is the same at each try."""
+
+    path: str
+    body: dict[str, Any]
+    customer_id: str
+    invoice_id: str
+    minor: int
+    declined: bool = False
+    key: str = field(default_factory=new_id)
+    answered: set[str] = field(default_factory=set)
+    tries: int = 0
+
+
+async def spread(many: Iterable[T], act: Callable[[T], Awaitable[R]], clients: int = CLIENTS) -> list[R]:
+    """Act on all, so many at once; the results in the order of `many`."""
+    waiting = list(enumerate(many))[::-1]
+    done: dict[int, R] = {}
+
+    async def client() -> None:
+        while waiting:
+            place, one = waiting.pop()
+            done[place] = await act(one)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(clients):
+            group.create_task(client())
+    return [done[place] for place in range(len(done))]
+
+
+async def persist(
+    client: Client, path: str, body: Any, key: str | None = None, seconds: float = 180
+) -> tuple[Any, int]:
+    """Post until there is an answer that is no outage, and how many tries it took; a refusal is WrongError."""
+    headers = {"Idempotency-Key": key} if key else {}
+    end = time.monotonic() + seconds
+    for tries in range(1, 1_000_000):
+        said: Any = None
+        try:
+            async with asyncio.timeout(15):
+                status, said = await client.ask("POST", path, body, **headers)
+            if status in (200, 201, 202):
+                return said, tries
+            if status < 500 and status != 429 and not _under_way(status, said):
+                raise WrongError(f"{path} answered {status}: {said}")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            said = repr(error)
+        if time.monotonic() > end:
+            raise WrongError(f"{path} had no answer in {seconds:.0f} s: {said}")
+        await asyncio.sleep(min(0.5, 0.05 * tries))
+    raise AssertionError
+
+
+def _under_way(status: int, said: Any) -> bool:
+    return status == 409 and isinstance(said, dict) and said["type"].endswith(":request-in-progress")
+
+
+async def customers(client: Client, count: int) -> list[str]:
+    async def one(number: int) -> str:
+        body = {"external_id": f"F-{new_id()}", "name": f"Customer {number}"}
+        return str((await persist(client, "/v1/customers", body))[0]["id"])
+
+    return await spread(range(count), one, 8)
+
+
+async def offline(client: Client, count: int, whose: Sequence[str]) -> list[Wish]:
+    """Offline payments, each with an invoice of its own."""
+
+    async def one(number: int) -> Wish:
+        customer, minor = whose[number % len(whose)], 1_000 + number
+        invoice = await client.invoice(customer, minor)
+        body = {
+            "customer_id": customer, "amount_minor": minor, "currency": "USD", "received_on": "2026-03-01",
+            "reference": f"cheque {number}", "invoices": [{"invoice_id": invoice}],
+        }  # fmt: skip
+        return Wish("/v1/payments/offline", body, customer, invoice, minor)
+
+    return await spread(range(count), one)
+
+
+async def cards(client: Client, count: int, whose: Sequence[str]) -> list[Wish]:
+    """Card payments, each with an invoice and a quote of its own; the card of each tenth customer is declined."""
+    tokens = [DECLINED_TOKEN if place % 10 == 9 else "pm_card_visa" for place in range(len(whose))]
+    methods = [await client.method(customer, token) for customer, token in zip(whose, tokens, strict=True)]
+
+    async def one(number: int) -> Wish:
+        place = number % len(whose)
+        customer, minor = whose[place], 1_000 + number
+        invoice = await client.invoice(customer, minor)
+        quote = await client.quote(customer, methods[place], invoice)
+        body = {"quote_id": quote["id"], "accept_surcharge": True}
+        return Wish("/v1/payments", body, customer, invoice, minor, tokens[place] == DECLINED_TOKEN)
+
+    return await spread(range(count), one)
+
+
+class Storm:
+    """Sends all wishes; `progress` tells how many are accepted while it does."""
+
+    def __init__(self, client: Client, wishes: Sequence[Wish]) -> None:
+        self.client, self.wishes = client, wishes
+        self.progress = 0
+
+    async def send(self) -> None:
+        await spread(self.wishes, self._one)
+
+    async def _one(self, wish: Wish) -> None:
+        answer, tries = await persist(self.client, wish.path, wish.body, wish.key)
+        wish.answered.add(answer["id"])
+        wish.tries += tries
+        self.progress += 1
+
+    async def at(self, share: float) -> None:
+        """Return once this share of the wishes is accepted."""
+        while self.progress < share * len(self.wishes):
+            await asyncio.sleep(0.005)
+
+    @property
+    def retried(self) -> int:
+        return sum(wish.tries > 1 for wish in self.wishes)
+
+
+UNFINISHED = """
+SELECT count(*) FROM unnest($1::uuid[]) AS w (id) LEFT JOIN payments p ON p.id = w.id
+WHERE p.id IS NULL OR NOT (p.status = 'declined' OR (p.status = 'succeeded' AND p.reconciliation = 'matched'))
+"""
+UNSETTLED = """
+SELECT count(*) FROM unnest($1::uuid[], $2::bigint[]) AS w (id, minor) LEFT JOIN invoices i ON i.id = w.id
+WHERE i.id IS NULL OR i.settled <> w.minor OR i.pending <> 0
+"""
+ENDED = "SELECT id::text, status FROM payments WHERE customer_id = ANY($1::uuid[])"
+
+
+async def all_final(stack: LocalStack, wishes: Sequence[Wish], seconds: float = FINAL_SECONDS) -> float:
+    """Seconds until every payment is final and every invoice holds just its money; WrongError past `seconds`."""
+    began = time.monotonic()
+    ids = [next(iter(wish.answered)) for wish in wishes]
+    invoices, due = [w.invoice_id for w in wishes], [0 if w.declined else w.minor for w in wishes]
+    payments = await asyncpg.connect(stack.database_url("payments"))
+    invoicing = await asyncpg.connect(stack.database_url("invoicing"))
+    try:
+        while True:
+            left = await payments.fetchval(UNFINISHED, ids), await invoicing.fetchval(UNSETTLED, invoices, due)
+            if left == (0, 0):
+                return time.monotonic() - began
+            if time.monotonic() - began > seconds:
+                raise WrongError(
+                    f"after {seconds:.0f} s {left[0]} payments and {left[1]} invoices are not as they should be"
+                )
+            await asyncio.sleep(0.1)
+    finally:
+        await payments.close()
+        await invoicing.close()
+
+
+async def none_doubled(stack: LocalStack, client: Client, wishes: Sequence[Wish]) -> None:
+    """Each key is one payment, also when it is sent again; none is there that nobody asked for."""
+    await Storm(client, wishes[:: max(1, len(wishes) // 200)]).send()
+    several = [wish.key for wish in wishes if len(wish.answered) != 1]
+    if several:
+        raise WrongError(f"{len(several)} keys are more than one payment, as {several[0]}")
+    asked = {next(iter(wish.answered)): wish.declined for wish in wishes}
+    if len(asked) != len(wishes):
+        raise WrongError(f"{len(wishes)} keys are {len(asked)} payments")
+    connection = await asyncpg.connect(stack.database_url("payments"))
+    try:
+        found = dict(await connection.fetch(ENDED, sorted({wish.customer_id for wish in wishes})))
+    finally:
+        await connection.close()
+    wrong = {
+        one for one in asked.keys() | found.keys() if found.get(one) != ("declined" if asked.get(one) else "succeeded")
+    }
+    if wrong or len(found) != len(asked):
+        raise WrongError(f"{len(found)} payments for {len(asked)} keys; {len(wrong)} ended otherwise than they should")
