@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
 
+from chassis import telemetry
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging import dead_letters
@@ -210,6 +211,29 @@ async def test_a_database_that_goes_away_in_the_middle_is_waited_for(desk: Desk)
         await asyncio.sleep(0.02)
     await asyncio.wait_for(taking, 20)
     assert len(await desk.taken()) == 300
+
+
+async def test_each_record_has_a_span_under_the_one_that_emitted_it_and_hands_its_trace_on(desk: Desk) -> None:
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans, trace = InMemorySpanExporter(), "4bf92f3577b34da6a3ce929d0e0e4736"
+    handlers = Handlers("tracer")
+
+    @handlers.on(KeyCreated)
+    async def answer(event: KeyCreated, work: Work) -> None:
+        work.emit(message(KeyRevoked(key_id=event.key_id), sequence=2, time=work.now))
+
+    record = desk.record("a", 1)
+    record.headers = [*record.headers, ("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())]
+    telemetry.setup("test", None, processor=SimpleSpanProcessor(spans))
+    try:
+        await Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake())).take([record])
+    finally:
+        telemetry.setup("test", None)
+    (span,) = spans.get_finished_spans()
+    assert (span.name, f"{span.context.trace_id:032x}") == ("process auth.key.v1", trace)
+    assert trace in await desk.pool.fetchval("SELECT headers FROM outbox")
 
 
 async def test_committed_events_reach_kafka_in_order_and_rolled_back_ones_never(desk: Desk) -> None:

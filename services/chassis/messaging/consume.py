@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,6 +15,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
+from chassis import telemetry
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging import dead_letters
 from chassis.messaging.work import Cause, Units, Work
@@ -213,8 +215,9 @@ class Consumer:
         return readable, unreadable
 
     async def _together(self, items: Sequence[Item]) -> None:
-        async with self.units.begin() as work:
-            await self.handle(items, work)
+        with _spans(items):
+            async with self.units.begin() as work:
+                await self.handle(items, work)
 
     async def handle(self, items: Sequence[Item], work: Work, *, parked: bool = False) -> None:
         """Handle what is new of the items in the caller's transaction. `parked`: a replay of parked ones."""
@@ -310,6 +313,17 @@ class Consumer:
         return [group for each in rounds for group in each.values()]
 
 
+@contextmanager
+def _spans(items: Sequence[Item]) -> Iterator[None]:
+    """A span for each record, over the time of its batch, under the span that emitted it."""
+    with ExitStack() as spans:
+        for item in items if telemetry.enabled() else ():
+            record = item.record
+            name, type_name = f"process {record.topic}", item.envelope.type
+            spans.enter_context(telemetry.record_span(name, record.headers, type=type_name, offset=record.offset))
+        yield
+
+
 def _receive(item: Item, handler: Handler) -> Received[Any]:
     envelope, body = item.envelope, item.record.value or b""
     event: Any = None
@@ -320,7 +334,7 @@ def _receive(item: Item, handler: Handler) -> Received[Any]:
             raise MalformedError(_without_input(error)) from None
         if event.aggregate_id != envelope.subject:
             raise MalformedError(f"the body is about another {handler.type.aggregate} than ce_subject")
-    cause = Cause(envelope.correlation or envelope.id, envelope.id, envelope.actor)
+    cause = Cause(envelope.correlation or envelope.id, envelope.id, envelope.actor, envelope.traceparent)
     return Received(event, envelope.id, envelope.sequence, body, cause)
 
 

@@ -36,6 +36,7 @@ class Cause:
     correlation: str | None = None
     causation: str | None = None
     actor: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def _headers(message: Message, cause: Cause, trace: str | None) -> str:
         "correlation": cause.correlation or message.id,
         "causation": cause.causation,
         "actor": cause.actor,
-        "traceparent": trace,
+        "traceparent": cause.traceparent or trace,
     }
     return orjson.dumps({name: value for name, value in named.items() if value}).decode()
 
