@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
@@ -220,3 +220,4 @@ class InvoicesLife(RuleBasedStateMachine):
 
 
 TestInvoicesLife = InvoicesLife.TestCase
+TestInvoicesLife.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)

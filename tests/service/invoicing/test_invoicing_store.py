@@ -1,0 +1,162 @@
+"""Invoicing on a real database: issuing, the book, pages, and the plans of its queries."""
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.messaging.work import Units, Wake
+from contracts.ids import new_id
+from contracts.invoicing import CreateCustomer, IssueInvoice
+from contracts.money import Money
+from invoicing import issuing, messages, store
+from invoicing.domain import Refused
+from tests.kit.postgres import drop_database, fresh_database
+
+DAY = date(2026, 1, 1)
+PAGE = f"SELECT {store.INVOICE} FROM invoices WHERE customer_id = $1"
+NEWEST = "ORDER BY issued_on DESC, id DESC LIMIT 21"
+
+
+@pytest_asyncio.fixture
+async def units() -> AsyncIterator[Units]:
+    database = await fresh_database("invoicing")
+    pool = await open_pool(database.work_url, size=4, application="test")
+    yield Units(pool, Clock("UTC"), Wake())
+    await pool.close()
+    await drop_database(database)
+
+
+async def customer(units: Units) -> str:
+    async with units.begin() as work:
+        made, _ = await issuing.create_customer(CreateCustomer(external_id=new_id(), name="Acme"), work)
+        return str(made["id"])
+
+
+def wish(customer_id: str, number: str, *, day: date = DAY, minor: int = 100, **more: Any) -> IssueInvoice:
+    line = {"description": "Work", "unit_price_minor": minor}
+    return IssueInvoice.model_validate(
+        {
+            "customer_id": customer_id,
+            "number": number,
+            "currency": "USD",
+            "issued_on": day,
+            "due_on": day,
+            "lines": [line],
+        }
+        | more
+    )
+
+
+async def issue(units: Units, *asked: IssueInvoice) -> list[issuing.Issued | Refused]:
+    async with units.begin() as work:
+        return await issuing.issue(asked, work)
+
+
+async def test_issuing_is_idempotent_by_number_and_another_body_is_refused(units: Units) -> None:
+    who = await customer(units)
+    first, again, other = await issue(units, wish(who, "A"), wish(who, "A"), wish(who, "A", minor=101))
+    assert isinstance(first, issuing.Issued)
+    assert isinstance(again, issuing.Issued)
+    assert isinstance(other, Refused)
+    assert (again.invoice.id, other.code) == (first.invoice.id, "number-taken")
+    (later,) = await issue(
+        units, wish(who, "A", lines=[{"description": "Work", "quantity": "1.0", "unit_price_minor": 100}])
+    )
+    assert isinstance(later, issuing.Issued)
+    assert later.repeated
+    assert await units.pool.fetchval("SELECT count(*) FROM outbox WHERE type = 'InvoiceIssued'") == 1
+
+
+async def test_one_bad_invoice_does_not_touch_the_others(units: Units) -> None:
+    who = await customer(units)
+    unknown, good = await issue(units, wish(new_id(), "A"), wish(who, "B"))
+    assert isinstance(unknown, Refused)
+    assert (unknown.code, unknown.field) == ("unknown-customer", "customer_id")
+    assert isinstance(good, issuing.Issued)
+
+
+async def test_a_settlement_is_saved_whole_and_can_be_taken_back(units: Units) -> None:
+    who, payment = await customer(units), new_id()
+    outcomes = await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n)) for n in range(3)))
+    ids = [outcome.invoice.id for outcome in outcomes if isinstance(outcome, issuing.Issued)]
+    async with units.begin() as work:
+        book = await store.load_book(work, payments=[payment], oldest={(who, "USD"): 250})
+        book.settle(payment, who, Money(250, "USD"), [], DAY)
+        work.emit(*messages.of(book.take_facts(), work.now))
+        await store.save_book(work, book)
+    rows = await units.pool.fetch("SELECT state, settled FROM invoices ORDER BY due_on")
+    assert [tuple(row) for row in rows] == [("paid", 100), ("paid", 100), ("open", 50)]
+    async with units.begin() as work:
+        book = await store.load_book(work, payments=[payment])
+        assert set(book.invoices) == set(ids)
+        book.reverse(payment, DAY)
+        await store.save_book(work, book)
+    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 0
+    assert await units.pool.fetchval("SELECT sum(amount) FROM entries") == 300
+
+
+async def test_only_as_many_of_the_oldest_are_loaded_as_the_money_reaches(units: Units) -> None:
+    who = await customer(units)
+    await issue(units, *(wish(who, f"N{n:02}", day=DAY + timedelta(days=n)) for n in range(20)))
+    async with units.begin() as work:
+        book = await store.load_book(work, oldest={(who, "USD"): 250})
+    assert sorted(invoice.number for invoice in book.invoices.values()) == ["N00", "N01", "N02"]
+
+
+async def test_the_book_is_append_only(units: Units) -> None:
+    for statement in ("DELETE FROM entries", "UPDATE entries SET amount = 1", "DELETE FROM credit_entries"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await units.pool.execute(statement)
+
+
+async def test_pages_follow_one_another_without_gap_or_repetition(units: Units) -> None:
+    who = await customer(units)
+    await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n % 3)) for n in range(25)))
+    for sort in ("-issued_on", "due_on", "number"):
+        seen: list[str] = []
+        after = None
+        while True:
+            rows = await store.list_invoices(
+                units.pool, store.Page(who, "open", "overdue", None, sort, 10, after, True), date(2027, 1, 1)
+            )
+            seen += [row["id"] for row in rows[:10]]
+            if len(rows) <= 10:
+                break
+            after = (rows[9][sort.lstrip("-")], rows[9]["id"])
+        assert (len(seen), len(set(seen))) == (25, 25)
+
+
+@pytest.mark.parametrize(("q", "found"), [("n-7", 1), ("1.07", 1), ("widget", 2), ("100%", 0), ("po-9", 1)])
+async def test_search_finds_numbers_amounts_orders_and_text(units: Units, q: str, found: int) -> None:
+    who = await customer(units)
+    line = {"description": "Blue Widget", "unit_price_minor": 100}
+    await issue(
+        units,
+        wish(who, "N-7", minor=107),
+        wish(who, "M-1", lines=[line], po_number="PO-9"),
+        wish(who, "M-2", lines=[line]),
+    )
+    rows = await store.list_invoices(units.pool, store.Page(who, "all", None, q, "-issued_on", 20, None, True), DAY)
+    assert len(rows) == found
+
+
+@pytest.mark.parametrize(
+    ("sql", "arguments", "index"),
+    [
+        (store.AGING, 3, "entries_aging"),
+        (f"{PAGE} AND state = 'open' {NEWEST}", 1, "invoices_open_newest"),
+        (f"{PAGE} {NEWEST}", 1, "invoices_newest"),
+        (store.LOAD_OLDEST, 0, "invoices_open"),
+    ],
+)  # fmt: skip
+async def test_hot_queries_have_their_index(units: Units, sql: str, arguments: int, index: str) -> None:
+    values: list[Any] = [new_id(), DAY, units.clock.now()][:arguments] or [[new_id()], ["USD"], [100]]
+    plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
+    assert index in plan
+    assert "Seq Scan" not in plan

@@ -1,0 +1,113 @@
+"""What the database itself promises about money, whatever the code does."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.http.idempotency import Key
+from chassis.messaging.work import Units, Wake
+from contracts.ids import new_id
+from contracts.money import Money
+from payments import messages, store
+from payments.domain import Step, receive
+from tests.kit.postgres import drop_database, fresh_database
+
+DAY = date(2026, 3, 1)
+
+
+@pytest_asyncio.fixture
+async def units() -> AsyncIterator[Units]:
+    database = await fresh_database("payments")
+    pool = await open_pool(database.work_url, size=4, application="test")
+    yield Units(pool, Clock("UTC"), Wake())
+    await pool.close()
+    await drop_database(database)
+
+
+async def accept(units: Units, step: Step, key: str = "k") -> None:
+    async with units.single() as work:
+        work.emit(*messages.of([step], work.now))
+        known = Key(step.payment.customer_id, "route", key, b"print")
+        await store.add_payment(work, step, known, store.Answer(202, b"{}", "seen"))
+
+
+def receipt(customer: str, minor: int = 500) -> Step:
+    return receive(customer, Money(minor, "USD"), DAY, None, (), datetime.now(UTC))
+
+
+async def test_a_receipt_writes_payment_booking_event_and_answer_at_once(units: Units) -> None:
+    await accept(units, receipt(new_id()))
+    counts = await units.pool.fetchrow(
+        """SELECT (SELECT count(*) FROM payments), (SELECT count(*) FROM ledger_entries), (SELECT count(*) FROM outbox),
+            (SELECT count(*) FROM idempotency_keys), (SELECT sum(amount) FROM ledger_entries)"""
+    )
+    assert tuple(counts) == (1, 2, 1, 1, 0)
+
+
+async def test_a_key_that_has_an_answer_writes_nothing(units: Units) -> None:
+    customer = new_id()
+    await accept(units, receipt(customer))
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await accept(units, receipt(customer))
+    assert await units.pool.fetchval("SELECT count(*) FROM payments") == 1
+    assert await units.pool.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_a_ledger_transaction_that_does_not_sum_to_zero_is_refused(units: Units) -> None:
+    await accept(units, receipt(new_id()))
+    with pytest.raises(asyncpg.CheckViolationError, match="does not sum to zero"):
+        await units.pool.execute(
+            """INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
+            SELECT transaction_id, 'bank', customer_id, currency, 1 FROM ledger_entries LIMIT 1"""
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM ledger_entries",
+        "UPDATE ledger_entries SET amount = 1",
+        "TRUNCATE ledger_entries",
+        "DELETE FROM ledger_transactions",
+        "UPDATE ledger_transactions SET effective_on = '2020-01-01'",
+    ],
+)
+async def test_the_ledger_is_append_only(units: Units, change: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await units.pool.execute(change)
+
+
+async def test_a_payment_is_booked_once_and_reversed_once(units: Units) -> None:
+    step = receipt(new_id())
+    await accept(units, step)
+    assert step.posting is not None
+    async with units.begin() as work:
+        await work.connection.execute(
+            store.ADD_POSTING, new_id(), step.payment.id, "reversal", DAY, work.now, step.payment.customer_id,
+            ["bank", "customer_funds"], ["USD", "USD"], [-500, 500],
+        )  # fmt: skip
+    insert = "INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reverses_id)"
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await units.pool.execute(
+            f"{insert} VALUES ($1, $2, 'receipt', $3, now(), NULL)", new_id(), step.payment.id, DAY
+        )
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await units.pool.execute(
+            f"{insert} VALUES ($1, $2, 'reversal', $3, now(), $4)", new_id(), step.payment.id, DAY, step.posting.id
+        )
+
+
+async def test_the_plans_of_the_hot_path_never_scan_a_table(units: Units) -> None:
+    for n in range(60):
+        await accept(units, receipt(new_id()), key=str(n))
+    await units.pool.fetchval("SELECT pg_stat_force_next_flush()")
+    tables = ["ledger_entries", "payments", "idempotency_keys"]
+    scanned = await units.pool.fetch(
+        "SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE relname = ANY($1)", tables
+    )
+    assert {row["relname"]: row["seq_tup_read"] for row in scanned} == dict.fromkeys(tables, 0)
