@@ -1,6 +1,6 @@
 """`make faults`: breaks a stack of its own in one way after another; each time, money and payments have to hold.
 
-`FAULTS_SCALE` (1.0) scales the counts, `FAULTS_ONLY` names one scenario.
+`FAULTS_SCALE` (1.0) scales the counts, `FAULTS_ONLY` names some of them, by commas.
 """
 
 import asyncio
@@ -23,8 +23,9 @@ async def one(stack: LocalStack, name: str, scale: float) -> dict[str, Any]:
     """Run a scenario; a broken promise is in its answer, not raised."""
     began = time.monotonic()
     async with Client(stack.url, stack.api_key) as client:
+        figures: dict[str, Any]
         try:
-            figures = {"ok": True} | await SCENARIOS[name](Run(stack, client, scale, random.Random(f"{SEED}{name}")))  # noqa: S311
+            figures = {"ok": True} | await SCENARIOS[name](Run(stack, client, scale, random.Random(f"{SEED}{name}")))
         except (Exception, BaseExceptionGroup) as error:
             figures = {"ok": False, "why": "; ".join(_reasons(error))}
     return {"name": name, "seconds": round(time.monotonic() - began, 1)} | figures
@@ -42,12 +43,13 @@ def _line(done: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    scale, only = float(os.environ.get("FAULTS_SCALE", "1")), os.environ.get("FAULTS_ONLY")
-    if only and only not in SCENARIOS:
-        sys.exit(f"There is no scenario {only}. Remedy: one of {', '.join(SCENARIOS)}")
+    scale = float(os.environ.get("FAULTS_SCALE", "1"))
+    names = [name for name in os.environ.get("FAULTS_ONLY", "").split(",") if name] or list(SCENARIOS)
+    if unknown := set(names) - set(SCENARIOS):
+        sys.exit(f"There is no scenario {', '.join(unknown)}. Remedy: some of {', '.join(SCENARIOS)}")
     done: list[dict[str, Any]] = []
     with local_stack() as stack:
-        for name in [only] if only else SCENARIOS:
+        for name in names:
             done.append(asyncio.run(one(stack, name, scale)))
             print(_line(done[-1]), flush=True)
     ok = all(each["ok"] for each in done)

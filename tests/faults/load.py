@@ -15,7 +15,7 @@ from tests.kit.stack import LocalStack
 
 CLIENTS = 32
 FINAL_SECONDS = 30
-DECLINED_TOKEN = "pm_card_visa_chargeDeclined"  # noqa: S105 - a provider's test id
+DECLINED_TOKEN = "pm_card_visa_chargeDeclined"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -140,7 +140,7 @@ class Storm:
 
     async def at(self, share: float) -> None:
         """Return once this share of the wishes is accepted."""
-        while self.progress < share * len(self.wishes):
+        while self.progress < share * len(self.wishes):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     @property

@@ -109,7 +109,8 @@ async def taken_up_to(stack: LocalStack, group: str, until: dict[TopicPartition,
 async def state(stack: LocalStack) -> dict[str, Any]:
     """A digest of every table that an event of the public topics could change."""
     tables = {
-        "invoicing": ("invoices", "entries", "reservations", "credits", "credit_entries", "customers", "seen", "seen_commands"),
+        "invoicing": ("invoices", "entries", "reservations", "credits", "credit_entries", "customers", "seen",
+                      "seen_commands"),
         "payments": ("payments", "attempts", "ledger_transactions", "ledger_entries", "invoices", "customers", "seen"),
     }  # fmt: skip
     found: dict[str, Any] = {}
@@ -117,7 +118,7 @@ async def state(stack: LocalStack) -> dict[str, Any]:
         connection = await asyncpg.connect(stack.database_url(service))
         try:
             for name in names:
-                digest = f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t"  # noqa: S608
+                digest = f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t"
                 found[f"{service}.{name}"] = await connection.fetchval(digest)
         finally:
             await connection.close()

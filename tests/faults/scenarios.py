@@ -194,7 +194,7 @@ async def _skip(run: Run, connection: Any, letters: list[int]) -> None:
         if not await dead_letters.skip(connection, letter, "poison"):
             raise WrongError(f"dead letter {letter} can't be skipped")
     async with asyncio.timeout(30):
-        while await connection.fetchval("SELECT count(*) FROM parked"):
+        while await connection.fetchval("SELECT count(*) FROM parked"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
