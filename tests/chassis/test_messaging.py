@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import RequestTimedOutError
 
 from chassis import telemetry
 from chassis.clock import Clock
@@ -17,7 +19,7 @@ from chassis.db.pool import open_pool
 from chassis.messaging import dead_letters
 from chassis.messaging.consume import Consumer, Handlers, Received
 from chassis.messaging.outbox import Bell, Relay, make_producer
-from chassis.messaging.subscribe import subscribed
+from chassis.messaging.subscribe import Subscription, make_broker, subscribed
 from chassis.messaging.work import Units, Wake, Work
 from contracts.auth import KeyCreated, KeyRevoked
 from contracts.envelope import message
@@ -325,3 +327,36 @@ async def test_records_of_a_real_broker_are_taken_whatever_their_headers_hold(de
     await producer.stop()
     assert set(keys) - set(await desk.taken()) == {keys[7]}
     assert await desk.pool.fetchval("SELECT error FROM dead_letters WHERE raw_key = $1", keys[7].encode()) is not None
+
+
+class ForgetfulBroker:
+    """The offsets' side of a broker that refuses the first commit."""
+
+    def __init__(self, place: TopicPartition) -> None:
+        self.place, self.refuse = place, True
+        self.committed: dict[TopicPartition, int] = {}
+
+    def assignment(self) -> set[TopicPartition]:
+        return {self.place}
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if self.refuse:
+            self.refuse = False
+            raise RequestTimedOutError
+        self.committed |= offsets
+
+
+async def test_offsets_that_could_not_be_committed_are_committed_later(desk: Desk) -> None:
+    handlers = Handlers("late")
+
+    @handlers.on(KeyCreated)
+    async def ignore(event: KeyCreated, work: Work) -> None: ...
+
+    consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+    broker = ForgetfulBroker(TopicPartition("auth.key.v1", 0))
+    subscription = Subscription(make_broker("127.0.0.1:1", "late"), consumer, 10)
+    subscription._subscriber = SimpleNamespace(consumer=broker)
+    await subscription._take([Raw("auth.key.v1", 0, 41, None, None, [])])
+    await subscription.commit_offsets()
+    await subscription.commit_offsets()
+    assert broker.committed == {broker.place: 42}

@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
@@ -65,10 +64,9 @@ class Subscription:
             return
         try:
             await kafka.commit(offsets)
-        except KafkaError as error:
-            log.info("offsets not committed, seen sequences stand in", error=repr(error))
-        except Exception as error:  # a rebalance under way raises what it likes
-            log.info("offsets not committed", error=repr(error))
+        except Exception as error:  # beside KafkaError, a rebalance under way raises what it likes
+            log.info("offsets not committed yet, seen sequences stand in", error=repr(error))
+            self._done = offsets | self._done
 
     async def run(self) -> None:
         while True:
