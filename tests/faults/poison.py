@@ -1,5 +1,6 @@
 """Good and bad records as a careless sender would write them, and what has to become of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from contracts import topics
 from contracts.ids import new_id
 
+SOURCE = "elsewhere"
 Fate = Literal["taken", "refused", "waiting", "unreadable", "passed over"]
 
 
@@ -27,11 +29,16 @@ class Record:
 
     async def send(self, producer: AIOKafkaProducer) -> None:
         headers = {
-            "ce_specversion": "1.0", "ce_id": self.id, "ce_type": self.type, "ce_source": "elsewhere",
+            "ce_specversion": "1.0", "ce_id": self.id, "ce_type": self.type, "ce_source": SOURCE,
             "ce_subject": self.subject, "ce_time": datetime.now(UTC).isoformat(), "sequence": "1",
         }  # fmt: skip
         named = [(name, value.encode()) for name, value in headers.items()]
         await producer.send(self.topic, self.body, self.subject.encode(), headers=[*named, *self.more])
+
+
+def wrote(headers: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether a record is one of these: they are no events that a service repeats."""
+    return dict(headers).get("ce_source") == SOURCE.encode()
 
 
 NOT_UTF8 = (("customer", b"\xff\xfe\xfa"),)
