@@ -341,7 +341,7 @@ async def add_attempt(work: Work, attempt: Attempt) -> None:
 
 
 CLAIM_ATTEMPTS = f"""
-UPDATE attempts SET calls = calls + 1, call_after = now() + interval '60 seconds'
+UPDATE attempts SET calls = calls + 1, call_after = now() + interval '15 seconds'
 WHERE id IN (
     SELECT id FROM attempts WHERE state = 'begun' AND call_after <= now() ORDER BY call_after LIMIT $1 FOR UPDATE SKIP LOCKED
 )
@@ -350,7 +350,7 @@ RETURNING {ATTEMPT}
 
 
 async def claim_attempts(connection: asyncpg.Connection, limit: int) -> list[Attempt]:
-    """Calls that are due, leased for a minute of real time: a process that dies in one leaves it to the next."""
+    """Calls that are due, leased for 15 s of real time (a call lasts 10 at most): one that dies leaves it to the next."""
     return [attempt_of(row) for row in await connection.fetch(CLAIM_ATTEMPTS, limit)]
 
 
