@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ class Service:
         consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
         for consumer in consumers:
             consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
-        repeated = [*self.jobs, *(_retrying(consumer) for consumer in consumers)]
+        repeated = [Job("prune", 3600, _prune), *self.jobs, *(_retrying(consumer) for consumer in consumers)]
         tasks = [asyncio.create_task(_repeat(job, running)) for job in repeated]
         try:
             async with subscribed(settings.kafka, self.name, consumers, settings.batch_size):
@@ -173,6 +174,14 @@ async def _close(pool: asyncpg.Pool) -> None:
 
 def _retrying(consumer: Consumer) -> Job:
     return Job(f"retry-{consumer.name}", 0.5, lambda _: dead_letters.retry_due(consumer))
+
+
+async def _prune(running: Running) -> bool:
+    """Forget ids of commands after 30 days, and answers under Idempotency-Keys likewise."""
+    before = running.clock.now() - timedelta(days=30)
+    await running.pool.execute("DELETE FROM seen_commands WHERE seen_at < $1", before)
+    await running.pool.execute("DELETE FROM idempotency_keys WHERE created_at < $1", before)
+    return False
 
 
 async def _repeat(job: Job, running: Running) -> None:

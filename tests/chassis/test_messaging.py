@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -198,8 +198,11 @@ async def test_a_handler_that_acts_on_the_world_ignores_what_is_older_than_it(de
         done.append(event.key_id)
 
     consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
-    old = desk.record("old", 1)
-    consumer.acts_from = datetime.now(UTC)
+    old, began = desk.record("old", 1), datetime.now(UTC)
+    old.headers = [
+        (n, (began - timedelta(hours=1)).isoformat().encode() if n == "ce_time" else v) for n, v in old.headers
+    ]
+    consumer.acts_from = began
     await consumer.take([old, desk.record("new", 1)])
     assert done == ["new"]
 
