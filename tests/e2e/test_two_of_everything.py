@@ -4,8 +4,12 @@ import asyncio
 import signal
 import time
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from contracts.ids import new_id
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack, local_stack
 
@@ -35,20 +39,35 @@ async def pay_many(client: Client, count: int) -> list[str]:
     return list(invoices)
 
 
-async def test_two_of_everything_give_the_same_results_and_a_killed_leader_is_replaced() -> None:
-    with local_stack(split=True, replicas=2) as stack:
-        async with Client(stack.url, stack.api_key) as client:
-            await pay_many(client, 40)
-            waits = []
-            for service in ("invoicing", "payments"):
-                customer = await client.customer()
-                invoice = await client.invoice(customer)
-                stack.kill(leader(stack, service), signal.SIGKILL)
-                began = time.monotonic()
-                await client.receive(customer, 10_000, invoice)
-                await client.paid(invoice, 30)
-                waits.append(time.monotonic() - began)
-            await pay_many(client, 10)
-        found = stack.paidup_json("check-money", check=False)
+async def accepted(client: Client, customer: str, invoice: str) -> None:
+    """Offer money until payments has heard of the invoice, which it does once another relay leads."""
+    body = {"customer_id": customer, "amount_minor": 10_000, "currency": "USD", "received_on": "2026-03-01"}
+    body["invoices"] = [{"invoice_id": invoice}]
+    key = new_id()
+    while (await client.ask("POST", "/v1/payments/offline", body, **{"Idempotency-Key": key}))[0] != 202:
+        pass
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[LocalStack]:
+    with local_stack(split=True, replicas=2) as running:
+        yield running
+
+
+async def test_two_of_everything_give_the_same_results_and_a_killed_leader_is_replaced(pair: LocalStack) -> None:
+    waits = []
+    async with Client(pair.url, pair.api_key) as client:
+        await pay_many(client, 40)
+        for service in ("invoicing", "payments"):
+            customer = await client.customer()
+            invoice = await client.invoice(customer)
+            pair.kill(await asyncio.to_thread(leader, pair, service), signal.SIGKILL)
+            began = time.monotonic()
+            await accepted(client, customer, invoice)
+            waits.append(time.monotonic() - began)
+            print(f"{service}: the lead has passed on after {waits[-1]:.1f} s")
+            await client.paid(invoice, 30)
+        await pay_many(client, 10)
+    found = await asyncio.to_thread(pair.paidup_json, "check-money", check=False)
     assert found["ok"], found
-    assert max(waits) < 15, waits
+    assert max(waits) < 10, waits

@@ -43,6 +43,8 @@ class Subscription:
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             max_poll_interval_ms=24 * 3600 * 1000,
+            session_timeout_ms=6_000,  # a killed replica's partitions go to the others after this
+            heartbeat_interval_ms=1_500,
             parser=_as_they_are,
             decoder=_raw,
             no_reply=True,
