@@ -23,6 +23,7 @@ from contracts.calendar import add_banking_days
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Currency, PositiveMinor, Text
 from contracts.money import Money
+from contracts.payments import PaymentStatus, Reconciliation
 from payments import messages, reconciling, store
 from payments.domain import (
     Method,
@@ -133,18 +134,8 @@ class PaymentView(BaseModel):
     id: str
     customer_id: str
     way: Literal["collect", "receive"]
-    status: Literal[
-        "submitted",
-        "reserved",
-        "requires_action",
-        "processing",
-        "unknown",
-        "succeeded",
-        "declined",
-        "cancelled",
-        "expired",
-    ]
-    reconciliation: Literal["waiting", "matched", "mismatch", "exception"] | None
+    status: PaymentStatus
+    reconciliation: Reconciliation | None
     reason: str | None
     currency: str
     amount_minor: int
