@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -199,6 +200,7 @@ class StripeAdapter:
         async with self._opening:
             if self._client is None:
                 sdk: Any = await asyncio.to_thread(import_module, "stripe")
+                logging.getLogger("stripe").setLevel(logging.WARNING)  # it tells of every request otherwise
                 sdk.enable_telemetry = False
                 tls = ssl.create_default_context(cafile=sdk.ca_bundle_path) if self._url.startswith("https") else True
                 self._http = sdk.AIOHTTPClient(
