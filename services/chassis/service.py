@@ -17,18 +17,19 @@ from typing import Any
 import asyncpg
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 
 from chassis import logs, telemetry
 from chassis.clock import Clock
 from chassis.db.migrate import migrate
 from chassis.db.pool import open_pool
 from chassis.http.app import create_app
+from chassis.http.identity import Identity
 from chassis.messaging import dead_letters
 from chassis.messaging.consume import Consumer, Handlers
 from chassis.messaging.outbox import Bell, Relay
 from chassis.messaging.subscribe import subscribed
-from chassis.messaging.work import Units
+from chassis.messaging.work import Cause, Units
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -43,6 +44,17 @@ class Running:
     pool: asyncpg.Pool
     units: Units
     more: dict[str, Any] = field(default_factory=dict)
+
+
+def running_of(request: Request) -> Running:
+    """The process that answers a request."""
+    running: Running = request.app.state.running
+    return running
+
+
+def cause_of(request: Request, identity: Identity) -> Cause:
+    """What a request's events travel with: its id, and who asked."""
+    return Cause(correlation=request.headers.get("x-request-id"), actor=f"{identity.kind}:{identity.subject}")
 
 
 @dataclass(frozen=True, slots=True)

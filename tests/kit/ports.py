@@ -4,9 +4,9 @@ import fcntl
 import os
 import pathlib
 import random
-import socket
 import tempfile
 
+from paidup_local.plan import is_free
 from paidup_local.settings import PORTS_IN_A_BLOCK
 
 LOW, HIGH = 20_000, 32_000
@@ -17,7 +17,7 @@ def free_block() -> int:
     blocks = list(range(LOW, HIGH, PORTS_IN_A_BLOCK))
     random.shuffle(blocks)
     for first in blocks:
-        if _claim(first) and all(_free(port) for port in range(first, first + PORTS_IN_A_BLOCK)):
+        if _claim(first) and all(is_free(port) for port in range(first, first + PORTS_IN_A_BLOCK)):
             return first
     raise RuntimeError(f"no block of {PORTS_IN_A_BLOCK} free ports between {LOW} and {HIGH}")
 
@@ -31,14 +31,4 @@ def _claim(first: int) -> bool:
     except BlockingIOError:
         os.close(lock)
         return False
-    return True
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
     return True

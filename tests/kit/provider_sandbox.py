@@ -5,7 +5,6 @@ import functools
 import itertools
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from paidup_local.plan import is_free
 from paidup_local.settings import PORTS_IN_A_BLOCK
 from payments.providers import Charge, ChargeRequest, MethodDetails, ProviderEvent
 from payments.providers.stripe_adapter import StripeAdapter
@@ -32,17 +32,7 @@ def _ports() -> Iterator[int]:
 
 
 def free_port() -> int:
-    return next(port for port in _ports() if _unused(port))
-
-
-def _unused(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    return next(port for port in _ports() if is_free(port))
 
 
 class Inbox:

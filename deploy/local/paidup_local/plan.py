@@ -173,7 +173,7 @@ def ports(settings: Settings) -> dict[int, str]:
 def check_ports(settings: Settings) -> None:
     """StackError that names every port which somebody else has."""
     taken = [
-        f"port {port} ({name}){_holder(port)}" for port, name in sorted(ports(settings).items()) if not _free(port)
+        f"port {port} ({name}){_holder(port)}" for port, name in sorted(ports(settings).items()) if not is_free(port)
     ]
     if taken:
         raise StackError(
@@ -183,7 +183,7 @@ def check_ports(settings: Settings) -> None:
         )
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
     import socket
 
     with socket.socket() as probe:

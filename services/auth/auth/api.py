@@ -15,7 +15,7 @@ from auth.domain import KEY_START, ApiKey, Maker, Refused, make_key
 from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
 from chassis.http.problems import Problem, invalid, not_found
 from chassis.messaging.work import Cause
-from chassis.service import Running
+from chassis.service import running_of
 from contracts.ids import is_id, new_id
 
 router = APIRouter()
@@ -73,16 +73,11 @@ class Token(BaseModel):
     customer_id: str | None
 
 
-def running(request: Request) -> Running:
-    found: Running = request.app.state.running
-    return found
-
-
 @router.post("/v1/api-keys", status_code=201)
 async def create_api_key(request: Request, body: NewKey, who: WriteKeys) -> MadeKey:
     """Make an API key. The key itself is answered this once; it can't grant what its maker lacks."""
     secret = new_secret()
-    async with running(request).units.begin(Cause(actor=who.subject)) as work:
+    async with running_of(request).units.begin(Cause(actor=who.subject)) as work:
         made = make_key(
             key_id=new_id(), secret=secret, name=body.name, scopes=body.scopes, customer_id=body.customer_id,
             expires_at=body.expires_at, maker=Maker(who.subject, who.scopes, who.customer_id), now=work.now,
@@ -101,8 +96,8 @@ async def list_api_keys(
     """API keys, newest first, without the keys themselves."""
     if cursor is not None and not is_id(cursor):
         raise invalid([{"field": "cursor", "message": "not a cursor of this list"}])
-    found = await store.page_of_keys(running(request).pool, who.customer_id, cursor, limit + 1)
-    now = running(request).clock.now()
+    found = await store.page_of_keys(running_of(request).pool, who.customer_id, cursor, limit + 1)
+    now = running_of(request).clock.now()
     items = [KeyView(**_view(key, now)) for key in found[:limit]]
     return Keys(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
@@ -112,7 +107,7 @@ async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Respo
     """Revoke an API key: refused everywhere within a second. Revoking it again changes nothing."""
     if not is_id(key_id):
         raise not_found("API key", key_id)
-    async with running(request).units.begin(Cause(actor=who.subject)) as work:
+    async with running_of(request).units.begin(Cause(actor=who.subject)) as work:
         key = await store.lock_key(work, key_id, who.customer_id)
         if key is None:
             raise not_found("API key", key_id)
@@ -126,7 +121,7 @@ async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Respo
 @router.post("/internal/token", include_in_schema=False)
 async def issue_token(request: Request, body: TokenRequest, paidup_internal: Annotated[str, Header()] = "") -> Token:
     """A token of at most a minute for the holder of a key; for the gateway alone, which knows the internal secret."""
-    here = running(request)
+    here = running_of(request)
     expected: str = here.settings.internal_secret
     if not expected or not hmac.compare_digest(paidup_internal.encode(), expected.encode()):
         raise Problem(status=403, slug="forbidden", detail="Only the gateway asks here.")

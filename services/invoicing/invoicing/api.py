@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
-from chassis.messaging.work import Cause, Work
-from chassis.service import Running
+from chassis.messaging.work import Work
+from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import CreateCustomer, IssueInvoice
 from invoicing import issuing, messages, store
@@ -108,15 +108,6 @@ class Aging(BaseModel):
     currencies: list[AgingOfCurrency]
 
 
-def _running(request: Request) -> Running:
-    running: Running = request.app.state.running
-    return running
-
-
-def _cause(request: Request, identity: Identity) -> Cause:
-    return Cause(correlation=request.headers.get("x-request-id"), actor=f"{identity.kind}:{identity.subject}")
-
-
 def _problem(refused: Refused) -> Problem:
     """A refusal as people read it: 409 where the state is in the way, 422 where the request is at fault."""
     return Problem(
@@ -166,7 +157,7 @@ def _summary(invoice: Invoice, row: dict[str, Any], today: date) -> dict[str, An
 async def create_customer(asked: CreateCustomer, request: Request, identity: WriteCustomers) -> Response:
     """Create a customer. The same external id with the same body answers 200 with the customer that is there."""
     _forbid_one_customer(identity)
-    async with _running(request).units.begin(_cause(request, identity)) as work:
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
         try:
             customer, new = await issuing.create_customer(asked, work)
         except Refused as refused:
@@ -181,7 +172,7 @@ async def find_customers(
     external_id: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 100,
 ) -> Response:
-    items = await store.find_customers(_running(request).pool, _clean(external_id), identity.customer_id, limit)
+    items = await store.find_customers(running_of(request).pool, _clean(external_id), identity.customer_id, limit)
     return _json({"items": items})
 
 
@@ -192,7 +183,7 @@ async def get_customer(customer_id: str, request: Request, identity: ReadCustome
 
 async def _own_customer(customer_id: str, request: Request, identity: Identity) -> dict[str, Any]:
     mine = is_id(customer_id) and identity.customer_id in (None, customer_id)
-    customer = await store.load_customer(_running(request).pool, customer_id) if mine else None
+    customer = await store.load_customer(running_of(request).pool, customer_id) if mine else None
     if customer is None:
         raise not_found("customer", customer_id)
     return customer
@@ -204,7 +195,7 @@ async def get_aging(
 ) -> Response:
     """What a customer owes by days past due, on a day of the company's calendar (today, unless given)."""
     await _own_customer(customer_id, request, identity)
-    running = _running(request)
+    running = running_of(request)
     day = as_of or running.clock.today()
     currencies = await store.aging(running.pool, customer_id, day, running.clock.now())
     return _json({"as_of": day, "currencies": currencies})
@@ -220,7 +211,7 @@ async def get_aging(
 async def issue_invoice(asked: IssueInvoice, request: Request, identity: WriteInvoices) -> Response:
     """Issue an invoice, or keep a draft. The same number with the same body answers 200 with the one that is there."""
     _forbid_one_customer(identity)
-    async with _running(request).units.begin(_cause(request, identity)) as work:
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
         outcome = (await issuing.issue([asked], work))[0]
         if isinstance(outcome, Refused):
             raise _problem(outcome)
@@ -243,13 +234,13 @@ async def _detail(connection: Any, invoice_id: str, only: str | None, today: dat
 
 @router.get("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
 async def get_invoice(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
-    running = _running(request)
+    running = running_of(request)
     return _json(await _detail(running.pool, invoice_id, identity.customer_id, running.clock.today()))
 
 
 async def _change(invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"]) -> Response:
     _forbid_one_customer(identity)
-    async with _running(request).units.begin(_cause(request, identity)) as work:
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
         await _detail(work.connection, invoice_id, None, work.clock.today())
         invoice = await _decide(invoice_id, work, what)
         detail = await _detail(work.connection, invoice_id, None, work.clock.today())
@@ -293,7 +284,7 @@ async def list_invoices(
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Invoices, newest first. `next_cursor` asks for the next page; it is null on the last one."""
-    running = _running(request)
+    running = running_of(request)
     whose = _whose(customer_id, identity)
     today = running.clock.today()
     drafts = identity.customer_id is None

@@ -16,8 +16,8 @@ from chassis.clock import Clock
 from chassis.http.idempotency import Key, find, fingerprint, replay, required_key, still_running
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
-from chassis.messaging.work import Cause, Work
-from chassis.service import Running
+from chassis.messaging.work import Work
+from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.calendar import add_banking_days
 from contracts.ids import is_id, new_id
@@ -151,15 +151,6 @@ class PaymentView(BaseModel):
     allocations: list[AllocationView]
 
 
-def _running(request: Request) -> Running:
-    running: Running = request.app.state.running
-    return running
-
-
-def _cause(request: Request, identity: Identity) -> Cause:
-    return Cause(correlation=request.headers.get("x-request-id"), actor=f"{identity.kind}:{identity.subject}")
-
-
 def _json(body: bytes, status: int, seen: str | None = None) -> Response:
     return Response(body, status, {"Paidup-Seen": seen} if seen else None, media_type="application/json")
 
@@ -236,13 +227,13 @@ async def _visible_customer(running: Running, customer_id: str, identity: Identi
 )
 async def add_method(customer_id: str, asked: MethodRequest, request: Request, identity: WriteMethods) -> Response:
     """Keep a method by the provider's token for it; the number itself never comes here."""
-    running = _running(request)
+    running = running_of(request)
     await _visible_customer(running, customer_id, identity)
     if not asked.accept_terms:
         detail = "The terms must be accepted to keep a payment method: send accept_terms true."
         raise _problem(Refusal("terms-not-accepted", detail, "accept_terms"))
     method = await _attach(running, customer_id, asked.provider_token)
-    async with running.units.begin(_cause(request, identity)) as work:
+    async with running.units.begin(cause_of(request, identity)) as work:
         await store.add_method(work, method)
         work.emit(messages.method_added(method, work.now))
     return _json(orjson.dumps(_method_view(method)), 201, seen=f"{method.id}:1")
@@ -280,7 +271,7 @@ def _provider_away() -> Problem:
 
 @router.get("/v1/customers/{customer_id}/payment-methods", response_model=Methods, tags=["payment methods"])
 async def list_methods(customer_id: str, request: Request, identity: ReadMethods) -> Response:
-    running = _running(request)
+    running = running_of(request)
     await _visible_customer(running, customer_id, identity)
     items = [_method_view(method) for method in await store.list_methods(running.pool, customer_id)]
     return _json(orjson.dumps({"items": items}), 200)
@@ -313,7 +304,7 @@ def _quote_view(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])
 async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, paidup_seen: Seen = None) -> Response:
     """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
-    running = _running(request)
+    running = running_of(request)
     if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
         raise _unknown_customer(asked.customer_id)
     await _caught_up(running, paidup_seen)
@@ -325,7 +316,7 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, 
         raise _problem(Refusal("unknown-method", detail, "method_id"))
     wishes = [Wish(each.invoice_id, each.amount_minor) for each in asked.invoices]
     invoices = await _known_invoices(running, [wish.invoice_id for wish in wishes])
-    async with running.units.begin(_cause(request, identity)) as work:
+    async with running.units.begin(cause_of(request, identity)) as work:
         made = await _quote(work, running, method, wishes, invoices)
     if isinstance(made, Refusal):
         raise _problem(made)
@@ -406,12 +397,12 @@ async def _save_once(work: Work, step: Step, key: Key) -> Response:
 @router.post("/v1/payments", status_code=202, response_model=PaymentView, tags=["payments"])
 async def pay(asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey) -> Response:
     """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm."""
-    running = _running(request)
+    running = running_of(request)
     if not is_id(asked.quote_id):
         raise _unknown_quote(asked.quote_id)
     refused: Problem | None = None
     try:
-        async with running.units.begin(_cause(request, identity)) as work:
+        async with running.units.begin(cause_of(request, identity)) as work:
             quote = await store.lock_quote(work, asked.quote_id, identity.customer_id)
             if quote is None:
                 raise _unknown_quote(asked.quote_id)
@@ -469,7 +460,7 @@ async def receive_offline(
     asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey, paidup_seen: Seen = None
 ) -> Response:
     """Record money that was received: it is reconciled at once, its allocations follow."""
-    running = _running(request)
+    running = running_of(request)
     if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
         raise _unknown_customer(asked.customer_id)
     await _caught_up(running, paidup_seen)
@@ -480,7 +471,7 @@ async def receive_offline(
     if problem is not None:
         raise problem
     try:
-        async with running.units.single(_cause(request, identity)) as work:
+        async with running.units.single(cause_of(request, identity)) as work:
             return await _save_once(work, _receipt(asked, work.now), key)
     except asyncpg.UniqueViolationError:
         stored = await find(running.pool, key)
@@ -548,7 +539,7 @@ def _refuse_invoices(asked: OfflineRequest, currencies: dict[str, str]) -> Refus
 
 @router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])
 async def get_payment(payment_id: str, request: Request, identity: ReadPayments) -> Response:
-    pool = _running(request).pool
+    pool = running_of(request).pool
     payment = await store.load_payment(pool, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
@@ -561,7 +552,7 @@ async def get_payment(payment_id: str, request: Request, identity: ReadPayments)
 @router.post("/v1/webhooks/stripe", status_code=200, tags=["webhooks"], include_in_schema=False)
 async def take_webhook(request: Request) -> Response:
     """Signed by the provider; unsigned, mutated or old ones are refused."""
-    running = _running(request)
+    running = running_of(request)
     provider: Provider = running.more["provider"]
     try:
         event = provider.read_webhook(
