@@ -48,6 +48,7 @@ async def open_pool(dsn: str, *, size: int, application: str) -> asyncpg.Pool:
                 command_timeout=60,
                 max_inactive_connection_lifetime=120,
                 init=_speak_text_ids,
+                reset=_as_it_is,
                 server_settings={**SESSION, "application_name": application},
             )
         except Exception as error:
@@ -55,6 +56,10 @@ async def open_pool(dsn: str, *, size: int, application: str) -> asyncpg.Pool:
                 raise
             await asyncio.sleep(0.5)
     raise AssertionError("unreachable")
+
+
+async def _as_it_is(_: asyncpg.Connection) -> None:
+    """Nothing here changes its session (settings only by `SET LOCAL`), so there is nothing to undo in a round trip."""
 
 
 async def _speak_text_ids(connection: asyncpg.Connection) -> None:

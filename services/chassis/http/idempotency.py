@@ -25,8 +25,8 @@ class Key:
     fingerprint: bytes
 
 
-def required_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> str:
-    """The header, or a problem that asks for it."""
+async def required_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> str:
+    """The header, or a problem that asks for it. A coroutine, since plain functions cost a hop to a thread."""
     if not idempotency_key or not idempotency_key.isprintable():
         raise Problem(
             status=400,

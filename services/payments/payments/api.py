@@ -166,8 +166,8 @@ def _problem(refusal: Refusal, status: int = 422, **extra: Any) -> Problem:
     )
 
 
-def _unknown_customer(customer_id: str) -> Problem:
-    return _problem(Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id"))
+def _unknown_customer(customer_id: str) -> Refusal:
+    return Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id")
 
 
 async def _patiently(look: Callable[[], Awaitable[bool]]) -> bool:
@@ -306,7 +306,7 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, 
     """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
     running = running_of(request)
     if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
-        raise _unknown_customer(asked.customer_id)
+        raise _problem(_unknown_customer(asked.customer_id))
     await _caught_up(running, paidup_seen)
     method = (
         await store.load_method(running.pool, asked.method_id, asked.customer_id) if is_id(asked.method_id) else None
@@ -382,16 +382,16 @@ def _seen_header(payment: Payment) -> str:
     return f"{payment.id}:{payment.sequence}"
 
 
-async def _save_once(work: Work, step: Step, key: Key) -> Response:
-    """Save a new payment under its key; when the key has an answer already, that answer."""
+async def _save_once(work: Work, step: Step, key: Key) -> Response | None:
+    """Save a new payment under its key; None when it names what is not known here."""
     body = orjson.dumps(_payment_view(step.payment))
     seen = _seen_header(step.payment)
     work.emit(*messages.of([step], work.now))
     try:
-        await store.add_payment(work, step, key, store.Answer(202, body, seen))
+        saved = await store.add_payment(work, step, key, store.Answer(202, body, seen))
     except asyncpg.LockNotAvailableError:
         raise still_running() from None
-    return _json(body, 202, seen)
+    return _json(body, 202, seen) if saved else None
 
 
 @router.post("/v1/payments", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -452,7 +452,10 @@ async def _submit(work: Work, quote: Quote, accept_surcharge: bool | None, key: 
     if isinstance(step, Refusal):
         raise _problem(step)
     await store.use_quote(work, quote.id, step.payment.id)
-    return await _save_once(work, step, key)
+    saved = await _save_once(work, step, key)
+    if saved is None:
+        raise LookupError(f"what quote {quote.id} names is gone from the projection")
+    return saved
 
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -462,22 +465,31 @@ async def receive_offline(
     """Record money that was received: it is reconciled at once, its allocations follow."""
     running = running_of(request)
     if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
-        raise _unknown_customer(asked.customer_id)
+        raise _problem(_unknown_customer(asked.customer_id))
     await _caught_up(running, paidup_seen)
     key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, fingerprint(asked.model_dump(mode="json")))
-    stored, problem = await _check_receipt(running, asked, key)
-    if stored is not None:
-        return replay(stored, key)
-    if problem is not None:
-        raise problem
-    try:
+    refusal = _refuse_receipt(asked, running.clock)
+    if refusal is not None:
+        raise _problem(refusal)
+    saved: Response | None = None
+
+    async def settled() -> bool:
+        nonlocal saved, refusal
         async with running.units.single(cause_of(request, identity)) as work:
-            return await _save_once(work, _receipt(asked, work.now), key)
+            saved = await _save_once(work, _receipt(asked, work.now), key)
+        refusal = await _refuse_names(running, asked) if saved is None else None
+        return saved is not None or (refusal is not None and not refusal.code.startswith("unknown-"))
+
+    try:
+        await _patiently(settled)
     except asyncpg.UniqueViolationError:
         stored = await find(running.pool, key)
         if stored is None:
             raise still_running() from None
         return replay(stored, key)
+    if saved is None:
+        raise _problem(refusal) if refusal else still_running()
+    return saved
 
 
 def _receipt(asked: OfflineRequest, now: datetime) -> Step:
@@ -488,34 +500,14 @@ def _receipt(asked: OfflineRequest, now: datetime) -> Step:
     return receive(asked.customer_id, money, asked.received_on, asked.reference, parts, now)
 
 
-async def _check_receipt(running: Running, asked: OfflineRequest, key: Key) -> tuple[Any, Problem | None]:
-    """The stored answer of the key, or what is wrong with the request; unknown ids are waited for."""
-    refusal = _refuse_receipt(asked, running.clock)
-    wanted = {each.invoice_id for each in asked.invoices if is_id(each.invoice_id)}
-    row: Any = None
-
-    async def settled() -> bool:
-        nonlocal row
-        row = await store.load_receipt(running.pool, asked.customer_id, sorted(wanted), key)
-        return (
-            refusal is not None
-            or row["fingerprint"] is not None
-            or (row["known"] and len(row["invoices"] or ()) == len(wanted))
-        )
-
-    await _patiently(settled)
-    if row["fingerprint"] is not None:
-        return row, None
-    if refusal is None and not row["known"]:
-        return None, _unknown_customer(asked.customer_id)
-    refusal = refusal or _refuse_invoices(asked, dict(text.split(" ") for text in row["invoices"] or ()))
-    return None, _problem(refusal) if refusal else None
-
-
 def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
+    """What is wrong with the request by itself."""
     if asked.received_on > clock.today():
         detail = f"{asked.received_on} lies in the future; the company's today is {clock.today()}."
         return Refusal("received-in-future", detail, "received_on")
+    for place, each in enumerate(asked.invoices):
+        if not is_id(each.invoice_id):
+            return _unknown_invoice(place, each)
     if len({each.invoice_id for each in asked.invoices}) < len(asked.invoices):
         return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
     named = sum(each.amount_minor or 0 for each in asked.invoices)
@@ -525,16 +517,25 @@ def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
     return None
 
 
-def _refuse_invoices(asked: OfflineRequest, currencies: dict[str, str]) -> Refusal | None:
+async def _refuse_names(running: Running, asked: OfflineRequest) -> Refusal | None:
+    """Which of the names is not known here, or of another currency; None when all have arrived by now."""
+    ids = [each.invoice_id for each in asked.invoices]
+    known, currencies = await store.load_names(running.pool, asked.customer_id, ids)
+    if not known:
+        return _unknown_customer(asked.customer_id)
     for place, each in enumerate(asked.invoices):
         currency = currencies.get(each.invoice_id)
-        field = f"invoices.{place}.invoice_id"
         if currency is None:
-            return Refusal("unknown-invoice", f"This customer has no invoice {each.invoice_id}.", field)
+            return _unknown_invoice(place, each)
         if currency != asked.currency:
             detail = f"Invoice {each.invoice_id} is in {currency}, the payment in {asked.currency}."
-            return Refusal("other-currency", detail, field)
+            return Refusal("other-currency", detail, f"invoices.{place}.invoice_id")
     return None
+
+
+def _unknown_invoice(place: int, each: InvoiceToPay) -> Refusal:
+    detail = f"This customer has no invoice {each.invoice_id}."
+    return Refusal("unknown-invoice", detail, f"invoices.{place}.invoice_id")
 
 
 @router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])

@@ -188,22 +188,27 @@ _COLUMNS = (
     " method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts,"
     " sequence, created_at"
 )
-# A new payment, its booking, its events and the answer under its Idempotency-Key: one statement, one round trip.
+# A new payment, its booking, its events and the answer under its Idempotency-Key: one statement, one round trip. It does
+# nothing when the customer, or one of the invoices asked for, is not known here as the customer's and in the currency.
 ADD_PAYMENT = f"""
 WITH paid AS (
-    INSERT INTO payments ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-        $18, $19, $20, $21)
+    INSERT INTO payments ({_COLUMNS})
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+    WHERE EXISTS (SELECT FROM customers WHERE id = $2) AND cardinality($10::uuid[]) =
+        (SELECT count(*) FROM invoices WHERE id = ANY($10::uuid[]) AND customer_id = $2 AND currency = $7)
+    RETURNING id
 ), booked AS (
     INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at)
-    SELECT id, $1, kind, effective_on, $21 FROM unnest($22::uuid[], $23::text[], $24::date[]) AS t (id, kind, effective_on)
+    SELECT t.id, paid.id, kind, effective_on, $21
+    FROM paid, unnest($22::uuid[], $23::text[], $24::date[]) AS t (id, kind, effective_on)
 ), entered AS (
     INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
-    SELECT t, account, $2, $7, amount FROM unnest($25::uuid[], $26::text[], $27::bigint[]) AS e (t, account, amount)
+    SELECT t, account, $2, $7, amount FROM paid, unnest($25::uuid[], $26::text[], $27::bigint[]) AS e (t, account, amount)
 ), answered AS (
     INSERT INTO idempotency_keys (customer, route, key, fingerprint, status, body, seen, created_at)
-    VALUES ($28, $29, $30, $31, $32, $33, $34, $21)
+    SELECT $28, $29, $30, $31, $32, $33, $34, $21 FROM paid
 )
-{insert_outbox(35)}
+{insert_outbox(35)} WHERE EXISTS (SELECT FROM paid) RETURNING 1
 """  # noqa: S608
 
 
@@ -216,12 +221,13 @@ class Answer:
     seen: str
 
 
-async def add_payment(work: Work, step: Step, key: Key, answer: Answer) -> None:
-    """UniqueViolationError of `idempotency_keys` when the key has an answer already; then nothing is written."""
+async def add_payment(work: Work, step: Step, key: Key, answer: Answer) -> bool:
+    """False when what it names is not known here. UniqueViolationError of `idempotency_keys` when the key has an answer
+    already. In both cases nothing is written."""
     p, posting = step.payment, step.posting
     postings = [posting] if posting else []
     entries = [(each.id, account, money.minor) for each in postings for account, money in each.entries]
-    await work.connection.execute(
+    added = await work.connection.fetchval(
         ADD_PAYMENT,
         p.id, p.customer_id, p.way, p.status, p.reconciliation, p.reason, p.amount.currency, p.amount.minor,
         p.surcharge.minor, [part.invoice_id for part in p.asked], [part.amount.minor for part in p.asked],
@@ -232,6 +238,7 @@ async def add_payment(work: Work, step: Step, key: Key, answer: Answer) -> None:
         key.customer, key.route, key.key, key.fingerprint, answer.status, answer.body, answer.seen,
         *work.outbox_arguments(),
     )  # fmt: skip
+    return added is not None
 
 
 SAVE_PAYMENT = """
@@ -298,21 +305,13 @@ async def keep_allocations(work: Work, settled: Sequence[tuple[str, Sequence[All
     )
 
 
-# --- what a receipt needs, in one round trip
-
-LOAD_RECEIPT = """
-SELECT EXISTS (SELECT FROM customers WHERE id = $1) AS known,
-    k.fingerprint, k.status, k.body, k.seen,
-    (SELECT array_agg(i.id || ' ' || i.currency) FROM invoices i WHERE i.id = ANY($2::uuid[]) AND i.customer_id = $1) AS invoices
-FROM (SELECT) AS one LEFT JOIN idempotency_keys k ON k.customer = $3 AND k.route = $4 AND k.key = $5
-"""
-
-
-async def load_receipt(
-    connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str], key: Key
-) -> asyncpg.Record:
-    """Whether the customer is known, its invoices among those named (`id currency`), and the key's stored answer."""
-    return await connection.fetchrow(LOAD_RECEIPT, customer_id, invoice_ids, key.customer, key.route, key.key)
+async def load_names(
+    connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]
+) -> tuple[bool, dict[str, str]]:
+    """Whether the customer is known, and the currencies of those of the invoices that are its own."""
+    sql = "SELECT id, currency FROM invoices WHERE id = ANY($2::uuid[]) AND customer_id = $1"
+    rows = await connection.fetch(sql, customer_id, invoice_ids)
+    return bool(rows) or await customer_known(connection, customer_id), {row["id"]: row["currency"] for row in rows}
 
 
 # --- calls to the provider

@@ -11,6 +11,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.idempotency import Key
 from chassis.messaging.work import Units, Wake
+from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import messages, store
@@ -29,11 +30,18 @@ async def units() -> AsyncIterator[Units]:
     await drop_database(database)
 
 
-async def accept(units: Units, step: Step, key: str = "k") -> None:
+async def accept(units: Units, step: Step, key: str = "k") -> bool:
     async with units.single() as work:
         work.emit(*messages.of([step], work.now))
         known = Key(step.payment.customer_id, "route", key, b"print")
-        await store.add_payment(work, step, known, store.Answer(202, b"{}", "seen"))
+        return await store.add_payment(work, step, known, store.Answer(202, b"{}", "seen"))
+
+
+async def known_customer(units: Units) -> str:
+    customer = new_id()
+    async with units.begin() as work:
+        await store.keep_customers(work, [customer])
+    return customer
 
 
 def receipt(customer: str, minor: int = 500) -> Step:
@@ -41,7 +49,7 @@ def receipt(customer: str, minor: int = 500) -> Step:
 
 
 async def test_a_receipt_writes_payment_booking_event_and_answer_at_once(units: Units) -> None:
-    await accept(units, receipt(new_id()))
+    await accept(units, receipt(await known_customer(units)))
     counts = await units.pool.fetchrow(
         """SELECT (SELECT count(*) FROM payments), (SELECT count(*) FROM ledger_entries), (SELECT count(*) FROM outbox),
             (SELECT count(*) FROM idempotency_keys), (SELECT sum(amount) FROM ledger_entries)"""
@@ -49,8 +57,20 @@ async def test_a_receipt_writes_payment_booking_event_and_answer_at_once(units: 
     assert tuple(counts) == (1, 2, 1, 1, 0)
 
 
+async def test_a_payment_of_an_unknown_customer_or_invoice_writes_nothing(units: Units) -> None:
+    assert not await accept(units, receipt(new_id()))
+    asked = (Part(new_id(), Money(500, "USD")),)
+    known = await known_customer(units)
+    assert not await accept(units, receive(known, Money(500, "USD"), DAY, None, asked, datetime.now(UTC)))
+    counts = await units.pool.fetchrow(
+        """SELECT (SELECT count(*) FROM payments), (SELECT count(*) FROM ledger_transactions),
+            (SELECT count(*) FROM outbox), (SELECT count(*) FROM idempotency_keys)"""
+    )
+    assert tuple(counts) == (0, 0, 0, 0)
+
+
 async def test_a_key_that_has_an_answer_writes_nothing(units: Units) -> None:
-    customer = new_id()
+    customer = await known_customer(units)
     await accept(units, receipt(customer))
     with pytest.raises(asyncpg.UniqueViolationError):
         await accept(units, receipt(customer))
@@ -59,7 +79,7 @@ async def test_a_key_that_has_an_answer_writes_nothing(units: Units) -> None:
 
 
 async def test_a_ledger_transaction_that_does_not_sum_to_zero_is_refused(units: Units) -> None:
-    await accept(units, receipt(new_id()))
+    await accept(units, receipt(await known_customer(units)))
     with pytest.raises(asyncpg.CheckViolationError, match="does not sum to zero"):
         await units.pool.execute(
             """INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
@@ -83,7 +103,7 @@ async def test_the_ledger_is_append_only(units: Units, change: str) -> None:
 
 
 async def test_a_payment_is_booked_once_and_reversed_once(units: Units) -> None:
-    step = receipt(new_id())
+    step = receipt(await known_customer(units))
     await accept(units, step)
     assert step.posting is not None
     async with units.begin() as work:
@@ -104,7 +124,7 @@ async def test_a_payment_is_booked_once_and_reversed_once(units: Units) -> None:
 
 async def test_the_plans_of_the_hot_path_never_scan_a_table(units: Units) -> None:
     for n in range(60):
-        await accept(units, receipt(new_id()), key=str(n))
+        await accept(units, receipt(await known_customer(units)), key=str(n))
     await units.pool.fetchval("SELECT pg_stat_force_next_flush()")
     tables = ["ledger_entries", "payments", "idempotency_keys"]
     scanned = await units.pool.fetch(
