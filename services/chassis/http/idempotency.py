@@ -68,9 +68,8 @@ def still_running() -> Problem:
     )
 
 
-FIND_KEY = (
-    "SELECT fingerprint, status, body, seen FROM idempotency_keys WHERE customer = $1 AND route = $2 AND key = $3"
-)
+STORED = "fingerprint, status, body, seen"
+FIND_KEY = f"SELECT {STORED} FROM idempotency_keys WHERE customer = $1 AND route = $2 AND key = $3"  # noqa: S608
 
 
 async def find(connection: asyncpg.Connection, key: Key) -> asyncpg.Record | None:

@@ -112,7 +112,7 @@ class Handlers:
         return register
 
     def on_many(
-        self, *event_types: type[E], lock: Lock | None = None, raw: bool = False
+        self, *event_types: type[E], lock: Lock | None = None, acts: bool = False, raw: bool = False
     ) -> Callable[
         [Callable[[Sequence[Received[E]], Work], Awaitable[None]]],
         Callable[[Sequence[Received[E]], Work], Awaitable[None]],
@@ -123,7 +123,7 @@ class Handlers:
             handle: Callable[[Sequence[Received[E]], Work], Awaitable[None]],
         ) -> Callable[[Sequence[Received[E]], Work], Awaitable[None]]:
             for event_type in event_types:
-                self.by_type[event_type.__name__] = Handler(event_type, handle, lock, acts=False, raw=raw)
+                self.by_type[event_type.__name__] = Handler(event_type, handle, lock, acts, raw)
             return handle
 
         return register

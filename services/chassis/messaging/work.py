@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from chassis import telemetry
 from chassis.clock import Clock
 from contracts.envelope import Message
 
+MOST_TOGETHER = 200
 OUTBOX_COLUMNS = "event_id, topic, aggregate, sequence, type, headers, payload, created_at"
 
 
@@ -91,11 +93,25 @@ def _headers(message: Message, cause: Cause, trace: str | None) -> str:
     return orjson.dumps({name: value for name, value in named.items() if value}).decode()
 
 
+Together = Callable[[Sequence[Any], Work], Awaitable[None]]
+
+
 class Units:
     """Makes units of work on a pool, and wakes the relay when one has committed events."""
 
     def __init__(self, pool: asyncpg.Pool, clock: Clock, wake: Wake) -> None:
         self.pool, self.clock, self.wake = pool, clock, wake
+        self._gathered: dict[Together, Gathered] = {}
+
+    async def together(self, handle: Together, item: Any) -> None:
+        """Have an item handled, in one unit of work with all that are handed over while the one before runs.
+
+        Returns once that is committed. When a batch fails, its items run alone, and each caller gets its own error.
+        """
+        gathered = self._gathered.get(handle)
+        if gathered is None:
+            gathered = self._gathered[handle] = Gathered(self, handle)
+        await gathered.put(item)
 
     @asynccontextmanager
     async def begin(self, cause: Cause | None = None) -> AsyncIterator[Work]:
@@ -115,6 +131,43 @@ class Units:
             yield work
         if work.written:
             self.wake.ring()
+
+
+class Gathered:
+    """Items that wait for one handler, and the callers that wait for them."""
+
+    def __init__(self, units: Units, handle: Together) -> None:
+        self._units, self._handle = units, handle
+        self._waiting: list[tuple[Any, asyncio.Future[None]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def put(self, item: Any) -> None:
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        await done
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+            await self._take(batch)
+        self._running = None
+
+    async def _take(self, batch: list[tuple[Any, asyncio.Future[None]]]) -> None:
+        try:
+            async with self._units.begin() as work:
+                await self._handle([item for item, _ in batch], work)
+        except Exception as error:
+            if len(batch) > 1:
+                for one in batch:
+                    await self._take([one])
+            elif not batch[0][1].done():
+                batch[0][1].set_exception(error)
+        else:
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
 
 
 class Wake:

@@ -308,32 +308,32 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, 
     if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
         raise _problem(_unknown_customer(asked.customer_id))
     await _caught_up(running, paidup_seen)
-    method = (
-        await store.load_method(running.pool, asked.method_id, asked.customer_id) if is_id(asked.method_id) else None
-    )
+    wishes = [Wish(each.invoice_id, each.amount_minor) for each in asked.invoices]
+    method, invoices = await _wished(running, asked)
     if method is None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise _problem(Refusal("unknown-method", detail, "method_id"))
-    wishes = [Wish(each.invoice_id, each.amount_minor) for each in asked.invoices]
-    invoices = await _known_invoices(running, [wish.invoice_id for wish in wishes])
-    async with running.units.begin(cause_of(request, identity)) as work:
+    async with running.units.single(cause_of(request, identity)) as work:
         made = await _quote(work, running, method, wishes, invoices)
     if isinstance(made, Refusal):
         raise _problem(made)
     return _json(orjson.dumps(_quote_view(made, invoices)), 201)
 
 
-async def _known_invoices(running: Running, ids: Sequence[str]) -> dict[str, OpenInvoice]:
-    """The invoices that are known; unknown ones are waited for, they may have been issued just now."""
-    wanted = sorted({invoice_id for invoice_id in ids if is_id(invoice_id)})
-    found: dict[str, OpenInvoice] = {}
+async def _wished(running: Running, asked: QuoteRequest) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The method, and the invoices that are known; unknown ones are waited for, they may have been issued just now."""
+    method: Method | None = None
+    invoices: dict[str, OpenInvoice] = {}
+    wanted = sorted({each.invoice_id for each in asked.invoices if is_id(each.invoice_id)})
 
     async def all_known() -> bool:
-        found.update(await store.load_invoices(running.pool, wanted))
-        return len(found) == len(wanted)
+        nonlocal method, invoices
+        method, invoices = await store.load_wished(running.pool, asked.method_id, asked.customer_id, wanted)
+        return method is None or len(invoices) == len(wanted)
 
-    await _patiently(all_known)
-    return found
+    if is_id(asked.method_id):
+        await _patiently(all_known)
+    return method, invoices
 
 
 async def _quote(
@@ -397,65 +397,66 @@ async def _save_once(work: Work, step: Step, key: Key) -> Response | None:
 @router.post("/v1/payments", status_code=202, response_model=PaymentView, tags=["payments"])
 async def pay(asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey) -> Response:
     """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm."""
-    running = running_of(request)
-    if not is_id(asked.quote_id):
-        raise _unknown_quote(asked.quote_id)
-    refused: Problem | None = None
+    confirmed = None
+    for _ in range(2):  # the second time, when another request used the quote meanwhile
+        confirmed = confirmed or await _confirm(asked, request, identity, key_text)
+    if confirmed is None:
+        raise still_running()
+    return confirmed
+
+
+async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:
+    """None when another request used the quote between the look at it and the payment."""
+    running, route = running_of(request), "POST /v1/payments"
+    look = store.load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
+    found = await look if is_id(asked.quote_id) else None
+    if found is None:
+        raise _problem(Refusal("unknown-quote", f"There is no quote {asked.quote_id}.", "quote_id"))
+    key = Key(found.quote.customer_id, route, key_text, fingerprint(asked.model_dump(mode="json")))
+    if found.stored is not None:
+        return replay(found.stored, key)
+
+    async def save() -> Response | None:
+        async with running.units.single(cause_of(request, identity)) as work:
+            await _refuse_stale(work, running, found)
+            return await _submit(work, found, asked.accept_surcharge, key)
+
+    return await _replay_or(running, key, save())
+
+
+async def _replay_or(running: Running, key: Key, saving: Awaitable[Response | None]) -> Response | None:
+    """What saving answers; the stored answer when the key got one at the same time."""
     try:
-        async with running.units.begin(cause_of(request, identity)) as work:
-            quote = await store.lock_quote(work, asked.quote_id, identity.customer_id)
-            if quote is None:
-                raise _unknown_quote(asked.quote_id)
-            key = Key(quote.customer_id, "POST /v1/payments", key_text, fingerprint(asked.model_dump(mode="json")))
-            stored = await find(work.connection, key)
-            if stored is not None:
-                return replay(stored, key)
-            refused = await _against(work, running, quote)
-            if refused is None:
-                return await _submit(work, quote, asked.accept_surcharge, key)
+        return await saving
     except asyncpg.UniqueViolationError:
-        # The same key for another quote, at the same time.
         stored = await find(running.pool, key)
         if stored is None:
             raise still_running() from None
         return replay(stored, key)
-    except asyncpg.LockNotAvailableError:
-        raise still_running() from None
-    raise refused
 
 
-def _unknown_quote(quote_id: str) -> Problem:
-    return _problem(Refusal("unknown-quote", f"There is no quote {quote_id}.", "quote_id"))
-
-
-async def _against(work: Work, running: Running, quote: Quote) -> Problem | None:
-    """Why a quote can't be confirmed any more, with a new one where there is still something to pay."""
+async def _refuse_stale(work: Work, running: Running, found: store.Confirming) -> None:
+    """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
+    quote, invoices = found.quote, found.invoices
     if quote.payment_id is not None:
         detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
-        return _problem(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
-    invoices = await store.load_invoices(work.connection, [part.invoice_id for part in quote.parts])
+        raise _problem(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
     if quote.expires_at > work.now and still_fits(quote, invoices):
-        return None
+        return
     what = "has expired" if quote.expires_at <= work.now else "no longer fits its invoices"
-    method = await store.load_method(work.connection, quote.method_id, quote.customer_id)
     wishes = wishes_again(quote, invoices)
-    new = await _quote(work, running, method, wishes, invoices) if method and wishes else None
+    new = await _quote(work, running, found.method, wishes, invoices) if wishes else None
     view = _quote_view(new, invoices) if isinstance(new, Quote) else None
     hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
-    return _problem(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
+    raise _problem(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
 
 
-async def _submit(work: Work, quote: Quote, accept_surcharge: bool | None, key: Key) -> Response:
-    method = await store.load_method(work.connection, quote.method_id, quote.customer_id)
-    days = BANKING_DAYS[method.kind if method else "card"]
-    step = submit(quote, accept_surcharge, expected_by=add_banking_days(work.clock.today(), days), now=work.now)
+async def _submit(work: Work, found: store.Confirming, accept_surcharge: bool | None, key: Key) -> Response | None:
+    expected_by = add_banking_days(work.clock.today(), BANKING_DAYS[found.method.kind])
+    step = submit(found.quote, accept_surcharge, expected_by=expected_by, now=work.now)
     if isinstance(step, Refusal):
         raise _problem(step)
-    await store.use_quote(work, quote.id, step.payment.id)
-    saved = await _save_once(work, step, key)
-    if saved is None:
-        raise LookupError(f"what quote {quote.id} names is gone from the projection")
-    return saved
+    return await _save_once(work, step, key)
 
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -480,16 +481,14 @@ async def receive_offline(
         refusal = await _refuse_names(running, asked) if saved is None else None
         return saved is not None or (refusal is not None and not refusal.code.startswith("unknown-"))
 
-    try:
+    async def record() -> Response | None:
         await _patiently(settled)
-    except asyncpg.UniqueViolationError:
-        stored = await find(running.pool, key)
-        if stored is None:
-            raise still_running() from None
-        return replay(stored, key)
-    if saved is None:
+        return saved
+
+    answer = await _replay_or(running, key, record())
+    if answer is None:
         raise _problem(refusal) if refusal else still_running()
-    return saved
+    return answer
 
 
 def _receipt(asked: OfflineRequest, now: datetime) -> Step:

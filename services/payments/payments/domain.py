@@ -263,9 +263,9 @@ def receive(
     return replace(step, posting=Posting(new_id(), payment.id, customer_id, "receipt", received_on, entries))
 
 
-def reserve(payment: Payment, method: Method, provider_customer: str, now: datetime) -> tuple[Step, Attempt]:
+def reserve(payment: Payment, provider_method: str, provider_customer: str, now: datetime) -> tuple[Step, Attempt]:
     """Invoicing holds the invoices: the charge may begin, once."""
-    attempt = Attempt(new_id(), payment.id, provider_customer, method.provider_id, payment.total, now)
+    attempt = Attempt(new_id(), payment.id, provider_customer, provider_method, payment.total, now)
     return Step(replace(payment, status="reserved"), "moved"), attempt
 
 

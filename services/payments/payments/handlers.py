@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from chassis.messaging.consume import Handlers, Lock, Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
 from payments import messages, store
-from payments.domain import cancel, reserve
+from payments.domain import Attempt, Step, cancel, reserve
 
 handlers = Handlers("payments")
 payment_of = Lock(1, "payments", lambda event: event.payment_id)
 
 
-@handlers.on(heard.ReservationPlaced, lock=payment_of, acts=True)
-async def charge_reserved_payment(event: heard.ReservationPlaced, work: Work) -> None:
-    payment = await store.load_payment(work.connection, event.payment_id, None)
-    if payment is None or payment.method_id is None or payment.status != "submitted":
-        raise LookupError(f"no payment {event.payment_id} waits for a reservation")
-    method = await store.load_method(work.connection, payment.method_id, payment.customer_id)
-    whose = await store.find_provider_customer(work.connection, payment.customer_id)
-    if method is None or whose is None:
-        raise LookupError(f"the method of payment {payment.id} is unknown")
-    step, attempt = reserve(payment, method, whose, work.now)
-    await store.save_steps(work, [step])
-    await store.add_attempt(work, attempt)
+@handlers.on_many(heard.ReservationPlaced, lock=payment_of, acts=True)
+async def charge_reserved_payments(events: Sequence[Received[heard.ReservationPlaced]], work: Work) -> None:
+    ids = [received.event.payment_id for received in events]
+    found = await store.load_chargeable(work, ids)
+    reserved = [_reserve(payment_id, found, work.now) for payment_id in ids]
+    await store.save_steps(work, [step for step, _ in reserved], attempts=[attempt for _, attempt in reserved])
 
 
-@handlers.on(heard.ReservationRefused, lock=payment_of)
-async def cancel_refused_payment(event: heard.ReservationRefused, work: Work) -> None:
-    payment = await store.load_payment(work.connection, event.payment_id, None)
-    if payment is None or payment.status != "submitted":
-        raise LookupError(f"no payment {event.payment_id} waits for a reservation")
-    step = cancel(payment, event.reason)
-    await store.save_steps(work, [step])
-    work.emit(*messages.of([step], work.now))
+def _reserve(payment_id: str, found: Mapping[str, store.Chargeable], now: datetime) -> tuple[Step, Attempt]:
+    chargeable = found.get(payment_id)
+    if chargeable is None or chargeable.payment.status != "submitted":
+        raise LookupError(f"no payment {payment_id} waits for a reservation")
+    if chargeable.provider_method is None or chargeable.provider_customer is None:
+        raise LookupError(f"the method of payment {payment_id} is unknown")
+    return reserve(chargeable.payment, chargeable.provider_method, chargeable.provider_customer, now)
+
+
+@handlers.on_many(heard.ReservationRefused, lock=payment_of)
+async def cancel_refused_payments(events: Sequence[Received[heard.ReservationRefused]], work: Work) -> None:
+    found = await store.load_chargeable(work, [received.event.payment_id for received in events])
+    steps = []
+    for received in events:
+        chargeable = found.get(received.event.payment_id)
+        if chargeable is None or chargeable.payment.status != "submitted":
+            raise LookupError(f"no payment {received.event.payment_id} waits for a reservation")
+        steps.append(cancel(chargeable.payment, received.event.reason))
+        work.cause = received.cause
+        work.emit(*messages.of(steps[-1:], work.now))
+    await store.save_steps(work, steps)
 
 
 @handlers.on_many(heard.SettlementPosted, heard.SettlementReversed, lock=payment_of)

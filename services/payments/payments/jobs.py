@@ -13,6 +13,7 @@ from chassis.service import Job, Running
 from payments import messages, reconciling, store
 from payments.domain import Attempt, Payment, overdue, unanswered
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown
+from payments.reconciling import Observed
 
 log = structlog.get_logger()
 
@@ -43,11 +44,7 @@ async def _call(units: Units, provider: Provider, attempt: Attempt) -> None:
         return await _unknown(units, attempt)
     except ProviderRefused as refused:
         charge = _refused(attempt, refused)
-    async with units.begin() as work:
-        payment = await store.lock_payment(work, attempt.payment_id)
-        if payment is not None:
-            await reconciling.record(work, payment, charge, evidence=False)
-    return None
+    return await units.together(reconciling.record, Observed(charge, evidence=False, payment_id=attempt.payment_id))
 
 
 async def _charge(units: Units, provider: Provider, attempt: Attempt) -> Charge:
@@ -73,8 +70,8 @@ async def _unknown(units: Units, attempt: Attempt) -> None:
         payment = await store.lock_payment(work, attempt.payment_id)
         step = unanswered(payment) if payment else None
         if step:
-            await store.save_steps(work, [step])
             work.emit(*messages.of([step], work.now))
+            await store.save_steps(work, [step])
         await store.call_again(
             work, attempt.id, timedelta(seconds=min(2.0 ** min(attempt.calls - 1, 6) / 2, LONGEST_WAIT))
         )
@@ -92,8 +89,9 @@ async def catch_up_events(running: Running) -> bool:
     """Read the provider's events since the last time: webhooks that were lost, and returns long after Paid."""
     provider: Provider = running.more["provider"]
     events = await provider.events_since(await store.load_cursor(running.pool), 100)
-    for event in events:
-        await reconciling.take_event(running.units, provider, event)
+    known = await store.events_known(running.pool, [event.id for event in events])
+    new = (event for event in events if event.id not in known)
+    await asyncio.gather(*(reconciling.take_event(running.units, provider, event) for event in new))
     if events:
         await store.save_cursor(running.pool, events[-1].id)
     return len(events) == 100
@@ -107,8 +105,8 @@ async def notice_overdue(running: Running) -> bool:
             payment = await store.lock_payment(work, payment_id)
             if payment is not None and _is_overdue(payment, running):
                 step = overdue(payment)
-                await store.save_steps(work, [step])
                 work.emit(*messages.of([step], work.now))
+                await store.save_steps(work, [step])
     return len(ids) == 100
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-
-import structlog
 
 from chassis.clock import Clock
 from chassis.messaging.work import Units, Work
@@ -14,14 +13,50 @@ from payments import messages, store
 from payments.domain import Payment, Seen, Step, observe, poll_later
 from payments.providers import Charge, Provider, ProviderEvent
 
-log = structlog.get_logger()
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A charge as the provider told it: as `evidence` from its own record, else only as the reply to our call.
+
+    `payment_id` where the charge may not name its attempt; `event`: the provider's event that brought it.
+    """
+
+    charge: Charge | None
+    evidence: bool
+    payment_id: str | None = None
+    event: ProviderEvent | None = None
+
+    @property
+    def attempt_id(self) -> str | None:
+        return self.charge.attempt_id if self.charge else None
 
 
-async def record(work: Work, payment: Payment, charge: Charge, *, evidence: bool) -> Sequence[Step]:
-    """Save what follows from a charge, with the payment locked by the caller; the steps, none when nothing is new."""
-    steps = observe(payment, _seen(charge, work.clock, evidence=evidence), work.now)
-    await store.save_steps(work, steps)
+async def record(observed: Sequence[Observed], work: Work) -> None:
+    """Save what follows from what was observed, each payment's in order."""
+    payments, of_attempts = await store.lock_payments(
+        work,
+        attempts=[each.attempt_id for each in observed if each.attempt_id],
+        payments=[each.payment_id for each in observed if each.payment_id],
+    )
+    steps: list[Step] = []
+    for each in observed:
+        payment = payments.get(each.payment_id or of_attempts.get(each.attempt_id or "", ""))
+        if payment is not None and each.charge is not None:
+            following = _follow(payment, _seen(each.charge, work.clock, evidence=each.evidence), work.now)
+            payments[payment.id] = following[-1].payment if following else payment
+            steps += following
+    events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]
     work.emit(*messages.of(steps, work.now))
+    if steps or events:
+        await store.save_steps(work, steps, events=events)
+
+
+def _follow(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
+    """The steps that follow; a payment whose record was due to be asked is asked again later."""
+    steps = observe(payment, seen, now)
+    latest = steps[-1].payment if steps else payment
+    if latest.next_poll_at is not None and latest.next_poll_at <= now:
+        steps.append(Step(poll_later(latest, now), "moved"))
     return steps
 
 
@@ -42,30 +77,14 @@ def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
 
 
 async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> None:
-    """A provider's event, once by its id. One that doesn't name its attempt is looked up before the transaction."""
+    """A provider's event; one that doesn't name its attempt is looked up first. A repeated one changes nothing."""
     charge = event.charge
     if charge is not None and charge.attempt_id is None:
         charge = await provider.get_charge(charge.provider_id)
-    async with units.begin() as work:
-        if not await store.first_time(work, event.id, event.kind, event.occurred_at):
-            return
-        if charge is not None and charge.attempt_id is not None:
-            payment = await store.lock_payment_of_attempt(work, charge.attempt_id)
-            if payment is not None:
-                await record(work, payment, charge, evidence=True)
+    await units.together(record, Observed(charge, evidence=True, event=event))
 
 
 async def poll(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:
     """Ask the provider's own record of one charge."""
     charge = await provider.get_charge(provider_id)
-    async with units.begin() as work:
-        payment = await store.lock_payment(work, payment_id)
-        if payment is None:
-            return
-        steps = await record(work, payment, charge, evidence=True)
-        await _again_later(work, steps[-1].payment if steps else payment, work.now)
-
-
-async def _again_later(work: Work, payment: Payment, now: datetime) -> None:
-    if payment.next_poll_at is not None and payment.next_poll_at <= now:
-        await store.save_steps(work, [Step(poll_later(payment, now), "moved")])
+    await units.together(record, Observed(charge, evidence=True, payment_id=payment_id))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import asyncpg
 
-from chassis.http.idempotency import Key
+from chassis.http.idempotency import STORED, Key
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work, insert_outbox
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart, InvoiceState
 from contracts.money import Money
-from payments.domain import Attempt, Method, OpenInvoice, Payment, Posting, Quote, Step
+from payments.domain import Attempt, Method, OpenInvoice, Payment, Quote, Step
 
 # --- projections
 
@@ -67,6 +67,7 @@ async def seen_sequence(connection: asyncpg.Connection, invoice_id: str) -> int:
 # --- methods
 
 METHOD = "id, customer_id, provider_id, kind, funding, brand, last4"
+METHOD_WIDTH = 7
 
 
 async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bool:
@@ -109,6 +110,26 @@ async def load_method(connection: asyncpg.Connection, method_id: str, customer_i
     return Method(*row.values()) if row else None
 
 
+async def load_wished(
+    connection: asyncpg.Connection, method_id: str, customer_id: str, invoice_ids: Sequence[str]
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The customer's method, and those of the invoices that are known, in one round trip."""
+    sql = f"""SELECT {_of("m", METHOD)}, {_of("i", INVOICE)} FROM methods m
+        LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
+    rows = await connection.fetch(sql, method_id, customer_id, invoice_ids)
+    return (Method(*tuple(rows[0])[:METHOD_WIDTH]) if rows else None), _invoices_of(rows, METHOD_WIDTH)
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in columns.split(", "))
+
+
+def _invoices_of(rows: Sequence[asyncpg.Record], first: int) -> dict[str, OpenInvoice]:
+    """Invoices that stand at the end of joined rows, from the column `first` on."""
+    found = (OpenInvoice(*tuple(row)[first:]) for row in rows if row[first] is not None)
+    return {invoice.id: invoice for invoice in found}
+
+
 # --- quotes
 
 
@@ -122,21 +143,44 @@ async def add_quote(work: Work, quote: Quote) -> None:
     )  # fmt: skip
 
 
-async def lock_quote(work: Work, quote_id: str, only: str | None) -> Quote | None:
-    """The quote, when it is the identity's to confirm; two confirmations of it wait for each other."""
-    sql = "SELECT * FROM quotes WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2) FOR UPDATE"
-    row = await work.connection.fetchrow(sql, quote_id, only)
-    if row is None:
+QUOTE = "id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, payment_id"
+QUOTE_WIDTH = 11
+STORED_WIDTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """What the confirmation of a quote looks at; `stored` is the answer under its Idempotency-Key."""
+
+    quote: Quote
+    stored: asyncpg.Record | None
+    method: Method
+    invoices: dict[str, OpenInvoice]
+
+
+async def load_confirming(
+    connection: asyncpg.Connection, quote_id: str, only: str | None, route: str, key: str
+) -> Confirming | None:
+    """All of it in one round trip, when the quote is the identity's to confirm."""
+    sql = f"""SELECT {_of("q", QUOTE)}, {_of("k", STORED)}, {_of("m", METHOD)}, {_of("i", INVOICE)} FROM quotes q
+        JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
+        LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
+        LEFT JOIN invoices i ON i.id = ANY(q.invoice_ids)
+        WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2)"""  # noqa: S608
+    rows = await connection.fetch(sql, quote_id, only, route, key)
+    if not rows:
         return None
-    currency = row["currency"]
-    return Quote(
-        row["id"], row["customer_id"], row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
-        _parts(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
+    values = tuple(rows[0])
+    q = dict(zip(QUOTE.split(", "), values, strict=False))
+    currency = q["currency"]
+    quote = Quote(
+        q["id"], q["customer_id"], q["method_id"], Money(q["amount"], currency), Money(q["surcharge"], currency),
+        _parts(q["invoice_ids"], q["amounts"], currency), tuple(q["whole"]), q["expires_at"], q["payment_id"],
     )  # fmt: skip
-
-
-async def use_quote(work: Work, quote_id: str, payment_id: str) -> None:
-    await work.connection.execute("UPDATE quotes SET payment_id = $2 WHERE id = $1", quote_id, payment_id)
+    after_key = QUOTE_WIDTH + STORED_WIDTH
+    stored = rows[0] if rows[0]["fingerprint"] is not None else None
+    method = Method(*values[after_key : after_key + METHOD_WIDTH])
+    return Confirming(quote, stored, method, _invoices_of(rows, after_key + METHOD_WIDTH))
 
 
 def _parts(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[Part, ...]:
@@ -145,6 +189,7 @@ def _parts(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[P
 
 # --- payments
 
+ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, calls"
 PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, provider_id, sequence, polls, next_poll_at, created_at"""
@@ -176,11 +221,43 @@ async def lock_payment(work: Work, payment_id: str) -> Payment | None:
     return payment_of(row) if row else None
 
 
-async def lock_payment_of_attempt(work: Work, attempt_id: str) -> Payment | None:
-    sql = f"""SELECT {PAYMENT} FROM payments WHERE id = (SELECT payment_id FROM attempts WHERE id = $1)
-        FOR NO KEY UPDATE"""  # noqa: S608
-    row = await work.connection.fetchrow(sql, attempt_id)
-    return payment_of(row) if row else None
+LOCK_PAYMENTS = f"""
+SELECT {", ".join("p." + name.strip() for name in PAYMENT.split(","))}, a.id AS attempt FROM payments p
+LEFT JOIN attempts a ON a.payment_id = p.id AND a.id = ANY($1::uuid[])
+WHERE p.id = ANY($2::uuid[] || ARRAY(SELECT payment_id FROM attempts WHERE id = ANY($1::uuid[])))
+ORDER BY p.id FOR NO KEY UPDATE OF p
+"""  # noqa: S608
+
+
+async def lock_payments(
+    work: Work, *, attempts: Iterable[str] = (), payments: Iterable[str] = ()
+) -> tuple[dict[str, Payment], dict[str, str]]:
+    """Payments by id, locked in order, and the payment's id of each attempt."""
+    rows = await work.connection.fetch(LOCK_PAYMENTS, sorted(set(attempts)), sorted(set(payments)))
+    of_attempts = {row["attempt"]: row["id"] for row in rows if row["attempt"] is not None}
+    return {row["id"]: payment_of(row) for row in rows}, of_attempts
+
+
+LOAD_CHARGEABLE = f"""
+SELECT {", ".join("p." + name.strip() for name in PAYMENT.split(","))}, m.provider_id AS method, c.provider_id AS whose
+FROM payments p LEFT JOIN methods m ON m.id = p.method_id AND m.customer_id = p.customer_id
+LEFT JOIN provider_customers c ON c.customer_id = p.customer_id
+WHERE p.id = ANY($1::uuid[])
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Chargeable:
+    """A payment with the provider's ids of its method and of its customer."""
+
+    payment: Payment
+    provider_method: str | None
+    provider_customer: str | None
+
+
+async def load_chargeable(work: Work, payment_ids: Sequence[str]) -> dict[str, Chargeable]:
+    rows = await work.connection.fetch(LOAD_CHARGEABLE, payment_ids)
+    return {row["id"]: Chargeable(payment_of(row), row["method"], row["whose"]) for row in rows}
 
 
 _COLUMNS = (
@@ -189,13 +266,18 @@ _COLUMNS = (
     " sequence, created_at"
 )
 # A new payment, its booking, its events and the answer under its Idempotency-Key: one statement, one round trip. It does
-# nothing when the customer, or one of the invoices asked for, is not known here as the customer's and in the currency.
+# nothing when the quote was used meanwhile, or when the customer, or one of the invoices asked for, is not known here as
+# the customer's and in the currency.
 ADD_PAYMENT = f"""
-WITH paid AS (
-    INSERT INTO payments ({_COLUMNS})
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
-    WHERE EXISTS (SELECT FROM customers WHERE id = $2) AND cardinality($10::uuid[]) =
+WITH known AS (
+    SELECT WHERE EXISTS (SELECT FROM customers WHERE id = $2) AND cardinality($10::uuid[]) =
         (SELECT count(*) FROM invoices WHERE id = ANY($10::uuid[]) AND customer_id = $2 AND currency = $7)
+), used AS (
+    UPDATE quotes SET payment_id = $1 WHERE id = $13 AND payment_id IS NULL AND EXISTS (SELECT FROM known) RETURNING 1
+), paid AS (
+    INSERT INTO payments ({_COLUMNS})
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM known
+    WHERE $13::uuid IS NULL OR EXISTS (SELECT FROM used)
     RETURNING id
 ), booked AS (
     INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at)
@@ -222,7 +304,7 @@ class Answer:
 
 
 async def add_payment(work: Work, step: Step, key: Key, answer: Answer) -> bool:
-    """False when what it names is not known here. UniqueViolationError of `idempotency_keys` when the key has an answer
+    """False when its quote is used, or what it names is not known here. UniqueViolationError of `idempotency_keys` when the key has an answer
     already. In both cases nothing is written."""
     p, posting = step.payment, step.posting
     postings = [posting] if posting else []
@@ -241,49 +323,84 @@ async def add_payment(work: Work, step: Step, key: Key, answer: Answer) -> bool:
     return added is not None
 
 
-SAVE_PAYMENT = """
-UPDATE payments SET status = $2, reconciliation = $3, reason = $4, effective_on = $5, expected_by = $6,
-    allocated_invoices = $7, allocated_amounts = $8, credit = $9, reversed = $10, provider_id = $11, sequence = $12,
-    polls = $13, next_poll_at = $14
-WHERE id = $1
-"""
-# A reversal names the transaction that it takes back.
-ADD_POSTING = """
-WITH booked AS (
+# Payments as their last steps leave them, every booking, calls to the provider that end or begin, the provider's events
+# that led here, and the events that go out: one statement. A reversal names the transaction that it takes back.
+SAVE_STEPS = f"""
+WITH changed AS (
+    UPDATE payments p SET status = s.status, reconciliation = s.reconciliation, reason = s.reason,
+        effective_on = s.effective_on, expected_by = s.expected_by, allocated_invoices = s.ids::uuid[],
+        allocated_amounts = s.amounts::bigint[], credit = s.credit, reversed = s.reversed, provider_id = s.provider_id,
+        sequence = s.sequence, polls = s.polls, next_poll_at = s.next_poll_at
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::text[],
+        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::int[], $14::timestamptz[])
+        AS s (id, status, reconciliation, reason, effective_on, expected_by, ids, amounts, credit, reversed, provider_id,
+            sequence, polls, next_poll_at)
+    WHERE p.id = s.id
+), booked AS (
     INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reverses_id)
-    SELECT $1, $2, $3, $4, $5, CASE WHEN $3 = 'reversal' THEN
-        (SELECT id FROM ledger_transactions WHERE payment_id = $2 AND kind IN ('charge', 'receipt')) END
+    SELECT b.id, b.payment_id, b.kind, b.effective_on, $15, coalesce(b.reverses_id, CASE WHEN b.kind = 'reversal' THEN
+        (SELECT o.id FROM ledger_transactions o WHERE o.payment_id = b.payment_id AND o.kind IN ('charge', 'receipt')) END)
+    FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::date[], $20::uuid[])
+        AS b (id, payment_id, kind, effective_on, reverses_id)
+), entered AS (
+    INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
+    SELECT * FROM unnest($21::uuid[], $22::text[], $23::uuid[], $24::text[], $25::bigint[])
+), ended AS (
+    UPDATE attempts SET state = 'answered' WHERE payment_id = ANY($26::uuid[]) AND state = 'begun'
+), begun AS (
+    INSERT INTO attempts ({ATTEMPT}, state, call_after)
+    SELECT a.*, 0, 'begun', now() FROM unnest($27::uuid[], $28::uuid[], $29::text[], $30::text[], $31::bigint[],
+        $32::text[], $33::timestamptz[]) AS a
+), noted AS (
+    INSERT INTO provider_events (id, kind, occurred_at, received_at)
+    SELECT n.*, $15 FROM unnest($34::text[], $35::text[], $36::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
 )
-INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
-SELECT $1, account, $6, currency, amount FROM unnest($7::text[], $8::text[], $9::bigint[]) AS e (account, currency, amount)
-"""
-CLOSE_ATTEMPTS = "UPDATE attempts SET state = 'answered' WHERE payment_id = $1 AND state = 'begun'"
+{insert_outbox(37)}
+"""  # noqa: S608
 
 
-async def save_steps(work: Work, steps: Sequence[Step]) -> None:
-    """The payment as the last step leaves it, and every booking. Once the provider's answer is known, no call is due."""
-    if not steps:
-        return
-    p = steps[-1].payment
+async def save_steps(
+    work: Work,
+    steps: Sequence[Step],
+    *,
+    attempts: Sequence[Attempt] = (),
+    events: Sequence[tuple[str, str, datetime]] = (),
+) -> None:
+    """Save all that follows from steps, with what was emitted. Once the provider's answer is known, no call is due.
+
+    `attempts`: calls that begin; `events`: id, kind and instant of the provider's events that were taken.
+    """
+    last = {step.payment.id: step.payment for step in steps}
+    payments = [last[payment_id] for payment_id in sorted(last)]
+    postings = [step.posting for step in steps if step.posting]
+    entries = [(each, account, money) for each in postings for account, money in each.entries]
+    charged = {each.payment_id: each.id for each in postings if each.kind != "reversal"}
     await work.connection.execute(
-        SAVE_PAYMENT,
-        p.id, p.status, p.reconciliation, p.reason, p.effective_on, p.expected_by,
-        [part.invoice_id for part in p.allocations], [part.amount.minor for part in p.allocations], p.credit, p.reversed,
-        p.provider_id, p.sequence, p.polls, p.next_poll_at,
+        SAVE_STEPS,
+        [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
+        [p.reason for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
+        [_array(part.invoice_id for part in p.allocations) for p in payments],
+        [_array(str(part.amount.minor) for part in p.allocations) for p in payments],
+        [p.credit for p in payments], [p.reversed for p in payments], [p.provider_id for p in payments],
+        [p.sequence for p in payments], [p.polls for p in payments], [p.next_poll_at for p in payments], work.now,
+        [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
+        [each.effective_on for each in postings],
+        [charged.get(each.payment_id) if each.kind == "reversal" else None for each in postings],
+        [each.id for each, _, _ in entries], [account for _, account, _ in entries],
+        [each.customer_id for each, _, _ in entries], [money.currency for _, _, money in entries],
+        [money.minor for _, _, money in entries],
+        [p.id for p in payments if p.final or p.status == "processing"],
+        [a.id for a in attempts], [a.payment_id for a in attempts], [a.provider_customer for a in attempts],
+        [a.provider_method for a in attempts], [a.amount.minor for a in attempts],
+        [a.amount.currency for a in attempts], [a.begun_at for a in attempts],
+        [event[0] for event in events], [event[1] for event in events], [event[2] for event in events],
+        *work.outbox_arguments(),
     )  # fmt: skip
-    for posting in (step.posting for step in steps if step.posting):
-        await _add_posting(work, posting)
-    if p.final or p.status == "processing":
-        await work.connection.execute(CLOSE_ATTEMPTS, p.id)
 
 
-async def _add_posting(work: Work, posting: Posting) -> None:
-    await work.connection.execute(
-        ADD_POSTING,
-        posting.id, posting.payment_id, posting.kind, posting.effective_on, work.now, posting.customer_id,
-        [account for account, _ in posting.entries], [money.currency for _, money in posting.entries],
-        [money.minor for _, money in posting.entries],
-    )  # fmt: skip
+def _array(items: Iterable[str]) -> str:
+    """An array as PostgreSQL writes it: arrays of arrays of several lengths travel no other way."""
+    return "{" + ",".join(items) + "}"
 
 
 SETTLED = """
@@ -299,8 +416,8 @@ async def keep_allocations(work: Work, settled: Sequence[tuple[str, Sequence[All
     await work.connection.execute(
         SETTLED,
         ids,
-        ["{" + ",".join(part.invoice_id for part in newest[i][0]) + "}" for i in ids],
-        ["{" + ",".join(str(part.amount.amount_minor) for part in newest[i][0]) + "}" for i in ids],
+        [_array(part.invoice_id for part in newest[i][0]) for i in ids],
+        [_array(str(part.amount.amount_minor) for part in newest[i][0]) for i in ids],
         [newest[i][1] for i in ids],
     )
 
@@ -316,8 +433,6 @@ async def load_names(
 
 # --- calls to the provider
 
-ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, calls"
-
 
 def attempt_of(row: Mapping[str, Any]) -> Attempt:
     money = Money(row["amount"], row["currency"])
@@ -330,13 +445,6 @@ def attempt_of(row: Mapping[str, Any]) -> Attempt:
         row["begun_at"],
         row["calls"],
     )
-
-
-async def add_attempt(work: Work, attempt: Attempt) -> None:
-    sql = f"""INSERT INTO attempts ({ATTEMPT}, state, call_after) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 'begun', now())"""  # noqa: S608
-    a = attempt
-    values = (a.id, a.payment_id, a.provider_customer, a.provider_method, a.amount.minor, a.amount.currency, a.begun_at)
-    await work.connection.execute(sql, *values)
 
 
 CLAIM_ATTEMPTS = f"""
@@ -378,11 +486,10 @@ async def payments_overdue(connection: asyncpg.Connection, today: date, limit: i
     return [row["id"] for row in await connection.fetch(sql, today, limit)]
 
 
-async def first_time(work: Work, event_id: str, kind: str, occurred_at: datetime) -> bool:
-    """Remember a provider's event; False when it was handled before."""
-    sql = """INSERT INTO provider_events (id, kind, occurred_at, received_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT DO NOTHING RETURNING true"""
-    return bool(await work.connection.fetchval(sql, event_id, kind, occurred_at, work.now))
+async def events_known(connection: asyncpg.Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the provider's events that were taken before."""
+    rows = await connection.fetch("SELECT id FROM provider_events WHERE id = ANY($1::text[])", ids)
+    return {row["id"] for row in rows}
 
 
 async def load_cursor(connection: asyncpg.Connection) -> str | None:

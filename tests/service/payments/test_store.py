@@ -1,6 +1,7 @@
 """What the database itself promises about money, whatever the code does."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import asyncpg
@@ -102,15 +103,30 @@ async def test_the_ledger_is_append_only(units: Units, change: str) -> None:
         await units.pool.execute(change)
 
 
+def returned(step: Step) -> Step:
+    """All of its money taken back."""
+    assert step.posting is not None
+    back = tuple((account, -money) for account, money in step.posting.entries)
+    posting = replace(step.posting, id=new_id(), kind="reversal", entries=back)
+    return Step(replace(step.payment, reversed=step.payment.total.minor), "moved", posting)
+
+
+async def test_a_booking_and_its_reversal_may_be_saved_at_once(units: Units) -> None:
+    step = receipt(await known_customer(units))
+    await accept(units, replace(step, posting=None))
+    async with units.begin() as work:
+        await store.save_steps(work, [step, returned(step)])
+    assert step.posting is not None
+    reversed_id = await units.pool.fetchval("SELECT reverses_id FROM ledger_transactions WHERE kind = 'reversal'")
+    assert reversed_id == step.posting.id
+
+
 async def test_a_payment_is_booked_once_and_reversed_once(units: Units) -> None:
     step = receipt(await known_customer(units))
     await accept(units, step)
     assert step.posting is not None
     async with units.begin() as work:
-        await work.connection.execute(
-            store.ADD_POSTING, new_id(), step.payment.id, "reversal", DAY, work.now, step.payment.customer_id,
-            ["bank", "customer_funds"], ["USD", "USD"], [-500, 500],
-        )  # fmt: skip
+        await store.save_steps(work, [returned(step)])
     insert = "INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reverses_id)"
     with pytest.raises(asyncpg.UniqueViolationError):
         await units.pool.execute(
