@@ -368,16 +368,22 @@ async def test_offsets_that_could_not_be_committed_are_committed_later(desk: Des
 async def test_what_is_handed_over_at_once_is_handled_together_and_one_failure_stays_alone(desk: Desk) -> None:
     sizes: list[int] = []
 
-    async def write_down(keys: Sequence[str], work: Work) -> None:
+    async def write_down(keys: Sequence[str], work: Work) -> Sequence[str]:
         sizes.append(len(keys))
         await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", [(key,) for key in keys])
         if "bad" in keys:
             raise RuntimeError("told to fail")
+        return [f"took {key}" for key in keys]
 
     units = Units(desk.pool, Clock("UTC"), Wake())
     handed = [units.together(write_down, key) for key in ("first", "a", "bad", "b")]
     outcomes = await asyncio.gather(*handed, return_exceptions=True)
-    assert [repr(outcome) for outcome in outcomes] == ["None", "None", "RuntimeError('told to fail')", "None"]
+    assert [repr(outcome) for outcome in outcomes] == [
+        "'took first'",
+        "'took a'",
+        "RuntimeError('told to fail')",
+        "'took b'",
+    ]
     assert sorted(await desk.taken()) == ["a", "b", "first"]
     assert sizes == [4, 1, 1, 1, 1]
     await units.together(write_down, "later")
@@ -385,9 +391,10 @@ async def test_what_is_handed_over_at_once_is_handled_together_and_one_failure_s
 
 
 async def test_a_caller_that_goes_away_takes_nothing_back(desk: Desk) -> None:
-    async def write_down(keys: Sequence[str], work: Work) -> None:
+    async def write_down(keys: Sequence[str], work: Work) -> Sequence[None]:
         await asyncio.sleep(0.1)
         await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", [(key,) for key in keys])
+        return [None] * len(keys)
 
     units = Units(desk.pool, Clock("UTC"), Wake())
     gone = asyncio.create_task(units.together(write_down, "gone"))

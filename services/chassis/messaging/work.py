@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,8 @@ def insert_outbox(first: int = 1) -> str:
     """
     types = ("uuid[]", "text[]", "text[]", "bigint[]", "text[]", "text[]", "bytea[]", "timestamptz[]")
     arrays = ", ".join(f"${first + place}::{name}" for place, name in enumerate(types))
-    return f"INSERT INTO outbox ({OUTBOX_COLUMNS}) SELECT * FROM unnest({arrays})"  # noqa: S608 - own constants
+    rows = f"SELECT * FROM unnest({arrays}) AS o ({OUTBOX_COLUMNS})"  # noqa: S608 - own constants
+    return f"INSERT INTO outbox ({OUTBOX_COLUMNS}) {rows}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _headers(message: Message, cause: Cause, trace: str | None) -> str:
     return orjson.dumps({name: value for name, value in named.items() if value}).decode()
 
 
-Together = Callable[[Sequence[Any], Work], Awaitable[None]]
+Together = Callable[[Sequence[Any], Work], Awaitable[Sequence[Any]]]
 
 
 class Units:
@@ -103,15 +104,16 @@ class Units:
         self.pool, self.clock, self.wake = pool, clock, wake
         self._gathered: dict[Together, Gathered] = {}
 
-    async def together(self, handle: Together, item: Any) -> None:
+    async def together(self, handle: Together, item: Any, *, single: bool = False) -> Any:
         """Have an item handled, in one unit of work with all that are handed over while the one before runs.
 
-        Returns once that is committed. When a batch fails, its items run alone, and each caller gets its own error.
+        Returns the handler's result for the item once all is committed. When a batch fails, its items run alone, and
+        each caller gets its own error. `single`: the handler saves in one statement, a transaction of its own.
         """
         gathered = self._gathered.get(handle)
         if gathered is None:
-            gathered = self._gathered[handle] = Gathered(self, handle)
-        await gathered.put(item)
+            gathered = self._gathered[handle] = Gathered(handle, self.single if single else self.begin)
+        return await gathered.put(item)
 
     @asynccontextmanager
     async def begin(self, cause: Cause | None = None) -> AsyncIterator[Work]:
@@ -136,17 +138,17 @@ class Units:
 class Gathered:
     """Items that wait for one handler, and the callers that wait for them."""
 
-    def __init__(self, units: Units, handle: Together) -> None:
-        self._units, self._handle = units, handle
-        self._waiting: list[tuple[Any, asyncio.Future[None]]] = []
+    def __init__(self, handle: Together, begin: Callable[[], AbstractAsyncContextManager[Work]]) -> None:
+        self._handle, self._begin = handle, begin
+        self._waiting: list[tuple[Any, asyncio.Future[Any]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def put(self, item: Any) -> None:
+    async def put(self, item: Any) -> Any:
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        await done
+        return await done
 
     async def _run(self) -> None:
         while self._waiting:
@@ -154,10 +156,10 @@ class Gathered:
             await self._take(batch)
         self._running = None
 
-    async def _take(self, batch: list[tuple[Any, asyncio.Future[None]]]) -> None:
+    async def _take(self, batch: list[tuple[Any, asyncio.Future[Any]]]) -> None:
         try:
-            async with self._units.begin() as work:
-                await self._handle([item for item, _ in batch], work)
+            async with self._begin() as work:
+                results = await self._handle([item for item, _ in batch], work)
         except Exception as error:
             if len(batch) > 1:
                 for one in batch:
@@ -165,9 +167,9 @@ class Gathered:
             elif not batch[0][1].done():
                 batch[0][1].set_exception(error)
         else:
-            for _, done in batch:
+            for (_, done), result in zip(batch, results, strict=True):
                 if not done.done():
-                    done.set_result(None)
+                    done.set_result(result)
 
 
 class Wake:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ from chassis.clock import Clock
 from chassis.http.idempotency import Key, find, fingerprint, replay, required_key, still_running
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
-from chassis.messaging.work import Work
+from chassis.messaging.work import Cause, Work
 from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.calendar import add_banking_days
@@ -382,13 +383,34 @@ def _seen_header(payment: Payment) -> str:
     return f"{payment.id}:{payment.sequence}"
 
 
-async def _save_once(work: Work, step: Step, key: Key) -> Response | None:
-    """Save a new payment under its key; None when it names what is not known here."""
-    body = orjson.dumps(_payment_view(step.payment))
-    seen = _seen_header(step.payment)
-    work.emit(*messages.of([step], work.now))
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A payment on its way into the database, and what asked for it."""
+
+    new: store.NewPayment
+    cause: Cause
+
+
+async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]:
+    """Save payments that were asked for at the same time; False for those that `add_payments` leaves out."""
+    for saving in savings:
+        work.cause = saving.cause
+        work.emit(*messages.of([saving.new.step], work.now))
+    saved = await store.add_payments(work, [saving.new for saving in savings])
+    return [saving.new.step.payment.id in saved for saving in savings]
+
+
+async def _save_once(running: Running, step: Step, key: Key, cause: Cause) -> Response | None:
+    """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
+    body, seen = orjson.dumps(_payment_view(step.payment)), _seen_header(step.payment)
+    saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen)), cause)
     try:
-        saved = await store.add_payment(work, step, key, store.Answer(202, body, seen))
+        saved = await running.units.together(save_payments, saving, single=True)
+    except asyncpg.UniqueViolationError:
+        stored = await find(running.pool, key)
+        if stored is None:
+            raise still_running() from None
+        return replay(stored, key)
     except asyncpg.LockNotAvailableError:
         raise still_running() from None
     return _json(body, 202, seen) if saved else None
@@ -415,48 +437,30 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     key = Key(found.quote.customer_id, route, key_text, fingerprint(asked.model_dump(mode="json")))
     if found.stored is not None:
         return replay(found.stored, key)
-
-    async def save() -> Response | None:
-        async with running.units.single(cause_of(request, identity)) as work:
-            await _refuse_stale(work, running, found)
-            return await _submit(work, found, asked.accept_surcharge, key)
-
-    return await _replay_or(running, key, save())
-
-
-async def _replay_or(running: Running, key: Key, saving: Awaitable[Response | None]) -> Response | None:
-    """What saving answers; the stored answer when the key got one at the same time."""
-    try:
-        return await saving
-    except asyncpg.UniqueViolationError:
-        stored = await find(running.pool, key)
-        if stored is None:
-            raise still_running() from None
-        return replay(stored, key)
+    cause, clock = cause_of(request, identity), running.clock
+    await _refuse_stale(running, found, cause)
+    expected_by = add_banking_days(clock.today(), BANKING_DAYS[found.method.kind])
+    step = submit(found.quote, asked.accept_surcharge, expected_by=expected_by, now=clock.now())
+    if isinstance(step, Refusal):
+        raise _problem(step)
+    return await _save_once(running, step, key, cause)
 
 
-async def _refuse_stale(work: Work, running: Running, found: store.Confirming) -> None:
+async def _refuse_stale(running: Running, found: store.Confirming, cause: Cause) -> None:
     """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
-    quote, invoices = found.quote, found.invoices
+    quote, invoices, now = found.quote, found.invoices, running.clock.now()
     if quote.payment_id is not None:
         detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
         raise _problem(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
-    if quote.expires_at > work.now and still_fits(quote, invoices):
+    if quote.expires_at > now and still_fits(quote, invoices):
         return
-    what = "has expired" if quote.expires_at <= work.now else "no longer fits its invoices"
+    what = "has expired" if quote.expires_at <= now else "no longer fits its invoices"
     wishes = wishes_again(quote, invoices)
-    new = await _quote(work, running, found.method, wishes, invoices) if wishes else None
+    async with running.units.single(cause) as work:
+        new = await _quote(work, running, found.method, wishes, invoices) if wishes else None
     view = _quote_view(new, invoices) if isinstance(new, Quote) else None
     hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
     raise _problem(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
-
-
-async def _submit(work: Work, found: store.Confirming, accept_surcharge: bool | None, key: Key) -> Response | None:
-    expected_by = add_banking_days(work.clock.today(), BANKING_DAYS[found.method.kind])
-    step = submit(found.quote, accept_surcharge, expected_by=expected_by, now=work.now)
-    if isinstance(step, Refusal):
-        raise _problem(step)
-    return await _save_once(work, step, key)
 
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -473,22 +477,18 @@ async def receive_offline(
     if refusal is not None:
         raise _problem(refusal)
     saved: Response | None = None
+    cause = cause_of(request, identity)
 
     async def settled() -> bool:
         nonlocal saved, refusal
-        async with running.units.single(cause_of(request, identity)) as work:
-            saved = await _save_once(work, _receipt(asked, work.now), key)
+        saved = await _save_once(running, _receipt(asked, running.clock.now()), key, cause)
         refusal = await _refuse_names(running, asked) if saved is None else None
         return saved is not None or (refusal is not None and not refusal.code.startswith("unknown-"))
 
-    async def record() -> Response | None:
-        await _patiently(settled)
-        return saved
-
-    answer = await _replay_or(running, key, record())
-    if answer is None:
+    await _patiently(settled)
+    if saved is None:
         raise _problem(refusal) if refusal else still_running()
-    return answer
+    return saved
 
 
 def _receipt(asked: OfflineRequest, now: datetime) -> Step:

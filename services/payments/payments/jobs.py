@@ -41,10 +41,11 @@ async def _call(units: Units, provider: Provider, attempt: Attempt) -> None:
         charge = await _charge(units, provider, attempt)
     except ProviderUnknown as error:
         log.info("provider's answer unknown", attempt=attempt.id, calls=attempt.calls, error=type(error).__name__)
-        return await _unknown(units, attempt)
+        await _unknown(units, attempt)
+        return
     except ProviderRefused as refused:
         charge = _refused(attempt, refused)
-    return await units.together(reconciling.record, Observed(charge, evidence=False, payment_id=attempt.payment_id))
+    await units.together(reconciling.record, Observed(charge, evidence=False, payment_id=attempt.payment_id))
 
 
 async def _charge(units: Units, provider: Provider, attempt: Attempt) -> Charge:

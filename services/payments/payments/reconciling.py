@@ -31,7 +31,7 @@ class Observed:
         return self.charge.attempt_id if self.charge else None
 
 
-async def record(observed: Sequence[Observed], work: Work) -> None:
+async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
     """Save what follows from what was observed, each payment's in order."""
     payments, of_attempts = await store.lock_payments(
         work,
@@ -49,6 +49,7 @@ async def record(observed: Sequence[Observed], work: Work) -> None:
     work.emit(*messages.of(steps, work.now))
     if steps or events:
         await store.save_steps(work, steps, events=events)
+    return [None] * len(observed)
 
 
 def _follow(payment: Payment, seen: Seen, now: datetime) -> list[Step]:

@@ -15,7 +15,7 @@ from chassis.messaging.work import Work, insert_outbox
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart, InvoiceState
 from contracts.money import Money
-from payments.domain import Attempt, Method, OpenInvoice, Payment, Quote, Step
+from payments.domain import Attempt, Method, OpenInvoice, Payment, Posting, Quote, Step
 
 # --- projections
 
@@ -260,37 +260,53 @@ async def load_chargeable(work: Work, payment_ids: Sequence[str]) -> dict[str, C
     return {row["id"]: Chargeable(payment_of(row), row["method"], row["whose"]) for row in rows}
 
 
-_COLUMNS = (
-    "id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,"
-    " method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts,"
-    " sequence, created_at"
-)
-# A new payment, its booking, its events and the answer under its Idempotency-Key: one statement, one round trip. It does
-# nothing when the quote was used meanwhile, or when the customer, or one of the invoices asked for, is not known here as
-# the customer's and in the currency.
-ADD_PAYMENT = f"""
+# New payments, their bookings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
+# A payment is left out when its quote was used meanwhile, or when its customer, or one of the invoices asked for, is not
+# known here as the customer's and in the currency. Keys that have an answer fail the statement.
+ADD_PAYMENTS = f"""
 WITH known AS (
-    SELECT WHERE EXISTS (SELECT FROM customers WHERE id = $2) AND cardinality($10::uuid[]) =
-        (SELECT count(*) FROM invoices WHERE id = ANY($10::uuid[]) AND customer_id = $2 AND currency = $7)
+    SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
+        $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
+        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[])
+        AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
+            method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
+            sequence, created_at)
+    WHERE EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id) AND cardinality(n.asked_ids::uuid[]) = (
+        SELECT count(*) FROM invoices i
+        WHERE i.id = ANY(n.asked_ids::uuid[]) AND i.customer_id = n.customer_id AND i.currency = n.currency)
 ), used AS (
-    UPDATE quotes SET payment_id = $1 WHERE id = $13 AND payment_id IS NULL AND EXISTS (SELECT FROM known) RETURNING 1
+    UPDATE quotes q SET payment_id = known.id FROM known WHERE q.id = known.quote_id AND q.payment_id IS NULL
+    RETURNING q.payment_id
 ), paid AS (
-    INSERT INTO payments ({_COLUMNS})
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM known
-    WHERE $13::uuid IS NULL OR EXISTS (SELECT FROM used)
+    INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
+        asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
+        allocated_amounts, sequence, created_at)
+    SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
+        asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
+        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at
+    FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id
 ), booked AS (
     INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at)
-    SELECT t.id, paid.id, kind, effective_on, $21
-    FROM paid, unnest($22::uuid[], $23::text[], $24::date[]) AS t (id, kind, effective_on)
+    SELECT b.id, b.payment_id, b.kind, b.effective_on, $22
+    FROM unnest($23::uuid[], $24::uuid[], $25::text[], $26::date[]) AS b (id, payment_id, kind, effective_on)
+    WHERE b.payment_id IN (SELECT id FROM paid)
 ), entered AS (
     INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
-    SELECT t, account, $2, $7, amount FROM paid, unnest($25::uuid[], $26::text[], $27::bigint[]) AS e (t, account, amount)
+    SELECT e.transaction_id, e.account, e.customer_id, e.currency, e.amount
+    FROM unnest($27::uuid[], $28::uuid[], $29::text[], $30::uuid[], $31::text[], $32::bigint[])
+        AS e (payment_id, transaction_id, account, customer_id, currency, amount)
+    WHERE e.payment_id IN (SELECT id FROM paid)
 ), answered AS (
     INSERT INTO idempotency_keys (customer, route, key, fingerprint, status, body, seen, created_at)
-    SELECT $28, $29, $30, $31, $32, $33, $34, $21 FROM paid
+    SELECT a.customer, a.route, a.key, a.fingerprint, a.status, a.body, a.seen, $22
+    FROM unnest($1::uuid[], $33::text[], $34::text[], $35::text[], $36::bytea[], $37::int[], $38::bytea[], $39::text[])
+        AS a (payment_id, customer, route, key, fingerprint, status, body, seen)
+    WHERE a.payment_id IN (SELECT id FROM paid)
+), said AS (
+    {insert_outbox(40)} WHERE aggregate IN (SELECT id::text FROM paid)
 )
-{insert_outbox(35)} WHERE EXISTS (SELECT FROM paid) RETURNING 1
+SELECT id FROM paid
 """  # noqa: S608
 
 
@@ -303,24 +319,60 @@ class Answer:
     seen: str
 
 
-async def add_payment(work: Work, step: Step, key: Key, answer: Answer) -> bool:
-    """False when its quote is used, or what it names is not known here. UniqueViolationError of `idempotency_keys` when the key has an answer
-    already. In both cases nothing is written."""
-    p, posting = step.payment, step.posting
-    postings = [posting] if posting else []
-    entries = [(each.id, account, money.minor) for each in postings for account, money in each.entries]
-    added = await work.connection.fetchval(
-        ADD_PAYMENT,
-        p.id, p.customer_id, p.way, p.status, p.reconciliation, p.reason, p.amount.currency, p.amount.minor,
-        p.surcharge.minor, [part.invoice_id for part in p.asked], [part.amount.minor for part in p.asked],
-        p.method_id, p.quote_id, p.received_on, p.reference, p.effective_on, p.expected_by,
-        [part.invoice_id for part in p.allocations], [part.amount.minor for part in p.allocations], p.sequence, work.now,
-        [each.id for each in postings], [each.kind for each in postings], [each.effective_on for each in postings],
-        [entry[0] for entry in entries], [entry[1] for entry in entries], [entry[2] for entry in entries],
-        key.customer, key.route, key.key, key.fingerprint, answer.status, answer.body, answer.seen,
+@dataclass(frozen=True, slots=True)
+class NewPayment:
+    """A payment to be saved with the answer that its request gets."""
+
+    step: Step
+    key: Key
+    answer: Answer
+
+
+async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
+    """Save payments with what was emitted for them; the ids of those whose quote was free and whose names are known.
+
+    UniqueViolationError of `idempotency_keys` when a key has an answer already; then nothing is written.
+    """
+    payments = [each.step.payment for each in new]
+    postings = [each.step.posting for each in new if each.step.posting]
+    entries = [(each, account, money) for each in postings for account, money in each.entries]
+    rows = await work.connection.fetch(
+        ADD_PAYMENTS,
+        [p.id for p in payments], [p.customer_id for p in payments], [p.way for p in payments],
+        [p.status for p in payments], [p.reconciliation for p in payments], [p.reason for p in payments],
+        [p.amount.currency for p in payments], [p.amount.minor for p in payments],
+        [p.surcharge.minor for p in payments], *_part_arrays([p.asked for p in payments]),
+        [p.method_id for p in payments], [p.quote_id for p in payments], [p.received_on for p in payments],
+        [p.reference for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
+        *_part_arrays([p.allocations for p in payments]), [p.sequence for p in payments],
+        [p.created_at for p in payments], work.now,
+        [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
+        [each.effective_on for each in postings],
+        [each.payment_id for each, _, _ in entries], *_entry_arrays(entries),
+        [each.key.customer for each in new], [each.key.route for each in new], [each.key.key for each in new],
+        [each.key.fingerprint for each in new], [each.answer.status for each in new],
+        [each.answer.body for each in new], [each.answer.seen for each in new],
         *work.outbox_arguments(),
     )  # fmt: skip
-    return added is not None
+    return {row["id"] for row in rows}
+
+
+def _part_arrays(each: Sequence[Sequence[Part]]) -> tuple[list[str], list[str]]:
+    """Ids and amounts of the parts of each payment. Arrays of arrays of several lengths travel as text alone."""
+    ids = ["{" + ",".join(part.invoice_id for part in parts) + "}" for parts in each]
+    amounts = ["{" + ",".join(str(part.amount.minor) for part in parts) + "}" for parts in each]
+    return ids, amounts
+
+
+def _entry_arrays(entries: Sequence[tuple[Posting, str, Money]]) -> tuple[list[Any], ...]:
+    """Transaction, account, customer, currency and minor units of ledger entries."""
+    return (
+        [posting.id for posting, _, _ in entries],
+        [account for _, account, _ in entries],
+        [posting.customer_id for posting, _, _ in entries],
+        [money.currency for _, _, money in entries],
+        [money.minor for _, _, money in entries],
+    )
 
 
 # Payments as their last steps leave them, every booking, calls to the provider that end or begin, the provider's events
@@ -379,16 +431,12 @@ async def save_steps(
         SAVE_STEPS,
         [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
         [p.reason for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
-        [_array(part.invoice_id for part in p.allocations) for p in payments],
-        [_array(str(part.amount.minor) for part in p.allocations) for p in payments],
-        [p.credit for p in payments], [p.reversed for p in payments], [p.provider_id for p in payments],
+        *_part_arrays([p.allocations for p in payments]), [p.credit for p in payments], [p.reversed for p in payments], [p.provider_id for p in payments],
         [p.sequence for p in payments], [p.polls for p in payments], [p.next_poll_at for p in payments], work.now,
         [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
         [each.effective_on for each in postings],
         [charged.get(each.payment_id) if each.kind == "reversal" else None for each in postings],
-        [each.id for each, _, _ in entries], [account for _, account, _ in entries],
-        [each.customer_id for each, _, _ in entries], [money.currency for _, _, money in entries],
-        [money.minor for _, _, money in entries],
+        *_entry_arrays(entries),
         [p.id for p in payments if p.final or p.status == "processing"],
         [a.id for a in attempts], [a.payment_id for a in attempts], [a.provider_customer for a in attempts],
         [a.provider_method for a in attempts], [a.amount.minor for a in attempts],
@@ -396,11 +444,6 @@ async def save_steps(
         [event[0] for event in events], [event[1] for event in events], [event[2] for event in events],
         *work.outbox_arguments(),
     )  # fmt: skip
-
-
-def _array(items: Iterable[str]) -> str:
-    """An array as PostgreSQL writes it: arrays of arrays of several lengths travel no other way."""
-    return "{" + ",".join(items) + "}"
 
 
 SETTLED = """
@@ -416,8 +459,8 @@ async def keep_allocations(work: Work, settled: Sequence[tuple[str, Sequence[All
     await work.connection.execute(
         SETTLED,
         ids,
-        [_array(part.invoice_id for part in newest[i][0]) for i in ids],
-        [_array(str(part.amount.amount_minor) for part in newest[i][0]) for i in ids],
+        ["{" + ",".join(part.invoice_id for part in newest[i][0]) + "}" for i in ids],
+        ["{" + ",".join(str(part.amount.amount_minor) for part in newest[i][0]) + "}" for i in ids],
         [newest[i][1] for i in ids],
     )
 

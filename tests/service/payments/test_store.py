@@ -35,7 +35,8 @@ async def accept(units: Units, step: Step, key: str = "k") -> bool:
     async with units.single() as work:
         work.emit(*messages.of([step], work.now))
         known = Key(step.payment.customer_id, "route", key, b"print")
-        return await store.add_payment(work, step, known, store.Answer(202, b"{}", "seen"))
+        saved = await store.add_payments(work, [store.NewPayment(step, known, store.Answer(202, b"{}", "seen"))])
+        return step.payment.id in saved
 
 
 async def known_customer(units: Units) -> str:
@@ -68,6 +69,23 @@ async def test_a_payment_of_an_unknown_customer_or_invoice_writes_nothing(units:
             (SELECT count(*) FROM outbox), (SELECT count(*) FROM idempotency_keys)"""
     )
     assert tuple(counts) == (0, 0, 0, 0)
+
+
+async def test_payments_saved_at_once_leave_out_only_the_one_that_cannot_be(units: Units) -> None:
+    customer = await known_customer(units)
+    steps = [receipt(customer), receipt(new_id()), receipt(customer)]
+    async with units.single() as work:
+        work.emit(*messages.of(steps, work.now))
+        new = [
+            store.NewPayment(step, Key(step.payment.customer_id, "route", str(n), b"print"), store.Answer(202, b"", ""))
+            for n, step in enumerate(steps)
+        ]
+        assert await store.add_payments(work, new) == {steps[0].payment.id, steps[2].payment.id}
+    counts = await units.pool.fetchrow(
+        """SELECT (SELECT count(*) FROM payments), (SELECT count(*) FROM ledger_entries), (SELECT count(*) FROM outbox),
+            (SELECT count(*) FROM idempotency_keys)"""
+    )
+    assert tuple(counts) == (2, 4, 2, 2)
 
 
 async def test_a_key_that_has_an_answer_writes_nothing(units: Units) -> None:
