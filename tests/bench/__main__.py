@@ -29,6 +29,7 @@ PAYERS = 64
 OTHERS = 200
 SIZES = (100, 10_000, 1_000_000)
 OF_ONE_CUSTOMER = 10_000
+EVENTS = 20_000
 STUCK_SECONDS = 120
 LOUD_PERCENT = 3
 VACUUM_SECONDS = 60
@@ -75,6 +76,7 @@ class Bench:
         await self.offline()
         await self.latency()
         await self.cards()
+        await self.events()
         await self.read_at(SIZES[2])
         return self.figures | {"noise_percent": round(max(self.noise), 1)}
 
@@ -174,6 +176,15 @@ class Bench:
         rate, _ = await self.measured("card payments", len(bills), lambda: self.each(bills, self.charge))
         self.figures["card_paid_per_s"] = round(rate, 1)
 
+    async def events(self) -> None:
+        """Events that are committed in invoicing, until payments has acted on the last of them."""
+        owners = [f"OTHER-{n % OTHERS}" for n in range(min(EVENTS, max(self.invoices, 1000)))]
+        before = meter.read(self.stack)
+        seconds = await loading.commit_to_effect(self.stack, owners, "EVENT")
+        self.noise.append(meter.read(self.stack).since(before).noise_percent)
+        self.figures["events_per_s"] = round(len(owners) / seconds)
+        say(f"{len(owners):,} events from commit to effect: {self.figures['events_per_s']} a second")
+
     async def read_at(self, size: int) -> None:
         """Bring the invoices to this size, then read pages and aging of the customer that owns many."""
         pages, agings = (self.figures.setdefault(name, {}) for name in ("page_ms_p50", "aging_ms_p50"))
@@ -193,8 +204,6 @@ class Bench:
         self.filled = size
         if len(owners) < 1000:
             return
-        self.noise.append(spent.noise_percent)
-        self.figures["events_per_s"] = round(len(owners) / seconds)
         say(f"{len(owners):,} commands issued and in payments' projection: {len(owners) / seconds:.0f} a second")
         self.tell_cpu(spent, len(owners))
 

@@ -12,8 +12,10 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaProducer
 
+from chassis.messaging.outbox import LEADER_LOCK
 from contracts.ids import new_id
 from contracts.topics import INBOUND, PARTITIONS
+from paidup_local import postgres
 from tests.kit.stack import LocalStack
 
 AHEAD = 40_000
@@ -48,6 +50,55 @@ async def load(
     finally:
         await producer.stop()
         await payments.close()
+
+
+async def hold_back(stack: LocalStack, service: str) -> asyncpg.Connection:
+    """Take the lead of a service's relay: what it commits stays in its outbox until the connection is closed."""
+    admin = await asyncpg.connect(postgres.admin_dsn(stack.settings))
+    holder = await asyncpg.connect(stack.database_url(service))
+    taking = asyncio.create_task(holder.fetchval("SELECT pg_advisory_lock($1)", LEADER_LOCK))
+    while not taking.done():
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'relay'",
+            service,
+        )
+        await asyncio.sleep(0.05)
+    await admin.close()
+    return holder
+
+
+async def commit_to_effect(stack: LocalStack, owners: Sequence[str], tag: str) -> float:
+    """Seconds from when invoices are issued, all committed, until the last of their events took effect in payments."""
+    invoicing = await hold_back(stack, "invoicing")
+    payments = await asyncpg.connect(stack.database_url("payments"))
+    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, acks="all", max_batch_size=1_000_000)
+    await producer.start()
+    try:
+        before, issued = (
+            await payments.fetchval("SELECT count(*) FROM invoices"),
+            await invoicing.fetchval("SELECT count(*) FROM invoices"),
+        )
+        for turn, batch in enumerate(_batches(owners, tag)):
+            await _send(producer, batch, turn)
+        await _until(invoicing, f"SELECT count(*) >= {issued + len(owners)} FROM invoices")
+        held = await invoicing.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+        await invoicing.fetchval("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
+        await _until(invoicing, f"SELECT count(*) < {held} FROM outbox WHERE published_at IS NULL")
+        began = time.monotonic()
+        await _until(payments, f"SELECT count(*) >= {before + len(owners)} FROM invoices")
+        return time.monotonic() - began
+    finally:
+        await producer.stop()
+        await invoicing.close()
+        await payments.close()
+
+
+async def _until(database: asyncpg.Connection, true: str) -> None:
+    """Return once the query answers true; AssertionError when that takes too long."""
+    deadline = time.monotonic() + STUCK_SECONDS
+    while not await database.fetchval(true):
+        assert time.monotonic() < deadline, f"not in {STUCK_SECONDS} s: {true}"
+        await asyncio.sleep(0.01)
 
 
 class Watch:

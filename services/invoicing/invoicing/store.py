@@ -223,57 +223,43 @@ WITH changed AS (
     UPDATE invoices i SET state = c.state, credited = c.credited, settled = c.settled, pending = c.pending, sequence = c.sequence
     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
         AS c (id, state, credited, settled, pending, sequence)
-    WHERE i.id = c.id RETURNING 1
+    WHERE i.id = c.id
 ), booked AS (
     INSERT INTO entries (invoice_id, customer_id, currency, due_on, kind, amount, effective_on, payment_id, booked_at)
     SELECT e.*, $15 FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::date[], $11::text[], $12::bigint[], $13::date[],
         $14::uuid[]) AS e
-), said AS (
-    {insert_outbox(16)}
+), reserved AS (
+    INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence)
+    SELECT payment_id, customer_id, currency, state, ids::uuid[], amounts::bigint[], sequence
+    FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[])
+        AS n (payment_id, customer_id, currency, state, ids, amounts, sequence)
+    ON CONFLICT (payment_id) DO UPDATE SET state = excluded.state, sequence = excluded.sequence
+), settled AS (
+    INSERT INTO settlements AS s (payment_id, customer_id, currency, invoice_ids, amounts, credit, effective_on, reversed,
+        sequence)
+    SELECT payment_id, customer_id, currency, ids::uuid[], amounts::bigint[], credit, effective_on, reversed, sequence
+    FROM unnest($23::uuid[], $24::uuid[], $25::text[], $26::text[], $27::text[], $28::bigint[], $29::date[], $30::bool[],
+        $31::bigint[])
+        AS n (payment_id, customer_id, currency, ids, amounts, credit, effective_on, reversed, sequence)
+    ON CONFLICT (payment_id) DO UPDATE SET reversed = excluded.reversed, sequence = excluded.sequence
+), credited AS (
+    INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence)
+    SELECT * FROM unnest($32::uuid[], $33::uuid[], $34::uuid[], $35::text[], $36::bigint[], $37::bigint[], $38::bigint[])
+    ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, sequence = excluded.sequence
+), credit_booked AS (
+    INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at)
+    SELECT n.*, $15 FROM unnest($39::uuid[], $40::uuid[], $41::text[], $42::bigint[], $43::date[]) AS n
 )
-SELECT count(*) FROM changed
+{insert_outbox(44)}
 """  # noqa: S608
-SAVE_RESERVATIONS = """
-INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (payment_id) DO UPDATE SET state = excluded.state, sequence = excluded.sequence
-"""
-SAVE_SETTLEMENTS = """
-INSERT INTO settlements AS s (payment_id, customer_id, currency, invoice_ids, amounts, credit, effective_on, reversed, sequence)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (payment_id) DO UPDATE SET reversed = excluded.reversed, sequence = excluded.sequence
-"""
-SAVE_CREDITS = """
-INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, sequence = excluded.sequence
-"""
-BOOK_CREDITS = """
-INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at) VALUES ($1, $2, $3, $4, $5, $6)
-"""
 
 
 async def save_book(work: Work, book: Book) -> None:
-    """Everything that decisions changed, and everything that was emitted; invoices and entries in one statement."""
-    settlements = [book.settlements[touched] for touched in book.touched if touched in book.settlements]
-    reservations = [book.reservations[touched] for touched in book.touched if touched in book.reservations]
-    if reservations:
-        await work.connection.executemany(SAVE_RESERVATIONS, [_reservation_row(r) for r in reservations])
-    if settlements:
-        await work.connection.executemany(SAVE_SETTLEMENTS, [_settlement_row(s) for s in settlements])
-    if book.credit_entries:
-        credits = {credit.id: credit for credit, _, _ in book.credit_entries}
-        await work.connection.executemany(
-            SAVE_CREDITS,
-            [
-                (c.id, c.customer_id, c.payment_id, c.currency, c.amount, c.balance, c.sequence)
-                for c in credits.values()
-            ],
-        )
-        await work.connection.executemany(
-            BOOK_CREDITS,
-            [(c.id, c.customer_id, c.currency, minor, day, work.now) for c, minor, day in book.credit_entries],
-        )
+    """Everything that decisions changed, and everything that was emitted, in one statement."""
+    touched = sorted(book.touched)
+    settlements = [book.settlements[payment_id] for payment_id in touched if payment_id in book.settlements]
+    reservations = [book.reservations[payment_id] for payment_id in touched if payment_id in book.reservations]
+    credits = list({credit.id: credit for credit, _, _ in book.credit_entries}.values())
     changed = list({change.invoice.id: book.invoices[change.invoice.id] for change in book.changes}.values())
     entries = book.entries
     await work.connection.execute(
@@ -282,30 +268,29 @@ async def save_book(work: Work, book: Book) -> None:
         [i.settled for i in changed], [i.pending for i in changed], [i.sequence for i in changed],
         [e.invoice.id for e in entries], [e.invoice.customer_id for e in entries],
         [e.invoice.currency for e in entries], [e.invoice.due_on for e in entries], [e.kind for e in entries],
-        [e.amount for e in entries], [e.effective_on for e in entries], [e.payment_id for e in entries],
-        work.now, *work.outbox_arguments(),
+        [e.amount for e in entries], [e.effective_on for e in entries], [e.payment_id for e in entries], work.now,
+        [r.payment_id for r in reservations], [r.customer_id for r in reservations],
+        [r.currency for r in reservations], [r.state for r in reservations],
+        *_part_arrays([r.parts for r in reservations]), [r.sequence for r in reservations],
+        [s.payment_id for s in settlements], [s.customer_id for s in settlements],
+        [s.credit.currency for s in settlements], *_part_arrays([s.parts for s in settlements]),
+        [s.credit.minor for s in settlements], [s.effective_on for s in settlements],
+        [s.reversed for s in settlements], [s.sequence for s in settlements],
+        [c.id for c in credits], [c.customer_id for c in credits], [c.payment_id for c in credits],
+        [c.currency for c in credits], [c.amount for c in credits], [c.balance for c in credits],
+        [c.sequence for c in credits],
+        [c.id for c, _, _ in book.credit_entries], [c.customer_id for c, _, _ in book.credit_entries],
+        [c.currency for c, _, _ in book.credit_entries], [minor for _, minor, _ in book.credit_entries],
+        [day for _, _, day in book.credit_entries],
+        *work.outbox_arguments(),
     )  # fmt: skip
 
 
-def _reservation_row(r: Reservation) -> tuple[Any, ...]:
-    ids, amounts = [part.invoice_id for part in r.parts], [part.amount.minor for part in r.parts]
-    return r.payment_id, r.customer_id, r.currency, r.state, ids, amounts, r.sequence
-
-
-def _settlement_row(s: Settlement) -> tuple[Any, ...]:
-    ids, amounts = [part.invoice_id for part in s.parts], [part.amount.minor for part in s.parts]
-    credit = s.credit
-    return (
-        s.payment_id,
-        s.customer_id,
-        credit.currency,
-        ids,
-        amounts,
-        credit.minor,
-        s.effective_on,
-        s.reversed,
-        s.sequence,
-    )
+def _part_arrays(each: Sequence[Sequence[Part]]) -> tuple[list[str], list[str]]:
+    """Ids and amounts of the parts of each payment. Arrays of arrays of several lengths travel as text alone."""
+    ids = ["{" + ",".join(part.invoice_id for part in parts) + "}" for parts in each]
+    amounts = ["{" + ",".join(str(part.amount.minor) for part in parts) + "}" for parts in each]
+    return ids, amounts
 
 
 # --- reading
