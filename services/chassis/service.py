@@ -59,7 +59,7 @@ def cause_of(request: Request, identity: Identity) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a work process does again and again; at once when it says that there was work."""
+    """What a work process does again and again; at once when it says that there was work, or when `Work.wake` names it."""
 
     name: str
     every_seconds: float
@@ -197,14 +197,17 @@ async def _prune(running: Running) -> bool:
 
 
 async def _repeat(job: Job, running: Running) -> None:
+    woken = running.units.woken[job.name]
     while True:
+        woken.clear()
         some = False
         try:
             some = await job.run(running)
         except Exception as error:
             log.warning("job failed, it runs again", job=job.name, error=repr(error))
         if not some:
-            await asyncio.sleep(job.every_seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), job.every_seconds)
 
 
 async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace) -> int:

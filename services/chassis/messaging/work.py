@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -52,6 +53,11 @@ class Work:
     cause: Cause = field(default_factory=Cause)
     emitted: list[tuple[Message, Cause]] = field(default_factory=list)
     written: int = 0
+    woken: set[str] = field(default_factory=set)
+
+    def wake(self, job: str) -> None:
+        """Have a job of this process look at once, after the commit, instead of when its time comes."""
+        self.woken.add(job)
 
     def emit(self, *messages: Message) -> None:
         """Events go out when, and only when, the transaction commits."""
@@ -102,6 +108,7 @@ class Units:
 
     def __init__(self, pool: asyncpg.Pool, clock: Clock, wake: Wake) -> None:
         self.pool, self.clock, self.wake = pool, clock, wake
+        self.woken: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._gathered: dict[Together, Gathered] = {}
 
     async def together(self, handle: Together, item: Any, *, single: bool = False) -> Any:
@@ -122,8 +129,7 @@ class Units:
             async with connection.transaction():
                 yield work
                 await work.flush()
-        if work.written:
-            self.wake.ring()
+        self._committed(work)
 
     @asynccontextmanager
     async def single(self, cause: Cause | None = None) -> AsyncIterator[Work]:
@@ -131,8 +137,13 @@ class Units:
         async with self.pool.acquire() as connection:
             work = Work(connection, self.clock, self.clock.now(), cause or Cause())
             yield work
+        self._committed(work)
+
+    def _committed(self, work: Work) -> None:
         if work.written:
             self.wake.ring()
+        for job in work.woken:
+            self.woken[job].set()
 
 
 class Gathered:

@@ -22,6 +22,7 @@ async def charge_reserved_payments(events: Sequence[Received[heard.ReservationPl
     found = await store.load_chargeable(work, ids)
     reserved = [_reserve(payment_id, found, work.now) for payment_id in ids]
     await store.save_steps(work, [step for step, _ in reserved], attempts=[attempt for _, attempt in reserved])
+    work.wake("call-provider")
 
 
 def _reserve(payment_id: str, found: Mapping[str, store.Chargeable], now: datetime) -> tuple[Step, Attempt]:

@@ -117,7 +117,7 @@ def _is_overdue(payment: Payment, running: Running) -> bool:
 
 
 JOBS = (
-    Job("call-provider", 0.02, call_provider),
+    Job("call-provider", 0.25, call_provider),
     Job("poll-provider", 0.5, poll_provider),
     Job("catch-up-events", 15, catch_up_events),
     Job("notice-overdue", 5, notice_overdue),
