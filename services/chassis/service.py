@@ -59,7 +59,7 @@ def cause_of(request: Request, identity: Identity) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a work process does again and again; at once when it says that there was work, or when `Work.wake` names it."""
+    """What a work process does again and again: at once after some work or a `Work.wake`, else after a while."""
 
     name: str
     every_seconds: float

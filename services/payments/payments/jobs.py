@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -23,11 +24,23 @@ LONGEST_WAIT = 20
 
 
 async def call_provider(running: Running) -> bool:
-    """Make the calls that are due, some at a time; each is answered, unknown, or left to its lease."""
-    attempts = await store.claim_attempts(running.pool, running.settings.charges_at_once)
-    provider: Provider = running.more["provider"]
-    await _all(_call(running.units, provider, attempt) for attempt in attempts)
+    """Begin the calls that are due, as many as may be under way; each is answered, unknown, or left to its lease."""
+    under_way: set[asyncio.Task[None]] = running.more.setdefault("calls", set())
+    free = running.settings.charges_at_once - len(under_way)
+    attempts = await store.claim_attempts(running.pool, free) if free else []
+    for attempt in attempts:
+        call = asyncio.create_task(_all([_call(running.units, running.more["provider"], attempt)]))
+        under_way.add(call)
+        call.add_done_callback(partial(_ended, running))
     return bool(attempts)
+
+
+def _ended(running: Running, call: asyncio.Task[None]) -> None:
+    """A slow call holds up no other: the next one begins as soon as there is room."""
+    under_way: set[asyncio.Task[None]] = running.more["calls"]
+    if len(under_way) == running.settings.charges_at_once:
+        running.units.woken["call-provider"].set()
+    under_way.discard(call)
 
 
 async def _all(calls: Iterable[Awaitable[None]]) -> None:
