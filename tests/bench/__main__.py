@@ -32,11 +32,6 @@ OF_ONE_CUSTOMER = 10_000
 EVENTS = 20_000
 STUCK_SECONDS = 120
 LOUD_PERCENT = 3
-VACUUM_SECONDS = 60
-VACUUMED_FROM = 10_000
-VACUUMED = """
-SELECT 10 * relallvisible >= 9 * (pg_relation_size(oid) / 8192) FROM pg_class WHERE oid = 'entries'::regclass
-"""
 
 Bill = tuple[str, str]
 
@@ -192,7 +187,6 @@ class Bench:
             pages[str(size)] = agings[str(size)] = None
             return
         await self.fill(size)
-        await self.settle_down(size)
         pages[str(size)], agings[str(size)] = await self.read()
         say(f"{size:,} invoices: a page {pages[str(size)]} ms, aging {agings[str(size)]} ms (p50, in the service)")
 
@@ -206,16 +200,6 @@ class Bench:
             return
         say(f"{len(owners):,} commands issued and in payments' projection: {len(owners) / seconds:.0f} a second")
         self.tell_cpu(spent, len(owners))
-
-    async def settle_down(self, size: int) -> None:
-        """Give the server's own vacuum the time to come by; small tables it leaves alone."""
-        invoicing = await asyncpg.connect(self.stack.database_url("invoicing"))
-        deadline = time.monotonic() + (VACUUM_SECONDS if size >= VACUUMED_FROM else 1)
-        while not await invoicing.fetchval(VACUUMED):
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(0.5)
-        await invoicing.close()
 
     async def read(self) -> tuple[float, float]:
         signer = TokenSigner(self.stack.home / "keys/private.json")

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from tests.kit.stack import LocalStack
 ROOT = Path(__file__).parents[2]
 DATASET = ROOT.parent / "shared/data/accounts_receivable.csv"
 MAPPINGS = ROOT / "deploy/local/mappings"
-LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 Facts = tuple[date, date, int, date | None]  # issued, due, minor units, settled
 
@@ -111,7 +110,7 @@ async def test_aging_of_every_customer_and_day_equals_a_plain_recomputation(clie
             customer = await connection.fetchval("SELECT id FROM customers WHERE external_id = $1", external_id)
             for offset in range((last - first).days + 1):
                 day = first + timedelta(days=offset)
-                found = await store.aging(connection, customer, day, LATEST)
+                found = await store.aging(connection, customer, day)
                 wanted = plain_aging(rows, day)
                 got = {name: found[0][f"{name}_minor"] if found else 0 for name in wanted}
                 assert got == wanted, (external_id, day)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import asyncpg
@@ -228,6 +228,13 @@ WITH changed AS (
     INSERT INTO entries (invoice_id, customer_id, currency, due_on, kind, amount, effective_on, payment_id, booked_at)
     SELECT e.*, $15 FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::date[], $11::text[], $12::bigint[], $13::date[],
         $14::uuid[]) AS e
+), dated AS (
+    INSERT INTO owed_by_day AS d (customer_id, effective_on, currency, due_on, amount)
+    SELECT customer_id, effective_on, currency, due_on, sum(amount)::bigint
+    FROM unnest($8::uuid[], $13::date[], $9::text[], $10::date[], $12::bigint[])
+        AS e (customer_id, effective_on, currency, due_on, amount)
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (customer_id, effective_on, currency, due_on) DO UPDATE SET amount = d.amount + excluded.amount
 ), reserved AS (
     INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence)
     SELECT payment_id, customer_id, currency, state, ids::uuid[], amounts::bigint[], sequence
@@ -372,20 +379,17 @@ def _matches(q: str, bind: Any, *, everywhere: bool) -> str:
 
 
 AGING = """
-WITH owed AS (
-    SELECT currency, due_on, sum(amount) AS amount FROM entries
-    WHERE customer_id = $1 AND effective_on <= $2 AND booked_at <= $3 GROUP BY currency, due_on
-), aged AS (
+WITH aged AS (
     SELECT currency, sum(amount) AS outstanding,
         coalesce(sum(amount) FILTER (WHERE $2::date - due_on <= 0), 0) AS amount_due,
         coalesce(sum(amount) FILTER (WHERE $2::date - due_on BETWEEN 1 AND 30), 0) AS days_0_30,
         coalesce(sum(amount) FILTER (WHERE $2::date - due_on BETWEEN 31 AND 60), 0) AS days_31_60,
         coalesce(sum(amount) FILTER (WHERE $2::date - due_on BETWEEN 61 AND 90), 0) AS days_61_90,
         coalesce(sum(amount) FILTER (WHERE $2::date - due_on >= 91), 0) AS over_90
-    FROM owed GROUP BY currency
+    FROM owed_by_day WHERE customer_id = $1 AND effective_on <= $2 GROUP BY currency
 ), credited AS (
     SELECT currency, sum(amount) AS credits FROM credit_entries
-    WHERE customer_id = $1 AND effective_on <= $2 AND booked_at <= $3 GROUP BY currency
+    WHERE customer_id = $1 AND effective_on <= $2 GROUP BY currency
 )
 SELECT currency, coalesce(outstanding, 0)::bigint AS outstanding_minor, coalesce(amount_due, 0)::bigint AS amount_due_minor,
     coalesce(days_0_30, 0)::bigint AS days_0_30_minor, coalesce(days_31_60, 0)::bigint AS days_31_60_minor,
@@ -396,8 +400,6 @@ FROM aged FULL JOIN credited USING (currency) ORDER BY currency
 """
 
 
-async def aging(
-    connection: asyncpg.Connection, customer_id: str, as_of: date, known_at: datetime
-) -> list[dict[str, Any]]:
+async def aging(connection: asyncpg.Connection, customer_id: str, as_of: date) -> list[dict[str, Any]]:
     """Minor units per currency by days past due on a day; an entry for each currency booked by then."""
-    return [dict(row) for row in await connection.fetch(AGING, customer_id, as_of, known_at)]
+    return [dict(row) for row in await connection.fetch(AGING, customer_id, as_of)]
