@@ -6,8 +6,10 @@
 import asyncio
 import json
 import os
+import pathlib
 import random
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -19,13 +21,18 @@ from tests.kit.stack import LocalStack, local_stack
 SEED = 20260301
 
 
-async def one(stack: LocalStack, name: str, scale: float) -> dict[str, Any]:
+INSIDE = pathlib.Path(__file__).parent / "inside"
+
+
+async def one(stack: LocalStack, orders: pathlib.Path, name: str, scale: float) -> dict[str, Any]:
     """Run a scenario; a broken promise is in its answer, not raised."""
     began = time.monotonic()
     async with Client(stack.url, stack.api_key) as client:
         figures: dict[str, Any]
         try:
-            figures = {"ok": True} | await SCENARIOS[name](Run(stack, client, scale, random.Random(f"{SEED}{name}")))
+            figures = {"ok": True} | await SCENARIOS[name](
+                Run(stack, client, scale, random.Random(f"{SEED}{name}"), orders)
+            )
         except (Exception, BaseExceptionGroup) as error:
             figures = {"ok": False, "why": "; ".join(_reasons(error))}
     return {"name": name, "seconds": round(time.monotonic() - began, 1)} | figures
@@ -42,15 +49,21 @@ def _line(done: dict[str, Any]) -> str:
     return f"{'holds' if done['ok'] else 'BROKEN':7}{done['name']:17}{', '.join(shown)}"
 
 
+def _inside(orders: str) -> dict[str, str]:
+    """What puts `inside` into each process of the stack, and tells it where its orders are."""
+    path = [str(INSIDE), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, path)), "FAULTS_ORDERS": orders}
+
+
 def main() -> None:
     scale = float(os.environ.get("FAULTS_SCALE", "1"))
     names = [name for name in os.environ.get("FAULTS_ONLY", "").split(",") if name] or list(SCENARIOS)
     if unknown := set(names) - set(SCENARIOS):
         sys.exit(f"There is no scenario {', '.join(unknown)}. Remedy: some of {', '.join(SCENARIOS)}")
     done: list[dict[str, Any]] = []
-    with local_stack() as stack:
+    with tempfile.TemporaryDirectory() as folder, local_stack(extra=_inside(folder)) as stack:
         for name in names:
-            done.append(asyncio.run(one(stack, name, scale)))
+            done.append(asyncio.run(one(stack, pathlib.Path(folder), name, scale)))
             print(_line(done[-1]), flush=True)
     ok = all(each["ok"] for each in done)
     print(json.dumps({"ok": ok, "scenarios": done}))

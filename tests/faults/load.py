@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from tests.kit.stack import LocalStack
 
 CLIENTS = 32
 FINAL_SECONDS = 30
+CARD_TOKEN, BANK_TOKEN = "pm_card_visa", "pm_usBankAccount_success"
 DECLINED_TOKEN = "pm_card_visa_chargeDeclined"
 
 T = TypeVar("T")
@@ -57,19 +58,31 @@ async def spread(many: Iterable[T], act: Callable[[T], Awaitable[R]], clients: i
 
 
 async def persist(
-    client: Client, path: str, body: Any, key: str | None = None, seconds: float = 180
+    client: Client,
+    path: str,
+    body: Any,
+    key: str | None = None,
+    *,
+    patient: bool = False,
+    verb: str = "POST",
+    done: Container[int] = (200, 201, 202, 204),
+    seconds: float = 180,
 ) -> tuple[Any, int]:
-    """Post until there is an answer that is no outage, and how many tries it took; a refusal is WrongError."""
+    """Ask until there is an answer that is no outage, and how many tries it took; a refusal is WrongError.
+
+    `patient`: a refusal may be of a service that has not heard yet what another one has made.
+    `done`: the statuses that will do.
+    """
     headers = {"Idempotency-Key": key} if key else {}
     end = time.monotonic() + seconds
     for tries in range(1, 1_000_000):
         said: Any = None
         try:
             async with asyncio.timeout(15):
-                status, said = await client.ask("POST", path, body, **headers)
-            if status in (200, 201, 202):
+                status, said = await client.ask(verb, path, body, **headers)
+            if status in done:
                 return said, tries
-            if status < 500 and status != 429 and not _under_way(status, said):
+            if status < 500 and status != 429 and not patient and not _under_way(status, said):
                 raise WrongError(f"{path} answered {status}: {said}")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             said = repr(error)
@@ -93,47 +106,66 @@ async def customers(client: Client, count: int) -> list[str]:
 
 async def offline(client: Client, count: int, whose: Sequence[str]) -> list[Wish]:
     """Offline payments, each with an invoice of its own."""
-
-    async def one(number: int) -> Wish:
-        customer, minor = whose[number % len(whose)], 1_000 + number
-        invoice = await client.invoice(customer, minor)
-        body = {
-            "customer_id": customer, "amount_minor": minor, "currency": "USD", "received_on": "2026-03-01",
-            "reference": f"cheque {number}", "invoices": [{"invoice_id": invoice}],
-        }  # fmt: skip
-        return Wish("/v1/payments/offline", body, customer, invoice, minor)
-
-    return await spread(range(count), one)
+    return await spread(range(count), lambda number: receipt(client, whose[number % len(whose)], 1_000 + number))
 
 
 async def cards(client: Client, count: int, whose: Sequence[str]) -> list[Wish]:
     """Card payments, each with an invoice and a quote of its own; the card of each tenth customer is declined."""
-    tokens = [DECLINED_TOKEN if place % 10 == 9 else "pm_card_visa" for place in range(len(whose))]
-    methods = [await client.method(customer, token) for customer, token in zip(whose, tokens, strict=True)]
+    tokens = [DECLINED_TOKEN if place % 10 == 9 else CARD_TOKEN for place in range(len(whose))]
+    methods = [await method(client, customer, token) for customer, token in zip(whose, tokens, strict=True)]
 
     async def one(number: int) -> Wish:
         place = number % len(whose)
-        customer, minor = whose[place], 1_000 + number
-        invoice = await client.invoice(customer, minor)
-        quote = await client.quote(customer, methods[place], invoice)
-        body = {"quote_id": quote["id"], "accept_surcharge": True}
-        return Wish("/v1/payments", body, customer, invoice, minor, tokens[place] == DECLINED_TOKEN)
+        return await charge(client, whose[place], methods[place], 1_000 + number, tokens[place] == DECLINED_TOKEN)
 
     return await spread(range(count), one)
 
 
-class Storm:
-    """Sends all wishes; `progress` tells how many are accepted while it does."""
+async def receipt(client: Client, customer: str, minor: int) -> Wish:
+    invoice = await issued(client, customer, minor)
+    body = {
+        "customer_id": customer, "amount_minor": minor, "currency": "USD", "received_on": "2026-03-01",
+        "reference": "cheque", "invoices": [{"invoice_id": invoice}],
+    }  # fmt: skip
+    return Wish("/v1/payments/offline", body, customer, invoice, minor)
 
-    def __init__(self, client: Client, wishes: Sequence[Wish]) -> None:
-        self.client, self.wishes = client, wishes
+
+async def charge(client: Client, customer: str, method_id: str, minor: int, declined: bool = False) -> Wish:
+    invoice = await issued(client, customer, minor)
+    asked = {"customer_id": customer, "method_id": method_id, "invoices": [{"invoice_id": invoice}]}
+    quote = (await persist(client, "/v1/quotes", asked, patient=True))[0]
+    body = {"quote_id": quote["id"], "accept_surcharge": True}
+    return Wish("/v1/payments", body, customer, invoice, minor, declined)
+
+
+async def issued(client: Client, customer: str, minor: int, *, draft: bool = False) -> str:
+    """The id of a new invoice."""
+    body = {
+        "customer_id": customer, "number": f"F-{new_id()}", "currency": "USD",
+        "issued_on": "2026-01-02", "due_on": "2026-02-01",
+        "lines": [{"description": "Subscription", "quantity": 1, "unit_price_minor": minor}],
+        "draft": draft,
+    }  # fmt: skip
+    return str((await persist(client, "/v1/invoices", body))[0]["id"])
+
+
+async def method(client: Client, customer: str, token: str) -> str:
+    path = f"/v1/customers/{customer}/payment-methods"
+    return str((await persist(client, path, {"provider_token": token, "accept_terms": True}, patient=True))[0]["id"])
+
+
+class Storm:
+    """Sends all wishes; `progress` tells how many are accepted while it does. `patient`: see `persist`."""
+
+    def __init__(self, client: Client, wishes: Sequence[Wish], *, patient: bool = False) -> None:
+        self.client, self.wishes, self.patient = client, wishes, patient
         self.progress = 0
 
     async def send(self) -> None:
         await spread(self.wishes, self._one)
 
     async def _one(self, wish: Wish) -> None:
-        answer, tries = await persist(self.client, wish.path, wish.body, wish.key)
+        answer, tries = await persist(self.client, wish.path, wish.body, wish.key, patient=self.patient)
         wish.answered.add(answer["id"])
         wish.tries += tries
         self.progress += 1
@@ -142,10 +174,6 @@ class Storm:
         """Return once this share of the wishes is accepted."""
         while self.progress < share * len(self.wishes):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-
-    @property
-    def retried(self) -> int:
-        return sum(wish.tries > 1 for wish in self.wishes)
 
 
 UNFINISHED = """

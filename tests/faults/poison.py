@@ -12,12 +12,15 @@ from contracts import topics
 from contracts.ids import new_id
 
 SOURCE = "elsewhere"
-Fate = Literal["taken", "refused", "waiting", "unreadable", "passed over"]
+Fate = Literal["taken", "refused", "waiting", "unreadable", "passed over", "late"]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record to write; `refused` is answered with an outcome, `waiting` and `unreadable` are dead letters."""
+    """A record to write; `refused` is answered with an outcome, `waiting` and `unreadable` are dead letters.
+
+    `late`: it waits as well, until a bug of its handler is mended, and is taken then.
+    """
 
     topic: str
     id: str
@@ -44,14 +47,14 @@ def wrote(headers: Sequence[tuple[str, bytes]]) -> bool:
 NOT_UTF8 = (("customer", b"\xff\xfe\xfa"),)
 
 
-def issue(customer: str, number: int) -> Record:
+def issue(customer: str, minor: int, fate: Fate = "taken") -> Record:
     """A command that issues an invoice."""
     name = f"IN-{new_id()}"
     body = {
         "customer_id": customer, "number": name, "currency": "USD", "issued_on": "2026-01-02", "due_on": "2026-02-01",
-        "lines": [{"description": "Subscription", "quantity": 1, "unit_price_minor": 100 + number}],
+        "lines": [{"description": "Subscription", "quantity": 1, "unit_price_minor": minor}],
     }  # fmt: skip
-    return Record(topics.INBOUND.name, new_id(), "IssueInvoice", name, orjson.dumps(body), "taken")
+    return Record(topics.INBOUND.name, new_id(), "IssueInvoice", name, orjson.dumps(body), fate)
 
 
 def commands(count: int, customer: str) -> list[Record]:

@@ -1,9 +1,12 @@
 """The scenarios of `make faults`: what each breaks while payments are under way, and what has to hold afterwards."""
 
 import asyncio
+import pathlib
 import random
 import signal
-from collections.abc import Awaitable, Callable
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +16,8 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.messaging import dead_letters
 from contracts import topics
-from tests.faults import load, poison, records
+from tests.faults import crashes, load, poison, records
+from tests.faults.inside.sitecustomize import BUG_MINOR
 from tests.faults.load import Storm, Wish, WrongError
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack
@@ -23,28 +27,35 @@ Figures = dict[str, Any]
 
 @dataclass
 class Run:
-    """What a scenario is given. `dice` is seeded: what is random repeats."""
+    """What a scenario is given. `dice` is seeded: what is random repeats. `orders`: see `inside`."""
 
     stack: LocalStack
     client: Client
     scale: float
     dice: random.Random
+    orders: pathlib.Path
 
     def count(self, full: int) -> int:
         return max(1, round(full * self.scale))
 
-    async def money(self) -> None:
-        """WrongError unless `paidup check-money` finds nothing."""
+    async def money(self) -> float:
+        """Seconds that `paidup check-money` took; WrongError unless it finds nothing."""
+        began = time.monotonic()
         found = await asyncio.to_thread(self.stack.paidup_json, "check-money", check=False)
         if not found["ok"]:
             raise WrongError(f"check-money: {found['count']} violations, as {found['violations'][:3]}")
+        return round(time.monotonic() - began, 1)
 
     async def ready(self) -> None:
         await asyncio.to_thread(self.stack.wait_ready, seconds=90)
 
     async def rules(self, **changed: Any) -> None:
-        base = f"http://127.0.0.1:{self.stack.settings.port_of('sandbox')}/_control/rules"
-        async with aiohttp.ClientSession() as session, session.post(base, json=changed) as answer:
+        await self.control("rules", **changed)
+
+    async def control(self, path: str, **body: Any) -> None:
+        """Tell the provider's sandbox."""
+        base = f"http://127.0.0.1:{self.stack.settings.port_of('sandbox')}/_control/{path}"
+        async with aiohttp.ClientSession() as session, session.post(base, json=body) as answer:
             answer.raise_for_status()
 
 
@@ -55,11 +66,18 @@ async def storm(run: Run, wishes: list[Wish], break_it: Callable[[Storm], Awaita
     async with asyncio.TaskGroup() as group:
         group.create_task(sending.send())
         group.create_task(_broken(run, sending, break_it))
-    retried = sending.retried
+    return await _holds(run, wishes)
+
+
+async def _holds(run: Run, wishes: list[Wish]) -> Figures:
+    retried = sum(wish.tries > 1 for wish in wishes)
     final = await load.all_final(run.stack, wishes)
     await load.none_doubled(run.stack, run.client, wishes)
-    await run.money()
-    return {"accepted": len(wishes), "final": len(wishes), "retried": retried, "all_final_s": round(final, 1)}
+    await _all_taken(run)
+    return {
+        "accepted": len(wishes), "final": len(wishes), "retried": retried, "all_final_s": round(final, 1),
+        "check_money_s": await run.money(),
+    }  # fmt: skip
 
 
 async def _broken(run: Run, sending: Storm, break_it: Callable[[Storm], Awaitable[Any]]) -> None:
@@ -129,13 +147,16 @@ async def broker_restarts(run: Run) -> Figures:
 
 
 async def poisoned(run: Run) -> Figures:
-    """50 poison messages among 5,000 good ones, on the commands and on the payments topic."""
-    good, bad = run.count(4_000), max(2, run.count(25) // 5) * 5
-    customer = (await load.customers(run.client, 1))[0]
-    wishes = await load.offline(run.client, run.count(1_000), await load.customers(run.client, 20))
-    foreign = poison.payments(bad)
-    commands = [poison.issue(customer, number) for number in range(good)]
-    inbound = [*commands, *poison.commands(bad, customer)]
+    """50 poison messages of six kinds among 5,000 good ones, on the commands and on the payments topic."""
+    good, bad = run.count(4_000), max(6, run.count(25))
+    bugs = bad // 6
+    customer, *whose = await load.customers(run.client, 20)
+    unsound = [await load.receipt(run.client, one, BUG_MINOR) for one in whose[:bugs]]
+    wishes = [*await load.offline(run.client, run.count(1_000), whose), *unsound]
+    foreign = poison.payments(bad - bugs)
+    inbound = [poison.issue(customer, 100 + number) for number in range(good)]
+    inbound += [poison.issue(customer, BUG_MINOR, "late") for _ in range(bugs)]
+    inbound += poison.commands(bad - bugs, customer)
     run.dice.shuffle(inbound)
 
     async def write(sending: Storm) -> None:
@@ -145,46 +166,65 @@ async def poisoned(run: Run) -> Figures:
             for number, one in enumerate(foreign):
                 await sending.at(number / len(foreign))
                 await one.send(producer)
+        await sending.at(1)
         until = await records.ends(run.stack.kafka, (topics.INBOUND.name, topics.PAYMENT.name))
         for group, topic in (("invoicing-inbound", topics.INBOUND.name), ("invoicing", topics.PAYMENT.name)):
             await records.taken_up_to(run.stack, group, {p: o for p, o in until.items() if p.topic == topic})
-        await _settle(run, customer, len(commands), foreign, inbound)
+        await _settle(run, customer, foreign, inbound, [next(iter(wish.answered)) for wish in unsound])
 
-    figures = await storm(run, wishes, write)
-    return figures | {"good": good + len(wishes), "poison": 2 * bad, "issued": good}
+    bug = run.orders / "bug"
+    bug.touch()
+    try:
+        figures = await storm(run, wishes, write)
+    finally:
+        bug.unlink(missing_ok=True)
+    return figures | {"good": good + len(wishes) - bugs, "poison": 2 * bad, "of them bugs": 2 * bugs}
 
 
 async def _settle(
-    run: Run, customer: str, good: int, foreign: list[poison.Record], inbound: list[poison.Record]
+    run: Run, customer: str, foreign: list[poison.Record], inbound: list[poison.Record], late: Sequence[str] = ()
 ) -> None:
-    """All good commands are invoices, each bad record is where it belongs; a person skips what waits."""
+    """Good commands are invoices, each bad record is where it belongs; a person skips what waits.
+
+    What a bug of its handler holds up, commands and the payments `late`, is replayed once that is mended.
+    """
+    fates = Counter(one.fate for one in [*foreign, *inbound])
+    held = {one.subject for one in inbound if one.fate == "late"}.union(late)
     connection = await asyncpg.connect(run.stack.database_url("invoicing"))
     try:
-        issued = await connection.fetchval("SELECT count(*) FROM invoices WHERE customer_id = $1", customer)
-        refused = await connection.fetchval(
-            "SELECT count(*) FROM seen_commands WHERE id = ANY($1::text[])",
-            [one.id for one in inbound if one.fate == "refused"],
-        )
         letters = await connection.fetch(
             "SELECT id, key, state FROM dead_letters WHERE state IN ('waiting', 'unreadable')"
         )
-        parked = {row["key"] for row in await connection.fetch("SELECT key FROM parked")}
-        wanted = {
-            fate: sum(one.fate == fate for one in [*foreign, *inbound]) for fate in ("waiting", "unreadable", "refused")
-        }
         found = {
-            "refused": refused,
-            **{s: sum(row["state"] == s for row in letters) for s in ("waiting", "unreadable")},
+            "taken": await connection.fetchval(ISSUED, customer),
+            "refused": await connection.fetchval(TOLD, [one.id for one in inbound if one.fate == "refused"]),
+            **{state: sum(row["state"] == state for row in letters) for state in ("waiting", "unreadable")},
         }
-        if issued != good or found != wanted:
-            raise WrongError(f"{issued} of {good} commands issued; set aside {found}, not {wanted}")
-        strangers = parked - {one.subject for one in foreign if one.fate == "waiting"}
+        wanted = {name: fates[name] for name in found} | {"waiting": fates["waiting"] + len(held)}
+        if found != wanted:
+            raise WrongError(f"of the commands and events became {found}, not {wanted}")
+        parked = {row["key"] for row in await connection.fetch("SELECT key FROM parked")}
+        strangers = parked - held - {one.subject for one in foreign if one.fate == "waiting"}
         if strangers:
             raise WrongError(f"{len(strangers)} other keys are parked, as {next(iter(strangers))}")
-        await _skip(run, connection, [row["id"] for row in letters])
+        await _skip(run, connection, [row["id"] for row in letters if row["key"] not in held])
+        if held:
+            (run.orders / "bug").unlink()
+            await asyncio.to_thread(run.stack.paidup, "dead-letters", "replay", "--service", "invoicing")
+        async with asyncio.timeout(30):
+            while await connection.fetchval("SELECT count(*) FROM parked"):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        issued = await connection.fetchval(ISSUED, customer)
+        if issued != fates["taken"] + fates["late"]:
+            raise WrongError(f"{issued} invoices, not {fates['taken'] + fates['late']}, once the bug was mended")
         await _forget(connection, [one.subject for one in foreign])
     finally:
         await connection.close()
+
+
+# Those of API calls are named otherwise.
+ISSUED = "SELECT count(*) FROM invoices WHERE customer_id = $1 AND number LIKE 'IN-%'"
+TOLD = "SELECT count(*) FROM seen_commands WHERE id = ANY($1::text[])"
 
 
 async def _skip(run: Run, connection: Any, letters: list[int]) -> None:
@@ -193,9 +233,6 @@ async def _skip(run: Run, connection: Any, letters: list[int]) -> None:
     for letter in letters[1:]:
         if not await dead_letters.skip(connection, letter, "poison"):
             raise WrongError(f"dead letter {letter} can't be skipped")
-    async with asyncio.timeout(30):
-        while await connection.fetchval("SELECT count(*) FROM parked"):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
 
 
 async def _forget(connection: Any, subjects: list[str]) -> None:
@@ -243,6 +280,75 @@ async def _all_taken(run: Run) -> None:
         await records.taken_up_to(run.stack, group, {p: o for p, o in until.items() if p.topic in names})
 
 
+async def crash_points(run: Run) -> Figures:
+    """Processes die before and after every commit, produce, provider call and offset commit, one after the other."""
+    customer = (await load.customers(run.client, 1))[0]
+    traffic = crashes.Traffic(run.client, run.stack.kafka, customer)
+    deaths = {service: crashes.Deaths(run.orders, service) for service in crashes.POINTS}
+    points = {service: crashes.around(names) for service, names in crashes.POINTS.items()}
+
+    async def die(*services: str) -> None:
+        for service in services:
+            run.dice.shuffle(points[service])
+            await deaths[service].at_each(points[service][: run.count(len(points[service]))])
+
+    async def die_everywhere() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(die("auth"))
+            group.create_task(die("invoicing", "payments"))  # a payment needs both
+        traffic.stop.set()
+        await run.ready()
+
+    await run.rules(drop_replies=0.1, webhooks={"delay_ms": 2_500})
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(traffic.run())
+            group.create_task(die_everywhere())
+    finally:
+        await run.rules(drop_replies=0, webhooks={"delay_ms": 0})
+    final = await load.all_final(run.stack, traffic.wishes)
+    await _all_taken(run)
+    await _settle(run, customer, traffic.foreign, traffic.commands)
+    figures = await _holds(run, traffic.wishes) | {"all_final_s": round(final, 1)}
+    await _much_later(run, deaths["payments"])
+    passed = set[str]().union(*(each.passed() for each in deaths.values()))
+    unknown = passed.difference(crashes.around(crashes.MUCH_LATER), *points.values())
+    if unknown:
+        raise WrongError(f"nothing dies at {', '.join(unknown)}")
+    return figures | {"deaths": sum(map(len, points.values())) + 2 * len(crashes.MUCH_LATER)}
+
+
+async def _much_later(run: Run, deaths: crashes.Deaths) -> None:
+    """A debit that does not clear in its window, and a call that was never answered while its key was remembered."""
+    customer = (await load.customers(run.client, 1))[0]
+    methods = [await load.method(run.client, customer, token) for token in (load.BANK_TOKEN, load.CARD_TOKEN)]
+    debit = await load.charge(run.client, customer, methods[0], 1_000)
+    never_made = await load.charge(run.client, customer, methods[1], 1_000, declined=True)
+    connection = await asyncpg.connect(run.stack.database_url("payments"))
+    try:
+        await run.rules(bank_clear_seconds=0)
+        await Storm(run.client, [debit]).send()
+        provider_id = await _awaited(connection, "SELECT provider_id FROM payments WHERE id = $1", debit)
+        await run.rules(dark_seconds=10)
+        await Storm(run.client, [never_made]).send()
+        await _awaited(connection, "SELECT true FROM attempts WHERE payment_id = $1 AND calls > 0", never_made)
+        await asyncio.to_thread(run.stack.paidup, "clock", "advance", "10d")
+        await deaths.at_each(crashes.around(crashes.MUCH_LATER))
+        await run.control(f"payment_intents/{provider_id}/clear")
+    finally:
+        await connection.close()
+        await run.rules(bank_clear_seconds=1)
+    await run.ready()
+    await _holds(run, [debit, never_made])
+
+
+async def _awaited(connection: asyncpg.Connection, sql: str, wish: Wish) -> Any:
+    async with asyncio.timeout(30):
+        while not (found := await connection.fetchval(sql, next(iter(wish.answered)))):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    return found
+
+
 SCENARIOS: dict[str, Callable[[Run], Awaitable[Figures]]] = {
     "kills": kills,
     "dropped-replies": dropped_replies,
@@ -250,4 +356,5 @@ SCENARIOS: dict[str, Callable[[Run], Awaitable[Figures]]] = {
     "broker-restarts": broker_restarts,
     "poison": poisoned,
     "thrice": thrice,
+    "crash-points": crash_points,
 }

@@ -60,7 +60,10 @@ class LocalStack:
 
     def restart(self, name: str, number: int = signal.SIGKILL, seconds: float = 60) -> None:
         """Kill a process and return once its successor is ready."""
-        before = self.kill(name, number)
+        self.wait_successor(name, self.kill(name, number), seconds)
+
+    def wait_successor(self, name: str, before: int | None, seconds: float = 60) -> None:
+        """Return once a process has followed the one with this number, and is ready."""
         self._await(lambda: self.pid(name) not in {None, before}, f"a successor of {name}", seconds)
         self.wait_ready(name, seconds=seconds)
 

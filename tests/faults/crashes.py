@@ -1,0 +1,138 @@
+"""Everything that services do, over and over, while one of their processes after another dies at a chosen point."""
+
+import asyncio
+import pathlib
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from tests.faults import load, poison
+from tests.faults.load import Wish, WrongError
+from tests.kit.client import Client
+
+SECONDS_TO_REACH = 90  # what is pruned, is pruned each 30 s when there is nothing else to do
+
+_RELAY = ("produce", "commit messaging.outbox._publish")
+_LETTERS = (
+    "commit messaging.dead_letters.keep_unreadable", "commit messaging.dead_letters.park",
+    "commit messaging.dead_letters.retry_due",
+)  # fmt: skip
+
+
+def _of_consumer(name: str) -> tuple[str, ...]:
+    return (f"commit messaging.consume._together {name}", f"offsets {name}")
+
+
+# Passed once at the start, or each 30 s: the same code everywhere, so one service stands for all.
+SELDOM = ("commit service._prune", "commit messaging.outbox._lead")
+POINTS = {
+    "auth": ("commit auth.api.create_api_key", "commit auth.api.revoke_api_key", *_RELAY, *SELDOM),
+    "invoicing": (
+        "commit invoicing.api.create_customer", "commit invoicing.api.issue_invoice", "commit invoicing.api._change",
+        *_of_consumer("invoicing"), *_of_consumer("invoicing-inbound"), "commit service._working", *_LETTERS, *_RELAY,
+    ),
+    "payments": (
+        "provider create_customer", "provider attach_method", "commit payments.store.keep_provider_customer",
+        "commit payments.api.add_method", "commit payments.store.add_quote", "commit payments.store.add_payments",
+        "commit payments.store.claim_attempts", "provider charge", "commit payments.reconciling.record",
+        "commit payments.jobs._unknown", "provider get_charge", "provider events_since",
+        "commit payments.store.save_cursor", *_of_consumer("payments"), *_RELAY,
+    ),
+}  # fmt: skip
+MUCH_LATER = ("commit payments.jobs.notice_overdue", "provider find_charge")
+
+
+class Traffic:
+    """Customers who are made, send invoices and pay them by every way, until `stop` is set; keys; bad records."""
+
+    def __init__(self, client: Client, kafka: str, customer: str) -> None:
+        self.client, self.kafka, self.customer = client, kafka, customer
+        self.stop = asyncio.Event()
+        self.wishes: list[Wish] = []
+        self.commands: list[poison.Record] = []
+        self.foreign: list[poison.Record] = []
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(6):
+                group.create_task(self._again(self._pay, number, 0.05))
+            group.create_task(self._again(self._keys, 0, 0.5))
+            group.create_task(self._again(self._drafts, 0, 0.5))
+            group.create_task(self._again(self._events, 0, 1))
+
+    async def _again(self, act: Any, number: int, pause: float) -> None:
+        while not self.stop.is_set():
+            await act(number)
+            number += 1
+            await asyncio.sleep(pause)
+
+    async def _pay(self, number: int) -> None:
+        customer = (await load.customers(self.client, 1))[0]
+        minor = 1_000 + number
+        if number % 3 == 0:
+            wish = await load.receipt(self.client, customer, minor)
+        else:
+            token = (load.CARD_TOKEN, load.BANK_TOKEN, load.DECLINED_TOKEN)[number % 5 % 3]
+            method = await load.method(self.client, customer, token)
+            wish = await load.charge(self.client, customer, method, minor, token == load.DECLINED_TOKEN)
+        await load.Storm(self.client, [wish], patient=True).send()
+        self.wishes.append(wish)
+
+    async def _keys(self, number: int) -> None:
+        body = {"name": f"key {number}", "scopes": ["invoices:read"]}
+        made = (await load.persist(self.client, "/v1/api-keys", body))[0]
+        await load.persist(self.client, f"/v1/api-keys/{made['id']}", None, verb="DELETE")
+
+    async def _drafts(self, number: int) -> None:
+        invoice = await load.issued(self.client, self.customer, 500 + number, draft=True)
+        for change in ("issue", "void"):  # 409: an earlier try has done it
+            await load.persist(self.client, f"/v1/invoices/{invoice}/{change}", None, done=(200, 409))
+
+    async def _events(self, number: int) -> None:
+        commands = [poison.issue(self.customer, 100 + number), *poison.commands(5, self.customer)]
+        foreign = poison.payments(5)
+        async with AIOKafkaProducer(bootstrap_servers=self.kafka) as producer:
+            for one in (*commands, *foreign):
+                await one.send(producer)
+        self.commands += commands
+        self.foreign += foreign
+
+
+class Deaths:
+    """Orders to one service, see `inside`."""
+
+    def __init__(self, orders: pathlib.Path, service: str) -> None:
+        self.service = service
+        self._order = orders / service
+        self._died, self._passed = orders / f"{service}.died", orders / f"{service}.passed"
+
+    async def at_each(self, points: Sequence[str]) -> None:
+        """Die at every point, one after the other; the next order is there before the process is up again."""
+        for place, point in enumerate(points):
+            self._give(f"{place % 3 + 1 if point.endswith('produce') else 1} {point}")  # amid a batch of records
+            end = time.monotonic() + SECONDS_TO_REACH
+            while self._order.exists():
+                if time.monotonic() > end:
+                    raise WrongError(f"{self.service} did not come to: {point}")
+                await asyncio.sleep(0.02)
+        if (died := _lines(self._died)[-len(points) :]) != list(points):
+            raise WrongError(f"{self.service} died at {died}, not at {points}")
+
+    def _give(self, order: str) -> None:
+        draft = self._order.with_suffix(".draft")
+        draft.write_text(order)
+        draft.rename(self._order)
+
+    def passed(self) -> set[str]:
+        """Every point that the service came by."""
+        return set(_lines(self._passed))
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def around(points: Iterable[str]) -> list[str]:
+    return [f"{side} {point}" for point in points for side in ("before", "after")]
