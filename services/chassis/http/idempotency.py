@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -41,7 +42,7 @@ def fingerprint(body: dict[str, Any]) -> bytes:
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)).digest()
 
 
-def replay(stored: asyncpg.Record, key: Key) -> Response:
+def replay(stored: Mapping[str, Any], key: Key) -> Response:
     """The stored answer again; 422 when the key came with another body."""
     if stored["fingerprint"] != key.fingerprint:
         raise Problem(

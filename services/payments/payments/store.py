@@ -153,7 +153,7 @@ class Confirming:
     """What the confirmation of a quote looks at; `stored` is the answer under its Idempotency-Key."""
 
     quote: Quote
-    stored: asyncpg.Record | None
+    stored: Mapping[str, Any] | None
     method: Method
     invoices: dict[str, OpenInvoice]
 
@@ -178,9 +178,11 @@ async def load_confirming(
         _parts(q["invoice_ids"], q["amounts"], currency), tuple(q["whole"]), q["expires_at"], q["payment_id"],
     )  # fmt: skip
     after_key = QUOTE_WIDTH + STORED_WIDTH
-    stored = rows[0] if rows[0]["fingerprint"] is not None else None
+    stored = dict(zip(STORED.split(", "), values[QUOTE_WIDTH:after_key], strict=True))  # an invoice has a status too
     method = Method(*values[after_key : after_key + METHOD_WIDTH])
-    return Confirming(quote, stored, method, _invoices_of(rows, after_key + METHOD_WIDTH))
+    return Confirming(
+        quote, stored if stored["fingerprint"] else None, method, _invoices_of(rows, after_key + METHOD_WIDTH)
+    )
 
 
 def _parts(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[Part, ...]:

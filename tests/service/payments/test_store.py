@@ -10,13 +10,14 @@ import pytest_asyncio
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
-from chassis.http.idempotency import Key
+from chassis.http.idempotency import Key, replay
 from chassis.messaging.work import Units, Wake
 from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import messages, store
 from payments.domain import Step, receive
+from tests.kit import paying
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 1)
@@ -165,3 +166,14 @@ async def test_the_plans_of_the_hot_path_never_scan_a_table(units: Units) -> Non
         "SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE relname = ANY($1)", tables
     )
     assert {row["relname"]: row["seq_tup_read"] for row in scanned} == dict.fromkeys(tables, 0)
+
+
+async def test_the_answer_under_a_confirmations_key_is_its_own_and_not_its_invoices_state(units: Units) -> None:
+    _, quote = await paying.submitted(units)
+    found = await store.load_confirming(units.pool, quote.id, None, paying.ROUTE, paying.KEY)
+    assert found is not None
+    assert found.stored is not None
+    assert replay(found.stored, Key(quote.customer_id, paying.ROUTE, paying.KEY, b"print")).status_code == 202
+    other = await store.load_confirming(units.pool, quote.id, None, paying.ROUTE, "another")
+    assert other is not None
+    assert other.stored is None

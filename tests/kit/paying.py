@@ -1,0 +1,37 @@
+"""A card payment in the database of payments, without the services around it."""
+
+from datetime import UTC, datetime, timedelta
+
+from chassis.http.idempotency import Key
+from chassis.messaging.work import Units
+from contracts.allocation import Part
+from contracts.ids import new_id
+from contracts.money import Money
+from payments import messages, store
+from payments.domain import Method, Payment, Quote, Step, submit
+
+ROUTE, KEY, ANSWER = "POST /v1/payments", "k", store.Answer(202, b"{}", "seen")
+INVOICE = """
+INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
+VALUES ($1, $2, 'INV-1', 'open', 'USD', '2026-01-02', '2026-02-01', 1000, 1000, 1)"""
+
+
+async def submitted(units: Units, provider_method: str = "pm_1") -> tuple[Payment, Quote]:
+    """A payment of one invoice, 10.00 and 0.30 surcharge, that waits for its reservation; answered under KEY."""
+    customer, invoice, now = new_id(), new_id(), datetime.now(UTC)
+    method = Method(new_id(), customer, provider_method, "card", "credit", "visa", "4242")
+    amount, surcharge = Money(1_000, "USD"), Money(30, "USD")
+    until = now + timedelta(minutes=15)
+    quote = Quote(new_id(), customer, method.id, amount, surcharge, (Part(invoice, amount),), (True,), until)
+    step = submit(quote, True, expected_by=now.date() + timedelta(days=5), now=now)
+    assert isinstance(step, Step)
+    async with units.begin() as work:
+        await store.keep_customers(work, [customer])
+        await work.connection.execute(INVOICE, invoice, customer)
+        await store.add_method(work, method)
+        await store.add_quote(work, quote)
+    async with units.single() as work:
+        work.emit(*messages.of([step], now))
+        new = store.NewPayment(step, Key(customer, ROUTE, KEY, b"print"), ANSWER)
+        assert await store.add_payments(work, [new]) == {step.payment.id}
+    return step.payment, quote
