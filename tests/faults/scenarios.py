@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.messaging import dead_letters
 from contracts import topics
-from tests.faults import crashes, load, poison, records
+from tests.faults import crashes, load, machine, poison, records
 from tests.faults.inside.sitecustomize import BUG_MINOR
 from tests.faults.load import Storm, Wish, WrongError
 from tests.kit.client import Client
@@ -357,4 +357,5 @@ SCENARIOS: dict[str, Callable[[Run], Awaitable[Figures]]] = {
     "poison": poisoned,
     "thrice": thrice,
     "crash-points": crash_points,
+    "two-books": lambda run: machine.two_books(run.count(2_000)),
 }

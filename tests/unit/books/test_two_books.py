@@ -1,0 +1,408 @@
+"""Payments' ledger and invoicing's book, driven together through the events that each says, against a plain model.
+
+`TWO_BOOKS=2000x50` sets how many examples of how many steps.
+"""
+
+import os
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from contracts import invoicing as invoicing_says
+from contracts import payments as payments_says
+from contracts.allocation import Part
+from contracts.envelope import Message, type_registry
+from contracts.money import Money, zero
+from invoicing import messages as invoicing_messages
+from invoicing.domain import Book, Invoice, Refused
+from payments import domain as paying
+from payments import messages as payments_messages
+from payments.domain import Method, OpenInvoice, Payment, Posting, Quote, Seen, Step, Wish
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = date(2026, 3, 1)
+RATE = Decimal("0.03")
+CUSTOMERS = ("Acme", "Bolt")
+METHODS = [
+    Method(f"{customer}-{funding}", customer, "pm", "card" if funding else "bank_account", funding, None, None)
+    for customer in CUSTOMERS
+    for funding in ("credit", "debit", None)
+]
+
+MOVES = st.sampled_from(["succeeded", "returned", "succeeded", "processing", "declined", "short", "cancelled"])
+WHOSE = st.sampled_from([("Acme", "USD"), ("Acme", "USD"), ("Acme", "JPY"), ("Bolt", "USD")])
+ALL = 10**6
+HEAR = st.sampled_from([ALL, ALL, 0, 1, 2])  # how many messages are heard after a step
+FUNDING = st.sampled_from(["credit", "debit", None])  # no funding: a bank account
+OFTEN = st.sampled_from([True, True, True, False])
+
+
+@dataclass
+class Owed:
+    """An invoice of the model."""
+
+    customer: str
+    currency: str
+    total: int
+    void: bool = False
+
+
+@dataclass
+class Plain:
+    """What should be, in plain integers: reserved and settled amounts by payment and invoice."""
+
+    invoices: dict[str, Owed] = field(default_factory=dict)
+    held: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    settled: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    credit: Counter[str] = field(default_factory=Counter)
+
+    def balance(self, one: str) -> int:
+        return self.invoices[one].total - sum(parts.get(one, 0) for parts in self.settled.values())
+
+    def pending(self, one: str) -> int:
+        return sum(parts.get(one, 0) for parts in self.held.values())
+
+    def payable(self, one: str) -> int:
+        return 0 if self.invoices[one].void else self.balance(one) - self.pending(one)
+
+    def status(self, one: str) -> str:
+        if self.invoices[one].void:
+            return "void"
+        if not self.balance(one):
+            return "paid"
+        return "open" if self.payable(one) else "in_progress"
+
+    def reserve(self, payment: str, parts: dict[str, int]) -> None:
+        if all(minor <= self.payable(one) for one, minor in parts.items()):
+            self.held[payment] = parts
+
+    def settle(self, payment: Payment) -> None:
+        held, left = self.held.pop(payment.id, {}), payment.amount.minor
+        asked = held or {part.invoice_id: part.amount.minor for part in payment.asked}
+        theirs = (payment.customer_id, payment.amount.currency)
+        for one in asked or [one for one, owed in self.invoices.items() if (owed.customer, owed.currency) == theirs]:
+            part = min(left, asked.get(one, left), self.payable(one))
+            self.settled[payment.id][one] = part
+            left -= part
+        self.credit[payment.id] = left
+
+
+@dataclass
+class Charge:
+    """What the provider has of one payment: its snapshots, oldest first, and what of them counts."""
+
+    snapshots: list[Seen]
+    over: bool = False  # it was said to have ended without money before any money was seen
+    money: bool = False  # the provider was seen to say that it took money
+    matched: bool = False
+    returned: bool = False
+
+
+class TwoBooks(RuleBasedStateMachine):
+    """Any order of issuing, paying, declining, receiving, reversing and voiding, however late each hears of the other.
+
+    Messages keep their order within an aggregate and no other; what the provider says comes late, twice, or not at all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = Book()
+        self.payments: dict[str, Payment] = {}
+        self.copies: dict[str, OpenInvoice] = {}  # invoices as payments has heard of them
+        self.quotes: list[Quote] = []
+        self.attempts: Counter[str] = Counter()
+        self.postings: list[Posting] = []
+        self.wires: dict[tuple[str, str], deque[Message]] = {}  # what is on its way, by aggregate
+        self.said: Counter[tuple[str, str]] = Counter()
+        self.charges: dict[str, Charge] = {}
+        self.plain = Plain()
+
+    # --- what happens
+
+    @initialize(totals=st.lists(st.integers(1, 1_000), min_size=2, max_size=4))
+    def begin_with_invoices(self, totals: list[int]) -> None:
+        for place, minor in enumerate(totals):
+            self.issue((CUSTOMERS[place // 3], "USD"), minor, ALL)
+
+    @rule(whose=WHOSE, minor=st.integers(1, 1_000), hear=HEAR)
+    def issue(self, whose: tuple[str, str], minor: int, hear: int) -> None:
+        name = f"INV-{len(self.book.invoices):03}"
+        self.book.issue(Invoice(name, whose[0], name, whose[1], "draft", DAY, DAY, minor))
+        self.plain.invoices[name] = Owed(*whose, minor)
+        self.say_invoicing()
+        self.deliver(hear)
+
+    @rule(data=st.data(), funding=FUNDING, partial=st.booleans(), at_once=OFTEN, hear=HEAR, then=MOVES)
+    def quote(
+        self, data: st.DataObject, funding: str | None, partial: bool, at_once: bool, hear: int, then: str
+    ) -> None:
+        """Mostly of what can be paid, now and then of what can't."""
+        payable = [one for one in self.copies.values() if one.payable_now] or list(self.copies.values())
+        first = data.draw(st.sampled_from(payable))
+        alike = [one for one in payable if (one.customer_id, one.currency) == (first.customer_id, first.currency)]
+        chosen = data.draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3, unique_by=lambda one: one.id))
+        wishes = [Wish(one.id, data.draw(st.integers(1, one.payable_now + 9)) if partial else None) for one in chosen]
+        method = next(one for one in METHODS if (one.customer_id, one.funding) == (first.customer_id, funding))
+        made = paying.make_quote(method, wishes, self.copies, RATE, NOW)
+        if isinstance(made, Quote):
+            assert made.amount.minor == sum(part.amount.minor for part in made.parts) > 0
+            self.quotes.append(made)
+            if at_once:
+                self.confirm(-1, accept=True, hear=hear, then=then)
+
+    @precondition(lambda self: self.quotes)
+    @rule(place=st.integers(0, 9), accept=OFTEN, hear=HEAR, then=MOVES)
+    def confirm(self, place: int, accept: bool, hear: int, then: str) -> None:
+        quote = self.quotes.pop(place % len(self.quotes))
+        if not paying.still_fits(quote, self.copies):
+            wishes = paying.wishes_again(quote, self.copies)
+            method = next(one for one in METHODS if one.id == quote.method_id)
+            again = paying.make_quote(method, wishes, self.copies, RATE, NOW) if wishes else None
+            assert not wishes or isinstance(again, Quote)
+            return
+        step = paying.submit(quote, accept, expected_by=DAY, now=NOW)
+        assert isinstance(step, Step)
+        self.take([step])
+        self.deliver(hear)
+        if step.payment.id in self.charges:
+            self.decide(step.payment.id, then)
+            self.observe(step.payment.id, -1, accept, 1)
+            self.deliver(hear)
+
+    @precondition(lambda self: len(self.payments) < 2 * len(self.charges) + 2)  # or nothing is left to charge
+    @rule(whose=WHOSE, minor=st.integers(1, 1_200), data=st.data(), hear=HEAR)
+    def receive(self, whose: tuple[str, str], minor: int, data: st.DataObject, hear: int) -> None:
+        customer, currency = whose
+        theirs = [one.id for one in self.copies.values() if (one.customer_id, one.currency) == whose]
+        asked = data.draw(st.lists(st.sampled_from(theirs), unique=True, max_size=2)) if theirs else []
+        parts = [Part(one, Money(minor, currency)) for one in asked]
+        self.take([paying.receive(customer, Money(minor, currency), DAY, None, parts, NOW)])
+        self.deliver(hear)
+
+    @precondition(lambda self: len(self.book.invoices) > 3)
+    @rule(data=st.data())
+    def void(self, data: st.DataObject) -> None:
+        one = self.book.invoices[data.draw(st.sampled_from(list(self.book.invoices)))]
+        paid = self.plain.balance(one.id) != one.total
+        allowed = not (paid or self.plain.pending(one.id) or self.plain.invoices[one.id].void)
+        try:
+            self.book.void(one, DAY)
+        except Refused:
+            assert not allowed
+        else:
+            assert allowed
+            self.plain.invoices[one.id].void = True
+        self.say_invoicing()
+
+    @precondition(lambda self: self.charges)
+    @rule(data=st.data(), what=MOVES, place=st.integers(-3, -1), evidence=OFTEN, times=st.integers(0, 2), hear=HEAR)
+    def provider_says(self, data: st.DataObject, what: str, place: int, evidence: bool, times: int, hear: int) -> None:
+        """A reply, a webhook or a poll tells its newest state or an older one: late, again, or not at all."""
+        payment_id = data.draw(st.sampled_from(list(self.charges)))
+        self.decide(payment_id, what)
+        self.observe(payment_id, place, evidence, times)
+        self.deliver(hear)
+
+    def decide(self, payment_id: str, what: str) -> None:
+        """The provider's own record goes on; what has ended without money there comes to money after all at times."""
+        snapshots, total = self.charges[payment_id].snapshots, self.payments[payment_id].total
+        last = snapshots[-1] if snapshots else None
+        if last is None or last.state in ("processing", "declined"):
+            state: Any = "succeeded" if what in ("short", "returned") else what
+            short = Money(max(0, total.minor - 1), total.currency)
+            captured = {"short": short, "succeeded": total, "returned": total}.get(what, zero(total.currency))
+            snapshots.append(Seen("pi", state, captured, DAY, None, evidence=True))
+        elif last.state == "succeeded" and last.captured != total:
+            snapshots.append(replace(last, captured=total))
+        if what == "returned" and snapshots[-1].captured == total:
+            snapshots.append(replace(snapshots[-1], returned_minor=total.minor, returned_code="R01", returned_on=DAY))
+
+    def observe(self, payment_id: str, place: int, evidence: bool, times: int) -> None:
+        charge = self.charges[payment_id]
+        seen = replace(charge.snapshots[max(place, -len(charge.snapshots))], evidence=evidence)
+        for _ in range(times):
+            self.expect(charge, self.payments[payment_id], seen)
+            self.take(paying.observe(self.payments[payment_id], seen, NOW))
+
+    @precondition(lambda self: self.charges)
+    @rule(data=st.data(), overdue=st.booleans())
+    def nothing_is_heard(self, data: st.DataObject, overdue: bool) -> None:
+        """A call's answer is lost, or the window passes."""
+        payment = self.payments[data.draw(st.sampled_from(list(self.charges)))]
+        if overdue and payment.expected_by and payment.reconciliation == "waiting":
+            self.take([paying.overdue(payment)])
+        elif step := paying.unanswered(payment):
+            self.take([step])
+
+    @precondition(lambda self: any(self.wires.values()))
+    @rule(count=st.integers(1, 3), choice=st.randoms(use_true_random=False))
+    def deliver_some(self, count: int, choice: Random) -> None:
+        for _ in range(count):
+            if full := [wire for wire in self.wires.values() if wire]:
+                self.hear(choice.choice(full).popleft())
+
+    def deliver(self, count: int) -> None:
+        """The oldest messages, and what they lead to; a wire stands still only for `deliver_some`."""
+        while count and (full := [wire for wire in self.wires.values() if wire]):
+            self.hear(full[0].popleft())
+            count -= 1
+
+    # --- how it travels
+
+    def take(self, steps: list[Step]) -> None:
+        """Payments saves steps, books their postings and says them."""
+        for step in steps:
+            self.payments[step.payment.id] = step.payment
+            self.postings += [step.posting] if step.posting else []
+        self.say(payments_messages.of(steps, NOW))
+
+    def say_invoicing(self) -> None:
+        self.say(invoicing_messages.of(self.book.take_facts(), NOW))
+
+    def say(self, messages: list[Message]) -> None:
+        for message in messages:
+            aggregate = (message.topic, message.aggregate)
+            self.said[aggregate] += 1
+            assert message.sequence == self.said[aggregate], "sequences have no gap"
+            self.wires.setdefault(aggregate, deque()).append(message)
+
+    def hear(self, message: Message) -> None:
+        """What the services' handlers do, without their rows and locks."""
+        match type_registry[message.type].model_validate_json(message.body):
+            case payments_says.PaymentSubmitted() as event:
+                parts = [Part(part.invoice_id, part.amount.money()) for part in event.asked]
+                self.plain.reserve(event.payment_id, {part.invoice_id: part.amount.minor for part in parts})
+                self.book.reserve(event.payment_id, event.customer_id, parts, event.amount.currency)
+            case payments_says.PaymentReconciled() as event:
+                parts = [Part(part.invoice_id, part.amount.money()) for part in event.asked]
+                self.plain.settle(self.payments[event.payment_id])
+                assert event.effective_on is not None
+                self.book.settle(event.payment_id, event.customer_id, event.amount.money(), parts, event.effective_on)
+            case payments_says.PaymentDeclined() | payments_says.PaymentCancelled() as event:
+                self.plain.held.pop(event.payment_id, None)
+                self.book.release(event.payment_id)
+            case payments_says.PaymentReversed() as event:
+                self.plain.settled.pop(event.payment_id)
+                self.plain.credit.pop(event.payment_id)
+                self.book.reverse(event.payment_id, event.effective_on or DAY)
+            case invoicing_says.ReservationPlaced() as event:
+                payment = self.payments[event.payment_id]
+                assert payment.status == "submitted", "nothing else waits for a reservation"
+                method = next(one for one in METHODS if one.id == payment.method_id)
+                step, attempt = paying.reserve(payment, method, "cus", NOW)
+                assert attempt.amount == payment.total
+                self.attempts[payment.id] += 1
+                self.charges[payment.id] = Charge([])
+                self.take([step])
+            case invoicing_says.ReservationRefused() as event:
+                assert self.payments[event.payment_id].status == "submitted"
+                self.take([paying.cancel(self.payments[event.payment_id], event.reason)])
+            case invoicing_says.SettlementPosted() as event:
+                allocations = tuple(Part(part.invoice_id, part.amount.money()) for part in event.allocations)
+                payment = self.payments[event.payment_id]
+                credit = event.credit.amount_minor
+                self.payments[payment.id] = replace(payment, allocations=allocations, credit=credit)
+            case invoicing_says.SettlementReversed() as event:
+                self.payments[event.payment_id] = replace(self.payments[event.payment_id], allocations=(), credit=0)
+            case invoicing_says.InvoiceState() as event:
+                self.copies[event.invoice_id] = OpenInvoice(
+                    event.invoice_id, event.customer_id, event.number, event.status, event.total.currency,
+                    event.due_on, event.payable_now.amount_minor,
+                )  # fmt: skip
+        self.say_invoicing()
+
+    def expect(self, charge: Charge, payment: Payment, seen: Seen) -> None:
+        """Only the provider's own record of the whole sum is money, and none is after an end without money."""
+        if seen.state in ("declined", "cancelled"):
+            charge.over |= not charge.money
+        elif seen.state == "succeeded" and not charge.over:
+            charge.money = True
+            charge.matched |= seen.evidence and seen.captured == payment.total
+            charge.returned |= charge.matched and seen.evidence and seen.returned_minor > 0
+
+    # --- what holds after every step
+
+    @invariant()
+    def the_ledger_is_at_zero(self) -> None:
+        for posting in self.postings:
+            assert len({money.currency for _, money in posting.entries}) == 1
+            assert sum(money.minor for _, money in posting.entries) == 0
+        booked = Counter((posting.payment_id, posting.kind == "reversal") for posting in self.postings)
+        assert not booked or max(booked.values()) == 1, "a payment is booked once, and reversed at most once"
+
+    @invariant()
+    def money_is_what_the_provider_recorded_or_was_received(self) -> None:
+        for payment in self.payments.values():
+            charge = self.charges.get(payment.id, Charge([]))
+            assert (payment.reconciliation == "matched") == (payment.way == "receive" or charge.matched)
+            assert payment.reversed == (payment.total.minor if charge.returned else 0)
+            if charge.over or charge.money:
+                assert payment.status in (("declined", "cancelled") if charge.over else ("succeeded",))
+            assert self.attempts[payment.id] <= 1
+
+    @invariant()
+    def invoices_are_as_in_the_model(self) -> None:
+        assert self.book.invoices.keys() == self.plain.invoices.keys()
+        for one in self.book.invoices.values():
+            assert (one.status, one.pending) == (self.plain.status(one.id), self.plain.pending(one.id))
+            assert one.balance == self.plain.balance(one.id)
+            assert one.balance >= one.pending >= 0
+            entries = sum(entry.amount for entry in self.book.entries if entry.invoice.id == one.id)
+            assert entries == (0 if one.state == "void" else one.balance)
+        credits = {one.payment_id: one.balance for one in self.book.credits.values() if one.balance}
+        assert credits == {one: left for one, left in self.plain.credit.items() if left}
+
+    @invariant()
+    def the_two_books_agree(self) -> None:
+        """Per customer and currency customer_funds = settled + credit, but for what invoicing has yet to hear of."""
+        funds: Counter[tuple[str, str]] = Counter()
+        for posting in self.postings:
+            for account, money in posting.entries:
+                if account == "customer_funds":
+                    funds[posting.customer_id, money.currency] -= money.minor
+        for message in (message for wire in self.wires.values() for message in wire):
+            payment = self.payments.get(message.aggregate)
+            if payment is not None and message.type in ("PaymentReconciled", "PaymentReversed"):
+                came = payment.amount.minor if message.type == "PaymentReconciled" else -payment.amount.minor
+                funds[payment.customer_id, payment.amount.currency] -= came
+        held: Counter[tuple[str, str]] = Counter()
+        for one in self.book.invoices.values():
+            held[one.customer_id, one.currency] += one.settled
+        for credit in self.book.credits.values():
+            held[credit.customer_id, credit.currency] += credit.balance
+        assert funds == held
+
+    def teardown(self) -> None:
+        """When all is heard, each knows what the other knows."""
+        self.deliver(ALL)
+        self.the_two_books_agree()
+        self.invoices_are_as_in_the_model()
+        for one in self.book.invoices.values():
+            copy = self.copies[one.id]
+            assert (copy.status, copy.payable_now) == (one.status, one.payable_now)
+        for payment in self.payments.values():
+            reservation = self.book.reservations.get(payment.id)
+            held = reservation is not None and reservation.state == "placed"
+            assert held == (payment.way == "collect" and not self.ended(payment)), payment
+            if payment.reconciliation == "matched" and not payment.reversed:
+                assert sum(part.amount.minor for part in payment.allocations) + payment.credit == payment.amount.minor
+
+    @staticmethod
+    def ended(payment: Payment) -> bool:
+        return payment.status in ("declined", "cancelled") or payment.reconciliation == "matched"
+
+
+TestTwoBooks = TwoBooks.TestCase
+_examples, _steps = map(int, os.environ.get("TWO_BOOKS", "200x30").split("x"))
+TestTwoBooks.settings = settings(
+    max_examples=_examples, stateful_step_count=_steps, deadline=None, derandomize=True, database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)  # fmt: skip
