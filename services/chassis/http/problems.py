@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.logs import request_id
@@ -139,6 +140,13 @@ def of_failure(error: Exception) -> Problem:
     )
 
 
+def _allowed(request: Request) -> set[str]:
+    """The methods of all routes of this path; the framework names those of the first route alone."""
+    routes = request.app.routes
+    path = next(route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in routes if route.path == path for method in route.methods}
+
+
 def install(app: FastAPI) -> None:
     """Answer everything that routes raise with a problem."""
 
@@ -146,8 +154,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return of_validation(error).response()
 
-    async def on_status(_: Request, error: Exception) -> Response:
+    async def on_status(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error = HTTPException(error.status_code, headers={"Allow": ", ".join(sorted(_allowed(request)))})
         return (error if isinstance(error, Problem) else of_status(error)).response()
 
     app.add_exception_handler(RequestValidationError, on_validation)

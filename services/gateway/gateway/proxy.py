@@ -33,8 +33,6 @@ class Proxy:
         self._upstreams, self._keys, self._per_key = upstreams, keys, per_key
 
     async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in METHODS:
-            raise Problem(status=405, slug="method-not-allowed", headers={"Allow": ", ".join(sorted(METHODS))})
         given: Headers = scope["headers"]
         headers, authorization = passed_on(given)
         if not route.keyless:
@@ -47,14 +45,16 @@ class Proxy:
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _ask(self, route: Route, scope: Scope, headers: Headers, body: bytes) -> Answer:
+        # Another method is asked as OPTIONS, which no service has: its owner refuses it, and says what it allows.
+        method = scope["method"] if scope["method"] in METHODS else "OPTIONS"
         query: bytes = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
-        repeatable = scope["method"] in ("GET", "PUT", "DELETE") or any(
+        repeatable = method in ("GET", "PUT", "DELETE", "OPTIONS") or any(
             name == b"idempotency-key" for name, _ in headers
         )
         try:
             return await self._upstreams[route.owner].request(
-                scope["method"].encode(), target, headers, body, repeatable=repeatable
+                method.encode(), target, headers, body, repeatable=repeatable
             )
         except TimeoutError as error:
             raise Problem(

@@ -191,7 +191,9 @@ async def test_unknown_paths_and_methods_are_problems(admin: httpx2.AsyncClient)
     for path in ("/v2", "/internal/token", "/v1/unknown"):
         answer = await admin.get(path)
         assert (answer.status_code, slug(answer)) == (404, "not-found")
-    assert (await admin.request("TRACE", "/v1/invoices")).status_code == 405
+    for method in ("TRACE", "OPTIONS", "HEAD"):
+        answer = await admin.request(method, "/v1/api-keys")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
 
 @pytest.mark.parametrize("limit", ["rate_per_key", "rate_per_address"])
