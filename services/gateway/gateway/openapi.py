@@ -33,14 +33,43 @@ PROBLEM = {
         },
     },
 }
-EXPECTED = {
+EVERYWHERE = {
     "401": "No key, or one that is unknown, expired or revoked",
     "403": "The key lacks the scope",
+    "404": "There is nothing of this id that the key may see",
     "422": "Something in the request can't be accepted: `errors` says what and where",
     "429": "Too many requests: see Retry-After",
+    "502": "The service went away while answering: ask again",
     "503": "Not now: see Retry-After",
-    "default": "Any other problem",
+    "504": "The service has not answered in time",
 }
+WITH_BODY = {
+    "400": "The body is not JSON, or the Idempotency-Key is missing",
+    "409": "The state of something is in the way, or a request with the same key is still running",
+    "413": "The body is longer than 1 MiB",
+}
+HEADERS: Document = {
+    "X-Request-Id": {
+        "description": "The request's id in every log: the caller's own when it sent a harmless one",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+    "Paidup-Seen": {
+        "description": "Send it with a later request that has to know of this write",
+        "schema": {"type": "string"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true`: the answer of the first request with this key",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {"description": "In seconds", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
+}
+SENT_WITH = {
+    "401": ("WWW-Authenticate",), "409": ("Retry-After",), "429": ("Retry-After",), "502": ("Retry-After",),
+    "503": ("Retry-After",),
+}  # fmt: skip
+KEY = "Idempotency-Key"
 DROPPED = ("HTTPValidationError", "ValidationError")
 
 STREAM: Document = {
@@ -85,28 +114,55 @@ def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: 
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "responses": {"Problem": _problem("A problem")},
+            "headers": HEADERS,
+            "responses": {
+                f"Problem{status}": _problem(text, status) for status, text in (EVERYWHERE | WITH_BODY).items()
+            },
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: pk_…"}},
         },
     }
 
 
-def _problem(description: str) -> Document:
+def _problem(description: str, status: str) -> Document:
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+    return {
+        "description": description,
+        "headers": _headers("X-Request-Id", *SENT_WITH.get(status, ())),
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+
+
+def _headers(*names: str) -> Document:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _finished(item: Document, *, keyless: bool) -> Document:
-    """Each operation with the problems that it may answer."""
+    """Each operation with the problems and the headers that it may answer."""
     finished: Document = {}
     for method, operation in item.items():
-        if not isinstance(operation, dict):
-            finished[method] = operation
-            continue
-        answers = {status: answer for status, answer in operation.get("responses", {}).items() if status != "422"}
-        problems = {status: _problem(text) for status, text in EXPECTED.items()}
-        finished[method] = operation | {"responses": problems | answers} | ({"security": []} if keyless else {})
+        parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
+        once = any(parameter["name"] == KEY for parameter in parameters)
+        told = _headers("X-Request-Id", *(["Paidup-Seen"] if method == "post" else []))
+        told |= _headers("Idempotent-Replayed") if once else {}
+        answers = {
+            status: answer | {"headers": told}
+            for status, answer in operation["responses"].items()
+            if status.startswith("2")
+        }
+        possible = [*EVERYWHERE, *(WITH_BODY if method == "post" else ())]
+        problems = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in possible}
+        finished[method] = operation | {"responses": dict(sorted((problems | answers).items()))}
+        finished[method] |= ({"parameters": parameters} if parameters else {}) | ({"security": []} if keyless else {})
     return finished
+
+
+def _parameter(parameter: Document) -> Document:
+    """As it is, but a missing Idempotency-Key has a problem of its own, so that the code takes it for optional."""
+    if parameter["name"].lower() != KEY.lower():
+        return parameter
+    description = "A new one for each new payment; the same one again when an answer was lost"
+    schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+    return {"name": KEY, "in": "header", "required": True, "description": description, "schema": schema}
 
 
 def _without_clashes(owner: str, document: Document, schemas: Document) -> Document:

@@ -173,7 +173,17 @@ def test_documents_merge_into_one_and_clashing_names_part() -> None:
     assert hook["security"] == []
     assert "PaymentsItem" in str(hook["responses"]["200"])
     problem = merged["paths"]["/v1/invoices"]["get"]["responses"]["422"]
-    assert "application/problem+json" in problem["content"]
+    assert problem == {"$ref": "#/components/responses/Problem422"}
+    assert "application/problem+json" in merged["components"]["responses"]["Problem422"]["content"]
+
+
+def test_the_idempotency_key_is_asked_for_in_the_document() -> None:
+    parameter = {"name": "idempotency-key", "in": "header", "required": False}
+    operation = {"parameters": [parameter], "responses": {"202": {"description": "Accepted"}}}
+    merged = merge({"payments": {"paths": {"/v1/payments": {"post": operation}}}})
+    finished = merged["paths"]["/v1/payments"]["post"]
+    assert [(one["name"], one["required"]) for one in finished["parameters"]] == [("Idempotency-Key", True)]
+    assert set(finished["responses"]["202"]["headers"]) == {"X-Request-Id", "Paidup-Seen", "Idempotent-Replayed"}
 
 
 def test_a_service_cannot_document_what_another_owns() -> None:
