@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import hashlib
+import io
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,12 @@ class Row:
     po_number: str | None
 
 
+LENGTHS = {
+    "customer_external_id": (1, 200), "customer_name": (0, 200), "number": (1, 200), "po_number": (0, 200),
+    "description": (0, 2_000),
+}  # fmt: skip
+
+
 def read_mapping(path: Path) -> ColumnMapping:
     """StackError that names what is missing or wrong."""
     try:
@@ -70,10 +77,12 @@ def read_mapping(path: Path) -> ColumnMapping:
 def read_rows(path: Path, mapping: ColumnMapping) -> list[Row]:
     """Every line, or a StackError with the first ten faults by line and column; nothing is sent then."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows, faults = _read(csv.DictReader(file, strict=True), mapping)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        data = path.read_bytes()
+        rows, faults = _read(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True), mapping)
+    except OSError as error:
         raise StackError(f"{path} can't be read: {error}.", "give a CSV file in UTF-8 with a header line.") from None
+    except UnicodeDecodeError as error:
+        rows, faults = [], [f"line {data[: error.start].count(10) + 1}: not UTF-8"]
     if faults:
         listed = "\n".join(f"  {fault}" for fault in faults[:10])
         raise StackError(
@@ -90,7 +99,7 @@ def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping) -> tuple[list[Ro
     rows: list[Row] = []
     faults: list[str] = []
     numbers: dict[str, int] = {}
-    for values in lines:
+    for values in _until_broken(lines, faults):
         try:
             row = _row(lines.line_num, values, mapping)
             first = numbers.setdefault(row.number, row.line)
@@ -100,6 +109,17 @@ def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping) -> tuple[list[Ro
         except _FaultError as fault:
             faults.append(f"line {lines.line_num}, {fault.column}: {fault}")
     return rows, faults
+
+
+def _until_broken(lines: "csv.DictReader[str]", faults: list[str]) -> Iterator[dict[str, Any]]:
+    """The lines up to one that is no CSV, as where a quote is not closed; that one is a fault."""
+    begins = 1
+    try:
+        for values in lines:
+            begins = lines.line_num + 1
+            yield values
+    except csv.Error as error:
+        faults.append(f"line {begins}: {error}")
 
 
 class _FaultError(ValueError):
@@ -123,9 +143,9 @@ def _row(line: int, values: Mapping[str, Any], mapping: ColumnMapping) -> Row:
                 mapping.columns[name], f"{text(name)!r} is not a date written {mapping.date_format}"
             ) from None
 
-    for name in ("customer_external_id", "number"):
-        if not 0 < len(text(name)) <= 200:
-            raise _FaultError(mapping.columns[name], "must have 1 to 200 characters")
+    for name, (least, most) in LENGTHS.items():
+        if not least <= len(text(name)) <= most or "\x00" in text(name):
+            raise _FaultError(mapping.columns[name], f"must have {least} to {most} characters, and none of them U+0000")
     issued_on, due_on = day("issued_on"), day("due_on")
     if due_on < issued_on:
         raise _FaultError(mapping.columns["due_on"], f"{due_on} lies before the issue date {issued_on}")
