@@ -145,12 +145,20 @@ def _exact_decimal(value: Any) -> Any:
     return str(value) if isinstance(value, float) else value
 
 
+def _within_reach(day: date) -> date:
+    """Days that can be counted with: a database takes the first and the last one of all for infinity."""
+    if not 1900 <= day.year <= 9000:
+        raise ValueError("lies outside the years 1900 to 9000")
+    return day
+
+
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 LongText = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 Quantity = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(gt=0, max_digits=15, decimal_places=6)]
 TaxRate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=1, max_digits=8, decimal_places=6)]
 UnitPrice = Annotated[int, Field(strict=True, ge=-LARGEST_MINOR, le=LARGEST_MINOR)]
 PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
+Day = Annotated[date, AfterValidator(_within_reach)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
 
 
@@ -188,8 +196,8 @@ class IssueInvoice(CommandState):
     customer_external_id: Text | None = None
     number: Text
     currency: Currency
-    issued_on: date
-    due_on: date
+    issued_on: Day
+    due_on: Day
     lines: Annotated[tuple[LineRequest, ...], Field(min_length=1, max_length=1000)]
     po_number: Text | None = None
     terms: LongText | None = None

@@ -12,13 +12,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from auth import messages, store
 from auth.domain import KEY_START, ApiKey, Maker, Refused, make_key
+from chassis.http.bodies import StrictRoute
 from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
 from chassis.http.problems import Problem, invalid, not_found
 from chassis.messaging.work import Cause
 from chassis.service import running_of
 from contracts.ids import is_id, new_id
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 WriteKeys = Annotated[Identity, allow("keys:write")]
 Id = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]

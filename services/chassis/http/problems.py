@@ -104,7 +104,15 @@ def of_validation(error: RequestValidationError) -> Problem:
     if any(item["type"] == "json_invalid" for item in found):
         reason = found[0].get("ctx", {}).get("error", "")
         return Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(reason))
+    found = [item for item in found if not _follows(item, [other["loc"] for other in found])]
     return invalid([{"field": _field(item["loc"]), "message": _sentence(item["msg"])} for item in found[:MOST_ERRORS]])
+
+
+def _follows(item: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]) -> bool:
+    """A list is said to be too short when its parts are at fault."""
+    place = item["loc"]
+    inside = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    return item["type"] == "too_short" and inside
 
 
 def _field(location: Sequence[int | str]) -> str:

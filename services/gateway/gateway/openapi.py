@@ -47,6 +47,7 @@ WITH_BODY = {
     "400": "The body is not JSON, or the Idempotency-Key is missing",
     "409": "The state of something is in the way, or a request with the same key is still running",
     "413": "The body is longer than 1 MiB",
+    "415": "The body is sent as something else than JSON",
 }
 HEADERS: Document = {
     "X-Request-Id": {

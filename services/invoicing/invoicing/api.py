@@ -11,16 +11,17 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
+from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
 from chassis.service import cause_of, running_of
 from contracts.ids import is_id
-from contracts.invoicing import CreateCustomer, IssueInvoice
+from contracts.invoicing import CreateCustomer, Day, IssueInvoice
 from invoicing import issuing, messages, store
 from invoicing.domain import Invoice, Refused
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 ReadInvoices = Annotated[Identity, allow("invoices:read")]
 WriteInvoices = Annotated[Identity, allow("invoices:write")]
@@ -191,7 +192,7 @@ async def _own_customer(customer_id: str, request: Request, identity: Identity) 
 
 @router.get("/v1/customers/{customer_id}/aging", response_model=Aging, tags=["customers"])
 async def get_aging(
-    customer_id: str, request: Request, identity: ReadInvoices, as_of: Annotated[date | None, Query()] = None
+    customer_id: str, request: Request, identity: ReadInvoices, as_of: Annotated[Day | None, Query()] = None
 ) -> Response:
     """What a customer owes by days past due, on a day of the company's calendar (today, unless given)."""
     await _own_customer(customer_id, request, identity)

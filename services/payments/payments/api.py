@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.clock import Clock
+from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, fingerprint, replay, required_key, still_running
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
@@ -22,7 +23,7 @@ from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.calendar import add_banking_days
 from contracts.ids import is_id, new_id
-from contracts.invoicing import Currency, PositiveMinor, Text
+from contracts.invoicing import Currency, Day, PositiveMinor, Text
 from contracts.money import Money
 from contracts.payments import PaymentStatus, Reconciliation
 from payments import messages, reconciling, store
@@ -42,7 +43,7 @@ from payments.domain import (
 )
 from payments.providers import BadSignature, Provider, ProviderRefused, ProviderUnknown
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 ReadPayments = Annotated[Identity, allow("payments:read")]
 WritePayments = Annotated[Identity, allow("payments:write")]
@@ -86,7 +87,7 @@ class OfflineRequest(Asked):
     customer_id: Annotated[str, Field(max_length=36)]
     amount_minor: PositiveMinor
     currency: Currency
-    received_on: date
+    received_on: Day
     reference: Text | None = None
     invoices: Annotated[list[InvoiceToPay], Field(max_length=1000)] = []
 
