@@ -25,6 +25,7 @@ from chassis.db.migrate import migrate
 from chassis.db.pool import open_pool
 from chassis.http.app import create_app
 from chassis.http.identity import Identity
+from chassis.memory import collect_seldom
 from chassis.messaging import dead_letters
 from chassis.messaging.consume import Consumer, Handlers
 from chassis.messaging.outbox import Bell, Relay
@@ -99,9 +100,11 @@ class Service:
 
     def _run(self, settings: ServiceSettings, *, serve: bool, work: bool) -> None:
         telemetry.setup(self.name, settings.otlp_endpoint)
+        app = self.app(settings, serve=serve, work=work)
+        collect_seldom()
         server = uvicorn.Server(
             uvicorn.Config(
-                self.app(settings, serve=serve, work=work), host=settings.host, port=settings.port, loop="uvloop",
+                app, host=settings.host, port=settings.port, loop="uvloop",
                 http="httptools", ws="none", log_config=None, access_log=False, timeout_keep_alive=75,
                 timeout_graceful_shutdown=5, server_header=False, date_header=False, backlog=512,
             )

@@ -7,6 +7,7 @@ from types import FrameType
 import uvicorn
 
 from chassis import logs, telemetry
+from chassis.memory import collect_seldom
 from gateway.app import Gateway
 from gateway.settings import Settings
 
@@ -32,6 +33,7 @@ def main() -> None:
     logs.configure(settings.log_level)
     telemetry.setup("gateway", settings.otlp_endpoint)
     gateway = Gateway(settings)
+    collect_seldom()
     config = uvicorn.Config(
         gateway, host=settings.host, port=settings.port, loop="uvloop", http="httptools", ws="none", log_config=None,
         access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5, server_header=False, backlog=1024,
