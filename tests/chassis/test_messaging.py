@@ -403,3 +403,16 @@ async def test_a_caller_that_goes_away_takes_nothing_back(desk: Desk) -> None:
     gone.cancel()
     await stays
     assert sorted(await desk.taken()) == ["gone", "stays"]
+
+
+async def test_a_database_out_of_reach_fails_all_that_wait_for_it_at_once(desk: Desk) -> None:
+    tries: list[int] = []
+
+    async def go_away(keys: Sequence[str], _: Work) -> Sequence[None]:
+        tries.append(len(keys))
+        raise ConnectionResetError("gone")
+
+    units = Units(desk.pool, Clock("UTC"), Wake())
+    outcomes = await asyncio.gather(*(units.together(go_away, key) for key in "abc"), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ConnectionResetError] * 3
+    assert tries == [3]

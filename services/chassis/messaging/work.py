@@ -15,6 +15,7 @@ import orjson
 
 from chassis import telemetry
 from chassis.clock import Clock
+from chassis.db.pool import out_of_reach
 from contracts.envelope import Message
 
 MOST_TOGETHER = 200
@@ -115,7 +116,8 @@ class Units:
         """Have an item handled, in one unit of work with all that are handed over while the one before runs.
 
         Returns the handler's result for the item once all is committed. When a batch fails, its items run alone, and
-        each caller gets its own error. `single`: the handler saves in one statement, a transaction of its own.
+        each caller gets its own error; a database out of reach fails all of them. `single`: the handler saves in one
+        statement, which is a transaction of its own.
         """
         gathered = self._gathered.get(handle)
         if gathered is None:
@@ -172,11 +174,13 @@ class Gathered:
             async with self._begin() as work:
                 results = await self._handle([item for item, _ in batch], work)
         except Exception as error:
-            if len(batch) > 1:
+            if len(batch) > 1 and not out_of_reach(error):
                 for one in batch:
                     await self._take([one])
-            elif not batch[0][1].done():
-                batch[0][1].set_exception(error)
+                return
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
         else:
             for (_, done), result in zip(batch, results, strict=True):
                 if not done.done():
