@@ -34,11 +34,12 @@ POINTS = {
         *_of_consumer("invoicing"), *_of_consumer("invoicing-inbound"), "commit service._working", *_LETTERS, *_RELAY,
     ),
     "payments": (
-        "provider create_customer", "provider attach_method", "commit payments.store.keep_provider_customer",
-        "commit payments.api.add_method", "commit payments.store.add_quote", "commit payments.store.add_payments",
-        "commit payments.store.claim_attempts", "provider charge", "commit payments.reconciling.record",
+        "provider create_customer", "provider attach_method",
+        "commit payments.store.methods.keep_provider_customer", "commit payments.api.methods.add_method",
+        "commit payments.store.quotes.add_quote", "commit payments.store.payments.add_payments",
+        "commit payments.store.attempts.claim_attempts", "provider charge", "commit payments.reconciling.record",
         "commit payments.jobs._unknown", "provider get_charge", "provider events_since",
-        "commit payments.store.save_cursor", *_of_consumer("payments"), *_RELAY,
+        "commit payments.store.attempts.save_cursor", *_of_consumer("payments"), *_RELAY,
     ),
 }  # fmt: skip
 MUCH_LATER = ("commit payments.jobs.notice_overdue", "provider find_charge")

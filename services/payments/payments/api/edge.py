@@ -1,0 +1,98 @@
+"""What all of payments' requests share: shapes, refusals, and waiting for what was made elsewhere a moment ago."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.http.idempotency import required_key
+from chassis.http.identity import Identity, allow
+from chassis.http.problems import Problem
+from chassis.service import Running
+from contracts.ids import is_id
+from contracts.invoicing import PositiveMinor
+from payments import store
+from payments.domain import Refusal
+
+ReadPayments = Annotated[Identity, allow("payments:read")]
+WritePayments = Annotated[Identity, allow("payments:write")]
+ReadMethods = Annotated[Identity, allow("methods:read")]
+WriteMethods = Annotated[Identity, allow("methods:write")]
+IdempotencyKey = Annotated[str, Depends(required_key)]
+Seen = Annotated[str | None, Header(alias="Paidup-Seen", max_length=200)]
+
+PATIENCE_SECONDS = 2.0
+
+
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class InvoiceToPay(Asked):
+    invoice_id: Annotated[str, Field(max_length=36)]
+    amount_minor: PositiveMinor | None = None
+
+
+def answer(body: bytes, status: int, seen: str | None = None) -> Response:
+    return Response(body, status, {"Paidup-Seen": seen} if seen else None, media_type="application/json")
+
+
+def problem_of(refusal: Refusal, status: int = 422, **extra: Any) -> Problem:
+    return Problem(
+        status=status,
+        slug=refusal.code,
+        title=refusal.code.replace("-", " ").capitalize(),
+        detail=refusal.detail,
+        errors=[{"field": refusal.field, "message": refusal.detail}] if refusal.field else None,
+        extra=extra or None,
+    )
+
+
+def unknown_customer(customer_id: str) -> Refusal:
+    return Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id")
+
+
+async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
+    """What was just made elsewhere may not have arrived: look again for up to two seconds."""
+    end = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while not await look():
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+async def caught_up(running: Running, seen: str | None) -> None:
+    """Wait until the projection holds what the client has already seen (`Paidup-Seen: <aggregate>:<sequence>`)."""
+    if not seen:
+        return
+    aggregate, _, sequence = seen.partition(":")
+    if not is_id(aggregate) or not sequence.isascii() or not sequence.isdigit() or len(sequence) > 18:
+        raise problem_of(Refusal("invalid-seen", "Send Paidup-Seen as it was answered: <id>:<number>.", "Paidup-Seen"))
+    wanted = int(sequence)
+
+    async def arrived() -> bool:
+        return await store.seen_sequence(running.pool, aggregate) >= wanted
+
+    if not await patiently(arrived):
+        raise Problem(
+            status=503,
+            slug="not-yet-here",
+            title="Not yet here",
+            detail="What you saw elsewhere has not arrived here yet. Send the request again in a second.",
+            headers={"Retry-After": "1"},
+        )
+
+
+def provider_away() -> Problem:
+    return Problem(
+        status=503,
+        slug="provider-unavailable",
+        title="Payment provider unavailable",
+        detail="The payment provider does not answer. Nothing was done; try again in a few seconds.",
+        headers={"Retry-After": "5"},
+    )

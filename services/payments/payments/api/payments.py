@@ -1,0 +1,181 @@
+"""Payments over HTTP: confirming a quote, and looking at what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import asyncpg
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from chassis.http.bodies import StrictRoute
+from chassis.http.idempotency import Key, find, fingerprint, replay, still_running
+from chassis.http.identity import Identity
+from chassis.http.problems import not_found
+from chassis.messaging.work import Cause, Work
+from chassis.service import Running, cause_of, running_of
+from contracts.calendar import add_banking_days
+from contracts.ids import is_id
+from contracts.payments import PaymentStatus, Reconciliation
+from payments import messages, store
+from payments.api.edge import Asked, IdempotencyKey, ReadPayments, WritePayments, answer, problem_of
+from payments.api.quotes import make, view_of_quote
+from payments.domain import Payment, Quote, Refusal, Step, still_fits, submit, wishes_again
+
+router = APIRouter(route_class=StrictRoute)
+
+BANKING_DAYS = {"card": 1, "bank_account": 5}
+
+
+class PaymentRequest(Asked):
+    quote_id: Annotated[str, Field(max_length=36)]
+    accept_surcharge: bool | None = None
+
+
+class AllocationView(BaseModel):
+    invoice_id: str
+    amount_minor: int
+
+
+class PaymentView(BaseModel):
+    """Minor units of `currency`. `reconciliation` is null when the payment ended without money."""
+
+    id: str
+    customer_id: str
+    way: Literal["collect", "receive"]
+    status: PaymentStatus
+    reconciliation: Reconciliation | None
+    reason: str | None
+    currency: str
+    amount_minor: int
+    surcharge_minor: int
+    total_minor: int
+    credit_minor: int
+    reversed_minor: int
+    expected_by: date | None
+    received_on: date | None
+    reference: str | None
+    method_id: str | None
+    created_at: datetime
+    allocations: list[AllocationView]
+
+
+def _payment_view(payment: Payment) -> dict[str, Any]:
+    return {
+        "id": payment.id,
+        "customer_id": payment.customer_id,
+        "way": payment.way,
+        "status": payment.status,
+        "reconciliation": payment.reconciliation,
+        "reason": payment.reason,
+        "currency": payment.amount.currency,
+        "amount_minor": payment.amount.minor,
+        "surcharge_minor": payment.surcharge.minor,
+        "total_minor": payment.total.minor,
+        "credit_minor": payment.credit,
+        "reversed_minor": payment.reversed,
+        "expected_by": payment.expected_by,
+        "received_on": payment.received_on,
+        "reference": payment.reference,
+        "method_id": payment.method_id,
+        "created_at": payment.created_at,
+        "allocations": [
+            {"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in payment.allocations
+        ],
+    }
+
+
+def _seen_header(payment: Payment) -> str:
+    return f"{payment.id}:{payment.sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A payment on its way into the database, and what asked for it."""
+
+    new: store.NewPayment
+    cause: Cause
+
+
+async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]:
+    """Save payments that were asked for at the same time; False for those that `add_payments` leaves out."""
+    for saving in savings:
+        work.cause = saving.cause
+        work.emit(*messages.of([saving.new.step], work.now))
+    saved = await store.add_payments(work, [saving.new for saving in savings])
+    return [saving.new.step.payment.id in saved for saving in savings]
+
+
+async def save_once(running: Running, step: Step, key: Key, cause: Cause) -> Response | None:
+    """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
+    body, seen = orjson.dumps(_payment_view(step.payment)), _seen_header(step.payment)
+    saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen)), cause)
+    try:
+        saved = await running.units.together(save_payments, saving, single=True)
+    except asyncpg.UniqueViolationError:
+        stored = await find(running.pool, key)
+        if stored is None:
+            raise still_running() from None
+        return replay(stored, key)
+    except asyncpg.LockNotAvailableError:
+        raise still_running() from None
+    return answer(body, 202, seen) if saved else None
+
+
+@router.post("/v1/payments", status_code=202, response_model=PaymentView, tags=["payments"])
+async def pay(asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey) -> Response:
+    """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm."""
+    ask = asked, request, identity, key_text
+    confirmed = await _confirm(*ask) or await _confirm(*ask)  # again, when another request used the quote meanwhile
+    if confirmed is None:
+        raise still_running()
+    return confirmed
+
+
+async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:
+    """None when another request used the quote between the look at it and the payment."""
+    running, route = running_of(request), "POST /v1/payments"
+    look = store.load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
+    found = await look if is_id(asked.quote_id) else None
+    if found is None:
+        raise problem_of(Refusal("unknown-quote", f"There is no quote {asked.quote_id}.", "quote_id"))
+    key = Key(found.quote.customer_id, route, key_text, fingerprint(asked.model_dump(mode="json")))
+    if found.stored is not None:
+        return replay(found.stored, key)
+    cause, clock = cause_of(request, identity), running.clock
+    await refuse_stale(running, found, cause)
+    expected_by = add_banking_days(clock.today(), BANKING_DAYS[found.method.kind])
+    step = submit(found.quote, asked.accept_surcharge, expected_by=expected_by, now=clock.now())
+    if isinstance(step, Refusal):
+        raise problem_of(step)
+    return await save_once(running, step, key, cause)
+
+
+async def refuse_stale(running: Running, found: store.Confirming, cause: Cause) -> None:
+    """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
+    quote, invoices, now = found.quote, found.invoices, running.clock.now()
+    if quote.payment_id is not None:
+        detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
+        raise problem_of(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
+    if quote.expires_at > now and still_fits(quote, invoices):
+        return
+    what = "has expired" if quote.expires_at <= now else "no longer fits its invoices"
+    wishes = wishes_again(quote, invoices)
+    async with running.units.single(cause) as work:
+        new = await make(work, running, found.method, wishes, invoices) if wishes else None
+    view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
+    hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
+    raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
+
+
+@router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])
+async def get_payment(payment_id: str, request: Request, identity: ReadPayments) -> Response:
+    pool = running_of(request).pool
+    payment = await store.load_payment(pool, payment_id, identity.customer_id) if is_id(payment_id) else None
+    if payment is None:
+        raise not_found("payment", payment_id)
+    return answer(orjson.dumps(_payment_view(payment)), 200)

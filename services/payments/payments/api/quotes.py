@@ -1,0 +1,128 @@
+"""Previews of payments over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from chassis.http.bodies import StrictRoute
+from chassis.messaging.work import Work
+from chassis.service import Running, cause_of, running_of
+from contracts.ids import is_id
+from payments import store
+from payments.api.edge import (
+    Asked,
+    InvoiceToPay,
+    Seen,
+    WritePayments,
+    answer,
+    caught_up,
+    patiently,
+    problem_of,
+    unknown_customer,
+)
+from payments.domain import Method, OpenInvoice, Quote, Refusal, Wish, make_quote
+from payments.providers import Provider
+
+router = APIRouter(route_class=StrictRoute)
+
+
+class QuoteRequest(Asked):
+    customer_id: Annotated[str, Field(max_length=36)]
+    method_id: Annotated[str, Field(max_length=36)]
+    invoices: Annotated[list[InvoiceToPay], Field(min_length=1, max_length=1000)]
+
+
+class QuotedPart(BaseModel):
+    invoice_id: str
+    due_on: date
+    amount_minor: int
+
+
+class QuoteView(BaseModel):
+    """Minor units of `currency`; `total` is what the method is charged."""
+
+    id: str
+    customer_id: str
+    method_id: str
+    currency: str
+    amount_minor: int
+    surcharge_minor: int
+    total_minor: int
+    expires_at: datetime
+    allocations: list[QuotedPart]
+
+
+def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
+    return {
+        "id": quote.id,
+        "customer_id": quote.customer_id,
+        "method_id": quote.method_id,
+        "currency": quote.amount.currency,
+        "amount_minor": quote.amount.minor,
+        "surcharge_minor": quote.surcharge.minor,
+        "total_minor": quote.total.minor,
+        "expires_at": quote.expires_at,
+        "allocations": [
+            {
+                "invoice_id": part.invoice_id,
+                "due_on": invoices[part.invoice_id].due_on,
+                "amount_minor": part.amount.minor,
+            }
+            for part in quote.parts
+        ],
+    }
+
+
+@router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])
+async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, paidup_seen: Seen = None) -> Response:
+    """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
+    running = running_of(request)
+    if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
+        raise problem_of(unknown_customer(asked.customer_id))
+    await caught_up(running, paidup_seen)
+    wishes = [Wish(each.invoice_id, each.amount_minor) for each in asked.invoices]
+    method, invoices = await _wished(running, asked)
+    if method is None:
+        detail = f"This customer has no payment method {asked.method_id}."
+        raise problem_of(Refusal("unknown-method", detail, "method_id"))
+    async with running.units.single(cause_of(request, identity)) as work:
+        made = await make(work, running, method, wishes, invoices)
+    if isinstance(made, Refusal):
+        raise problem_of(made)
+    return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
+
+
+async def _wished(running: Running, asked: QuoteRequest) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The method, and the invoices that are known; unknown ones are waited for, they may have been issued just now."""
+    method: Method | None = None
+    invoices: dict[str, OpenInvoice] = {}
+    wanted = sorted({each.invoice_id for each in asked.invoices if is_id(each.invoice_id)})
+
+    async def all_known() -> bool:
+        nonlocal method, invoices
+        method, invoices = await store.load_wished(running.pool, asked.method_id, asked.customer_id, wanted)
+        return method is None or len(invoices) == len(wanted)
+
+    if is_id(asked.method_id):
+        await patiently(all_known)
+    return method, invoices
+
+
+async def make(
+    work: Work, running: Running, method: Method, wishes: Sequence[Wish], invoices: dict[str, OpenInvoice]
+) -> Quote | Refusal:
+    made = make_quote(method, wishes, invoices, running.settings.surcharge_rate, work.now)
+    if isinstance(made, Refusal):
+        return made
+    provider: Provider = running.more["provider"]
+    against = provider.accepts(made.total.minor, made.amount.currency)
+    if against:
+        return Refusal("amount-not-chargeable", against, "invoices")
+    await store.add_quote(work, made)
+    return made

@@ -1,0 +1,119 @@
+"""Receipts over HTTP: money that came by itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from chassis.clock import Clock
+from chassis.http.bodies import StrictRoute
+from chassis.http.idempotency import Key, fingerprint, still_running
+from chassis.service import Running, cause_of, running_of
+from contracts.allocation import Part
+from contracts.ids import is_id
+from contracts.invoicing import Currency, Day, PositiveMinor, Text
+from contracts.money import Money
+from payments import store
+from payments.api.edge import (
+    Asked,
+    IdempotencyKey,
+    InvoiceToPay,
+    Seen,
+    WritePayments,
+    caught_up,
+    patiently,
+    problem_of,
+    unknown_customer,
+)
+from payments.api.payments import PaymentView, save_once
+from payments.domain import Refusal, Step, receive
+
+router = APIRouter(route_class=StrictRoute)
+
+
+class OfflineRequest(Asked):
+    """Without `invoices`, the money goes to the oldest first. What no invoice needs is the customer's credit."""
+
+    customer_id: Annotated[str, Field(max_length=36)]
+    amount_minor: PositiveMinor
+    currency: Currency
+    received_on: Day
+    reference: Text | None = None
+    invoices: list[InvoiceToPay] = Field([], max_length=1000)
+
+
+@router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
+async def receive_offline(
+    asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey, paidup_seen: Seen = None
+) -> Response:
+    """Record money that was received: it is reconciled at once, its allocations follow."""
+    running = running_of(request)
+    if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
+        raise problem_of(unknown_customer(asked.customer_id))
+    await caught_up(running, paidup_seen)
+    key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, fingerprint(asked.model_dump(mode="json")))
+    refusal = _refuse_receipt(asked, running.clock)
+    if refusal is not None:
+        raise problem_of(refusal)
+    saved: Response | None = None
+    cause = cause_of(request, identity)
+
+    async def settled() -> bool:
+        nonlocal saved, refusal
+        saved = await save_once(running, _receipt(asked, running.clock.now()), key, cause)
+        refusal = await _refuse_names(running, asked) if saved is None else None
+        return saved is not None or (refusal is not None and not refusal.code.startswith("unknown-"))
+
+    await patiently(settled)
+    if saved is None:
+        raise problem_of(refusal) if refusal else still_running()
+    return saved
+
+
+def _receipt(asked: OfflineRequest, now: datetime) -> Step:
+    money = Money(asked.amount_minor, asked.currency)
+    parts = [
+        Part(each.invoice_id, Money(each.amount_minor or asked.amount_minor, asked.currency)) for each in asked.invoices
+    ]
+    return receive(asked.customer_id, money, asked.received_on, asked.reference, parts, now)
+
+
+def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
+    """What is wrong with the request by itself."""
+    if asked.received_on > clock.today():
+        detail = f"{asked.received_on} lies in the future; the company's today is {clock.today()}."
+        return Refusal("received-in-future", detail, "received_on")
+    for place, each in enumerate(asked.invoices):
+        if not is_id(each.invoice_id):
+            return unknown_invoice(place, each)
+    if len({each.invoice_id for each in asked.invoices}) < len(asked.invoices):
+        return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
+    named = sum(each.amount_minor or 0 for each in asked.invoices)
+    if named > asked.amount_minor:
+        detail = f"The invoices' amounts sum to {named}, more than the {asked.amount_minor} received."
+        return Refusal("more-than-received", detail, "invoices")
+    return None
+
+
+async def _refuse_names(running: Running, asked: OfflineRequest) -> Refusal | None:
+    """Which of the names is not known here, or of another currency; None when all have arrived by now."""
+    ids = [each.invoice_id for each in asked.invoices]
+    known, currencies = await store.load_names(running.pool, asked.customer_id, ids)
+    if not known:
+        return unknown_customer(asked.customer_id)
+    for place, each in enumerate(asked.invoices):
+        currency = currencies.get(each.invoice_id)
+        if currency is None:
+            return unknown_invoice(place, each)
+        if currency != asked.currency:
+            detail = f"Invoice {each.invoice_id} is in {currency}, the payment in {asked.currency}."
+            return Refusal("other-currency", detail, f"invoices.{place}.invoice_id")
+    return None
+
+
+def unknown_invoice(place: int, each: InvoiceToPay) -> Refusal:
+    detail = f"This customer has no invoice {each.invoice_id}."
+    return Refusal("unknown-invoice", detail, f"invoices.{place}.invoice_id")

@@ -1,0 +1,77 @@
+"""Calls to the provider, and how far its record was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from chassis.messaging.work import Work
+from contracts.money import Money
+from payments.domain import Attempt
+
+ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, calls"
+
+
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    money = Money(row["amount"], row["currency"])
+    return Attempt(
+        row["id"],
+        row["payment_id"],
+        row["provider_customer"],
+        row["provider_method"],
+        money,
+        row["begun_at"],
+        row["calls"],
+    )
+
+
+CLAIM_ATTEMPTS = f"""
+UPDATE attempts SET calls = calls + 1, call_after = now() + interval '15 seconds'
+WHERE id IN (
+    SELECT id FROM attempts WHERE state = 'begun' AND call_after <= now() ORDER BY call_after LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING {ATTEMPT}
+"""  # noqa: S608
+
+
+async def claim_attempts(connection: asyncpg.Connection, limit: int) -> list[Attempt]:
+    """Calls that are due, leased for 15 s of real time (a call lasts 10 at most): one that dies leaves it to the next."""
+    return [attempt_of(row) for row in await connection.fetch(CLAIM_ATTEMPTS, limit)]
+
+
+async def call_again(work: Work, attempt_id: str, after: timedelta) -> None:
+    """Put a call off by real time."""
+    await work.connection.execute(
+        "UPDATE attempts SET call_after = now() + $2 WHERE id = $1 AND state = 'begun'", attempt_id, after
+    )
+
+
+async def payments_to_poll(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """Payment and provider ids whose record is to be asked."""
+    sql = """SELECT id, provider_id FROM payments WHERE next_poll_at <= $1 AND provider_id IS NOT NULL
+        ORDER BY next_poll_at LIMIT $2"""
+    return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]
+
+
+async def payments_overdue(connection: asyncpg.Connection, today: date, limit: int) -> list[str]:
+    sql = "SELECT id FROM payments WHERE reconciliation = 'waiting' AND expected_by < $1 ORDER BY expected_by LIMIT $2"
+    return [row["id"] for row in await connection.fetch(sql, today, limit)]
+
+
+async def events_known(connection: asyncpg.Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the provider's events that were taken before."""
+    rows = await connection.fetch("SELECT id FROM provider_events WHERE id = ANY($1::text[])", ids)
+    return {row["id"] for row in rows}
+
+
+async def load_cursor(connection: asyncpg.Connection) -> str | None:
+    found: str | None = await connection.fetchval("SELECT cursor FROM provider_cursor")
+    return found
+
+
+async def save_cursor(connection: asyncpg.Connection, cursor: str) -> None:
+    sql = "INSERT INTO provider_cursor (cursor) VALUES ($1) ON CONFLICT (one) DO UPDATE SET cursor = excluded.cursor"
+    await connection.execute(sql, cursor)

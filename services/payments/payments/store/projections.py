@@ -1,0 +1,75 @@
+"""What payments knows of customers and invoices, from invoicing's events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from chassis.messaging.consume import Received
+from chassis.messaging.work import Work
+from contracts.invoicing import InvoiceState
+from payments.domain import OpenInvoice
+
+
+async def keep_customers(work: Work, ids: Sequence[str]) -> None:
+    sql = "INSERT INTO customers (id, sequence) SELECT id, 1 FROM unnest($1::uuid[]) AS c (id) ON CONFLICT DO NOTHING"
+    await work.connection.execute(sql, ids)
+
+
+async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bool:
+    return bool(await connection.fetchval("SELECT true FROM customers WHERE id = $1", customer_id))
+
+
+KEEP_INVOICES = """
+INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::bigint[],
+    $9::bigint[], $10::bigint[])
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, balance = excluded.balance, payable_now = excluded.payable_now,
+    sequence = excluded.sequence
+WHERE i.sequence < excluded.sequence
+"""
+
+
+async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
+    """Each invoice as its newest event says."""
+    newest = {received.event.invoice_id: received for received in events}
+    rows = [newest[invoice_id] for invoice_id in sorted(newest)]
+    states = [row.event for row in rows]
+    await work.connection.execute(
+        KEEP_INVOICES,
+        [s.invoice_id for s in states], [s.customer_id for s in states], [s.number for s in states],
+        [s.status for s in states], [s.total.currency for s in states], [s.issued_on for s in states],
+        [s.due_on for s in states], [s.balance.amount_minor for s in states],
+        [s.payable_now.amount_minor for s in states], [row.sequence for row in rows],
+    )  # fmt: skip
+
+
+async def seen_sequence(connection: asyncpg.Connection, invoice_id: str) -> int:
+    """How far the projection of an invoice, or the knowledge of a customer, has come."""
+    sql = "SELECT sequence FROM invoices WHERE id = $1 UNION ALL SELECT sequence FROM customers WHERE id = $1 LIMIT 1"
+    found: int | None = await connection.fetchval(sql, invoice_id)
+    return found or 0
+
+
+async def load_names(
+    connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]
+) -> tuple[bool, dict[str, str]]:
+    """Whether the customer is known, and the currencies of those of the invoices that are its own."""
+    sql = "SELECT id, currency FROM invoices WHERE id = ANY($2::uuid[]) AND customer_id = $1"
+    rows = await connection.fetch(sql, customer_id, invoice_ids)
+    return bool(rows) or await customer_known(connection, customer_id), {row["id"]: row["currency"] for row in rows}
+
+
+INVOICE = "id, customer_id, number, status, currency, due_on, payable_now"
+
+
+def columns_of(table: str, columns: str) -> str:
+    """The columns, each with its table's name, for a join."""
+    return ", ".join(f"{table}.{name.strip()}" for name in columns.split(","))
+
+
+def invoices_of(rows: Sequence[asyncpg.Record], first: int) -> dict[str, OpenInvoice]:
+    """Invoices that stand at the end of joined rows, from the column `first` on."""
+    found = (OpenInvoice(*tuple(row)[first:]) for row in rows if row[first] is not None)
+    return {invoice.id: invoice for invoice in found}
