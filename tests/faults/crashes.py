@@ -126,6 +126,9 @@ class Deaths:
         draft.write_text(order)
         draft.rename(self._order)
 
+    def count(self) -> int:
+        return len(_lines(self._died))
+
     def passed(self) -> set[str]:
         """Every point that the service came by."""
         return set(_lines(self._passed))
