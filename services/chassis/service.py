@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 
-from chassis import logs, telemetry
+from chassis import checks, logs, telemetry
 from chassis.clock import Clock
 from chassis.db.migrate import migrate
 from chassis.db.pool import open_pool
@@ -84,6 +84,7 @@ class Service:
     jobs: Sequence[Job] = ()
     resources: Resources = nothing_more
     migrations: Path | None = None
+    checks: Mapping[str, str] = field(default_factory=dict)
     version: str = "1"
 
     def main(self) -> None:
@@ -166,7 +167,8 @@ class Service:
         consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
         for consumer in consumers:
             consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
-        repeated = [Job("prune", 3600, _prune), *self.jobs, *(_retrying(consumer) for consumer in consumers)]
+        look = Job("check", checks.EVERY_SECONDS, self._look)
+        repeated = [Job("prune", 3600, _prune), look, *self.jobs, *(_retrying(consumer) for consumer in consumers)]
         tasks = [asyncio.create_task(_repeat(job, running)) for job in repeated]
         try:
             async with subscribed(settings.kafka, self.name, consumers, settings.batch_size):
@@ -178,6 +180,10 @@ class Service:
             relay.stop()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(relaying, 4)
+
+    async def _look(self, running: Running) -> bool:
+        await checks.look(running.pool, checks.EVERYWHERE | dict(self.checks))
+        return False
 
 
 async def _close(pool: asyncpg.Pool) -> None:

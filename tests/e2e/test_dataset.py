@@ -122,15 +122,29 @@ async def test_aging_of_every_customer_and_day_equals_a_plain_recomputation(clie
     assert answered["currencies"][0]["outstanding_minor"] == plain_aging(facts[next(iter(facts))], day)["outstanding"]
 
 
+BREAKS = [
+    ("invoicing", "UPDATE invoices SET total = total {} 1 WHERE id = $1", "balance is not the sum of its entries"),
+    ("invoicing", "UPDATE invoices SET sequence = sequence {} 1 WHERE id = $1", "2 events were told, 1 are there"),
+    ("payments", "UPDATE invoices SET payable_now = payable_now {} 1 WHERE id = $1", "payments' copy of invoice"),
+    ("invoicing", "UPDATE outbox SET sequence = sequence {} 6 WHERE aggregate = $1::uuid::text", "7 events were told"),
+]
+
+
 async def test_check_money_sees_what_does_not_add_up(stack: LocalStack, client: Client) -> None:
-    invoice = await client.invoice(await client.customer())
+    customer = await client.customer()
+    invoices = [await client.invoice(customer) for _ in BREAKS]
     await quiet(stack)
-    owner = await asyncpg.connect(stack.database_url("invoicing"))
+    owners = {name: await asyncpg.connect(stack.database_url(name)) for name in ("invoicing", "payments")}
     try:
-        await owner.execute("UPDATE invoices SET total = total + 1 WHERE id = $1", invoice)
+        for (service, change, _), invoice in zip(BREAKS, invoices, strict=True):
+            await owners[service].execute(change.format("+"), invoice)
         found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
-        await owner.execute("UPDATE invoices SET total = total - 1 WHERE id = $1", invoice)
+        for (service, change, _), invoice in zip(BREAKS, invoices, strict=True):
+            await owners[service].execute(change.format("-"), invoice)
     finally:
-        await owner.close()
+        for owner in owners.values():
+            await owner.close()
     assert not found["ok"]
-    assert any(invoice in line for line in found["violations"])
+    for (_, _, says), invoice in zip(BREAKS, invoices, strict=True):
+        assert any(invoice in line and says in line for line in found["violations"]), (says, found)
+    await quiet(stack)

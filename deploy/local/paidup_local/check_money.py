@@ -1,76 +1,54 @@
-"""Compares every book, balance, event and projection of a stack: what it lists is money that does not add up."""
+"""Compares every book, balance, event and projection of a stack: what it lists is money that does not add up.
+
+Rows of another service, of the provider and of Kafka stream into temporary tables beside those that they are compared
+with, so that memory stays bounded however many invoices there are.
+"""
 
 import asyncio
 import contextlib
 import json
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from auth.checks import TOLD as AUTH_TOLD
+from chassis.checks import EVERYWHERE
+from contracts import topics
+from invoicing.checks import CHECKS as INVOICING
+from invoicing.checks import TOLD as INVOICING_TOLD
 from paidup_local import plan
 from paidup_local.settings import Settings
+from payments.checks import CHECKS as PAYMENTS
+from payments.checks import TOLD as PAYMENTS_TOLD
 
 PATIENCE_SECONDS = 30.0
 MOST = 50
 
-# Each statement lists what is wrong: an id, and what about it.
-INVOICING = {
-    "an invoice's balance is not the sum of its entries": """
-        SELECT i.id::text, format('balance %s, entries %s', CASE WHEN state = 'void' THEN 0 ELSE total - credited - settled END, e.sum)
-        FROM invoices i LEFT JOIN (SELECT invoice_id, sum(amount) FROM entries GROUP BY 1) e ON e.invoice_id = i.id
-        WHERE state <> 'draft' AND coalesce(e.sum, 0) <> CASE WHEN state = 'void' THEN 0 ELSE total - credited - settled END""",
-    "an invoice's settled amount is not what its entries settled": """
-        SELECT i.id::text, format('settled %s, entries %s', settled, e.sum) FROM invoices i LEFT JOIN (
-            SELECT invoice_id, -sum(amount) AS sum FROM entries WHERE kind IN ('settle', 'reverse') GROUP BY 1
-        ) e ON e.invoice_id = i.id WHERE settled <> coalesce(e.sum, 0)""",
-    "an invoice's pending amount is not what reservations hold": """
-        SELECT i.id::text, format('pending %s, reserved %s', pending, coalesce(r.sum, 0)) FROM invoices i LEFT JOIN (
-            SELECT id, sum(amount) FROM reservations, unnest(invoice_ids, amounts) AS p (id, amount) WHERE state = 'placed' GROUP BY 1
-        ) r ON r.id = i.id WHERE pending <> coalesce(r.sum, 0)""",
-    "a credit's balance is not the sum of its entries": """
-        SELECT c.id::text, format('balance %s, entries %s', balance, e.sum) FROM credits c
-        LEFT JOIN (SELECT credit_id, sum(amount) FROM credit_entries GROUP BY 1) e ON e.credit_id = c.id
-        WHERE balance <> coalesce(e.sum, 0)""",
-}
-PAYMENTS = {
-    "a ledger transaction does not sum to zero": """
-        SELECT transaction_id::text, currency || ' ' || sum(amount) FROM ledger_entries GROUP BY transaction_id, currency
-        HAVING sum(amount) <> 0""",
-    "a payment and its ledger transaction don't agree": """
-        SELECT p.id::text, format('%s, total %s, booked %s', p.reconciliation, p.amount + p.surcharge, l.sum) FROM payments p
-        LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-            WHERE t.kind <> 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id
-        WHERE CASE WHEN p.reconciliation = 'matched' THEN p.amount + p.surcharge ELSE 0 END <> coalesce(l.sum, 0)""",
-    "a reversal and its payment don't agree": """
-        SELECT p.id::text, format('reversed %s, booked %s', p.reversed, l.sum) FROM payments p
-        LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-            WHERE t.kind = 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id WHERE p.reversed <> coalesce(l.sum, 0)""",
-    "a payment is neither final nor has anything to wait for": """
-        SELECT id::text, status FROM payments p WHERE status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')
-        AND next_poll_at IS NULL AND status <> 'submitted'
-        AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.state = 'begun')""",
-    "a payment's parts and credit are not its amount": """
-        SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments
-        WHERE reconciliation = 'matched' AND reversed = 0
-        AND amount <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",
-}
-EVERYWHERE = {
-    "an event is not published": "SELECT aggregate, type FROM outbox WHERE published_at IS NULL",
-    "a message waits in the dead letters": "SELECT d.id::text, d.error FROM dead_letters d WHERE state = 'waiting'",
-}
+CHECKS = {"auth": {}, "invoicing": INVOICING, "payments": PAYMENTS}
+TOLD = {"auth": AUTH_TOLD, "invoicing": INVOICING_TOLD, "payments": PAYMENTS_TOLD}
 
-FUNDS = "SELECT customer_id::text, currency, -sum(amount) FROM ledger_entries WHERE account = 'customer_funds' GROUP BY 1, 2"
-HELD = """SELECT customer_id::text, currency, sum(amount) FROM (
+FUNDS = "SELECT customer_id::text || ' ' || currency, -sum(amount)::bigint, 0::bigint FROM ledger_entries WHERE account = 'customer_funds' GROUP BY 1 HAVING sum(amount) <> 0"
+HELD = """SELECT customer_id::text || ' ' || currency AS id, sum(amount)::bigint AS one, 0::bigint AS two FROM (
     SELECT customer_id, currency, settled AS amount FROM invoices UNION ALL SELECT customer_id, currency, balance FROM credits
-) held GROUP BY 1, 2"""
-INVOICES = "SELECT id::text, sequence, CASE WHEN state IN ('open', 'uncollectible') THEN total - credited - settled - pending ELSE 0 END FROM invoices WHERE sequence > 0"
+) held GROUP BY 1 HAVING sum(amount) <> 0"""
+INVOICES = """SELECT id::text, sequence AS one,
+    CASE WHEN state IN ('open', 'uncollectible') THEN total - credited - settled - pending ELSE 0 END AS two
+    FROM invoices WHERE sequence > 0"""
 PROJECTED = "SELECT id::text, sequence, payable_now FROM invoices"
-PAYMENT_SEQUENCES = "SELECT id::text, sequence FROM payments"
-SEEN = "SELECT aggregate, sequence FROM seen WHERE topic = $1 AND consumer = $2"
-CHARGED = "SELECT provider_id, amount + surcharge FROM payments WHERE way = 'collect' AND reconciliation = 'matched'"
+PAYMENT_SEQUENCES = "SELECT id::text, sequence, 0::bigint FROM payments"
+SEEN = "SELECT aggregate AS id, sequence AS one, 0::bigint AS two FROM seen WHERE topic = 'payments.payment.v1' AND consumer = 'invoicing'"
+CHARGED = "SELECT provider_id AS id, amount + surcharge AS one, 0::bigint AS two FROM payments WHERE way = 'collect' AND reconciliation = 'matched'"
+
+# `there`: rows from elsewhere, beside the service's own.
+DIFFERENT = """SELECT coalesce(here.id, there.id), here.one, here.two, there.one, there.two FROM ({sql}) here FULL JOIN there USING (id)
+    WHERE (here.one, here.two) IS DISTINCT FROM (there.one, there.two) ORDER BY 1 LIMIT {most}"""
+NOT_IN_TOPIC = """SELECT topic, aggregate, told.sequence, coalesce(heard.sequence, 0) FROM ({sql}) told (topic, aggregate, sequence)
+    LEFT JOIN heard USING (topic, aggregate) WHERE told.sequence > coalesce(heard.sequence, 0) ORDER BY 1, 2 LIMIT {most}"""
+PUBLISHED = "SELECT topic, aggregate, max(sequence) FROM outbox WHERE published_at IS NOT NULL GROUP BY 1, 2"
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -90,77 +68,123 @@ async def check(settings: Settings) -> dict[str, Any]:
 async def _look(settings: Settings) -> list[str]:
     async with contextlib.AsyncExitStack() as stack:
         found: dict[str, asyncpg.Connection] = {}
-        for service in ("auth", "invoicing", "payments"):
+        for service in CHECKS:
             url = plan.environment(settings, service)[f"{service.upper()}_OWNER_URL"]
             found[service] = await asyncpg.connect(url)
             stack.push_async_callback(found[service].close)
         wrong: list[str] = []
-        for service, checks in (("invoicing", INVOICING), ("payments", PAYMENTS)):
-            wrong += [line for what, sql in checks.items() for line in await _listed(found[service], what, sql)]
         for service, connection in found.items():
-            wrong += [
-                f"{service}: {line}"
-                for what, sql in EVERYWHERE.items()
-                for line in await _listed(connection, what, sql)
-            ]
+            for what, sql in (CHECKS[service] | EVERYWHERE).items():
+                rows = await connection.fetch(f"{sql} LIMIT {MOST}")
+                wrong += [f"{service}: {what}: {row[0]} ({row[1]})" for row in rows]
         wrong += await _between(found["invoicing"], found["payments"])
-        return wrong + await _provider(settings, found["payments"])
-
-
-async def _listed(connection: asyncpg.Connection, what: str, sql: str) -> list[str]:
-    return [f"{what}: {row[0]} ({row[1]})" for row in await connection.fetch(sql + f" LIMIT {MOST}")]
+        wrong += await _provider(settings, found["payments"])
+        for service, connection in found.items():
+            wrong += await _topics(settings, service, connection)
+        return wrong
 
 
 async def _between(invoicing: asyncpg.Connection, payments: asyncpg.Connection) -> list[str]:
     """The two books agree; projections and seen sequences are where their sources are."""
-    funds, held = _amounts(await payments.fetch(FUNDS)), _amounts(await invoicing.fetch(HELD))
-    wrong = [
-        f"the two books differ: customer {place[0]} {place[1]}, funds {funds.get(place, 0)}, settled and credit {held.get(place, 0)}"
-        for place in sorted(funds.keys() | held.keys())
-        if funds.get(place, 0) != held.get(place, 0)
+    books = await _differing(invoicing, HELD, _rows(payments, FUNDS))
+    copies = await _differing(invoicing, INVOICES, _rows(payments, PROJECTED))
+    heard = await _differing(invoicing, SEEN, _rows(payments, PAYMENT_SEQUENCES))
+    return [
+        *(
+            f"the two books differ: customer {row[0]}, funds {row[3] or 0}, settled and credit {row[1] or 0}"
+            for row in books
+        ),
+        *(f"payments' copy of invoice {row[0]} is {(row[3], row[4])}, not {(row[1], row[2])}" for row in copies),
+        *(f"invoicing heard {row[1]} events of payment {row[0]}, not {row[3]}" for row in heard),
     ]
-    source = {row[0]: (row[1], row[2]) for row in await invoicing.fetch(INVOICES)}
-    copy = {row[0]: (row[1], row[2]) for row in await payments.fetch(PROJECTED)}
-    wrong += [
-        f"payments' copy of invoice {one} is {copy.get(one)}, not {source.get(one)}" for one in _differing(source, copy)
-    ]
-    said = {row[0]: row[1] for row in await payments.fetch(PAYMENT_SEQUENCES)}
-    heard = dict(await invoicing.fetch(SEEN, "payments.payment.v1", "invoicing"))
-    wrong += [
-        f"invoicing heard {heard.get(one)} events of payment {one}, not {said.get(one)}"
-        for one in _differing(said, heard)
-    ]
-    return wrong
 
 
-def _amounts(rows: Iterable[Any]) -> dict[tuple[str, str], int]:
-    return {(row[0], row[1]): int(row[2]) for row in rows}
+async def _differing(connection: asyncpg.Connection, sql: str, there: AsyncIterator[Any]) -> list[Any]:
+    """Rows of `sql` (id, one, two) that are not the same there, and those that are on one side alone."""
+    await connection.execute("CREATE TEMP TABLE there (id text PRIMARY KEY, one bigint, two bigint)")
+    try:
+        await connection.copy_records_to_table("there", records=there)
+        await connection.execute("ANALYZE there")
+        return list(await connection.fetch(DIFFERENT.format(sql=sql, most=MOST)))
+    finally:
+        await connection.execute("DROP TABLE there")
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    return [key for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key)][:MOST]
+async def _rows(connection: asyncpg.Connection, sql: str) -> AsyncIterator[Any]:
+    """As the server gives them, some at a time."""
+    async with connection.transaction(readonly=True):
+        async for row in connection.cursor(sql, prefetch=5_000):
+            yield row
 
 
 async def _provider(settings: Settings, payments: asyncpg.Connection) -> list[str]:
     """Every charge at the provider is one payment of the same total, and the other way round."""
-    charges = await asyncio.to_thread(_charges, settings)
-    matched = {row[0]: row[1] for row in await payments.fetch(CHARGED)}
-    return [
-        f"charge of {one}: the provider has {charges.get(one)}, payments {matched.get(one)}"
-        for one in _differing(charges, matched)
-    ]
+    different = await _differing(payments, CHARGED, _charges(settings))
+    return [f"charge of {row[0]}: the provider has {row[3]}, payments {row[1]}" for row in different]
 
 
-def _charges(settings: Settings) -> dict[str, int]:
+async def _charges(settings: Settings) -> AsyncIterator[tuple[str, int, int]]:
     base = f"http://127.0.0.1:{settings.port_of('sandbox')}/_control/charges"
-    found: dict[str, int] = {}
-    after: str | None = None
-    while True:
-        with urllib.request.urlopen(base + (f"?after={after}" if after else "")) as answer:  # noqa: S310 - loopback
-            page = json.load(answer)
+    after: str | None = "0"
+    while after:
+        page = await asyncio.to_thread(_page, f"{base}?after={after}")
         for charge in page["items"]:
             if charge["status"] == "succeeded":
-                found[charge["payment_intent"]] = charge["amount"]
+                yield charge["payment_intent"], charge["amount"], 0
         after = page["next"]
-        if not after:
-            return found
+
+
+def _page(url: str) -> Any:
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
+
+
+async def _topics(settings: Settings, service: str, connection: asyncpg.Connection) -> list[str]:
+    """What a service told is in its topics without a gap: as many events as each aggregate counts, and the outbox."""
+    await connection.execute("CREATE TEMP TABLE heard (topic text, aggregate text, sequence bigint)")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_address, enable_auto_commit=False,
+        fetch_max_wait_ms=10,  # a partition at its end would hold the next one up
+    )  # fmt: skip
+    await consumer.start()
+    try:
+        gaps: list[str] = []
+        for topic in (topic for topic in topics.TOPICS if topic.name.startswith(f"{service}.") and not topic.commands):
+            for partition in range(topics.PARTITIONS):
+                place = TopicPartition(topic.name, partition)
+                heard, missing = await _heard(consumer, place, f"paidup/{service}".encode())
+                gaps += [f"{topic.name} of {aggregate}: event {missed} is missing" for aggregate, missed in missing]
+                rows = [(topic.name, aggregate, sequence) for aggregate, sequence in heard.items()]
+                await connection.copy_records_to_table("heard", records=rows)
+        await connection.execute("ANALYZE heard")
+        late = [
+            row
+            for sql in (TOLD[service], PUBLISHED)
+            for row in await connection.fetch(NOT_IN_TOPIC.format(sql=sql, most=MOST))
+        ]
+        return gaps[:MOST] + [f"{row[0]} of {row[1]}: {row[2]} events were told, {row[3]} are there" for row in late]
+    finally:
+        await consumer.stop()
+        await connection.execute("DROP TABLE heard")
+
+
+async def _heard(
+    consumer: AIOKafkaConsumer, place: TopicPartition, source: bytes
+) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """Per aggregate of a partition the last sequence without a gap before it, and the sequences that are missing."""
+    consumer.assign([place])
+    await consumer.seek_to_beginning(place)
+    end = (await consumer.end_offsets([place]))[place]
+    heard: dict[str, int] = {}
+    missing: list[tuple[str, int]] = []
+    while await consumer.position(place) < end:
+        for record in (await consumer.getmany(place, timeout_ms=1_000, max_records=5_000)).get(place, ()):
+            headers = dict(record.headers)
+            if headers.get("ce_source") != source:  # others may write here too, to break things
+                continue
+            aggregate, sequence = headers["ce_subject"].decode(), int(headers["sequence"])
+            last = heard.get(aggregate, 0)
+            if sequence > last + 1:
+                missing.append((aggregate, last + 1))
+            heard[aggregate] = max(last, sequence)
+    return heard, missing

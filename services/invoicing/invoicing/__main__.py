@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chassis.service import Service
 from invoicing.api import router
+from invoicing.checks import CHECKS
 from invoicing.handlers import commands, handlers
 from invoicing.settings import Settings
 
@@ -13,6 +14,7 @@ service = Service(
     router=router,
     handlers=(handlers, commands),
     migrations=Path(__file__).parents[1] / "migrations",
+    checks=CHECKS,
 )
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from chassis.service import Service
 from payments.api import router
+from payments.checks import CHECKS
 from payments.handlers import handlers
 from payments.jobs import JOBS
 from payments.providers.stripe_adapter import StripeAdapter
@@ -34,6 +35,7 @@ service = Service(
     jobs=JOBS,
     resources=resources,
     migrations=Path(__file__).parents[1] / "migrations",
+    checks=CHECKS,
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,28 @@
+"""What must hold in invoicing's tables. Each statement lists what does not: an id, and what about it."""
+
+CHECKS = {
+    "an invoice's balance is not the sum of its entries": """
+        SELECT i.id::text, format('balance %s, entries %s', CASE WHEN state = 'void' THEN 0 ELSE total - credited - settled END, e.sum)
+        FROM invoices i LEFT JOIN (SELECT invoice_id, sum(amount) FROM entries GROUP BY 1) e ON e.invoice_id = i.id
+        WHERE state <> 'draft' AND coalesce(e.sum, 0) <> CASE WHEN state = 'void' THEN 0 ELSE total - credited - settled END""",
+    "an invoice's settled amount is not what its entries settled": """
+        SELECT i.id::text, format('settled %s, entries %s', settled, e.sum) FROM invoices i LEFT JOIN (
+            SELECT invoice_id, -sum(amount) AS sum FROM entries WHERE kind IN ('settle', 'reverse') GROUP BY 1
+        ) e ON e.invoice_id = i.id WHERE settled <> coalesce(e.sum, 0)""",
+    "an invoice's pending amount is not what reservations hold": """
+        SELECT i.id::text, format('pending %s, reserved %s', pending, coalesce(r.sum, 0)) FROM invoices i LEFT JOIN (
+            SELECT id, sum(amount) FROM reservations, unnest(invoice_ids, amounts) AS p (id, amount) WHERE state = 'placed' GROUP BY 1
+        ) r ON r.id = i.id WHERE pending <> coalesce(r.sum, 0)""",
+    "a credit's balance is not the sum of its entries": """
+        SELECT c.id::text, format('balance %s, entries %s', balance, e.sum) FROM credits c
+        LEFT JOIN (SELECT credit_id, sum(amount) FROM credit_entries GROUP BY 1) e ON e.credit_id = c.id
+        WHERE balance <> coalesce(e.sum, 0)""",
+}
+
+# What says of itself how many events it has told: topic, id, sequence.
+TOLD = """
+    SELECT 'invoicing.invoice.v1' AS topic, id::text AS aggregate, sequence FROM invoices WHERE sequence > 0
+    UNION ALL SELECT 'invoicing.customer.v1', id::text, sequence FROM customers
+    UNION ALL SELECT 'invoicing.reservation.v1', payment_id::text, sequence FROM reservations
+    UNION ALL SELECT 'invoicing.settlement.v1', payment_id::text, sequence FROM settlements
+    UNION ALL SELECT 'invoicing.credit.v1', id::text, sequence FROM credits"""

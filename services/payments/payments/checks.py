@@ -1,0 +1,29 @@
+"""What must hold in payments's tables. Each statement lists what does not: an id, and what about it."""
+
+CHECKS = {
+    "a ledger transaction does not sum to zero": """
+        SELECT transaction_id::text, currency || ' ' || sum(amount) FROM ledger_entries GROUP BY transaction_id, currency
+        HAVING sum(amount) <> 0""",
+    "a payment and its ledger transaction don't agree": """
+        SELECT p.id::text, format('%s, total %s, booked %s', p.reconciliation, p.amount + p.surcharge, l.sum) FROM payments p
+        LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+            WHERE t.kind <> 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id
+        WHERE CASE WHEN p.reconciliation = 'matched' THEN p.amount + p.surcharge ELSE 0 END <> coalesce(l.sum, 0)""",
+    "a reversal and its payment don't agree": """
+        SELECT p.id::text, format('reversed %s, booked %s', p.reversed, l.sum) FROM payments p
+        LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+            WHERE t.kind = 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id WHERE p.reversed <> coalesce(l.sum, 0)""",
+    "a payment is neither final nor has anything to wait for": """
+        SELECT id::text, status FROM payments p WHERE status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')
+        AND next_poll_at IS NULL AND status <> 'submitted'
+        AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.state = 'begun')""",
+    "a payment's parts and credit are not its amount": """
+        SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments
+        WHERE reconciliation = 'matched' AND reversed = 0
+        AND amount <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",
+}
+
+# What says of itself how many events it has told: topic, id, sequence.
+TOLD = """
+    SELECT 'payments.payment.v1' AS topic, id::text AS aggregate, sequence FROM payments
+    UNION ALL SELECT 'payments.method.v1', id::text, 1 FROM methods"""
