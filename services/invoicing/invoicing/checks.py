@@ -17,6 +17,10 @@ CHECKS = {
         SELECT c.id::text, format('balance %s, entries %s', balance, e.sum) FROM credits c
         LEFT JOIN (SELECT credit_id, sum(amount) FROM credit_entries GROUP BY 1) e ON e.credit_id = c.id
         WHERE balance <> coalesce(e.sum, 0)""",
+    "what a customer owes by day is not the sum of the entries": """
+        SELECT customer_id::text, format('%s due %s, effective %s: %s, entries %s', currency, due_on, effective_on, o.amount, e.sum)
+        FROM owed_by_day o FULL JOIN (SELECT customer_id, effective_on, currency, due_on, sum(amount) FROM entries GROUP BY 1, 2, 3, 4) e
+        USING (customer_id, effective_on, currency, due_on) WHERE coalesce(o.amount, 0) <> coalesce(e.sum, 0)""",
 }
 
 # What says of itself how many events it has told: topic, id, sequence.

@@ -45,6 +45,16 @@ async def test_what_does_not_hold_stands_on_metrics_and_goes_when_it_is_mended(p
     assert shown(what) == 0
 
 
+async def test_sums_by_day_that_are_not_those_of_the_entries_are_seen(pool: asyncpg.Pool) -> None:
+    what = "what a customer owes by day is not the sum of the entries"
+    await pool.execute(
+        "INSERT INTO owed_by_day (customer_id, effective_on, currency, due_on, amount)"
+        " VALUES (gen_random_uuid(), '2026-01-01', 'USD', '2026-02-01', 7)"
+    )
+    await checks.look(pool, CHECKS, patience=0)
+    assert {one: shown(one) for one in CHECKS if shown(one)} == {what: 1}
+
+
 async def test_what_is_only_under_way_is_no_violation(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is gone at the second look."""
     what = "an invoice's balance is not the sum of its entries"
