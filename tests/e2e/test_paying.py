@@ -118,6 +118,21 @@ async def test_fifty_requests_with_one_idempotency_key_are_one_payment(client: C
     assert aging["credits_minor"] == 0
 
 
+async def test_fifty_confirmations_with_one_idempotency_key_are_one_payment_and_one_charge(
+    client: Client, stack: LocalStack
+) -> None:
+    customer = await client.customer()
+    invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
+    quote, key = await client.quote(customer, method, invoice), new_id()
+    answers = await asyncio.gather(*(client.pay(quote, key=key) for _ in range(50)))
+    assert len({answer["id"] for answer in answers}) == 1
+    await client.paid(invoice)
+    base = f"http://127.0.0.1:{stack.settings.port_of('sandbox')}/_control/charges"
+    async with aiohttp.ClientSession() as session, session.get(base) as answer:
+        charges = (await answer.json())["items"]
+    assert sum(charge["metadata"].get("payment_id") == answers[0]["id"] for charge in charges) == 1
+
+
 async def test_the_same_key_with_another_body_is_refused_and_a_missing_one_asked_for(client: Client) -> None:
     customer, key = await client.customer(), new_id()
     first = await client.receive(customer, 100, key=key)
