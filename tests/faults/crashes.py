@@ -36,7 +36,7 @@ POINTS = {
     "payments": (
         "provider create_customer", "provider attach_method",
         "commit payments.store.methods.keep_provider_customer", "commit payments.api.methods.add_method",
-        "commit payments.store.quotes.add_quote", "commit payments.store.payments.add_payments",
+        "commit payments.store.quotes.add_quotes", "commit payments.store.payments.add_payments",
         "commit payments.store.attempts.claim_attempts", "provider charge", "commit payments.reconciling.record",
         "commit payments.jobs._unknown", "provider get_charge", "provider events_since",
         "commit payments.store.attempts.save_cursor", *_of_consumer("payments"), *_RELAY,

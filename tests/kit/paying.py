@@ -29,7 +29,7 @@ async def submitted(units: Units, provider_method: str = "pm_1") -> tuple[Paymen
         await store.keep_customers(work, [customer])
         await work.connection.execute(INVOICE, invoice, customer)
         await store.add_method(work, method)
-        await store.add_quote(work, quote)
+        await store.add_quotes([quote], work)
     async with units.single() as work:
         work.emit(*messages.of([step], now))
         new = store.NewPayment(step, Key(customer, ROUTE, KEY, b"print"), ANSWER)

@@ -5,9 +5,11 @@ import asyncio
 import asyncpg
 
 # Plans cached while a table was empty keep scanning it for ever after it has grown; every query of a service has its
-# index, so a sequential scan is never what it wants.
+# index, so a sequential scan is never what it wants. Each query has one good plan, whatever its parameters: left to
+# itself the server makes a new one for every call of those that take arrays, which costs more than to run them.
 SESSION = {
     "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "timezone": "UTC",
     "lock_timeout": "2000",

@@ -42,9 +42,11 @@ async def find_customers(
     connection: asyncpg.Connection, external_id: str | None, only: str | None, limit: int = 100
 ) -> list[dict[str, Any]]:
     """`only`: the identity's own customer, when it has one."""
-    sql = f"""SELECT {CUSTOMER} FROM customers WHERE ($1::text IS NULL OR external_id = $1)
-        AND ($2::uuid IS NULL OR id = $2) ORDER BY external_id LIMIT $3"""  # noqa: S608 - own constants
-    return [dict(row) for row in await connection.fetch(sql, external_id, only, limit)]
+    given = {"external_id": external_id, "id": only}
+    asked = [(column, value) for column, value in given.items() if value is not None]
+    where = "".join(f" AND {column} = ${place}" for place, (column, _) in enumerate(asked, 2))
+    sql = f"SELECT {CUSTOMER} FROM customers WHERE true{where} ORDER BY external_id LIMIT $1"  # noqa: S608 - own constants
+    return [dict(row) for row in await connection.fetch(sql, limit, *(value for _, value in asked))]
 
 
 async def load_customer(connection: asyncpg.Connection, customer_id: str) -> dict[str, Any] | None:
@@ -363,11 +365,15 @@ async def list_invoices(connection: asyncpg.Connection, page: Page, today: date)
     return [dict(row) for row in await connection.fetch(sql, *arguments)]
 
 
+LAST_CHARACTER = "\U0010ffff"
+
+
 def _matches(q: str, bind: Any, *, everywhere: bool) -> str:
     """Number, PO, amount and text of a customer's invoices; over all customers, numbers that begin so."""
     pattern = q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     if not everywhere:
-        return f"number LIKE {bind(pattern + '%', 'text')}"
+        # As a range, since a plan for any pattern can't know that this one has a beginning.
+        return f"number ~>=~ {bind(q, 'text')} AND number ~<~ {bind(q + LAST_CHARACTER, 'text')}"
     like = bind(f"%{pattern.lower()}%", "text")
     digits = q.replace(".", "").replace(",", "")
     amount = (

@@ -147,7 +147,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     if found.stored is not None:
         return replay(found.stored, key)
     cause, clock = cause_of(request, identity), running.clock
-    await refuse_stale(running, found, cause)
+    await refuse_stale(running, found)
     expected_by = add_banking_days(clock.today(), BANKING_DAYS[found.method.kind])
     step = submit(found.quote, asked.accept_surcharge, expected_by=expected_by, now=clock.now())
     if isinstance(step, Refusal):
@@ -155,7 +155,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     return await save_once(running, step, key, cause)
 
 
-async def refuse_stale(running: Running, found: store.Confirming, cause: Cause) -> None:
+async def refuse_stale(running: Running, found: store.Confirming) -> None:
     """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
     quote, invoices, now = found.quote, found.invoices, running.clock.now()
     if quote.payment_id is not None:
@@ -165,8 +165,7 @@ async def refuse_stale(running: Running, found: store.Confirming, cause: Cause) 
         return
     what = "has expired" if quote.expires_at <= now else "no longer fits its invoices"
     wishes = wishes_again(quote, invoices)
-    async with running.units.single(cause) as work:
-        new = await make(work, running, found.method, wishes, invoices) if wishes else None
+    new = await make(running, found.method, wishes, invoices) if wishes else None
     view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
     hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
     raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)

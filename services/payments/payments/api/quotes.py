@@ -11,8 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
-from chassis.messaging.work import Work
-from chassis.service import Running, cause_of, running_of
+from chassis.service import Running, running_of
 from contracts.ids import is_id
 from payments import store
 from payments.api.edge import (
@@ -91,8 +90,7 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, 
     if method is None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
-    async with running.units.single(cause_of(request, identity)) as work:
-        made = await make(work, running, method, wishes, invoices)
+    made = await make(running, method, wishes, invoices)
     if isinstance(made, Refusal):
         raise problem_of(made)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
@@ -115,14 +113,15 @@ async def _wished(running: Running, asked: QuoteRequest) -> tuple[Method | None,
 
 
 async def make(
-    work: Work, running: Running, method: Method, wishes: Sequence[Wish], invoices: dict[str, OpenInvoice]
+    running: Running, method: Method, wishes: Sequence[Wish], invoices: dict[str, OpenInvoice]
 ) -> Quote | Refusal:
-    made = make_quote(method, wishes, invoices, running.settings.surcharge_rate, work.now)
+    """A quote that is saved and can be confirmed, or the first reason against it."""
+    made = make_quote(method, wishes, invoices, running.settings.surcharge_rate, running.clock.now())
     if isinstance(made, Refusal):
         return made
     provider: Provider = running.more["provider"]
     against = provider.accepts(made.total.minor, made.amount.currency)
     if against:
         return Refusal("amount-not-chargeable", against, "invoices")
-    await store.add_quote(work, made)
+    await running.units.together(store.add_quotes, made, single=True)
     return made

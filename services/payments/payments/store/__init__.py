@@ -35,7 +35,7 @@ from payments.store.projections import (
     load_names,
     seen_sequence,
 )
-from payments.store.quotes import Confirming, add_quote, load_confirming
+from payments.store.quotes import Confirming, add_quotes, load_confirming
 
 __all__ = [
     "Answer",
@@ -44,7 +44,7 @@ __all__ = [
     "NewPayment",
     "add_method",
     "add_payments",
-    "add_quote",
+    "add_quotes",
     "call_again",
     "claim_attempts",
     "customer_known",

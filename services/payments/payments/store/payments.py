@@ -169,10 +169,10 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [p.id for p in payments], [p.customer_id for p in payments], [p.way for p in payments],
         [p.status for p in payments], [p.reconciliation for p in payments], [p.reason for p in payments],
         [p.amount.currency for p in payments], [p.amount.minor for p in payments],
-        [p.surcharge.minor for p in payments], *_part_arrays([p.asked for p in payments]),
+        [p.surcharge.minor for p in payments], *arrays_of([p.asked for p in payments]),
         [p.method_id for p in payments], [p.quote_id for p in payments], [p.received_on for p in payments],
         [p.reference for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
-        *_part_arrays([p.allocations for p in payments]), [p.sequence for p in payments],
+        *arrays_of([p.allocations for p in payments]), [p.sequence for p in payments],
         [p.created_at for p in payments], work.now,
         [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
         [each.effective_on for each in postings],
@@ -185,7 +185,7 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
     return {row["id"] for row in rows}
 
 
-def _part_arrays(each: Sequence[Sequence[Part]]) -> tuple[list[str], list[str]]:
+def arrays_of(each: Sequence[Sequence[Part]]) -> tuple[list[str], list[str]]:
     """Ids and amounts of the parts of each payment. Arrays of arrays of several lengths travel as text alone."""
     ids = ["{" + ",".join(part.invoice_id for part in parts) + "}" for parts in each]
     amounts = ["{" + ",".join(str(part.amount.minor) for part in parts) + "}" for parts in each]
@@ -259,7 +259,7 @@ async def save_steps(
         SAVE_STEPS,
         [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
         [p.reason for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
-        *_part_arrays([p.allocations for p in payments]), [p.credit for p in payments], [p.reversed for p in payments], [p.provider_id for p in payments],
+        *arrays_of([p.allocations for p in payments]), [p.credit for p in payments], [p.reversed for p in payments], [p.provider_id for p in payments],
         [p.sequence for p in payments], [p.polls for p in payments], [p.next_poll_at for p in payments], work.now,
         [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
         [each.effective_on for each in postings],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,27 @@ from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import Method, OpenInvoice, Quote
 from payments.store.methods import METHOD, METHOD_WIDTH
-from payments.store.payments import parts_of
+from payments.store.payments import arrays_of, parts_of
 from payments.store.projections import INVOICE, columns_of, invoices_of
 
+ADD_QUOTES = """
+INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, created_at)
+SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at, $11
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
+    $10::timestamptz[])
+    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at)
+"""
 
-async def add_quote(work: Work, quote: Quote) -> None:
+
+async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
     await work.connection.execute(
-        """INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole,
-            expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
-        quote.id, quote.customer_id, quote.method_id, quote.amount.currency, quote.amount.minor, quote.surcharge.minor,
-        [part.invoice_id for part in quote.parts], [part.amount.minor for part in quote.parts], list(quote.whole),
-        quote.expires_at, work.now,
+        ADD_QUOTES,
+        [q.id for q in quotes], [q.customer_id for q in quotes], [q.method_id for q in quotes],
+        [q.amount.currency for q in quotes], [q.amount.minor for q in quotes], [q.surcharge.minor for q in quotes],
+        *arrays_of([q.parts for q in quotes]), ["{" + ",".join(map(str, q.whole)) + "}" for q in quotes],
+        [q.expires_at for q in quotes], work.now,
     )  # fmt: skip
+    return [None] * len(quotes)
 
 
 QUOTE = "id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, payment_id"
