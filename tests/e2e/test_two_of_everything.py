@@ -25,13 +25,13 @@ def leader(stack: LocalStack, service: str) -> str:
 
 
 async def patiently(client: Client, path: str, body: Any) -> Any:
-    """Ask until payments has heard of the invoice: a dead replica's share passes on within seconds."""
+    """Ask until payments has heard of the customer and the invoice: a dead replica's share passes on within seconds."""
     end, key = time.monotonic() + 20, new_id()
     while True:
         status, answer = await client.ask("POST", path, body, **{"Idempotency-Key": key})
         if status in (201, 202):
             return answer
-        assert answer["type"].endswith(":unknown-invoice"), answer
+        assert answer["type"].endswith((":unknown-invoice", ":unknown-customer")), answer
         assert time.monotonic() < end, answer
 
 

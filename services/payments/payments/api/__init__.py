@@ -5,5 +5,5 @@ from fastapi import APIRouter
 from payments.api import methods, payments, quotes, receipts, webhooks
 
 router = APIRouter()
-for part in (methods, quotes, payments, receipts, webhooks):
+for part in (methods, quotes, receipts, payments, webhooks):  # /v1/payments/offline before /v1/payments/{payment_id}
     router.routes.extend(part.router.routes)
