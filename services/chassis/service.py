@@ -65,6 +65,7 @@ class Job:
     name: str
     every_seconds: float
     run: Callable[[Running], Awaitable[bool]]
+    first_after_seconds: float = 0
 
 
 Resources = Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]
@@ -167,7 +168,7 @@ class Service:
         consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
         for consumer in consumers:
             consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
-        look = Job("check", checks.EVERY_SECONDS, self._look)
+        look = Job("check", checks.EVERY_SECONDS, self._look, first_after_seconds=60)  # whole tables: not at a restart
         repeated = [Job("prune", 3600, _prune), look, *self.jobs, *(_retrying(consumer) for consumer in consumers)]
         tasks = [asyncio.create_task(_repeat(job, running)) for job in repeated]
         try:
@@ -207,6 +208,7 @@ async def _prune(running: Running) -> bool:
 
 async def _repeat(job: Job, running: Running) -> None:
     woken = running.units.woken[job.name]
+    await asyncio.sleep(job.first_after_seconds)
     while True:
         woken.clear()
         some = False
