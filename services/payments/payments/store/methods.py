@@ -8,7 +8,7 @@ import asyncpg
 
 from chassis.messaging.work import Work
 from payments.domain import Method, OpenInvoice
-from payments.store.projections import INVOICE, columns_of, invoices_of
+from payments.store.projections import INVOICE, columns_of
 
 METHOD = "id, customer_id, provider_id, kind, funding, brand, last4"
 METHOD_WIDTH = 7
@@ -51,4 +51,6 @@ async def load_wished(
     sql = f"""SELECT {columns_of("m", METHOD)}, {columns_of("i", INVOICE)} FROM methods m
         LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
     rows = await connection.fetch(sql, method_id, customer_id, invoice_ids)
-    return (Method(*tuple(rows[0])[:METHOD_WIDTH]) if rows else None), invoices_of(rows, METHOD_WIDTH)
+    method = Method(*tuple(rows[0])[:METHOD_WIDTH]) if rows else None
+    invoices = [OpenInvoice(*tuple(row)[METHOD_WIDTH:]) for row in rows if row[METHOD_WIDTH] is not None]
+    return method, {invoice.id: invoice for invoice in invoices}

@@ -9,7 +9,6 @@ import asyncpg
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import InvoiceState
-from payments.domain import OpenInvoice
 
 
 async def keep_customers(work: Work, ids: Sequence[str]) -> None:
@@ -67,9 +66,3 @@ INVOICE = "id, customer_id, number, status, currency, due_on, payable_now"
 def columns_of(table: str, columns: str) -> str:
     """The columns, each with its table's name, for a join."""
     return ", ".join(f"{table}.{name.strip()}" for name in columns.split(","))
-
-
-def invoices_of(rows: Sequence[asyncpg.Record], first: int) -> dict[str, OpenInvoice]:
-    """Invoices that stand at the end of joined rows, from the column `first` on."""
-    found = (OpenInvoice(*tuple(row)[first:]) for row in rows if row[first] is not None)
-    return {invoice.id: invoice for invoice in found}

@@ -12,9 +12,8 @@ from chassis.http.idempotency import STORED
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import Method, OpenInvoice, Quote
-from payments.store.methods import METHOD, METHOD_WIDTH
 from payments.store.payments import arrays_of, parts_of
-from payments.store.projections import INVOICE, columns_of, invoices_of
+from payments.store.projections import columns_of
 
 ADD_QUOTES = """
 INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, created_at)
@@ -36,11 +35,6 @@ async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
     return [None] * len(quotes)
 
 
-QUOTE = "id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, payment_id"
-QUOTE_WIDTH = 11
-STORED_WIDTH = 4
-
-
 @dataclass(frozen=True, slots=True)
 class Confirming:
     """What the confirmation of a quote looks at; `stored` is the answer under its Idempotency-Key."""
@@ -51,28 +45,41 @@ class Confirming:
     invoices: dict[str, OpenInvoice]
 
 
+# One row, whatever the number of invoices: theirs are arrays, in one order.
+CONFIRMING = f"""
+SELECT q.id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
+    q.payment_id, {columns_of("k", STORED)}, i.ids, i.numbers, i.statuses, i.dues, i.payables,
+    m.provider_id, m.kind, m.funding, m.brand, m.last4
+FROM quotes q
+JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
+LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
+CROSS JOIN LATERAL (
+    SELECT array_agg(id) AS ids, array_agg(number) AS numbers, array_agg(status) AS statuses, array_agg(due_on) AS dues,
+        array_agg(payable_now) AS payables
+    FROM invoices WHERE id = ANY(q.invoice_ids)
+) i
+WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2)
+"""  # noqa: S608
+
+
 async def load_confirming(
     connection: asyncpg.Connection, quote_id: str, only: str | None, route: str, key: str
 ) -> Confirming | None:
     """All of it in one round trip, when the quote is the identity's to confirm."""
-    sql = f"""SELECT {columns_of("q", QUOTE)}, {columns_of("k", STORED)}, {columns_of("m", METHOD)}, {columns_of("i", INVOICE)} FROM quotes q
-        JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
-        LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
-        LEFT JOIN invoices i ON i.id = ANY(q.invoice_ids)
-        WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2)"""  # noqa: S608
-    rows = await connection.fetch(sql, quote_id, only, route, key)
-    if not rows:
+    row = await connection.fetchrow(CONFIRMING, quote_id, only, route, key)
+    if row is None:
         return None
-    values = tuple(rows[0])
-    q = dict(zip(QUOTE.split(", "), values, strict=False))
-    currency = q["currency"]
+    customer, currency = row["customer_id"], row["currency"]
     quote = Quote(
-        q["id"], q["customer_id"], q["method_id"], Money(q["amount"], currency), Money(q["surcharge"], currency),
-        parts_of(q["invoice_ids"], q["amounts"], currency), tuple(q["whole"]), q["expires_at"], q["payment_id"],
+        row["id"], customer, row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
+        parts_of(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
     )  # fmt: skip
-    after_key = QUOTE_WIDTH + STORED_WIDTH
-    stored = dict(zip(STORED.split(", "), values[QUOTE_WIDTH:after_key], strict=True))  # an invoice has a status too
-    method = Method(*values[after_key : after_key + METHOD_WIDTH])
-    return Confirming(
-        quote, stored if stored["fingerprint"] else None, method, invoices_of(rows, after_key + METHOD_WIDTH)
+    method = Method(
+        row["method_id"], customer, row["provider_id"], row["kind"], row["funding"], row["brand"], row["last4"]
     )
+    found = zip(*(row[name] or () for name in ("ids", "numbers", "statuses", "dues", "payables")), strict=True)
+    invoices = {
+        invoice_id: OpenInvoice(invoice_id, customer, number, status, currency, due_on, payable)
+        for invoice_id, number, status, due_on, payable in found
+    }
+    return Confirming(quote, row if row["fingerprint"] is not None else None, method, invoices)
