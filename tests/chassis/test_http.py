@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chassis import logs, telemetry
 from chassis.http.app import create_app
+from chassis.http.bodies import read_json
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier, allow
 from chassis.http.problems import Problem, conflict, not_found, refused
 from tests.kit.serving import write_keys
@@ -112,6 +113,14 @@ async def test_a_body_that_is_not_json_is_refused(client: httpx2.AsyncClient, bo
 async def test_malformed_json_is_400_and_says_where(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/v1/things", content=b'{"name": }', headers={"content-type": "application/json"})
     assert problem_of(answer, 400, "malformed-json")["detail"]
+
+
+def test_a_member_that_stands_twice_is_found_at_once_among_many() -> None:
+    members = ",".join(f'"m{n:06}": 1' for n in range(50_000))
+    begun = time.process_time()
+    with pytest.raises(Problem, match="'again' stands twice"):
+        read_json(f'{{{members}, "again": 1, "again": 2}}'.encode())
+    assert time.process_time() - begun < 5  # compared each with each: minutes, in which the service answers nobody
 
 
 async def test_extra_members_stand_beside_the_standard_ones(client: httpx2.AsyncClient) -> None:
