@@ -242,15 +242,19 @@ async def get_invoice(invoice_id: str, request: Request, identity: ReadInvoices)
 async def _change(invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"]) -> Response:
     _forbid_one_customer(identity)
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
-        await _detail(work.connection, invoice_id, None, work.clock.today())
-        invoice = await _decide(invoice_id, work, what)
+        row = await store.load_invoice(work.connection, invoice_id, None) if is_id(invoice_id) else None
+        if row is None:
+            raise not_found("invoice", invoice_id)
+        invoice = await decide(store.invoice_of(row), work, what)
         detail = await _detail(work.connection, invoice_id, None, work.clock.today())
     return _json(detail, seen=_seen(invoice))
 
 
-async def _decide(invoice_id: str, work: Work, what: Literal["issue", "void"]) -> Invoice:
-    book = await store.load_book(work, invoices=[invoice_id])
-    invoice, today = book.invoices[invoice_id], work.clock.today()
+async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> Invoice:
+    """`found` tells which invoice and whose; what it is now, is read again under the locks."""
+    await store.lock_customers(work, [found.customer_id])
+    book = await store.load_book(work, invoices=[found.id])
+    invoice, today = book.invoices[found.id], work.clock.today()
     try:
         changed = book.issue(invoice) if what == "issue" else book.void(invoice, today)
     except Refused as refused:

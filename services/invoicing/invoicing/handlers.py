@@ -38,10 +38,11 @@ async def reserve_invoices(events: Sequence[Received[heard.PaymentSubmitted]], w
 
 @handlers.on_many(heard.PaymentReconciled, lock=customer_of)
 async def settle_invoices(events: Sequence[Received[heard.PaymentReconciled]], work: Work) -> None:
+    free = {_place(received.event) for received in events if not received.event.asked}
     oldest: dict[tuple[str, str], int] = defaultdict(int)
     for event in (received.event for received in events):
-        if not event.asked:
-            oldest[event.customer_id, event.amount.currency] += event.amount.amount_minor
+        if _place(event) in free:  # what pays an invoice by name moves on what the rest reaches
+            oldest[_place(event)] += event.amount.amount_minor
     named = {part.invoice_id for received in events for part in received.event.asked}
     book = await store.load_book(
         work, payments=[received.event.payment_id for received in events], invoices=named, oldest=oldest
@@ -52,6 +53,10 @@ async def settle_invoices(events: Sequence[Received[heard.PaymentReconciled]], w
         book.settle(event.payment_id, event.customer_id, event.amount.money(), _asked(event.asked), effective_on)
         _say(book, received, work)
     await store.save_book(work, book)
+
+
+def _place(event: heard.PaymentReconciled) -> tuple[str, str]:
+    return event.customer_id, event.amount.currency
 
 
 @handlers.on_many(heard.PaymentDeclined, heard.PaymentCancelled, lock=customer_of)

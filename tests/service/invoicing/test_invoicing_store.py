@@ -1,5 +1,6 @@
 """Invoicing on a real database: issuing, the book, pages, and the plans of its queries."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
@@ -10,11 +11,15 @@ import pytest_asyncio
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
-from chassis.messaging.work import Units, Wake
+from chassis.http.problems import Problem
+from chassis.messaging.consume import Received
+from chassis.messaging.work import Cause, Units, Wake
+from contracts.envelope import Amount
 from contracts.ids import new_id
-from contracts.invoicing import CreateCustomer, IssueInvoice
+from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
 from contracts.money import Money
-from invoicing import issuing, messages, store
+from contracts.payments import PaymentReconciled
+from invoicing import api, handlers, issuing, messages, store
 from invoicing.domain import Refused
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -107,6 +112,52 @@ async def test_only_as_many_of_the_oldest_are_loaded_as_the_money_reaches(units:
     async with units.begin() as work:
         book = await store.load_book(work, oldest={(who, "USD"): 250})
     assert sorted(invoice.number for invoice in book.invoices.values()) == ["N00", "N01", "N02"]
+
+
+def received(payment_id: str, who: str, minor: int, *asked: tuple[str, int]) -> Received[PaymentReconciled]:
+    event = PaymentReconciled(
+        payment_id=payment_id, customer_id=who, way="receive", status="succeeded", reconciliation="matched",
+        amount=Amount(amount_minor=minor, currency="USD"), surcharge=Amount(amount_minor=0, currency="USD"),
+        total=Amount(amount_minor=minor, currency="USD"), effective_on=DAY,
+        asked=tuple(AllocatedPart(invoice_id=i, amount=Amount(amount_minor=m, currency="USD")) for i, m in asked),
+    )  # fmt: skip
+    return Received(event, new_id(), 1, b"", Cause())
+
+
+async def test_money_reaches_the_next_oldest_when_the_same_batch_pays_the_oldest_by_name(units: Units) -> None:
+    who = await customer(units)
+    outcomes = await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n)) for n in range(3)))
+    oldest = next(outcome.invoice.id for outcome in outcomes if isinstance(outcome, issuing.Issued))
+    async with units.begin() as work:
+        await handlers.settle_invoices(
+            [received(new_id(), who, 100, (oldest, 100)), received(new_id(), who, 150)], work
+        )
+    rows = await units.pool.fetch("SELECT state, settled FROM invoices ORDER BY due_on")
+    assert [tuple(row) for row in rows] == [("paid", 100), ("paid", 100), ("open", 50)]
+    assert await units.pool.fetchval("SELECT count(*) FROM credits") == 0
+
+
+async def test_an_invoice_is_not_voided_while_money_is_shared_over_the_oldest(units: Units) -> None:
+    who, payment = await customer(units), new_id()
+    (outcome,) = await issue(units, wish(who, "A"))
+    assert isinstance(outcome, issuing.Issued)
+
+    async def void() -> None:
+        async with units.begin() as work:
+            await api.decide(outcome.invoice, work, "void")
+
+    async with units.begin() as work:
+        await store.lock_customers(work, [who])
+        book = await store.load_book(work, payments=[payment], oldest={(who, "USD"): 100})
+        voiding = asyncio.create_task(void())
+        await asyncio.wait([voiding], timeout=0.3)
+        book.settle(payment, who, Money(100, "USD"), [], DAY)
+        work.emit(*messages.of(book.take_facts(), work.now))
+        await store.save_book(work, book)
+    with pytest.raises(Problem) as refused:
+        await voiding
+    assert refused.value.slug == "not-voidable"
+    assert await units.pool.fetchval("SELECT state FROM invoices") == "paid"
 
 
 async def test_sums_by_day_equal_the_entries_that_they_sum(units: Units) -> None:
