@@ -145,6 +145,18 @@ async def test_the_same_key_with_another_body_is_refused_and_a_missing_one_asked
     assert (await client.ask("POST", "/v1/payments/offline", other))[0] == 400
 
 
+async def test_a_key_of_one_customer_does_not_say_that_its_money_came(client: Client, stack: LocalStack) -> None:
+    customer = await client.customer()
+    invoice = await client.invoice(customer)
+    wish = {"name": "portal", "scopes": ["payments:write"], "customer_id": customer}
+    made = await client.make("/v1/api-keys", wish)
+    receipt = {"customer_id": customer, "amount_minor": 10_000, "currency": "USD", "received_on": "2026-03-01"}
+    async with Client(stack.url, made["key"]) as theirs:
+        status, problem = await theirs.ask("POST", "/v1/payments/offline", receipt, **{"Idempotency-Key": new_id()})
+    assert (status, problem["type"]) == (403, "urn:paidup:problem:forbidden")
+    assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "open"
+
+
 async def test_a_hundred_payers_at_once_never_reserve_more_than_an_invoice_holds(client: Client) -> None:
     customer = await client.customer()
     invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")

@@ -11,6 +11,7 @@ from pydantic import Field
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, fingerprint, still_running
+from chassis.http.problems import Problem
 from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
@@ -50,8 +51,11 @@ async def receive_offline(
     asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey, paidup_seen: Seen = None
 ) -> Response:
     """Record money that was received: it is reconciled at once, its allocations follow."""
+    if identity.customer_id is not None:
+        detail = "This key is for one customer; what was received is recorded by the company."
+        raise Problem(status=403, slug="forbidden", detail=detail)
     running = running_of(request)
-    if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
+    if not is_id(asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))
     await caught_up(running, paidup_seen)
     key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, fingerprint(asked.model_dump(mode="json")))
