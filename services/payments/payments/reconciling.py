@@ -8,10 +8,11 @@ from datetime import datetime
 
 from chassis.clock import Clock
 from chassis.messaging.work import Units, Work
+from contracts.ids import is_id
 from contracts.money import Money
 from payments import messages, store
 from payments.domain import Payment, Seen, Step, observe, poll_later
-from payments.providers import Charge, Provider, ProviderEvent
+from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,9 @@ class Observed:
 
     @property
     def attempt_id(self) -> str | None:
-        return self.charge.attempt_id if self.charge else None
+        """None also for what another system of the account calls its attempt."""
+        named = self.charge.attempt_id if self.charge else None
+        return named if named and is_id(named) else None
 
 
 async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
@@ -78,10 +81,18 @@ def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
 
 
 async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> None:
-    """A provider's event; one that doesn't name its attempt is looked up first. A repeated one changes nothing."""
+    """A provider's event; one that doesn't name its attempt is looked up first. A repeated one changes nothing.
+
+    One about a charge that the provider doesn't have for us is noted, so that the events after it are read.
+    """
     charge = event.charge
     if charge is not None and charge.attempt_id is None:
-        charge = await provider.get_charge(charge.provider_id)
+        try:
+            charge = await provider.get_charge(charge.provider_id)
+        except ProviderRefused as refused:
+            if refused.code != "resource_missing":
+                raise
+            charge = None
     await units.together(record, Observed(charge, evidence=True, event=event))
 
 

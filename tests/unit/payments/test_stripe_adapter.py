@@ -207,6 +207,11 @@ def test_a_failed_intent_tells_the_decline_code() -> None:
     assert (charge.state, charge.reason) == ("declined", "insufficient_funds")
 
 
+@pytest.mark.parametrize("more", [{"metadata": {}}, {"metadata": {}, "currency": "xxq"}])
+def test_an_intent_that_names_no_attempt_is_anothers(more: dict[str, Any]) -> None:
+    assert read("payment_intent.succeeded", intent(**more)).charge is None
+
+
 @pytest.mark.parametrize("status", ["requires_confirmation", "requires_payment_method", "requires_capture", "new"])
 def test_an_intent_that_was_never_charged_is_open(status: str) -> None:
     charge = charge_in("payment_intent.processing", intent(status=status, amount_received=0))
@@ -217,10 +222,6 @@ def test_a_cancelled_intent_is_cancelled_even_after_a_decline() -> None:
     cancelled = intent(status="canceled", amount_received=0, last_payment_error={"code": "card_declined"})
     charge = charge_in("payment_intent.canceled", cancelled)
     assert (charge.state, charge.reason) == ("cancelled", None)
-
-
-def test_an_intent_without_an_attempt_of_ours_is_told_as_such() -> None:
-    assert charge_in("payment_intent.succeeded", intent(metadata={})).attempt_id is None
 
 
 DISPUTE = {

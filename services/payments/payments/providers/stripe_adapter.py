@@ -116,7 +116,7 @@ class StripeAdapter:
         while True:
             page = await self._get("/v1/payment_intents", params)
             for intent in page["data"]:
-                if (intent.get("metadata") or {}).get("attempt_id") == attempt_id:
+                if _attempt_of(intent) == attempt_id:
                     return await self.get_charge(intent["id"])
             if not page["has_more"]:
                 return None
@@ -277,7 +277,7 @@ def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None)
     charge: Json = latest if isinstance(latest, dict) else {}
     return Charge(
         provider_id=intent["id"],
-        attempt_id=(intent.get("metadata") or {}).get("attempt_id"),
+        attempt_id=_attempt_of(intent),
         state=state,
         amount_minor=from_stripe(intent["amount"], currency),
         currency=currency,
@@ -286,6 +286,11 @@ def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None)
         reason=(error.get("decline_code") or error.get("code")) if state == "declined" else None,
         returned=_returned(dispute) if dispute else None,
     )
+
+
+def _attempt_of(intent: Json) -> str | None:
+    found: str | None = (intent.get("metadata") or {}).get("attempt_id")
+    return found
 
 
 def _captured(intent: Json, charge: Json) -> int:
@@ -313,7 +318,8 @@ def _event(event: Json) -> ProviderEvent:
 def _charge_of(event: Json) -> Charge | None:
     subject = event["data"]["object"]
     if event["type"] in _INTENT_EVENTS:
-        return _charge(subject, at=event["created"])
+        ours = _attempt_of(subject) is not None  # another system of the account may charge too
+        return _charge(subject, at=event["created"]) if ours else None
     if event["type"] in _RETURN_EVENTS and subject["status"] == "lost" and subject.get("payment_intent"):
         returned = _returned(subject)
         amount, currency = returned.amount_minor, subject["currency"].upper()
