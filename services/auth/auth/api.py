@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from auth import messages, store
 from auth.domain import KEY_START, ApiKey, Maker, Refused, make_key
@@ -25,13 +25,20 @@ WriteKeys = Annotated[Identity, allow("keys:write")]
 Id = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
+def _within_reach(instant: datetime) -> datetime:
+    """In UTC the last hours of the year 9999 may lie in the next one, which nothing here can count with."""
+    if instant.year > 9000:
+        raise ValueError("lies after the year 9000")
+    return instant
+
+
 class NewKey(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
     scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
     customer_id: Annotated[Id | None, Field(description="The key sees this customer alone.")] = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(_within_reach)] | None = None
 
 
 class KeyView(BaseModel):

@@ -177,6 +177,7 @@ async def test_the_list_goes_on_with_a_cursor(admin: httpx2.AsyncClient) -> None
         ({"scopes": ["nonsense"]}, "scopes.0"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "2030-01-01T00:00:00"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-23:59"}, "expires_at"),
         ({"customer_id": "1 OR 1=1"}, "customer_id"),
         ({"scope": ["*"]}, "scope"),
     ],
