@@ -54,8 +54,12 @@ def running_of(request: Request) -> Running:
 
 
 def cause_of(request: Request, identity: Identity) -> Cause:
-    """What a request's events travel with: its id, and who asked."""
-    return Cause(correlation=request.headers.get("x-request-id"), actor=f"{identity.kind}:{identity.subject}")
+    """What a request's events travel with: its id, who asked, and its trace, which is not that of its batch."""
+    return Cause(
+        correlation=request.headers.get("x-request-id"),
+        actor=f"{identity.kind}:{identity.subject}",
+        traceparent=telemetry.traceparent(),
+    )
 
 
 @dataclass(frozen=True, slots=True)

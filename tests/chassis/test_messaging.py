@@ -12,15 +12,18 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import RequestTimedOutError
+from fastapi import Request
 
 from chassis import telemetry
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
+from chassis.http.identity import Identity
 from chassis.messaging import dead_letters
 from chassis.messaging.consume import Consumer, Handlers, Received
 from chassis.messaging.outbox import Bell, Relay, make_producer
 from chassis.messaging.subscribe import Subscription, make_broker, subscribed
-from chassis.messaging.work import Units, Wake, Work
+from chassis.messaging.work import Cause, Units, Wake, Work
+from chassis.service import cause_of
 from contracts.auth import KeyCreated, KeyRevoked
 from contracts.envelope import message
 from contracts.ids import new_id
@@ -239,6 +242,31 @@ async def test_each_record_has_a_span_under_the_one_that_emitted_it_and_hands_it
     (span,) = spans.get_finished_spans()
     assert (span.name, f"{span.context.trace_id:032x}") == ("process auth.key.v1", trace)
     assert trace in await desk.pool.fetchval("SELECT headers FROM outbox")
+
+
+async def test_what_requests_save_together_keeps_the_trace_of_each(desk: Desk) -> None:
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    units, traces = Units(desk.pool, Clock("UTC"), Wake()), {"a" * 32, "b" * 32}
+
+    async def say(causes: Sequence[Cause], work: Work) -> Sequence[None]:
+        for work.cause in causes:
+            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
+        return [None] * len(causes)
+
+    async def ask(trace: str) -> None:
+        with telemetry.record_span("request", [("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())]):
+            asked = Request({"type": "http", "headers": []})
+            await units.together(say, cause_of(asked, Identity("key", "system", frozenset())))
+
+    telemetry.setup("test", None, processor=SimpleSpanProcessor(InMemorySpanExporter()))
+    try:
+        await asyncio.gather(*(ask(trace) for trace in traces))
+    finally:
+        telemetry.setup("test", None)
+    rows = await desk.pool.fetch("SELECT headers::json->>'traceparent' AS parent FROM outbox")
+    assert {row["parent"].split("-")[1] for row in rows} == traces
 
 
 async def test_committed_events_reach_kafka_in_order_and_rolled_back_ones_never(desk: Desk) -> None:
