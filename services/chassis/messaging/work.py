@@ -164,15 +164,18 @@ class Gathered:
         return await done
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-            await self._take(batch)
-        self._running = None
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+                await self._take(batch)
+        finally:
+            self._running = None
 
     async def _take(self, batch: list[tuple[Any, asyncio.Future[Any]]]) -> None:
         try:
             async with self._begin() as work:
                 results = await self._handle([item for item, _ in batch], work)
+            settled = list(zip(batch, results, strict=True))
         except Exception as error:
             if len(batch) > 1 and not out_of_reach(error):
                 for one in batch:
@@ -182,7 +185,7 @@ class Gathered:
                 if not done.done():
                     done.set_exception(error)
         else:
-            for (_, done), result in zip(batch, results, strict=True):
+            for (_, done), result in settled:
                 if not done.done():
                     done.set_result(result)
 

@@ -115,15 +115,14 @@ async def save_once(running: Running, step: Step, key: Key, cause: Cause) -> Res
     body, seen = orjson.dumps(_payment_view(step.payment)), _seen_header(step.payment)
     saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen)), cause)
     try:
-        saved = await running.units.together(save_payments, saving, single=True)
-    except asyncpg.UniqueViolationError:
-        stored = await find(running.pool, key)
-        if stored is None:
-            raise still_running() from None
-        return replay(stored, key)
+        if await running.units.together(save_payments, saving, single=True):
+            return answer(body, 202, seen)
     except asyncpg.LockNotAvailableError:
         raise still_running() from None
-    return answer(body, 202, seen) if saved else None
+    except asyncpg.UniqueViolationError:
+        pass  # the key got its answer in this very moment
+    stored = await find(running.pool, key)
+    return replay(stored, key) if stored is not None else None
 
 
 @router.post("/v1/payments", status_code=202, response_model=PaymentView, tags=["payments"])

@@ -89,8 +89,9 @@ async def load_chargeable(work: Work, payment_ids: Sequence[str]) -> dict[str, C
 
 
 # New payments, their bookings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
-# A payment is left out when its quote was used meanwhile, or when its customer, or one of the invoices asked for, is not
-# known here as the customer's and in the currency. Keys that have an answer fail the statement.
+# A payment is left out when its key has an answer, its quote was used meanwhile, or when its customer, or one of the
+# invoices asked for, is not known here as the customer's and in the currency. A key that gets its answer in the same
+# moment fails the statement.
 ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
@@ -99,7 +100,9 @@ WITH known AS (
         AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
             method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
             sequence, created_at)
-    WHERE EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id) AND cardinality(n.asked_ids::uuid[]) = (
+    JOIN unnest($1::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key) ON a.payment_id = n.id
+    WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
+    AND EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id) AND cardinality(n.asked_ids::uuid[]) = (
         SELECT count(*) FROM invoices i
         WHERE i.id = ANY(n.asked_ids::uuid[]) AND i.customer_id = n.customer_id AND i.currency = n.currency)
 ), used AS (
@@ -157,10 +160,11 @@ class NewPayment:
 
 
 async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
-    """Save payments with what was emitted for them; the ids of those whose quote was free and whose names are known.
+    """Save payments with what was emitted for them; the ids of those whose key and quote were free and names are known.
 
-    UniqueViolationError of `idempotency_keys` when a key has an answer already; then nothing is written.
+    UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time; then nothing is written.
     """
+    new = sorted(new, key=lambda each: (each.step.payment.quote_id or "", each.key.customer, each.key.key))
     payments = [each.step.payment for each in new]
     postings = [each.step.posting for each in new if each.step.posting]
     entries = [(each, account, money) for each in postings for account, money in each.entries]
