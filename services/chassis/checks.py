@@ -27,10 +27,14 @@ EVERYWHERE = {
 async def look(pool: asyncpg.Pool, checks: Mapping[str, str], *, patience: float = SETTLED_SECONDS) -> None:
     """Run all; what is under way between services is no violation, so what is found has to be there twice."""
     for what, sql in checks.items():
-        found = await _listed(pool, sql)
-        if found:
-            await asyncio.sleep(patience)
-            found &= await _listed(pool, sql)
+        try:
+            found = await _listed(pool, sql)
+            if found:
+                await asyncio.sleep(patience)
+                found &= await _listed(pool, sql)
+        except (TimeoutError, asyncpg.PostgresError) as error:  # the others are looked at all the same
+            log.warning("a check could not be made", check=what, error=repr(error))
+            continue
         violations.labels(what).set(len(found))
         if found:
             log.error("something does not hold", check=what, count=len(found), some=sorted(found)[:3])

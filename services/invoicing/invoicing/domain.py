@@ -185,7 +185,9 @@ class Book:
         if invoice.pending:
             raise Refused("payment-under-way", f"a payment of invoice {invoice.number} is under way", conflict=True)
         if invoice.state not in ("draft", "open") or invoice.settled or invoice.credited:
-            raise Refused("not-voidable", f"invoice {invoice.number} is {invoice.status} or partly paid", conflict=True)
+            how = "partly paid" if invoice.state == "open" else invoice.status
+            detail = f"invoice {invoice.number} is {how}; only one of which nothing is paid can be voided"
+            raise Refused("not-voidable", detail, conflict=True)
         voided = self._change(replace(invoice, state="void"), "voided")
         if invoice.state == "open":
             self.entries.append(Entry(voided, "void", -voided.balance, max(today, voided.issued_on)))

@@ -342,6 +342,8 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
                 provider_id=seen.provider_id, next_poll_at=None,
             )
         ]  # fmt: skip
+    told = [] if payment.status == "succeeded" else [_step(payment, "succeeded", status="succeeded")]
+    payment = told[0].payment if told else payment
     step = _step(
         payment, "reconciled", status="succeeded", reconciliation="matched", reason=None, effective_on=seen.on,
         provider_id=seen.provider_id, next_poll_at=None,
@@ -350,7 +352,7 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
     if payment.surcharge:
         entries.append(("surcharge_income", -payment.surcharge))
     posting = Posting(new_id(), payment.id, payment.customer_id, "charge", seen.on, tuple(entries))
-    return [replace(step, posting=posting)]
+    return [*told, replace(step, posting=posting)]
 
 
 def _reverse(payment: Payment, seen: Seen) -> Step:

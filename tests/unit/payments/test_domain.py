@@ -143,6 +143,12 @@ def test_a_reply_is_never_evidence_and_a_record_is() -> None:
     assert ("surcharge_income", usd(-300)) in matched.posting.entries
 
 
+def test_no_step_is_skipped_when_the_record_comes_before_our_calls_reply() -> None:
+    steps = observe(charging(), seen(), NOW)
+    assert [(step.what, step.payment.sequence) for step in steps] == [("succeeded", 2), ("reconciled", 3)]
+    assert observe(steps[-1].payment, seen(evidence=False), NOW) == []
+
+
 def test_a_record_of_another_amount_is_a_mismatch_and_books_nothing() -> None:
     (step,) = observe(charging(), seen(captured=10_000), NOW)
     assert step.payment.reconciliation == "mismatch"
@@ -150,7 +156,7 @@ def test_a_record_of_another_amount_is_a_mismatch_and_books_nothing() -> None:
 
 
 def test_a_return_after_paid_books_the_charge_the_other_way_round_once() -> None:
-    (matched,) = observe(charging(), seen(), NOW)
+    *_, matched = observe(charging(), seen(), NOW)
     (back,) = observe(matched.payment, seen(returned=10_300), NOW)
     assert back.what == "reversed"
     assert back.posting is not None
@@ -189,7 +195,7 @@ def test_a_decline_ends_a_payment_and_money_after_it_is_an_exception() -> None:
 def test_an_overdue_payment_is_an_exception_until_a_match_resolves_it() -> None:
     waiting = overdue(charging()).payment
     assert waiting.reconciliation == "exception"
-    (matched,) = observe(waiting, seen(), NOW)
+    *_, matched = observe(waiting, seen(), NOW)
     assert matched.payment.reconciliation == "matched"
 
 

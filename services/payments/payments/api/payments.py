@@ -32,6 +32,8 @@ BANKING_DAYS = {"card": 1, "bank_account": 5}
 
 
 class PaymentRequest(Asked):
+    """`accept_surcharge` is needed when the quote has a surcharge. False cancels the payment and uses the quote up."""
+
     quote_id: Annotated[str, Field(max_length=36)]
     accept_surcharge: bool | None = None
 
