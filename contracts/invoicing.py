@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
@@ -140,9 +141,19 @@ class CustomerChanged(Event):
     account_manager: str | None = None
 
 
+DAY_TEXT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 def _exact_decimal(value: Any) -> Any:
     """A number is read from its text, so that 0.0825 means 8.25 % and not the nearest binary fraction."""
     return str(value) if isinstance(value, float) else value
+
+
+def _written_as_a_day(value: Any) -> Any:
+    """A number is not taken for seconds since 1970."""
+    if isinstance(value, date) or (isinstance(value, str) and DAY_TEXT.fullmatch(value)):
+        return value
+    raise ValueError("write a day as YYYY-MM-DD")
 
 
 def _within_reach(day: date) -> date:
@@ -158,7 +169,7 @@ Quantity = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(gt=0, max_d
 TaxRate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=1, max_digits=8, decimal_places=6)]
 UnitPrice = Annotated[int, Field(strict=True, ge=-LARGEST_MINOR, le=LARGEST_MINOR)]
 PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
-Day = Annotated[date, AfterValidator(_within_reach)]
+Day = Annotated[date, BeforeValidator(_written_as_a_day), AfterValidator(_within_reach)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
 
 
