@@ -8,12 +8,13 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from contracts.allocation import Part
+from contracts.allocation import Due, Part, allocate
 from contracts.ids import new_id
 from contracts.money import Money, total, zero
 from contracts.payments import FINAL, PaymentStatus, Reconciliation
 
 QUOTE_VALID = timedelta(minutes=15)
+MOST_PARTS = 1_000
 LONGEST_POLL = timedelta(seconds=60)
 
 What = Literal[
@@ -39,8 +40,12 @@ class OpenInvoice:
     number: str
     status: str
     currency: str
+    issued_on: date
     due_on: date
     payable_now: int
+
+    def due(self) -> Due:
+        return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,10 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A preview that can be confirmed once. `whole[i]`: part i was not edited, it means all that is payable."""
+    """A preview that can be confirmed once. `whole[i]`: part i was not edited, it means all that is payable.
+
+    `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit.
+    """
 
     id: str
     customer_id: str
@@ -67,10 +75,15 @@ class Quote:
     whole: tuple[bool, ...]
     expires_at: datetime
     payment_id: str | None = None
+    choice: Literal["invoices", "all", "amount"] = "invoices"
 
     @property
     def total(self) -> Money:
         return self.amount + self.surcharge
+
+    @property
+    def credit(self) -> Money:
+        return self.amount - total([part.amount for part in self.parts], self.amount.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +94,69 @@ class Wish:
     amount_minor: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Named invoices, each whole or with an edited amount."""
+
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All that the customer can pay now in a currency."""
+
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """An amount that goes to the oldest invoices first; what they don't need is credit."""
+
+    money: Money
+
+
+Choice = Wishes | Everything | Sum
+
+
 def make_quote(
+    method: Method, choice: Choice, invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime
+) -> Quote | Refusal:
+    """A quote over what was chosen, or the first reason against it.
+
+    `invoices`: the named ones; or the oldest of the currency that are payable, one more than a payment may hold.
+    """
+    match choice:
+        case Wishes(wishes):
+            return _quote_wishes(method, wishes, invoices, rate, now)
+        case Everything(currency):
+            money = total([Money(invoice.payable_now, currency) for invoice in invoices.values()], currency)
+            return _quote_oldest(method, "all", money, invoices, rate, now)
+        case Sum(money):
+            return _quote_oldest(method, "amount", money, invoices, rate, now)
+
+
+def _quote_oldest(
+    method: Method,
+    choice: Literal["all", "amount"],
+    money: Money,
+    invoices: Mapping[str, OpenInvoice],
+    rate: Decimal,
+    now: datetime,
+) -> Quote | Refusal:
+    parts = allocate(money, [invoice.due() for invoice in invoices.values()]).parts
+    if not parts:
+        return Refusal("nothing-payable", f"Nothing can be paid in {money.currency} now.", "currency")
+    if len(parts) > MOST_PARTS:
+        detail = f"One payment pays at most {MOST_PARTS} invoices. Choose an amount that the oldest of them hold."
+        return Refusal("too-many-invoices", detail, "all" if choice == "all" else "amount_minor")
+    charge, whole = surcharge(method, money, rate), (choice == "all",) * len(parts)
+    until = now + QUOTE_VALID
+    return Quote(new_id(), method.customer_id, method.id, money, charge, parts, whole, until, choice=choice)
+
+
+def _quote_wishes(
     method: Method, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime
 ) -> Quote | Refusal:
-    """A quote over the wished invoices, or the first reason against it."""
     parts: list[Part] = []
     for place, wish in enumerate(wishes):
         part = _part(f"invoices.{place}", method.customer_id, wish, invoices)
@@ -131,14 +203,18 @@ def still_fits(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> bool:
     return True
 
 
-def wishes_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> list[Wish]:
-    """The same wishes for what can still be paid of them."""
+def choose_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> Choice | None:
+    """The same choice, of named invoices for what can still be paid of them; None when that is nothing."""
+    if quote.choice == "all":
+        return Everything(quote.amount.currency)
+    if quote.choice == "amount":
+        return Sum(quote.amount)
     again = []
     for part, whole in zip(quote.parts, quote.whole, strict=True):
         invoice = invoices.get(part.invoice_id)
         if invoice is not None and invoice.payable_now > 0 and invoice.status != "in_progress":
             again.append(Wish(part.invoice_id, None if whole else min(part.amount.minor, invoice.payable_now)))
-    return again
+    return Wishes(tuple(again)) if again else None
 
 
 def surcharge(method: Method, amount: Money, rate: Decimal) -> Money:

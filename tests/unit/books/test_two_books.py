@@ -24,7 +24,7 @@ from invoicing import messages as invoicing_messages
 from invoicing.domain import Book, Invoice, Refused
 from payments import domain as paying
 from payments import messages as payments_messages
-from payments.domain import Method, OpenInvoice, Payment, Posting, Quote, Seen, Step, Wish
+from payments.domain import Everything, Method, OpenInvoice, Payment, Posting, Quote, Seen, Step, Sum, Wish, Wishes
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
@@ -149,23 +149,34 @@ class TwoBooks(RuleBasedStateMachine):
         alike = [one for one in payable if (one.customer_id, one.currency) == (first.customer_id, first.currency)]
         chosen = data.draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3, unique_by=lambda one: one.id))
         wishes = [Wish(one.id, data.draw(st.integers(1, one.payable_now + 9)) if partial else None) for one in chosen]
+        sum_of = Sum(Money(data.draw(st.integers(1, 9 + sum(one.payable_now for one in alike))), first.currency))
+        choice = data.draw(st.sampled_from((Wishes(tuple(wishes)), Everything(first.currency), sum_of)))
+        invoices = self.copies if isinstance(choice, Wishes) else self.payable(first.customer_id, first.currency)
         method = next(one for one in METHODS if (one.customer_id, one.funding) == (first.customer_id, funding))
-        made = paying.make_quote(method, wishes, self.copies, RATE, NOW)
+        made = paying.make_quote(method, choice, invoices, RATE, NOW)
         if isinstance(made, Quote):
-            assert made.amount.minor == sum(part.amount.minor for part in made.parts) > 0
+            assert made.amount.minor == sum(part.amount.minor for part in made.parts) + made.credit.minor > 0
+            assert made.credit.minor >= 0
             self.quotes.append(made)
             if at_once:
                 self.confirm(-1, accept=True, hear=hear, then=then)
+
+    def payable(self, customer: str, currency: str) -> dict[str, OpenInvoice]:
+        """What a customer can pay now in a currency, as payments knows it."""
+        theirs = [one for one in self.copies.values() if (one.customer_id, one.currency) == (customer, currency)]
+        return {one.id: one for one in theirs if one.payable_now > 0}
 
     @precondition(lambda self: self.quotes)
     @rule(place=st.integers(0, 9), accept=OFTEN, hear=HEAR, then=MOVES)
     def confirm(self, place: int, accept: bool, hear: int, then: str) -> None:
         quote = self.quotes.pop(place % len(self.quotes))
         if not paying.still_fits(quote, self.copies):
-            wishes = paying.wishes_again(quote, self.copies)
+            choice = paying.choose_again(quote, self.copies)
             method = next(one for one in METHODS if one.id == quote.method_id)
-            again = paying.make_quote(method, wishes, self.copies, RATE, NOW) if wishes else None
-            assert not wishes or isinstance(again, Quote)
+            named = isinstance(choice, Wishes)
+            invoices = self.copies if named else self.payable(quote.customer_id, quote.amount.currency)
+            again = paying.make_quote(method, choice, invoices, RATE, NOW) if choice and invoices else None
+            assert choice is None or not invoices or isinstance(again, Quote)
             return
         step = paying.submit(quote, accept, expected_by=DAY, now=NOW)
         assert isinstance(step, Step)
@@ -314,7 +325,7 @@ class TwoBooks(RuleBasedStateMachine):
             case invoicing_says.InvoiceState() as event:
                 self.copies[event.invoice_id] = OpenInvoice(
                     event.invoice_id, event.customer_id, event.number, event.status, event.total.currency,
-                    event.due_on, event.payable_now.amount_minor,
+                    event.issued_on, event.due_on, event.payable_now.amount_minor,
                 )  # fmt: skip
         self.say_invoicing()
 

@@ -1,6 +1,7 @@
 """The rules of paying."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -8,6 +9,8 @@ import pytest
 
 from contracts.money import Money
 from payments.domain import (
+    Choice,
+    Everything,
     Method,
     OpenInvoice,
     Payment,
@@ -15,8 +18,11 @@ from payments.domain import (
     Refusal,
     Seen,
     Step,
+    Sum,
     Wish,
+    Wishes,
     cancel,
+    choose_again,
     make_quote,
     observe,
     overdue,
@@ -48,12 +54,13 @@ def open_invoice(invoice_id: str = "i", payable: int = 10_000, **more: str) -> O
         more.get("status", "open"),
         more.get("currency", "USD"),
         DAY,
+        DAY,
         payable,
     )
 
 
 def quoted(method: Method = CREDIT, *wishes: Wish) -> Quote:
-    made = make_quote(method, wishes or (Wish("i", None),), {"i": open_invoice()}, RATE, NOW)
+    made = make_quote(method, Wishes(wishes or (Wish("i", None),)), {"i": open_invoice()}, RATE, NOW)
     assert isinstance(made, Quote)
     return made
 
@@ -65,7 +72,7 @@ def submitted(method: Method = CREDIT) -> Payment:
 
 
 def charging(method: Method = CREDIT) -> Payment:
-    step, _ = reserve(submitted(method), method, "cus_1", NOW)
+    step, _ = reserve(submitted(method), method.provider_id, "cus_1", NOW)
     return step.payment
 
 
@@ -96,17 +103,73 @@ def test_only_credit_cards_carry_a_surcharge(funding: str | None) -> None:
     ],
 )
 def test_what_cannot_be_paid_is_refused_with_its_field(wish: Wish, invoice: OpenInvoice, code: str) -> None:
-    refused = make_quote(CREDIT, [wish], {"i": invoice}, RATE, NOW)
+    refused = make_quote(CREDIT, Wishes((wish,)), {"i": invoice}, RATE, NOW)
     assert isinstance(refused, Refusal)
     assert refused.code == code
     assert refused.field is not None
     assert refused.field.startswith("invoices.0.")
 
 
+def aged(*payables: int) -> dict[str, OpenInvoice]:
+    """Invoices by id, the oldest first."""
+    names = [f"i{place:04}" for place in range(len(payables))]
+    days = [DAY + timedelta(days=place) for place in range(len(payables))]
+    return {
+        name: replace(open_invoice(name, payable), issued_on=day, due_on=day)
+        for name, payable, day in zip(names, payables, days, strict=True)
+    }
+
+
+def test_paying_all_means_every_invoice_of_the_currency_whole() -> None:
+    quote = make_quote(CREDIT, Everything("USD"), aged(100, 200, 300), RATE, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.amount, quote.credit) == (usd(600), usd(0))
+    assert [part.amount.minor for part in quote.parts] == [100, 200, 300]
+    assert quote.whole == (True, True, True)
+
+
+def test_an_invoice_issued_after_an_all_quote_does_not_void_it_but_a_changed_one_does() -> None:
+    invoices = aged(100, 200)
+    quote = make_quote(DEBIT, Everything("USD"), invoices, RATE, NOW)
+    assert isinstance(quote, Quote)
+    assert still_fits(quote, invoices | {"new": open_invoice("new")})
+    changed = invoices | {"i0001": replace(invoices["i0001"], payable_now=150)}
+    assert not still_fits(quote, changed)
+    assert choose_again(quote, changed) == Everything("USD")
+
+
+def test_an_amount_goes_to_the_oldest_first() -> None:
+    quote = make_quote(DEBIT, Sum(usd(250)), aged(100, 200, 300), RATE, NOW)
+    assert isinstance(quote, Quote)
+    assert [(part.invoice_id, part.amount.minor) for part in quote.parts] == [("i0000", 100), ("i0001", 150)]
+    assert quote.credit == usd(0)
+
+
+def test_what_of_an_amount_no_invoice_needs_is_shown_as_credit() -> None:
+    quote = make_quote(DEBIT, Sum(usd(450)), aged(100, 200), RATE, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.amount, quote.credit, quote.total) == (usd(450), usd(150), usd(450))
+
+
+@pytest.mark.parametrize("choice", [Everything("USD"), Sum(usd(5))])
+def test_there_has_to_be_something_to_pay(choice: Choice) -> None:
+    refused = make_quote(DEBIT, choice, {}, RATE, NOW)
+    assert isinstance(refused, Refusal)
+    assert refused.code == "nothing-payable"
+
+
+@pytest.mark.parametrize("choice", [Everything("USD"), Sum(usd(1_001))])
+def test_a_payment_holds_at_most_a_thousand_invoices(choice: Choice) -> None:
+    assert isinstance(make_quote(DEBIT, choice, aged(*[1] * 1_000), RATE, NOW), Quote)
+    refused = make_quote(DEBIT, choice, aged(*[1] * 1_001), RATE, NOW)
+    assert isinstance(refused, Refusal)
+    assert refused.code == "too-many-invoices"
+
+
 def test_currencies_are_not_mixed_and_no_invoice_is_named_twice() -> None:
     invoices = {"i": open_invoice(), "e": open_invoice("e", currency="EUR")}
-    mixed = make_quote(CREDIT, [Wish("i", None), Wish("e", None)], invoices, RATE, NOW)
-    twice = make_quote(CREDIT, [Wish("i", 1), Wish("i", 2)], invoices, RATE, NOW)
+    mixed = make_quote(CREDIT, Wishes((Wish("i", None), Wish("e", None))), invoices, RATE, NOW)
+    twice = make_quote(CREDIT, Wishes((Wish("i", 1), Wish("i", 2))), invoices, RATE, NOW)
     assert isinstance(mixed, Refusal)
     assert isinstance(twice, Refusal)
     assert (mixed.code, twice.code) == ("mixed-currencies", "invoice-twice")

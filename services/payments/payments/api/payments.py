@@ -23,8 +23,8 @@ from contracts.ids import is_id
 from contracts.payments import PaymentStatus, Reconciliation
 from payments import messages, store
 from payments.api.edge import Asked, IdempotencyKey, ReadPayments, WritePayments, answer, problem_of
-from payments.api.quotes import make, view_of_quote
-from payments.domain import Payment, Quote, Refusal, Step, still_fits, submit, wishes_again
+from payments.api.quotes import load_oldest, make, view_of_quote
+from payments.domain import Payment, Quote, Refusal, Step, Wishes, choose_again, still_fits, submit
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -165,8 +165,10 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     if quote.expires_at > now and still_fits(quote, invoices):
         return
     what = "has expired" if quote.expires_at <= now else "no longer fits its invoices"
-    wishes = wishes_again(quote, invoices)
-    new = await make(running, found.method, wishes, invoices) if wishes else None
+    choice = choose_again(quote, invoices)
+    if choice is not None and not isinstance(choice, Wishes):
+        _, invoices = await load_oldest(running, found.method.id, quote.customer_id, quote.amount.currency)
+    new = await make(running, found.method, choice, invoices) if choice else None
     view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
     hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
     raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)

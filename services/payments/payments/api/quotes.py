@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -13,6 +12,8 @@ from pydantic import BaseModel, Field
 from chassis.http.bodies import StrictRoute
 from chassis.service import Running, running_of
 from contracts.ids import is_id
+from contracts.invoicing import Currency, PositiveMinor
+from contracts.money import Money
 from payments import store
 from payments.api.edge import (
     Asked,
@@ -25,16 +26,33 @@ from payments.api.edge import (
     problem_of,
     unknown_customer,
 )
-from payments.domain import Method, OpenInvoice, Quote, Refusal, Wish, make_quote
+from payments.domain import (
+    MOST_PARTS,
+    Choice,
+    Everything,
+    Method,
+    OpenInvoice,
+    Quote,
+    Refusal,
+    Sum,
+    Wish,
+    Wishes,
+    make_quote,
+)
 from payments.providers import Provider
 
 router = APIRouter(route_class=StrictRoute)
 
 
 class QuoteRequest(Asked):
+    """Chooses what to pay: `invoices`; or `all` of a `currency`; or an `amount_minor` of a `currency`, oldest first."""
+
     customer_id: Annotated[str, Field(max_length=36)]
     method_id: Annotated[str, Field(max_length=36)]
-    invoices: Annotated[list[InvoiceToPay], Field(min_length=1, max_length=1000)]
+    invoices: list[InvoiceToPay] | None = Field(None, min_length=1, max_length=MOST_PARTS)
+    all: bool = False
+    amount_minor: PositiveMinor | None = None
+    currency: Currency | None = None
 
 
 class QuotedPart(BaseModel):
@@ -44,7 +62,7 @@ class QuotedPart(BaseModel):
 
 
 class QuoteView(BaseModel):
-    """Minor units of `currency`; `total` is what the method is charged."""
+    """Minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs."""
 
     id: str
     customer_id: str
@@ -53,6 +71,7 @@ class QuoteView(BaseModel):
     amount_minor: int
     surcharge_minor: int
     total_minor: int
+    credit_minor: int
     expires_at: datetime
     allocations: list[QuotedPart]
 
@@ -66,6 +85,7 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
         "amount_minor": quote.amount.minor,
         "surcharge_minor": quote.surcharge.minor,
         "total_minor": quote.total.minor,
+        "credit_minor": quote.credit.minor,
         "expires_at": quote.expires_at,
         "allocations": [
             {
@@ -85,38 +105,68 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, 
     if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))
     await caught_up(running, paidup_seen)
-    wishes = [Wish(each.invoice_id, each.amount_minor) for each in asked.invoices]
-    method, invoices = await _wished(running, asked)
+    choice = _choice(asked)
+    if isinstance(choice, Refusal):
+        raise problem_of(choice)
+    method, invoices = await _chosen(running, asked, choice)
     if method is None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
-    made = await make(running, method, wishes, invoices)
+    made = await make(running, method, choice, invoices)
     if isinstance(made, Refusal):
         raise problem_of(made)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
 
 
-async def _wished(running: Running, asked: QuoteRequest) -> tuple[Method | None, dict[str, OpenInvoice]]:
+def _choice(asked: QuoteRequest) -> Choice | Refusal:
+    """The one thing that is asked for."""
+    if [asked.invoices is not None, asked.all, asked.amount_minor is not None].count(True) != 1:
+        return Refusal("choose-one", "Send one of invoices, all or amount_minor: what is to be paid.", "invoices")
+    if asked.invoices is not None:
+        return Wishes(tuple(Wish(each.invoice_id, each.amount_minor) for each in asked.invoices))
+    if asked.currency is None:
+        return Refusal("currency-missing", "Send the currency too: currencies are never added up.", "currency")
+    return Everything(asked.currency) if asked.all else Sum(Money(asked.amount_minor or 0, asked.currency))
+
+
+async def _chosen(
+    running: Running, asked: QuoteRequest, choice: Choice
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The method, and the invoices that the choice is about."""
+    if not is_id(asked.method_id):
+        return None, {}
+    if isinstance(choice, Wishes):
+        return await _wished(running, asked.method_id, asked.customer_id, choice)
+    return await load_oldest(running, asked.method_id, asked.customer_id, asked.currency or "")
+
+
+async def load_oldest(
+    running: Running, method_id: str, customer_id: str, currency: str
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The method, and the invoices that are payable in a currency: one more than a payment may hold."""
+    return await store.load_payable(running.pool, method_id, customer_id, currency, MOST_PARTS + 1)
+
+
+async def _wished(
+    running: Running, method_id: str, customer_id: str, choice: Wishes
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The method, and the invoices that are known; unknown ones are waited for, they may have been issued just now."""
     method: Method | None = None
     invoices: dict[str, OpenInvoice] = {}
-    wanted = sorted({each.invoice_id for each in asked.invoices if is_id(each.invoice_id)})
+    wanted = sorted({wish.invoice_id for wish in choice.wishes if is_id(wish.invoice_id)})
 
     async def all_known() -> bool:
         nonlocal method, invoices
-        method, invoices = await store.load_wished(running.pool, asked.method_id, asked.customer_id, wanted)
+        method, invoices = await store.load_wished(running.pool, method_id, customer_id, wanted)
         return method is None or len(invoices) == len(wanted)
 
-    if is_id(asked.method_id):
-        await patiently(all_known)
+    await patiently(all_known)
     return method, invoices
 
 
-async def make(
-    running: Running, method: Method, wishes: Sequence[Wish], invoices: dict[str, OpenInvoice]
-) -> Quote | Refusal:
+async def make(running: Running, method: Method, choice: Choice, invoices: dict[str, OpenInvoice]) -> Quote | Refusal:
     """A quote that is saved and can be confirmed, or the first reason against it."""
-    made = make_quote(method, wishes, invoices, running.settings.surcharge_rate, running.clock.now())
+    made = make_quote(method, choice, invoices, running.settings.surcharge_rate, running.clock.now())
     if isinstance(made, Refusal):
         return made
     provider: Provider = running.more["provider"]

@@ -14,6 +14,7 @@ from payments.store.methods import (
     find_provider_customer,
     keep_provider_customer,
     list_methods,
+    load_payable,
     load_wished,
 )
 from payments.store.payments import (
@@ -59,6 +60,7 @@ __all__ = [
     "load_confirming",
     "load_cursor",
     "load_names",
+    "load_payable",
     "load_payment",
     "load_wished",
     "lock_payment",

@@ -50,7 +50,22 @@ async def load_wished(
     """The customer's method, and those of the invoices that are known, in one round trip."""
     sql = f"""SELECT {columns_of("m", METHOD)}, {columns_of("i", INVOICE)} FROM methods m
         LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
-    rows = await connection.fetch(sql, method_id, customer_id, invoice_ids)
+    return _method_and_invoices(await connection.fetch(sql, method_id, customer_id, invoice_ids))
+
+
+async def load_payable(
+    connection: asyncpg.Connection, method_id: str, customer_id: str, currency: str, limit: int
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The customer's method, and the oldest of its invoices that can be paid now, in one round trip."""
+    sql = f"""SELECT {columns_of("m", METHOD)}, {columns_of("i", INVOICE)} FROM methods m
+        LEFT JOIN LATERAL (
+            SELECT {INVOICE} FROM invoices WHERE customer_id = m.customer_id AND currency = $3 AND payable_now > 0
+            ORDER BY due_on, issued_on, number LIMIT $4
+        ) i ON true WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
+    return _method_and_invoices(await connection.fetch(sql, method_id, customer_id, currency, limit))
+
+
+def _method_and_invoices(rows: Sequence[asyncpg.Record]) -> tuple[Method | None, dict[str, OpenInvoice]]:
     method = Method(*tuple(rows[0])[:METHOD_WIDTH]) if rows else None
     invoices = [OpenInvoice(*tuple(row)[METHOD_WIDTH:]) for row in rows if row[METHOD_WIDTH] is not None]
     return method, {invoice.id: invoice for invoice in invoices}

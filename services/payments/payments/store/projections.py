@@ -60,7 +60,7 @@ async def load_names(
     return bool(rows) or await customer_known(connection, customer_id), {row["id"]: row["currency"] for row in rows}
 
 
-INVOICE = "id, customer_id, number, status, currency, due_on, payable_now"
+INVOICE = "id, customer_id, number, status, currency, issued_on, due_on, payable_now"
 
 
 def columns_of(table: str, columns: str) -> str:

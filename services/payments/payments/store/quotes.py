@@ -16,11 +16,13 @@ from payments.store.payments import arrays_of, parts_of
 from payments.store.projections import columns_of
 
 ADD_QUOTES = """
-INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, created_at)
-SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at, $11
+INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, choice,
+    created_at)
+SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at,
+    choice, $12
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[])
-    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at)
+    $10::timestamptz[], $11::text[])
+    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice)
 """
 
 
@@ -30,7 +32,7 @@ async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
         [q.id for q in quotes], [q.customer_id for q in quotes], [q.method_id for q in quotes],
         [q.amount.currency for q in quotes], [q.amount.minor for q in quotes], [q.surcharge.minor for q in quotes],
         *arrays_of([q.parts for q in quotes]), ["{" + ",".join(map(str, q.whole)) + "}" for q in quotes],
-        [q.expires_at for q in quotes], work.now,
+        [q.expires_at for q in quotes], [q.choice for q in quotes], work.now,
     )  # fmt: skip
     return [None] * len(quotes)
 
@@ -48,14 +50,14 @@ class Confirming:
 # One row, whatever the number of invoices: theirs are arrays, in one order.
 CONFIRMING = f"""
 SELECT q.id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
-    q.payment_id, {columns_of("k", STORED)}, i.ids, i.numbers, i.statuses, i.dues, i.payables,
+    q.payment_id, q.choice, {columns_of("k", STORED)}, i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables,
     m.provider_id, m.kind, m.funding, m.brand, m.last4
 FROM quotes q
 JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
 LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
 CROSS JOIN LATERAL (
-    SELECT array_agg(id) AS ids, array_agg(number) AS numbers, array_agg(status) AS statuses, array_agg(due_on) AS dues,
-        array_agg(payable_now) AS payables
+    SELECT array_agg(id) AS ids, array_agg(number) AS numbers, array_agg(status) AS statuses, array_agg(issued_on) AS issues,
+        array_agg(due_on) AS dues, array_agg(payable_now) AS payables
     FROM invoices WHERE id = ANY(q.invoice_ids)
 ) i
 WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2)
@@ -73,13 +75,16 @@ async def load_confirming(
     quote = Quote(
         row["id"], customer, row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
         parts_of(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
+        row["choice"],
     )  # fmt: skip
     method = Method(
         row["method_id"], customer, row["provider_id"], row["kind"], row["funding"], row["brand"], row["last4"]
     )
-    found = zip(*(row[name] or () for name in ("ids", "numbers", "statuses", "dues", "payables")), strict=True)
+    found = zip(
+        *(row[name] or () for name in ("ids", "numbers", "statuses", "issues", "dues", "payables")), strict=True
+    )
     invoices = {
-        invoice_id: OpenInvoice(invoice_id, customer, number, status, currency, due_on, payable)
-        for invoice_id, number, status, due_on, payable in found
+        invoice_id: OpenInvoice(invoice_id, customer, number, status, currency, issued_on, due_on, payable)
+        for invoice_id, number, status, issued_on, due_on, payable in found
     }
     return Confirming(quote, row if row["fingerprint"] is not None else None, method, invoices)

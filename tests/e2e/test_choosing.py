@@ -1,0 +1,89 @@
+"""Choosing what to pay: everything of a currency, or an amount that goes to the oldest first."""
+
+from typing import Any
+
+from tests.kit.client import Client
+
+DEBIT = "pm_card_visa_debit"
+
+
+async def choose(client: Client, customer: str, method: str, **choice: Any) -> tuple[int, Any]:
+    return await client.ask("POST", "/v1/quotes", {"customer_id": customer, "method_id": method, **choice})
+
+
+async def owing(client: Client, *days: str, **more: Any) -> tuple[str, str, list[str]]:
+    """A customer with a debit card and invoices of 100.00 due on these days, all known to payments."""
+    customer = await client.customer()
+    method = await client.method(customer, DEBIT)
+    invoices = [await client.invoice(customer, due_on=day, **more) for day in days]
+    await client.quote(customer, method, *invoices)
+    return customer, method, invoices
+
+
+async def test_pay_all_pays_every_invoice_of_the_currency_and_no_other(client: Client) -> None:
+    customer, method, dollars = await owing(client, "2026-02-01", "2026-01-15")
+    euros = await client.invoice(customer, currency="EUR")
+    status, quote = await choose(client, customer, method, all=True, currency="USD")
+    assert (status, quote["amount_minor"], quote["credit_minor"]) == (201, 20_000, 0)
+    assert [part["invoice_id"] for part in quote["allocations"]] == [dollars[1], dollars[0]]
+    await client.pay(quote)
+    for invoice in dollars:
+        await client.paid(invoice)
+    assert (await client.get(f"/v1/invoices/{euros}"))["status"] == "open"
+
+
+async def test_an_invoice_issued_after_pay_all_was_quoted_stays_open_and_does_not_void_it(client: Client) -> None:
+    customer, method, (first,) = await owing(client, "2026-02-01")
+    _, quote = await choose(client, customer, method, all=True, currency="USD")
+    later = await client.invoice(customer)
+    await client.quote(customer, method, later)
+    await client.pay(quote)
+    await client.paid(first)
+    assert (await client.get(f"/v1/invoices/{later}"))["status"] == "open"
+
+
+async def test_an_invoice_that_changes_makes_pay_all_stale_and_the_new_quote_is_again_of_all(client: Client) -> None:
+    customer, method, (first, _) = await owing(client, "2026-01-15", "2026-02-01")
+    _, quote = await choose(client, customer, method, all=True, currency="USD")
+    await client.receive(customer, 4_000, first)
+    await client.until(f"/v1/invoices/{first}", lambda invoice: invoice["balance_minor"] == 6_000)
+    while (await choose(client, customer, method, all=True, currency="USD"))[1]["amount_minor"] != 16_000:
+        pass
+    body = {"quote_id": quote["id"], "accept_surcharge": True}
+    status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
+    assert (status, problem["new_quote"]["amount_minor"]) == (409, 16_000)
+    await client.pay(problem["new_quote"])
+    await client.paid(first)
+
+
+async def test_an_amount_goes_to_the_oldest_first_and_what_none_needs_is_credit(client: Client) -> None:
+    customer, method, (newer, older) = await owing(client, "2026-02-01", "2026-01-15")
+    status, part = await choose(client, customer, method, amount_minor=12_000, currency="USD")
+    assert (status, part["credit_minor"]) == (201, 0)
+    assert [(each["invoice_id"], each["amount_minor"]) for each in part["allocations"]] == [
+        (older, 10_000),
+        (newer, 2_000),
+    ]
+    _, quote = await choose(client, customer, method, amount_minor=25_000, currency="USD")
+    assert (quote["total_minor"], quote["credit_minor"]) == (25_000, 5_000)
+    payment = await client.pay(quote)
+    for invoice in (older, newer):
+        await client.paid(invoice)
+    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
+    assert done["amount_minor"] == 25_000
+    (aging,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
+    assert (aging["outstanding_minor"], aging["credits_minor"]) == (0, 5_000)
+
+
+async def test_a_choice_is_one_thing_with_its_currency_and_something_to_pay(client: Client) -> None:
+    customer, method, (invoice,) = await owing(client, "2026-02-01")
+    for choice, slug in (
+        ({}, "choose-one"),
+        ({"all": True, "currency": "USD", "invoices": [{"invoice_id": invoice}]}, "choose-one"),
+        ({"all": True}, "currency-missing"),
+        ({"amount_minor": 100}, "currency-missing"),
+        ({"all": True, "currency": "JPY"}, "nothing-payable"),
+        ({"amount_minor": 100, "currency": "JPY"}, "nothing-payable"),
+    ):
+        status, problem = await choose(client, customer, method, **choice)
+        assert (status, problem["type"].rpartition(":")[2]) == (422, slug)
