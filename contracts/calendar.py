@@ -1,6 +1,6 @@
 """Business dates: calendar days in the company's time zone, never a fixed offset."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -23,3 +23,12 @@ def add_banking_days(start: date, days: int, holidays: frozenset[date] = frozens
         if day.weekday() < 5 and day not in holidays:
             days -= 1
     return day
+
+
+def start_of(day: date, zone_name: str) -> datetime:
+    """The first instant of a day in a zone, in UTC.
+
+    >>> start_of(date(2026, 7, 1), "America/New_York").isoformat()
+    '2026-07-01T04:00:00+00:00'
+    """
+    return datetime.combine(day, time(), zone(zone_name)).astimezone(UTC)

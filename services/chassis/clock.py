@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from contracts.calendar import business_date
+from contracts.calendar import business_date, start_of
 
 
 class Clock:
@@ -23,6 +23,9 @@ class Clock:
 
     def date_of(self, instant: datetime) -> date:
         return business_date(instant, self.zone)
+
+    def start_of(self, day: date) -> datetime:
+        return start_of(day, self.zone)
 
     def _current_offset(self) -> timedelta:
         if self._file is None:

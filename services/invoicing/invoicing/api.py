@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -12,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from chassis.http.bodies import StrictRoute
+from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
@@ -316,23 +315,17 @@ def _clean(text: str | None) -> str | None:
 
 
 def _write_cursor(last: dict[str, Any], sort: str) -> str:
-    value = [sort, str(last[sort.lstrip("-")]), last["id"]]
-    return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
+    return write_cursor(sort, str(last[sort.lstrip("-")]), last["id"])
 
 
 def _read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
     if not cursor:
         return None
+    was, value, last = read_cursor(cursor, 3)
     try:
-        was, value, last = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if was != sort or not is_id(last) or "\x00" in value:
-            raise ValueError
-        return (value if sort.lstrip("-") == "number" else date.fromisoformat(value)), last
-    except (ValueError, TypeError, binascii.Error):
-        raise Problem(
-            status=422,
-            slug="invalid-cursor",
-            title="Invalid cursor",
-            detail="Send the next_cursor of a page of the same list and sort, or none to begin again.",
-            errors=[{"field": "cursor", "message": "not a cursor of this list"}],
-        ) from None
+        after = value if sort.lstrip("-") == "number" else date.fromisoformat(value)
+    except ValueError:
+        raise invalid_cursor() from None
+    if was != sort or not is_id(last):
+        raise invalid_cursor()
+    return after, last

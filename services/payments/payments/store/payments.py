@@ -44,6 +44,40 @@ async def load_payment(connection: asyncpg.Connection, payment_id: str, only: st
     return payment_of(row) if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a list of payments asks for; instants from `since` on and before `until`, rows after `after` (instant, id)."""
+
+    customer_id: str | None = None
+    status: str | None = None
+    method_id: str | None = None
+    way: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: tuple[datetime, str] | None = None
+
+
+async def list_payments(connection: asyncpg.Connection, asked: History, limit: int) -> list[Payment]:
+    """Newest first."""
+    conditions = {
+        "customer_id = {}": asked.customer_id,
+        "status = {}": asked.status,
+        "method_id = {}": asked.method_id,
+        "way = {}": asked.way,
+        "created_at >= {}": asked.since,
+        "created_at < {}": asked.until,
+    }
+    given = [(condition, value) for condition, value in conditions.items() if value is not None]
+    where = [condition.format(f"${place}") for place, (condition, _) in enumerate(given, 2)]
+    values: list[Any] = [value for _, value in given]
+    if asked.after is not None:
+        where.append(f"(created_at, id) < (${len(values) + 2}, ${len(values) + 3}::uuid)")
+        values += asked.after
+    sql = f"""SELECT {PAYMENT} FROM payments WHERE {" AND ".join(where) or "true"}
+        ORDER BY created_at DESC, id DESC LIMIT $1"""  # noqa: S608
+    return [payment_of(row) for row in await connection.fetch(sql, limit, *values)]
+
+
 async def lock_payment(work: Work, payment_id: str) -> Payment | None:
     row = await work.connection.fetchrow(f"SELECT {PAYMENT} FROM payments WHERE id = $1 FOR NO KEY UPDATE", payment_id)  # noqa: S608
     return payment_of(row) if row else None

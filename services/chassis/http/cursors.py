@@ -1,0 +1,42 @@
+"""Cursors of lists: where the next page begins, as opaque text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import orjson
+
+from chassis.http.problems import Problem
+
+
+def write_cursor(*values: str) -> str:
+    """What `read_cursor` gives back.
+
+    >>> read_cursor(write_cursor("2026-01-31", "7"), 2)
+    ['2026-01-31', '7']
+    """
+    return base64.urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, count: int) -> list[str]:
+    """So many texts without NUL, or a 422 problem; whether they mean anything is for the list to see."""
+    try:
+        values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(values, list) or len(values) != count:
+            raise ValueError
+        if not all(isinstance(value, str) and "\x00" not in value for value in values):
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise invalid_cursor() from None
+    return values
+
+
+def invalid_cursor() -> Problem:
+    return Problem(
+        status=422,
+        slug="invalid-cursor",
+        title="Invalid cursor",
+        detail="Send the next_cursor of a page of the same list and sort, or none to begin again.",
+        errors=[{"field": "cursor", "message": "not a cursor of this list"}],
+    )
