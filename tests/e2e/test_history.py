@@ -29,8 +29,9 @@ async def test_the_history_goes_from_the_newest_back_page_by_page(client: Client
 async def test_payments_are_found_by_status_method_and_day(client: Client) -> None:
     customer = await client.customer()
     method = await client.method(customer, "pm_card_visa_debit")
-    invoice = await client.invoice(customer)
     cheque = await client.receive(customer, 100)
+    await client.until(f"/v1/payments/{cheque['id']}", lambda payment: payment["credit_minor"] == 100)
+    invoice = await client.invoice(customer)
     card = await client.pay(await client.quote(customer, method, invoice))
     await client.paid(invoice)
     for asked, wanted in (
