@@ -45,6 +45,13 @@ def _settings() -> Settings:
     return stack_settings.load()
 
 
+def _running() -> Settings:
+    """Of the stack that runs in this home; StackError when none does."""
+    from paidup_local import state
+
+    return state.as_it_runs(stack_settings.load())
+
+
 def _print_json(found: object) -> None:
     print(json.dumps(found))
 
@@ -174,9 +181,17 @@ def import_invoices(
 @app.command("check-money")
 def check_money() -> None:
     """Compare every book, balance, event and projection; the last line is JSON with `ok` and `violations`."""
+    import asyncpg
+    from aiokafka.errors import KafkaError
+
     from paidup_local import check_money
 
-    found = check_money.run(_settings())
+    settings = _running()
+    try:
+        found = check_money.run(settings)
+    except (OSError, asyncpg.PostgresError, KafkaError) as error:
+        detail = f"PostgreSQL, Kafka or the sandbox does not answer ({type(error).__name__})."
+        raise StackError(detail, "look at `paidup status`, and check again once all are ready.") from error
     _print_json(found)
     raise typer.Exit(0 if found["ok"] else 1)
 
@@ -190,7 +205,7 @@ def env(service: Annotated[str, typer.Argument(help="auth, invoicing, payments, 
 
     if service not in {*stack_settings.PYTHON_SERVICES, "sandbox"}:
         raise StackError(f"No service is called {service}.", "use auth, invoicing, payments, gateway or sandbox.")
-    for name, value in plan.decided(_settings(), service).items():
+    for name, value in plan.decided(_running(), service).items():
         print(f"{name}={shlex.quote(value)}")
 
 
@@ -198,13 +213,13 @@ def _in_service(service: str, *words: str) -> dict[str, object]:
     """Run a command of a service in the stack's environment; the JSON object it prints."""
     from paidup_local import plan
 
-    settings = _settings()
-    stack_settings.read_env_file(settings)
+    settings = _running()
     command, environment = plan.python(service, *words), plan.environment(settings, service)
     done = subprocess.run(command, env=environment, cwd=settings.home, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip())[-2000:]
-        raise StackError(f"{service} could not {' '.join(words)}:\n{said}", "is the stack up? `paidup status` tells.")
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        what = f"{service} could not {' '.join(words)}: {said[-1][-500:] if said else 'it ended without a word'}"
+        raise StackError(what, "look at `paidup dead-letters list` and `paidup status`.")
     found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 

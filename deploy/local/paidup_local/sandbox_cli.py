@@ -12,10 +12,10 @@ Intent = Annotated[str, typer.Argument(help="A payment intent (pi_…) of the pr
 
 
 def _call(method: str, path: str, body: object = None) -> object:
-    from paidup_local import http
+    from paidup_local import http, state
     from paidup_local import settings as stack_settings
 
-    settings = stack_settings.load()
+    settings = state.as_it_runs(stack_settings.load())
     return http.call(method, f"http://127.0.0.1:{settings.port_of('sandbox')}/_control/{path}", body=body)
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paidup_local import programs
 from paidup_local.errors import StackError
@@ -84,11 +84,30 @@ def running(settings: Settings) -> State | None:
     return state if state and state.supervisor.alive else None
 
 
-def status(settings: Settings) -> Mapping[str, object]:
-    """Each process with pid, port and whether it answers now; StackError when no stack runs in this home."""
+def the_running(settings: Settings) -> State:
+    """The state of the stack of this home; StackError when none runs."""
     state = running(settings)
     if state is None:
         raise StackError(f"No stack runs in {settings.home}.", "start one with `make up`, or set PAIDUP_HOME.")
+    return state
+
+
+def as_it_runs(settings: Settings) -> Settings:
+    """Settings with the ports of the stack that runs in this home, whatever PAIDUP_PORT says in this shell."""
+    state = the_running(settings)
+    gateway = next(one for one in state.processes if one.name == "gateway")
+    own = {one.name for one in state.processes}
+    return replace(
+        settings,
+        port=gateway.port or settings.port,
+        kafka=settings.kafka if "kafka" in own else state.kafka,
+        postgres=settings.postgres,
+    )
+
+
+def status(settings: Settings) -> Mapping[str, object]:
+    """Each process with pid, port and whether it answers now; StackError when no stack runs in this home."""
+    state = the_running(settings)
     return {
         "processes": asyncio.run(_asked(state.processes)),
         "kafka": state.kafka,

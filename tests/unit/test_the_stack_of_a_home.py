@@ -1,0 +1,54 @@
+"""Commands talk to the stack that runs in their home, whatever port the shell names."""
+
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from paidup_local import cli, state
+from paidup_local.errors import StackError
+from paidup_local.settings import Settings, load
+from paidup_local.state import Process, State
+
+
+def running_at(home: Path, port: int) -> Settings:
+    """A home whose stack is this very process, by its own account."""
+    settings = load({"PAIDUP_HOME": str(home), "PAIDUP_PORT": str(port)})
+    me = Process("supervisor", os.getpid(), None, state.started(os.getpid()))
+    processes = (Process("gateway", os.getpid(), port), Process("kafka", os.getpid(), port + 11))
+    state.write(settings, State(me, True, processes, settings.kafka_address, f"127.0.0.1:{port + 10}"))
+    return settings
+
+
+def test_the_ports_are_those_that_the_stack_took(tmp_path: Path) -> None:
+    running_at(tmp_path, 48_080)
+    elsewhere = load({"PAIDUP_HOME": str(tmp_path), "PAIDUP_PORT": "18080"})
+    found = state.as_it_runs(elsewhere)
+    assert (found.port, found.kafka_address, found.port_of("sandbox")) == (48_080, "127.0.0.1:48091", 48_089)
+
+
+def test_a_home_where_nothing_runs_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="No stack runs in"):
+        state.as_it_runs(load({"PAIDUP_HOME": str(tmp_path)}))
+
+
+@pytest.mark.parametrize(
+    "words", [["check-money"], ["env", "payments"], ["dead-letters", "list"], ["sandbox", "rules"]]
+)
+def test_commands_without_a_stack_say_so_and_touch_no_other(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAIDUP_HOME", str(tmp_path))
+    outcome = CliRunner().invoke(cli.app, words)
+    assert isinstance(outcome.exception, StackError)
+
+
+def test_a_stack_that_does_not_answer_is_an_error_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running_at(tmp_path, 48_080)
+    monkeypatch.setenv("PAIDUP_HOME", str(tmp_path))
+    outcome = CliRunner().invoke(cli.app, ["check-money"])
+    assert isinstance(outcome.exception, StackError)
+    assert "does not answer" in str(outcome.exception)
