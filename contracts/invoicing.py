@@ -111,7 +111,12 @@ class SettlementPosted(SettlementState):
 
 
 class SettlementReversed(SettlementState):
-    """The money of a settlement went back; allocations and credit are what was taken away."""
+    """Money of a settlement went back; allocations and credit are what was taken away."""
+
+    left: Annotated[
+        tuple[AllocatedPart, ...], Field(description="What the settlement still pays; empty: all went back")
+    ] = ()
+    credit_left: Annotated[Amount | None, Field(description="Of what became credit, what has not gone back")] = None
 
 
 class CreditChanged(Event):

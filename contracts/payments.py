@@ -80,11 +80,50 @@ class PaymentReconciliationOverdue(PaymentState):
     """`expected_by` has passed without a match."""
 
 
+ReversalKind = Literal["refund", "return", "chargeback"]
+
+
 class PaymentReversed(PaymentState):
     """Money of a reconciled payment went back; `effective_on` is the day of the return."""
 
     code: str
-    reversed: Amount
+    reversed: Annotated[Amount, Field(description="All that has gone back of the payment so far, with surcharge")]
+    reversal_id: str | None = None
+    kind: ReversalKind | None = None
+    taken: Annotated[
+        Amount | None, Field(description="What went back now of `amount`, without surcharge; absent: all of it")
+    ] = None
+
+
+class RefundState(PaymentState):
+    """A refund on its way; `refund` is its part of `amount`, without surcharge."""
+
+    reversal_id: str
+    refund: Amount
+
+
+class PaymentRefundRequested(RefundState):
+    """The company gives money back; the provider has yet to say that it did."""
+
+
+class PaymentRefundFailed(RefundState):
+    """The provider could not give the money back: it is still the company's to return."""
+
+
+class DisputeState(PaymentState):
+    """`disputed` is the money that the payer's bank holds until the chargeback is decided, with surcharge."""
+
+    reversal_id: str
+    code: str
+    disputed: Amount
+
+
+class PaymentDisputed(DisputeState):
+    """The payer's bank opened a chargeback. Only losing it reverses the payment."""
+
+
+class PaymentDisputeWon(DisputeState):
+    """The chargeback was decided for the company: the money is back."""
 
 
 class MethodAdded(Event):

@@ -273,7 +273,7 @@ async def test_debits_end_by_themselves_as_their_test_ids_say(stripe: StripeAdap
     await asyncio.sleep(0.5)
     assert (await stripe.get_charge(good.provider_id)).state == "succeeded"
     assert (await stripe.get_charge(bad.provider_id)).reason == "insufficient_funds"
-    assert (await stripe.get_charge(back.provider_id)).returned is not None
+    assert (await stripe.get_charge(back.provider_id)).taken_back
 
 
 async def test_a_bank_debit_in_another_currency_is_refused(stripe: StripeAdapter) -> None:

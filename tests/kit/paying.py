@@ -23,7 +23,7 @@ async def submitted(units: Units, provider_method: str = "pm_1") -> tuple[Paymen
     amount, surcharge = Money(1_000, "USD"), Money(30, "USD")
     until = now + timedelta(minutes=15)
     quote = Quote(new_id(), customer, method.id, amount, surcharge, (Part(invoice, amount),), (True,), until)
-    step = submit(quote, True, expected_by=now.date() + timedelta(days=5), now=now)
+    step = submit(quote, method.kind, True, expected_by=now.date() + timedelta(days=5), now=now)
     assert isinstance(step, Step)
     async with units.begin() as work:
         await store.keep_customers(work, [customer])

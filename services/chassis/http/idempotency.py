@@ -12,6 +12,7 @@ import orjson
 from fastapi import Header, Response
 
 from chassis.http.problems import Problem
+from chassis.messaging.work import Work
 
 RETRY_AFTER = {"Retry-After": "1"}
 
@@ -75,3 +76,15 @@ FIND_KEY = f"SELECT {STORED} FROM idempotency_keys WHERE customer = $1 AND route
 
 async def find(connection: asyncpg.Connection, key: Key) -> asyncpg.Record | None:
     return await connection.fetchrow(FIND_KEY, key.customer, key.route, key.key)
+
+
+KEEP_ANSWER = """
+INSERT INTO idempotency_keys (customer, route, key, fingerprint, status, body, seen, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+
+async def keep(work: Work, key: Key, status: int, body: bytes, seen: str) -> None:
+    """Store the answer in the effect's transaction; UniqueViolationError when the key got one at the same time."""
+    values = (key.customer, key.route, key.key, key.fingerprint, status, body, seen, work.now)
+    await work.connection.execute(KEEP_ANSWER, *values)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 
 from contracts.allocation import Due, Part, allocate, allocate_as_asked
-from contracts.money import LARGEST_MINOR, Money, half_up
+from contracts.money import LARGEST_MINOR, Money, half_up, total, zero
 
 State = Literal["draft", "open", "paid", "void", "uncollectible"]
 What = Literal["issued", "changed", "in_progress", "paid", "reopened", "voided"]
@@ -127,7 +127,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a payment paid. `reversed`: all of it was taken back."""
+    """What a payment pays: `parts` and `credit` are what has not gone back. `reversed`: nothing is left of them."""
 
     payment_id: str
     customer_id: str
@@ -136,6 +136,15 @@ class Settlement:
     effective_on: date
     sequence: int = 1
     reversed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Parts and credit that went back, and the settlement as it is left."""
+
+    parts: tuple[Part, ...]
+    credit: Money
+    left: Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +158,7 @@ class Credit:
     sequence: int
 
 
-Fact = Change | Reservation | Settlement | Credit
+Fact = Change | Reservation | Settlement | TakenBack | Credit
 
 
 @dataclass(slots=True)
@@ -242,28 +251,46 @@ class Book:
             self._credit(payment_id, customer_id, shared.credit, effective_on)
         return settlement
 
-    def reverse(self, payment_id: str, effective_on: date) -> None:
-        """Take a settlement back whole: its invoices are owed again with their old due dates, its credit is gone."""
-        settlement = self.settlements.get(payment_id)
-        if settlement is None or settlement.reversed:
-            return
-        for part in settlement.parts:
-            invoice = self.invoices[part.invoice_id]
-            state: State = "open" if invoice.state == "paid" else invoice.state
-            back = replace(invoice, settled=invoice.settled - part.amount.minor, state=state)
-            back = self._change(back, "reopened" if invoice.state == "paid" else "changed", payment_id)
-            day = max(effective_on, back.issued_on)
-            self.entries.append(Entry(back, "reverse", part.amount.minor, day, payment_id))
-        taken = replace(settlement, reversed=True, sequence=settlement.sequence + 1, effective_on=effective_on)
-        self.settlements[payment_id] = taken
+    def reverse(self, payment_id: str, effective_on: date, taken: Money | None = None) -> None:
+        """Take a settlement back, all of it or `taken`: unspent credit first, then what it paid, newest first.
+
+        Its invoices are owed again with their old due dates. ValueError: nothing, or less than `taken`, is left of it.
+        """
+        settlement = self.settlements[payment_id]
+        paid, unspent = settlement.parts, self._unspent(payment_id, settlement)
+        all_of_it = total([part.amount for part in paid], unspent.currency) + unspent
+        taken = all_of_it if taken is None else taken
+        if not taken or all_of_it < taken:
+            raise ValueError(f"{taken} can't be taken from settlement {payment_id}: {all_of_it} is left")
+        credit = taken.capped_at(unspent)
+        back = _newest_first(paid, taken - credit)
+        for part in back:
+            self._owe_again(self.invoices[part.invoice_id], part.amount.minor, effective_on, payment_id)
+        left = replace(
+            settlement, parts=_less(paid, back), credit=settlement.credit - credit, sequence=settlement.sequence + 1,
+            reversed=taken == all_of_it, effective_on=effective_on,
+        )  # fmt: skip
+        self.settlements[payment_id] = left
         self.touched.add(payment_id)
-        self.facts.append(taken)
+        self.facts.append(TakenBack(back, credit, left))
+        if credit:
+            self._take_credit(self.credits[payment_id], credit.minor, effective_on)
+
+    def _unspent(self, payment_id: str, settlement: Settlement) -> Money:
         credit = self.credits.get(payment_id)
-        if credit is not None and credit.balance:
-            gone = replace(credit, balance=0, sequence=credit.sequence + 1)
-            self.credits[payment_id] = gone
-            self.facts.append(gone)
-            self.credit_entries.append((gone, -credit.balance, effective_on))
+        return Money(credit.balance if credit else 0, settlement.credit.currency)
+
+    def _owe_again(self, invoice: Invoice, minor: int, effective_on: date, payment_id: str) -> None:
+        state: State = "open" if invoice.state == "paid" else invoice.state
+        what: What = "reopened" if invoice.state == "paid" else "changed"
+        back = self._change(replace(invoice, settled=invoice.settled - minor, state=state), what, payment_id)
+        self.entries.append(Entry(back, "reverse", minor, max(effective_on, back.issued_on), payment_id))
+
+    def _take_credit(self, credit: Credit, minor: int, effective_on: date) -> None:
+        gone = replace(credit, balance=credit.balance - minor, sequence=credit.sequence + 1)
+        self.credits[credit.payment_id] = gone
+        self.facts.append(gone)
+        self.credit_entries.append((gone, -minor, effective_on))
 
     def _can_take(self, part: Part, customer_id: str) -> bool:
         invoice = self.invoices.get(part.invoice_id)
@@ -315,3 +342,23 @@ class Book:
         self.changes.append(change)
         self.facts.append(change)
         return changed
+
+
+def _newest_first(parts: Sequence[Part], wanted: Money) -> tuple[Part, ...]:
+    """`wanted` of the parts, taken from the last one backwards."""
+    found = []
+    for part in reversed(parts):
+        share = wanted.capped_at(part.amount)
+        if share:
+            found.append(Part(part.invoice_id, share))
+            wanted -= share
+    return tuple(found)
+
+
+def _less(parts: Sequence[Part], gone: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts without what has gone of them."""
+    taken = {part.invoice_id: part.amount for part in gone}
+    left = (
+        Part(part.invoice_id, part.amount - taken.get(part.invoice_id, zero(part.amount.currency))) for part in parts
+    )
+    return tuple(part for part in left if part.amount)

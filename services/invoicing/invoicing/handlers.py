@@ -72,7 +72,9 @@ async def release_reservations(events: Sequence[Received[Any]], work: Work) -> N
 async def reverse_settlements(events: Sequence[Received[heard.PaymentReversed]], work: Work) -> None:
     book = await store.load_book(work, payments=[received.event.payment_id for received in events])
     for received in events:
-        book.reverse(received.event.payment_id, received.event.effective_on or work.clock.today())
+        event, taken = received.event, received.event.taken
+        if taken is None or taken.amount_minor:  # a last bit of surcharge goes back by itself
+            book.reverse(event.payment_id, event.effective_on or work.clock.today(), taken.money() if taken else None)
         _say(book, received, work)
     await store.save_book(work, book)
 

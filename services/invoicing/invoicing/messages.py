@@ -7,7 +7,7 @@ from contracts import invoicing as says
 from contracts.allocation import Part
 from contracts.envelope import Amount, Message, message
 from contracts.money import Money
-from invoicing.domain import Change, Credit, Invoice, Refused, Reservation, Settlement
+from invoicing.domain import Change, Credit, Fact, Invoice, Refused, Reservation, Settlement, TakenBack
 
 _INVOICE_EVENTS: dict[str, type[says.InvoiceState]] = {
     "issued": says.InvoiceIssued,
@@ -19,12 +19,12 @@ _INVOICE_EVENTS: dict[str, type[says.InvoiceState]] = {
 }
 
 
-def of(facts: Iterable[Change | Reservation | Settlement | Credit], now: datetime) -> list[Message]:
+def of(facts: Iterable[Fact], now: datetime) -> list[Message]:
     """The events of facts, in their order."""
     return [_of(fact, now) for fact in facts]
 
 
-def _of(fact: Change | Reservation | Settlement | Credit, now: datetime) -> Message:
+def _of(fact: Fact, now: datetime) -> Message:
     match fact:
         case Change(invoice=invoice):
             return message(_invoice(fact), sequence=invoice.sequence, time=now, customer=invoice.customer_id)
@@ -32,6 +32,8 @@ def _of(fact: Change | Reservation | Settlement | Credit, now: datetime) -> Mess
             return message(_reservation(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
         case Settlement():
             return message(_settlement(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
+        case TakenBack(left=left):
+            return message(_taken_back(fact), sequence=left.sequence, time=now, customer=left.customer_id)
         case Credit():
             return message(_credit(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
 
@@ -73,14 +75,25 @@ def _reservation(reservation: Reservation) -> says.ReservationState:
     return says.ReservationPlaced(**who, amount=Amount.of(held))
 
 
-def _settlement(settlement: Settlement) -> says.SettlementState:
-    event = says.SettlementReversed if settlement.reversed else says.SettlementPosted
-    return event(
+def _settlement(settlement: Settlement) -> says.SettlementPosted:
+    return says.SettlementPosted(
         payment_id=settlement.payment_id,
         customer_id=settlement.customer_id,
         allocations=_parts(settlement.parts),
         credit=Amount.of(settlement.credit),
         effective_on=settlement.effective_on,
+    )
+
+
+def _taken_back(taken: TakenBack) -> says.SettlementReversed:
+    return says.SettlementReversed(
+        payment_id=taken.left.payment_id,
+        customer_id=taken.left.customer_id,
+        allocations=_parts(taken.parts),
+        credit=Amount.of(taken.credit),
+        effective_on=taken.left.effective_on,
+        left=_parts(taken.left.parts),
+        credit_left=Amount.of(taken.left.credit),
     )
 
 

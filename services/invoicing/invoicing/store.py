@@ -250,7 +250,8 @@ WITH changed AS (
     FROM unnest($23::uuid[], $24::uuid[], $25::text[], $26::text[], $27::text[], $28::bigint[], $29::date[], $30::bool[],
         $31::bigint[])
         AS n (payment_id, customer_id, currency, ids, amounts, credit, effective_on, reversed, sequence)
-    ON CONFLICT (payment_id) DO UPDATE SET reversed = excluded.reversed, sequence = excluded.sequence
+    ON CONFLICT (payment_id) DO UPDATE SET invoice_ids = excluded.invoice_ids, amounts = excluded.amounts,
+        credit = excluded.credit, reversed = excluded.reversed, sequence = excluded.sequence
 ), credited AS (
     INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence)
     SELECT * FROM unnest($32::uuid[], $33::uuid[], $34::uuid[], $35::text[], $36::bigint[], $37::bigint[], $38::bigint[])

@@ -7,20 +7,33 @@ CHECKS = {
     "a payment and its ledger transaction don't agree": """
         SELECT p.id::text, format('%s, total %s, booked %s', p.reconciliation, p.amount + p.surcharge, l.sum) FROM payments p
         LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-            WHERE t.kind <> 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id
+            WHERE t.kind IN ('charge', 'receipt') AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id
         WHERE CASE WHEN p.reconciliation = 'matched' THEN p.amount + p.surcharge ELSE 0 END <> coalesce(l.sum, 0)""",
     "a reversal and its payment don't agree": """
         SELECT p.id::text, format('reversed %s, booked %s', p.reversed, l.sum) FROM payments p
         LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
             WHERE t.kind = 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id WHERE p.reversed <> coalesce(l.sum, 0)""",
+    "a payment's amounts are not the sums of its reversals": """
+        SELECT p.id::text, format('reversed %s of %s, going back %s of %s, disputed %s of %s', p.reversed, r.gone, p.going_back,
+            r.going, p.disputed, r.held)
+        FROM payments p LEFT JOIN (SELECT payment_id, sum(amount + surcharge) FILTER (WHERE state = 'succeeded') AS gone,
+            sum(amount + surcharge) FILTER (WHERE state NOT IN ('failed', 'won')) AS going,
+            sum(amount + surcharge) FILTER (WHERE state = 'open') AS held FROM reversals GROUP BY 1) r ON r.payment_id = p.id
+        WHERE (p.reversed, p.going_back, p.disputed) <> (coalesce(r.gone, 0), coalesce(r.going, 0), coalesce(r.held, 0))""",
+    "disputed money in the ledger is not what open chargebacks hold": """
+        SELECT p.id::text, format('disputed %s, booked %s', p.disputed, l.sum) FROM payments p
+        LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+            WHERE e.account = 'disputed' GROUP BY 1) l ON l.payment_id = p.id WHERE p.disputed <> coalesce(l.sum, 0)""",
+    "a refund is on its way and nothing asks what became of it": """
+        SELECT r.id::text, r.state FROM reversals r JOIN payments p ON p.id = r.payment_id
+        WHERE r.state = 'processing' AND p.next_poll_at IS NULL""",
     "a payment is neither final nor has anything to wait for": """
         SELECT id::text, status FROM payments p WHERE status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')
         AND next_poll_at IS NULL AND status <> 'submitted'
         AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.state = 'begun')""",
     "a payment's parts and credit are not its amount": """
         SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments
-        WHERE reconciliation = 'matched' AND reversed = 0
-        AND amount <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",
+        WHERE reconciliation = 'matched' AND amount - (reversed - reversed_surcharge) <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",
 }
 
 # What says of itself how many events it has told: topic, id, sequence.

@@ -12,8 +12,8 @@ import structlog
 from chassis.messaging.work import Units
 from chassis.service import Job, Running
 from payments import messages, reconciling, store
-from payments.domain import Attempt, Payment, overdue, unanswered
-from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown
+from payments.domain import Attempt, Payment, overdue, processing, refused, unanswered
+from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.reconciling import Observed
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ def _refused(attempt: Attempt, refused: ProviderRefused) -> Charge:
     """A call that the provider turned down for good: no money moved and none will."""
     reason = refused.code or "refused_by_provider"
     money = attempt.amount
-    return Charge(f"refused:{attempt.id}", attempt.id, "declined", money.minor, money.currency, 0, None, reason, None)
+    return Charge(f"refused:{attempt.id}", attempt.id, "declined", money.minor, money.currency, 0, None, reason)
 
 
 async def _unknown(units: Units, attempt: Attempt) -> None:
@@ -86,9 +86,41 @@ async def _unknown(units: Units, attempt: Attempt) -> None:
         if step:
             work.emit(*messages.of([step], work.now))
             await store.save_steps(work, [step])
-        await store.call_again(
-            work, attempt.id, timedelta(seconds=min(2.0 ** min(attempt.calls - 1, 6) / 2, LONGEST_WAIT))
-        )
+        await store.call_again(work, attempt.id, _later(attempt.calls))
+
+
+async def call_refunds(running: Running) -> bool:
+    """Ask the provider for the refunds that are due; its record, not its reply, tells that the money went."""
+    provider: Provider = running.more["provider"]
+    calls = await store.claim_refunds(running.pool, running.settings.charges_at_once)
+    await _all(_refund(running.units, provider, call) for call in calls)
+    return bool(calls)
+
+
+async def _refund(units: Units, provider: Provider, call: store.RefundCall) -> None:
+    reversal, code = call.reversal, None
+    request = RefundRequest(reversal.id, call.charge_id, reversal.total.minor, reversal.total.currency)
+    try:
+        await provider.refund(request)
+    except ProviderUnknown as error:
+        log.info("provider's answer unknown", refund=reversal.id, calls=call.calls, error=type(error).__name__)
+        await store.refund_again(units.pool, reversal.id, _later(call.calls))
+        return
+    except ProviderRefused as error:
+        code = error.code or "refused_by_provider"
+    async with units.begin() as work:
+        payment = await store.lock_payment(work, reversal.payment_id)
+        known = await store.load_reversals(work.connection, [reversal.payment_id])
+        now = next((each for each in known if each.id == reversal.id), None)
+        if payment is not None and now is not None and now.state == "requested":
+            step = refused(payment, now, code) if code else processing(payment, now, work.now)
+            work.emit(*messages.of([step], work.now))
+            await store.save_steps(work, [step])
+
+
+def _later(calls: int) -> timedelta:
+    """How long after so many calls without an answer the next one is made."""
+    return timedelta(seconds=min(2.0 ** min(calls - 1, 6) / 2, LONGEST_WAIT))
 
 
 async def poll_provider(running: Running) -> bool:
@@ -131,6 +163,7 @@ def _is_overdue(payment: Payment, running: Running) -> bool:
 
 JOBS = (
     Job("call-provider", 0.25, call_provider),
+    Job("call-refunds", 0.5, call_refunds),
     Job("poll-provider", 0.5, poll_provider),
     Job("catch-up-events", 15, catch_up_events),
     Job("notice-overdue", 5, notice_overdue),

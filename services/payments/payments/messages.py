@@ -19,6 +19,10 @@ _EVENTS: dict[str, type[says.PaymentState]] = {
     "unknown": says.PaymentUnknown,
     "reconciled": says.PaymentReconciled,
     "overdue": says.PaymentReconciliationOverdue,
+    "refund_requested": says.PaymentRefundRequested,
+    "refund_failed": says.PaymentRefundFailed,
+    "disputed": says.PaymentDisputed,
+    "dispute_won": says.PaymentDisputeWon,
     "reversed": says.PaymentReversed,
 }
 
@@ -29,10 +33,7 @@ def of(steps: Iterable[Step], now: datetime) -> list[Message]:
 
 
 def _of(step: Step, now: datetime) -> Message:
-    payment = step.payment
-    more: dict[str, Any] = {}
-    if step.what == "reversed":
-        more = {"code": step.code or "unknown", "reversed": Amount.of(Money(payment.reversed, payment.amount.currency))}
+    payment, more = step.payment, _about(step)
     event = _EVENTS[step.what].model_construct(
         payment_id=payment.id,
         customer_id=payment.customer_id,
@@ -44,11 +45,35 @@ def _of(step: Step, now: datetime) -> Message:
         surcharge=Amount.of(payment.surcharge),
         total=Amount.of(payment.total),
         asked=tuple(_part(part) for part in payment.asked),
-        effective_on=payment.effective_on,
+        effective_on=step.posting.effective_on if step.posting else payment.effective_on,
         expected_by=payment.expected_by,
         **more,
     )
     return message(event, sequence=payment.sequence, time=now, customer=payment.customer_id)
+
+
+def _about(step: Step) -> dict[str, Any]:
+    """What a step says of the reversal that it is about."""
+    reversal = step.reversal
+    if reversal is None:
+        return {}
+    match step.what:
+        case "reversed":
+            return {
+                "code": reversal.code or "unknown",
+                "reversed": Amount.of(Money(step.payment.reversed, reversal.amount.currency)),
+                "reversal_id": reversal.id,
+                "kind": reversal.kind,
+                "taken": Amount.of(reversal.amount),
+            }
+        case "disputed" | "dispute_won":
+            return {
+                "reversal_id": reversal.id,
+                "code": reversal.code or "unknown",
+                "disputed": Amount.of(reversal.total),
+            }
+        case _:
+            return {"reversal_id": reversal.id, "refund": Amount.of(reversal.amount)}
 
 
 def _part(part: Part) -> AllocatedPart:

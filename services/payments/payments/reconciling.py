@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,8 +12,8 @@ from chassis.messaging.work import Units, Work
 from contracts.ids import is_id
 from contracts.money import Money
 from payments import messages, store
-from payments.domain import Payment, Seen, Step, observe, poll_later
-from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused
+from payments.domain import Payment, Reversal, Seen, SeenBack, Step, observe, poll_later
+from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,14 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
         payments=[each.payment_id for each in observed if each.payment_id],
     )
     steps: list[Step] = []
+    reversals = await _reversals(observed, payments, work)
     for each in observed:
         payment = payments.get(each.payment_id or of_attempts.get(each.attempt_id or "", ""))
         if payment is not None and each.charge is not None:
-            following = _follow(payment, _seen(each.charge, work.clock, evidence=each.evidence), work.now)
+            seen, known = _seen(each.charge, work.clock, evidence=each.evidence), reversals[payment.id]
+            following = _follow(payment, seen, work.now, list(known.values()))
             payments[payment.id] = following[-1].payment if following else payment
+            known |= {step.reversal.id: step.reversal for step in following if step.reversal}
             steps += following
     events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]
     work.emit(*messages.of(steps, work.now))
@@ -55,9 +59,21 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
     return [None] * len(observed)
 
 
-def _follow(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
+async def _reversals(
+    observed: Sequence[Observed], payments: Mapping[str, Payment], work: Work
+) -> defaultdict[str, dict[str, Reversal]]:
+    """What is known to go back, by payment and id. Asked for only when there may be some: most payments have none."""
+    some = any(each.charge and each.charge.taken_back for each in observed)
+    wanted = [payment.id for payment in payments.values() if some or payment.going_back]
+    found: defaultdict[str, dict[str, Reversal]] = defaultdict(dict)
+    for reversal in await store.load_reversals(work.connection, wanted) if wanted else ():
+        found[reversal.payment_id][reversal.id] = reversal
+    return found
+
+
+def _follow(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal]) -> list[Step]:
     """The steps that follow; a payment whose record was due to be asked is asked again later."""
-    steps = observe(payment, seen, now)
+    steps = observe(payment, seen, now, reversals)
     latest = steps[-1].payment if steps else payment
     if latest.next_poll_at is not None and latest.next_poll_at <= now:
         steps.append(Step(poll_later(latest, now), "moved"))
@@ -66,7 +82,6 @@ def _follow(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
 
 def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
     """In our terms; the provider's instants become days of the company's calendar."""
-    gone = charge.returned
     return Seen(
         provider_id=charge.provider_id,
         state=charge.state,
@@ -74,10 +89,17 @@ def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
         on=clock.date_of(charge.cleared_on) if charge.cleared_on else clock.today(),
         reason=charge.reason,
         evidence=evidence,
-        returned_minor=gone.amount_minor if gone else 0,
-        returned_code=gone.code if gone else None,
-        returned_on=clock.date_of(gone.at) if gone else None,
+        back=tuple(_seen_back(each, charge.currency, clock) for each in charge.taken_back),
     )
+
+
+def _seen_back(back: TakenBack, currency: str, clock: Clock) -> SeenBack:
+    ours = back.refund_id if back.refund_id and is_id(back.refund_id) else None
+    money = Money(back.amount_minor, currency)
+    # A chargeback counts from the day on which we hear its decision: Stripe dates only its opening.
+    decided = back.kind == "chargeback" and back.state in ("succeeded", "won")
+    on = clock.today() if decided else clock.date_of(back.at)
+    return SeenBack(back.provider_id, back.kind, back.state, money, on, back.code, ours)
 
 
 async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> None:

@@ -35,7 +35,7 @@ async def units() -> AsyncIterator[Units]:
 
 @pytest.mark.parametrize("attempt", ["order-7", None, "01890a5d-ac96-774b-bcce-b302099a8057"])
 async def test_an_event_about_anothers_charge_is_noted_and_changes_nothing(units: Units, attempt: str | None) -> None:
-    charge = Charge("pi_other", attempt, "succeeded", 100, "USD", 100, NOW, None, None)
+    charge = Charge("pi_other", attempt, "succeeded", 100, "USD", 100, NOW, None)
     event = ProviderEvent("evt_1", "payment_intent.succeeded", NOW, charge)
     await reconciling.take_event(units, cast(Provider, NoRecord()), event)
     assert await units.pool.fetchval("SELECT id FROM provider_events") == "evt_1"

@@ -16,11 +16,11 @@ from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import messages, store
-from payments.domain import Step, receive
+from payments.domain import Reversal, Step, receive
 from tests.kit import paying
 from tests.kit.postgres import drop_database, fresh_database
 
-DAY = date(2026, 3, 1)
+NOW, DAY = datetime(2026, 3, 1, tzinfo=UTC), date(2026, 3, 1)
 
 
 @pytest_asyncio.fixture
@@ -124,36 +124,49 @@ async def test_the_ledger_is_append_only(units: Units, change: str) -> None:
 def returned(step: Step) -> Step:
     """All of its money taken back."""
     assert step.posting is not None
-    back = tuple((account, -money) for account, money in step.posting.entries)
-    posting = replace(step.posting, id=new_id(), kind="reversal", entries=back)
-    return Step(replace(step.payment, reversed=step.payment.total.minor), "moved", posting)
+    payment, entries = step.payment, tuple((account, -money) for account, money in step.posting.entries)
+    back = Reversal(
+        new_id(), payment.id, payment.customer_id, "return", "succeeded", payment.amount, payment.surcharge, NOW, "R01",
+        provider_id=new_id(), effective_on=DAY,
+    )  # fmt: skip
+    posting = replace(step.posting, id=new_id(), kind="reversal", entries=entries, reversal_id=back.id)
+    whole = payment.total.minor
+    return Step(replace(payment, reversed=whole, going_back=whole), "moved", posting, back)
 
 
 async def test_a_booking_and_its_reversal_may_be_saved_at_once(units: Units) -> None:
     step = receipt(await known_customer(units))
     await accept(units, replace(step, posting=None))
+    back = returned(step)
     async with units.begin() as work:
-        await store.save_steps(work, [step, returned(step)])
-    assert step.posting is not None
-    reversed_id = await units.pool.fetchval("SELECT reverses_id FROM ledger_transactions WHERE kind = 'reversal'")
-    assert reversed_id == step.posting.id
+        await store.save_steps(work, [step, back])
+        (known,) = await store.load_reversals(work.connection, [step.payment.id])
+    assert known == back.reversal
 
 
-async def test_a_payment_is_booked_once_and_reversed_once(units: Units) -> None:
+async def test_a_payment_is_booked_once_and_so_is_each_way_back(units: Units) -> None:
     step = receipt(await known_customer(units))
     await accept(units, step)
-    assert step.posting is not None
+    back = returned(step)
     async with units.begin() as work:
-        await store.save_steps(work, [returned(step)])
-    insert = "INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reverses_id)"
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await units.pool.execute(
-            f"{insert} VALUES ($1, $2, 'receipt', $3, now(), NULL)", new_id(), step.payment.id, DAY
-        )
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await units.pool.execute(
-            f"{insert} VALUES ($1, $2, 'reversal', $3, now(), $4)", new_id(), step.payment.id, DAY, step.posting.id
-        )
+        await store.save_steps(work, [back])
+    insert = "INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reversal_id)"
+    assert back.reversal is not None
+    for kind, reversal_id in (("receipt", None), ("reversal", back.reversal.id)):
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await units.pool.execute(
+                f"{insert} VALUES ($1, $2, $3, $4, now(), $5)", new_id(), step.payment.id, kind, DAY, reversal_id
+            )
+
+
+async def test_more_than_came_never_goes_back(units: Units) -> None:
+    step = receipt(await known_customer(units))
+    await accept(units, step)
+    back = returned(step)
+    too_much = replace(back.payment, going_back=back.payment.total.minor + 1)
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with units.begin() as work:
+            await store.save_steps(work, [replace(back, payment=too_much)])
 
 
 async def test_the_plans_of_the_hot_path_never_scan_a_table(units: Units) -> None:

@@ -24,7 +24,22 @@ from invoicing import messages as invoicing_messages
 from invoicing.domain import Book, Invoice, Refused
 from payments import domain as paying
 from payments import messages as payments_messages
-from payments.domain import Everything, Method, OpenInvoice, Payment, Posting, Quote, Seen, Step, Sum, Wish, Wishes
+from payments.domain import (
+    Everything,
+    Method,
+    OpenInvoice,
+    Payment,
+    Posting,
+    Quote,
+    Refusal,
+    Reversal,
+    Seen,
+    SeenBack,
+    Step,
+    Sum,
+    Wish,
+    Wishes,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
@@ -36,7 +51,8 @@ METHODS = [
     for funding in ("credit", "debit", None)
 ]
 
-MOVES = st.sampled_from(["succeeded", "returned", "succeeded", "processing", "declined", "short", "cancelled"])
+MOVES = st.sampled_from(["succeeded", "succeeded", "succeeded", "processing", "declined", "short", "cancelled"])
+BACK = st.sampled_from(["disputed", "lost", "refunded", "won", "returned"])
 WHOSE = st.sampled_from([("Acme", "USD"), ("Acme", "USD"), ("Acme", "JPY"), ("Bolt", "USD")])
 ALL = 10**6
 HEAR = st.sampled_from([ALL, ALL, 0, 1, 2])  # how many messages are heard after a step
@@ -93,6 +109,17 @@ class Plain:
             left -= part
         self.credit[payment.id] = left
 
+    def take(self, payment: str, minor: int) -> None:
+        """Unspent credit first, then what was paid last."""
+        from_credit = min(minor, self.credit[payment])
+        self.credit[payment] -= from_credit
+        minor -= from_credit
+        for one in reversed(list(self.settled[payment])):
+            part = min(minor, self.settled[payment][one])
+            self.settled[payment][one] -= part
+            minor -= part
+        assert not minor, "more went back than was there"
+
 
 @dataclass
 class Charge:
@@ -102,7 +129,7 @@ class Charge:
     over: bool = False  # it was said to have ended without money before any money was seen
     money: bool = False  # the provider was seen to say that it took money
     matched: bool = False
-    returned: bool = False
+    gone: dict[str, int] = field(default_factory=dict)  # what was seen to have gone back, by the provider's id
 
 
 class TwoBooks(RuleBasedStateMachine):
@@ -115,6 +142,7 @@ class TwoBooks(RuleBasedStateMachine):
         super().__init__()
         self.book = Book()
         self.payments: dict[str, Payment] = {}
+        self.reversals: dict[str, dict[str, Reversal]] = defaultdict(dict)  # by payment
         self.copies: dict[str, OpenInvoice] = {}  # invoices as payments has heard of them
         self.quotes: list[Quote] = []
         self.attempts: Counter[str] = Counter()
@@ -170,15 +198,15 @@ class TwoBooks(RuleBasedStateMachine):
     @rule(place=st.integers(0, 9), accept=OFTEN, hear=HEAR, then=MOVES)
     def confirm(self, place: int, accept: bool, hear: int, then: str) -> None:
         quote = self.quotes.pop(place % len(self.quotes))
+        method = next(one for one in METHODS if one.id == quote.method_id)
         if not paying.still_fits(quote, self.copies):
             choice = paying.choose_again(quote, self.copies)
-            method = next(one for one in METHODS if one.id == quote.method_id)
             named = isinstance(choice, Wishes)
             invoices = self.copies if named else self.payable(quote.customer_id, quote.amount.currency)
             again = paying.make_quote(method, choice, invoices, RATE, NOW) if choice and invoices else None
             assert choice is None or not invoices or isinstance(again, Quote)
             return
-        step = paying.submit(quote, accept, expected_by=DAY, now=NOW)
+        step = paying.submit(quote, method.kind, accept, expected_by=DAY, now=NOW)
         assert isinstance(step, Step)
         self.take([step])
         self.deliver(hear)
@@ -221,26 +249,72 @@ class TwoBooks(RuleBasedStateMachine):
         self.observe(payment_id, place, evidence, times)
         self.deliver(hear)
 
+    @precondition(lambda self: any(charge.matched for charge in self.charges.values()))
+    @rule(data=st.data(), what=BACK, evidence=OFTEN, hear=HEAR)
+    def money_goes_back(self, data: st.DataObject, what: str, evidence: bool, hear: int) -> None:
+        payment_id = data.draw(st.sampled_from([one for one, charge in self.charges.items() if charge.matched]))
+        self.decide(payment_id, what)
+        self.observe(payment_id, -1, evidence, 1)
+        self.deliver(hear)
+
     def decide(self, payment_id: str, what: str) -> None:
         """The provider's own record goes on; what has ended without money there comes to money after all at times."""
         snapshots, total = self.charges[payment_id].snapshots, self.payments[payment_id].total
         last = snapshots[-1] if snapshots else None
         if last is None or last.state in ("processing", "declined"):
-            state: Any = "succeeded" if what in ("short", "returned") else what
-            short = Money(max(0, total.minor - 1), total.currency)
-            captured = {"short": short, "succeeded": total, "returned": total}.get(what, zero(total.currency))
+            state: Any = what if what in ("processing", "declined", "cancelled") else "succeeded"
+            captured = zero(total.currency) if state != "succeeded" else total
+            if what == "short":
+                captured = Money(max(0, total.minor - 1), total.currency)
             snapshots.append(Seen("pi", state, captured, DAY, None, evidence=True))
         elif last.state == "succeeded" and last.captured != total:
             snapshots.append(replace(last, captured=total))
-        if what == "returned" and snapshots[-1].captured == total:
-            snapshots.append(replace(snapshots[-1], returned_minor=total.minor, returned_code="R01", returned_on=DAY))
+        if snapshots[-1].captured == total:
+            back = self.decide_back(payment_id, what, {each.provider_id: each for each in snapshots[-1].back})
+            snapshots.append(replace(snapshots[-1], back=tuple(back.values())))
+
+    def decide_back(self, payment_id: str, what: str, back: dict[str, SeenBack]) -> dict[str, SeenBack]:
+        """The provider carries out refunds as far as they fit; a bank takes what is left, or holds it, and decides."""
+        total = self.payments[payment_id].total
+        left = total.minor - sum(each.amount.minor for each in back.values() if each.state not in ("won", "failed"))
+        held = next((each for each in back.values() if each.state == "open"), None)
+        if what == "refunded" and held is None:
+            for asked in self.reversals[payment_id].values():
+                if asked.kind == "refund" and asked.id not in back:
+                    fits = asked.total.minor <= left and asked.state == "requested"
+                    state: Any = "succeeded" if fits else "failed"
+                    back[asked.id] = SeenBack(asked.id, "refund", state, asked.total, DAY, None, asked.id)
+                    left -= asked.total.minor if fits else 0
+        elif what in ("lost", "won") and held is not None:
+            back[held.provider_id] = replace(held, state="succeeded" if what == "lost" else "won")
+        elif what in ("returned", "disputed") and left and held is None:
+            kind: Any = "return" if what == "returned" else "chargeback"
+            state = "succeeded" if what == "returned" else "open"
+            money = Money(left if len(back) % 2 else left - left // 2, total.currency)
+            back[f"du_{len(back)}"] = SeenBack(f"du_{len(back)}", kind, state, money, DAY, "R01")
+        return back
 
     def observe(self, payment_id: str, place: int, evidence: bool, times: int) -> None:
         charge = self.charges[payment_id]
         seen = replace(charge.snapshots[max(place, -len(charge.snapshots))], evidence=evidence)
         for _ in range(times):
             self.expect(charge, self.payments[payment_id], seen)
-            self.take(paying.observe(self.payments[payment_id], seen, NOW))
+            known = list(self.reversals[payment_id].values())
+            self.take(paying.observe(self.payments[payment_id], seen, NOW, known))
+
+    @precondition(lambda self: any(one.reconciliation == "matched" for one in self.payments.values()))
+    @rule(data=st.data(), part=st.integers(1, 1_300), all_of_it=st.booleans(), hear=HEAR)
+    def refund(self, data: st.DataObject, part: int, all_of_it: bool, hear: int) -> None:
+        """Never more than is left, nor while a bank holds the money."""
+        payment = data.draw(st.sampled_from([p for p in self.payments.values() if p.reconciliation == "matched"]))
+        known = list(self.reversals[payment.id].values())
+        left = payment.amount.minor - sum(r.amount.minor for r in known if r.state not in ("won", "failed"))
+        step = paying.refund(payment, known, None if all_of_it else part, "r", now=NOW, today=DAY)
+        fits = left > 0 and not payment.disputed and (all_of_it or part <= left)
+        assert isinstance(step, Step if fits else Refusal), step
+        if isinstance(step, Step):
+            self.take([step])
+            self.deliver(hear)
 
     @precondition(lambda self: self.charges)
     @rule(data=st.data(), overdue=st.booleans())
@@ -271,6 +345,8 @@ class TwoBooks(RuleBasedStateMachine):
         """Payments saves steps, books their postings and says them."""
         for step in steps:
             self.payments[step.payment.id] = step.payment
+            if step.reversal:
+                self.reversals[step.payment.id][step.reversal.id] = step.reversal
             self.postings += [step.posting] if step.posting else []
         self.say(payments_messages.of(steps, NOW))
 
@@ -300,9 +376,10 @@ class TwoBooks(RuleBasedStateMachine):
                 self.plain.held.pop(event.payment_id, None)
                 self.book.release(event.payment_id)
             case payments_says.PaymentReversed() as event:
-                self.plain.settled.pop(event.payment_id)
-                self.plain.credit.pop(event.payment_id)
-                self.book.reverse(event.payment_id, event.effective_on or DAY)
+                assert event.taken is not None
+                if event.taken.amount_minor:
+                    self.plain.take(event.payment_id, event.taken.amount_minor)
+                    self.book.reverse(event.payment_id, event.effective_on or DAY, event.taken.money())
             case invoicing_says.ReservationPlaced() as event:
                 payment = self.payments[event.payment_id]
                 assert payment.status == "submitted", "nothing else waits for a reservation"
@@ -321,7 +398,10 @@ class TwoBooks(RuleBasedStateMachine):
                 credit = event.credit.amount_minor
                 self.payments[payment.id] = replace(payment, allocations=allocations, credit=credit)
             case invoicing_says.SettlementReversed() as event:
-                self.payments[event.payment_id] = replace(self.payments[event.payment_id], allocations=(), credit=0)
+                assert event.credit_left is not None
+                left, credit = tuple(Part(p.invoice_id, p.amount.money()) for p in event.left), event.credit_left
+                payment = self.payments[event.payment_id]
+                self.payments[payment.id] = replace(payment, allocations=left, credit=credit.amount_minor)
             case invoicing_says.InvoiceState() as event:
                 self.copies[event.invoice_id] = OpenInvoice(
                     event.invoice_id, event.customer_id, event.number, event.status, event.total.currency,
@@ -336,7 +416,9 @@ class TwoBooks(RuleBasedStateMachine):
         elif seen.state == "succeeded" and not charge.over:
             charge.money = True
             charge.matched |= seen.evidence and seen.captured == payment.total
-            charge.returned |= charge.matched and seen.evidence and seen.returned_minor > 0
+            if charge.matched and seen.evidence:
+                gone = [each for each in seen.back if each.state == "succeeded"]
+                charge.gone |= {each.provider_id: each.amount.minor for each in gone}
 
     # --- what holds after every step
 
@@ -345,15 +427,25 @@ class TwoBooks(RuleBasedStateMachine):
         for posting in self.postings:
             assert len({money.currency for _, money in posting.entries}) == 1
             assert sum(money.minor for _, money in posting.entries) == 0
-        booked = Counter((posting.payment_id, posting.kind == "reversal") for posting in self.postings)
-        assert not booked or max(booked.values()) == 1, "a payment is booked once, and reversed at most once"
+        booked = Counter((posting.payment_id, posting.kind, posting.reversal_id) for posting in self.postings)
+        assert not booked or max(booked.values()) == 1, "a payment is booked once, and so is each way back of it"
+        held: Counter[str] = Counter()
+        for posting in self.postings:
+            for account, money in posting.entries:
+                held[posting.payment_id] += money.minor if account == "disputed" else 0
+        assert all(held[payment.id] == payment.disputed for payment in self.payments.values())
 
     @invariant()
     def money_is_what_the_provider_recorded_or_was_received(self) -> None:
         for payment in self.payments.values():
             charge = self.charges.get(payment.id, Charge([]))
             assert (payment.reconciliation == "matched") == (payment.way == "receive" or charge.matched)
-            assert payment.reversed == (payment.total.minor if charge.returned else 0)
+            known = self.reversals[payment.id].values()
+            assert payment.reversed == sum(r.total.minor for r in known if r.state == "succeeded")
+            assert payment.going_back == sum(r.total.minor for r in known if r.state not in ("won", "failed"))
+            assert payment.way == "receive" or payment.reversed == sum(charge.gone.values())
+            assert 0 <= payment.disputed <= payment.going_back - payment.reversed
+            assert payment.going_back <= payment.total.minor
             if charge.over or charge.money:
                 assert payment.status in (("declined", "cancelled") if charge.over else ("succeeded",))
             assert self.attempts[payment.id] <= 1
@@ -380,9 +472,11 @@ class TwoBooks(RuleBasedStateMachine):
                     funds[posting.customer_id, money.currency] -= money.minor
         for message in (message for wire in self.wires.values() for message in wire):
             payment = self.payments.get(message.aggregate)
-            if payment is not None and message.type in ("PaymentReconciled", "PaymentReversed"):
-                came = payment.amount.minor if message.type == "PaymentReconciled" else -payment.amount.minor
-                funds[payment.customer_id, payment.amount.currency] -= came
+            if payment is not None and message.type == "PaymentReconciled":
+                funds[payment.customer_id, payment.amount.currency] -= payment.amount.minor
+            if payment is not None and message.type == "PaymentReversed":
+                back = payments_says.PaymentReversed.model_validate_json(message.body).taken
+                funds[payment.customer_id, payment.amount.currency] += back.amount_minor if back else 0
         held: Counter[tuple[str, str]] = Counter()
         for one in self.book.invoices.values():
             held[one.customer_id, one.currency] += one.settled
@@ -402,8 +496,9 @@ class TwoBooks(RuleBasedStateMachine):
             reservation = self.book.reservations.get(payment.id)
             held = reservation is not None and reservation.state == "placed"
             assert held == (payment.way == "collect" and not self.ended(payment)), payment
-            if payment.reconciliation == "matched" and not payment.reversed:
-                assert sum(part.amount.minor for part in payment.allocations) + payment.credit == payment.amount.minor
+            if payment.reconciliation == "matched":
+                left = payment.amount.minor - payment.reversed + payment.reversed_surcharge
+                assert sum(part.amount.minor for part in payment.allocations) + payment.credit == left
 
     @staticmethod
     def ended(payment: Payment) -> bool:

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from contracts.allocation import Part
 from contracts.money import Money
-from invoicing.domain import Book, Invoice, Refused, price
+from invoicing.domain import Book, Change, Credit, Invoice, Refused, TakenBack, price
 
 TODAY = date(2026, 3, 1)
 
@@ -100,8 +100,30 @@ def test_a_reversal_reopens_with_the_old_due_date_and_takes_credit_back() -> Non
     again = book.invoices["INV-1"]
     assert (again.status, again.balance, again.due_on) == ("open", 10_000, date(2026, 1, 31))
     assert book.credits["pay"].balance == 0
-    book.reverse("pay", TODAY)
-    assert book.invoices["INV-1"].balance == 10_000
+    with pytest.raises(ValueError, match="can't be taken"):
+        book.reverse("pay", TODAY)
+
+
+def test_a_part_that_goes_back_is_taken_from_unspent_credit_and_then_from_the_newest_invoice() -> None:
+    book = book_with(*(invoice(f"I{n}", 1_000) for n in range(3)))
+    book.settle("pay", "customer", usd(3_500), [], TODAY)
+    book.take_facts()
+    book.reverse("pay", TODAY, usd(1_700))
+    assert [book.invoices[f"I{n}"].balance for n in range(3)] == [0, 200, 1_000]
+    (first, second, taken, credit) = book.take_facts()
+    assert isinstance(first, Change)
+    assert isinstance(second, Change)
+    assert (first.invoice.id, first.what, second.invoice.id, second.what) == ("I2", "reopened", "I1", "reopened")
+    assert isinstance(taken, TakenBack)
+    assert (taken.credit, taken.left.credit, taken.left.reversed) == (usd(500), usd(0), False)
+    assert taken.parts == (part("I2", 1_000), part("I1", 200))
+    assert taken.left.parts == (part("I0", 1_000), part("I1", 800))
+    assert isinstance(credit, Credit)
+    assert credit.balance == 0
+    with pytest.raises(ValueError, match="can't be taken"):
+        book.reverse("pay", TODAY, usd(1_801))
+    book.reverse("pay", TODAY, usd(1_800))
+    assert book.settlements["pay"].reversed
 
 
 def test_money_never_counts_before_the_invoice_was_issued() -> None:
@@ -177,9 +199,12 @@ class InvoicesLife(RuleBasedStateMachine):
     def decline(self, payment: str) -> None:
         self.book.release(payment)
 
-    @rule(payment=paid)
-    def return_money(self, payment: str) -> None:
-        self.book.reverse(payment, TODAY)
+    @rule(payment=paid, data=st.data())
+    def return_money(self, payment: str, data: st.DataObject) -> None:
+        settlement = self.book.settlements[payment]
+        left = sum(p.amount.minor for p in settlement.parts) + settlement.credit.minor
+        if left:
+            self.book.reverse(payment, TODAY, usd(data.draw(st.integers(1, left))))
 
     @rule(data=st.data())
     def void(self, data: st.DataObject) -> None:

@@ -17,6 +17,7 @@ from payments.domain import (
     Quote,
     Refusal,
     Seen,
+    SeenBack,
     Step,
     Sum,
     Wish,
@@ -66,7 +67,7 @@ def quoted(method: Method = CREDIT, *wishes: Wish) -> Quote:
 
 
 def submitted(method: Method = CREDIT) -> Payment:
-    step = submit(quoted(method), accept_surcharge=True, expected_by=DAY, now=NOW)
+    step = submit(quoted(method), method.kind, True, expected_by=DAY, now=NOW)
     assert isinstance(step, Step)
     return step.payment
 
@@ -77,7 +78,8 @@ def charging(method: Method = CREDIT) -> Payment:
 
 
 def seen(state: str = "succeeded", *, captured: int = 10_300, evidence: bool = True, returned: int = 0) -> Seen:
-    return Seen("pi_1", state, usd(captured), DAY, None, evidence, returned, "R01" if returned else None, DAY)  # type: ignore[arg-type]
+    back = (SeenBack("du_1", "return", "succeeded", usd(returned), DAY, "R01"),) if returned else ()
+    return Seen("pi_1", state, usd(captured), DAY, None, evidence, back)  # type: ignore[arg-type]
 
 
 def test_a_quote_without_an_amount_means_all_that_is_payable_and_says_the_surcharge_in_money() -> None:
@@ -182,15 +184,15 @@ def test_a_quote_for_all_of_an_invoice_no_longer_fits_when_the_invoice_changed()
 
 
 def test_a_surcharge_must_be_answered_and_a_declined_one_leaves_an_unsuccessful_payment() -> None:
-    refused = submit(quoted(), None, expected_by=DAY, now=NOW)
+    refused = submit(quoted(), "card", None, expected_by=DAY, now=NOW)
     assert isinstance(refused, Refusal)
-    step = submit(quoted(), accept_surcharge=False, expected_by=DAY, now=NOW)
+    step = submit(quoted(), "card", False, expected_by=DAY, now=NOW)
     assert isinstance(step, Step)
     assert (step.payment.status, step.payment.reason) == ("cancelled", "surcharge_declined")
 
 
 def test_without_a_surcharge_the_answer_is_ignored() -> None:
-    step = submit(quoted(DEBIT), accept_surcharge=False, expected_by=DAY, now=NOW)
+    step = submit(quoted(DEBIT), "card", False, expected_by=DAY, now=NOW)
     assert isinstance(step, Step)
     assert step.payment.status == "submitted"
 
@@ -225,17 +227,19 @@ def test_a_return_after_paid_books_the_charge_the_other_way_round_once() -> None
     assert back.posting is not None
     assert matched.posting is not None
     assert dict(back.posting.entries) == {account: -money for account, money in matched.posting.entries}
-    assert observe(back.payment, seen(returned=10_300), NOW) == []
+    assert back.reversal is not None
+    assert observe(back.payment, seen(returned=10_300), NOW, [back.reversal]) == []
 
 
 def test_any_order_and_repetition_of_what_the_provider_says_ends_in_one_state() -> None:
     says = [seen("processing", captured=0), seen(evidence=False), seen(), seen(returned=10_300)]
     ends = set()
     for order in itertools.permutations(says):
-        payment, postings = charging(), []
+        payment, reversals, postings = charging(), {}, []
         for one in [*order, *order]:
-            for step in observe(payment, one, NOW):
+            for step in observe(payment, one, NOW, list(reversals.values())):
                 payment = step.payment
+                reversals |= {step.reversal.id: step.reversal} if step.reversal else {}
                 postings += [step.posting.kind] if step.posting else []
         ends.add((payment.status, payment.reconciliation, payment.reversed, tuple(sorted(postings))))
     assert ends == {("succeeded", "matched", 10_300, ("charge", "reversal"))}

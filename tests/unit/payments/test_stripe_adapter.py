@@ -192,7 +192,7 @@ def test_a_signed_body_that_is_no_event_is_refused(body: bytes) -> None:
 
 def test_a_succeeded_intent_is_cleared_at_the_event() -> None:
     charge = charge_in("payment_intent.succeeded", intent())
-    assert charge == Charge("pi_1", "attempt-1", "succeeded", 1050, "USD", 1050, NOW, None, None)
+    assert charge == Charge("pi_1", "attempt-1", "succeeded", 1050, "USD", 1050, NOW, None)
 
 
 def test_a_debit_under_way_has_captured_nothing() -> None:
@@ -236,18 +236,16 @@ DISPUTE = {
 }
 
 
-@pytest.mark.parametrize("kind", ["charge.dispute.created", "charge.dispute.closed"])
-def test_a_lost_dispute_is_a_return(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"])
+def test_an_event_about_a_dispute_names_its_charge_whose_record_is_then_asked(kind: str) -> None:
     charge = charge_in(kind, DISPUTE)
-    assert charge.provider_id == "pi_1"
-    assert charge.returned is not None
-    assert (charge.returned.provider_id, charge.returned.code) == ("du_1", "R01")
-    assert (charge.returned.amount_minor, charge.returned.at) == (1050, NOW - timedelta(seconds=60))
+    assert (charge.provider_id, charge.attempt_id, charge.taken_back) == ("pi_1", None, ())
 
 
-@pytest.mark.parametrize("status", ["needs_response", "under_review", "won"])
-def test_a_dispute_that_is_not_lost_moves_nothing(status: str) -> None:
-    assert read("charge.dispute.created", {**DISPUTE, "status": status}).charge is None
+@pytest.mark.parametrize("kind", ["refund.created", "refund.updated", "refund.failed"])
+def test_an_event_about_a_refund_names_its_charge_whose_record_is_then_asked(kind: str) -> None:
+    charge = charge_in(kind, {"id": "re_1", "amount": 500, "currency": "usd", "payment_intent": "pi_1"})
+    assert (charge.provider_id, charge.attempt_id, charge.taken_back) == ("pi_1", None, ())
 
 
 @pytest.mark.parametrize("kind", ["charge.succeeded", "customer.created", "something.new"])

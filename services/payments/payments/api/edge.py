@@ -43,7 +43,7 @@ def answer(body: bytes, status: int, seen: str | None = None) -> Response:
 
 def problem_of(refusal: Refusal, status: int = 422, **extra: Any) -> Problem:
     return Problem(
-        status=status,
+        status=409 if refusal.conflict else status,
         slug=refusal.code,
         title=refusal.code.replace("-", " ").capitalize(),
         detail=refusal.detail,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import asyncpg
 import orjson
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from chassis.http.bodies import StrictRoute
-from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
 from chassis.http.idempotency import Key, find, fingerprint, replay, still_running
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found
@@ -21,12 +19,19 @@ from chassis.messaging.work import Cause, Work
 from chassis.service import Running, cause_of, running_of
 from contracts.calendar import add_banking_days
 from contracts.ids import is_id
-from contracts.invoicing import Day
-from contracts.payments import PaymentStatus, Reconciliation
 from payments import messages, store
 from payments.api.edge import Asked, IdempotencyKey, ReadPayments, WritePayments, answer, problem_of
 from payments.api.quotes import load_oldest, make, view_of_quote
-from payments.domain import Payment, Quote, Refusal, Step, Wishes, choose_again, still_fits, submit
+from payments.api.views import PaymentView, seen_header, view_of_payment
+from payments.domain import (
+    Quote,
+    Refusal,
+    Step,
+    Wishes,
+    choose_again,
+    still_fits,
+    submit,
+)
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -38,68 +43,6 @@ class PaymentRequest(Asked):
 
     quote_id: Annotated[str, Field(max_length=36)]
     accept_surcharge: bool | None = None
-
-
-class AllocationView(BaseModel):
-    invoice_id: str
-    amount_minor: int
-
-
-class PaymentView(BaseModel):
-    """Minor units of `currency`. `reconciliation` is null when the payment ended without money."""
-
-    id: str
-    customer_id: str
-    way: Literal["collect", "receive"]
-    status: PaymentStatus
-    reconciliation: Reconciliation | None
-    reason: str | None
-    currency: str
-    amount_minor: int
-    surcharge_minor: int
-    total_minor: int
-    credit_minor: int
-    reversed_minor: int
-    expected_by: date | None
-    received_on: date | None
-    reference: str | None
-    method_id: str | None
-    created_at: datetime
-    allocations: list[AllocationView]
-
-
-class Payments(BaseModel):
-    items: list[PaymentView]
-    next_cursor: str | None
-
-
-def _payment_view(payment: Payment) -> dict[str, Any]:
-    return {
-        "id": payment.id,
-        "customer_id": payment.customer_id,
-        "way": payment.way,
-        "status": payment.status,
-        "reconciliation": payment.reconciliation,
-        "reason": payment.reason,
-        "currency": payment.amount.currency,
-        "amount_minor": payment.amount.minor,
-        "surcharge_minor": payment.surcharge.minor,
-        "total_minor": payment.total.minor,
-        "credit_minor": payment.credit,
-        "reversed_minor": payment.reversed,
-        "expected_by": payment.expected_by,
-        "received_on": payment.received_on,
-        "reference": payment.reference,
-        "method_id": payment.method_id,
-        "created_at": payment.created_at,
-        "allocations": [
-            {"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in payment.allocations
-        ],
-    }
-
-
-def _seen_header(payment: Payment) -> str:
-    return f"{payment.id}:{payment.sequence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +64,7 @@ async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]
 
 async def save_once(running: Running, step: Step, key: Key, cause: Cause) -> Response | None:
     """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
-    body, seen = orjson.dumps(_payment_view(step.payment)), _seen_header(step.payment)
+    body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
     saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen)), cause)
     try:
         if await running.units.together(save_payments, saving, single=True):
@@ -157,7 +100,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     cause, clock = cause_of(request, identity), running.clock
     await refuse_stale(running, found)
     expected_by = add_banking_days(clock.today(), BANKING_DAYS[found.method.kind])
-    step = submit(found.quote, asked.accept_surcharge, expected_by=expected_by, now=clock.now())
+    step = submit(found.quote, found.method.kind, asked.accept_surcharge, expected_by=expected_by, now=clock.now())
     if isinstance(step, Refusal):
         raise problem_of(step)
     return await save_once(running, step, key, cause)
@@ -187,52 +130,5 @@ async def get_payment(payment_id: str, request: Request, identity: ReadPayments)
     payment = await store.load_payment(pool, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
-    return answer(orjson.dumps(_payment_view(payment)), 200)
-
-
-@router.get("/v1/payments", response_model=Payments, tags=["payments"])
-async def list_payments(
-    request: Request,
-    identity: ReadPayments,
-    customer_id: Annotated[str | None, Query(max_length=36)] = None,
-    status: PaymentStatus | None = None,
-    method: Annotated[str | None, Query(max_length=36, description="a payment method's id, or `offline`")] = None,
-    since: Annotated[Day | None, Query(alias="from")] = None,
-    until: Annotated[Day | None, Query(alias="to")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=500)] = None,
-) -> Response:
-    """Payments, newest first, of the days `from` and `to` and those between. A `next_cursor` of null: the last page."""
-    running, offline = running_of(request), method == "offline"
-    if identity.customer_id is not None and customer_id not in (None, identity.customer_id):
-        raise not_found("customer", customer_id or "")
-    whose = identity.customer_id or customer_id
-    for field, value in (("customer_id", whose), ("method", None if offline else method)):
-        if value is not None and not is_id(value):
-            raise problem_of(Refusal("invalid-id", f"{field} is not an id.", field))
-    asked = store.History(
-        whose,
-        status,
-        None if offline else method,
-        "receive" if offline else None,
-        running.clock.start_of(since) if since else None,
-        running.clock.start_of(until + timedelta(days=1)) if until else None,
-        _read_cursor(cursor),
-    )
-    found = await store.list_payments(running.pool, asked, limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    after = write_cursor(last.created_at.isoformat(), last.id) if last else None
-    return answer(orjson.dumps({"items": [_payment_view(one) for one in found[:limit]], "next_cursor": after}), 200)
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
-    if not cursor:
-        return None
-    instant, last = read_cursor(cursor, 2)
-    try:
-        after = datetime.fromisoformat(instant)
-    except ValueError:
-        raise invalid_cursor() from None
-    if after.tzinfo is None or not is_id(last):
-        raise invalid_cursor()
-    return after, last
+    reversals = await store.load_reversals(pool, [payment.id]) if payment.going_back else ()
+    return answer(orjson.dumps(view_of_payment(payment, reversals)), 200)

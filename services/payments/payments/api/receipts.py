@@ -29,7 +29,8 @@ from payments.api.edge import (
     problem_of,
     unknown_customer,
 )
-from payments.api.payments import PaymentView, save_once
+from payments.api.payments import save_once
+from payments.api.views import PaymentView
 from payments.domain import Refusal, Step, receive
 
 router = APIRouter(route_class=StrictRoute)

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 MethodKind = Literal["card", "bank_account"]
 Funding = Literal["credit", "debit", "prepaid", "unknown"]
+BackKind = Literal["refund", "return", "chargeback"]
+BackState = Literal["processing", "open", "succeeded", "failed", "won"]
 ChargeState = Literal["succeeded", "processing", "requires_action", "declined", "cancelled", "open"]
 
 
@@ -60,13 +62,30 @@ class ChargeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
-    """Money of a bank debit that went back after it had cleared."""
+class RefundRequest:
+    """Money to give back of a charge, once per `refund_id`. `amount_minor` is in ISO 4217 minor units."""
+
+    refund_id: str
+    charge_id: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Money of a charge that goes back: a refund, a bank's return, or a chargeback, in ISO 4217 minor units.
+
+    `open`: the payer's bank holds it until it is decided; `won`: decided for us. `refund_id`: the refund of ours that
+    it is; `code` is the provider's reason, `at` its instant of the state.
+    """
 
     provider_id: str
-    code: str
+    kind: BackKind
+    state: BackState
     amount_minor: int
     at: datetime
+    code: str | None = None
+    refund_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +93,8 @@ class Charge:
     """A charge as the provider's record has it, in ISO 4217 minor units.
 
     `captured_minor` is what it has taken for good: a bank debit's is 0 until it clears. `cleared_on` is the
-    provider's instant of that, `reason` its decline code. In an event about a return the amounts are the return's,
-    and `attempt_id` is None: `get_charge` has the whole record.
+    provider's instant of that, `reason` its decline code. In an event about money that goes back `attempt_id` is None:
+    `get_charge` has the whole record.
     """
 
     provider_id: str
@@ -86,7 +105,7 @@ class Charge:
     captured_minor: int
     cleared_on: datetime | None
     reason: str | None
-    returned: Return | None
+    taken_back: tuple[TakenBack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +134,7 @@ class Provider(Protocol):
         ...
 
     async def get_charge(self, provider_id: str) -> Charge:
-        """The provider's record now, with its return if there was one."""
+        """The provider's record now, with all that has gone back of it or is about to."""
         ...
 
     async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
@@ -124,6 +143,10 @@ class Provider(Protocol):
 
     async def cancel_charge(self, provider_id: str) -> Charge:
         """End a charge that has taken no money. Too late: the charge as it is, in another state than `cancelled`."""
+        ...
+
+    async def refund(self, request: RefundRequest) -> TakenBack:
+        """Give money back once per `refund_id`, however often it is called."""
         ...
 
     async def events_since(self, cursor: str | None, limit: int) -> list[ProviderEvent]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import aiohttp
 
 from payments.providers import (
+    BackState,
     BadSignature,
     Charge,
     ChargeRequest,
@@ -27,7 +28,8 @@ from payments.providers import (
     ProviderEvent,
     ProviderRefused,
     ProviderUnknown,
-    Return,
+    RefundRequest,
+    TakenBack,
 )
 from payments.providers.stripe_units import from_stripe, refusal, to_stripe
 
@@ -44,7 +46,14 @@ _INTENT_EVENTS = (
     "payment_intent.requires_action",
     "payment_intent.canceled",
 )
-_RETURN_EVENTS = ("charge.dispute.created", "charge.dispute.closed")
+_BACK_EVENTS = (
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+)
 _STATES: dict[str, ChargeState] = {
     "succeeded": "succeeded",
     "processing": "processing",
@@ -103,8 +112,8 @@ class StripeAdapter:
 
     async def get_charge(self, provider_id: str) -> Charge:
         intent = await self._get(f"/v1/payment_intents/{_safe(provider_id)}", {"expand": list(_WHOLE)})
-        dispute = await self._lost_dispute(intent)
-        return _read(lambda found: _charge(found, dispute=dispute), intent)
+        back = await self._taken_back(intent)
+        return _read(lambda found: _charge(found, back=back), intent)
 
     async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
         """Lists the customer's intents since then, less a minute for clocks that differ."""
@@ -131,9 +140,17 @@ class StripeAdapter:
                 raise
             return await self.get_charge(provider_id)
 
+    async def refund(self, request: RefundRequest) -> TakenBack:
+        params = {
+            "payment_intent": request.charge_id,
+            "amount": to_stripe(request.amount_minor, request.currency),
+            "metadata": {"refund_id": request.refund_id},
+        }
+        return _read(_refunded, await self._post("/v1/refunds", request.refund_id, params))
+
     async def events_since(self, cursor: str | None, limit: int) -> list[ProviderEvent]:
         """Stripe keeps events for 30 days: a cursor older than that begins again at the oldest."""
-        params: Json = {"types": [*_INTENT_EVENTS, *_RETURN_EVENTS], "limit": min(limit, _PAGE)}
+        params: Json = {"types": [*_INTENT_EVENTS, *_BACK_EVENTS], "limit": min(limit, _PAGE)}
         if cursor is not None:
             try:
                 page = await self._get("/v1/events", {**params, "ending_before": cursor})
@@ -159,12 +176,18 @@ class StripeAdapter:
         if client is not None and http is not None:
             await http.close_async()
 
-    async def _lost_dispute(self, intent: Json) -> Json | None:
+    async def _taken_back(self, intent: Json) -> tuple[TakenBack, ...]:
+        """Refunds and disputes of an intent whose money was taken, oldest first."""
         latest = intent.get("latest_charge")
-        if not isinstance(latest, dict) or not latest.get("disputed"):
-            return None
-        page = await self._get("/v1/disputes", {"payment_intent": intent["id"], "limit": _PAGE})
-        return next((dispute for dispute in page["data"] if dispute["status"] == "lost"), None)
+        if intent["status"] != "succeeded" or not isinstance(latest, dict):
+            return ()
+        params: Json = {"payment_intent": intent["id"], "limit": _PAGE}
+        refunds = await self._get("/v1/refunds", params)
+        disputes = await self._get("/v1/disputes", params) if latest.get("disputed") else {"data": []}
+        back = [_read(_refunded, each) for each in refunds["data"]] + [
+            _read(_disputed, each) for each in disputes["data"]
+        ]
+        return tuple(sorted((each for each in back if each is not None), key=lambda each: each.at))
 
     async def _oldest_events(self, params: Json) -> list[Json]:
         newest_first: list[Json] = []
@@ -266,7 +289,7 @@ def _method(method: Mapping[str, Any]) -> MethodDetails:
     return MethodDetails(method["id"], "card", funding, card.get("brand"), card.get("last4"), expires)
 
 
-def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None) -> Charge:
+def _charge(intent: Json, *, back: tuple[TakenBack, ...] = (), at: int | None = None) -> Charge:
     """An intent in our words; `at` is the instant of the event that tells of it."""
     error: Json = intent.get("last_payment_error") or {}
     state = _STATES.get(intent["status"], "open")
@@ -284,7 +307,7 @@ def _charge(intent: Json, *, dispute: Json | None = None, at: int | None = None)
         captured_minor=from_stripe(_captured(intent, charge), currency) if state == "succeeded" else 0,
         cleared_on=_cleared_on(charge, at) if state == "succeeded" else None,
         reason=(error.get("decline_code") or error.get("code")) if state == "declined" else None,
-        returned=_returned(dispute) if dispute else None,
+        taken_back=back,
     )
 
 
@@ -305,10 +328,31 @@ def _cleared_on(charge: Json, at: int | None) -> datetime | None:
     return _instant(stamp) if stamp is not None else None
 
 
-def _returned(dispute: Json) -> Return:
-    amount = from_stripe(dispute["amount"], dispute["currency"].upper())
-    code = dispute.get("network_reason_code") or dispute["reason"]
-    return Return(dispute["id"], code, amount, _instant(dispute["created"]))
+_REFUND_STATES: dict[str, BackState] = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
+_DISPUTE_STATES: dict[str, BackState] = {"lost": "succeeded", "won": "won"}
+
+
+def _refunded(refund: Json) -> TakenBack:
+    currency = refund["currency"].upper()
+    state = _REFUND_STATES.get(refund["status"], "processing")
+    code = refund.get("failure_reason") if state == "failed" else "refund"
+    ours: str | None = (refund.get("metadata") or {}).get("refund_id")
+    amount = from_stripe(refund["amount"], currency)
+    return TakenBack(refund["id"], "refund", state, amount, _instant(refund["created"]), code, ours)
+
+
+def _disputed(dispute: Json) -> TakenBack | None:
+    """A bank's return is a dispute that is lost from the start. An inquiry (`warning_…`) holds no money."""
+    if dispute["status"].startswith("warning_"):
+        return None
+    currency, code = dispute["currency"].upper(), dispute.get("network_reason_code") or dispute["reason"]
+    method: Json = dispute.get("payment_method_details") or {}
+    state, kind = (
+        _DISPUTE_STATES.get(dispute["status"], "open"),
+        "chargeback" if method.get("type") == "card" else "return",
+    )
+    amount = from_stripe(dispute["amount"], currency)
+    return TakenBack(dispute["id"], kind, state, amount, _instant(dispute["created"]), code)  # type: ignore[arg-type]
 
 
 def _event(event: Json) -> ProviderEvent:
@@ -320,10 +364,9 @@ def _charge_of(event: Json) -> Charge | None:
     if event["type"] in _INTENT_EVENTS:
         ours = _attempt_of(subject) is not None  # another system of the account may charge too
         return _charge(subject, at=event["created"]) if ours else None
-    if event["type"] in _RETURN_EVENTS and subject["status"] == "lost" and subject.get("payment_intent"):
-        returned = _returned(subject)
-        amount, currency = returned.amount_minor, subject["currency"].upper()
-        return Charge(subject["payment_intent"], None, "succeeded", amount, currency, amount, None, None, returned)
+    if event["type"] in _BACK_EVENTS and subject.get("payment_intent"):
+        amount, currency = from_stripe(subject["amount"], subject["currency"].upper()), subject["currency"].upper()
+        return Charge(subject["payment_intent"], None, "succeeded", amount, currency, amount, None, None)
     return None
 
 

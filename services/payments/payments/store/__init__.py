@@ -39,6 +39,7 @@ from payments.store.projections import (
     seen_sequence,
 )
 from payments.store.quotes import Confirming, add_quotes, load_confirming
+from payments.store.reversals import RefundCall, claim_refunds, load_reversals, refund_again
 
 __all__ = [
     "Answer",
@@ -46,11 +47,13 @@ __all__ = [
     "Confirming",
     "History",
     "NewPayment",
+    "RefundCall",
     "add_method",
     "add_payments",
     "add_quotes",
     "call_again",
     "claim_attempts",
+    "claim_refunds",
     "customer_known",
     "events_known",
     "find_provider_customer",
@@ -66,11 +69,13 @@ __all__ = [
     "load_names",
     "load_payable",
     "load_payment",
+    "load_reversals",
     "load_wished",
     "lock_payment",
     "lock_payments",
     "payments_overdue",
     "payments_to_poll",
+    "refund_again",
     "save_cursor",
     "save_steps",
     "seen_sequence",

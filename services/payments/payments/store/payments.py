@@ -17,10 +17,12 @@ from contracts.money import Money
 from payments.domain import Attempt, Payment, Posting, Step
 from payments.store.attempts import ATTEMPT
 from payments.store.projections import columns_of
+from payments.store.reversals import save_reversals
 
 PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
-    reversed, provider_id, sequence, polls, next_poll_at, created_at"""
+    reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
+    method_kind"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
@@ -33,8 +35,9 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         method_id=row["method_id"], quote_id=row["quote_id"], received_on=row["received_on"], reference=row["reference"],
         effective_on=row["effective_on"], expected_by=row["expected_by"],
         allocations=parts_of(row["allocated_invoices"], row["allocated_amounts"], currency), credit=row["credit"],
-        reversed=row["reversed"], provider_id=row["provider_id"], sequence=row["sequence"], polls=row["polls"],
-        next_poll_at=row["next_poll_at"],
+        reversed=row["reversed"], reversed_surcharge=row["reversed_surcharge"], going_back=row["going_back"],
+        disputed=row["disputed"], provider_id=row["provider_id"], sequence=row["sequence"], polls=row["polls"],
+        next_poll_at=row["next_poll_at"], method_kind=row["method_kind"],
     )  # fmt: skip
 
 
@@ -130,10 +133,10 @@ ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
-        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[])
+        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[])
         AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
             method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
-            sequence, created_at)
+            sequence, created_at, method_kind)
     JOIN unnest($1::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key) ON a.payment_id = n.id
     WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
     AND EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id) AND cardinality(n.asked_ids::uuid[]) = (
@@ -145,10 +148,10 @@ WITH known AS (
 ), paid AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
-        allocated_amounts, sequence, created_at)
+        allocated_amounts, sequence, created_at, method_kind)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
-        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at
+        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id
 ), booked AS (
@@ -169,7 +172,7 @@ WITH known AS (
         AS a (payment_id, customer, route, key, fingerprint, status, body, seen)
     WHERE a.payment_id IN (SELECT id FROM paid)
 ), said AS (
-    {insert_outbox(40)} WHERE aggregate IN (SELECT id::text FROM paid)
+    {insert_outbox(41)} WHERE aggregate IN (SELECT id::text FROM paid)
 )
 SELECT id FROM paid
 """  # noqa: S608
@@ -218,6 +221,7 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [each.key.customer for each in new], [each.key.route for each in new], [each.key.key for each in new],
         [each.key.fingerprint for each in new], [each.answer.status for each in new],
         [each.answer.body for each in new], [each.answer.seen for each in new],
+        [p.method_kind for p in payments],
         *work.outbox_arguments(),
     )  # fmt: skip
     return {row["id"] for row in rows}
@@ -242,38 +246,39 @@ def _entry_arrays(entries: Sequence[tuple[Posting, str, Money]]) -> tuple[list[A
 
 
 # Payments as their last steps leave them, every booking, calls to the provider that end or begin, the provider's events
-# that led here, and the events that go out: one statement. A reversal names the transaction that it takes back.
+# that led here, and the events that go out: one statement. What goes back is saved before it, where anything does.
 SAVE_STEPS = f"""
 WITH changed AS (
     UPDATE payments p SET status = s.status, reconciliation = s.reconciliation, reason = s.reason,
         effective_on = s.effective_on, expected_by = s.expected_by, allocated_invoices = s.ids::uuid[],
-        allocated_amounts = s.amounts::bigint[], credit = s.credit, reversed = s.reversed, provider_id = s.provider_id,
-        sequence = s.sequence, polls = s.polls, next_poll_at = s.next_poll_at
+        allocated_amounts = s.amounts::bigint[], credit = s.credit, provider_id = s.provider_id, sequence = s.sequence,
+        polls = s.polls, next_poll_at = s.next_poll_at, reversed = s.reversed, reversed_surcharge = s.reversed_surcharge,
+        going_back = s.going_back, disputed = s.disputed
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::text[],
-        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::int[], $14::timestamptz[])
-        AS s (id, status, reconciliation, reason, effective_on, expected_by, ids, amounts, credit, reversed, provider_id,
-            sequence, polls, next_poll_at)
+        $9::bigint[], $10::text[], $11::bigint[], $12::int[], $13::timestamptz[], $33::bigint[], $34::bigint[],
+        $35::bigint[], $36::bigint[])
+        AS s (id, status, reconciliation, reason, effective_on, expected_by, ids, amounts, credit, provider_id, sequence,
+            polls, next_poll_at, reversed, reversed_surcharge, going_back, disputed)
     WHERE p.id = s.id
 ), booked AS (
-    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reverses_id)
-    SELECT b.id, b.payment_id, b.kind, b.effective_on, $15, coalesce(b.reverses_id, CASE WHEN b.kind = 'reversal' THEN
-        (SELECT o.id FROM ledger_transactions o WHERE o.payment_id = b.payment_id AND o.kind IN ('charge', 'receipt')) END)
-    FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::date[], $20::uuid[])
-        AS b (id, payment_id, kind, effective_on, reverses_id)
+    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reversal_id)
+    SELECT b.id, b.payment_id, b.kind, b.effective_on, $14, b.reversal_id
+    FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::date[], $19::uuid[])
+        AS b (id, payment_id, kind, effective_on, reversal_id)
 ), entered AS (
     INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
-    SELECT * FROM unnest($21::uuid[], $22::text[], $23::uuid[], $24::text[], $25::bigint[])
+    SELECT * FROM unnest($20::uuid[], $21::text[], $22::uuid[], $23::text[], $24::bigint[])
 ), ended AS (
-    UPDATE attempts SET state = 'answered' WHERE payment_id = ANY($26::uuid[]) AND state = 'begun'
+    UPDATE attempts SET state = 'answered' WHERE payment_id = ANY($25::uuid[]) AND state = 'begun'
 ), begun AS (
     INSERT INTO attempts ({ATTEMPT}, state, call_after)
-    SELECT a.*, 0, 'begun', now() FROM unnest($27::uuid[], $28::uuid[], $29::text[], $30::text[], $31::bigint[],
-        $32::text[], $33::timestamptz[]) AS a
+    SELECT a.*, 0, 'begun', now() FROM unnest($26::uuid[], $27::uuid[], $28::text[], $29::text[], $30::bigint[],
+        $31::text[], $32::timestamptz[]) AS a
 ), noted AS (
     INSERT INTO provider_events (id, kind, occurred_at, received_at)
-    SELECT n.*, $15 FROM unnest($34::text[], $35::text[], $36::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
+    SELECT n.*, $14 FROM unnest($37::text[], $38::text[], $39::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
 )
-{insert_outbox(37)}
+{insert_outbox(40)}
 """  # noqa: S608
 
 
@@ -292,21 +297,25 @@ async def save_steps(
     payments = [last[payment_id] for payment_id in sorted(last)]
     postings = [step.posting for step in steps if step.posting]
     entries = [(each, account, money) for each in postings for account, money in each.entries]
-    charged = {each.payment_id: each.id for each in postings if each.kind != "reversal"}
+    reversals = {step.reversal.id: step.reversal for step in steps if step.reversal}
+    if reversals:
+        await save_reversals(work, list(reversals.values()))
     await work.connection.execute(
         SAVE_STEPS,
         [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
         [p.reason for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
-        *arrays_of([p.allocations for p in payments]), [p.credit for p in payments], [p.reversed for p in payments], [p.provider_id for p in payments],
-        [p.sequence for p in payments], [p.polls for p in payments], [p.next_poll_at for p in payments], work.now,
+        *arrays_of([p.allocations for p in payments]), [p.credit for p in payments],
+        [p.provider_id for p in payments], [p.sequence for p in payments], [p.polls for p in payments],
+        [p.next_poll_at for p in payments], work.now,
         [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
-        [each.effective_on for each in postings],
-        [charged.get(each.payment_id) if each.kind == "reversal" else None for each in postings],
+        [each.effective_on for each in postings], [each.reversal_id for each in postings],
         *_entry_arrays(entries),
         [p.id for p in payments if p.final or p.status == "processing"],
         [a.id for a in attempts], [a.payment_id for a in attempts], [a.provider_customer for a in attempts],
         [a.provider_method for a in attempts], [a.amount.minor for a in attempts],
         [a.amount.currency for a in attempts], [a.begun_at for a in attempts],
+        [p.reversed for p in payments], [p.reversed_surcharge for p in payments],
+        [p.going_back for p in payments], [p.disputed for p in payments],
         [event[0] for event in events], [event[1] for event in events], [event[2] for event in events],
         *work.outbox_arguments(),
     )  # fmt: skip

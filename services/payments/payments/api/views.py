@@ -1,0 +1,113 @@
+"""How payments, and money that goes back, look over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from contracts.payments import PaymentStatus, Reconciliation, ReversalKind
+from payments.domain import Payment, Reversal, ReversalState
+
+
+class AllocationView(BaseModel):
+    invoice_id: str
+    amount_minor: int
+
+
+class ReversalView(BaseModel):
+    """Money that goes back, in minor units of the payment's currency; `total` = `amount` + `surcharge`."""
+
+    id: str
+    payment_id: str
+    kind: ReversalKind
+    status: ReversalState
+    currency: str
+    amount_minor: int
+    surcharge_minor: int
+    total_minor: int
+    code: str | None
+    reason: str | None
+    effective_on: date | None
+    created_at: datetime
+
+
+class PaymentView(BaseModel):
+    """Minor units of `currency`. `reconciliation` is null when the payment ended without money.
+
+    `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
+    `return_window_until` its bank may still take the money back.
+    """
+
+    id: str
+    customer_id: str
+    way: Literal["collect", "receive"]
+    status: PaymentStatus
+    reconciliation: Reconciliation | None
+    reason: str | None
+    currency: str
+    amount_minor: int
+    surcharge_minor: int
+    total_minor: int
+    credit_minor: int
+    reversed_minor: int
+    disputed_minor: int
+    expected_by: date | None
+    return_window_until: date | None
+    received_on: date | None
+    reference: str | None
+    method_id: str | None
+    created_at: datetime
+    allocations: list[AllocationView]
+    reversals: list[ReversalView]
+
+
+def view_of_reversal(reversal: Reversal) -> dict[str, Any]:
+    return {
+        "id": reversal.id,
+        "payment_id": reversal.payment_id,
+        "kind": reversal.kind,
+        "status": reversal.state,
+        "currency": reversal.amount.currency,
+        "amount_minor": reversal.amount.minor,
+        "surcharge_minor": reversal.surcharge.minor,
+        "total_minor": reversal.total.minor,
+        "code": reversal.code,
+        "reason": reversal.reason,
+        "effective_on": reversal.effective_on,
+        "created_at": reversal.created_at,
+    }
+
+
+def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dict[str, Any]:
+    return {
+        "id": payment.id,
+        "customer_id": payment.customer_id,
+        "way": payment.way,
+        "status": payment.status,
+        "reconciliation": payment.reconciliation,
+        "reason": payment.reason,
+        "currency": payment.amount.currency,
+        "amount_minor": payment.amount.minor,
+        "surcharge_minor": payment.surcharge.minor,
+        "total_minor": payment.total.minor,
+        "credit_minor": payment.credit,
+        "reversed_minor": payment.reversed,
+        "disputed_minor": payment.disputed,
+        "expected_by": payment.expected_by,
+        "return_window_until": payment.return_window_until,
+        "received_on": payment.received_on,
+        "reference": payment.reference,
+        "method_id": payment.method_id,
+        "created_at": payment.created_at,
+        "allocations": [
+            {"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in payment.allocations
+        ],
+        "reversals": [view_of_reversal(each) for each in reversals if each.payment_id == payment.id],
+    }
+
+
+def seen_header(payment: Payment) -> str:
+    return f"{payment.id}:{payment.sequence}"

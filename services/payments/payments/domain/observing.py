@@ -1,0 +1,91 @@
+"""What the provider says of a charge, and what follows from it. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Literal
+
+from contracts.ids import new_id
+from contracts.money import Money
+from payments.domain.payments import Payment, Posting, Reversal, Step, cancel, poll_later, step_of
+from payments.domain.reversals import SeenBack, follow_back, settled_back
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The provider's state of a charge. `evidence`: read from its own record, not our call's reply."""
+
+    provider_id: str
+    state: Literal["succeeded", "processing", "requires_action", "declined", "cancelled", "open"]
+    captured: Money
+    on: date
+    reason: str | None
+    evidence: bool
+    back: tuple[SeenBack, ...] = ()
+
+
+def observe(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal] = ()) -> list[Step]:
+    """The steps that follow from what the provider says; `reversals` are known. Order and repetition don't matter."""
+    steps: list[Step] = []
+    if seen.state == "succeeded":
+        steps += _succeed(payment, seen, now)
+    elif not payment.final:
+        steps += _not_yet(payment, seen, now)
+    latest = steps[-1].payment if steps else payment
+    if seen.evidence and latest.reconciliation == "matched":
+        steps += follow_back(latest, reversals, seen.back, now)
+        steps += settled_back(steps[-1].payment if steps else payment, reversals, steps)
+    return steps
+
+
+def _not_yet(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
+    if seen.state == "declined":
+        ended = step_of(
+            payment, "declined", status="declined", reason=seen.reason or "declined", reconciliation=None,
+            allocations=(), expected_by=None, next_poll_at=None, provider_id=seen.provider_id,
+        )  # fmt: skip
+        return [ended]
+    if seen.state == "cancelled":
+        return [cancel(replace(payment, provider_id=seen.provider_id), seen.reason or "cancelled_by_provider")]
+    if seen.state == "processing" and (payment.status != "processing" or payment.provider_id is None):
+        moved = replace(payment, status="processing", provider_id=seen.provider_id)
+        return [Step(poll_later(moved, now), "moved")]
+    return []
+
+
+def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
+    if payment.reconciliation == "matched":
+        return []
+    if payment.status in ("declined", "cancelled", "expired"):
+        # Money came although the provider had said that it would not: a person has to look.
+        if payment.reconciliation == "exception":
+            return []
+        reason = f"charged_after_{payment.status}"
+        return [step_of(payment, "overdue", reconciliation="exception", reason=reason, provider_id=seen.provider_id)]
+    if not seen.evidence:
+        if payment.status == "succeeded":
+            return []
+        step = step_of(payment, "succeeded", status="succeeded", provider_id=seen.provider_id)
+        return [replace(step, payment=poll_later(step.payment, now))]
+    if seen.captured != payment.total:
+        if payment.reconciliation == "mismatch":
+            return []
+        return [
+            step_of(
+                payment, "succeeded", status="succeeded", reconciliation="mismatch", reason="amount_differs",
+                provider_id=seen.provider_id, next_poll_at=None,
+            )
+        ]  # fmt: skip
+    told = [] if payment.status == "succeeded" else [step_of(payment, "succeeded", status="succeeded")]
+    payment = told[0].payment if told else payment
+    step = step_of(
+        payment, "reconciled", status="succeeded", reconciliation="matched", reason=None, effective_on=seen.on,
+        provider_id=seen.provider_id, next_poll_at=None,
+    )  # fmt: skip
+    entries = [("psp_clearing", payment.total), ("customer_funds", -payment.amount)]
+    if payment.surcharge:
+        entries.append(("surcharge_income", -payment.surcharge))
+    posting = Posting(new_id(), payment.id, payment.customer_id, "charge", seen.on, tuple(entries))
+    return [*told, replace(step, posting=posting)]

@@ -1,0 +1,209 @@
+"""A payment's steps: the saga, what the provider says, and what the ledger books. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from contracts.allocation import Part
+from contracts.ids import new_id
+from contracts.money import Money, zero
+from contracts.payments import FINAL, PaymentStatus, Reconciliation, ReversalKind
+from payments.domain.quotes import Quote, Refusal
+
+LONGEST_POLL = timedelta(seconds=60)
+# How long a payer's bank may take money back: ACH returns of unauthorised debits 60 days, card networks 120 days.
+RETURN_WINDOW = {"card": timedelta(days=120), "bank_account": timedelta(days=60)}
+
+MethodKind = Literal["card", "bank_account"]
+What = Literal[
+    "submitted", "succeeded", "declined", "cancelled", "unknown", "reconciled", "overdue", "refund_requested",
+    "refund_failed", "disputed", "dispute_won", "reversed", "moved",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """`amount` goes to invoices and credit, `surcharge` is charged on top; `asked` is what the payer chose.
+
+    Minor units with surcharge: `reversed` went back, `going_back` did or still may, `disputed` the payer's bank holds.
+    """
+
+    id: str
+    customer_id: str
+    way: Literal["collect", "receive"]
+    status: PaymentStatus
+    reconciliation: Reconciliation | None
+    amount: Money
+    surcharge: Money
+    asked: tuple[Part, ...]
+    created_at: datetime
+    reason: str | None = None
+    method_id: str | None = None
+    quote_id: str | None = None
+    received_on: date | None = None
+    reference: str | None = None
+    effective_on: date | None = None
+    expected_by: date | None = None
+    allocations: tuple[Part, ...] = ()
+    credit: int = 0
+    reversed: int = 0
+    reversed_surcharge: int = 0
+    going_back: int = 0
+    disputed: int = 0
+    provider_id: str | None = None
+    sequence: int = 0
+    polls: int = 0
+    next_poll_at: datetime | None = None
+    method_kind: MethodKind | None = None
+
+    @property
+    def return_window_until(self) -> date | None:
+        """Until then the money is provisional: the payer's bank may take it back."""
+        if self.effective_on is None or self.method_kind is None or self.reconciliation != "matched":
+            return None
+        return self.effective_on + RETURN_WINDOW[self.method_kind]
+
+    @property
+    def total(self) -> Money:
+        return self.amount + self.surcharge
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+
+ReversalState = Literal["requested", "processing", "open", "succeeded", "failed", "won"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Money of a payment that goes back: `amount` from its invoices and credit, `surcharge` of what came on top.
+
+    A refund is `requested` of the provider, then `processing` until its record agrees; a chargeback is `open` until it
+    is decided. `failed` and `won`: nothing went back. `code` is the provider's, `reason` the company's.
+    """
+
+    id: str
+    payment_id: str
+    customer_id: str
+    kind: ReversalKind
+    state: ReversalState
+    amount: Money
+    surcharge: Money
+    created_at: datetime
+    code: str | None = None
+    reason: str | None = None
+    provider_id: str | None = None
+    effective_on: date | None = None
+
+    @property
+    def total(self) -> Money:
+        return self.amount + self.surcharge
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One ledger transaction: signed amounts by account, debit above zero, summing to zero."""
+
+    id: str
+    payment_id: str
+    customer_id: str
+    kind: Literal["charge", "receipt", "dispute", "dispute_won", "reversal"]
+    effective_on: date
+    entries: tuple[tuple[str, Money], ...]
+    reversal_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A payment after one step, what it is called, what the ledger books with it, and the reversal that it is about."""
+
+    payment: Payment
+    what: What
+    posting: Posting | None = None
+    reversal: Reversal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A provider call to be made under the attempt's id as its key."""
+
+    id: str
+    payment_id: str
+    provider_customer: str
+    provider_method: str
+    amount: Money
+    begun_at: datetime
+    calls: int = 0
+
+
+def step_of(payment: Payment, what: What, **changes: object) -> Step:
+    """A step that is told to others: the sequence moves on."""
+    changed = replace(payment, sequence=payment.sequence + 1, **changes)  # type: ignore[arg-type]
+    return Step(changed, what)
+
+
+def submit(
+    quote: Quote, kind: MethodKind, accept_surcharge: bool | None, *, expected_by: date, now: datetime
+) -> Step | Refusal:
+    """Confirm a quote. A declined surcharge leaves an unsuccessful payment and no charge."""
+    if quote.surcharge and accept_surcharge is None:
+        detail = "This payment carries a surcharge: send accept_surcharge, true to go on or false to cancel."
+        return Refusal("surcharge-unanswered", detail, "accept_surcharge")
+    payment = Payment(
+        id=new_id(), customer_id=quote.customer_id, way="collect", status="submitted", reconciliation="waiting",
+        amount=quote.amount, surcharge=quote.surcharge, asked=quote.parts, allocations=quote.parts, created_at=now,
+        method_id=quote.method_id, quote_id=quote.id, expected_by=expected_by, method_kind=kind,
+    )  # fmt: skip
+    if quote.surcharge and not accept_surcharge:
+        return cancel(payment, "surcharge_declined")
+    return step_of(payment, "submitted")
+
+
+def cancel(payment: Payment, reason: str) -> Step:
+    """End it before any money moved."""
+    return step_of(
+        payment, "cancelled", status="cancelled", reason=reason, reconciliation=None, allocations=(), expected_by=None,
+        next_poll_at=None,
+    )  # fmt: skip
+
+
+def receive(
+    customer_id: str, amount: Money, received_on: date, reference: str | None, asked: Sequence[Part], now: datetime
+) -> Step:
+    """Money that was received offline: reconciled at once, invoices are found for it by invoicing."""
+    payment = Payment(
+        id=new_id(), customer_id=customer_id, way="receive", status="succeeded", reconciliation="matched",
+        amount=amount, surcharge=zero(amount.currency), asked=tuple(asked), created_at=now, received_on=received_on,
+        reference=reference, effective_on=received_on,
+    )  # fmt: skip
+    step = step_of(payment, "reconciled")
+    entries = (("bank", amount), ("customer_funds", -amount))
+    return replace(step, posting=Posting(new_id(), payment.id, customer_id, "receipt", received_on, entries))
+
+
+def reserve(payment: Payment, provider_method: str, provider_customer: str, now: datetime) -> tuple[Step, Attempt]:
+    """Invoicing holds the invoices: the charge may begin, once."""
+    attempt = Attempt(new_id(), payment.id, provider_customer, provider_method, payment.total, now)
+    return Step(replace(payment, status="reserved"), "moved"), attempt
+
+
+def unanswered(payment: Payment) -> Step | None:
+    """A call's answer was lost: unknown, never failed by itself. Told once."""
+    if payment.status in ("reserved", "processing"):
+        return step_of(payment, "unknown", status="unknown")
+    return None
+
+
+def overdue(payment: Payment) -> Step:
+    """The window has passed without a match: an exception, which a later match still resolves."""
+    return step_of(payment, "overdue", reconciliation="exception")
+
+
+def poll_later(payment: Payment, now: datetime) -> Payment:
+    """Ask the provider's record later: after 2, 4, 8 … seconds, at most a minute apart."""
+    wait = min(timedelta(seconds=2 ** min(payment.polls + 1, 10)), LONGEST_POLL)
+    return replace(payment, polls=payment.polls + 1, next_poll_at=now + wait)

@@ -1,0 +1,222 @@
+"""What can be paid, and previews of paying it. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from contracts.allocation import Due, Part, allocate
+from contracts.ids import new_id
+from contracts.money import Money, total, zero
+
+QUOTE_VALID = timedelta(minutes=15)
+MOST_PARTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request can't be met: a stable slug, what happened and what to do, and the field at fault.
+
+    `conflict`: the request is sound, the state of things is in its way.
+    """
+
+    code: str
+    detail: str
+    field: str | None = None
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvoice:
+    """Invoicing's invoice as payments last heard of it."""
+
+    id: str
+    customer_id: str
+    number: str
+    status: str
+    currency: str
+    issued_on: date
+    due_on: date
+    payable_now: int
+
+    def due(self) -> Due:
+        return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    id: str
+    customer_id: str
+    provider_id: str
+    kind: Literal["card", "bank_account"]
+    funding: str | None
+    brand: str | None
+    last4: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A preview that can be confirmed once. `whole[i]`: part i was not edited, it means all that is payable.
+
+    `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit.
+    """
+
+    id: str
+    customer_id: str
+    method_id: str
+    amount: Money
+    surcharge: Money
+    parts: tuple[Part, ...]
+    whole: tuple[bool, ...]
+    expires_at: datetime
+    payment_id: str | None = None
+    choice: Literal["invoices", "all", "amount"] = "invoices"
+
+    @property
+    def total(self) -> Money:
+        return self.amount + self.surcharge
+
+    @property
+    def credit(self) -> Money:
+        return self.amount - total([part.amount for part in self.parts], self.amount.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An invoice to pay; without an amount, all that is payable."""
+
+    invoice_id: str
+    amount_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Named invoices, each whole or with an edited amount."""
+
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All that the customer can pay now in a currency."""
+
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """An amount that goes to the oldest invoices first; what they don't need is credit."""
+
+    money: Money
+
+
+Choice = Wishes | Everything | Sum
+
+
+def make_quote(
+    method: Method, choice: Choice, invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime
+) -> Quote | Refusal:
+    """A quote over what was chosen, or the first reason against it.
+
+    `invoices`: the named ones; or the oldest of the currency that are payable, one more than a payment may hold.
+    """
+    match choice:
+        case Wishes(wishes):
+            return _quote_wishes(method, wishes, invoices, rate, now)
+        case Everything(currency):
+            money = total([Money(invoice.payable_now, currency) for invoice in invoices.values()], currency)
+            return _quote_oldest(method, "all", money, invoices, rate, now)
+        case Sum(money):
+            return _quote_oldest(method, "amount", money, invoices, rate, now)
+
+
+def _quote_oldest(
+    method: Method,
+    choice: Literal["all", "amount"],
+    money: Money,
+    invoices: Mapping[str, OpenInvoice],
+    rate: Decimal,
+    now: datetime,
+) -> Quote | Refusal:
+    parts = allocate(money, [invoice.due() for invoice in invoices.values()]).parts
+    if not parts:
+        return Refusal("nothing-payable", f"Nothing can be paid in {money.currency} now.", "currency")
+    if len(parts) > MOST_PARTS:
+        detail = f"One payment pays at most {MOST_PARTS} invoices. Choose an amount that the oldest of them hold."
+        return Refusal("too-many-invoices", detail, "all" if choice == "all" else "amount_minor")
+    charge, whole = surcharge(method, money, rate), (choice == "all",) * len(parts)
+    until = now + QUOTE_VALID
+    return Quote(new_id(), method.customer_id, method.id, money, charge, parts, whole, until, choice=choice)
+
+
+def _quote_wishes(
+    method: Method, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime
+) -> Quote | Refusal:
+    parts: list[Part] = []
+    for place, wish in enumerate(wishes):
+        part = _part(f"invoices.{place}", method.customer_id, wish, invoices)
+        if isinstance(part, Refusal):
+            return part
+        parts.append(part)
+    currencies = {part.amount.currency for part in parts}
+    if len(currencies) > 1:
+        return Refusal("mixed-currencies", "Pay invoices of one currency at a time.", "invoices")
+    if len({part.invoice_id for part in parts}) < len(parts):
+        return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
+    amount = total([part.amount for part in parts], currencies.pop())
+    whole = tuple(wish.amount_minor is None for wish in wishes)
+    charge = surcharge(method, amount, rate)
+    return Quote(new_id(), method.customer_id, method.id, amount, charge, tuple(parts), whole, now + QUOTE_VALID)
+
+
+def _part(field: str, customer_id: str, wish: Wish, invoices: Mapping[str, OpenInvoice]) -> Part | Refusal:
+    invoice = invoices.get(wish.invoice_id)
+    if invoice is None or invoice.customer_id != customer_id:
+        detail = f"This customer has no invoice {wish.invoice_id}."
+        return Refusal("unknown-invoice", detail, f"{field}.invoice_id")
+    if invoice.status == "in_progress":
+        detail = f"A payment of invoice {invoice.number} is under way; wait until it is confirmed."
+        return Refusal("payment-under-way", detail, f"{field}.invoice_id")
+    if invoice.payable_now <= 0:
+        detail = f"Invoice {invoice.number} is {invoice.status}: nothing of it can be paid."
+        return Refusal("invoice-closed", detail, f"{field}.invoice_id")
+    minor = invoice.payable_now if wish.amount_minor is None else wish.amount_minor
+    if minor > invoice.payable_now:
+        detail = f"At most {invoice.payable_now} minor units of invoice {invoice.number} can be paid now."
+        return Refusal("more-than-payable", detail, f"{field}.amount_minor")
+    return Part(invoice.id, Money(minor, invoice.currency))
+
+
+def still_fits(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> bool:
+    """Whether every part can still be paid as quoted, and a part that meant all of an invoice still does."""
+    for part, whole in zip(quote.parts, quote.whole, strict=True):
+        invoice = invoices.get(part.invoice_id)
+        if invoice is None or invoice.payable_now < part.amount.minor:
+            return False
+        if whole and invoice.payable_now != part.amount.minor:
+            return False
+    return True
+
+
+def choose_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> Choice | None:
+    """The same choice, of named invoices for what can still be paid of them; None when that is nothing."""
+    if quote.choice == "all":
+        return Everything(quote.amount.currency)
+    if quote.choice == "amount":
+        return Sum(quote.amount)
+    again = []
+    for part, whole in zip(quote.parts, quote.whole, strict=True):
+        invoice = invoices.get(part.invoice_id)
+        if invoice is not None and invoice.payable_now > 0 and invoice.status != "in_progress":
+            again.append(Wish(part.invoice_id, None if whole else min(part.amount.minor, invoice.payable_now)))
+    return Wishes(tuple(again)) if again else None
+
+
+def surcharge(method: Method, amount: Money, rate: Decimal) -> Money:
+    """Credit cards only, by the card's funding; rounded down."""
+    if method.kind == "card" and method.funding == "credit":
+        return amount.share(rate)
+    return zero(amount.currency)

@@ -1,0 +1,241 @@
+"""Money that goes back after it was reconciled: refunds, bank returns, chargebacks. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Literal
+
+from contracts.ids import new_id
+from contracts.money import Money, total
+from contracts.payments import ReversalKind
+from payments.domain.payments import Payment, Posting, Reversal, Step, poll_later, step_of
+from payments.domain.quotes import Refusal
+
+NOTHING_BACK = frozenset({"failed", "won"})
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBack:
+    """Money that the provider's record says goes back, with surcharge. `reversal_id`: the refund of ours that it is."""
+
+    provider_id: str
+    kind: ReversalKind
+    state: Literal["processing", "open", "succeeded", "failed", "won"]
+    amount: Money
+    on: date
+    code: str | None = None
+    reversal_id: str | None = None
+
+
+def refund(
+    payment: Payment, reversals: Sequence[Reversal], minor: int | None, reason: str, *, now: datetime, today: date
+) -> Step | Refusal:
+    """Give `minor` units of the payment's amount back, or all that is left, with surcharge in proportion.
+
+    Money that came through the provider is asked back from it; money that was received offline counts as given back.
+    """
+    refusal = _refuse_refund(payment, reversals, minor)
+    if refusal is not None:
+        return refusal
+    left = _left(payment, reversals)
+    amount = left.amount if minor is None else Money(minor, left.amount.currency)
+    made = Reversal(
+        new_id(), payment.id, payment.customer_id, "refund", "requested", amount, _in_proportion(payment, left, amount),
+        now, code="refund", reason=reason,
+    )  # fmt: skip
+    counted = replace(_counted(payment, made), polls=0)
+    if payment.way == "receive":
+        return _gone(counted, made, today)
+    return replace(step_of(counted, "refund_requested"), reversal=made)
+
+
+def _refuse_refund(payment: Payment, reversals: Sequence[Reversal], minor: int | None) -> Refusal | None:
+    if payment.reconciliation != "matched":
+        detail = f"Only reconciled money can be given back; this payment is {payment.status}."
+        return Refusal("not-reconciled", detail, conflict=True)
+    under_way = next((each for each in reversals if each.state == "open"), None)
+    if under_way is not None:
+        detail = f"A {under_way.kind} of this payment is open; wait until the bank has decided it."
+        return Refusal("dispute-open", detail, conflict=True)
+    left = _left(payment, reversals).amount
+    if not left:
+        return Refusal("nothing-left", "All of this payment has gone back already, or is on its way.", conflict=True)
+    if minor is not None and minor > left.minor:
+        detail = f"At most {left.minor} minor units of this payment can be given back."
+        return Refusal("more-than-left", detail, "amount_minor")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    amount: Money
+    surcharge: Money
+
+
+def _left(payment: Payment, reversals: Sequence[Reversal]) -> _Left:
+    """What has not gone back, and is not about to."""
+    counted = [each for each in reversals if each.state not in NOTHING_BACK]
+    currency = payment.amount.currency
+    return _Left(
+        payment.amount - total([each.amount for each in counted], currency),
+        payment.surcharge - total([each.surcharge for each in counted], currency),
+    )
+
+
+def _in_proportion(payment: Payment, left: _Left, amount: Money) -> Money:
+    """The surcharge that goes back with an amount: of all that has gone so far, its share, less what went with it."""
+    gone = payment.amount - left.amount + amount
+    due = Money(payment.surcharge.minor * gone.minor // payment.amount.minor, amount.currency)
+    return (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
+
+
+def follow_back(payment: Payment, reversals: Sequence[Reversal], back: Sequence[SeenBack], now: datetime) -> list[Step]:
+    """The steps that follow from the provider's record of what goes back. Order and repetition don't matter."""
+    steps: list[Step] = []
+    known = {each.id: each for each in reversals}
+    for seen in back:
+        for step in _follow(payment, list(known.values()), seen, back, now):
+            payment = step.payment
+            known |= {step.reversal.id: step.reversal} if step.reversal else {}
+            steps.append(step)
+    return steps
+
+
+def _follow(
+    payment: Payment, reversals: Sequence[Reversal], seen: SeenBack, record: Sequence[SeenBack], now: datetime
+) -> list[Step]:
+    known = next((each for each in reversals if _is(each, seen)), None)
+    if known is None:
+        return [] if seen.state in NOTHING_BACK else _unasked(payment, reversals, seen, record, now)
+    if known.state == "failed" and seen.state == "succeeded":  # it went after all
+        return [_gone(_counted(payment, known), replace(known, provider_id=seen.provider_id), seen.on)]
+    if known.state in ("succeeded", *NOTHING_BACK):
+        return []
+    step = _next(payment, replace(known, provider_id=seen.provider_id, code=known.code or seen.code), seen, now)
+    return [step] if step else []
+
+
+def _is(reversal: Reversal, seen: SeenBack) -> bool:
+    return seen.provider_id == reversal.provider_id or (seen.reversal_id or "") == reversal.id
+
+
+def _counted(payment: Payment, reversal: Reversal) -> Payment:
+    return replace(payment, going_back=payment.going_back + reversal.total.minor)
+
+
+def _next(payment: Payment, reversal: Reversal, seen: SeenBack, now: datetime) -> Step | None:
+    match seen.state:
+        case "succeeded":
+            return _gone(payment, reversal, seen.on)
+        case "failed" | "won":
+            return _stays(payment, reversal, seen)
+        case "open":
+            return _disputed(payment, reversal, seen.on) if reversal.state == "requested" else None
+        case "processing":
+            return processing(payment, reversal, now) if reversal.state == "requested" else None
+
+
+def _unasked(
+    payment: Payment, reversals: Sequence[Reversal], seen: SeenBack, record: Sequence[SeenBack], now: datetime
+) -> list[Step]:
+    """What the payer's bank takes, or somebody gave back at the provider itself; never more than is left.
+
+    It comes before refunds that were only asked for: the provider will refuse those that no longer fit.
+    """
+    steps: list[Step] = []
+    waiting = [each for each in reversals if each.state == "requested" and not any(_is(each, one) for one in record)]
+    while waiting and _sum(_left(payment, reversals)) < seen.amount:
+        steps.append(refused(payment, waiting.pop(), "taken_back_first"))
+        payment, gone = steps[-1].payment, steps[-1].reversal
+        reversals = [gone if gone and each.id == gone.id else each for each in reversals]
+    left = _left(payment, reversals)
+    money = seen.amount.capped_at(_sum(left))
+    if not money:
+        return steps
+    gone_by_then = payment.total - _sum(left) + money
+    due = Money(payment.surcharge.minor * gone_by_then.minor // payment.total.minor, money.currency)
+    surcharge = (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
+    amount = (money - surcharge).capped_at(left.amount)
+    made = Reversal(
+        new_id(), payment.id, payment.customer_id, seen.kind, "requested", amount, money - amount, now, code=seen.code,
+        provider_id=seen.provider_id,
+    )  # fmt: skip
+    step = _next(_counted(payment, made), made, seen, now)
+    return [*steps, step] if step else steps
+
+
+def _sum(left: _Left) -> Money:
+    return left.amount + left.surcharge
+
+
+def processing(payment: Payment, reversal: Reversal, now: datetime) -> Step:
+    """The provider has taken a refund on; its record is asked until it says what became of it."""
+    return Step(poll_later(payment, now), "moved", reversal=replace(reversal, state="processing"))
+
+
+def refused(payment: Payment, reversal: Reversal, code: str) -> Step:
+    """The provider turned a refund down for good: the money has not moved."""
+    return _ended(payment, replace(reversal, state="failed", code=code), "refund_failed")
+
+
+def settled_back(payment: Payment, reversals: Sequence[Reversal], steps: Sequence[Step]) -> list[Step]:
+    """Nothing more to ask the provider of, once no refund is on its way."""
+    latest = {each.id: each for each in reversals}
+    latest |= {step.reversal.id: step.reversal for step in steps if step.reversal}
+    if payment.next_poll_at is None or any(each.state in ("requested", "processing") for each in latest.values()):
+        return []
+    return [Step(replace(payment, next_poll_at=None), "moved")]
+
+
+def _gone(payment: Payment, reversal: Reversal, on: date) -> Step:
+    """The money has gone: what the charge booked is booked the other way round, as far as it went."""
+    held_by = {"receive": "bank", "collect": "psp_clearing"}[payment.way]
+    entries = [("customer_funds", reversal.amount), ("surcharge_income", reversal.surcharge)]
+    entries.append(("disputed" if reversal.state == "open" else held_by, -reversal.total))
+    changed = {
+        "reversed": payment.reversed + reversal.total.minor,
+        "reversed_surcharge": payment.reversed_surcharge + reversal.surcharge.minor,
+        "disputed": payment.disputed - (reversal.total.minor if reversal.state == "open" else 0),
+        "reason": f"{REASONS[reversal.kind]}_{reversal.code}" if reversal.kind != "refund" else payment.reason,
+    }
+    gone = replace(reversal, state="succeeded", effective_on=on)
+    return _booked(step_of(payment, "reversed", **changed), gone, "reversal", on, entries)
+
+
+REASONS = {"return": "returned", "chargeback": "charged_back"}
+
+
+def _disputed(payment: Payment, reversal: Reversal, on: date) -> Step:
+    """The payer's bank holds the money until the chargeback is decided."""
+    step = step_of(payment, "disputed", disputed=payment.disputed + reversal.total.minor)
+    entries = [("disputed", reversal.total), ("psp_clearing", -reversal.total)]
+    return _booked(step, replace(reversal, state="open"), "dispute", on, entries)
+
+
+def _stays(payment: Payment, reversal: Reversal, seen: SeenBack) -> Step:
+    """A refund that failed, or a chargeback that the company won: the money is here."""
+    if seen.state == "failed":
+        return _ended(payment, replace(reversal, state="failed", code=seen.code or reversal.code), "refund_failed")
+    won = replace(payment, disputed=payment.disputed - reversal.total.minor)
+    step = _ended(won, replace(reversal, state="won", effective_on=seen.on), "dispute_won")
+    entries = [("psp_clearing", reversal.total), ("disputed", -reversal.total)]
+    return _booked(step, step.reversal or reversal, "dispute_won", seen.on, entries)
+
+
+def _ended(payment: Payment, reversal: Reversal, what: Literal["refund_failed", "dispute_won"]) -> Step:
+    step = step_of(payment, what, going_back=payment.going_back - reversal.total.minor)
+    return replace(step, reversal=reversal)
+
+
+def _booked(
+    step: Step,
+    reversal: Reversal,
+    kind: Literal["dispute", "dispute_won", "reversal"],
+    on: date,
+    entries: Sequence[tuple[str, Money]],
+) -> Step:
+    booked = tuple((account, money) for account, money in entries if money)
+    posting = Posting(new_id(), reversal.payment_id, reversal.customer_id, kind, on, booked, reversal.id)
+    return replace(step, posting=posting, reversal=reversal)

@@ -1,0 +1,228 @@
+"""What goes back after it was reconciled: refunds, returns, chargebacks, and how they meet."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.money import Money
+from payments.domain import Payment, Refusal, Reversal, Seen, SeenBack, Step, observe, receive, refund, refused
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = date(2026, 3, 1)
+LATER = date(2026, 3, 20)
+
+
+def usd(minor: int) -> Money:
+    return Money(minor, "USD")
+
+
+def matched(amount: int = 10_000, surcharge: int = 300, **more: Any) -> Payment:
+    return Payment(
+        "pay", "customer", "collect", "succeeded", "matched", usd(amount), usd(surcharge), (), NOW, provider_id="pi_1",
+        effective_on=DAY, sequence=3, method_kind="card", **more,
+    )  # fmt: skip
+
+
+class Story:
+    """A payment on its way back, with all that was said and booked."""
+
+    def __init__(self, payment: Payment) -> None:
+        self.payment, self.reversals, self.steps = payment, dict[str, Reversal](), list[Step]()
+
+    def take(self, *steps: Step) -> list[str]:
+        for step in steps:
+            self.payment = step.payment
+            self.reversals |= {step.reversal.id: step.reversal} if step.reversal else {}
+        self.steps += steps
+        return [step.what for step in steps]
+
+    def refund(self, minor: int | None = None) -> Refusal | list[str]:
+        known = list(self.reversals.values())
+        step = refund(self.payment, known, minor, "goods came back", now=NOW, today=LATER)
+        return step if isinstance(step, Refusal) else self.take(step)
+
+    def record(self, *back: SeenBack, evidence: bool = True) -> list[str]:
+        seen = Seen("pi_1", "succeeded", self.payment.total, DAY, None, evidence, back)
+        return self.take(*observe(self.payment, seen, NOW, list(self.reversals.values())))
+
+    def asked(self, place: int = 0) -> Reversal:
+        return list(self.reversals.values())[place]
+
+    def booked(self) -> dict[str, int]:
+        accounts: dict[str, int] = {}
+        for posting in (step.posting for step in self.steps if step.posting):
+            for account, money in posting.entries:
+                accounts[account] = accounts.get(account, 0) + money.minor
+        return {account: minor for account, minor in accounts.items() if minor}
+
+
+def given_back(reversal: Reversal, state: str = "succeeded") -> SeenBack:
+    return SeenBack("re_1", "refund", state, reversal.total, LATER, None, reversal.id)  # type: ignore[arg-type]
+
+
+def chargeback(state: str, total: int = 10_300) -> SeenBack:
+    return SeenBack("du_1", "chargeback", state, usd(total), LATER, "10.4")  # type: ignore[arg-type]
+
+
+def test_a_refund_moves_no_money_until_the_providers_record_says_so() -> None:
+    story = Story(matched())
+    assert story.refund(4_000) == ["refund_requested"]
+    assert (story.payment.reversed, story.payment.going_back, story.booked()) == (0, 4_120, {})
+    assert story.record(given_back(story.asked()), evidence=False) == []
+    assert story.record(given_back(story.asked())) == ["reversed"]
+    assert (story.payment.reversed, story.payment.reversed_surcharge) == (4_120, 120)
+    assert story.booked() == {"customer_funds": 4_000, "surcharge_income": 120, "psp_clearing": -4_120}
+    assert story.record(given_back(story.asked())) == []
+
+
+def test_the_surcharge_goes_back_in_proportion_and_all_of_it_with_the_last_part() -> None:
+    story = Story(matched(amount=1_000, surcharge=29))
+    shares = []
+    for minor in (333, 333, None):
+        story.refund(minor)
+        shares.append(story.asked(len(shares)).surcharge.minor)
+    assert shares == [9, 10, 10]
+    assert story.payment.going_back == 1_029
+
+
+@given(
+    st.integers(1, 10**6),
+    st.integers(0, 10**5),
+    st.lists(st.tuples(st.integers(1, 10**6), st.sampled_from(["gone", "failed", "waits"])), max_size=6),
+)
+def test_refunds_never_give_back_more_than_came(amount: int, surcharge: int, wishes: list[tuple[int, str]]) -> None:
+    story = Story(matched(amount, surcharge))
+    for minor, then in wishes:
+        before = story.payment.going_back
+        if isinstance(story.refund(minor), Refusal):
+            assert story.payment.going_back == before
+            continue
+        made = story.asked(-1)
+        if then == "gone":
+            story.record(replace(given_back(made), provider_id=made.id))
+        elif then == "failed":
+            story.take(refused(story.payment, made, "charge_already_refunded"))
+        assert 0 <= story.payment.reversed <= story.payment.going_back <= amount + surcharge
+    assert sum(story.booked().values()) == 0
+    story.refund()
+    counted = [each for each in story.reversals.values() if each.state != "failed"]
+    assert sum(each.amount.minor for each in counted) == amount
+    assert sum(each.surcharge.minor for each in counted) == surcharge
+
+
+@pytest.mark.parametrize(
+    ("payment", "minor", "code", "conflict"),
+    [
+        (replace(matched(), reconciliation="waiting"), None, "not-reconciled", True),
+        (matched(), 10_001, "more-than-left", False),
+    ],
+)
+def test_what_cannot_be_refunded_is_refused(payment: Payment, minor: int | None, code: str, conflict: bool) -> None:
+    refusal = refund(payment, [], minor, "r", now=NOW, today=DAY)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.conflict) == (code, conflict)
+
+
+def test_a_second_refund_of_everything_is_refused_whether_the_first_has_gone_or_is_on_its_way() -> None:
+    story = Story(matched())
+    story.refund()
+    for _ in range(2):
+        refusal = story.refund()
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == "nothing-left"
+        story.record(given_back(story.asked()))
+
+
+def test_a_refund_of_money_received_offline_is_given_at_once() -> None:
+    story = Story(receive("customer", usd(5_000), DAY, "cheque", (), NOW).payment)
+    assert story.refund(2_000) == ["reversed"]
+    assert (story.asked().state, story.asked().effective_on) == ("succeeded", LATER)
+    assert story.booked() == {"customer_funds": 2_000, "bank": -2_000}
+
+
+def test_a_failed_refund_leaves_the_money_and_can_be_asked_for_again() -> None:
+    story = Story(matched())
+    story.refund()
+    assert story.record(given_back(story.asked(), "failed")) == ["refund_failed"]
+    assert (story.payment.going_back, story.booked()) == (0, {})
+    assert story.refund() == ["refund_requested"]
+
+
+def test_a_refund_on_its_way_is_asked_about_until_it_has_gone() -> None:
+    story = Story(matched())
+    story.refund()
+    story.record(given_back(story.asked(), "processing"))
+    assert story.payment.next_poll_at is not None
+    story.record(given_back(story.asked()))
+    assert story.payment.next_poll_at is None
+
+
+def test_a_refund_made_at_the_provider_itself_counts_too() -> None:
+    story = Story(matched())
+    assert story.record(SeenBack("re_9", "refund", "succeeded", usd(5_150), LATER)) == ["reversed"]
+    assert (story.asked().amount, story.asked().surcharge) == (usd(5_000), usd(150))
+
+
+def test_an_open_chargeback_holds_the_money_and_nothing_is_refunded_meanwhile() -> None:
+    story = Story(matched())
+    assert story.record(chargeback("open")) == ["disputed"]
+    assert (story.payment.disputed, story.payment.reversed) == (10_300, 0)
+    assert story.booked() == {"disputed": 10_300, "psp_clearing": -10_300}
+    refusal = story.refund(1)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.conflict) == ("dispute-open", True)
+
+
+def test_only_a_lost_chargeback_reverses() -> None:
+    story = Story(matched())
+    story.record(chargeback("open"))
+    assert story.record(chargeback("succeeded")) == ["reversed"]
+    assert (story.payment.disputed, story.payment.reversed) == (0, 10_300)
+    assert story.booked() == {"customer_funds": 10_000, "surcharge_income": 300, "psp_clearing": -10_300}
+
+
+def test_a_chargeback_that_is_won_leaves_everything_as_it_was() -> None:
+    story = Story(matched())
+    story.record(chargeback("open"))
+    assert story.record(chargeback("won")) == ["dispute_won"]
+    assert (story.payment.disputed, story.payment.going_back, story.booked()) == (0, 0, {})
+    assert story.refund() == ["refund_requested"]
+
+
+def test_what_the_bank_takes_comes_before_a_refund_that_was_only_asked_for() -> None:
+    story = Story(matched())
+    story.refund(4_000)
+    assert story.record(chargeback("open")) == ["refund_failed", "disputed"]
+    assert (story.payment.disputed, story.payment.going_back) == (10_300, 10_300)
+
+
+def test_a_chargeback_takes_what_refunds_have_left() -> None:
+    story = Story(matched())
+    story.refund(4_000)
+    back = given_back(story.asked())
+    assert story.record(back, chargeback("open")) == ["reversed", "disputed"]
+    assert (story.payment.disputed, story.payment.reversed, story.payment.going_back) == (6_180, 4_120, 10_300)
+
+
+def test_any_order_and_repetition_of_records_ends_in_one_state() -> None:
+    ends = set()
+    for order in permutations([(), (chargeback("open", 6_180),), (chargeback("succeeded", 6_180),), ()]):
+        story = Story(matched())
+        story.refund(4_000)
+        back = given_back(story.asked())
+        for record in [*order, *order]:
+            story.record(back, *record)
+        payment = story.payment
+        ends.add((payment.reversed, payment.going_back, payment.disputed, tuple(sorted(story.booked().items()))))
+    assert len(ends) == 1
+
+
+def test_money_is_provisional_while_the_payers_bank_may_take_it_back() -> None:
+    assert matched().return_window_until == date(2026, 6, 29)
+    assert replace(matched(), method_kind="bank_account").return_window_until == date(2026, 4, 30)
+    assert receive("customer", usd(1), DAY, None, (), NOW).payment.return_window_until is None
