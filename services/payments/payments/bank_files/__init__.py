@@ -1,0 +1,60 @@
+"""Bank files, whatever their format: bytes in, one line per transaction out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from payments.bank_files.bai2_file import read_bai2
+from payments.bank_files.camt_file import read_camt
+from payments.bank_files.csv_file import read_csv
+from payments.bank_files.line import BadFile, BankLine, Status
+from payments.bank_files.mt940_file import read_mt940
+
+__all__ = ["BadFile", "BankLine", "Reading", "Status", "read"]
+
+_HEAD = 1 << 14
+_BAI2 = re.compile(r"\s*01,")
+_MT940 = re.compile(r"^(\{1:|:20:)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`format` is "camt.053", "camt.054", "bai2", "mt940" or "csv:<profile>".
+
+    `lines` is read from the file while it is walked, once, and may raise `BadFile` up to its very end, where totals
+    are checked: nothing of a file counts before the end is reached.
+    """
+
+    format: str
+    lines: Iterator[BankLine]
+
+
+def read(file: BinaryIO, *, account: str | None = None, currency: str | None = None) -> Reading:
+    """Read a seekable binary file whose format is found by its content.
+
+    `account` and `currency` are those of a CSV export that tells them nowhere; other formats tell them. Raises
+    `BadFile`, here or while `lines` is walked, for anything that is not a right reading; never another exception.
+    The file stays open, and belongs to the reading until it is walked.
+    """
+    file.seek(0)
+    head = file.read(_HEAD)
+    if not head.strip():
+        raise BadFile(None, "the file is empty. Fetch it again from the bank")
+    text = _start(head)
+    if text.startswith("<"):
+        return Reading(*read_camt(file))
+    if _BAI2.match(text):
+        return Reading("bai2", read_bai2(file))
+    if _MT940.search(text):
+        return Reading("mt940", read_mt940(file))
+    return Reading(*read_csv(file, account, currency))
+
+
+def _start(head: bytes) -> str:
+    """Enough of the text to tell its format, in any encoding."""
+    zeros = head[:2].count(0) == 1 or head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    encoding = ("utf-16-le" if head[1:2] == b"\0" or head[:1] == b"\xff" else "utf-16-be") if zeros else "utf-8"
+    return head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")

@@ -1,0 +1,329 @@
+"""BAI2 cash management files: groups, accounts and transactions, with their control totals checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import BinaryIO
+
+from payments.bank_files.line import BadFile, BankLine, Status, bounded, exponent, given, short_day, without_spaces
+from payments.bank_files.text_lines import encoding_of, text_lines
+
+# Some banks write several records to a line: a "/" then ends the record, and the code of the next follows.
+_NEXT_ON_LINE = re.compile(r"/\s+(?=(?:01|02|03|88|98|99),|16,\d{3},|49,[+-]?\d+,\d+\s*/)", re.ASCII)
+_RECORD = re.compile(r"(01|02|03|16|49|88|98|99),", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_TYPE = re.compile(r"\d{3}", re.ASCII)
+_BREAK = "\n"  # between the pieces of a record that 88 continues after a "/"
+_LONGEST_RECORD = 200_000
+
+# Type codes of details by the BAI2 code list; 920 to 999 are the banks' own, split in the same way.
+_LOAN_CREDITS = frozenset({"706", "708", *(str(code) for code in range(720, 729))})
+_LOAN_DEBITS = frozenset({"760"})
+_REVERSALS_IN = frozenset({"123", "252", "254", "255", "257", "258", "261", "266", "268", "395"})
+_REVERSALS_OUT = frozenset({"423", "468", "552", "554", "555", "557", "558", "561", "566", "568", "694", "695"})
+_NO_MONEY = "890"
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    code: str
+    body: str
+    line: int
+    rows: int
+    """Physical records it is made of: itself and its 88s; control counts count them."""
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What a trailer must agree with."""
+
+    amount: int = 0
+    parts: int = 0
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class _Open:
+    """Where in the file's nesting the reading stands."""
+
+    file: _Sums | None = None
+    group: _Sums | None = None
+    account: _Sums | None = None
+    number: str = ""
+    currency: str = ""
+    group_currency: str = ""
+    as_of: date | None = None
+    status: Status = "booked"
+
+
+def read_bai2(file: BinaryIO) -> Iterator[BankLine]:
+    """Lines in order. Amounts are minor units already; the group's as-of date is the day of booking.
+
+    Controls of accounts (49), groups (98) and the file (99) are checked when they come: sums, and numbers of records.
+    """
+    at = _Open()
+    ended = False
+    last = 0
+    for record in _records(file):
+        last = record.line
+        if ended:
+            raise _bad(record, "a record after the file's trailer (99)")
+        if record.code == "16":
+            yield _transaction(record, at)
+        elif record.code == "01":
+            if at.file is not None:
+                raise _bad(record, "a second file header (01)")
+            at.file = _Sums(rows=record.rows)
+        elif record.code == "02":
+            _open_group(record, at)
+        elif record.code == "03":
+            _open_account(record, at)
+        elif record.code == "49":
+            _close_account(record, at)
+        elif record.code == "98":
+            _close_group(record, at)
+        else:
+            _close_file(record, at)
+            ended = True
+    if not ended:
+        raise BadFile(last or None, "the file ends without its trailer (99): a part is missing. Fetch it again")
+
+
+def _records(file: BinaryIO) -> Iterator[_Record]:
+    """Logical records: physical ones joined with their continuations.
+
+    After a "/" an 88 begins the next field; after text without it, an 88 goes on in the text. A line without a code
+    is text that was broken by whoever passed the file on.
+    """
+    code, body, line, rows = "", "", 0, 0
+    for number, physical in _physical(file):
+        found = _RECORD.match(physical)
+        if found is None or found[1] == "88":
+            if not code:
+                raise BadFile(number, "the first record is not a file header (01). Give the file as the bank made it")
+            if found is None and code not in ("16", "03"):
+                raise BadFile(
+                    number, f"{physical[:20]!r} begins with no record code. Give the file as the bank made it"
+                )
+            more = physical if found is None else physical[3:]
+            body = body[:-1] + _BREAK + more if found is not None and body.endswith("/") else f"{body} {more}"
+            rows += found is not None
+            if len(body) > _LONGEST_RECORD:
+                raise BadFile(line, "the record is longer than any true one. Give the file as the bank made it")
+            continue
+        if code:
+            yield _Record(code, body.removesuffix("/"), line, rows)
+        code, body, line, rows = found[1], physical[3:], number, 1
+    if code:
+        yield _Record(code, body.removesuffix("/"), line, rows)
+
+
+def _physical(file: BinaryIO) -> Iterator[tuple[int, str]]:
+    for number, text in text_lines(file, encoding_of(file, "latin-1")):
+        stripped = text.strip()
+        if not stripped:
+            continue
+        if "/ " in stripped or "/\t" in stripped:
+            for part in _split(stripped):
+                yield number, part
+        else:
+            yield number, stripped
+
+
+def _split(text: str) -> Iterator[str]:
+    start = 0
+    for found in _NEXT_ON_LINE.finditer(text):
+        yield text[start : found.start() + 1]
+        start = found.end()
+    yield text[start:]
+
+
+def _bad(record: _Record, reason: str) -> BadFile:
+    return BadFile(record.line, f"{reason} (record {record.code}). Fetch the file again, or ask the bank to correct it")
+
+
+def _fields(record: _Record, least: int) -> list[str]:
+    fields = [one.strip() for one in record.body.replace(_BREAK, ",").split(",")]
+    return fields + [""] * (least - len(fields))
+
+
+def _integer(text: str, record: _Record, what: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise _bad(record, f"{what} {text[:30]!r} is not a whole number of minor units")
+    return int(text)
+
+
+def _open_group(record: _Record, at: _Open) -> None:
+    if at.file is None or at.group is not None:
+        raise _bad(record, "a group header that stands in another group or outside the file")
+    _, _, status, as_of, _, currency, modifier, *_ = _fields(record, 8)
+    if status in ("2", "4"):
+        reason = "the group takes back what was told before" if status == "2" else "the group is a test"
+        raise _bad(record, f"{reason} (status {status}), which is no money that moved")
+    at.as_of = short_day(as_of)
+    if at.as_of is None:
+        raise _bad(record, f"the as-of date {as_of[:10]!r} is not YYMMDD")
+    at.group = _Sums(rows=record.rows)
+    at.group_currency = currency or "USD"  # the specification's default
+    at.status = "pending" if modifier == "3" else "booked"  # 3: interim, of the same day
+
+
+def _open_account(record: _Record, at: _Open) -> None:
+    if at.group is None or at.account is not None:
+        raise _bad(record, "an account that stands in another account or outside a group")
+    number, currency, *_ = _fields(record, 2)
+    if not number:
+        raise _bad(record, "the account has no number")
+    at.number, at.currency = without_spaces(number), currency or at.group_currency
+    exponent(at.currency, record.line)
+    at.account = _Sums(rows=record.rows, amount=sum(_summaries(record)))
+
+
+def _summaries(record: _Record) -> Iterator[int]:
+    """Amounts of an account's balances and totals, which its control total contains.
+
+    Each is type, amount, items, funds type and what that asks for. A "/" may end a summary early.
+    """
+    pieces = [piece.split(",") for piece in record.body.split(_BREAK)]
+    pieces[0] = pieces[0][2:]
+    fields: list[str] = []
+    for piece in pieces:
+        if fields and _begins_summary(piece):
+            yield from _amounts(fields, record)
+            fields = []
+        fields.extend(one.strip() for one in piece)
+    yield from _amounts(fields, record)
+
+
+def _begins_summary(piece: list[str]) -> bool:
+    """Whether a continuation starts with a type code and an amount, rather than in the midst of a summary."""
+    return len(piece) > 1 and bool(_TYPE.fullmatch(piece[0].strip())) and bool(_INTEGER.fullmatch(piece[1].strip()))
+
+
+def _amounts(fields: list[str], record: _Record) -> Iterator[int]:
+    position = 0
+    while position < len(fields):
+        code, amount, _, funds = (*fields[position : position + 4], "", "", "", "")[:4]
+        position += 4
+        if funds == "S":
+            position += 3
+        elif funds == "V":
+            position += 2
+        elif funds == "D":
+            position += 1 + 2 * _distributions(fields[position : position + 1], record)
+        elif funds not in ("", "Z", "0", "1", "2"):
+            raise _bad(record, f"the funds type {funds[:10]!r} is not one of Z, 0, 1, 2, S, V, D")
+        if code and not _TYPE.fullmatch(code):
+            raise _bad(record, f"the type code {code[:10]!r} is not three digits")
+        if amount:
+            yield _integer(amount, record, "the amount")
+
+
+def _distributions(fields: list[str], record: _Record) -> int:
+    if not fields or not (fields[0].isascii() and fields[0].isdigit() and len(fields[0]) <= 3):
+        raise _bad(record, "funds type D does not say its number of distributions")
+    return int(fields[0])
+
+
+def _transaction(record: _Record, at: _Open) -> BankLine:
+    if at.account is None:
+        raise _bad(record, "a transaction that stands outside an account")
+    code, amount_text, funds, rest = _cut(record.body, 3)
+    skipped = {"S": 3, "V": 2}.get(funds, 0)
+    if funds == "D":
+        count, rest = _cut(rest, 1)
+        skipped = 2 * _distributions([count], record)
+    elif funds not in ("", "Z", "0", "1", "2", "S", "V"):
+        raise _bad(record, f"the funds type {funds[:10]!r} is not one of Z, 0, 1, 2, S, V, D")
+    *availability, bank_reference, customer_reference, text = _cut(rest, skipped + 2)
+    if amount_text.startswith("-"):
+        raise _bad(record, "a transaction's amount has a sign; its type code alone says which way the money went")
+    amount = bounded(_integer(amount_text, record, "the amount"), record.line) if amount_text else 0
+    value_on = at.as_of
+    if funds == "V" and availability[0]:
+        value_on = short_day(availability[0])
+        if value_on is None:
+            raise _bad(record, f"the value date {availability[0][:10]!r} is not YYMMDD")
+    at.account.amount += amount
+    at.account.rows += record.rows
+    reference = given(customer_reference)
+    return BankLine(
+        account=at.number,
+        currency=at.currency,
+        amount_minor=amount * _sign(code, record),
+        booked_on=at.as_of,
+        value_on=value_on,
+        status="information" if code == _NO_MONEY else at.status,
+        bank_reference=given(bank_reference),
+        end_to_end_id=None,
+        references=(reference,) if reference else (),
+        text=" ".join(text.replace(_BREAK, " ").removesuffix("/").split()),
+        payer=None,
+        payer_account=None,
+        code=code,
+        reversal=code in _REVERSALS_IN or code in _REVERSALS_OUT,
+        place=f"line {record.line}",
+    )
+
+
+def _cut(text: str, times: int) -> list[str]:
+    """The first fields and the rest, which is text and may hold commas."""
+    parts = re.split(f"[,{_BREAK}]", text, maxsplit=times) if _BREAK in text else text.split(",", times)
+    parts += [""] * (times + 1 - len(parts))
+    return [*(part.strip() for part in parts[:-1]), parts[-1]]
+
+
+def _sign(code: str, record: _Record) -> int:
+    if code == _NO_MONEY:
+        return 0
+    if _TYPE.fullmatch(code):
+        if "100" <= code <= "399" or "920" <= code <= "959" or code in _LOAN_CREDITS:
+            return 1
+        if "400" <= code <= "699" or "960" <= code <= "999" or code in _LOAN_DEBITS:
+            return -1
+    raise _bad(record, f"the type code {code[:10]!r} is neither a credit (100-399) nor a debit (400-699)")
+
+
+def _close_account(record: _Record, at: _Open) -> None:
+    total, rows, *_ = _fields(record, 2)
+    if at.account is None or at.group is None:
+        raise _bad(record, "an account's trailer without its header (03)")
+    at.account.rows += record.rows
+    _agree(record, "the account's control total", total, at.account.amount)
+    _agree(record, "the account's number of records", rows, at.account.rows)
+    at.group.amount += at.account.amount
+    at.group.rows += at.account.rows
+    at.group.parts += 1
+    at.account = None
+
+
+def _close_group(record: _Record, at: _Open) -> None:
+    total, accounts, rows, *_ = _fields(record, 3)
+    if at.group is None or at.file is None or at.account is not None:
+        raise _bad(record, "a group's trailer without its header (02), or before its account's trailer (49)")
+    at.group.rows += record.rows
+    _agree(record, "the group's control total", total, at.group.amount)
+    _agree(record, "the group's number of accounts", accounts, at.group.parts)
+    _agree(record, "the group's number of records", rows, at.group.rows)
+    at.file.amount += at.group.amount
+    at.file.rows += at.group.rows
+    at.file.parts += 1
+    at.group = None
+
+
+def _close_file(record: _Record, at: _Open) -> None:
+    total, groups, rows, *_ = _fields(record, 3)
+    if at.file is None or at.group is not None:
+        raise _bad(record, "the file's trailer without its header (01), or before its group's trailer (98)")
+    at.file.rows += record.rows
+    _agree(record, "the file's control total", total, at.file.amount)
+    _agree(record, "the file's number of groups", groups, at.file.parts)
+    _agree(record, "the file's number of records", rows, at.file.rows)
+
+
+def _agree(record: _Record, what: str, said: str, counted: int) -> None:
+    if _integer(said, record, what) != counted:
+        raise _bad(record, f"{what} is {said}, but what was read comes to {counted}")

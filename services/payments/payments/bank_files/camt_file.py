@@ -1,0 +1,380 @@
+"""camt.053 statements and camt.054 notifications of any version, read without ever holding a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import BinaryIO, NamedTuple
+from xml.parsers import expat
+
+from payments.bank_files.line import BadFile, BankLine, Status, given, iso_day, minor, without_spaces
+
+_NAMESPACE = re.compile(r"\S*camt\.(05[234])\.001\.\d\d")
+_CHUNK = 1 << 16
+_LONGEST_TOKEN = 1 << 20  # bytes of one tag, comment or instruction
+_LONGEST_TEXT = 200_000  # characters kept of one transaction, or of one entry beside its transactions
+_DEEPEST = 60
+MOST_TRANSACTIONS = 10_000  # of one entry, which are held until their sum is known
+
+_STATUS: dict[str, Status] = {"BOOK": "booked", "PDNG": "pending", "INFO": "information", "FUTR": "information"}
+_SIGN = {"CRDT": 1, "DBIT": -1}
+
+_PARTY = ("Nm", "Pty/Nm")
+_ACCOUNT = ("Id/IBAN", "Id/Othr/Id")
+_STRUCTURED = ("RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Strd/RfrdDocInf/Nb")
+_CODE = ("BkTxCd/Domn/Cd", "BkTxCd/Domn/Fmly/Cd", "BkTxCd/Domn/Fmly/SubFmlyCd", "BkTxCd/Prtry/Cd")
+_OF_STATEMENT = tuple(f"Acct/{path}" for path in _ACCOUNT)
+_OF_ENTRY = (
+    *("Amt", "CdtDbtInd", "RvslInd", "Sts", "Sts/Cd", "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"),
+    *("AcctSvcrRef", "AddtlNtryInf", "Chrgs/Amt", "Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Rcrd/Amt", *_CODE),
+)
+_OF_TRANSACTION = (
+    *("Refs/AcctSvcrRef", "Refs/EndToEndId", "Amt", "AmtDtls/TxAmt/Amt", "CdtDbtInd", "AddtlTxInf", *_CODE),
+    *("Chrgs/Amt", "Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Rcrd/Amt"),
+    *("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf", *_STRUCTURED),
+    *(f"RltdPties/{who}/{path}" for who in ("Dbtr", "Cdtr", "UltmtDbtr", "UltmtCdtr") for path in _PARTY),
+    *(f"RltdPties/{who}/{path}" for who in ("DbtrAcct", "CdtrAcct") for path in _ACCOUNT),
+)
+
+Values = dict[str, list[str]]
+"""Path below the entry or transaction → its texts in order; `…@Ccy` → the currency of an amount."""
+
+
+class _Node:
+    """What may stand here, what its text is kept as, and what it opens."""
+
+    __slots__ = ("children", "key", "opens")
+
+    def __init__(self, opens: str | None = None) -> None:
+        self.children: dict[str, _Node] = {}
+        self.key: str | None = None
+        self.opens = opens
+
+    def grow(self, namespace: str, path: str, opens: str | None = None) -> _Node:
+        node = self
+        for name in path.split("/"):
+            node = node.children.setdefault(f"{namespace} {name}", _Node())
+        node.opens = opens
+        return node
+
+    def keep(self, namespace: str, paths: tuple[str, ...]) -> None:
+        for path in paths:
+            self.grow(namespace, path).key = path
+
+
+def _schema(namespace: str, message: str, statement: str) -> _Node:
+    root = _Node()
+    body = root.grow(namespace, message)
+    of_statement = body.grow(namespace, statement, "statement")
+    of_statement.keep(namespace, _OF_STATEMENT)
+    of_entry = of_statement.grow(namespace, "Ntry", "entry")
+    of_entry.keep(namespace, _OF_ENTRY)
+    of_entry.grow(namespace, "NtryDtls/TxDtls", "transaction").keep(namespace, _OF_TRANSACTION)
+    return root
+
+
+_MESSAGES = {"053": ("BkToCstmrStmt", "Stmt"), "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}
+
+
+class _Entry(NamedTuple):
+    """An entry on its way: what it says of itself and of each of its transactions."""
+
+    account: str
+    values: Values
+    transactions: list[Values]
+    line: int
+    place: str
+
+
+class _Document:
+    """One message, fed in pieces. `lines` are those of the entries that ended in the last piece."""
+
+    def __init__(self) -> None:
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start_root
+        self.parser.EndElementHandler = self._end
+        self.parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self.kind: str | None = None
+        self.lines: list[BankLine] = []
+        self._stack: list[_Node] = []
+        self._skipped = 0
+        self._text: list[str] = []
+        self._size = 0
+        self._values: Values = {}
+        self._entry_values: Values = {}
+        self._statement_values: Values = {}
+        self._transactions: list[Values] = []
+        self._account = ""
+        self._entry_line = 0
+        self._statements = self._entries = 0
+        self._fed = 0
+
+    def feed(self, piece: bytes) -> None:
+        """`BadFile` for what is not well-formed, has a DTD, or passes the bounds."""
+        last = not piece
+        try:
+            self.parser.Parse(piece, last)
+        except expat.ExpatError as error:
+            said = expat.ErrorString(error.code)
+            raise BadFile(error.lineno, f"the XML is broken ({said}). Fetch the file again from the bank") from None
+        except (LookupError, ValueError):
+            raise BadFile(1, "the XML names an encoding that is not known. Give it in UTF-8") from None
+        self._fed += len(piece)
+        if not last and self._fed - self.parser.CurrentByteIndex > _LONGEST_TOKEN:
+            raise self._bad("a tag or comment of more than a megabyte. Fetch the file again from the bank")
+        if last and not self._statements:
+            raise self._bad("the message holds no statement (Stmt, Ntfctn). Ask the bank for a file that has one")
+
+    def _bad(self, reason: str) -> BadFile:
+        where = f"{self._place()}: " if self._entries else ""
+        return BadFile(self.parser.CurrentLineNumber, where + reason)
+
+    def _place(self) -> str:
+        return f"statement {self._statements}, entry {self._entries}"
+
+    def _refuse_doctype(self, *_: object) -> None:
+        raise self._bad("the XML has a DTD, which no bank file needs. Have <!DOCTYPE …> taken out by who made it")
+
+    def _start_root(self, name: str, attributes: dict[str, str]) -> None:
+        namespace, _, local = name.rpartition(" ")
+        found = _NAMESPACE.fullmatch(namespace)
+        if local != "Document" or not found:
+            raise self._bad("the XML is no camt message. Ask the bank for camt.053 or camt.054")
+        if found[1] == "052":
+            reason = "an intraday report (camt.052) holds nothing final. Give the statement of the day, camt.053"
+            raise self._bad(reason)
+        self.kind = f"camt.{found[1]}"
+        self._stack.append(_schema(namespace, *_MESSAGES[found[1]]))
+        self.parser.StartElementHandler = self._start
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        node = self._stack[-1].children.get(name)
+        if node is None:
+            self._skipped = 1
+            self.parser.CharacterDataHandler = None
+            self.parser.StartElementHandler = self._start_skipped
+            self.parser.EndElementHandler = self._end_skipped
+            return
+        self._stack.append(node)
+        if node.key is not None:
+            self._text.clear()
+            self.parser.CharacterDataHandler = self._take
+            if attributes and "Ccy" in attributes:
+                self._values.setdefault(node.key + "@Ccy", []).append(attributes["Ccy"])
+        elif node.opens is not None:
+            self._open(node.opens)
+
+    def _take(self, text: str) -> None:
+        self._text.append(text)
+        self._size += len(text)
+        if self._size > _LONGEST_TEXT:
+            raise self._bad(f"more than {_LONGEST_TEXT} characters of text. Fetch the file again from the bank")
+
+    def _end(self, _: str) -> None:
+        node = self._stack.pop()
+        if node.key is not None:
+            self.parser.CharacterDataHandler = None
+            text = "".join(self._text).strip()
+            self._text.clear()
+            if text:
+                self._values.setdefault(node.key, []).append(text)
+        elif node.opens is not None:
+            self._close(node.opens)
+
+    def _start_skipped(self, _: str, __: dict[str, str]) -> None:
+        self._skipped += 1
+        if self._skipped > _DEEPEST:
+            raise self._bad(f"elements stand more than {_DEEPEST} deep. Fetch the file again from the bank")
+
+    def _end_skipped(self, _: str) -> None:
+        self._skipped -= 1
+        if not self._skipped:
+            self.parser.StartElementHandler = self._start
+            self.parser.EndElementHandler = self._end
+
+    def _open(self, what: str) -> None:
+        self._size = 0
+        if what == "transaction":
+            if len(self._transactions) >= MOST_TRANSACTIONS:
+                reason = f"more than {MOST_TRANSACTIONS} transactions in one entry. Ask the bank for smaller batches"
+                raise self._bad(reason)
+            self._values = {}
+        elif what == "entry":
+            self._entries += 1
+            if not self._account:
+                found = self._statement_values.get("Acct/Id/IBAN") or self._statement_values.get("Acct/Id/Othr/Id")
+                if not found:
+                    raise self._bad("the statement names no account (Acct/Id). Ask the bank for one that does")
+                self._account = without_spaces(found[0])
+            self._entry_line = self.parser.CurrentLineNumber
+            self._values = self._entry_values = {}
+            self._transactions = []
+        else:
+            self._statements += 1
+            self._entries = 0
+            self._account = ""
+            self._values = self._statement_values = {}
+
+    def _close(self, what: str) -> None:
+        self._size = 0
+        if what == "transaction":
+            self._transactions.append(self._values)
+            self._values = self._entry_values
+        elif what == "entry":
+            ended = _Entry(self._account, self._entry_values, self._transactions, self._entry_line, self._place())
+            self._values = self._statement_values
+            self._transactions = []
+            self.lines.extend(_lines(ended))
+
+
+def read_camt(file: BinaryIO) -> tuple[str, Iterator[BankLine]]:
+    """Its kind ("camt.053" or "camt.054"), and its lines as they are read."""
+    file.seek(0)
+    document = _Document()
+    while document.kind is None:
+        piece = file.read(_CHUNK)
+        document.feed(piece)
+        if not piece:
+            raise BadFile(1, "the XML is no camt message. Ask the bank for camt.053 or camt.054")
+    return document.kind, _rest(document, file)
+
+
+def _rest(document: _Document, file: BinaryIO) -> Iterator[BankLine]:
+    more = True
+    while True:
+        lines, document.lines = document.lines, []
+        yield from lines
+        if not more:
+            return
+        piece = file.read(_CHUNK)
+        more = bool(piece)
+        document.feed(piece)
+
+
+def _lines(entry: _Entry) -> Iterator[BankLine]:
+    """One line per transaction when their amounts explain the entry's, else one for the entry as a whole."""
+    currency = _first(entry.values, "Amt@Ccy") or ""
+    whole = minor(_must(entry, "Amt"), currency, entry.line) * _sign(entry, entry.values, None)
+    reference = given(_first(entry.values, "AcctSvcrRef"))
+    shares = _shares(entry, currency, whole)
+    if shares is None:
+        transaction = entry.transactions[0] if len(entry.transactions) == 1 else _gathered(entry.transactions)
+        line = _line(entry, transaction, currency, whole, entry.place)
+        yield replace(line, bank_reference=reference) if line.bank_reference is None else line
+        return
+    for number, (transaction, amount) in enumerate(zip(entry.transactions, shares, strict=True), 1):
+        line = _line(entry, transaction, currency, amount, f"{entry.place}, transaction {number}")
+        yield replace(line, entry_reference=reference)
+
+
+def _shares(entry: _Entry, currency: str, whole: int) -> list[int] | None:
+    """Each transaction's signed amount; None when there are not several, or not all say one in the entry's currency.
+
+    A sum other than the entry's is refused, unless charges are told that may explain it.
+    """
+    if len(entry.transactions) < 2:
+        return None
+    shares = []
+    for transaction in entry.transactions:
+        for path in ("Amt", "AmtDtls/TxAmt/Amt"):
+            if _first(transaction, path + "@Ccy") == currency and (amount := _first(transaction, path)):
+                shares.append(minor(amount, currency, entry.line) * _sign(entry, transaction, entry.values))
+                break
+        else:
+            return None
+    if sum(shares) == whole:
+        return shares
+    if any(path.startswith("Chrgs/") for values in (entry.values, *entry.transactions) for path in values):
+        return None
+    reason = f"its transactions sum to {sum(shares)} minor units of {currency}, the entry says {whole}"
+    raise _wrong(entry, reason)
+
+
+def _gathered(transactions: list[Values]) -> Values:
+    """What is worth keeping of transactions that are told in one sum: their structured references."""
+    return {path: [text for one in transactions for text in one.get(path, ())] for path in _STRUCTURED}
+
+
+def _line(entry: _Entry, transaction: Values, currency: str, amount: int, place: str) -> BankLine:
+    status = _STATUS.get(_first(entry.values, "Sts/Cd", "Sts") or "")
+    if status is None:
+        raise _wrong(entry, "Sts is none of BOOK, PDNG, INFO, FUTR")
+    payer, payer_account = _other_side(transaction, entry.account, came_in=amount >= 0)
+    texts = (*transaction.get("RmtInf/Ustrd", ()), *transaction.get("RmtInf/Strd/AddtlRmtInf", ()))
+    text = " ".join(texts) or _first(transaction, "AddtlTxInf") or _first(entry.values, "AddtlNtryInf") or ""
+    references = (reference for path in _STRUCTURED for reference in transaction.get(path, ()))
+    return BankLine(
+        account=entry.account,
+        currency=currency,
+        amount_minor=amount,
+        booked_on=_day(entry, "BookgDt"),
+        value_on=_day(entry, "ValDt"),
+        status=status,
+        bank_reference=given(_first(transaction, "Refs/AcctSvcrRef")),
+        end_to_end_id=given(_first(transaction, "Refs/EndToEndId")),
+        references=tuple(dict.fromkeys(references)),
+        text=" ".join(text.split()),
+        payer=payer,
+        payer_account=payer_account,
+        code=_code(transaction) or _code(entry.values),
+        reversal=_first(entry.values, "RvslInd") in ("true", "1"),
+        place=place,
+    )
+
+
+def _other_side(transaction: Values, own_account: str, came_in: bool) -> tuple[str | None, str | None]:
+    """Debtor of money that came in, creditor of money that went out; the other of the two when that is ourselves.
+
+    Returned debits and reversals keep the parties of the first transaction, so the direction alone does not tell.
+    """
+    sides = ("Dbtr", "Cdtr") if came_in else ("Cdtr", "Dbtr")
+    accounts = [_first(transaction, *(f"RltdPties/{side}Acct/{path}" for path in _ACCOUNT)) for side in sides]
+    names = [_first(transaction, *(f"RltdPties/{who}{side}/{path}" for who in ("", "Ultmt") for path in _PARTY))
+             for side in sides]  # fmt: skip
+    ours = accounts[0] is not None and without_spaces(accounts[0]) == own_account
+    chosen = 1 if ours and (accounts[1] or names[1]) else 0
+    account = accounts[chosen]
+    return given(names[chosen]), without_spaces(account) if account else None
+
+
+def _code(values: Values) -> str | None:
+    parts = [part for path in _CODE[:3] if (part := _first(values, path))]
+    return "/".join(parts) or _first(values, _CODE[3])
+
+
+def _day(entry: _Entry, path: str) -> date | None:
+    text = _first(entry.values, f"{path}/Dt", f"{path}/DtTm")
+    if text is None:
+        return None
+    day = iso_day(text)
+    if day is None:
+        raise _wrong(entry, f"{path} {text[:40]!r} is not a date")
+    return day
+
+
+def _sign(entry: _Entry, values: Values, otherwise: Values | None) -> int:
+    said = _first(values, "CdtDbtInd") or (_first(otherwise, "CdtDbtInd") if otherwise else None) or ""
+    if said not in _SIGN:
+        raise _wrong(entry, f"CdtDbtInd {said[:10]!r} is neither CRDT nor DBIT")
+    return _SIGN[said]
+
+
+def _must(entry: _Entry, path: str) -> str:
+    text = _first(entry.values, path)
+    if text is None:
+        raise _wrong(entry, f"{path} is missing")
+    return text
+
+
+def _wrong(entry: _Entry, reason: str) -> BadFile:
+    return BadFile(entry.line, f"{entry.place}: {reason}. Fetch the file again, or ask the bank to correct it")
+
+
+def _first(values: Values, *paths: str) -> str | None:
+    for path in paths:
+        if found := values.get(path):
+            return found[0]
+    return None

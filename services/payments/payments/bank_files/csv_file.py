@@ -1,0 +1,236 @@
+"""CSV exports of banks: a profile, chosen by the exact header, says what each column is."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Any, BinaryIO
+
+from payments.bank_files.line import BadFile, BankLine, Status, given, minor, without_spaces
+from payments.bank_files.text_lines import encoding_of, text_lines
+
+_MOST_LINES_OF_A_ROW = 50
+_MARKS = {",", "."}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One bank's export. Column names are those of its header.
+
+    encoding            where the file is neither UTF-8 nor UTF-16 by its mark
+    date_format         as of `strptime`
+    thousands           the mark between thousands, or ""
+    account, currency   fixed values; otherwise columns of these names, otherwise the caller tells them
+    columns             field of the line → columns, whose texts are joined by a space
+    credit_words        with column `direction`: what it says of money that came in; `debit_words` likewise
+    pending_words       with column `status`: what it says of what is not booked yet
+    """
+
+    name: str
+    header: tuple[str, ...]
+    delimiter: str
+    date_format: str
+    decimal_mark: str
+    thousands: str
+    encoding: str | None
+    account: str | None
+    currency: str | None
+    columns: dict[str, tuple[str, ...]]
+    credit_words: frozenset[str]
+    debit_words: frozenset[str]
+    pending_words: frozenset[str]
+
+
+_FIELDS = {
+    *("booked_on", "value_on", "amount", "credit", "debit", "direction", "account", "currency", "bank_reference"),
+    *("end_to_end_id", "references", "text", "payer", "payer_account", "code", "status"),
+}
+
+
+def profile_of(name: str, told: dict[str, Any]) -> Profile:
+    """A profile from its TOML; `ValueError` for one that could not be read with."""
+    columns = {field: (one,) if isinstance(one, str) else tuple(one) for field, one in told["columns"].items()}
+    header = tuple(told["header"])
+    unknown = set(columns) - _FIELDS | {one for some in columns.values() for one in some} - set(header)
+    amounts = "amount" in columns or {"credit", "debit"} <= set(columns)
+    mark, thousands = told.get("decimal_mark", "."), told.get("thousands", "")
+    if unknown or not amounts or "booked_on" not in columns or {mark, thousands or mark} - _MARKS:
+        raise ValueError(f"profile {name}: unknown {sorted(unknown)}, or no booked_on or amount, or a wrong mark")
+    return Profile(
+        name=name,
+        header=header,
+        delimiter=told.get("delimiter", ","),
+        date_format=told.get("date_format", "%Y-%m-%d"),
+        decimal_mark=mark,
+        thousands=thousands,
+        encoding=told.get("encoding"),
+        account=told.get("account"),
+        currency=told.get("currency"),
+        columns=columns,
+        credit_words=frozenset(told.get("credit_words", ())),
+        debit_words=frozenset(told.get("debit_words", ())),
+        pending_words=frozenset(told.get("pending_words", ())),
+    )
+
+
+@cache
+def profiles() -> tuple[Profile, ...]:
+    """Those shipped with the package."""
+    folder = resources.files("payments.bank_files") / "profiles"
+    files = sorted((one for one in folder.iterdir() if one.name.endswith(".toml")), key=lambda one: one.name)
+    return tuple(profile_of(one.name.removesuffix(".toml"), tomllib.loads(one.read_text("utf-8"))) for one in files)
+
+
+def read_csv(file: BinaryIO, account: str | None, currency: str | None) -> tuple[str, Iterator[BankLine]]:
+    """ "csv:<profile>" and the lines as they are read."""
+    for encoding in dict.fromkeys((encoding_of(file, "cp1252"), "latin-1")):
+        first = next(text_lines(file, encoding), (1, ""))[1].removeprefix("\ufeff")
+        for profile in profiles():
+            if _header(first, profile.delimiter) == profile.header:
+                own = account or profile.account
+                if own is None and "account" not in profile.columns:
+                    raise BadFile(1, f"a {profile.name} export does not tell its account. Say which account it is of")
+                right = encoding_of(file, profile.encoding)
+                return f"csv:{profile.name}", _rows(file, right, profile, own, currency or profile.currency)
+    known = ", ".join(profile.name for profile in profiles())
+    begins = f"it begins with {first[:60]!r}, which is neither camt, BAI2, MT940 nor the header of a known CSV export"
+    raise BadFile(1, f"{begins} ({known}). Export it in one of these, or add a profile for this header")
+
+
+def _header(text: str, delimiter: str) -> tuple[str, ...]:
+    try:
+        fields = next(csv.reader([text], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return ()
+    return tuple(field.strip() for field in fields)
+
+
+class _Source:
+    """Lines for the CSV reader, which counts them and stops a quote that is never closed."""
+
+    def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
+        self._lines = lines
+        self.row_began = 0
+        self.line = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for number, text in self._lines:
+            self.line = number
+            if number - self.row_began > _MOST_LINES_OF_A_ROW:
+                raise BadFile(self.row_began + 1, 'a quote (") is never closed. Close it, or fetch the file again')
+            yield text.removeprefix("\ufeff") + "\n" if number == 1 else text + "\n"
+
+
+def _rows(
+    file: BinaryIO, encoding: str, profile: Profile, account: str | None, currency: str | None
+) -> Iterator[BankLine]:
+    source = _Source(text_lines(file, encoding))
+    read = _reader(profile, account, currency)
+    width = len(profile.header)
+    rows = csv.reader(source, delimiter=profile.delimiter, strict=True)
+    began = 1
+    try:
+        for row in rows:
+            number, began = began, source.line + 1
+            source.row_began = source.line
+            if number == 1 or not any(row):
+                continue
+            if len(row) < width or any(field.strip() for field in row[width:]):
+                reason = f"{len(row)} columns where the header has {width}. Correct the row, or export it again"
+                raise BadFile(number, reason)
+            yield read(row, number)
+    except csv.Error as error:
+        raise BadFile(source.row_began + 1, f"the row is no CSV ({error}). Correct it, or export it again") from None
+
+
+@lru_cache(4096)
+def _day(text: str, date_format: str) -> date | None:
+    try:
+        return datetime.strptime(text, date_format).date()  # noqa: DTZ007 (a day, in the bank's own zone)
+    except ValueError:
+        return None
+
+
+def _reader(profile: Profile, account: str | None, currency: str | None) -> Callable[[list[str], int], BankLine]:
+    """Reads one row; where the columns stand is looked up once."""
+    places = {
+        field: tuple(profile.header.index(column) for column in columns) for field, columns in profile.columns.items()
+    }
+
+    def text(row: list[str], field: str) -> str:
+        return " ".join(" ".join(row[place] for place in places.get(field, ())).split())
+
+    def day(row: list[str], field: str, line: int) -> date | None:
+        said = text(row, field)
+        found = _day(said, profile.date_format) if said else None
+        if found is None and (said or field == "booked_on"):
+            raise BadFile(line, f"{said[:30]!r} is not a date like {profile.date_format}. Correct it")
+        return found
+
+    def read(row: list[str], line: int) -> BankLine:
+        unit = currency or text(row, "currency")
+        own = account or without_spaces(text(row, "account"))
+        if not own:
+            raise BadFile(line, "the row names no account. Fill it in, or export the file again")
+        status: Status = (
+            "pending" if profile.pending_words and text(row, "status") in profile.pending_words else "booked"
+        )
+        reference = given(text(row, "references"))
+        return BankLine(
+            account=without_spaces(own),
+            currency=unit,
+            amount_minor=_amount(profile, lambda field: text(row, field), unit, line),
+            booked_on=day(row, "booked_on", line),
+            value_on=day(row, "value_on", line),
+            status=status,
+            bank_reference=given(text(row, "bank_reference")),
+            end_to_end_id=given(text(row, "end_to_end_id")),
+            references=(reference,) if reference else (),
+            text=text(row, "text"),
+            payer=text(row, "payer") or None,
+            payer_account=without_spaces(text(row, "payer_account")) or None,
+            code=text(row, "code") or None,
+            reversal=False,
+            place=f"line {line}",
+        )
+
+    return read
+
+
+def _amount(profile: Profile, text: Callable[[str], str], currency: str, line: int) -> int:
+    """Minor units, signed by the amount's own sign, by a column of direction, or by which of two columns is filled."""
+    if "amount" not in profile.columns:
+        credit, debit = text("credit"), text("debit")
+        came, went = (_signed(profile, one, currency, line) if one else 0 for one in (credit, debit))
+        if not (credit or debit) or (came and went):
+            raise BadFile(line, "the row must have a credit or a debit, and not both. Correct it")
+        return came - abs(went)
+    amount = _signed(profile, text("amount"), currency, line)
+    if "direction" not in profile.columns:
+        return amount
+    word = text("direction")
+    if word not in profile.credit_words | profile.debit_words or amount < 0:
+        raise BadFile(line, f"{word[:20]!r} does not say whether the money came or went. Correct it")
+    return amount if word in profile.credit_words else -amount
+
+
+def _signed(profile: Profile, text: str, currency: str, line: int) -> int:
+    sign = -1 if text.startswith("-") else 1
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    if profile.thousands and profile.thousands in digits:
+        digits = _ungrouped(digits, profile, line)
+    return sign * minor(digits.strip(), currency, line, profile.decimal_mark)
+
+
+def _ungrouped(digits: str, profile: Profile, line: int) -> str:
+    """Without marks between thousands; refused where they don't stand between groups of three."""
+    whole, mark, fraction = digits.partition(profile.decimal_mark)
+    first, *groups = whole.split(profile.thousands)
+    if not 1 <= len(first) <= 3 or any(len(group) != 3 for group in groups) or profile.thousands in fraction:
+        raise BadFile(line, f"{digits[:40]!r} has a thousands mark out of place. Correct the amount")
+    return first + "".join(groups) + mark + fraction

@@ -1,0 +1,268 @@
+"""SWIFT MT940 statements: opening balance, movements and closing balance, which must agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import BinaryIO, NamedTuple
+
+from payments.bank_files.line import BadFile, BankLine, exponent, given, minor, short_day, without_spaces
+from payments.bank_files.text_lines import encoding_of, text_lines
+
+_TAG = re.compile(r":(\d\d[A-Z]?|NS):")
+_BALANCE = re.compile(r"([CD])(\d{6})([A-Z]{3})(\d+,\d*)", re.ASCII)
+# Value date, entry date, mark (C, D, reversals RC, RD, expected EC, ED), third letter of the currency, amount, type,
+# reference for the owner, reference of the bank.
+_MOVEMENT = re.compile(
+    r"(\d{6})(\d{4})?(R?[CD]|E[CD])([A-Z])?(\d+,\d*)([A-Z][A-Z0-9]{3})((?:(?!//).)*)(?://(.*))?", re.ASCII
+)
+_IBAN_AND_CURRENCY = re.compile(r"([A-Z]{2}\d\d[A-Z0-9]{10,30}?)[/ ]?([A-Z]{3})", re.ASCII)
+_IN = {"C": 1, "D": -1, "RC": -1, "RD": 1, "EC": 1, "ED": -1}
+_MOST_LINES = 60  # of one field: SWIFT has six, banks add to them
+
+# The subfields of German :86:, and the SEPA words within its remittance text.
+_SUBFIELDS = re.compile(r"(\d{3})([?<>@~])(?=\d\d)", re.ASCII)
+_REMITTANCE = ("2", "6")
+_FULL_SUBFIELD = 27  # characters: a longer text is cut there, within a word
+_SEPA = re.compile(r"(EREF|KREF|MREF|CRED|DEBT|COAM|OAMT|SVWZ|ABWA|ABWE|IBAN|BIC|PURP)\+")
+_SLASHED = re.compile(
+    r"/(EREF|REMI|ORDP|BENM|NAME|IBAN|PREF|MARF|CSID|TRTP|TRCD|RTRN|BIC|CNTP|ADDR|ID|ISDT|PURP|ULTD|ULTC)/"
+)
+
+
+@dataclass(slots=True)
+class _Statement:
+    """The statement being read: what its closing balance must agree with."""
+
+    line: int
+    account: str = ""
+    currency: str = ""
+    balance: int | None = None
+    closed: bool = False
+
+
+class _Field(NamedTuple):
+    tag: str
+    line: int
+    texts: list[str]
+
+
+class _Told(NamedTuple):
+    """What a :86: says."""
+
+    text: str
+    references: tuple[str, ...] = ()
+    end_to_end_id: str | None = None
+    payer: str | None = None
+    payer_account: str | None = None
+
+
+def read_mt940(file: BinaryIO) -> Iterator[BankLine]:
+    """Lines in order; each statement's (or page's) closing balance is checked when it comes."""
+    statement: _Statement | None = None
+    waiting: BankLine | None = None  # a movement, until it is known whether a :86: belongs to it
+    last = 0
+    for field in _fields(file):
+        last = field.line
+        if waiting is not None:
+            if field.tag == "86":
+                told = _told(field.texts)
+                yield replace(
+                    waiting,
+                    text=told.text or waiting.text,
+                    references=tuple(dict.fromkeys((*waiting.references, *told.references))),
+                    end_to_end_id=told.end_to_end_id,
+                    payer=told.payer,
+                    payer_account=told.payer_account,
+                )
+                waiting = None
+                continue
+            yield waiting
+            waiting = None
+        if field.tag == "20":
+            _refuse_unclosed(statement, field.line)
+            statement = _Statement(field.line)
+        elif statement is None:
+            raise _bad(field, "it stands before any :20:, which begins a statement")
+        elif field.tag == "61":
+            waiting = _movement(field, statement)
+        else:
+            _note(field, statement)
+    if waiting is not None:
+        yield waiting
+    _refuse_unclosed(statement, last)
+    if statement is None:
+        raise BadFile(last or None, "there is no statement (:20:) in it. Fetch the file again")
+
+
+def _fields(file: BinaryIO) -> Iterator[_Field]:
+    """Tagged fields with their further lines; what stands between the messages is envelope."""
+    field: _Field | None = None
+    for number, text in text_lines(file, encoding_of(file, "latin-1")):
+        found = _TAG.match(text)
+        if found is not None:
+            if field is not None:
+                yield field
+            field = _Field(found[1], number, [text[found.end() :].rstrip()])
+        elif text.startswith(("{", "\x01{", "$")) or text.rstrip("\x03 ") in ("-", "-}"):
+            if field is not None:
+                yield field
+            field = None
+        elif field is not None and text.strip():
+            if len(field.texts) >= _MOST_LINES:
+                raise BadFile(number, f"field :{field.tag}: has more than {_MOST_LINES} lines. Fetch the file again")
+            field.texts.append(text.rstrip())
+    if field is not None:
+        yield field
+
+
+def _bad(field: _Field, reason: str) -> BadFile:
+    return BadFile(field.line, f":{field.tag}: {reason}. Fetch the file again, or ask the bank to correct it")
+
+
+def _refuse_unclosed(statement: _Statement | None, line: int) -> None:
+    if statement is not None and not statement.closed:
+        begun = f"the statement of line {statement.line}"
+        raise BadFile(line, f"{begun} has no closing balance (:62F:): a part is missing. Fetch the file again")
+
+
+def _note(field: _Field, statement: _Statement) -> None:
+    """Account and balances; other fields say nothing that is needed."""
+    if field.tag == "25" or field.tag == "25P":
+        statement.account = _account(field.texts[0])
+        if not statement.account:
+            raise _bad(field, "names no account")
+    elif field.tag in ("60F", "60M"):
+        if statement.balance is not None or not statement.account:
+            raise _bad(field, "is a second opening balance, or stands before the account (:25:)")
+        statement.balance, statement.currency = _balance(field)
+    elif field.tag in ("62F", "62M"):
+        if statement.balance is None or statement.closed:
+            raise _bad(field, "is a second closing balance, or stands before the opening balance (:60F:)")
+        said, currency = _balance(field)
+        if (said, currency) != (statement.balance, statement.currency):
+            told = f"says {said} minor units of {currency}"
+            raise _bad(field, f"{told}, but opening and movements come to {statement.balance} {statement.currency}")
+        statement.closed = True
+
+
+def _account(text: str) -> str:
+    account = without_spaces(text)
+    with_currency = _IBAN_AND_CURRENCY.fullmatch(account)
+    if with_currency is not None and _is_iban(with_currency[1]):
+        return with_currency[1]
+    return account
+
+
+def _is_iban(text: str) -> bool:
+    """Whether the check digits are right (ISO 13616)."""
+    return int("".join(str(int(one, 36)) for one in text[4:] + text[:4])) % 97 == 1
+
+
+def _balance(field: _Field) -> tuple[int, str]:
+    found = _BALANCE.fullmatch(field.texts[0].strip())
+    if found is None or short_day(found[2]) is None:
+        raise _bad(field, f"{field.texts[0][:40]!r} is no balance (C or D, YYMMDD, currency, amount with a comma)")
+    mark, _, currency, amount = found.groups()
+    return minor(amount, currency, field.line, ",") * _IN[mark], currency
+
+
+def _movement(field: _Field, statement: _Statement) -> BankLine:
+    if statement.balance is None or statement.closed:
+        reason = "stands outside an opening (:60F:) and a closing balance (:62F:)"
+        raise _bad(field, f"{reason}; interim reports (MT942) are not read, give the MT940 of the day")
+    found = _MOVEMENT.fullmatch(field.texts[0].strip())
+    value_on = short_day(found[1]) if found is not None else None
+    if found is None or value_on is None:
+        raise _bad(field, f"{field.texts[0][:40]!r} is no movement (YYMMDD, MMDD, C or D, amount with a comma, type)")
+    _, entry_day, mark, _, amount_text, kind, owner_reference, bank_reference = found.groups()
+    booked_on = _entry_date(entry_day, value_on) if entry_day else value_on
+    if booked_on is None:
+        raise _bad(field, f"the entry date {entry_day!r} is not MMDD")
+    exponent(statement.currency, field.line)
+    amount = minor(amount_text, statement.currency, field.line, ",") * _IN[mark]
+    expected = mark.startswith("E")  # no money yet, and not in the balances
+    if not expected:
+        statement.balance += amount
+    reference = given(owner_reference)
+    if reference is not None and reference.endswith("+"):  # "KREF+": see :86:
+        reference = None
+    return BankLine(
+        account=statement.account,
+        currency=statement.currency,
+        amount_minor=amount,
+        booked_on=booked_on,
+        value_on=value_on,
+        status="pending" if expected else "booked",
+        bank_reference=given(bank_reference),
+        end_to_end_id=None,
+        references=(reference,) if reference else (),
+        text=" ".join(" ".join(field.texts[1:]).split()),
+        payer=None,
+        payer_account=None,
+        code=kind,
+        reversal=mark.startswith("R"),
+        place=f"line {field.line}",
+    )
+
+
+def _entry_date(month_and_day: str, value_on: date) -> date | None:
+    """The day MMDD that is nearest to the value date: its year is not told, and may be the one before or after."""
+    near = []
+    for year in (value_on.year - 1, value_on.year, value_on.year + 1):
+        try:
+            near.append(date(year, int(month_and_day[:2]), int(month_and_day[2:])))
+        except ValueError:
+            continue
+    return min(near, key=lambda day: abs(day - value_on), default=None)
+
+
+def _told(texts: list[str]) -> _Told:
+    joined = "".join(texts)
+    german = _SUBFIELDS.match(joined)
+    if german is not None:
+        return _german(joined[3:], german[2])
+    if _SLASHED.match(joined):
+        return _slashed(joined)
+    return _Told(" ".join(" ".join(texts).split()))
+
+
+def _german(body: str, mark: str) -> _Told:
+    """Subfields ?00 posting text, ?20-?29 and ?60-?63 remittance, ?31 account, ?32-?33 name of the other side."""
+    fields: list[tuple[str, str]] = []
+    for part in body.split(mark)[1:]:
+        if part[:2].isascii() and part[:2].isdigit():
+            fields.append((part[:2], part[2:]))
+        elif fields:  # the mark stood in the text
+            fields[-1] = (fields[-1][0], fields[-1][1] + mark + part)
+    remittance = ""
+    for _, text in (field for field in fields if field[0][0] in _REMITTANCE):
+        begins = bool(_SEPA.match(text))
+        remittance += text if len(text) >= _FULL_SUBFIELD and not begins else text + " " * (len(text) < _FULL_SUBFIELD)
+    name = "".join(text for code, text in fields if code in ("32", "33"))
+    account = next((text for code, text in fields if code == "31"), "")
+    before, *words = _SEPA.split(remittance)
+    named = {word: " ".join(text.split()) for word, text in zip(words[::2], words[1::2], strict=True)}
+    reference = given(named.get("KREF"))
+    return _Told(
+        text=" ".join(f"{before} {named.get('SVWZ', '')}".split()) or next((t for c, t in fields if c == "00"), ""),
+        references=(reference,) if reference else (),
+        end_to_end_id=given(named.get("EREF")),
+        payer=given(named.get("ABWA")) or given(name),
+        payer_account=without_spaces(account or named.get("IBAN", "")) or None,
+    )
+
+
+def _slashed(text: str) -> _Told:
+    """The words in slashes of Dutch and other banks: /EREF/…/ORDP//NAME/…/REMI/…."""
+    words = _SLASHED.split(text)[1:]
+    named = {word: said.strip("/ ") for word, said in zip(words[::2], words[1::2], strict=True) if said.strip("/ ")}
+    account = named.get("IBAN", "")
+    return _Told(
+        text=named.get("REMI", "").removeprefix("USTD//") or " ".join(text.split()),
+        end_to_end_id=given(named.get("EREF")),
+        payer=given(named.get("NAME")),
+        payer_account=without_spaces(account) or None,
+    )
