@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from typing import BinaryIO, NamedTuple
 from xml.parsers import expat
@@ -23,8 +22,16 @@ _SIGN = {"CRDT": 1, "DBIT": -1}
 
 _PARTY = ("Nm", "Pty/Nm")
 _ACCOUNT = ("Id/IBAN", "Id/Othr/Id")
+_SIDES = ("Dbtr", "Cdtr")
+_NAMES = {side: tuple(f"RltdPties/{who}{side}/{path}" for who in ("", "Ultmt") for path in _PARTY) for side in _SIDES}
+_ACCOUNTS = {side: tuple(f"RltdPties/{side}Acct/{path}" for path in _ACCOUNT) for side in _SIDES}
 _STRUCTURED = ("RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Strd/RfrdDocInf/Nb")
-_CODE = ("BkTxCd/Domn/Cd", "BkTxCd/Domn/Fmly/Cd", "BkTxCd/Domn/Fmly/SubFmlyCd", "BkTxCd/Prtry/Cd")
+_DOMAIN = ("BkTxCd/Domn/Cd", "BkTxCd/Domn/Fmly/Cd", "BkTxCd/Domn/Fmly/SubFmlyCd")
+_PROPRIETARY = ("BkTxCd/Prtry/Cd",)
+_CODE = (*_DOMAIN, *_PROPRIETARY)
+_AMT_CCY = ("Amt@Ccy",)
+_INDICATOR = ("CdtDbtInd",)
+_OWN_REFERENCE = ("Refs/AcctSvcrRef",)
 _OF_STATEMENT = tuple(f"Acct/{path}" for path in _ACCOUNT)
 _OF_ENTRY = (
     *("Amt", "CdtDbtInd", "RvslInd", "Sts", "Sts/Cd", "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"),
@@ -34,8 +41,7 @@ _OF_TRANSACTION = (
     *("Refs/AcctSvcrRef", "Refs/EndToEndId", "Amt", "AmtDtls/TxAmt/Amt", "CdtDbtInd", "AddtlTxInf", *_CODE),
     *("Chrgs/Amt", "Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Rcrd/Amt"),
     *("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf", *_STRUCTURED),
-    *(f"RltdPties/{who}/{path}" for who in ("Dbtr", "Cdtr", "UltmtDbtr", "UltmtCdtr") for path in _PARTY),
-    *(f"RltdPties/{who}/{path}" for who in ("DbtrAcct", "CdtrAcct") for path in _ACCOUNT),
+    *(path for paths in (*_NAMES.values(), *_ACCOUNTS.values()) for path in paths),
 )
 
 Values = dict[str, list[str]]
@@ -66,7 +72,7 @@ class _Node:
 
 def _schema(namespace: str, message: str, statement: str) -> _Node:
     root = _Node()
-    body = root.grow(namespace, message)
+    body = root.grow(namespace, message, "message")
     of_statement = body.grow(namespace, statement, "statement")
     of_statement.keep(namespace, _OF_STATEMENT)
     of_entry = of_statement.grow(namespace, "Ntry", "entry")
@@ -101,7 +107,7 @@ class _Document:
         self.lines: list[BankLine] = []
         self._stack: list[_Node] = []
         self._skipped = 0
-        self._text: list[str] = []
+        self._text = ""
         self._size = 0
         self._values: Values = {}
         self._entry_values: Values = {}
@@ -125,8 +131,8 @@ class _Document:
         self._fed += len(piece)
         if not last and self._fed - self.parser.CurrentByteIndex > _LONGEST_TOKEN:
             raise self._bad("a tag or comment of more than a megabyte. Fetch the file again from the bank")
-        if last and not self._statements:
-            raise self._bad("the message holds no statement (Stmt, Ntfctn). Ask the bank for a file that has one")
+        if last:
+            self._refuse_empty()
 
     def _bad(self, reason: str) -> BadFile:
         where = f"{self._place()}: " if self._entries else ""
@@ -160,7 +166,7 @@ class _Document:
             return
         self._stack.append(node)
         if node.key is not None:
-            self._text.clear()
+            self._text = ""
             self.parser.CharacterDataHandler = self._take
             if attributes and "Ccy" in attributes:
                 self._values.setdefault(node.key + "@Ccy", []).append(attributes["Ccy"])
@@ -168,7 +174,7 @@ class _Document:
             self._open(node.opens)
 
     def _take(self, text: str) -> None:
-        self._text.append(text)
+        self._text += text
         self._size += len(text)
         if self._size > _LONGEST_TEXT:
             raise self._bad(f"more than {_LONGEST_TEXT} characters of text. Fetch the file again from the bank")
@@ -177,8 +183,7 @@ class _Document:
         node = self._stack.pop()
         if node.key is not None:
             self.parser.CharacterDataHandler = None
-            text = "".join(self._text).strip()
-            self._text.clear()
+            text, self._text = self._text.strip(), ""
             if text:
                 self._values.setdefault(node.key, []).append(text)
         elif node.opens is not None:
@@ -212,7 +217,7 @@ class _Document:
             self._entry_line = self.parser.CurrentLineNumber
             self._values = self._entry_values = {}
             self._transactions = []
-        else:
+        elif what == "statement":
             self._statements += 1
             self._entries = 0
             self._account = ""
@@ -228,6 +233,12 @@ class _Document:
             self._values = self._statement_values
             self._transactions = []
             self.lines.extend(_lines(ended))
+        elif what == "message":
+            self._refuse_empty()
+
+    def _refuse_empty(self) -> None:
+        if not self._statements:
+            raise self._bad("the message holds no statement (Stmt, Ntfctn). Ask the bank for a file that has one")
 
 
 def read_camt(file: BinaryIO) -> tuple[str, Iterator[BankLine]]:
@@ -256,18 +267,16 @@ def _rest(document: _Document, file: BinaryIO) -> Iterator[BankLine]:
 
 def _lines(entry: _Entry) -> Iterator[BankLine]:
     """One line per transaction when their amounts explain the entry's, else one for the entry as a whole."""
-    currency = _first(entry.values, "Amt@Ccy") or ""
+    currency = _first(entry.values, _AMT_CCY) or ""
     whole = minor(_must(entry, "Amt"), currency, entry.line) * _sign(entry, entry.values, None)
-    reference = given(_first(entry.values, "AcctSvcrRef"))
+    reference = given(_first(entry.values, ("AcctSvcrRef",)))
     shares = _shares(entry, currency, whole)
     if shares is None:
         transaction = entry.transactions[0] if len(entry.transactions) == 1 else _gathered(entry.transactions)
-        line = _line(entry, transaction, currency, whole, entry.place)
-        yield replace(line, bank_reference=reference) if line.bank_reference is None else line
+        yield _line(entry, transaction, currency, whole, entry.place, reference, None)
         return
     for number, (transaction, amount) in enumerate(zip(entry.transactions, shares, strict=True), 1):
-        line = _line(entry, transaction, currency, amount, f"{entry.place}, transaction {number}")
-        yield replace(line, entry_reference=reference)
+        yield _line(entry, transaction, currency, amount, f"{entry.place}, transaction {number}", None, reference)
 
 
 def _shares(entry: _Entry, currency: str, whole: int) -> list[int] | None:
@@ -280,7 +289,8 @@ def _shares(entry: _Entry, currency: str, whole: int) -> list[int] | None:
     shares = []
     for transaction in entry.transactions:
         for path in ("Amt", "AmtDtls/TxAmt/Amt"):
-            if _first(transaction, path + "@Ccy") == currency and (amount := _first(transaction, path)):
+            amount = _first(transaction, (path,))
+            if amount and _first(transaction, (path + "@Ccy",)) == currency:
                 shares.append(minor(amount, currency, entry.line) * _sign(entry, transaction, entry.values))
                 break
         else:
@@ -298,13 +308,21 @@ def _gathered(transactions: list[Values]) -> Values:
     return {path: [text for one in transactions for text in one.get(path, ())] for path in _STRUCTURED}
 
 
-def _line(entry: _Entry, transaction: Values, currency: str, amount: int, place: str) -> BankLine:
-    status = _STATUS.get(_first(entry.values, "Sts/Cd", "Sts") or "")
+def _line(
+    entry: _Entry,
+    transaction: Values,
+    currency: str,
+    amount: int,
+    place: str,
+    reference: str | None,
+    entry_reference: str | None,
+) -> BankLine:
+    status = _STATUS.get(_first(entry.values, ("Sts/Cd", "Sts")) or "")
     if status is None:
         raise _wrong(entry, "Sts is none of BOOK, PDNG, INFO, FUTR")
     payer, payer_account = _other_side(transaction, entry.account, came_in=amount >= 0)
     texts = (*transaction.get("RmtInf/Ustrd", ()), *transaction.get("RmtInf/Strd/AddtlRmtInf", ()))
-    text = " ".join(texts) or _first(transaction, "AddtlTxInf") or _first(entry.values, "AddtlNtryInf") or ""
+    text = " ".join(texts) or _first(transaction, ("AddtlTxInf",)) or _first(entry.values, ("AddtlNtryInf",)) or ""
     references = (reference for path in _STRUCTURED for reference in transaction.get(path, ()))
     return BankLine(
         account=entry.account,
@@ -313,15 +331,16 @@ def _line(entry: _Entry, transaction: Values, currency: str, amount: int, place:
         booked_on=_day(entry, "BookgDt"),
         value_on=_day(entry, "ValDt"),
         status=status,
-        bank_reference=given(_first(transaction, "Refs/AcctSvcrRef")),
-        end_to_end_id=given(_first(transaction, "Refs/EndToEndId")),
+        bank_reference=given(_first(transaction, _OWN_REFERENCE)) or reference,
+        end_to_end_id=given(_first(transaction, ("Refs/EndToEndId",))),
         references=tuple(dict.fromkeys(references)),
         text=" ".join(text.split()),
         payer=payer,
         payer_account=payer_account,
         code=_code(transaction) or _code(entry.values),
-        reversal=_first(entry.values, "RvslInd") in ("true", "1"),
+        reversal=_first(entry.values, ("RvslInd",)) in ("true", "1"),
         place=place,
+        entry_reference=entry_reference,
     )
 
 
@@ -330,23 +349,22 @@ def _other_side(transaction: Values, own_account: str, came_in: bool) -> tuple[s
 
     Returned debits and reversals keep the parties of the first transaction, so the direction alone does not tell.
     """
-    sides = ("Dbtr", "Cdtr") if came_in else ("Cdtr", "Dbtr")
-    accounts = [_first(transaction, *(f"RltdPties/{side}Acct/{path}" for path in _ACCOUNT)) for side in sides]
-    names = [_first(transaction, *(f"RltdPties/{who}{side}/{path}" for who in ("", "Ultmt") for path in _PARTY))
-             for side in sides]  # fmt: skip
-    ours = accounts[0] is not None and without_spaces(accounts[0]) == own_account
-    chosen = 1 if ours and (accounts[1] or names[1]) else 0
-    account = accounts[chosen]
-    return given(names[chosen]), without_spaces(account) if account else None
+    first, other = ("Dbtr", "Cdtr") if came_in else ("Cdtr", "Dbtr")
+    name, account = _first(transaction, _NAMES[first]), _first(transaction, _ACCOUNTS[first])
+    if account is not None and without_spaces(account) == own_account:
+        other_name, other_account = _first(transaction, _NAMES[other]), _first(transaction, _ACCOUNTS[other])
+        if other_name or other_account:
+            name, account = other_name, other_account
+    return given(name), without_spaces(account) if account else None
 
 
 def _code(values: Values) -> str | None:
-    parts = [part for path in _CODE[:3] if (part := _first(values, path))]
-    return "/".join(parts) or _first(values, _CODE[3])
+    domain = [values[path][0] for path in _DOMAIN if path in values]
+    return "/".join(domain) or _first(values, _PROPRIETARY)
 
 
 def _day(entry: _Entry, path: str) -> date | None:
-    text = _first(entry.values, f"{path}/Dt", f"{path}/DtTm")
+    text = _first(entry.values, (f"{path}/Dt", f"{path}/DtTm"))
     if text is None:
         return None
     day = iso_day(text)
@@ -356,14 +374,14 @@ def _day(entry: _Entry, path: str) -> date | None:
 
 
 def _sign(entry: _Entry, values: Values, otherwise: Values | None) -> int:
-    said = _first(values, "CdtDbtInd") or (_first(otherwise, "CdtDbtInd") if otherwise else None) or ""
+    said = _first(values, _INDICATOR) or (_first(otherwise, _INDICATOR) if otherwise else None) or ""
     if said not in _SIGN:
         raise _wrong(entry, f"CdtDbtInd {said[:10]!r} is neither CRDT nor DBIT")
     return _SIGN[said]
 
 
 def _must(entry: _Entry, path: str) -> str:
-    text = _first(entry.values, path)
+    text = _first(entry.values, (path,))
     if text is None:
         raise _wrong(entry, f"{path} is missing")
     return text
@@ -373,7 +391,7 @@ def _wrong(entry: _Entry, reason: str) -> BadFile:
     return BadFile(entry.line, f"{entry.place}: {reason}. Fetch the file again, or ask the bank to correct it")
 
 
-def _first(values: Values, *paths: str) -> str | None:
+def _first(values: Values, paths: tuple[str, ...]) -> str | None:
     for path in paths:
         if found := values.get(path):
             return found[0]
