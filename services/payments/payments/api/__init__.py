@@ -2,16 +2,9 @@
 
 from fastapi import APIRouter
 
-from payments.api import history, methods, payments, quotes, receipts, refunds, webhooks
+from payments.api import bank_statements, exceptions, history, methods, payments, quotes, receipts, refunds, webhooks
 
 router = APIRouter()
-for part in (
-    methods,
-    quotes,
-    receipts,
-    payments,
-    history,
-    refunds,
-    webhooks,
-):  # /v1/payments/offline before /v1/payments/{payment_id}
+PARTS = (methods, quotes, receipts, payments, history, refunds, bank_statements, exceptions, webhooks)
+for part in PARTS:  # /v1/payments/offline before /v1/payments/{payment_id}
     router.routes.extend(part.router.routes)

@@ -41,6 +41,7 @@ from payments.domain.reversals import (
     processing,
     refund,
     refused,
+    taken_by_bank,
 )
 
 __all__ = [
@@ -77,5 +78,6 @@ __all__ = [
     "still_fits",
     "submit",
     "surcharge",
+    "taken_by_bank",
     "unanswered",
 ]

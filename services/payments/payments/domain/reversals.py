@@ -91,6 +91,25 @@ def _in_proportion(payment: Payment, left: _Left, amount: Money) -> Money:
     return (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
 
 
+def taken_by_bank(payment: Payment, reversals: Sequence[Reversal], on: date, now: datetime) -> Step | None:
+    """The bank takes back a transfer that it had booked: all that is left of it goes; None when nothing is."""
+    left = _left(payment, reversals)
+    if not _sum(left):
+        return None
+    made = Reversal(
+        new_id(),
+        payment.id,
+        payment.customer_id,
+        "return",
+        "requested",
+        left.amount,
+        left.surcharge,
+        now,
+        "bank_reversal",
+    )
+    return _gone(_counted(payment, made), made, on)
+
+
 def follow_back(payment: Payment, reversals: Sequence[Reversal], back: Sequence[SeenBack], now: datetime) -> list[Step]:
     """The steps that follow from the provider's record of what goes back. Order and repetition don't matter."""
     steps: list[Step] = []

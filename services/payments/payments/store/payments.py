@@ -133,11 +133,12 @@ ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
-        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[])
+        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[], $41::bigint[])
         AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
             method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
-            sequence, created_at, method_kind)
-    JOIN unnest($1::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key) ON a.payment_id = n.id
+            sequence, created_at, method_kind, line_id)
+    LEFT JOIN unnest($42::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key)
+        ON a.payment_id = n.id
     WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
     AND EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id) AND cardinality(n.asked_ids::uuid[]) = (
         SELECT count(*) FROM invoices i
@@ -148,10 +149,10 @@ WITH known AS (
 ), paid AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
-        allocated_amounts, sequence, created_at, method_kind)
+        allocated_amounts, sequence, created_at, method_kind, bank_line_id)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
-        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind
+        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id
 ), booked AS (
@@ -168,11 +169,11 @@ WITH known AS (
 ), answered AS (
     INSERT INTO idempotency_keys (customer, route, key, fingerprint, status, body, seen, created_at)
     SELECT a.customer, a.route, a.key, a.fingerprint, a.status, a.body, a.seen, $22
-    FROM unnest($1::uuid[], $33::text[], $34::text[], $35::text[], $36::bytea[], $37::int[], $38::bytea[], $39::text[])
+    FROM unnest($42::uuid[], $33::text[], $34::text[], $35::text[], $36::bytea[], $37::int[], $38::bytea[], $39::text[])
         AS a (payment_id, customer, route, key, fingerprint, status, body, seen)
     WHERE a.payment_id IN (SELECT id FROM paid)
 ), said AS (
-    {insert_outbox(41)} WHERE aggregate IN (SELECT id::text FROM paid)
+    {insert_outbox(43)} WHERE aggregate IN (SELECT id::text FROM paid)
 )
 SELECT id FROM paid
 """  # noqa: S608
@@ -189,11 +190,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NewPayment:
-    """A payment to be saved with the answer that its request gets."""
+    """A payment to be saved: with the answer that its request gets, or with the bank line that brought it."""
 
     step: Step
-    key: Key
-    answer: Answer
+    key: Key | None = None
+    answer: Answer | None = None
+    line_id: int | None = None
 
 
 async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
@@ -201,7 +203,10 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
 
     UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time; then nothing is written.
     """
-    new = sorted(new, key=lambda each: (each.step.payment.quote_id or "", each.key.customer, each.key.key))
+    new = sorted(
+        new, key=lambda each: (each.step.payment.quote_id or "", each.key and (each.key.customer, each.key.key))
+    )
+    keyed = [(each.step.payment.id, each.key, each.answer) for each in new if each.key and each.answer]
     payments = [each.step.payment for each in new]
     postings = [each.step.posting for each in new if each.step.posting]
     entries = [(each, account, money) for each in postings for account, money in each.entries]
@@ -218,10 +223,10 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
         [each.effective_on for each in postings],
         [each.payment_id for each, _, _ in entries], *_entry_arrays(entries),
-        [each.key.customer for each in new], [each.key.route for each in new], [each.key.key for each in new],
-        [each.key.fingerprint for each in new], [each.answer.status for each in new],
-        [each.answer.body for each in new], [each.answer.seen for each in new],
-        [p.method_kind for p in payments],
+        [key.customer for _, key, _ in keyed], [key.route for _, key, _ in keyed], [key.key for _, key, _ in keyed],
+        [key.fingerprint for _, key, _ in keyed], [answer.status for _, _, answer in keyed],
+        [answer.body for _, _, answer in keyed], [answer.seen for _, _, answer in keyed],
+        [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
         *work.outbox_arguments(),
     )  # fmt: skip
     return {row["id"] for row in rows}

@@ -1,0 +1,137 @@
+"""Files of banks over HTTP, and what became of their lines."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime
+from typing import Annotated, Any, BinaryIO, Literal, cast
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from chassis.http.identity import Identity
+from chassis.http.problems import Problem, not_found
+from chassis.service import cause_of, running_of
+from contracts.ids import is_id
+from contracts.invoicing import Currency, Text
+from payments import bank_files, bank_runs
+from payments.api.edge import ReadPayments, WritePayments, answer
+from payments.bank_files import BadFile
+from payments.store import bank
+
+router = APIRouter()
+IN_MEMORY = 1 << 20
+
+
+class RunView(BaseModel):
+    """`lines` = posted + matched + proposed + duplicate + ignored + resolved + those that are still to be taken.
+
+    posted      exact: it became a payment by itself, or reversed one that the bank took back
+    matched     money that was recorded already
+    proposed    waits for a person, as an exception
+    duplicate   a file has told of it before
+    ignored     not booked yet, or money that went out
+    resolved    was proposed, and a person has decided
+    """
+
+    id: str
+    status: Literal["running", "done"]
+    format: str
+    account: str | None
+    lines: int
+    posted: int
+    matched: int
+    proposed: int
+    duplicate: int
+    ignored: int
+    resolved: int
+    received_at: datetime
+
+
+def view_of_run(run: bank.Run) -> dict[str, Any]:
+    counts = {
+        state: run.counts.get(state, 0)
+        for state in ("posted", "matched", "proposed", "duplicate", "ignored", "resolved")
+    }
+    return {
+        "id": run.id,
+        "status": run.status,
+        "format": run.format,
+        "account": run.account,
+        "lines": run.lines,
+        **counts,
+        "received_at": run.received_at,
+    }
+
+
+def for_the_company(identity: Identity) -> None:
+    if identity.customer_id is not None:
+        detail = "This key is for one customer; bank files and their exceptions are the company's."
+        raise Problem(status=403, slug="forbidden", detail=detail)
+
+
+@router.post(
+    "/v1/bank-statements",
+    status_code=202,
+    response_model=RunView,
+    responses={200: {"model": RunView, "description": "This file is known: its first run"}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+    tags=["reconciliation"],
+)
+async def take_statement(
+    request: Request,
+    identity: WritePayments,
+    account: Annotated[Text | None, Query(description="of a CSV export that doesn't tell it")] = None,
+    currency: Annotated[Currency | None, Query(description="likewise")] = None,
+) -> Response:
+    """Take a bank's file, as it is, for the body: camt.053, camt.054, BAI2, MT940, or CSV of a known profile.
+
+    Its format is found by its content. All of it is read before anything counts; then its lines are taken in turn.
+    """
+    for_the_company(identity)
+    running = running_of(request)
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
+        async for piece in request.stream():
+            spooled.write(piece)
+        file = cast(BinaryIO, spooled)
+        digest = bank_runs.digest_of(file)
+        known = await bank.find_run(running.pool, digest)
+        if known is None:
+            try:
+                reading = bank_files.read(file, account=account, currency=currency)
+                async with running.units.begin(cause_of(request, identity)) as work:
+                    made = await bank_runs.keep(reading, digest, work)
+                    work.wake("take-bank-lines")
+            except BadFile as fault:
+                raise bad_file(fault) from None
+            run = await (bank.load_run(running.pool, made) if made else bank.find_run(running.pool, digest))
+    found = known or run
+    assert found is not None
+    return answer(orjson.dumps(view_of_run(found)), 200 if known else 202)
+
+
+def bad_file(fault: BadFile) -> Problem:
+    where = {"line": fault.line} if fault.line is not None else {}
+    return Problem(
+        status=422,
+        slug="bad-bank-file",
+        title="The bank file can't be read",
+        detail=f"{str(fault)[:1].upper()}{str(fault)[1:]}. Nothing of it was taken.",
+        errors=[{"field": "body", "message": fault.reason, **where}],
+    )
+
+
+@router.get("/v1/reconciliation/runs/{run_id}", response_model=RunView, tags=["reconciliation"])
+async def get_run(run_id: str, request: Request, identity: ReadPayments) -> Response:
+    """What became of a bank file's lines so far."""
+    for_the_company(identity)
+    run = await bank.load_run(running_of(request).pool, run_id) if is_id(run_id) else None
+    if run is None:
+        raise not_found("run", run_id)
+    return answer(orjson.dumps(view_of_run(run)), 200)

@@ -1,0 +1,132 @@
+"""From the lines of a bank's file to payments: each transaction counts once, the exact ones by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from chassis.messaging.work import Cause, Work
+from chassis.service import Running
+from contracts.ids import new_id
+from payments import messages, store
+from payments.bank_files import Reading
+from payments.bank_files.identity import identities
+from payments.domain import Step, receive, taken_by_bank
+from payments.domain.remittance import Confirmed, Posted, Transfer, Unclear, judge
+from payments.store import bank
+
+BATCH = 500
+PIECE = 1 << 20
+
+
+def digest_of(file: BinaryIO) -> bytes:
+    """SHA-256 of the content: a file that is sent again is known by it."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(PIECE):
+        digest.update(piece)
+    return digest.digest()
+
+
+async def keep(reading: Reading, digest: bytes, work: Work) -> str | None:
+    """Keep every line of a file, all or none, to be taken from then on; None when the file is known already.
+
+    Raises `BadFile` where it can't be read; then nothing is kept.
+    """
+    statement_id, count, accounts = new_id(), 0, set[str]()
+    if not await bank.add_statement(work, statement_id, digest, reading.format, work.cause.actor):
+        return None
+    told = identities(reading.lines)
+    while lines := await asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))):  # beside the event loop
+        await bank.add_lines(work, statement_id, lines)
+        count += len(lines)
+        accounts |= {line.account for line, _ in lines}
+    await bank.count_lines(work, statement_id, count, accounts.pop() if len(accounts) == 1 else None)
+    return statement_id
+
+
+async def take_lines(running: Running) -> bool:
+    """Take the next lines of the oldest file; whether there may be more."""
+    async with running.units.begin(Cause(actor="system:payments")) as work:
+        statement_id = await bank.lock_running(work)
+        if statement_id is None:
+            return False
+        lines = await bank.new_lines(work, statement_id, BATCH)
+        if lines:
+            await _take(lines, work)
+        else:
+            await bank.end_run(work, statement_id)
+    return True
+
+
+async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
+    states = {line.id: "ignored" if line.transfer is None else "duplicate" for line in lines}
+    booked = [line.transfer for line in lines if line.transfer is not None]
+    new = await bank.claim_lines(work, [each.line_id for each in booked]) if booked else set()
+    fresh = [each for each in booked if each.line_id in new]
+    came = [each for each in fresh if each.amount.minor > 0 and not each.reversal]
+    went = [each for each in fresh if each.amount.minor < 0 and each.reversal]
+    states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
+    verdicts = judge(came, await bank.load_known(work, came)) if came else []
+    unclear = [each for each in verdicts if isinstance(each, Unclear)]
+    confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
+    unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
+    unclear += await _undo(went, states, work)
+    states |= {each.transfer.line_id: "matched" for each in confirmed}
+    states |= {each.transfer.line_id: "proposed" for each in unclear}
+    if confirmed:
+        await bank.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
+    if unclear:
+        await bank.open_exceptions(work, [opened(each) for each in unclear])
+    await bank.keep_states(work, states)
+
+
+def opened(unclear: Unclear) -> bank.Open:
+    transfer = unclear.transfer
+    return bank.Open(unclear.why, transfer.amount, line_id=transfer.line_id, proposals=unclear.proposals)
+
+
+def received(transfer: Transfer, posted: Posted, work: Work) -> Step:
+    """The payment that a transfer is, on the bank's day."""
+    reference = " ".join((*transfer.references, transfer.text)).strip()[:200] or None
+    return receive(posted.customer_id, transfer.amount, transfer.booked_on, reference, posted.parts, work.now)
+
+
+async def _post(verdicts: Sequence[Posted], states: dict[int, str], work: Work) -> list[Unclear]:
+    """Exact transfers become payments; those that can't be saved after all are unclear."""
+    steps = {each.transfer.line_id: received(each.transfer, each, work) for each in verdicts}
+    work.emit(*messages.of(steps.values(), work.now))
+    new = [store.NewPayment(step, line_id=line_id) for line_id, step in steps.items()]
+    saved = await store.add_payments(work, new) if new else set()
+    states |= {line_id: "posted" for line_id, step in steps.items() if step.payment.id in saved}
+    return [
+        Unclear(each.transfer, "missing_here", ())
+        for each in verdicts
+        if steps[each.transfer.line_id].payment.id not in saved
+    ]
+
+
+async def _undo(went: Sequence[Transfer], states: dict[int, str], work: Work) -> list[Unclear]:
+    """Transfers that the bank takes back reverse the payments that they were."""
+    if not went:
+        return []
+    found = await bank.find_taken_back(work, [each.line_id for each in went])
+    payments, _ = await store.lock_payments(work, payments=found.values())
+    unclear, steps = [], list[Step]()
+    for transfer in went:
+        payment = payments.get(found.get(transfer.line_id, ""))
+        known = await store.load_reversals(work.connection, [payment.id]) if payment else []
+        step = taken_by_bank(payment, known, transfer.booked_on, work.now) if payment else None
+        if step is None:
+            unclear.append(Unclear(transfer, "missing_here", ()))
+        else:
+            payments[step.payment.id] = step.payment
+            steps.append(step)
+            states[transfer.line_id] = "posted"
+    work.emit(*messages.of(steps, work.now))
+    if steps:
+        await store.save_steps(work, steps)
+    return unclear

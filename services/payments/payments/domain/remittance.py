@@ -1,0 +1,266 @@
+"""Whose money a bank transfer is, and what it pays. Values in, values out."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
+
+from contracts.allocation import Due, Part, allocate
+from contracts.money import Money, total
+from payments.domain.quotes import OpenInvoice
+
+MOST_WORDS = 200
+MOST_PROPOSALS = 5
+RECORDED_WITHIN_DAYS = 10
+
+ExceptionClass = Literal[
+    "missing_here", "missing_there", "wrong_amount", "short_payment", "doubled", "wrong_currency"
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A booked transaction that brought money, or (below zero) took some away."""
+
+    line_id: int
+    identity: str
+    amount: Money
+    booked_on: date
+    references: tuple[str, ...]
+    text: str
+    payer: str | None
+    payer_account: str | None
+    reversal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A receipt that somebody recorded and no bank line has confirmed yet."""
+
+    payment_id: str
+    customer_id: str
+    amount: Money
+    received_on: date
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a transfer may pay, for a person to decide. `score` lies between 0 and 1."""
+
+    customer_id: str
+    parts: tuple[Part, ...]
+    score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The transfer names open invoices of one customer that together are exactly its amount."""
+
+    transfer: Transfer
+    customer_id: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The transfer is money that somebody has recorded already."""
+
+    transfer: Transfer
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A person has to look: why, and what it may be."""
+
+    transfer: Transfer
+    why: ExceptionClass
+    proposals: tuple[Proposal, ...]
+
+
+Verdict = Posted | Confirmed | Unclear
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, in capitals: how a number is compared.
+
+    >>> plain("inv-1001/b")
+    'INV1001B'
+    """
+    return re.sub("[^A-Za-z0-9]+", "", text).upper()
+
+
+def words_of(transfer: Transfer) -> list[str]:
+    """What may be an invoice's number: each reference, and one to three neighbouring words of the text."""
+    words = [plain(reference) for reference in transfer.references]
+    pieces = re.findall("[A-Za-z0-9]+", transfer.text)[:MOST_WORDS]
+    words += ["".join(pieces[at : at + width]).upper() for width in (1, 2, 3) for at in range(len(pieces) - width + 1)]
+    found = dict.fromkeys(word for word in words if 2 < len(word) <= 40 and any(map(str.isdigit, word)))
+    return list(found)[:MOST_WORDS]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What payments knows that transfers may be about.
+
+    `named`: invoices, whatever their state, by `plain` number; `alike`: open ones by (currency, minor units);
+    `recorded`: receipts without a bank line, likewise; `payers`: customers by the account that paid for them before;
+    `owing`: what those customers can pay now.
+    """
+
+    named: Mapping[str, Sequence[OpenInvoice]]
+    alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]
+    recorded: Mapping[tuple[str, int], Sequence[Recorded]]
+    payers: Mapping[str, str]
+    owing: Mapping[str, Sequence[OpenInvoice]]
+
+
+def judge(transfers: Sequence[Transfer], known: Known) -> list[Verdict]:
+    """What each transfer is, in this order: recorded by somebody, exactly what named invoices ask for, or unclear.
+
+    Several transfers that name the same invoices count as one when only their sum is exact. What one takes, the next
+    can't.
+    """
+    court = _Court(known)
+    left = [verdict if isinstance(verdict := court.recorded(one), Confirmed) else one for one in transfers]
+    verdicts: dict[int, Verdict] = {each.transfer.line_id: each for each in left if isinstance(each, Confirmed)}
+    unclear = []
+    for transfer in (each for each in left if isinstance(each, Transfer)):
+        exact = court.exact([transfer])
+        if exact:
+            verdicts[transfer.line_id] = exact[0]
+        else:
+            unclear.append(transfer)
+    for group in court.together(unclear):
+        verdicts |= {each.transfer.line_id: each for each in court.exact(group)}
+    return [verdicts.get(each.line_id) or court.unclear(each) for each in transfers]
+
+
+class _Court:
+    """What is known, and what the transfers before have taken of it."""
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self.taken: dict[str, int] = defaultdict(int)
+        self.confirmed: set[str] = set()
+
+    def payable(self, invoice: OpenInvoice) -> int:
+        return invoice.payable_now - self.taken[invoice.id]
+
+    def due(self, invoice: OpenInvoice) -> Due:
+        return replace(invoice.due(), payable=Money(self.payable(invoice), invoice.currency))
+
+    def named(self, transfer: Transfer) -> list[OpenInvoice]:
+        found = {one.id: one for word in words_of(transfer) for one in self.known.named.get(word, ())}
+        return sorted(found.values(), key=lambda one: (one.due_on, one.issued_on, one.number))
+
+    def recorded(self, transfer: Transfer) -> Confirmed | None:
+        """The one receipt of this amount whose reference the transfer tells, or whose customer it names."""
+        found = [
+            one
+            for one in self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
+            if one.payment_id not in self.confirmed
+            and abs((one.received_on - transfer.booked_on).days) <= RECORDED_WITHIN_DAYS
+        ]
+        told = plain(" ".join((*transfer.references, transfer.text)))
+        fits = [
+            one for one in found if one.reference and len(plain(one.reference)) > 3 and plain(one.reference) in told
+        ]
+        whose = {one.customer_id for one in self.named(transfer)} | self._payer(transfer)
+        fits = fits or [one for one in found if one.customer_id in whose]
+        if not fits:
+            return None
+        first = min(fits, key=lambda one: (abs((one.received_on - transfer.booked_on).days), one.payment_id))
+        self.confirmed.add(first.payment_id)
+        return Confirmed(transfer, first.payment_id)
+
+    def _payer(self, transfer: Transfer) -> set[str]:
+        customer = self.known.payers.get(transfer.payer_account or "")
+        return {customer} if customer else set()
+
+    def exact(self, group: Sequence[Transfer]) -> list[Posted]:
+        """Transfers that name the same open invoices of one customer, and are their sum to the cent; else nothing."""
+        currency = group[0].amount.currency
+        named = [one for one in self.named(group[0]) if one.currency == currency and self.payable(one) > 0]
+        came = total([each.amount for each in group], currency)
+        if len({one.customer_id for one in named}) != 1 or sum(map(self.payable, named)) != came.minor:
+            return []
+        posted = []
+        for transfer in group:
+            parts, left = [], transfer.amount
+            for one in named:
+                part = left.capped_at(Money(self.payable(one), currency))
+                if part:
+                    parts.append(Part(one.id, part))
+                    self.taken[one.id] += part.minor
+                    left -= part
+            posted.append(Posted(transfer, named[0].customer_id, tuple(parts)))
+        return posted
+
+    def together(self, transfers: Iterable[Transfer]) -> list[list[Transfer]]:
+        groups: dict[tuple[str, ...], list[Transfer]] = defaultdict(list)
+        for transfer in transfers:
+            ids = tuple(one.id for one in self.named(transfer))
+            groups[transfer.amount.currency, *ids].append(transfer)
+        return [group for key, group in groups.items() if len(group) > 1 and len(key) > 1]
+
+    def unclear(self, transfer: Transfer) -> Unclear:
+        currency = transfer.amount.currency
+        named = self.named(transfer)
+        here = [one for one in named if one.currency == currency]
+        payable = sum(self.payable(one) for one in here)
+        why: ExceptionClass
+        if not named:
+            why = "missing_here"
+        elif not here:
+            why = "wrong_currency"
+        elif payable <= 0:
+            why = "doubled"
+        else:
+            why = "short_payment" if transfer.amount.minor < payable else "wrong_amount"
+        return Unclear(transfer, why, self._proposals(transfer, here))
+
+    def _proposals(self, transfer: Transfer, here: Sequence[OpenInvoice]) -> tuple[Proposal, ...]:
+        """The likeliest first: by what it names, by who paid, by amount alone."""
+        paying = self._payer(transfer)
+        found: dict[tuple[str, ...], Proposal] = {}
+        by_customer: dict[str, list[OpenInvoice]] = defaultdict(list)
+        for one in here:
+            by_customer[one.customer_id].append(one)
+        for customer, invoices in by_customer.items():
+            self._propose(found, transfer, customer, invoices, ["names the invoice"], paying)
+        for customer in paying:
+            owing = [one for one in self.known.owing.get(customer, ()) if one.currency == transfer.amount.currency]
+            self._propose(found, transfer, customer, owing, [], paying)
+        for one in self.known.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
+            self._propose(found, transfer, one.customer_id, [one], [], paying)
+        ranked = sorted(found.values(), key=lambda each: (-each.score, each.parts[0].invoice_id))
+        return tuple(ranked[:MOST_PROPOSALS])
+
+    def _propose(
+        self,
+        found: dict[tuple[str, ...], Proposal],
+        transfer: Transfer,
+        customer: str,
+        invoices: Sequence[OpenInvoice],
+        reasons: list[str],
+        paying: set[str],
+    ) -> None:
+        dues = [self.due(one) for one in invoices if self.payable(one) > 0]
+        parts = allocate(transfer.amount, dues).parts
+        if not parts:
+            return
+        score, wanted = 0.5 * bool(reasons), {part.invoice_id for part in parts}
+        if sum(due.payable.minor for due in dues if due.invoice_id in wanted) == transfer.amount.minor:
+            score, reasons = score + 0.3, [*reasons, "the amount is exact"]
+        if customer in paying:
+            score, reasons = score + 0.15, [*reasons, "this account has paid for the customer before"]
+        key = tuple(part.invoice_id for part in parts)
+        if key not in found or found[key].score < score:
+            found[key] = Proposal(customer, parts, round(score, 2), tuple(reasons or ["is owed and was not named"]))

@@ -1,0 +1,319 @@
+"""Files of banks, their lines, and what waits for a person."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chassis.messaging.work import Work
+from contracts.ids import new_id
+from contracts.money import Money
+from payments.bank_files import BankLine
+from payments.domain import OpenInvoice
+from payments.domain.remittance import ExceptionClass, Known, Proposal, Recorded, Transfer, words_of
+from payments.store.projections import INVOICE, columns_of
+
+LINE_COLUMNS = (
+    "statement_id", "identity", "place", "account", "currency", "amount", "booked_on", "booked", "bank_reference",
+    "entry_reference", "reversal", "refs", "text", "payer", "payer_account", "code",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A bank statement and how many of its lines came to what."""
+
+    id: str
+    status: str
+    format: str
+    account: str | None
+    lines: int
+    received_at: datetime
+    counts: Mapping[str, int]
+
+
+RUN = """
+SELECT s.id, s.status, s.format, s.account, s.lines, s.received_at,
+    (SELECT coalesce(jsonb_object_agg(state, n), '{}')::text FROM (
+        SELECT state, count(*) AS n FROM bank_lines WHERE statement_id = s.id GROUP BY state) c) AS counts
+FROM bank_statements s
+"""
+
+
+async def load_run(connection: asyncpg.Connection, statement_id: str) -> Run | None:
+    return _run(await connection.fetchrow(f"{RUN} WHERE s.id = $1", statement_id))
+
+
+async def find_run(connection: asyncpg.Connection, digest: bytes) -> Run | None:
+    """The run of the file with this content."""
+    return _run(await connection.fetchrow(f"{RUN} WHERE s.digest = $1", digest))
+
+
+def _run(row: asyncpg.Record | None) -> Run | None:
+    return Run(**{**row, "counts": orjson.loads(row["counts"])}) if row else None
+
+
+ADD_STATEMENT = """
+INSERT INTO bank_statements (id, digest, format, status, lines, received_at, actor) VALUES ($1, $2, $3, 'running', 0, $4, $5)
+ON CONFLICT (digest) DO NOTHING RETURNING id
+"""
+
+
+async def add_statement(work: Work, statement_id: str, digest: bytes, form: str, actor: str | None) -> bool:
+    """False when a file of this content is there; waits for one that is coming in at the same time."""
+    return await work.connection.fetchval(ADD_STATEMENT, statement_id, digest, form, work.now, actor) is not None
+
+
+async def add_lines(work: Work, statement_id: str, lines: Iterable[tuple[BankLine, str]]) -> None:
+    rows = [
+        (
+            statement_id, identity, line.place, line.account, line.currency, line.amount_minor,
+            line.booked_on or line.value_on, line.status == "booked", line.bank_reference, line.entry_reference,
+            line.reversal, [*line.references, *([line.end_to_end_id] if line.end_to_end_id else [])], line.text, line.payer,
+            line.payer_account, line.code,
+        )
+        for line, identity in lines
+    ]  # fmt: skip
+    await work.connection.copy_records_to_table("bank_lines", records=rows, columns=LINE_COLUMNS)
+
+
+async def count_lines(work: Work, statement_id: str, lines: int, account: str | None) -> None:
+    sql = "UPDATE bank_statements SET lines = $2, account = $3 WHERE id = $1"
+    await work.connection.execute(sql, statement_id, lines, account)
+
+
+async def lock_running(work: Work) -> str | None:
+    """The oldest statement with lines to take, unless another process holds it."""
+    sql = "SELECT id FROM bank_statements WHERE status = 'running' ORDER BY received_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+    found: str | None = await work.connection.fetchval(sql)
+    return found
+
+
+async def end_run(work: Work, statement_id: str) -> None:
+    await work.connection.execute("UPDATE bank_statements SET status = 'done' WHERE id = $1", statement_id)
+
+
+NEW_LINES = """
+SELECT id, identity, currency, amount, booked_on, booked, refs, text, payer, payer_account, reversal
+FROM bank_lines WHERE statement_id = $1 AND state = 'new' ORDER BY id LIMIT $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """`transfer` is None for a line that is not booked: it may yet change."""
+
+    id: int
+    transfer: Transfer | None
+
+
+async def new_lines(work: Work, statement_id: str, limit: int) -> list[NewLine]:
+    rows = await work.connection.fetch(NEW_LINES, statement_id, limit)
+    return [NewLine(row["id"], _transfer(row) if row["booked"] and row["booked_on"] else None) for row in rows]
+
+
+def _transfer(row: asyncpg.Record) -> Transfer:
+    return Transfer(
+        row["id"], row["identity"], Money(row["amount"], row["currency"]), row["booked_on"], tuple(row["refs"]), row["text"],
+        row["payer"], row["payer_account"], row["reversal"],
+    )  # fmt: skip
+
+
+# A line counts when its identity is new, and none that tells the same money in one sum, or in parts, has counted before.
+CLAIM = """
+WITH told AS (
+    SELECT l.id, l.identity FROM bank_lines l WHERE l.id = ANY($1::bigint[]) AND NOT EXISTS (
+        SELECT FROM bank_lines o JOIN bank_identities i ON i.line_id = o.id
+        WHERE o.account = l.account AND o.statement_id <> l.statement_id
+            AND (o.entry_reference = l.bank_reference OR (o.bank_reference = l.entry_reference AND o.entry_reference IS NULL))
+    )
+)
+INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
+ON CONFLICT DO NOTHING RETURNING line_id
+"""
+
+
+async def claim_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
+    """Those of the lines that no file has told of before."""
+    return {row["line_id"] for row in await work.connection.fetch(CLAIM, line_ids)}
+
+
+NAMED = f"""
+SELECT upper(regexp_replace(number, '[^A-Za-z0-9]+', '', 'g')) AS plain, {INVOICE} FROM invoices
+WHERE upper(regexp_replace(number, '[^A-Za-z0-9]+', '', 'g')) = ANY($1::text[])
+"""  # noqa: S608
+ALIKE = f"""
+SELECT {columns_of("i", INVOICE)} FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
+    SELECT {INVOICE} FROM invoices WHERE currency = w.currency AND payable_now = w.minor AND payable_now > 0
+    ORDER BY due_on LIMIT 5) i
+"""  # noqa: S608
+RECORDED = """
+SELECT p.id, p.customer_id, p.currency, p.amount, p.received_on, p.reference
+FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CROSS JOIN LATERAL (
+    SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND currency = w.currency AND amount = w.minor
+        AND received_on BETWEEN w.day - 10 AND w.day + 10 AND going_back = 0 ORDER BY received_on LIMIT 20) p
+"""
+PAYERS = """
+SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOIN LATERAL (
+    SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
+    WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved') ORDER BY b.id DESC LIMIT 1) l
+"""
+OWING = f"""
+SELECT {columns_of("i", INVOICE)} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) CROSS JOIN LATERAL (
+    SELECT {INVOICE} FROM invoices WHERE customer_id = w.customer_id AND currency = w.currency AND payable_now > 0
+    ORDER BY due_on, issued_on, number LIMIT 50) i
+"""  # noqa: S608
+
+
+async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
+    """What the transfers may be about."""
+    fetch = work.connection.fetch
+    words = {word for transfer in transfers for word in words_of(transfer)}
+    sums = sorted({(each.amount.currency, each.amount.minor) for each in transfers})
+    days = sorted({(each.amount.currency, each.amount.minor, each.booked_on) for each in transfers})
+    accounts = sorted({each.payer_account for each in transfers if each.payer_account})
+    named, alike, recorded, owing = (defaultdict[Any, list[Any]](list) for _ in range(4))
+    for row in await fetch(NAMED, sorted(words)):
+        named[row["plain"]].append(OpenInvoice(*tuple(row)[1:]))
+    for row in await fetch(ALIKE, [each[0] for each in sums], [each[1] for each in sums]):
+        alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
+    by_payment = {row["id"]: row for row in await fetch(RECORDED, *map(list, zip(*days, strict=True)))} if days else {}
+    for row in by_payment.values():
+        money = Money(row["amount"], row["currency"])
+        one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"])
+        recorded[money.currency, money.minor].append(one)
+    payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
+    whose = sorted(
+        {(payers[each.payer_account], each.amount.currency) for each in transfers if each.payer_account in payers}
+    )
+    for row in await fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
+        owing[row["customer_id"]].append(OpenInvoice(*row))
+    return Known(named, alike, recorded, payers, owing)
+
+
+TAKEN_BACK = """
+SELECT l.id AS line, p.id AS payment FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
+CROSS JOIN LATERAL (
+    SELECT p.id FROM bank_lines o JOIN payments p ON p.bank_line_id = o.id
+    WHERE o.account = l.account AND o.currency = l.currency AND o.amount = -l.amount AND o.id <> l.id
+        AND (o.bank_reference = l.bank_reference OR (o.refs && l.refs) OR o.text = l.text AND l.text <> '')
+    ORDER BY o.id DESC LIMIT 1
+) p
+"""
+
+
+async def find_taken_back(work: Work, line_ids: Sequence[int]) -> dict[int, str]:
+    """The payments that reversing lines undo: by the bank's reference, the payer's, or the text, of the same amount."""
+    return {row["line"]: row["payment"] for row in await work.connection.fetch(TAKEN_BACK, line_ids)}
+
+
+async def keep_states(work: Work, states: Mapping[int, str]) -> None:
+    sql = "UPDATE bank_lines l SET state = s.state FROM unnest($1::bigint[], $2::text[]) AS s (id, state) WHERE l.id = s.id"
+    await work.connection.execute(sql, list(states), list(states.values()))
+
+
+async def link_payments(work: Work, lines: Mapping[str, int]) -> None:
+    """Payments with the lines that brought their money; nothing is overwritten."""
+    sql = """UPDATE payments p SET bank_line_id = l.line FROM unnest($1::uuid[], $2::bigint[]) AS l (id, line)
+        WHERE p.id = l.id AND p.bank_line_id IS NULL"""
+    await work.connection.execute(sql, list(lines), list(lines.values()))
+
+
+# --- what waits for a person
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An exception to be opened: about a line or about a payment."""
+
+    why: ExceptionClass
+    amount: Money
+    payment_id: str | None = None
+    line_id: int | None = None
+    proposals: Sequence[Proposal] = ()
+
+
+OPEN_EXCEPTIONS = """
+INSERT INTO exceptions (id, class, state, payment_id, line_id, currency, amount, proposals, created_at)
+SELECT id, class, 'open', payment_id, line_id, currency, amount, proposals, $8
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::jsonb[])
+    AS e (id, class, payment_id, line_id, currency, amount, proposals)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> None:
+    """One for a line or a payment, however often it is opened."""
+    await work.connection.execute(
+        OPEN_EXCEPTIONS,
+        [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
+        [e.line_id for e in exceptions], [e.amount.currency for e in exceptions], [e.amount.minor for e in exceptions],
+        [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions], work.now,
+    )  # fmt: skip
+
+
+def _view_of(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "customer_id": proposal.customer_id,
+        "invoices": [{"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in proposal.parts],
+        "score": proposal.score,
+        "reasons": list(proposal.reasons),
+    }
+
+
+async def close_exceptions(work: Work, payment_ids: Sequence[str], why: str) -> None:
+    """What was open about payments that have found their match."""
+    sql = """WITH closed AS (UPDATE exceptions SET state = 'resolved', resolved_at = $2
+        WHERE payment_id = ANY($1::uuid[]) AND line_id IS NULL AND state = 'open' RETURNING id)
+        INSERT INTO exception_notes (exception_id, at, actor, action, detail) SELECT id, $2, 'system:payments', 'resolved', $3 FROM closed"""
+    await work.connection.execute(sql, payment_ids, work.now, why)
+
+
+EXCEPTION = """
+SELECT e.id, e.class, e.state, e.payment_id, e.currency, e.amount, e.proposals::text, e.assigned_to, e.created_at, e.resolved_at,
+    e.line_id, l.statement_id, l.place, l.account, l.booked_on, l.refs, l.text, l.payer, l.state AS line_state, l.identity,
+    l.payer_account, l.reversal
+FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id
+"""
+
+
+async def list_exceptions(
+    connection: asyncpg.Connection, state: str | None, after: tuple[datetime, str] | None, limit: int
+) -> list[asyncpg.Record]:
+    """Oldest first."""
+    sql = f"""{EXCEPTION} WHERE ($1::text IS NULL OR e.state = $1)
+        AND ($2::timestamptz IS NULL OR (e.created_at, e.id) > ($2, $3::uuid)) ORDER BY e.created_at, e.id LIMIT $4"""
+    return list(await connection.fetch(sql, state, *(after or (None, None)), limit))
+
+
+async def load_exception(connection: asyncpg.Connection, exception_id: str) -> asyncpg.Record | None:
+    return await connection.fetchrow(f"{EXCEPTION} WHERE e.id = $1", exception_id)
+
+
+async def lock_exception(work: Work, exception_id: str) -> asyncpg.Record | None:
+    return await work.connection.fetchrow(f"{EXCEPTION} WHERE e.id = $1 FOR NO KEY UPDATE OF e", exception_id)
+
+
+async def resolve_exception(work: Work, exception_id: str, payment_id: str | None) -> None:
+    sql = """UPDATE exceptions SET state = 'resolved', resolved_at = $2, payment_id = coalesce(payment_id, $3) WHERE id = $1"""
+    await work.connection.execute(sql, exception_id, work.now, payment_id)
+
+
+async def assign_exception(work: Work, exception_id: str, whom: str | None) -> None:
+    await work.connection.execute("UPDATE exceptions SET assigned_to = $2 WHERE id = $1", exception_id, whom)
+
+
+async def note(work: Work, exception_id: str, actor: str, action: str, detail: str | None) -> None:
+    sql = "INSERT INTO exception_notes (exception_id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5)"
+    await work.connection.execute(sql, exception_id, work.now, actor, action, detail)
+
+
+async def list_notes(connection: asyncpg.Connection, exception_id: str) -> list[dict[str, Any]]:
+    sql = "SELECT at, actor, action, detail FROM exception_notes WHERE exception_id = $1 ORDER BY id"
+    return [dict(row) for row in await connection.fetch(sql, exception_id)]
