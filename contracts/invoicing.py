@@ -218,7 +218,7 @@ class IssueInvoice(CommandState):
     po_number: Text | None = None
     terms: LongText | None = None
     notes: LongText | None = None
-    draft: bool = False
+    draft: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _dates_and_customer_fit(self) -> IssueInvoice:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import UTC, datetime
 
 import orjson
 
 from chassis.http.problems import Problem
+from contracts.ids import is_id
 
 
 def write_cursor(*values: str) -> str:
@@ -30,6 +32,20 @@ def read_cursor(cursor: str, count: int) -> list[str]:
     except (ValueError, binascii.Error):
         raise invalid_cursor() from None
     return values
+
+
+def read_instant_cursor(cursor: str | None) -> tuple[datetime, str] | None:
+    """The instant and id of the last row of a page, or a 422 problem."""
+    if not cursor:
+        return None
+    instant, last = read_cursor(cursor, 2)
+    try:
+        after = datetime.fromisoformat(instant).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise invalid_cursor() from None
+    if not is_id(last):
+        raise invalid_cursor()
+    return after, last
 
 
 def invalid_cursor() -> Problem:

@@ -254,6 +254,8 @@ async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> 
     await store.lock_customers(work, [found.customer_id])
     book = await store.load_book(work, invoices=[found.id])
     invoice, today = book.invoices[found.id], work.clock.today()
+    if invoice.state == "void" if what == "void" else invoice.state not in ("draft", "void"):
+        return invoice  # asked again: its answer may have been lost
     try:
         changed = book.issue(invoice) if what == "issue" else book.void(invoice, today)
     except Refused as refused:
@@ -265,13 +267,13 @@ async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> 
 
 @router.post("/v1/invoices/{invoice_id}/issue", response_model=InvoiceDetail, tags=["invoices"])
 async def issue_draft(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
-    """Issue a draft."""
+    """Issue a draft. One that is issued already is answered as it is."""
     return await _change(invoice_id, request, identity, "issue")
 
 
 @router.post("/v1/invoices/{invoice_id}/void", response_model=InvoiceDetail, tags=["invoices"])
 async def void_invoice(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
-    """Withdraw an invoice of which nothing is paid or under way."""
+    """Withdraw an invoice of which nothing is paid or under way. One that is void already is answered as it is."""
     return await _change(invoice_id, request, identity, "void")
 
 

@@ -8,8 +8,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal, Protocol
 
-from contracts.allocation import Due, Part, allocate, allocate_as_asked
+from contracts.allocation import Due, Part, allocate, allocate_as_asked, oldest_first
 from contracts.money import LARGEST_MINOR, Money, half_up, total, zero
+
+MOST_PARTS = 1_000  # of one payment
 
 State = Literal["draft", "open", "paid", "void", "uncollectible"]
 What = Literal["issued", "changed", "in_progress", "paid", "reopened", "voided"]
@@ -44,6 +46,11 @@ class Priced:
 def price(lines: Sequence[LineLike]) -> Priced:
     """A line's net rounds half up; tax is computed per rate on the sum of nets and rounded once."""
     nets = tuple(half_up(line.quantity * line.unit_price_minor) for line in lines)
+    for place, net in enumerate(nets):
+        if abs(net) > LARGEST_MINOR:
+            raise Refused(
+                "line-out-of-range", f"line {place} comes to {net}, more than any amount here", f"lines.{place}"
+            )
     by_rate: dict[Decimal, int] = {}
     for line, net in zip(lines, nets, strict=True):
         rate = line.tax_rate.normalize()
@@ -238,7 +245,8 @@ class Book:
         if asked:
             shared = allocate_as_asked(amount, asked, [invoice.due() for invoice in theirs])
         else:
-            shared = allocate(amount, [invoice.due() for invoice in theirs if invoice.state == "open"])
+            payable = [invoice.due() for invoice in theirs if invoice.state == "open" and invoice.payable_now]
+            shared = allocate(amount, sorted(payable, key=oldest_first)[:MOST_PARTS])
         for part in shared.parts:
             self._pay(self.invoices[part.invoice_id], part.amount.minor, effective_on, payment_id)
         if reservation is not None and held:

@@ -14,7 +14,7 @@ from contracts import payments as heard
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
 from invoicing import issuing, messages, store
-from invoicing.domain import Book, Refused
+from invoicing.domain import MOST_PARTS, Book, Refused
 
 handlers = Handlers("invoicing")
 commands = Handlers("invoicing-inbound")
@@ -44,9 +44,9 @@ async def settle_invoices(events: Sequence[Received[heard.PaymentReconciled]], w
         if _place(event) in free:  # what pays an invoice by name moves on what the rest reaches
             oldest[_place(event)] += event.amount.amount_minor
     named = {part.invoice_id for received in events for part in received.event.asked}
-    book = await store.load_book(
-        work, payments=[received.event.payment_id for received in events], invoices=named, oldest=oldest
-    )
+    ids = [received.event.payment_id for received in events]
+    most = MOST_PARTS * max(1, sum(not received.event.asked for received in events))
+    book = await store.load_book(work, payments=ids, invoices=named, oldest=oldest, most=most)
     for received in events:
         event = received.event
         effective_on = event.effective_on or work.clock.today()

@@ -31,11 +31,9 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
         sorted({a.customer_id for a in asked if a.customer_id and is_id(a.customer_id)}),
         sorted({a.customer_external_id for a in asked if a.customer_external_id}),
     )
-    made: list[tuple[Invoice, store.Document, bytes] | Refused] = [_make(each, known) for each in asked]
+    made = [_make(each, known) for each in asked]
     new, book = _first_of_each_number([each for each in made if not isinstance(each, Refused)]), Book()
-    ready = [
-        (book.issue(i) if not draft else i, d, f) for (i, d, f), draft in zip(new, _drafts(new, asked), strict=True)
-    ]
+    ready = [(one.invoice if one.draft else book.issue(one.invoice), one.document, one.fingerprint) for one in new]
     added = await store.add_invoices(work, ready) if ready else set()
     work.emit(*messages.of([change for change in book.changes if change.invoice.id in added], work.now))
     book.entries = [entry for entry in book.entries if entry.invoice.id in added]
@@ -45,17 +43,22 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
     return [_outcome(each, by_number, added) for each in made]
 
 
-def _first_of_each_number(made: list[Any]) -> list[tuple[Invoice, store.Document, bytes]]:
-    first = {invoice.number: (invoice, document, fingerprint) for invoice, document, fingerprint in reversed(made)}
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one request comes to, before it is known whether its number is free."""
+
+    invoice: Invoice
+    document: store.Document
+    fingerprint: bytes
+    draft: bool
+
+
+def _first_of_each_number(made: list[_Made]) -> list[_Made]:
+    first = {one.invoice.number: one for one in reversed(made)}
     return list(first.values())[::-1]
 
 
-def _drafts(new: Sequence[tuple[Invoice, store.Document, bytes]], asked: Sequence[IssueInvoice]) -> list[bool]:
-    draft = {a.number: a.draft for a in reversed(asked)}
-    return [draft[invoice.number] for invoice, _, _ in new]
-
-
-def _make(asked: IssueInvoice, known: dict[str, str]) -> tuple[Invoice, store.Document, bytes] | Refused:
+def _make(asked: IssueInvoice, known: dict[str, str]) -> _Made | Refused:
     reference = asked.customer_id or asked.customer_external_id or ""
     customer_id = known.get(reference)
     if customer_id is None:
@@ -82,7 +85,7 @@ def _make(asked: IssueInvoice, known: dict[str, str]) -> tuple[Invoice, store.Do
     document = store.Document(lines, taxes, asked.po_number, asked.terms, asked.notes)
     body = asked.model_dump(mode="json", exclude={"customer_id", "customer_external_id", "lines"})
     print_of = hashlib.sha256(orjson.dumps([body, customer_id, lines], option=orjson.OPT_SORT_KEYS)).digest()
-    return invoice, document, print_of
+    return _Made(invoice, document, print_of, asked.draft)
 
 
 def _plain(number: Any) -> str:
@@ -91,16 +94,15 @@ def _plain(number: Any) -> str:
     return text
 
 
-def _outcome(
-    made: tuple[Invoice, store.Document, bytes] | Refused, stored: dict[str, tuple[Invoice, bytes]], added: set[str]
-) -> Issued | Refused:
+def _outcome(made: _Made | Refused, stored: dict[str, tuple[Invoice, bytes]], added: set[str]) -> Issued | Refused:
     if isinstance(made, Refused):
         return made
-    invoice, print_of = stored[made[0].number]
-    if print_of != made[2]:
-        detail = f"invoice {invoice.number} exists with other content"
+    invoice, print_of = stored[made.invoice.number]
+    if print_of != made.fingerprint:
+        hint = f"; it is a draft: POST /v1/invoices/{invoice.id}/issue issues it" if invoice.state == "draft" else ""
+        detail = f"invoice {invoice.number} exists with other content{hint}"
         return Refused("number-taken", detail, "number", conflict=True)
-    return Issued(invoice, repeated=invoice.id != made[0].id or invoice.id not in added)
+    return Issued(invoice, repeated=invoice.id != made.invoice.id or invoice.id not in added)
 
 
 async def create_customer(asked: CreateCustomer, work: Work) -> tuple[dict[str, Any], bool]:

@@ -14,7 +14,7 @@ from chassis.messaging.work import Work, insert_outbox
 from contracts.allocation import Part
 from contracts.invoicing import CreateCustomer
 from contracts.money import Money
-from invoicing.domain import Book, Credit, Invoice, Reservation, Settlement
+from invoicing.domain import MOST_PARTS, Book, Credit, Invoice, Reservation, Settlement
 
 INVOICE = "id, customer_id, number, currency, state, issued_on, due_on, total, credited, settled, pending, sequence"
 
@@ -138,7 +138,8 @@ LEFT JOIN settlements s ON s.payment_id = w.id
 LEFT JOIN credits c ON c.payment_id = w.id
 """
 LOCK_INVOICES = f"SELECT {INVOICE} FROM invoices WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608
-# As many of the oldest as the money reaches, at most 1,000; their customer's row is locked, so they hold still.
+# As many of the oldest that can be paid as the money reaches, at most 1,000 a payment; their customer's row is locked, so
+# they hold still.
 LOAD_OLDEST = f"""
 SELECT {", ".join("i." + name for name in INVOICE.split(", "))}
 FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (customer_id, currency, amount)
@@ -147,7 +148,8 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT {INVOICE}, total - credited - settled - pending AS payable FROM invoices
         WHERE customer_id = w.customer_id AND currency = w.currency AND state = 'open'
-        ORDER BY due_on, issued_on, number LIMIT 1000
+            AND total - credited - settled - pending > 0
+        ORDER BY due_on, issued_on, number LIMIT $4
     ) o
 ) i
 WHERE i.before < w.amount
@@ -166,8 +168,11 @@ async def load_book(
     payments: Sequence[str] = (),
     invoices: Iterable[str] = (),
     oldest: Mapping[tuple[str, str], int] | None = None,
+    most: int = MOST_PARTS,
 ) -> Book:
-    """Lock what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices."""
+    """Lock what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices,
+    of which at most `most` are loaded.
+    """
     book, wanted = Book(), set(invoices)
     if payments:
         for row in await work.connection.fetch(LOAD_PAYMENTS, sorted(set(payments))):
@@ -181,6 +186,7 @@ async def load_book(
             [place[0] for place in places],
             [place[1] for place in places],
             [oldest[place] for place in places],
+            most,
         )
         for row in await work.connection.fetch(LOAD_OLDEST, *arguments):
             book.invoices[row["id"]] = invoice_of(row)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 from chassis.messaging.work import Cause, Work
@@ -55,6 +56,7 @@ async def take_lines(running: Running) -> bool:
         if statement_id is None:
             return False
         lines = await bank.new_lines(work, statement_id, BATCH)
+        work.cause = Cause(correlation=statement_id, actor="system:payments")
         if lines:
             await _take(lines, work)
         else:
@@ -92,7 +94,8 @@ def opened(unclear: Unclear) -> bank.Open:
 def received(transfer: Transfer, posted: Posted, work: Work) -> Step:
     """The payment that a transfer is, on the bank's day."""
     reference = " ".join((*transfer.references, transfer.text)).strip()[:200] or None
-    return receive(posted.customer_id, transfer.amount, transfer.booked_on, reference, posted.parts, work.now)
+    step = receive(posted.customer_id, transfer.amount, transfer.booked_on, reference, posted.parts, work.now)
+    return replace(step, payment=replace(step.payment, correlation=work.cause.correlation))
 
 
 async def _post(verdicts: Sequence[Posted], states: dict[int, str], work: Work) -> list[Unclear]:

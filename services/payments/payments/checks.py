@@ -29,7 +29,7 @@ CHECKS = {
         WHERE r.state = 'processing' AND p.next_poll_at IS NULL""",
     "a payment is neither final nor has anything to wait for": """
         SELECT id::text, status FROM payments p WHERE status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')
-        AND next_poll_at IS NULL AND status <> 'submitted'
+        AND next_poll_at IS NULL
         AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.state = 'begun')""",
     "a payment's parts and credit are not its amount": """
         SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments

@@ -10,7 +10,18 @@ from chassis.messaging.consume import Handlers, Lock, Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
 from payments import messages, store
-from payments.domain import Attempt, Step, cancel, reserve
+from payments.domain import (
+    MOST_PARTS,
+    Attempt,
+    Payment,
+    Refusal,
+    Step,
+    Wishes,
+    cancel,
+    choose_again,
+    make_quote,
+    reserve,
+)
 
 handlers = Handlers("payments")
 payment_of = Lock(1, "payments", lambda event: event.payment_id)
@@ -42,10 +53,28 @@ async def cancel_refused_payments(events: Sequence[Received[heard.ReservationRef
         chargeable = found.get(received.event.payment_id)
         if chargeable is None or chargeable.payment.status != "submitted":
             raise LookupError(f"no payment {received.event.payment_id} waits for a reservation")
-        steps.append(cancel(chargeable.payment, received.event.reason))
+        again = await _quote_again(chargeable.payment, work)
+        steps.append(cancel(chargeable.payment, received.event.reason, again))
         work.cause = received.cause
         work.emit(*messages.of(steps[-1:], work.now))
     await store.save_steps(work, steps)
+
+
+async def _quote_again(payment: Payment, work: Work) -> str | None:
+    """A quote of the same choice, as far as it can still be paid; None when nothing of it can."""
+    found = await store.load_confirming(work.connection, payment.quote_id or payment.id, None, "", "")
+    choice = choose_again(found.quote, found.invoices) if found else None
+    if found is None or choice is None:
+        return None
+    quote, invoices = found.quote, found.invoices
+    if not isinstance(choice, Wishes):
+        whose, currency = quote.customer_id, quote.amount.currency
+        _, invoices = await store.load_payable(work.connection, found.method.id, whose, currency, MOST_PARTS + 1)
+    made = make_quote(found.method, choice, invoices, quote.rate, work.now, quote.step)
+    if isinstance(made, Refusal):
+        return None
+    await store.add_quotes([made], work)
+    return made.id
 
 
 @handlers.on_many(heard.SettlementPosted, heard.SettlementReversed, lock=payment_of)

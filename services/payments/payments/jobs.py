@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Iterable
 from datetime import timedelta
 from functools import partial
@@ -126,7 +127,7 @@ def _later(calls: int) -> timedelta:
 async def poll_provider(running: Running) -> bool:
     """Ask the provider's record of payments that wait for it."""
     provider: Provider = running.more["provider"]
-    due = await store.payments_to_poll(running.pool, running.clock.now(), running.settings.charges_at_once)
+    due = await store.claim_polls(running.pool, running.clock.now(), running.settings.charges_at_once)
     await _all(reconciling.poll(running.units, provider, payment_id, provider_id) for payment_id, provider_id in due)
     return False
 
@@ -136,10 +137,16 @@ async def catch_up_events(running: Running) -> bool:
     provider: Provider = running.more["provider"]
     events = await provider.events_since(await store.load_cursor(running.pool), 100)
     known = await store.events_known(running.pool, [event.id for event in events])
-    new = (event for event in events if event.id not in known)
-    await asyncio.gather(*(reconciling.take_event(running.units, provider, event) for event in new))
-    if events:
-        await store.save_cursor(running.pool, events[-1].id)
+    new = [event for event in events if event.id not in known]
+    taken = await asyncio.gather(
+        *(reconciling.take_event(running.units, provider, event) for event in new), return_exceptions=True
+    )
+    failures = {event.id: outcome for event, outcome in zip(new, taken, strict=True) if isinstance(outcome, Exception)}
+    read = list(itertools.takewhile(lambda event: event.id not in failures, events))
+    if read:
+        await store.save_cursor(running.pool, read[-1].id)
+    for failure in failures.values():  # those before it are read; it comes again
+        raise failure
     return len(events) == 100
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from chassis.clock import Clock
-from chassis.messaging.work import Units, Work
+from chassis.messaging.work import Cause, Units, Work
 from contracts.ids import is_id
 from contracts.money import Money
 from payments import messages, store
-from payments.domain import Payment, Reversal, Seen, SeenBack, Step, observe, poll_later
+from payments.domain import Payment, Reversal, Seen, SeenBack, Step, observe
 from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
 
 
@@ -48,12 +47,13 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
         payment = payments.get(each.payment_id or of_attempts.get(each.attempt_id or "", ""))
         if payment is not None and each.charge is not None:
             seen, known = _seen(each.charge, work.clock, evidence=each.evidence), reversals[payment.id]
-            following = _follow(payment, seen, work.now, list(known.values()))
+            following = observe(payment, seen, work.now, list(known.values()))
+            work.cause = Cause(correlation=payment.correlation, causation=each.event.id if each.event else None)
+            work.emit(*messages.of(following, work.now))
             payments[payment.id] = following[-1].payment if following else payment
             known |= {step.reversal.id: step.reversal for step in following if step.reversal}
             steps += following
     events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]
-    work.emit(*messages.of(steps, work.now))
     if steps or events:
         await store.save_steps(work, steps, events=events)
     return [None] * len(observed)
@@ -69,15 +69,6 @@ async def _reversals(
     for reversal in await store.load_reversals(work.connection, wanted) if wanted else ():
         found[reversal.payment_id][reversal.id] = reversal
     return found
-
-
-def _follow(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal]) -> list[Step]:
-    """The steps that follow; a payment whose record was due to be asked is asked again later."""
-    steps = observe(payment, seen, now, reversals)
-    latest = steps[-1].payment if steps else payment
-    if latest.next_poll_at is not None and latest.next_poll_at <= now:
-        steps.append(Step(poll_later(latest, now), "moved"))
-    return steps
 
 
 def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
@@ -105,17 +96,23 @@ def _seen_back(back: TakenBack, currency: str, clock: Clock) -> SeenBack:
 async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> None:
     """A provider's event; one that doesn't name its attempt is looked up first. A repeated one changes nothing.
 
-    One about a charge that the provider doesn't have for us is noted, so that the events after it are read.
+    One about a charge that is none of ours is noted, so that the events after it are read. (Our charge's record, asked
+    later, tells all of it.)
     """
     charge = event.charge
     if charge is not None and charge.attempt_id is None:
-        try:
-            charge = await provider.get_charge(charge.provider_id)
-        except ProviderRefused as refused:
-            if refused.code != "resource_missing":
-                raise
-            charge = None
+        known = await store.ours(units.pool, charge.provider_id)
+        charge = await _record_of(provider, charge.provider_id) if known else None
     await units.together(record, Observed(charge, evidence=True, event=event))
+
+
+async def _record_of(provider: Provider, provider_id: str) -> Charge | None:
+    try:
+        return await provider.get_charge(provider_id)
+    except ProviderRefused as refused:
+        if refused.code != "resource_missing":
+            raise
+        return None
 
 
 async def poll(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:

@@ -14,6 +14,7 @@ from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Cause, Units, Wake
+from contracts.allocation import Part
 from contracts.envelope import Amount
 from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
@@ -137,6 +138,57 @@ async def test_money_reaches_the_next_oldest_when_the_same_batch_pays_the_oldest
     assert await units.pool.fetchval("SELECT count(*) FROM credits") == 0
 
 
+async def test_receipts_of_one_batch_reach_past_a_thousand_invoices_each(units: Units) -> None:
+    who = await customer(units)
+    await issue(units, *(wish(who, f"N{n}", minor=1) for n in range(1_500)))
+    async with units.begin() as work:
+        await handlers.settle_invoices([received(new_id(), who, 120) for _ in range(12)], work)
+    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 1_440
+    assert await units.pool.fetchval("SELECT count(*) FROM credits") == 0
+
+
+async def test_one_payment_settles_a_thousand_invoices_and_the_rest_of_it_is_credit(units: Units) -> None:
+    who = await customer(units)
+    await issue(units, *(wish(who, f"N{n}", minor=1) for n in range(1_005)))
+    async with units.begin() as work:
+        await handlers.settle_invoices([received(new_id(), who, 1_005), received(new_id(), who, 5)], work)
+    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 1_005
+    assert await units.pool.fetchval("SELECT sum(balance) FROM credits") == 5
+
+
+async def test_invoices_that_payments_under_way_hold_do_not_stand_before_those_that_can_be_paid(units: Units) -> None:
+    who = await customer(units)
+    held = await issue(units, *(wish(who, f"H{n}", minor=1) for n in range(1_000)))
+    await issue(units, *(wish(who, f"P{n}", day=DAY + timedelta(days=1), minor=1) for n in range(5)))
+    parts = [Part(one.invoice.id, Money(1, "USD")) for one in held if isinstance(one, issuing.Issued)]
+    async with units.begin() as work:
+        book = await store.load_book(work, invoices=[part.invoice_id for part in parts])
+        book.reserve(new_id(), who, parts, "USD")
+        await store.save_book(work, book)
+    async with units.begin() as work:
+        await handlers.settle_invoices([received(new_id(), who, 3)], work)
+    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices WHERE number LIKE 'P%'") == 3
+
+
+async def test_a_refused_request_does_not_decide_whether_anothers_of_its_number_is_a_draft(units: Units) -> None:
+    who = await customer(units)
+    for number, draft in (("A", True), ("B", False)):
+        _, good = await issue(units, wish(new_id(), number, draft=draft), wish(who, number, draft=not draft))
+        assert isinstance(good, issuing.Issued)
+        assert good.invoice.state == ("open" if draft else "draft")
+
+
+@pytest.mark.parametrize(("first", "what"), [("draft", "issue"), ("open", "void")])
+async def test_a_change_whose_answer_was_lost_may_be_asked_for_again(units: Units, first: str, what: Any) -> None:
+    (made,) = await issue(units, wish(await customer(units), "A", draft=first == "draft"))
+    assert isinstance(made, issuing.Issued)
+    for _ in range(2):
+        async with units.begin() as work:
+            changed = await api.decide(made.invoice, work, what)
+    assert changed.state == ("open" if what == "issue" else "void")
+    assert await units.pool.fetchval("SELECT max(sequence) FROM outbox WHERE topic = 'invoicing.invoice.v1'") < 3
+
+
 async def test_an_invoice_is_not_voided_while_money_is_shared_over_the_oldest(units: Units) -> None:
     who, payment = await customer(units), new_id()
     (outcome,) = await issue(units, wish(who, "A"))
@@ -215,11 +267,12 @@ async def test_search_finds_numbers_amounts_orders_and_text(units: Units, q: str
         (store.AGING, 2, "owed_by_day_pkey"),
         (f"{PAGE} AND state = 'open' {NEWEST}", 1, "invoices_open_newest"),
         (f"{PAGE} {NEWEST}", 1, "invoices_newest"),
-        (store.LOAD_OLDEST, 0, "invoices_open"),
+        (store.LOAD_OLDEST, 0, "invoices_payable"),
+        (f"{PAGE} ORDER BY number, id LIMIT 21", 1, "invoices_numbers_of_customer"),
     ],
 )  # fmt: skip
 async def test_hot_queries_have_their_index(units: Units, sql: str, arguments: int, index: str) -> None:
-    values: list[Any] = [new_id(), DAY][:arguments] or [[new_id()], ["USD"], [100]]
+    values: list[Any] = [new_id(), DAY][:arguments] or [[new_id()], ["USD"], [100], 1_000]
     plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
     assert index in plan
     assert "Seq Scan" not in plan

@@ -56,6 +56,12 @@ def test_a_total_of_zero_or_less_is_refused() -> None:
         price([Line(Decimal(1), -5, Decimal(0))])
 
 
+def test_a_line_beyond_any_amount_is_refused_even_when_another_takes_it_back() -> None:
+    huge = Line(Decimal(999_999_999), 10**15 - 1, Decimal(0))
+    with pytest.raises(Refused, match="line 0"):
+        price([huge, Line(huge.quantity, -huge.unit_price_minor, Decimal(0)), Line(Decimal(1), 7, Decimal(0))])
+
+
 def test_a_reserved_invoice_is_in_progress_and_a_part_of_it_leaves_it_open() -> None:
     book = book_with(invoice())
     book.reserve("pay-1", "customer", [part("INV-1", 4_000)], "USD")

@@ -153,9 +153,19 @@ def test_what_of_an_amount_no_invoice_needs_is_shown_as_credit() -> None:
     assert (quote.amount, quote.credit, quote.total) == (usd(450), usd(150), usd(450))
 
 
-@pytest.mark.parametrize("choice", [Everything("USD"), Sum(usd(5))])
-def test_there_has_to_be_something_to_pay(choice: Choice) -> None:
-    refused = make_quote(DEBIT, choice, {}, RATE, NOW)
+def test_money_on_account_is_taken_also_when_nothing_is_owed() -> None:
+    quote = make_quote(DEBIT, Sum(usd(5)), {}, RATE, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.parts, quote.credit) == ((), usd(5))
+
+
+@pytest.mark.parametrize(("minor", "charge"), [(1_230, 30), (1_000, 30), (1_010, 30), (100, 0)])
+def test_a_surcharge_makes_no_sum_that_the_provider_cannot_take(minor: int, charge: int) -> None:
+    assert surcharge(CREDIT, Money(minor, "KWD"), RATE, 10) == Money(charge, "KWD")
+
+
+def test_all_of_nothing_is_refused() -> None:
+    refused = make_quote(DEBIT, Everything("USD"), {}, RATE, NOW)
     assert isinstance(refused, Refusal)
     assert refused.code == "nothing-payable"
 

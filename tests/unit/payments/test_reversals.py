@@ -201,6 +201,14 @@ def test_what_the_bank_takes_comes_before_a_refund_that_was_only_asked_for() -> 
     assert (story.payment.disputed, story.payment.going_back) == (10_300, 10_300)
 
 
+def test_a_refund_that_the_provider_refused_makes_room_for_what_the_bank_took_before_it() -> None:
+    story = Story(matched())
+    story.refund()
+    took = SeenBack("du_1", "return", "succeeded", usd(10_300), LATER, "R01")
+    assert story.record(took, given_back(story.asked(), "failed")) == ["refund_failed", "reversed"]
+    assert story.payment.reversed == 10_300
+
+
 def test_a_chargeback_takes_what_refunds_have_left() -> None:
     story = Story(matched())
     story.refund(4_000)

@@ -107,7 +107,7 @@ def test_an_accepted_amount_comes_back_as_it_went(minor: int, currency: str) -> 
         (-100, "USD", "least amount"),
         (17_499, "HUF", "least amount"),
         (5_125, "KWD", "divisible by 10"),
-        (301, "MGA", "no fractions"),
+        (301, "MGA", "divisible by 100"),
         (100_000_000, "USD", "eight digits"),
         (1_000_000, "ISK", "eight digits"),
         (5_000, "IQD", "not a currency"),

@@ -101,8 +101,8 @@ async def take_statement(
             spooled.write(piece)
         file = cast(BinaryIO, spooled)
         digest = bank_runs.digest_of(file)
-        known = await bank.find_run(running.pool, digest)
-        if known is None:
+        run, made = await bank.find_run(running.pool, digest), None
+        if run is None:
             try:
                 reading = bank_files.read(file, account=account, currency=currency)
                 async with running.units.begin(cause_of(request, identity)) as work:
@@ -111,13 +111,12 @@ async def take_statement(
             except BadFile as fault:
                 raise bad_file(fault) from None
             run = await (bank.load_run(running.pool, made) if made else bank.find_run(running.pool, digest))
-    found = known or run
-    assert found is not None
-    return answer(orjson.dumps(view_of_run(found)), 200 if known else 202)
+    assert run is not None
+    return answer(orjson.dumps(view_of_run(run)), 202 if made else 200)
 
 
 def bad_file(fault: BadFile) -> Problem:
-    where = {"line": fault.line} if fault.line is not None else {}
+    where: dict[str, Any] = {"line": fault.line} if fault.line is not None else {}
     return Problem(
         status=422,
         slug="bad-bank-file",

@@ -58,11 +58,12 @@ def unknown_customer(customer_id: str) -> Refusal:
 
 async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
     """What was just made elsewhere may not have arrived: look again for up to two seconds."""
-    end = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    end, pause = asyncio.get_running_loop().time() + PATIENCE_SECONDS, 0.01
     while not await look():
         if asyncio.get_running_loop().time() > end:
             return False
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
     return True
 
 

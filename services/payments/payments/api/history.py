@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import orjson
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from chassis.http.bodies import StrictRoute
-from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
+from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.problems import not_found
 from chassis.service import running_of
 from contracts.ids import is_id
@@ -41,7 +41,10 @@ async def list_payments(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Payments, newest first, of the days `from` and `to` and those between. A `next_cursor` of null: the last page."""
+    """Payments, newest first, that were made or recorded on the days `from` and `to` and those between.
+
+    `received_on` may lie before the day on which a payment was recorded. A `next_cursor` of null: the last page.
+    """
     running, offline = running_of(request), method == "offline"
     if identity.customer_id is not None and customer_id not in (None, identity.customer_id):
         raise not_found("customer", customer_id or "")
@@ -56,7 +59,7 @@ async def list_payments(
         "receive" if offline else None,
         running.clock.start_of(since) if since else None,
         running.clock.start_of(until + timedelta(days=1)) if until else None,
-        _read_cursor(cursor),
+        read_instant_cursor(cursor),
     )
     found = await store.list_payments(running.pool, asked, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
@@ -64,16 +67,3 @@ async def list_payments(
     shown = found[:limit]
     back = await store.load_reversals(running.pool, [one.id for one in shown if one.going_back])
     return answer(orjson.dumps({"items": [view_of_payment(one, back) for one in shown], "next_cursor": after}), 200)
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
-    if not cursor:
-        return None
-    instant, last = read_cursor(cursor, 2)
-    try:
-        after = datetime.fromisoformat(instant)
-    except ValueError:
-        raise invalid_cursor() from None
-    if after.tzinfo is None or not is_id(last):
-        raise invalid_cursor()
-    return after, last

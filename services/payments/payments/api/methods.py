@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
@@ -23,7 +23,7 @@ router = APIRouter(route_class=StrictRoute)
 
 class MethodRequest(Asked):
     provider_token: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_]+$")]
-    accept_terms: bool
+    accept_terms: StrictBool
 
 
 class MethodView(BaseModel):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import asyncpg
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, fingerprint, replay, still_running
@@ -42,7 +42,7 @@ class PaymentRequest(Asked):
     """`accept_surcharge` is needed when the quote has a surcharge. False cancels the payment and uses the quote up."""
 
     quote_id: Annotated[str, Field(max_length=36)]
-    accept_surcharge: bool | None = None
+    accept_surcharge: StrictBool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]
 async def save_once(running: Running, step: Step, key: Key, cause: Cause) -> Response | None:
     """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
     body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
+    step = replace(step, payment=replace(step.payment, correlation=cause.correlation))
     saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen)), cause)
     try:
         if await running.units.together(save_payments, saving, single=True):

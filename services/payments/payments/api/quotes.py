@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
 from chassis.service import Running, running_of
@@ -50,7 +51,7 @@ class QuoteRequest(Asked):
     customer_id: Annotated[str, Field(max_length=36)]
     method_id: Annotated[str, Field(max_length=36)]
     invoices: list[InvoiceToPay] | None = Field(None, min_length=1, max_length=MOST_PARTS)
-    all: bool = False
+    all: StrictBool = False
     amount_minor: PositiveMinor | None = None
     currency: Currency | None = None
 
@@ -109,6 +110,10 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, 
     if isinstance(choice, Refusal):
         raise problem_of(choice)
     method, invoices = await _chosen(running, asked, choice)
+    other = next((one for one in invoices.values() if asked.currency not in (None, one.currency)), None)
+    if other is not None:
+        detail = f"Invoice {other.number} is in {other.currency}, the quote was to be in {asked.currency}."
+        raise problem_of(Refusal("other-currency", detail, "currency"))
     if method is None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
@@ -164,14 +169,26 @@ async def _wished(
     return method, invoices
 
 
+def currency_of(choice: Choice, invoices: Mapping[str, OpenInvoice]) -> str:
+    match choice:
+        case Everything(currency):
+            return currency
+        case Sum(money):
+            return money.currency
+        case Wishes():
+            return next((one.currency for one in invoices.values()), "")
+
+
 async def make(running: Running, method: Method, choice: Choice, invoices: dict[str, OpenInvoice]) -> Quote | Refusal:
     """A quote that is saved and can be confirmed, or the first reason against it."""
-    made = make_quote(method, choice, invoices, running.settings.surcharge_rate, running.clock.now())
+    provider: Provider = running.more["provider"]
+    step = provider.charges_in(currency_of(choice, invoices))
+    made = make_quote(method, choice, invoices, running.settings.surcharge_rate, running.clock.now(), step)
     if isinstance(made, Refusal):
         return made
-    provider: Provider = running.more["provider"]
     against = provider.accepts(made.total.minor, made.amount.currency)
     if against:
-        return Refusal("amount-not-chargeable", against, "invoices")
+        field = {"invoices": "invoices", "all": "currency", "amount": "amount_minor"}[made.choice]
+        return Refusal("amount-not-chargeable", f"The provider can't charge this: {against}.", field)
     await running.units.together(store.add_quotes, made, single=True)
     return made

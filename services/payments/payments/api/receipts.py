@@ -10,7 +10,7 @@ from pydantic import Field
 
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
-from chassis.http.idempotency import Key, fingerprint, still_running
+from chassis.http.idempotency import Key, find, fingerprint, replay, still_running
 from chassis.http.problems import Problem
 from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
@@ -62,6 +62,9 @@ async def receive_offline(
     key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, fingerprint(asked.model_dump(mode="json")))
     refusal = _refuse_receipt(asked, running.clock)
     if refusal is not None:
+        stored = await find(running.pool, key)
+        if stored is not None:  # it was in order when it was asked first
+            return replay(stored, key)
         raise problem_of(refusal)
     saved: Response | None = None
     cause = cause_of(request, identity)

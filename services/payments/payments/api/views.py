@@ -59,6 +59,7 @@ class PaymentView(BaseModel):
     received_on: date | None
     reference: str | None
     method_id: str | None
+    new_quote_id: str | None
     created_at: datetime
     allocations: list[AllocationView]
     reversals: list[ReversalView]
@@ -101,6 +102,7 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "received_on": payment.received_on,
         "reference": payment.reference,
         "method_id": payment.method_id,
+        "new_quote_id": payment.new_quote_id,
         "created_at": payment.created_at,
         "allocations": [
             {"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in payment.allocations

@@ -5,6 +5,7 @@ from payments.domain.observing import (
     observe,
 )
 from payments.domain.payments import (
+    LONGEST_POLL,
     Attempt,
     Payment,
     Posting,
@@ -45,6 +46,7 @@ from payments.domain.reversals import (
 )
 
 __all__ = [
+    "LONGEST_POLL",
     "MOST_PARTS",
     "Attempt",
     "Choice",

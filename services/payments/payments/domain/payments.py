@@ -58,6 +58,8 @@ class Payment:
     polls: int = 0
     next_poll_at: datetime | None = None
     method_kind: MethodKind | None = None
+    correlation: str | None = None
+    new_quote_id: str | None = None
 
     @property
     def return_window_until(self) -> date | None:
@@ -163,11 +165,11 @@ def submit(
     return step_of(payment, "submitted")
 
 
-def cancel(payment: Payment, reason: str) -> Step:
-    """End it before any money moved."""
+def cancel(payment: Payment, reason: str, new_quote_id: str | None = None) -> Step:
+    """End it before any money moved. `new_quote_id`: what can be confirmed instead."""
     return step_of(
-        payment, "cancelled", status="cancelled", reason=reason, reconciliation=None, allocations=(), expected_by=None,
-        next_poll_at=None,
+        replace(payment, new_quote_id=new_quote_id), "cancelled", status="cancelled", reason=reason,
+        reconciliation=None, allocations=(), expected_by=None, next_poll_at=None,
     )  # fmt: skip
 
 

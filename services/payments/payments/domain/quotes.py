@@ -61,7 +61,8 @@ class Method:
 class Quote:
     """A preview that can be confirmed once. `whole[i]`: part i was not edited, it means all that is payable.
 
-    `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit.
+    `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit. `rate` (of
+    surcharge) and `step` are those that it was made with.
     """
 
     id: str
@@ -74,6 +75,8 @@ class Quote:
     expires_at: datetime
     payment_id: str | None = None
     choice: Literal["invoices", "all", "amount"] = "invoices"
+    rate: Decimal = Decimal(0)
+    step: int = 1
 
     @property
     def total(self) -> Money:
@@ -117,20 +120,21 @@ Choice = Wishes | Everything | Sum
 
 
 def make_quote(
-    method: Method, choice: Choice, invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime
+    method: Method, choice: Choice, invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime, step: int = 1
 ) -> Quote | Refusal:
     """A quote over what was chosen, or the first reason against it.
 
     `invoices`: the named ones; or the oldest of the currency that are payable, one more than a payment may hold.
+    `step`: the provider charges multiples of so many minor units; a surcharge never makes a sum that it can't take.
     """
     match choice:
         case Wishes(wishes):
-            return _quote_wishes(method, wishes, invoices, rate, now)
+            return _quote_wishes(method, wishes, invoices, rate, now, step)
         case Everything(currency):
             money = total([Money(invoice.payable_now, currency) for invoice in invoices.values()], currency)
-            return _quote_oldest(method, "all", money, invoices, rate, now)
+            return _quote_oldest(method, "all", money, invoices, rate, now, step)
         case Sum(money):
-            return _quote_oldest(method, "amount", money, invoices, rate, now)
+            return _quote_oldest(method, "amount", money, invoices, rate, now, step)
 
 
 def _quote_oldest(
@@ -140,20 +144,24 @@ def _quote_oldest(
     invoices: Mapping[str, OpenInvoice],
     rate: Decimal,
     now: datetime,
+    step: int,
 ) -> Quote | Refusal:
+    """All that is payable, or a sum: what the oldest don't need of it is credit, be it all."""
     parts = allocate(money, [invoice.due() for invoice in invoices.values()]).parts
-    if not parts:
+    if not money:
         return Refusal("nothing-payable", f"Nothing can be paid in {money.currency} now.", "currency")
     if len(parts) > MOST_PARTS:
         detail = f"One payment pays at most {MOST_PARTS} invoices. Choose an amount that the oldest of them hold."
         return Refusal("too-many-invoices", detail, "all" if choice == "all" else "amount_minor")
-    charge, whole = surcharge(method, money, rate), (choice == "all",) * len(parts)
+    charge, whole = surcharge(method, money, rate, step), (choice == "all",) * len(parts)
     until = now + QUOTE_VALID
-    return Quote(new_id(), method.customer_id, method.id, money, charge, parts, whole, until, choice=choice)
+    return Quote(
+        new_id(), method.customer_id, method.id, money, charge, parts, whole, until, choice=choice, rate=rate, step=step
+    )
 
 
 def _quote_wishes(
-    method: Method, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime
+    method: Method, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime, step: int
 ) -> Quote | Refusal:
     parts: list[Part] = []
     for place, wish in enumerate(wishes):
@@ -168,8 +176,19 @@ def _quote_wishes(
         return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
     amount = total([part.amount for part in parts], currencies.pop())
     whole = tuple(wish.amount_minor is None for wish in wishes)
-    charge = surcharge(method, amount, rate)
-    return Quote(new_id(), method.customer_id, method.id, amount, charge, tuple(parts), whole, now + QUOTE_VALID)
+    charge = surcharge(method, amount, rate, step)
+    return Quote(
+        new_id(),
+        method.customer_id,
+        method.id,
+        amount,
+        charge,
+        tuple(parts),
+        whole,
+        now + QUOTE_VALID,
+        rate=rate,
+        step=step,
+    )
 
 
 def _part(field: str, customer_id: str, wish: Wish, invoices: Mapping[str, OpenInvoice]) -> Part | Refusal:
@@ -215,8 +234,9 @@ def choose_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> Choice | 
     return Wishes(tuple(again)) if again else None
 
 
-def surcharge(method: Method, amount: Money, rate: Decimal) -> Money:
-    """Credit cards only, by the card's funding; rounded down."""
+def surcharge(method: Method, amount: Money, rate: Decimal, step: int = 1) -> Money:
+    """Credit cards only, by the card's funding; rounded down, and so that the sum is a multiple of `step`."""
     if method.kind == "card" and method.funding == "credit":
-        return amount.share(rate)
+        share = amount.share(rate)
+        return share - Money(min(share.minor, (amount + share).minor % step), amount.currency)
     return zero(amount.currency)

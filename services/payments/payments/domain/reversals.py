@@ -111,10 +111,13 @@ def taken_by_bank(payment: Payment, reversals: Sequence[Reversal], on: date, now
 
 
 def follow_back(payment: Payment, reversals: Sequence[Reversal], back: Sequence[SeenBack], now: datetime) -> list[Step]:
-    """The steps that follow from the provider's record of what goes back. Order and repetition don't matter."""
+    """The steps that follow from the provider's record of what goes back. Order and repetition don't matter.
+
+    What did not go back after all comes first: it makes room for what did.
+    """
     steps: list[Step] = []
     known = {each.id: each for each in reversals}
-    for seen in back:
+    for seen in sorted(back, key=lambda each: each.state not in NOTHING_BACK):
         for step in _follow(payment, list(known.values()), seen, back, now):
             payment = step.payment
             known |= {step.reversal.id: step.reversal} if step.reversal else {}

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import aiohttp
+import structlog
 
 from payments.providers import (
     BackState,
@@ -31,10 +32,12 @@ from payments.providers import (
     RefundRequest,
     TakenBack,
 )
-from payments.providers.stripe_units import from_stripe, refusal, to_stripe
+from payments.providers.stripe_units import charged_in, from_stripe, refusal, to_stripe
 
 if TYPE_CHECKING:
     import stripe
+
+log = structlog.get_logger()
 
 Json = dict[str, Any]
 Found = TypeVar("Found")
@@ -154,12 +157,12 @@ class StripeAdapter:
         if cursor is not None:
             try:
                 page = await self._get("/v1/events", {**params, "ending_before": cursor})
-                return [_event(event) for event in reversed(page["data"])]
+                return [_told(event) for event in reversed(page["data"])]
             except ProviderRefused as refused:
                 if refused.code != "resource_missing":
                     raise
         oldest = await self._oldest_events(params)
-        return [_event(event) for event in oldest[: params["limit"]]]
+        return [_told(event) for event in oldest[: params["limit"]]]
 
     def read_webhook(self, body: bytes, signature: str, now: datetime) -> ProviderEvent:
         _verify(body, signature, self._secret, now)
@@ -170,6 +173,9 @@ class StripeAdapter:
 
     def accepts(self, amount_minor: int, currency: str) -> str | None:
         return refusal(amount_minor, currency)
+
+    def charges_in(self, currency: str) -> int:
+        return charged_in(currency)
 
     async def close(self) -> None:
         client, self._client, self._http, http = self._client, None, None, self._http
@@ -355,6 +361,15 @@ def _disputed(dispute: Json) -> TakenBack | None:
     return TakenBack(dispute["id"], kind, state, amount, _instant(dispute["created"]), code)  # type: ignore[arg-type]
 
 
+def _told(event: Json) -> ProviderEvent:
+    """One of many: one that makes no sense to us is passed over, so that those after it are read."""
+    try:
+        return _event(event)
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        log.warning("an event of the provider makes no sense", event_id=event["id"], error=repr(fault))
+        return ProviderEvent(event["id"], str(event.get("type")), _instant(event.get("created") or 0), None)
+
+
 def _event(event: Json) -> ProviderEvent:
     return ProviderEvent(event["id"], event["type"], _instant(event["created"]), _charge_of(event))
 
@@ -365,8 +380,8 @@ def _charge_of(event: Json) -> Charge | None:
         ours = _attempt_of(subject) is not None  # another system of the account may charge too
         return _charge(subject, at=event["created"]) if ours else None
     if event["type"] in _BACK_EVENTS and subject.get("payment_intent"):
-        amount, currency = from_stripe(subject["amount"], subject["currency"].upper()), subject["currency"].upper()
-        return Charge(subject["payment_intent"], None, "succeeded", amount, currency, amount, None, None)
+        # Whose it is, and what it comes to, is for the record to say: another system of the account may charge too.
+        return Charge(subject["payment_intent"], None, "succeeded", 0, subject["currency"].upper(), 0, None, None)
     return None
 
 

@@ -44,6 +44,16 @@ def from_stripe(amount: int, currency: str) -> int:
     return minor
 
 
+def charged_in(currency: str) -> int:
+    """Stripe takes three-decimal currencies in steps of ten, and MGA without its fifths.
+
+    >>> charged_in("KWD"), charged_in("USD"), charged_in("MGA")
+    (10, 1, 100)
+    """
+    digits = _DIGITS.get(currency, EXPONENTS.get(currency, 2))
+    return 10 if digits == 3 else int(10 ** max(0, EXPONENTS.get(currency, 2) - digits))
+
+
 def refusal(amount_minor: int, currency: str) -> str | None:
     """Why Stripe can't take this amount (ISO minor units); None when it can."""
     if currency not in _PRESENTMENT:
@@ -51,8 +61,8 @@ def refusal(amount_minor: int, currency: str) -> str | None:
     least = _LEAST.get(currency, 1)
     if amount_minor < least:
         return f"the least amount in {currency} is {least} minor units"
-    if EXPONENTS[currency] == 3 and amount_minor % 10:
-        return f"an amount in {currency} must be divisible by 10 minor units"
+    if amount_minor % (step := charged_in(currency)):
+        return f"{amount_minor} would be charged, and in {currency} that must be divisible by {step} minor units"
     try:
         amount = to_stripe(amount_minor, currency)
     except ValueError as fault:

@@ -3,10 +3,11 @@
 from payments.store.attempts import (
     call_again,
     claim_attempts,
+    claim_polls,
     events_known,
     load_cursor,
+    ours,
     payments_overdue,
-    payments_to_poll,
     save_cursor,
 )
 from payments.store.methods import (
@@ -53,6 +54,7 @@ __all__ = [
     "add_quotes",
     "call_again",
     "claim_attempts",
+    "claim_polls",
     "claim_refunds",
     "customer_known",
     "events_known",
@@ -73,8 +75,8 @@ __all__ = [
     "load_wished",
     "lock_payment",
     "lock_payments",
+    "ours",
     "payments_overdue",
-    "payments_to_poll",
     "refund_again",
     "save_cursor",
     "save_steps",

@@ -10,7 +10,7 @@ import asyncpg
 
 from chassis.messaging.work import Work
 from contracts.money import Money
-from payments.domain import Attempt
+from payments.domain import LONGEST_POLL, Attempt
 
 ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, calls"
 
@@ -49,16 +49,30 @@ async def call_again(work: Work, attempt_id: str, after: timedelta) -> None:
     )
 
 
-async def payments_to_poll(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Payment and provider ids whose record is to be asked."""
-    sql = """SELECT id, provider_id FROM payments WHERE next_poll_at <= $1 AND provider_id IS NOT NULL
-        ORDER BY next_poll_at LIMIT $2"""
-    return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]
+CLAIM_POLLS = """
+UPDATE payments SET polls = polls + 1, next_poll_at = $1 + interval '1 second' * least(2 ^ least(polls + 1, 10), $3)
+WHERE id IN (
+    SELECT id FROM payments WHERE next_poll_at <= $1 AND provider_id IS NOT NULL ORDER BY next_poll_at LIMIT $2
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING id, provider_id
+"""
+
+
+async def claim_polls(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """Payment and provider ids whose record is to be asked. Whatever comes of it, each is put off: 2, 4, 8 … seconds."""
+    rows = await connection.fetch(CLAIM_POLLS, now, limit, LONGEST_POLL.total_seconds())
+    return [(row["id"], row["provider_id"]) for row in rows]
 
 
 async def payments_overdue(connection: asyncpg.Connection, today: date, limit: int) -> list[str]:
     sql = "SELECT id FROM payments WHERE reconciliation = 'waiting' AND expected_by < $1 ORDER BY expected_by LIMIT $2"
     return [row["id"] for row in await connection.fetch(sql, today, limit)]
+
+
+async def ours(connection: asyncpg.Connection, provider_id: str) -> bool:
+    """Whether a charge of the provider's is known to be a payment of ours."""
+    return bool(await connection.fetchval("SELECT true FROM payments WHERE provider_id = $1", provider_id))
 
 
 async def events_known(connection: asyncpg.Connection, ids: Sequence[str]) -> set[str]:

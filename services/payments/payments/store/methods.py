@@ -49,7 +49,7 @@ async def load_wished(
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The customer's method, and those of the invoices that are known, in one round trip."""
     sql = f"""SELECT {columns_of("m", METHOD)}, {columns_of("i", INVOICE)} FROM methods m
-        LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
+        LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) AND i.customer_id = $2 WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
     return _method_and_invoices(await connection.fetch(sql, method_id, customer_id, invoice_ids))
 
 

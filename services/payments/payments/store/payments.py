@@ -22,7 +22,7 @@ from payments.store.reversals import save_reversals
 PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
-    method_kind"""
+    method_kind, correlation, new_quote_id"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
@@ -38,6 +38,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         reversed=row["reversed"], reversed_surcharge=row["reversed_surcharge"], going_back=row["going_back"],
         disputed=row["disputed"], provider_id=row["provider_id"], sequence=row["sequence"], polls=row["polls"],
         next_poll_at=row["next_poll_at"], method_kind=row["method_kind"],
+        correlation=row["correlation"], new_quote_id=row["new_quote_id"],
     )  # fmt: skip
 
 
@@ -133,10 +134,10 @@ ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
-        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[], $41::bigint[])
+        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[], $41::bigint[], $43::text[])
         AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
             method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
-            sequence, created_at, method_kind, line_id)
+            sequence, created_at, method_kind, line_id, correlation)
     LEFT JOIN unnest($42::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key)
         ON a.payment_id = n.id
     WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
@@ -149,10 +150,10 @@ WITH known AS (
 ), paid AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
-        allocated_amounts, sequence, created_at, method_kind, bank_line_id)
+        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
-        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id
+        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id
 ), booked AS (
@@ -173,7 +174,7 @@ WITH known AS (
         AS a (payment_id, customer, route, key, fingerprint, status, body, seen)
     WHERE a.payment_id IN (SELECT id FROM paid)
 ), said AS (
-    {insert_outbox(43)} WHERE aggregate IN (SELECT id::text FROM paid)
+    {insert_outbox(44)} WHERE aggregate IN (SELECT id::text FROM paid)
 )
 SELECT id FROM paid
 """  # noqa: S608
@@ -227,6 +228,7 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [key.fingerprint for _, key, _ in keyed], [answer.status for _, _, answer in keyed],
         [answer.body for _, _, answer in keyed], [answer.seen for _, _, answer in keyed],
         [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
+        [p.correlation for p in payments],
         *work.outbox_arguments(),
     )  # fmt: skip
     return {row["id"] for row in rows}
@@ -258,12 +260,12 @@ WITH changed AS (
         effective_on = s.effective_on, expected_by = s.expected_by, allocated_invoices = s.ids::uuid[],
         allocated_amounts = s.amounts::bigint[], credit = s.credit, provider_id = s.provider_id, sequence = s.sequence,
         polls = s.polls, next_poll_at = s.next_poll_at, reversed = s.reversed, reversed_surcharge = s.reversed_surcharge,
-        going_back = s.going_back, disputed = s.disputed
+        going_back = s.going_back, disputed = s.disputed, new_quote_id = s.new_quote_id
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::text[],
         $9::bigint[], $10::text[], $11::bigint[], $12::int[], $13::timestamptz[], $33::bigint[], $34::bigint[],
-        $35::bigint[], $36::bigint[])
+        $35::bigint[], $36::bigint[], $40::uuid[])
         AS s (id, status, reconciliation, reason, effective_on, expected_by, ids, amounts, credit, provider_id, sequence,
-            polls, next_poll_at, reversed, reversed_surcharge, going_back, disputed)
+            polls, next_poll_at, reversed, reversed_surcharge, going_back, disputed, new_quote_id)
     WHERE p.id = s.id
 ), booked AS (
     INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reversal_id)
@@ -283,7 +285,7 @@ WITH changed AS (
     INSERT INTO provider_events (id, kind, occurred_at, received_at)
     SELECT n.*, $14 FROM unnest($37::text[], $38::text[], $39::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
 )
-{insert_outbox(40)}
+{insert_outbox(41)}
 """  # noqa: S608
 
 
@@ -322,6 +324,7 @@ async def save_steps(
         [p.reversed for p in payments], [p.reversed_surcharge for p in payments],
         [p.going_back for p in payments], [p.disputed for p in payments],
         [event[0] for event in events], [event[1] for event in events], [event[2] for event in events],
+        [p.new_quote_id for p in payments],
         *work.outbox_arguments(),
     )  # fmt: skip
 

@@ -17,12 +17,12 @@ from payments.store.projections import columns_of
 
 ADD_QUOTES = """
 INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, choice,
-    created_at)
+    rate, step, created_at)
 SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at,
-    choice, $12
+    choice, rate, step, $14
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::text[])
-    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice)
+    $10::timestamptz[], $11::text[], $12::numeric[], $13::int[])
+    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice, rate, step)
 """
 
 
@@ -32,7 +32,8 @@ async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
         [q.id for q in quotes], [q.customer_id for q in quotes], [q.method_id for q in quotes],
         [q.amount.currency for q in quotes], [q.amount.minor for q in quotes], [q.surcharge.minor for q in quotes],
         *arrays_of([q.parts for q in quotes]), ["{" + ",".join(map(str, q.whole)) + "}" for q in quotes],
-        [q.expires_at for q in quotes], [q.choice for q in quotes], work.now,
+        [q.expires_at for q in quotes], [q.choice for q in quotes], [q.rate for q in quotes], [q.step for q in quotes],
+        work.now,
     )  # fmt: skip
     return [None] * len(quotes)
 
@@ -50,7 +51,7 @@ class Confirming:
 # One row, whatever the number of invoices: theirs are arrays, in one order.
 CONFIRMING = f"""
 SELECT q.id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
-    q.payment_id, q.choice, {columns_of("k", STORED)}, i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables,
+    q.payment_id, q.choice, q.rate, q.step, {columns_of("k", STORED)}, i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables,
     m.provider_id, m.kind, m.funding, m.brand, m.last4
 FROM quotes q
 JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
@@ -75,7 +76,7 @@ async def load_confirming(
     quote = Quote(
         row["id"], customer, row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
         parts_of(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
-        row["choice"],
+        row["choice"], row["rate"], row["step"],
     )  # fmt: skip
     method = Method(
         row["method_id"], customer, row["provider_id"], row["kind"], row["funding"], row["brand"], row["last4"]
