@@ -1,0 +1,204 @@
+"""camt.053 and camt.054: entries, transaction details, and what must be refused."""
+
+import io
+from datetime import date
+
+import pytest
+
+from payments.bank_files import BadFile, BankLine, read
+from payments.bank_files.camt_file import MOST_TRANSACTIONS
+from tests.kit.bank_files import ACCOUNT, Transfer, camt, camt_entry, content
+
+
+def lines(*entries: str, kind: str = "053", version: str = "08") -> list[BankLine]:
+    return list(read(io.BytesIO(content(camt(entries, kind, version)))).lines)
+
+
+def refusal(data: bytes) -> BadFile:
+    with pytest.raises(BadFile) as refused:
+        list(read(io.BytesIO(data)).lines)
+    return refused.value
+
+
+def entry(details: str = "", amount: str = "10.00", mark: str = "CRDT", more: str = "", sts: str = "BOOK") -> str:
+    return f"""<Ntry><Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd>{more}<Sts>{sts}</Sts>
+      <BookgDt><Dt>2026-03-02</Dt></BookgDt><AcctSvcrRef>BATCH</AcctSvcrRef>
+      <NtryDtls>{details}</NtryDtls></Ntry>"""
+
+
+def transaction(amount: str, currency: str = "EUR", mark: str = "", end: str = "", own: str = "") -> str:
+    own = f"<AcctSvcrRef>{own}</AcctSvcrRef>" if own else ""
+    mark = f"<CdtDbtInd>{mark}</CdtDbtInd>" if mark else ""
+    told = f'<Amt Ccy="{currency}">{amount}</Amt>' if amount else ""
+    return f"<TxDtls><Refs>{own}<EndToEndId>{end or 'NOTPROVIDED'}</EndToEndId></Refs>{told}{mark}</TxDtls>"
+
+
+@pytest.mark.parametrize("version", ["02", "03", "04", "06", "08", "10", "12"])
+@pytest.mark.parametrize("kind", ["053", "054"])
+def test_any_version_is_read(kind: str, version: str) -> None:
+    (line,) = lines(camt_entry(Transfer(1_234)), kind=kind, version=version)
+    assert (line.amount_minor, line.status, line.account, line.payer) == (1_234, "booked", ACCOUNT, "Acme Corp")
+
+
+def test_an_entry_gives_one_line_per_transaction() -> None:
+    batch = entry(transaction("7.00", end="E1", own="T1") + transaction("3.00", end="E2"))
+    first, second = lines(batch)
+    assert (first.amount_minor, first.bank_reference, first.end_to_end_id) == (700, "T1", "E1")
+    assert (second.amount_minor, second.bank_reference, second.end_to_end_id) == (300, None, "E2")
+    assert second.entry_reference == "BATCH"
+    assert second.place == "statement 1, entry 1, transaction 2"
+
+
+def test_the_indicator_of_a_transaction_wins_over_its_entrys() -> None:
+    batch = entry(transaction("12.00") + transaction("2.00", mark="DBIT"))
+    assert [line.amount_minor for line in lines(batch)] == [1_200, -200]
+
+
+def test_a_batch_without_details_is_one_line() -> None:
+    (line,) = lines(entry("<Btch><NbOfTxs>3</NbOfTxs></Btch>"))
+    assert (line.amount_minor, line.bank_reference, line.entry_reference) == (1_000, "BATCH", None)
+
+
+def test_transactions_without_amounts_are_told_in_the_entrys_one_sum() -> None:
+    (line,) = lines(entry(transaction("") + transaction("3.00")))
+    assert (line.amount_minor, line.bank_reference) == (1_000, "BATCH")
+
+
+def test_a_single_transaction_takes_the_entrys_amount_and_reference() -> None:
+    (line,) = lines(entry(transaction("11.05", currency="USD", end="E1")))
+    assert (line.amount_minor, line.currency, line.bank_reference, line.end_to_end_id) == (1_000, "EUR", "BATCH", "E1")
+
+
+def test_the_older_place_of_a_transactions_amount_is_read() -> None:
+    old = '<TxDtls><AmtDtls><TxAmt><Amt Ccy="EUR">{}</Amt></TxAmt></AmtDtls></TxDtls>'
+    assert [line.amount_minor for line in lines(entry(old.format("4.00") + old.format("6.00")))] == [400, 600]
+
+
+def test_transactions_that_do_not_sum_to_their_entry_are_refused() -> None:
+    data = content(camt([entry(transaction("7.00") + transaction("2.00"))]))
+    assert "sum to 900 minor units of EUR, the entry says 1000" in str(refusal(data))
+    assert "statement 1, entry 1" in str(refusal(data))
+
+
+def test_charges_that_explain_the_difference_leave_the_entry_as_one_line() -> None:
+    charges = '<Chrgs><Rcrd><Amt Ccy="EUR">1.00</Amt></Rcrd></Chrgs>'
+    (line,) = lines(entry(transaction("7.00") + transaction("4.00"), more=charges))
+    assert line.amount_minor == 1_000
+
+
+@pytest.mark.parametrize(
+    ("told", "status"), [("BOOK", "booked"), ("PDNG", "pending"), ("INFO", "information"), ("FUTR", "information")]
+)
+def test_status_is_told_in_both_ways(told: str, status: str) -> None:
+    assert [line.status for line in lines(entry(sts=told), entry(sts=f"<Cd>{told}</Cd>"))] == [status, status]
+
+
+def test_a_reversal_keeps_the_sign_of_the_money_and_the_first_payer() -> None:
+    parties = f"""<TxDtls><RltdPties><Dbtr><Nm>Payer</Nm></Dbtr><DbtrAcct><Id><IBAN>DE02 1203 0000 0000 2020 51</IBAN>
+      </Id></DbtrAcct><Cdtr><Nm>We</Nm></Cdtr><CdtrAcct><Id><IBAN>{ACCOUNT}</IBAN></Id></CdtrAcct></RltdPties></TxDtls>"""
+    (line,) = lines(entry(parties, mark="DBIT", more="<RvslInd>true</RvslInd>"))
+    assert (line.amount_minor, line.reversal) == (-1_000, True)
+    assert (line.payer, line.payer_account) == ("Payer", "DE02120300000000202051")
+
+
+def test_invoice_numbers_and_creditor_references_are_references() -> None:
+    remittance = """<TxDtls><RmtInf><Ustrd>one</Ustrd><Ustrd>two</Ustrd><Strd><RfrdDocInf><Nb>INV-1</Nb></RfrdDocInf>
+      <RfrdDocInf><Nb>INV-2</Nb></RfrdDocInf><CdtrRefInf><Ref>RF18539007547034</Ref></CdtrRefInf></Strd></RmtInf></TxDtls>"""
+    (line,) = lines(entry(remittance))
+    assert (line.references, line.text) == (("RF18539007547034", "INV-1", "INV-2"), "one two")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "minor"),
+    [
+        ("12.3", "EUR", 1_230),
+        ("12", "EUR", 1_200),
+        ("12.3400", "EUR", 1_234),
+        ("500", "JPY", 500),
+        ("1.234", "KWD", 1_234),
+    ],
+)
+def test_amounts_are_minor_units_of_their_currency(amount: str, currency: str, minor: int) -> None:
+    (line,) = lines(entry(amount=amount).replace("EUR", currency))
+    assert line.amount_minor == minor
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (entry(amount="1.234"), "more decimals than EUR"),
+        (entry(amount="1.5").replace("EUR", "JPY"), "more decimals than JPY"),
+        (entry(amount="-1.00"), "is not an amount"),
+        (entry(amount="1e3"), "is not an amount"),
+        (entry(amount="٣"), "is not an amount"),
+        (entry(amount="9" * 41), "is not an amount"),
+        (entry(amount="9" * 20), "larger than any"),
+        (entry().replace("EUR", "XXX"), "'XXX' is not an ISO 4217 currency"),
+        (entry(mark="KRDT"), "neither CRDT nor DBIT"),
+        (entry(sts="MAYB"), "Sts is none of"),
+        (entry().replace("2026-03-02", "2026-02-30"), "is not a date"),
+        (entry().replace("2026-03-02", "2026-W01-1"), "is not a date"),
+        (entry(f"<TxDtls><RmtInf><Ustrd>{'x' * 300_000}</Ustrd></RmtInf></TxDtls>"), "characters of text"),
+        (entry("<a>" * 100 + "</a>" * 100), "deep"),
+        (f"<!-- {'x' * 2_000_000} -->", "more than a megabyte"),
+        (entry("<TxDtls/>" * (MOST_TRANSACTIONS + 1)), "transactions in one entry"),
+        ("<Ntry>", "the XML is broken"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_line(wrong: str, reason: str) -> None:
+    refused = refusal(content(camt([entry(), "\n", wrong])))
+    assert reason in str(refused)
+    assert (refused.line or 0) >= 3
+
+
+def test_an_intraday_report_is_refused() -> None:
+    assert "camt.052" in str(refusal(content(camt([entry()], "052"))))
+
+
+def test_other_xml_is_refused() -> None:
+    assert "no camt message" in str(refusal(b"<html><body/></html>"))
+
+
+def test_a_statement_without_account_is_refused() -> None:
+    assert "names no account" in str(refusal(content(camt([entry()])).replace(b"IBAN", b"NIBA")))
+
+
+BILLION = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+DOCTYPES = {
+    "external": '<!DOCTYPE Document SYSTEM "file:///etc/passwd">',
+    "entity": '<!DOCTYPE Document [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+    "parameter": '<!DOCTYPE Document [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x.dtd"> %x;]>',
+    "laughs": f'<!DOCTYPE Document [<!ENTITY e0 "ha">{BILLION}]>',
+    "empty": "<!DOCTYPE Document>",
+}
+
+
+@pytest.mark.parametrize("doctype", DOCTYPES.values(), ids=DOCTYPES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_dtd_is_refused_in_any_encoding_before_anything_of_it_is_used(doctype: str, encoding: str) -> None:
+    text = "".join(camt([entry("<TxDtls><RmtInf><Ustrd>&e9;</Ustrd></RmtInf></TxDtls>")]))
+    text = text.replace("\n", "\n" + doctype, 1).replace("UTF-8", "UTF-16" if "16" in encoding else "UTF-8")
+    assert "DTD" in str(refusal(text.encode(encoding)))
+
+
+def test_an_entity_without_a_dtd_is_broken_xml() -> None:
+    assert "the XML is broken" in str(refusal(content(camt([entry(amount="&x;")]))))
+
+
+def test_utf_16_without_a_dtd_is_read() -> None:
+    text = "".join(camt([camt_entry(Transfer(5, payer="Šimůnek"))])).replace("UTF-8", "UTF-16")
+    (line,) = read(io.BytesIO(text.encode("utf-16"))).lines
+    assert line.payer == "Šimůnek"
+
+
+def test_a_prefixed_namespace_is_read_and_a_foreign_one_is_not() -> None:
+    plain = "".join(camt([entry()]))
+    prefixed = plain.replace("<", "<c:").replace("<c:/", "</c:").replace("<c:?", "<?").replace("xmlns=", "xmlns:c=")
+    assert len(list(read(io.BytesIO(prefixed.encode())).lines)) == 1
+    foreign = plain.replace("<Ntry>", '<Ntry xmlns="urn:other">')
+    assert list(read(io.BytesIO(foreign.encode())).lines) == []
+
+
+def test_dates_with_a_time_are_the_banks_own_day() -> None:
+    late = entry().replace("<Dt>2026-03-02</Dt>", "<DtTm>2026-03-02T23:59:59-05:00</DtTm>")
+    assert lines(late)[0].booked_on == date(2026, 3, 2)
