@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import BinaryIO
 
-from payments.bank_files.line import BadFile, BankLine, Status, bounded, exponent, given, short_day, without_spaces
+from payments.bank_files.line import (
+    BadFile,
+    BankLine,
+    Status,
+    bank_id,
+    bounded,
+    exponent,
+    given,
+    short_day,
+    without_spaces,
+)
 from payments.bank_files.text_lines import encoding_of, text_lines
 
 # Some banks write several records to a line: a "/" then ends the record, and the code of the next follows.
@@ -257,7 +267,7 @@ def _transaction(record: _Record, at: _Open) -> BankLine:
         booked_on=at.as_of,
         value_on=value_on,
         status="information" if code == _NO_MONEY else at.status,
-        bank_reference=given(bank_reference),
+        bank_reference=bank_id(bank_reference),
         end_to_end_id=None,
         references=(reference,) if reference else (),
         text=" ".join(text.replace(_BREAK, " ").removesuffix("/").split()),

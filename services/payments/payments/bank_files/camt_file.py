@@ -8,7 +8,7 @@ from datetime import date
 from typing import BinaryIO, NamedTuple
 from xml.parsers import expat
 
-from payments.bank_files.line import BadFile, BankLine, Status, given, iso_day, minor, without_spaces
+from payments.bank_files.line import BadFile, BankLine, Status, bank_id, given, iso_day, minor, without_spaces
 
 _NAMESPACE = re.compile(r"\S*camt\.(05[234])\.001\.\d\d")
 _CHUNK = 1 << 16
@@ -269,7 +269,7 @@ def _lines(entry: _Entry) -> Iterator[BankLine]:
     """One line per transaction when their amounts explain the entry's, else one for the entry as a whole."""
     currency = _first(entry.values, _AMT_CCY) or ""
     whole = minor(_must(entry, "Amt"), currency, entry.line) * _sign(entry, entry.values, None)
-    reference = given(_first(entry.values, ("AcctSvcrRef",)))
+    reference = bank_id(_first(entry.values, ("AcctSvcrRef",)))
     shares = _shares(entry, currency, whole)
     if shares is None:
         transaction = entry.transactions[0] if len(entry.transactions) == 1 else _gathered(entry.transactions)
@@ -331,7 +331,7 @@ def _line(
         booked_on=_day(entry, "BookgDt"),
         value_on=_day(entry, "ValDt"),
         status=status,
-        bank_reference=given(_first(transaction, _OWN_REFERENCE)) or reference,
+        bank_reference=bank_id(_first(transaction, _OWN_REFERENCE)) or reference,
         end_to_end_id=given(_first(transaction, ("Refs/EndToEndId",))),
         references=tuple(dict.fromkeys(references)),
         text=" ".join(text.split()),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, BinaryIO
 
-from payments.bank_files.line import BadFile, BankLine, Status, given, minor, without_spaces
+from payments.bank_files.line import BadFile, BankLine, Status, bank_id, given, minor, without_spaces
 from payments.bank_files.text_lines import encoding_of, text_lines
 
 _MOST_LINES_OF_A_ROW = 50
@@ -89,7 +90,7 @@ def profiles() -> tuple[Profile, ...]:
 def read_csv(file: BinaryIO, account: str | None, currency: str | None) -> tuple[str, Iterator[BankLine]]:
     """ "csv:<profile>" and the lines as they are read."""
     for encoding in dict.fromkeys((encoding_of(file, "cp1252"), "latin-1")):
-        first = next(text_lines(file, encoding), (1, ""))[1].removeprefix("\ufeff")
+        first = _first_line(file, encoding)
         for profile in profiles():
             if _header(first, profile.delimiter) == profile.header:
                 own = account or profile.account
@@ -100,6 +101,11 @@ def read_csv(file: BinaryIO, account: str | None, currency: str | None) -> tuple
     known = ", ".join(profile.name for profile in profiles())
     begins = f"it begins with {first[:60]!r}, which is neither camt, BAI2, MT940 nor the header of a known CSV export"
     raise BadFile(1, f"{begins} ({known}). Export it in one of these, or add a profile for this header")
+
+
+def _first_line(file: BinaryIO, encoding: str) -> str:
+    with closing(text_lines(file, encoding)) as lines:
+        return next(lines, (1, ""))[1].removeprefix("\ufeff")
 
 
 def _header(text: str, delimiter: str) -> tuple[str, ...]:
@@ -188,7 +194,7 @@ def _reader(profile: Profile, account: str | None, currency: str | None) -> Call
             booked_on=day(row, "booked_on", line),
             value_on=day(row, "value_on", line),
             status=status,
-            bank_reference=given(text(row, "bank_reference")),
+            bank_reference=bank_id(text(row, "bank_reference")),
             end_to_end_id=given(text(row, "end_to_end_id")),
             references=(reference,) if reference else (),
             text=text(row, "text"),

@@ -123,8 +123,14 @@ def without_spaces(text: str) -> str:
 
 
 def given(text: str | None) -> str | None:
-    """The text with single spaces; None where the bank says that there is none, be it with zeros."""
+    """The text with single spaces; None where the bank says that there is none."""
     if text is None:
         return None
     words = " ".join(text.split())
-    return None if words.upper() in _NOTHING or not words.strip("0") else words
+    return None if words.upper() in _NOTHING else words
+
+
+def bank_id(text: str | None) -> str | None:
+    """The bank's id of a transaction or entry; None where it gives none, be it with zeros."""
+    found = given(text)
+    return found if found is not None and found.strip("0") else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import BinaryIO, NamedTuple
 
-from payments.bank_files.line import BadFile, BankLine, exponent, given, minor, short_day, without_spaces
+from payments.bank_files.line import BadFile, BankLine, bank_id, exponent, given, minor, short_day, without_spaces
 from payments.bank_files.text_lines import encoding_of, text_lines
 
 _TAG = re.compile(r":(\d\d[A-Z]?|NS):")
@@ -196,7 +196,7 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
         booked_on=booked_on,
         value_on=value_on,
         status="pending" if expected else "booked",
-        bank_reference=given(bank_reference),
+        bank_reference=bank_id(bank_reference),
         end_to_end_id=None,
         references=(reference,) if reference else (),
         text=" ".join(" ".join(field.texts[1:]).split()),

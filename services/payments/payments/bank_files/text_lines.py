@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import BinaryIO
 
 from payments.bank_files.line import BadFile
@@ -41,7 +42,7 @@ def encoding_of(file: BinaryIO, otherwise: str | None) -> str:
     return "utf-8"
 
 
-def text_lines(file: BinaryIO, encoding: str) -> Iterator[tuple[int, str]]:
+def text_lines(file: BinaryIO, encoding: str) -> Generator[tuple[int, str], None, None]:
     """Number and text of each line, without its end. `BadFile` for what can't be text."""
     file.seek(0)
     reader = io.TextIOWrapper(file, encoding)
@@ -57,4 +58,5 @@ def text_lines(file: BinaryIO, encoding: str) -> Iterator[tuple[int, str]]:
     except UnicodeError:
         raise BadFile(number + 1, f"this is not {encoding} text. Save the file as UTF-8") from None
     finally:
-        reader.detach()
+        with contextlib.suppress(ValueError):  # the file was closed before its lines were at an end
+            reader.detach()

@@ -1,0 +1,105 @@
+"""The identity of a bank line: the same in every file that tells of it, another for other money."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments.bank_files import BankLine, read
+from payments.bank_files.identity import identities
+from tests.kit.bank_files import Transfer, camt, camt_entry, camt_file, content, csv_file
+
+DAY = date(2026, 3, 2)
+LINE = BankLine(
+    account="DE1", currency="EUR", amount_minor=100, booked_on=DAY, value_on=DAY, status="booked", bank_reference=None,
+    end_to_end_id=None, references=(), text="INV-1", payer=None, payer_account=None, code=None, reversal=False,
+    place="line 1",
+)  # fmt: skip
+
+
+def of(*lines: BankLine) -> list[str]:
+    return [identity for _, identity in identities(lines)]
+
+
+def read_identities(parts: Iterable[str]) -> list[str]:
+    return of(*read(io.BytesIO(content(parts))).lines)
+
+
+def test_it_is_sixty_four_hexadecimal_digits() -> None:
+    (identity,) = of(LINE)
+    assert len(identity) == 64
+    assert int(identity, 16)
+
+
+def test_the_banks_reference_decides_whatever_else_is_told() -> None:
+    one = replace(LINE, bank_reference="R1")
+    other_file = replace(one, text="other words", payer="Acme", booked_on=DAY + timedelta(1), place="entry 9", code="X")
+    assert of(one) == of(other_file)
+    assert of(one) != of(replace(one, bank_reference="R2"))
+    assert of(one) != of(replace(one, account="DE2"))
+
+
+def test_a_fee_or_a_return_under_the_same_reference_is_other_money() -> None:
+    one = replace(LINE, bank_reference="R1")
+    assert len(set(of(one, replace(one, amount_minor=-100), replace(one, amount_minor=-5)))) == 3
+
+
+def test_without_reference_day_amount_and_text_decide_and_the_nth_of_the_day() -> None:
+    assert len(set(of(LINE, LINE, LINE))) == 3
+    assert of(LINE, LINE) == of(replace(LINE, text=" INV-1  "), replace(LINE, payer="Acme"))
+    assert len(set(of(LINE, replace(LINE, booked_on=DAY + timedelta(1)), replace(LINE, text="INV-2")))) == 3
+
+
+def test_a_pending_line_and_the_same_line_booked_are_one() -> None:
+    pending = replace(LINE, status="pending")
+    assert of(pending) == of(LINE)
+    assert of(pending, LINE)[0] == of(pending, LINE)[1]
+
+
+def test_days_out_of_order_are_counted_as_if_in_order() -> None:
+    days = [replace(LINE, booked_on=DAY + timedelta(n)) for n in range(20)]
+    found = of(*days, *days)
+    assert len(set(found)) == 40
+    assert set(found) == set(of(*(line for line in days for _ in range(2))))
+
+
+def test_exports_that_overlap_agree_on_the_days_both_hold() -> None:
+    made = [Transfer(100, DAY + timedelta(n // 3), None, "same text") for n in range(12)]
+    first, second = read_identities(csv_file(made[:9])), read_identities(csv_file(made[3:]))
+    assert first[3:9] == second[:6]
+    assert len({*first, *second}) == 12
+
+
+def test_a_statement_and_a_notification_of_one_transfer_agree() -> None:
+    for reference in ("REF1", None):
+        entry = camt_entry(Transfer(100, DAY, reference))
+        assert read_identities(camt([entry], "053")) == read_identities(camt([entry], "054", "04"))
+
+
+def batch(*ends: str) -> str:
+    details = "".join(
+        f'<TxDtls><Refs><EndToEndId>{end}</EndToEndId></Refs><Amt Ccy="EUR">1.00</Amt></TxDtls>' for end in ends
+    )
+    return f"""<Ntry><Amt Ccy="EUR">{len(ends)}.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts>
+      <BookgDt><Dt>{DAY}</Dt></BookgDt><AcctSvcrRef>B1</AcctSvcrRef><NtryDtls>{details}</NtryDtls></Ntry>"""
+
+
+def test_transactions_that_share_their_entrys_reference_are_told_apart_alike_in_both_files() -> None:
+    ends = ("E1", "E2", "E2", "NOTPROVIDED", "NOTPROVIDED")
+    statement, notice = read_identities(camt([batch(*ends)], "053")), read_identities(camt([batch(*ends)], "054"))
+    assert statement == notice
+    assert len(set(statement)) == 5
+
+
+def test_two_formats_of_one_account_agree_without_references() -> None:
+    made = [Transfer(100, DAY, None, "INV-1"), Transfer(100, DAY, None, "INV-1"), Transfer(-7, DAY, None, "Fee")]
+    assert read_identities(camt_file(made)) == read_identities(csv_file(made))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab"), st.sampled_from([None, "R"])), max_size=30))
+def test_no_two_lines_of_a_file_without_references_are_one(told: list[tuple[int, str, str | None]]) -> None:
+    lines = [replace(LINE, booked_on=DAY + timedelta(n), text=text, end_to_end_id=end) for n, text, end in told]
+    assert len(set(of(*lines))) == len(lines)
