@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import BinaryIO, NamedTuple
 from xml.parsers import expat
@@ -15,7 +15,8 @@ _CHUNK = 1 << 16
 _LONGEST_TOKEN = 1 << 20  # bytes of one tag, comment or instruction
 _LONGEST_TEXT = 200_000  # characters kept of one transaction, or of one entry beside its transactions
 _DEEPEST = 60
-MOST_TRANSACTIONS = 10_000  # of one entry, which are held until their sum is known
+MOST_HELD = 1_000  # transactions of one entry until their sum is known; of a larger one it is looked up ahead
+_MOST_REFERENCES = 1_000  # of an entry told in one sum
 
 _STATUS: dict[str, Status] = {"BOOK": "booked", "PDNG": "pending", "INFO": "information", "FUTR": "information"}
 _SIGN = {"CRDT": 1, "DBIT": -1}
@@ -32,6 +33,8 @@ _CODE = (*_DOMAIN, *_PROPRIETARY)
 _AMT_CCY = ("Amt@Ccy",)
 _INDICATOR = ("CdtDbtInd",)
 _OWN_REFERENCE = ("Refs/AcctSvcrRef",)
+_ENTRY_REFERENCE = ("AcctSvcrRef",)
+_SHARES = tuple(((path,), (f"{path}@Ccy",)) for path in ("Amt", "AmtDtls/TxAmt/Amt"))
 _OF_STATEMENT = tuple(f"Acct/{path}" for path in _ACCOUNT)
 _OF_ENTRY = (
     *("Amt", "CdtDbtInd", "RvslInd", "Sts", "Sts/Cd", "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"),
@@ -94,10 +97,22 @@ class _Entry(NamedTuple):
     place: str
 
 
-class _Document:
-    """One message, fed in pieces. `lines` are those of the entries that ended in the last piece."""
+Verdicts = dict[tuple[int, int], bool]
+"""Statement and entry → whether it is split into its transactions; of entries with more than `MOST_HELD`."""
 
-    def __init__(self) -> None:
+
+class _Document:
+    """One message, fed in pieces. `lines` are those that became known in the last piece.
+
+    `look_ahead` reads the file once more when an entry is too large to be held: its verdict decides what becomes of
+    each transaction as it passes.
+    """
+
+    def __init__(self, look_ahead: Callable[[], Verdicts] | None = None) -> None:
+        self._look_ahead = look_ahead
+        self._verdicts: Verdicts | None = None
+        self._splits: bool | None = None  # the verdict on this entry, once it is needed
+        self._count = 0
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start_root
@@ -203,9 +218,6 @@ class _Document:
     def _open(self, what: str) -> None:
         self._size = 0
         if what == "transaction":
-            if len(self._transactions) >= MOST_TRANSACTIONS:
-                reason = f"more than {MOST_TRANSACTIONS} transactions in one entry. Ask the bank for smaller batches"
-                raise self._bad(reason)
             self._values = {}
         elif what == "entry":
             self._entries += 1
@@ -217,6 +229,7 @@ class _Document:
             self._entry_line = self.parser.CurrentLineNumber
             self._values = self._entry_values = {}
             self._transactions = []
+            self._splits, self._count = None, 0
         elif what == "statement":
             self._statements += 1
             self._entries = 0
@@ -226,15 +239,35 @@ class _Document:
     def _close(self, what: str) -> None:
         self._size = 0
         if what == "transaction":
+            self._count += 1
             self._transactions.append(self._values)
             self._values = self._entry_values
+            if self._count > MOST_HELD:
+                self._pass_on()
         elif what == "entry":
-            ended = _Entry(self._account, self._entry_values, self._transactions, self._entry_line, self._place())
+            if self._splits is None:
+                self.lines.extend(_lines(self._entry()))
+            elif not self._splits:
+                self.lines.append(_whole(self._entry()))
             self._values = self._statement_values
             self._transactions = []
-            self.lines.extend(_lines(ended))
         elif what == "message":
             self._refuse_empty()
+
+    def _entry(self) -> _Entry:
+        return _Entry(self._account, self._entry_values, self._transactions, self._entry_line, self._place())
+
+    def _pass_on(self) -> None:
+        """Let go of the transactions of a large entry: as lines, or as references of the one line to come."""
+        if self._splits is None:
+            if self._verdicts is None:
+                self._verdicts = self._look_ahead() if self._look_ahead is not None else {}
+            self._splits = self._verdicts[self._statements, self._entries]
+        if self._splits:
+            self.lines.extend(_split(self._entry(), self._count - len(self._transactions) + 1))
+            self._transactions = []
+        else:
+            self._transactions = [_gathered(self._transactions)]
 
     def _refuse_empty(self) -> None:
         if not self._statements:
@@ -244,7 +277,7 @@ class _Document:
 def read_camt(file: BinaryIO) -> tuple[str, Iterator[BankLine]]:
     """Its kind ("camt.053" or "camt.054"), and its lines as they are read."""
     file.seek(0)
-    document = _Document()
+    document = _Document(lambda: _verdicts(file))
     while document.kind is None:
         piece = file.read(_CHUNK)
         document.feed(piece)
@@ -265,47 +298,119 @@ def _rest(document: _Document, file: BinaryIO) -> Iterator[BankLine]:
         document.feed(piece)
 
 
+class _Survey(_Document):
+    """Reads a message for the sums of its large entries alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sum = _Sum()
+        self.verdicts: Verdicts = {}
+
+    def _close(self, what: str) -> None:
+        if what == "transaction":
+            self._count += 1
+            if self._count == 1:
+                self._sum = _Sum()
+            self._sum.add(self._entry(), self._values)
+            self._values = self._entry_values
+        elif what == "entry":
+            if self._count > MOST_HELD:
+                self.verdicts[self._statements, self._entries] = self._sum.explains(self._entry())
+            self._values = self._statement_values
+        else:
+            super()._close(what)
+
+
+def _verdicts(file: BinaryIO) -> Verdicts:
+    here = file.tell()
+    file.seek(0)
+    survey = _Survey()
+    while piece := file.read(_CHUNK):
+        survey.feed(piece)
+    survey.feed(b"")
+    file.seek(here)
+    return survey.verdicts
+
+
+class _Sum:
+    """The transactions of an entry summed up while they pass."""
+
+    def __init__(self) -> None:
+        self.minor = self.count = 0
+        self.complete = True
+        self.charged = False
+
+    def add(self, entry: _Entry, transaction: Values) -> None:
+        share = _share(entry, transaction)
+        self.count += 1
+        self.complete = self.complete and share is not None
+        self.minor += share or 0
+        self.charged = self.charged or any(path.startswith("Chrgs/") for path in transaction)
+
+    def explains(self, entry: _Entry) -> bool:
+        """Whether there are several, all tell their amounts in the entry's currency, and these sum to the entry's.
+
+        Another sum is refused, unless charges are told that may explain it.
+        """
+        if self.count < 2 or not self.complete:
+            return False
+        currency, whole = _money(entry)
+        if self.minor == whole:
+            return True
+        if self.charged or any(path.startswith("Chrgs/") for path in entry.values):
+            return False
+        reason = f"its transactions sum to {self.minor} minor units of {currency}, the entry says {whole}"
+        raise _wrong(entry, reason)
+
+
+def _money(entry: _Entry) -> tuple[str, int]:
+    """The currency of an entry, and its amount with its sign."""
+    currency = _first(entry.values, _AMT_CCY) or ""
+    return currency, minor(_must(entry, "Amt"), currency, entry.line) * _sign(entry, entry.values, None)
+
+
+def _share(entry: _Entry, transaction: Values) -> int | None:
+    """A transaction's signed amount; None when it does not tell one in the entry's currency."""
+    currency = _first(entry.values, _AMT_CCY)
+    for path, of_currency in _SHARES:
+        amount = _first(transaction, path)
+        if amount and currency and _first(transaction, of_currency) == currency:
+            return minor(amount, currency, entry.line) * _sign(entry, transaction, entry.values)
+    return None
+
+
 def _lines(entry: _Entry) -> Iterator[BankLine]:
     """One line per transaction when their amounts explain the entry's, else one for the entry as a whole."""
-    currency = _first(entry.values, _AMT_CCY) or ""
-    whole = minor(_must(entry, "Amt"), currency, entry.line) * _sign(entry, entry.values, None)
-    reference = bank_id(_first(entry.values, ("AcctSvcrRef",)))
-    shares = _shares(entry, currency, whole)
-    if shares is None:
-        transaction = entry.transactions[0] if len(entry.transactions) == 1 else _gathered(entry.transactions)
-        yield _line(entry, transaction, currency, whole, entry.place, reference, None)
-        return
-    for number, (transaction, amount) in enumerate(zip(entry.transactions, shares, strict=True), 1):
-        yield _line(entry, transaction, currency, amount, f"{entry.place}, transaction {number}", None, reference)
+    if len(entry.transactions) > 1:
+        summed = _Sum()
+        for transaction in entry.transactions:
+            summed.add(entry, transaction)
+        if summed.explains(entry):
+            yield from _split(entry, 1)
+            return
+    yield _whole(entry)
 
 
-def _shares(entry: _Entry, currency: str, whole: int) -> list[int] | None:
-    """Each transaction's signed amount; None when there are not several, or not all say one in the entry's currency.
+def _split(entry: _Entry, first: int) -> Iterator[BankLine]:
+    currency, _ = _money(entry)
+    reference = bank_id(_first(entry.values, _ENTRY_REFERENCE))
+    for number, transaction in enumerate(entry.transactions, first):
+        share = _share(entry, transaction) or 0
+        yield _line(entry, transaction, currency, share, f"{entry.place}, transaction {number}", None, reference)
 
-    A sum other than the entry's is refused, unless charges are told that may explain it.
-    """
-    if len(entry.transactions) < 2:
-        return None
-    shares = []
-    for transaction in entry.transactions:
-        for path in ("Amt", "AmtDtls/TxAmt/Amt"):
-            amount = _first(transaction, (path,))
-            if amount and _first(transaction, (path + "@Ccy",)) == currency:
-                shares.append(minor(amount, currency, entry.line) * _sign(entry, transaction, entry.values))
-                break
-        else:
-            return None
-    if sum(shares) == whole:
-        return shares
-    if any(path.startswith("Chrgs/") for values in (entry.values, *entry.transactions) for path in values):
-        return None
-    reason = f"its transactions sum to {sum(shares)} minor units of {currency}, the entry says {whole}"
-    raise _wrong(entry, reason)
+
+def _whole(entry: _Entry) -> BankLine:
+    currency, amount = _money(entry)
+    transaction = entry.transactions[0] if len(entry.transactions) == 1 else _gathered(entry.transactions)
+    reference = bank_id(_first(entry.values, _ENTRY_REFERENCE))
+    return _line(entry, transaction, currency, amount, entry.place, reference, None)
 
 
 def _gathered(transactions: list[Values]) -> Values:
     """What is worth keeping of transactions that are told in one sum: their structured references."""
-    return {path: [text for one in transactions for text in one.get(path, ())] for path in _STRUCTURED}
+    return {
+        path: [text for one in transactions for text in one.get(path, ())][:_MOST_REFERENCES] for path in _STRUCTURED
+    }
 
 
 def _line(

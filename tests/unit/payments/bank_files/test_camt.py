@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from payments.bank_files import BadFile, BankLine, read
-from payments.bank_files.camt_file import MOST_TRANSACTIONS
+from payments.bank_files.camt_file import MOST_HELD
 from tests.kit.bank_files import ACCOUNT, Transfer, camt, camt_entry, content
 
 
@@ -141,7 +141,7 @@ def test_amounts_are_minor_units_of_their_currency(amount: str, currency: str, m
         (entry(f"<TxDtls><RmtInf><Ustrd>{'x' * 300_000}</Ustrd></RmtInf></TxDtls>"), "characters of text"),
         (entry("<a>" * 100 + "</a>" * 100), "deep"),
         (f"<!-- {'x' * 2_000_000} -->", "more than a megabyte"),
-        (entry("<TxDtls/>" * (MOST_TRANSACTIONS + 1)), "transactions in one entry"),
+        (entry(transaction("1.00") * (MOST_HELD + 1)), "sum to 100100 minor units"),
         ("<Ntry>", "the XML is broken"),
     ],
 )
@@ -202,3 +202,17 @@ def test_a_prefixed_namespace_is_read_and_a_foreign_one_is_not() -> None:
 def test_dates_with_a_time_are_the_banks_own_day() -> None:
     late = entry().replace("<Dt>2026-03-02</Dt>", "<DtTm>2026-03-02T23:59:59-05:00</DtTm>")
     assert lines(late)[0].booked_on == date(2026, 3, 2)
+
+
+def test_a_batch_too_large_to_be_held_is_split_all_the_same() -> None:
+    count = 3 * MOST_HELD
+    batch = entry("".join(transaction("1.00", end=f"E{n}") for n in range(count)), amount=str(count))
+    found = lines(entry(), batch, entry())
+    assert [line.amount_minor for line in found] == [1_000, *[100] * count, 1_000]
+    assert [line.end_to_end_id for line in found[1:-1]] == [f"E{n}" for n in range(count)]
+    assert [line.place.rpartition(" ")[2] for line in found[1:-1]] == [str(n) for n in range(1, count + 1)]
+
+
+def test_a_large_batch_in_another_currency_is_one_line() -> None:
+    (line,) = lines(entry(transaction("1.00", currency="USD") * (2 * MOST_HELD)))
+    assert (line.amount_minor, line.bank_reference) == (1_000, "BATCH")
