@@ -108,27 +108,29 @@ def _records(file: BinaryIO) -> Iterator[_Record]:
     After a "/" an 88 begins the next field; after text without it, an 88 goes on in the text. A line without a code
     is text that was broken by whoever passed the file on.
     """
-    code, body, line, rows = "", "", 0, 0
+    code, parts, line, rows, length = "", [""], 0, 0, 0
     for number, physical in _physical(file):
         found = _RECORD.match(physical)
-        if found is None or found[1] == "88":
-            if not code:
-                raise BadFile(number, "the first record is not a file header (01). Give the file as the bank made it")
-            if found is None and code not in ("16", "03"):
-                raise BadFile(
-                    number, f"{physical[:20]!r} begins with no record code. Give the file as the bank made it"
-                )
-            more = physical if found is None else physical[3:]
-            body = body[:-1] + _BREAK + more if found is not None and body.endswith("/") else f"{body} {more}"
-            rows += found is not None
-            if len(body) > _LONGEST_RECORD:
-                raise BadFile(line, "the record is longer than any true one. Give the file as the bank made it")
+        if found is not None and found[1] != "88":
+            if code:
+                yield _Record(code, "".join(parts).removesuffix("/"), line, rows)
+            code, parts, line, rows, length = found[1], [physical[3:]], number, 1, len(physical)
             continue
-        if code:
-            yield _Record(code, body.removesuffix("/"), line, rows)
-        code, body, line, rows = found[1], physical[3:], number, 1
+        if not code:
+            raise BadFile(number, "the first record is not a file header (01). Give the file as the bank made it")
+        if found is None and code not in ("16", "03"):
+            raise BadFile(number, f"{physical[:20]!r} begins with no record code. Give the file as the bank made it")
+        if found is not None and parts[-1].endswith("/"):
+            parts[-1] = parts[-1][:-1]
+            parts += (_BREAK, physical[3:])
+        else:
+            parts += (" ", physical if found is None else physical[3:])
+        rows += found is not None
+        length += len(physical)
+        if length > _LONGEST_RECORD:
+            raise BadFile(line, "the record is longer than any true one. Give the file as the bank made it")
     if code:
-        yield _Record(code, body.removesuffix("/"), line, rows)
+        yield _Record(code, "".join(parts).removesuffix("/"), line, rows)
 
 
 def _physical(file: BinaryIO) -> Iterator[tuple[int, str]]:

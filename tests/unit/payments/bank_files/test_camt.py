@@ -216,3 +216,10 @@ def test_a_batch_too_large_to_be_held_is_split_all_the_same() -> None:
 def test_a_large_batch_in_another_currency_is_one_line() -> None:
     (line,) = lines(entry(transaction("1.00", currency="USD") * (2 * MOST_HELD)))
     assert (line.amount_minor, line.bank_reference) == (1_000, "BATCH")
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "windows-1252", "iso-8859-15"])
+def test_older_encodings_that_the_xml_declares_are_read(encoding: str) -> None:
+    text = "".join(camt([camt_entry(Transfer(5, payer="Müller & Söhne"))])).replace("UTF-8", encoding)
+    (line,) = read(io.BytesIO(text.encode(encoding))).lines
+    assert line.payer == "Müller & Söhne"

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from payments.bank_files import BadFile, BankLine, read
-from tests.kit.bank_files import FORMATS, SMALL, content
+from tests.kit.bank_files import FORMATS, SMALL, camt, content
 
 FILES = int(os.environ.get("BANK_FILE_MUTATIONS", "500"))
 SLOWEST = 2.0  # seconds
@@ -50,8 +50,16 @@ TOKENS = (
 )
 
 
+BATCH = (
+    '<Ntry><Amt Ccy="EUR">3.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><AcctSvcrRef>B</AcctSvcrRef><NtryDtls>'
+    + '<TxDtls><Amt Ccy="EUR">1.00</Amt></TxDtls>' * 3
+    + "</NtryDtls></Ntry>"
+)
+
+
 def originals() -> list[bytes]:
     written = [content(write(SMALL)) for write in FORMATS.values()]
+    written.append(content(camt([BATCH], "054", "04")))
     return [*written, *(path.read_bytes() for path in sorted(FOLDER.glob("*")) if path.is_file())]
 
 

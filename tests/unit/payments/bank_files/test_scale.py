@@ -42,6 +42,7 @@ def test_memory_is_flat_and_reading_is_fast(kind: str, tmp_path: pathlib.Path) -
             write(FORMATS[kind](transfers(lines)), file)
     command = [sys.executable, "-c", MEASURE, str(tmp_path / "large"), str(tmp_path / "small")]
     measured = subprocess.run(command, capture_output=True, text=True, check=True)
+    (tmp_path / "large").unlink()
     found, count, total, seconds, megabytes = json.loads(measured.stdout)
     assert (found, count) == (kind, LINES)
     assert total == sum(one.minor for one in transfers(LINES))
