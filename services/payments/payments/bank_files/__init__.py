@@ -17,7 +17,7 @@ __all__ = ["BadFile", "BankLine", "Reading", "Status", "read"]
 
 _HEAD = 1 << 14
 _BAI2 = re.compile(r"\s*01,")
-_MT940 = re.compile(r"^(\{1:|:20:)", re.MULTILINE)
+_MT940 = re.compile(r"^\x01?(\{1:|:20:)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ class Profile:
     encoding            where the file is neither UTF-8 nor UTF-16 by its mark
     date_format         as of `strptime`
     thousands           the mark between thousands, or ""
-    account, currency   fixed values; otherwise columns of these names, otherwise the caller tells them
+    account, currency   fixed values, where there is no such column; else the caller tells them
     columns             field of the line → columns, whose texts are joined by a space
     credit_words        with column `direction`: what it says of money that came in; `debit_words` likewise
-    pending_words       with column `status`: what it says of what is not booked yet
+    booked_words        with column `status`: what it says of what is booked; `pending_words`: of what is not yet
     """
 
     name: str
@@ -44,6 +44,7 @@ class Profile:
     columns: dict[str, tuple[str, ...]]
     credit_words: frozenset[str]
     debit_words: frozenset[str]
+    booked_words: frozenset[str]
     pending_words: frozenset[str]
 
 
@@ -75,6 +76,7 @@ def profile_of(name: str, told: dict[str, Any]) -> Profile:
         columns=columns,
         credit_words=frozenset(told.get("credit_words", ())),
         debit_words=frozenset(told.get("debit_words", ())),
+        booked_words=frozenset(told.get("booked_words", ())),
         pending_words=frozenset(told.get("pending_words", ())),
     )
 
@@ -93,11 +95,11 @@ def read_csv(file: BinaryIO, account: str | None, currency: str | None) -> tuple
         first = _first_line(file, encoding)
         for profile in profiles():
             if _header(first, profile.delimiter) == profile.header:
-                own = account or profile.account
+                own = profile.account or account
                 if own is None and "account" not in profile.columns:
                     raise BadFile(1, f"a {profile.name} export does not tell its account. Say which account it is of")
                 right = encoding_of(file, profile.encoding)
-                return f"csv:{profile.name}", _rows(file, right, profile, own, currency or profile.currency)
+                return f"csv:{profile.name}", _rows(file, right, profile, own, profile.currency or currency)
     known = ", ".join(profile.name for profile in profiles())
     begins = f"it begins with {first[:60]!r}, which is neither camt, BAI2, MT940 nor the header of a known CSV export"
     raise BadFile(1, f"{begins} ({known}). Export it in one of these, or add a profile for this header")
@@ -179,13 +181,10 @@ def _reader(profile: Profile, account: str | None, currency: str | None) -> Call
         return found
 
     def read(row: list[str], line: int) -> BankLine:
-        unit = currency or text(row, "currency")
-        own = account or without_spaces(text(row, "account"))
+        unit = text(row, "currency") if "currency" in places else currency or ""
+        own = text(row, "account") if "account" in places else account
         if not own:
             raise BadFile(line, "the row names no account. Fill it in, or export the file again")
-        status: Status = (
-            "pending" if profile.pending_words and text(row, "status") in profile.pending_words else "booked"
-        )
         reference = given(text(row, "references"))
         return BankLine(
             account=without_spaces(own),
@@ -193,7 +192,7 @@ def _reader(profile: Profile, account: str | None, currency: str | None) -> Call
             amount_minor=_amount(profile, lambda field: text(row, field), unit, line),
             booked_on=day(row, "booked_on", line),
             value_on=day(row, "value_on", line),
-            status=status,
+            status=_status(profile, text(row, "status"), line),
             bank_reference=bank_id(text(row, "bank_reference")),
             end_to_end_id=given(text(row, "end_to_end_id")),
             references=(reference,) if reference else (),
@@ -206,6 +205,14 @@ def _reader(profile: Profile, account: str | None, currency: str | None) -> Call
         )
 
     return read
+
+
+def _status(profile: Profile, word: str, line: int) -> Status:
+    if "status" not in profile.columns or word in profile.booked_words:
+        return "booked"
+    if word not in profile.pending_words:
+        raise BadFile(line, f"{word[:30]!r} does not say whether the money is booked. Export the file again")
+    return "pending"
 
 
 def _amount(profile: Profile, text: Callable[[str], str], currency: str, line: int) -> int:

@@ -12,6 +12,7 @@ from payments.bank_files.line import BadFile, BankLine, bank_id, exponent, given
 from payments.bank_files.text_lines import encoding_of, text_lines
 
 _TAG = re.compile(r":(\d\d[A-Z]?|NS):")
+_ENVELOPE = re.compile(r"\x01?\{[1-5S]:|\x03?\$\s*$|-\}?[\s\x03]*(\{5:.*)?$")
 _BALANCE = re.compile(r"([CD])(\d{6})([A-Z]{3})(\d+,\d*)", re.ASCII)
 # Value date, entry date, mark (C, D, reversals RC, RD, expected EC, ED), third letter of the currency, amount, type,
 # reference for the owner, reference of the bank.
@@ -106,7 +107,7 @@ def _fields(file: BinaryIO) -> Iterator[_Field]:
             if field is not None:
                 yield field
             field = _Field(found[1], number, [text[found.end() :].rstrip()])
-        elif text.startswith(("{", "\x01{", "$")) or text.rstrip("\x03 ") in ("-", "-}"):
+        elif _ENVELOPE.match(text):
             if field is not None:
                 yield field
             field = None

@@ -80,6 +80,16 @@ def test_sparkasse_is_read_and_what_is_noted_only_is_pending(encoding: str) -> N
     assert (booked.status, noted.status) == ("booked", "pending")
 
 
+def test_a_status_of_unknown_meaning_is_refused() -> None:
+    row = '"DE1";"02.03.26";"03.03.26";"";"";"";"";"";"";"";"";"";"";"";"1,00";"EUR";"Umsatz storniert"\n'
+    assert "whether the money is booked" in str(refusal(SPARKASSE + row))
+
+
+def test_what_the_file_tells_wins_over_what_the_caller_does() -> None:
+    (line,) = read(io.BytesIO((HEADER + ROW).encode()), account="1", currency="USD").lines
+    assert (line.account, line.currency) == ("DE89370400440532013000", "EUR")
+
+
 def test_ing_tells_the_direction_in_a_column() -> None:
     row = (
         '"20260302";"Acme BV";"NL20INGB0001234567";"NL91ABNA0417164300";"GT";"{}";"45,00";"Online";"INV-1";"1,00";""\n'

@@ -95,6 +95,11 @@ def test_plain_details_are_text() -> None:
     assert (line.text, line.payer) == ("Payment of invoice INV-1 by Acme", None)
 
 
+def test_details_that_look_like_an_envelope_are_text() -> None:
+    (line,) = lines(statement(TEN, ":86:paid\n$100 for\n{both}\n-10 % off"))
+    assert line.text == "paid $100 for {both} -10 % off"
+
+
 def test_words_in_slashes_are_taken_apart() -> None:
     (line,) = lines(
         statement(TEN, ":86:/TRTP/SEPA OVERBOEKING/IBAN/NL13RABO0123\n456789/NAME/Acme BV/REMI/INV-1/EREF/E1")
@@ -128,7 +133,9 @@ def test_the_account_is_without_spaces_and_an_iban_without_currency(told: str, a
 
 
 def test_swift_blocks_and_several_statements_are_read() -> None:
-    one = "{1:F01AAAABEBBAXXX0000000000}{2:I940BBBBBEBBXXXXN}{4:\n" + statement(TEN).replace("-\n", "-}\n")
+    one = "{1:F01AAAABEBBAXXX0000000000}{2:I940BBBBBEBBXXXXN}{4:\n" + statement(TEN).replace(
+        "-\n", "-}{5:{CHK:123}}\n\x03$\n"
+    )
     assert len(lines(one + one)) == 2
 
 
