@@ -142,6 +142,7 @@ def test_amounts_are_minor_units_of_their_currency(amount: str, currency: str, m
         (entry("<a>" * 100 + "</a>" * 100), "deep"),
         (f"<!-- {'x' * 2_000_000} -->", "more than a megabyte"),
         (entry(transaction("1.00") * (MOST_HELD + 1)), "sum to 100100 minor units"),
+        ("".join(f"<n{number}/>" for number in range(20_000)), "names"),
         ("<Ntry>", "the XML is broken"),
     ],
 )
