@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.bank_files import BankLine, read
@@ -99,6 +99,7 @@ def test_two_formats_of_one_account_agree_without_references() -> None:
     assert read_identities(camt_file(made)) == read_identities(csv_file(made))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab"), st.sampled_from([None, "R"])), max_size=30))
 def test_no_two_lines_of_a_file_without_references_are_one(told: list[tuple[int, str, str | None]]) -> None:
     lines = [replace(LINE, booked_on=DAY + timedelta(n), text=text, end_to_end_id=end) for n, text, end in told]

@@ -4,7 +4,7 @@ import io
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.bank_files import read
@@ -18,6 +18,7 @@ TRANSFERS = st.lists(st.builds(Transfer, AMOUNTS, DAYS, REFERENCES, WORDS, WORDS
 
 
 @pytest.mark.parametrize("kind", FORMATS)
+@settings(deadline=None)
 @given(made=TRANSFERS, currency=st.sampled_from(["EUR", "JPY", "KWD", "CLF"]))
 def test_transfers_come_back_as_they_were_written(kind: str, made: list[Transfer], currency: str) -> None:
     reading = read(io.BytesIO(content(FORMATS[kind](made, currency))))
@@ -33,11 +34,13 @@ def test_transfers_come_back_as_they_were_written(kind: str, made: list[Transfer
         assert [line.payer for line in lines] == [one.payer for one in made]
 
 
+@settings(deadline=None)
 @given(TRANSFERS, st.integers(-(10**11), 10**11))
 def test_an_mt940_balance_may_be_overdrawn(made: list[Transfer], opening: int) -> None:
     assert len(list(read(io.BytesIO(content(mt940_file(made, opening=opening)))).lines)) == len(made)
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=50), st.sampled_from(["utf-8", "utf-16"])
 )
