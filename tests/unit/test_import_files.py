@@ -1,6 +1,7 @@
 """A file that can't be imported is refused with its lines, before anything is sent."""
 
 import pathlib
+from datetime import date
 
 import pytest
 
@@ -19,6 +20,7 @@ amount = "amount"
 settled_on = "settled"
 """
 HEADER = "customer,number,issued,due,amount,settled\n"
+TODAY = date(2026, 3, 1)
 GOOD = "C1,I1,1/2/2026,2/1/2026,55.94,\n"
 
 
@@ -32,6 +34,7 @@ GOOD = "C1,I1,1/2/2026,2/1/2026,55.94,\n"
         (HEADER + GOOD + "C1,I2,31/12/2026,2/1/2026,5,\n", "line 3, issued"),
         (HEADER + GOOD + "C1,I2,1/2/2026,1/1/2026,5,\n", "line 3, due"),
         (HEADER + GOOD + "C1,I2,1/2/2026,2/1/2026,5,soon\n", "line 3, settled"),
+        (HEADER + GOOD + "C1,I2,1/2/2026,2/1/2026,5,3/2/2026\n", "line 3, settled: 2026-03-02 lies in the future"),
         (HEADER + GOOD + GOOD, "I1 stands in line 2 already"),
         (HEADER + GOOD + "C1,I2\n", "line 3, all columns"),
         (HEADER + GOOD + "C1,I2,1/2/2026,2/1/2026,5,,more\n", "line 3, all columns"),
@@ -48,7 +51,30 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path: pathlib.Path, text: st
     (tmp_path / "m.toml").write_text(MAPPING)
     (tmp_path / "f.csv").write_text(text, encoding="latin-1")
     with pytest.raises(StackError, match=says):
-        read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"))
+        read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+
+
+@pytest.mark.parametrize(
+    "amount", ["12,34", "1234,56", "1,2,3", "1_000", "1e3", "\uff11\uff12", "1.234,56", ".5", "+5"]
+)
+def test_an_amount_that_could_mean_two_things_is_refused(tmp_path: pathlib.Path, amount: str) -> None:
+    (tmp_path / "m.toml").write_text(MAPPING)
+    (tmp_path / "f.csv").write_text(HEADER + f'C1,I2,1/2/2026,2/1/2026,"{amount}",\n')
+    with pytest.raises(StackError, match="line 2, amount"):
+        read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("marks", "amount"),
+    [("", "1,234.56"), ("", "1234.56"), ('decimal_mark = ","\n', "1.234,56"), ('decimal_mark = ","\n', "1234,56")],
+)
+def test_amounts_are_read_as_the_mapping_says_that_they_are_written(
+    tmp_path: pathlib.Path, marks: str, amount: str
+) -> None:
+    (tmp_path / "m.toml").write_text(marks + MAPPING)
+    (tmp_path / "f.csv").write_text(HEADER + f'C1,I2,1/2/2026,2/1/2026,"{amount}",\n')
+    (row,) = read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+    assert row.amount_minor == 123_456
 
 
 @pytest.mark.parametrize(
@@ -58,6 +84,7 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path: pathlib.Path, text: st
         (('currency = "USD"', 'currency = "USX"'), "USX"),
         (("[columns]", "[colums]"), "columns"),
         (("[columns]", "[columns"), "m.toml"),
+        (("[columns]", 'decimal_mark = ";"\n[columns]'), "decimal_mark"),
     ],
 )
 def test_a_mapping_that_makes_no_sense_is_refused_by_name(

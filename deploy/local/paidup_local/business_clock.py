@@ -1,9 +1,11 @@
 """The offset that every process adds to real time, kept in one file that they all read."""
 
 import datetime as dt
+import os
 import re
 from decimal import Decimal
 
+from contracts.calendar import business_date
 from paidup_local.errors import StackError
 from paidup_local.settings import Settings
 
@@ -38,6 +40,11 @@ def put(settings: Settings, seconds: Decimal) -> None:
 
 def now(settings: Settings) -> dt.datetime:
     return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=float(offset(settings)))
+
+
+def today(settings: Settings) -> dt.date:
+    """The day on the company's calendar."""
+    return business_date(now(settings), os.environ.get("PAIDUP_TIME_ZONE", "America/New_York"))
 
 
 def shown(settings: Settings) -> str:

@@ -39,8 +39,16 @@ INVOICES = """SELECT id::text, sequence AS one,
     CASE WHEN state IN ('open', 'uncollectible') THEN total - credited - settled - pending ELSE 0 END AS two
     FROM invoices WHERE sequence > 0"""
 PROJECTED = "SELECT id::text, sequence, payable_now FROM invoices"
-PAYMENT_SEQUENCES = "SELECT id::text, sequence, 0::bigint FROM payments"
-SEEN = "SELECT aggregate AS id, sequence AS one, 0::bigint AS two FROM seen WHERE topic = 'payments.payment.v1' AND consumer = 'invoicing'"
+# Who hears whom on which topic, under the name of its consumer.
+HEARD = (
+    ("payments", "payments.payment.v1", "invoicing"),
+    ("invoicing", "invoicing.customer.v1", "payments"),
+    ("invoicing", "invoicing.invoice.v1", "payments"),
+    ("invoicing", "invoicing.reservation.v1", "payments"),
+    ("invoicing", "invoicing.settlement.v1", "payments"),
+)
+SAID = "SELECT aggregate, sequence, 0::bigint FROM ({told}) told (topic, aggregate, sequence) WHERE topic = '{topic}' AND sequence > 0"
+SEEN = "SELECT aggregate AS id, sequence AS one, 0::bigint AS two FROM seen WHERE topic = '{topic}' AND consumer = '{hearer}'"
 CHARGED = "SELECT provider_id AS id, amount + surcharge AS one, 0::bigint AS two FROM payments WHERE way = 'collect' AND reconciliation = 'matched'"
 
 # `there`: rows from elsewhere, beside the service's own.
@@ -78,6 +86,7 @@ async def _look(settings: Settings) -> list[str]:
                 rows = await connection.fetch(f"{sql} LIMIT {MOST}")
                 wrong += [f"{service}: {what}: {row[0]} ({row[1]})" for row in rows]
         wrong += await _between(found["invoicing"], found["payments"])
+        wrong += await _unheard(found)
         wrong += await _provider(settings, found["payments"])
         for service, connection in found.items():
             wrong += await _topics(settings, service, connection)
@@ -85,18 +94,26 @@ async def _look(settings: Settings) -> list[str]:
 
 
 async def _between(invoicing: asyncpg.Connection, payments: asyncpg.Connection) -> list[str]:
-    """The two books agree; projections and seen sequences are where their sources are."""
+    """The two books agree; projections are where their sources are."""
     books = await _differing(invoicing, HELD, _rows(payments, FUNDS))
     copies = await _differing(invoicing, INVOICES, _rows(payments, PROJECTED))
-    heard = await _differing(invoicing, SEEN, _rows(payments, PAYMENT_SEQUENCES))
     return [
         *(
             f"the two books differ: customer {row[0]}, funds {row[3] or 0}, settled and credit {row[1] or 0}"
             for row in books
         ),
         *(f"payments' copy of invoice {row[0]} is {(row[3], row[4])}, not {(row[1], row[2])}" for row in copies),
-        *(f"invoicing heard {row[1]} events of payment {row[0]}, not {row[3]}" for row in heard),
     ]
+
+
+async def _unheard(found: dict[str, asyncpg.Connection]) -> list[str]:
+    """Every event that a service told was taken by who hears it, or waits with its key in the dead letters."""
+    wrong: list[str] = []
+    for speaker, topic, hearer in HEARD:
+        told = _rows(found[speaker], SAID.format(told=TOLD[speaker], topic=topic))
+        rows = await _differing(found[hearer], SEEN.format(topic=topic, hearer=hearer), told)
+        wrong += [f"{hearer} heard {row[1] or 0} events of {row[0]} on {topic}, not {row[3] or 0}" for row in rows]
+    return wrong
 
 
 async def _differing(connection: asyncpg.Connection, sql: str, there: AsyncIterator[Any]) -> list[Any]:

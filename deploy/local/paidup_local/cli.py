@@ -1,5 +1,6 @@
 """The `paidup` command: the local stack and what one does with it."""
 
+import dataclasses
 import datetime as dt
 import json
 import subprocess
@@ -164,10 +165,10 @@ def import_invoices(
 
     from rich.progress import Progress
 
-    from paidup_local import importing
+    from paidup_local import business_clock, importing
 
     columns = importing.read_mapping(mapping)
-    rows = importing.read_rows(file, columns)
+    rows = importing.read_rows(file, columns, business_clock.today(_settings()))
     url, key = stack_settings.read_env_file(_settings())
     steps = (
         len({row.customer_external_id for row in rows}) + len(rows) + sum(row.settled_on is not None for row in rows)
@@ -175,7 +176,7 @@ def import_invoices(
     with Progress(transient=True) as progress:
         bar = progress.add_task(f"{len(rows)} invoices", total=steps)
         done = asyncio.run(importing.import_invoices(url, key, rows, columns, lambda _: progress.advance(bar)))
-    _print_json({"customers": done.customers, "invoices": done.invoices, "payments": done.payments})
+    _print_json(dataclasses.asdict(done))
 
 
 @app.command("check-money")

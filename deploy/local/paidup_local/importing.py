@@ -4,11 +4,12 @@ import asyncio
 import csv
 import hashlib
 import io
+import re
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class ColumnMapping:
     currency: str
     date_format: str
     columns: Mapping[str, str]
+    decimal_mark: str = "."
+    thousands_mark: str = ","
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,16 @@ def read_mapping(path: Path) -> ColumnMapping:
         found = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StackError(
-            f"The mapping {path} can't be read: {error}.", "give a TOML file, as mappings/accounts_receivable.toml."
+            f"The mapping {path} can't be read: {error}.",
+            "give a TOML file, as deploy/local/mappings/accounts_receivable.toml.",
         ) from None
     columns, currency = found.get("columns"), found.get("currency")
     if currency not in EXPONENTS:
         raise StackError(f"{path}: currency {currency!r} is not an ISO 4217 code.", 'write, say, currency = "USD".')
     if not isinstance(found.get("date_format"), str) or not isinstance(columns, dict):
-        raise StackError(f"{path} needs date_format and a [columns] table.", "see mappings/accounts_receivable.toml.")
+        raise StackError(
+            f"{path} needs date_format and a [columns] table.", "see deploy/local/mappings/accounts_receivable.toml."
+        )
     missing = [name for name in NEEDED if name not in columns]
     unknown = [name for name in columns if name not in NEEDED + OPTIONAL]
     if missing or unknown:
@@ -71,14 +77,23 @@ def read_mapping(path: Path) -> ColumnMapping:
         raise StackError(
             f"{path}: [columns] {wrong}.", f"it takes {', '.join(NEEDED)} and, if there, {', '.join(OPTIONAL)}."
         )
-    return ColumnMapping(currency, found["date_format"], columns)
+    mark = found.get("decimal_mark", ".")
+    group = found.get("thousands_mark", "," if mark == "." else ".")
+    if mark not in (".", ",") or group not in (".", ",", " ", "'", "’") or mark == group:
+        raise StackError(
+            f"{path}: decimal_mark {mark!r} and thousands_mark {group!r} don't go together.",
+            'write, say, decimal_mark = "," and thousands_mark = ".", or leave both out for 1,234.56.',
+        )
+    return ColumnMapping(currency, found["date_format"], columns, mark, group)
 
 
-def read_rows(path: Path, mapping: ColumnMapping) -> list[Row]:
+def read_rows(path: Path, mapping: ColumnMapping, today: date) -> list[Row]:
     """Every line, or a StackError with the first ten faults by line and column; nothing is sent then."""
     try:
         data = path.read_bytes()
-        rows, faults = _read(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True), mapping)
+        rows, faults = _read(
+            csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True), mapping, today
+        )
     except OSError as error:
         raise StackError(f"{path} can't be read: {error}.", "give a CSV file in UTF-8 with a header line.") from None
     except UnicodeDecodeError as error:
@@ -86,13 +101,13 @@ def read_rows(path: Path, mapping: ColumnMapping) -> list[Row]:
     if faults:
         listed = "\n".join(f"  {fault}" for fault in faults[:10])
         raise StackError(
-            f"{path} has {len(faults)} faults; nothing was imported:\n{listed}",
+            f"{path} has {len(faults)} fault{'s' if len(faults) > 1 else ''}; nothing was imported:\n{listed}",
             "correct these lines, then import again.",
         )
     return rows
 
 
-def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping) -> tuple[list[Row], list[str]]:
+def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping, today: date) -> tuple[list[Row], list[str]]:
     absent = [column for column in mapping.columns.values() if column not in (lines.fieldnames or ())]
     if absent:
         return [], [f"line 1: there is no column {column}" for column in absent]
@@ -101,7 +116,7 @@ def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping) -> tuple[list[Ro
     numbers: dict[str, int] = {}
     for values in _until_broken(lines, faults):
         try:
-            row = _row(lines.line_num, values, mapping)
+            row = _row(lines.line_num, values, mapping, today)
             first = numbers.setdefault(row.number, row.line)
             if first != row.line:
                 raise _FaultError(mapping.columns["number"], f"{row.number} stands in line {first} already")
@@ -128,7 +143,7 @@ class _FaultError(ValueError):
         self.column = column
 
 
-def _row(line: int, values: Mapping[str, Any], mapping: ColumnMapping) -> Row:
+def _row(line: int, values: Mapping[str, Any], mapping: ColumnMapping, today: date) -> Row:
     if None in values or None in values.values():
         raise _FaultError("all columns", "the line has more or fewer fields than the header")
 
@@ -149,21 +164,26 @@ def _row(line: int, values: Mapping[str, Any], mapping: ColumnMapping) -> Row:
     issued_on, due_on = day("issued_on"), day("due_on")
     if due_on < issued_on:
         raise _FaultError(mapping.columns["due_on"], f"{due_on} lies before the issue date {issued_on}")
-    who = text("customer_external_id")
+    who, settled_on = text("customer_external_id"), day("settled_on") if text("settled_on") else None
+    if settled_on is not None and settled_on > today:
+        raise _FaultError(
+            mapping.columns["settled_on"], f"{settled_on} lies in the future; the company's today is {today}"
+        )
     return Row(
         line, who, text("customer_name") or who, text("number"), issued_on, due_on,
-        _minor(text("amount"), mapping), day("settled_on") if text("settled_on") else None,
+        _minor(text("amount"), mapping), settled_on,
         text("description") or f"Invoice {text('number')}", text("po_number") or None,
     )  # fmt: skip
 
 
 def _minor(text: str, mapping: ColumnMapping) -> int:
-    column = mapping.columns["amount"]
-    try:
-        minor = Decimal(text.replace(",", "")).scaleb(EXPONENTS[mapping.currency])
-        whole = int(minor) if minor.is_finite() else 0
-    except InvalidOperation:
-        raise _FaultError(column, f"{text!r} is not an amount") from None
+    """An amount as the mapping says that the file writes it: a comma is never guessed at."""
+    column, mark, group = mapping.columns["amount"], mapping.decimal_mark, mapping.thousands_mark
+    if not re.fullmatch(rf"(\d+|\d{{1,3}}({re.escape(group)}\d{{3}})+)({re.escape(mark)}\d+)?", text, re.ASCII):
+        written = f"with {mark!r} before decimals and, if at all, {group!r} between thousands"
+        raise _FaultError(column, f"{text!r} is not an amount written {written} (decimal_mark, thousands_mark)")
+    minor = Decimal(text.replace(group, "").replace(mark, ".")).scaleb(EXPONENTS[mapping.currency])
+    whole = int(minor)
     if minor != whole or not 0 < whole <= LARGEST_MINOR:
         raise _FaultError(column, f"{text!r} is not an amount of {mapping.currency} above zero")
     return whole
@@ -171,11 +191,12 @@ def _minor(text: str, mapping: ColumnMapping) -> int:
 
 @dataclass
 class Imported:
-    """How many were sent; those that were there already answer as they did the first time."""
+    """How many were sent, and how many of them were there already."""
 
     customers: int = 0
     invoices: int = 0
     payments: int = 0
+    there_already: int = 0
 
 
 class Importer:
@@ -246,7 +267,11 @@ class Importer:
                 if "json" in answer.headers.get("content-type", "")
                 else answer.text
             )
+            if key and "idempotency-key-reused" in answer.text:
+                said = "a payment of this invoice was imported before, of another amount or settled on another day"
             raise StackError(f"{where}: {said}", "correct it, then import again: what was imported is not repeated.")
+        repeated = "idempotent-replayed" in answer.headers if key else answer.status_code == 200
+        self.done.there_already += repeated
         self._tick(path)
         return answer.json()
 
