@@ -1,6 +1,6 @@
 """The part of Stripe's API that the sandbox speaks: each function reads parameters, acts, and gives an object."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -11,25 +11,27 @@ from sandbox.clock import Clock
 from sandbox.errors import ApiError, invalid, missing
 from sandbox.forms import Params
 from sandbox.intents import Intents, declined, unexpected_state
+from sandbox.lists import LISTED, created_of, expand_of, limit_of, page
 from sandbox.records import Customer, Method, Payment, intent_id_of, new_id
-from sandbox.store import Created, Store
+from sandbox.store import Store
 
 Json = dict[str, Any]
 Endpoint = Callable[[Params, str], Json | ApiError]
+Route = tuple[str, str, bool, str]  # the method, the noun, whether an id follows, and the verb after it
 
 _KINDS = ("card", "us_bank_account")
 _LEAST, _MOST = 50, 99_999_999
-_LISTED = ("limit", "starting_after", "created")
 
 
 class Api:
     """`find` gives the endpoint of a method and path; an endpoint takes parameters and the id in the path."""
 
-    def __init__(self, store: Store, clock: Clock, intents: Intents) -> None:
+    def __init__(self, store: Store, clock: Clock, intents: Intents, more: Mapping[Route, Endpoint]) -> None:
         self._store = store
         self._clock = clock
         self._intents = intents
-        self._endpoints: dict[tuple[str, str, bool, str], Endpoint] = {
+        self._endpoints: dict[Route, Endpoint] = {
+            **more,
             ("POST", "customers", False, ""): self.create_customer,
             ("GET", "customers", True, ""): self.retrieve_customer,
             ("GET", "customers", True, "payment_methods"): self.list_customer_methods,
@@ -43,10 +45,6 @@ class Api:
             ("POST", "payment_intents", True, "cancel"): self.cancel_intent,
             ("GET", "charges", False, ""): self.list_charges,
             ("GET", "charges", True, ""): self.retrieve_charge,
-            ("GET", "balance_transactions", False, ""): self.list_transactions,
-            ("GET", "balance_transactions", True, ""): self.retrieve_transaction,
-            ("GET", "disputes", False, ""): self.list_disputes,
-            ("GET", "disputes", True, ""): self.retrieve_dispute,
             ("GET", "events", False, ""): self.list_events,
             ("GET", "events", True, ""): self.retrieve_event,
         }
@@ -98,17 +96,17 @@ class Api:
         return render.method(self._method(identifier, "id"))
 
     def list_methods(self, params: Params, _: str) -> Json:
-        forms.only(params, "customer", "type", *_LISTED)
+        forms.only(params, "customer", "type", *LISTED)
         return self._methods_page(params, forms.required(params, "customer"), "/v1/payment_methods")
 
     def list_customer_methods(self, params: Params, identifier: str) -> Json:
-        forms.only(params, "type", *_LISTED)
+        forms.only(params, "type", *LISTED)
         return self._methods_page(params, identifier, f"/v1/customers/{identifier}/payment_methods")
 
     def _methods_page(self, params: Params, customer: str, url: str) -> Json:
         kind = forms.text(params, "type")
         rendered = (render.method(record) for record in self._store.methods_of(self._customer(customer, "customer").id))
-        return _page(url, params, (method for method in rendered if kind in (None, method["type"])))
+        return page(url, params, (method for method in rendered if kind in (None, method["type"])))
 
     # payment intents
 
@@ -162,56 +160,35 @@ class Api:
         forms.only(params, "cancellation_reason")
         payment = self._payment(identifier)
         self._intents.cancel(payment, forms.text(params, "cancellation_reason"))
-        return self._intent(payment, _expand(params))
+        return self._intent(payment, expand_of(params))
 
     def retrieve_intent(self, params: Params, identifier: str) -> Json:
         forms.only(params)
-        return self._intent(self._payment(identifier), _expand(params))
+        return self._intent(self._payment(identifier), expand_of(params))
 
     def list_intents(self, params: Params, _: str) -> Json:
-        forms.only(params, "customer", *_LISTED)
-        expand = [name.removeprefix("data.") for name in _expand(params)]
+        forms.only(params, "customer", *LISTED)
+        expand = [name.removeprefix("data.") for name in expand_of(params)]
         payments = self._payments(params, forms.text(params, "starting_after"))
-        return _page("/v1/payment_intents", params, (self._intent(payment, expand) for payment in payments))
+        return page("/v1/payment_intents", params, (self._intent(payment, expand) for payment in payments))
 
     def _intent(self, payment: Payment, expand: list[str]) -> Json:
         return render.intent(payment, self._intents.method_of(payment), expand)
 
-    # charges, balance transactions, disputes: views of an intent
+    # charges: views of an intent
 
     def retrieve_charge(self, params: Params, identifier: str) -> Json:
         forms.only(params)
-        return _only(self._charges([self._payment_of(identifier, "charge")], _expand(params)), identifier, "charge")
+        payment = charged(self._store, identifier)
+        return render.charge(payment, self._intents.method_of(payment), expand_of(params))
 
     def list_charges(self, params: Params, _: str) -> Json:
-        forms.only(params, "customer", "payment_intent", *_LISTED)
-        expand = [name.removeprefix("data.") for name in _expand(params)]
-        return _page("/v1/charges", params, self._charges(self._scope(params), expand))
-
-    def retrieve_transaction(self, params: Params, identifier: str) -> Json:
-        forms.only(params)
-        payment = self._payment_of(identifier, "balance transaction")
-        return _only(_transactions([payment]), identifier, "balance transaction")
-
-    def list_transactions(self, params: Params, _: str) -> Json:
-        forms.only(params, *_LISTED)
-        return _page("/v1/balance_transactions", params, _transactions(self._scope(params)))
-
-    def retrieve_dispute(self, params: Params, identifier: str) -> Json:
-        forms.only(params)
-        return _only(_disputes([self._payment_of(identifier, "dispute")]), identifier, "dispute")
-
-    def list_disputes(self, params: Params, _: str) -> Json:
-        forms.only(params, "charge", "payment_intent", *_LISTED)
-        return _page("/v1/disputes", params, _disputes(self._scope(params)))
-
-    def _charges(self, payments: Iterable[Payment], expand: list[str]) -> Iterator[Json]:
-        return (render.charge(p, self._intents.method_of(p), expand) for p in payments if p.tries)
+        forms.only(params, "customer", "payment_intent", *LISTED)
+        expand = [name.removeprefix("data.") for name in expand_of(params)]
+        shown = (render.charge(p, self._intents.method_of(p), expand) for p in self._scope(params) if p.tries)
+        return page("/v1/charges", params, shown)
 
     def _scope(self, params: Params) -> Iterable[Payment]:
-        """The payments that a list of views is about."""
-        if (charge := forms.text(params, "charge")) is not None:
-            return [self._payment_of(charge, "charge")]
         if (intent := forms.text(params, "payment_intent")) is not None:
             return [self._payment(intent)]
         start = forms.text(params, "starting_after")
@@ -227,13 +204,13 @@ class Api:
         return dict(orjson.loads(body))
 
     def list_events(self, params: Params, _: str) -> Json:
-        forms.only(params, "type", "types", "ending_before", *_LISTED)
+        forms.only(params, "type", "types", "ending_before", *LISTED)
         kinds = [kind] if (kind := forms.text(params, "type")) else forms.strings(params, "types")
         newer_than = self._event_seq(params, "ending_before")
-        limit = _limit(params)
+        limit = limit_of(params)
         bodies = self._store.events(
             kinds,
-            _created(params),
+            created_of(params),
             limit + 1,
             older_than=self._event_seq(params, "starting_after"),
             newer_than=newer_than,
@@ -271,83 +248,33 @@ class Api:
         return record
 
     def _payment(self, identifier: str) -> Payment:
-        record = self._store.payment(identifier)
-        if record is None:
-            raise missing("payment_intent", identifier, "intent")
-        return record
-
-    def _payment_of(self, part: str, what: str) -> Payment:
-        record = self._store.payment(intent_id_of(part))
-        if record is None:
-            raise missing(what, part)
-        return record
+        return paid(self._store, identifier, "intent")
 
     def _payments(self, params: Params, start: str | None) -> Iterator[Payment]:
-        return self._store.payments(forms.text(params, "customer"), _created(params), start)
+        return self._store.payments(forms.text(params, "customer"), created_of(params), start)
 
 
-def _transactions(payments: Iterable[Payment]) -> Iterator[Json]:
-    for payment in payments:
-        if payment.returned is not None:
-            yield render.withdrawal(payment)
-        if payment.cleared is not None:
-            yield render.transaction(payment)
+def paid(store: Store, identifier: str, param: str = "payment_intent") -> Payment:
+    record = store.payment(identifier)
+    if record is None:
+        raise missing("payment_intent", identifier, param)
+    return record
 
 
-def _disputes(payments: Iterable[Payment]) -> Iterator[Json]:
-    return (render.dispute(payment) for payment in payments if payment.returned is not None)
+def charged(store: Store, identifier: str, param: str = "id") -> Payment:
+    """The payment whose latest charge this is."""
+    record = store.payment(intent_id_of(identifier))
+    if record is None or record.charge_id != identifier:
+        raise missing("charge", identifier, param)
+    return record
 
 
 def _outcome(payment: Payment, paid_with: Method, params: Params) -> Json | ApiError:
     """The intent after a charge. A decline is returned, not raised: it happened, and is kept."""
-    expand = _expand(params)
+    expand = expand_of(params)
     if payment.failure and payment.kind == "card":
         return declined(payment, paid_with, expand=expand)
     return render.intent(payment, paid_with, expand)
-
-
-def _page(url: str, params: Params, items: Iterator[Json]) -> Json:
-    """One page of a list; `starting_after` is skipped up to and including."""
-    limit, after = _limit(params), forms.text(params, "starting_after")
-    if after is not None:
-        for item in items:
-            if item["id"] == after:
-                break
-    found = [item for _, item in zip(range(limit + 1), items, strict=False)]
-    return render.page(url, found[:limit], len(found) > limit)
-
-
-def _only(items: Iterator[Json], identifier: str, what: str) -> Json:
-    found = next((item for item in items if item["id"] == identifier), None)
-    if found is None:
-        raise missing(what, identifier)
-    return found
-
-
-def _limit(params: Params) -> int:
-    limit = forms.integer(params, "limit")
-    if limit is not None and not 1 <= limit <= 100:
-        raise invalid("This value must be between 1 and 100.", "limit", "parameter_invalid_integer")
-    return limit or 10
-
-
-def _created(params: Params) -> Created:
-    """`created=…`, or `created[gte]=…` and its like."""
-    wanted = params.get("created")
-    if not isinstance(wanted, dict):
-        exact = forms.integer(params, "created")
-        return Created(exact, exact) if exact is not None else Created()
-    forms.only(wanted, "gt", "gte", "lt", "lte")
-    first, last = forms.integer(wanted, "gte"), forms.integer(wanted, "lte")
-    above, below = forms.integer(wanted, "gt"), forms.integer(wanted, "lt")
-    return Created(
-        max(first or 0, above + 1 if above is not None else 0),
-        min(2**53 if last is None else last, below - 1 if below is not None else 2**53),
-    )
-
-
-def _expand(params: Params) -> list[str]:
-    return forms.strings(params, "expand")
 
 
 def _check_types(types: list[str], kind: str) -> None:

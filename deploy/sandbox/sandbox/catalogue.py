@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TestMethod:
-    """A card `declines` (code, decline code); a bank debit `fails` before it clears, `returns` after, or `stays`."""
+    """A card `declines` (code, decline code); a bank debit `fails` before it clears, `returns` after, or `stays`.
+
+    A refund of it `pends` before it succeeds, or fails with `refund_fails` after it seemed to have succeeded.
+    """
 
     kind: str
     last4: str
@@ -15,6 +18,8 @@ class TestMethod:
     fails: str | None = None
     returns: str | None = None
     stays: bool = False
+    pends: bool = False
+    refund_fails: str | None = None
 
 
 def _card(last4: str, brand: str = "visa", funding: str = "credit") -> TestMethod:
@@ -46,6 +51,8 @@ TEST_METHODS: dict[str, TestMethod] = {
     "pm_card_chargeDeclinedIncorrectCvc": _declining("0127", "incorrect_cvc", "incorrect_cvc"),
     "pm_card_chargeDeclinedProcessingError": _declining("0119", "processing_error", "processing_error"),
     "pm_card_chargeCustomerFail": _declining("0341", "generic_decline"),
+    "pm_card_pendingRefund": TestMethod("card", "7726", pends=True),
+    "pm_card_refundFail": TestMethod("card", "5126", refund_fails="expired_or_canceled_card"),
     "pm_usBankAccount_success": TestMethod("us_bank_account", "6789"),
     "pm_usBankAccount_insufficientFunds": TestMethod("us_bank_account", "2227", fails="insufficient_funds"),
     "pm_usBankAccount_accountClosed": TestMethod("us_bank_account", "1113", fails="account_closed"),

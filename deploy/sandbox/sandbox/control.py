@@ -5,9 +5,11 @@ from typing import Any
 
 import orjson
 
+from sandbox import render_money
 from sandbox.errors import ApiError
 from sandbox.intents import Intents
-from sandbox.records import Payment
+from sandbox.records import Payment, Refund
+from sandbox.refunds import Refunds
 from sandbox.rules import Rules
 from sandbox.store import Store
 from sandbox.webhooks import Webhooks
@@ -20,10 +22,11 @@ _LONGEST_PAGE = 10_000
 class Control:
     """Answers `/_control/…`; the callers are on this machine."""
 
-    def __init__(self, store: Store, rules: Rules, intents: Intents, webhooks: Webhooks) -> None:
+    def __init__(self, store: Store, rules: Rules, intents: Intents, refunds: Refunds, webhooks: Webhooks) -> None:
         self._store = store
         self._rules = rules
         self._intents = intents
+        self._refunds = refunds
         self._webhooks = webhooks
 
     def answer(self, verb: str, path: str, query: dict[str, str], body: bytes) -> Json:
@@ -38,6 +41,8 @@ class Control:
                 return self._charges(query)
             case "POST", ["payment_intents", identifier, "clear" | "fail" | "return" as act]:
                 return self._act(identifier, act, _object(body))
+            case "POST", ["refunds", identifier, "succeed" | "fail" as act]:
+                return self._end_refund(identifier, act, _object(body))
         raise ApiError(404, f"Unknown control: {verb} {path}")
 
     def _shown_rules(self) -> Json:
@@ -81,6 +86,17 @@ class Control:
             do[act]()
         return _shown_charge(payment)
 
+    def _end_refund(self, identifier: str, act: str, wanted: Json) -> Json:
+        refund = self._store.kept(Refund, identifier)
+        if refund is None:
+            raise ApiError(404, f"No such refund: '{identifier}'", code="resource_missing")
+        with self._store.change():
+            if act == "succeed":
+                self._refunds.succeed(refund)
+            else:
+                self._refunds.fail(refund, str(wanted.get("reason", "declined")))
+        return render_money.refund(refund)
+
 
 def _shown_charge(payment: Payment) -> Json:
     return {
@@ -95,8 +111,9 @@ def _shown_charge(payment: Payment) -> Json:
         "failure_code": payment.decline or payment.failure,
         "created": payment.charged,
         "cleared": payment.cleared,
-        "refunded": False,
-        "disputed": payment.returned is not None,
+        "refunded": payment.refunded == payment.amount,
+        "amount_refunded": payment.refunded,
+        "disputed": payment.disputed,
         "return_code": payment.return_code,
     }
 

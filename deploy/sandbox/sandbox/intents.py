@@ -2,16 +2,14 @@
 
 import time
 
-import orjson
-
-from sandbox import render
+from sandbox import render, render_money
 from sandbox.catalogue import TEST_METHODS, TestMethod
 from sandbox.clock import Clock
 from sandbox.errors import ApiError, invalid, missing
-from sandbox.records import Customer, Method, Payment, new_id
+from sandbox.events import Events
+from sandbox.records import Customer, Dispute, Method, Payment, charge_transaction
 from sandbox.rules import Rules
 from sandbox.store import Store
-from sandbox.webhooks import Webhooks
 
 _CANCELLABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture")
 _MOST_TRIES = 9
@@ -20,11 +18,11 @@ _MOST_TRIES = 9
 class Intents:
     """Each method is one change, saved whole with its events."""
 
-    def __init__(self, store: Store, clock: Clock, rules: Rules, webhooks: Webhooks) -> None:
+    def __init__(self, store: Store, clock: Clock, rules: Rules, events: Events) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
-        self._webhooks = webhooks
+        self._events = events
 
     def create(self, payment: Payment, paid_with: Method, *, confirm: bool) -> None:
         """Keep a new intent; `confirm` charges it at once."""
@@ -48,7 +46,7 @@ class Intents:
     def _charge_card(self, payment: Payment, paid_with: Method, test: TestMethod) -> None:
         declines = test.declines or (("card_declined", "generic_decline") if self._rules.declines() else None)
         if declines is None:
-            payment.status, payment.charge_status, payment.cleared = "succeeded", "succeeded", payment.charged
+            self._take(payment, payment.charged or 0)
             self._save(payment, paid_with, "payment_intent.succeeded", "charge.succeeded")
             return
         payment.failure, payment.decline = declines
@@ -73,8 +71,12 @@ class Intents:
 
     def clear(self, payment: Payment) -> None:
         self._must_be(payment, "processing")
-        payment.status, payment.charge_status, payment.cleared = "succeeded", "succeeded", self._clock.now()
+        self._take(payment, self._clock.now())
         self._save(payment, self.method_of(payment), "payment_intent.succeeded", "charge.succeeded")
+
+    def _take(self, payment: Payment, at: int) -> None:
+        payment.status, payment.charge_status, payment.cleared = "succeeded", "succeeded", at
+        self._store.add_transaction(charge_transaction(payment))
 
     def fail(self, payment: Payment, code: str) -> None:
         """The bank refuses a debit before it cleared."""
@@ -87,11 +89,14 @@ class Intents:
         self._must_be(payment, "succeeded")
         if payment.kind == "card" or payment.returned is not None:
             raise invalid("Only a cleared bank debit can be returned, and once.", "id")
-        payment.returned, payment.return_code = self._clock.now(), code
+        payment.returned, payment.return_code, payment.disputed = self._clock.now(), code, True
         self._store.save_payment(payment)
-        lost = orjson.dumps(render.dispute(payment))
-        self._emit("charge.dispute.created", lost)
-        self._emit("charge.dispute.closed", lost)
+        lost = Dispute.of_return(payment)
+        self._store.keep(lost, parent=payment.id)
+        self._store.add_transaction(lost.withdrawal())
+        shown = render_money.dispute(lost)
+        self._events.emit("charge.dispute.created", shown)
+        self._events.emit("charge.dispute.closed", shown)
 
     def cancel(self, payment: Payment, reason: str | None) -> None:
         if payment.status not in _CANCELLABLE:
@@ -107,11 +112,11 @@ class Intents:
 
     def add_customer(self, customer: Customer) -> None:
         self._store.add_customer(customer)
-        self._emit("customer.created", orjson.dumps(render.customer(customer)))
+        self._events.emit("customer.created", render.customer(customer))
 
     def attach(self, method: Method) -> None:
         self._store.add_method(method)
-        self._emit("payment_method.attached", orjson.dumps(render.method(method)))
+        self._events.emit("payment_method.attached", render.method(method))
 
     def _must_be(self, payment: Payment, status: str) -> None:
         if payment.status != status:
@@ -127,25 +132,8 @@ class Intents:
     ) -> None:
         self._store.save_payment(payment, clear_at)
         if charge_event is not None:
-            self._emit(charge_event, orjson.dumps(render.charge(payment, paid_with)))
-        self._emit(intent_event, orjson.dumps(render.intent(payment, paid_with)))
-
-    def _emit(self, kind: str, subject: bytes) -> None:
-        identifier, created = new_id("evt"), self._clock.now()
-        body = orjson.dumps(
-            {
-                "id": identifier,
-                "object": "event",
-                "api_version": render.API_VERSION,
-                "created": created,
-                "data": {"object": orjson.Fragment(subject)},
-                "livemode": False,
-                "pending_webhooks": 1,
-                "request": {"id": None, "idempotency_key": None},
-                "type": kind,
-            }
-        )
-        self._webhooks.schedule(self._store.add_event(identifier, kind, created, body), kind)
+            self._events.emit(charge_event, render.charge(payment, paid_with))
+        self._events.emit(intent_event, render.intent(payment, paid_with))
 
 
 def unexpected_state(payment: Payment, why: str) -> ApiError:

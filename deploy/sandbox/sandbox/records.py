@@ -1,7 +1,12 @@
-"""What the sandbox keeps: customers, methods and payments (an intent with its latest charge)."""
+"""What the sandbox keeps: customers, methods, payments (an intent with its latest charge), what goes back."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sandbox.catalogue import RETURN_REASONS
+
+AVAILABLE_AFTER = 2 * 86400
 
 
 def new_id(prefix: str) -> str:
@@ -33,7 +38,8 @@ class Method:
 class Payment:
     """A payment intent. Amounts are in Stripe's unit, instants in seconds of business time.
 
-    Its charge, balance transactions and dispute take their ids from it, so that each finds the others.
+    Its charge and the balance transaction of that take their ids from it, so that each finds the others. `refunded`
+    holds refunds under way too.
     """
 
     id: str
@@ -57,6 +63,8 @@ class Payment:
     cancel_reason: str | None = None
     returned: int | None = None
     return_code: str | None = None
+    refunded: int = 0
+    disputed: bool = False
 
     @property
     def charge_id(self) -> str | None:
@@ -68,10 +76,6 @@ class Payment:
         return f"txn_{self.tries}{self.id[3:]}" if self.cleared is not None else None
 
     @property
-    def dispute_id(self) -> str | None:
-        return f"du_{self.tries}{self.id[3:]}" if self.returned is not None else None
-
-    @property
     def fee(self) -> int:
         """2.9 % + 30 for a card, 0.8 % and at most 500 for a bank debit."""
         if self.kind == "card":
@@ -79,6 +83,89 @@ class Payment:
         return min((self.amount * 8 + 500) // 1000, 500)
 
 
-def intent_id_of(part: str) -> str:
-    """The intent of a charge, balance transaction or dispute."""
-    return "pi_" + part.partition("_")[2][1:25]
+@dataclass(slots=True)
+class Transaction:
+    """A movement of the company's balance; it belongs to one payout at most."""
+
+    id: str
+    created: int
+    available: int
+    source: str
+    kind: str
+    category: str
+    amount: int
+    fee: int
+    currency: str
+    payout: str | None = None
+    description: str | None = None
+
+    @property
+    def net(self) -> int:
+        return self.amount - self.fee
+
+
+@dataclass(slots=True)
+class Refund:
+    id: str
+    created: int
+    payment: str
+    charge: str
+    amount: int
+    currency: str
+    metadata: dict[str, str]
+    reason: str | None
+    status: str
+    transaction: str | None = None
+    failure: str | None = None
+    failure_transaction: str | None = None
+
+
+@dataclass(slots=True)
+class Dispute:
+    """A card holder's, or a bank's return: Stripe books that as one that is lost when it is opened."""
+
+    id: str
+    created: int
+    payment: str
+    charge: str
+    kind: str
+    amount: int
+    currency: str
+    reason: str
+    code: str | None
+    status: str
+    transactions: list[dict[str, Any]] = field(default_factory=list)
+
+    @staticmethod
+    def of_return(payment: Payment) -> "Dispute":
+        code = payment.return_code or ""
+        return Dispute(
+            new_id("du"), payment.returned or 0, payment.id, payment.charge_id or "", payment.kind, payment.amount,
+            payment.currency, RETURN_REASONS.get(code, "bank_cannot_process"), code, "lost",
+        )  # fmt: skip
+
+    def withdrawal(self, fee: int = 0) -> Transaction:
+        """Takes the money from the balance."""
+        return self._booked(-self.amount, fee, self.created, "dispute")
+
+    def reinstatement(self, fee: int, at: int) -> Transaction:
+        """Gives it and the fee back."""
+        return self._booked(self.amount, -fee, at, "dispute_reversal")
+
+    def _booked(self, amount: int, fee: int, at: int, category: str) -> Transaction:
+        made = Transaction(new_id("txn"), at, at, self.id, "adjustment", category, amount, fee, self.currency)
+        self.transactions.append(asdict(made))
+        return made
+
+
+def charge_transaction(payment: Payment) -> Transaction:
+    """What a charge brings; the money is available two days later."""
+    at, kind = payment.cleared or 0, "charge" if payment.kind == "card" else "payment"
+    return Transaction(
+        payment.transaction_id or "", at, at + AVAILABLE_AFTER, payment.charge_id or "", kind, "charge", payment.amount,
+        payment.fee, payment.currency, description=payment.description,
+    )  # fmt: skip
+
+
+def intent_id_of(charge: str) -> str:
+    return "pi_" + charge.partition("_")[2][1:25]

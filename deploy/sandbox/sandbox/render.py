@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from typing import Any
 
-from sandbox.catalogue import RETURN_REASONS, TEST_METHODS
-from sandbox.records import Customer, Method, Payment
+from sandbox import render_money
+from sandbox.catalogue import TEST_METHODS
+from sandbox.records import Customer, Method, Payment, charge_transaction
 
 Json = dict[str, Any]
 
@@ -148,16 +149,16 @@ def charge(record: Payment, paid_with: Method, expand: Collection[str] = ()) -> 
         "object": "charge",
         "amount": record.amount,
         "amount_captured": record.amount if succeeded else 0,
-        "amount_refunded": 0,
+        "amount_refunded": record.refunded,
         "application": None,
-        "balance_transaction": transaction(record) if whole and record.cleared else record.transaction_id,
+        "balance_transaction": _booked(record, whole=whole),
         "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
         "captured": succeeded,
         "created": record.charged,
         "currency": record.currency,
         "customer": record.customer,
         "description": record.description,
-        "disputed": record.returned is not None,
+        "disputed": record.disputed,
         "failure_code": record.failure,
         "failure_message": failure_message(record) if record.failure else None,
         "livemode": False,
@@ -168,74 +169,15 @@ def charge(record: Payment, paid_with: Method, expand: Collection[str] = ()) -> 
         "payment_method": record.method,
         "payment_method_details": {record.kind: _details(paid_with), "type": record.kind},
         "receipt_email": None,
-        "refunded": False,
+        "refunded": record.refunded == record.amount,
         "status": record.charge_status,
     }
 
 
-def transaction(record: Payment) -> Json:
-    return {
-        "id": record.transaction_id,
-        "object": "balance_transaction",
-        "amount": record.amount,
-        "available_on": (record.cleared or 0) + 2 * 86400,
-        "created": record.cleared,
-        "currency": record.currency,
-        "description": record.description,
-        "exchange_rate": None,
-        "fee": record.fee,
-        "fee_details": [
-            {
-                "amount": record.fee,
-                "application": None,
-                "currency": record.currency,
-                "description": "Stripe processing fees",
-                "type": "stripe_fee",
-            }
-        ],
-        "net": record.amount - record.fee,
-        "reporting_category": "charge",
-        "source": record.charge_id,
-        "status": "pending",
-        "type": "charge" if record.kind == "card" else "payment",
-    }
-
-
-def withdrawal(record: Payment) -> Json:
-    """The balance transaction of a return."""
-    return {
-        **transaction(record),
-        "id": f"{record.transaction_id}r",
-        "amount": -record.amount,
-        "created": record.returned,
-        "fee": 0,
-        "fee_details": [],
-        "net": -record.amount,
-        "reporting_category": "dispute",
-        "source": record.dispute_id,
-        "type": "adjustment",
-    }
-
-
-def dispute(record: Payment) -> Json:
-    """A returned bank debit: Stripe books it as a dispute that is lost when it is opened."""
-    return {
-        "id": record.dispute_id,
-        "object": "dispute",
-        "amount": record.amount,
-        "balance_transactions": [withdrawal(record)],
-        "charge": record.charge_id,
-        "created": record.returned,
-        "currency": record.currency,
-        "evidence_details": {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0},
-        "is_charge_refundable": False,
-        "livemode": False,
-        "metadata": {},
-        "network_reason_code": record.return_code,
-        "payment_intent": record.id,
-        "reason": RETURN_REASONS.get(record.return_code or "", "bank_cannot_process"),
-        "status": "lost",
-    }
+def _booked(record: Payment, *, whole: bool) -> Json | str | None:
+    if whole and record.cleared is not None:
+        return render_money.transaction(charge_transaction(record))
+    return record.transaction_id
 
 
 def page(url: str, items: list[Json], more: bool) -> Json:

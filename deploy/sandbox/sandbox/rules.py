@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.store import Store
 
-_NUMBERS = ("delay_ms", "reply_delay_ms", "bank_clear_seconds")
+_NUMBERS = ("delay_ms", "reply_delay_ms", "bank_clear_seconds", "refund_clear_seconds")
 _RATES = ("drop_replies",)
 
 
@@ -25,12 +25,13 @@ class Values:
     webhooks_off: bool = False
     dark_until: float = 0
     bank_clear_seconds: float = 1
+    refund_clear_seconds: float = 1
 
 
 class Rules:
     def __init__(self, store: Store, bank_clear_seconds: float) -> None:
         self._store = store
-        self._usual = Values(bank_clear_seconds=bank_clear_seconds)
+        self._usual = Values(bank_clear_seconds=bank_clear_seconds, refund_clear_seconds=bank_clear_seconds)
         self.now = Values(**{**asdict(self._usual), **store.rules()})
 
     def dark(self) -> bool:
@@ -62,6 +63,10 @@ class Rules:
     def clear_after(self) -> float | None:
         """Seconds until a bank debit clears; None: when it is told to."""
         return self.now.bank_clear_seconds or None
+
+    def refund_after(self) -> float | None:
+        """Seconds until a refund that is under way ends; None: when it is told to."""
+        return self.now.refund_clear_seconds or None
 
     def reset(self) -> None:
         self.now = Values(**asdict(self._usual))

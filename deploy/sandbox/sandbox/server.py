@@ -17,8 +17,11 @@ from sandbox.api import Api
 from sandbox.clock import Clock
 from sandbox.control import Control
 from sandbox.errors import ApiError
+from sandbox.events import Events
 from sandbox.intents import Intents
-from sandbox.records import new_id
+from sandbox.money_api import MoneyApi
+from sandbox.records import Refund, new_id
+from sandbox.refunds import Refunds
 from sandbox.render import API_VERSION
 from sandbox.rules import Rules
 from sandbox.settings import Settings
@@ -27,7 +30,8 @@ from sandbox.webhooks import Webhooks
 
 _log = logging.getLogger("sandbox")
 _JSON = "application/json"
-_CLEAR_AT_ONCE = 200
+_END_AT_ONCE = 200
+_MOVES_MONEY = ("/v1/payment_intents", "/v1/refunds")
 
 
 class Server:
@@ -41,9 +45,11 @@ class Server:
         self._webhooks = Webhooks(
             self._store, clock, self._rules, settings.webhook_url, settings.webhook_secret, settings.webhook_events
         )
-        self._intents = Intents(self._store, clock, self._rules, self._webhooks)
-        self._api = Api(self._store, clock, self._intents)
-        self._control = Control(self._store, self._rules, self._intents, self._webhooks)
+        events = Events(self._store, clock, self._webhooks)
+        self._intents = Intents(self._store, clock, self._rules, events)
+        self._refunds = Refunds(self._store, clock, self._rules, events, self._intents)
+        self._api = Api(self._store, clock, self._intents, MoneyApi(self._store, self._refunds).endpoints)
+        self._control = Control(self._store, self._rules, self._intents, self._refunds, self._webhooks)
         self._key = f"Bearer {settings.key}".encode()
         self._under_way: set[str] = set()
         self._requests = 0
@@ -54,7 +60,7 @@ class Server:
         try:
             site = web.TCPSite(runner, self._settings.host, self._settings.port, backlog=1024)
             await site.start()
-            await asyncio.gather(self._webhooks.run(), self._clear_debits())
+            await asyncio.gather(self._webhooks.run(), self._end_what_is_due())
         finally:
             await runner.cleanup()
             self._store.close()
@@ -81,7 +87,7 @@ class Server:
         if self._rules.now.delay_ms:
             await asyncio.sleep(self._rules.now.delay_ms / 1000)
         answer, headers = await self._decide(request, body)
-        moves = request.method == "POST" and request.path.startswith("/v1/payment_intents")
+        moves = request.method == "POST" and request.path.startswith(_MOVES_MONEY)
         if moves and self._rules.drops_reply():
             return _hang_up(request)
         if self._rules.now.reply_delay_ms:
@@ -157,14 +163,17 @@ class Server:
         lines.append(f"sandbox_webhooks_waiting {self._webhooks.waiting()}")
         return "\n".join(lines) + "\n"
 
-    # bank debits
+    # what happens by itself
 
-    async def _clear_debits(self) -> None:
-        """Ends debits when their time has come; looks often enough that one is late by 50 ms at most."""
+    async def _end_what_is_due(self) -> None:
+        """Ends debits and refunds when their time has come; looks so often that one is late by 50 ms at most."""
         while True:
-            for payment in self._store.payments_to_clear(time.time(), _CLEAR_AT_ONCE):
+            for payment in self._store.payments_to_clear(time.time(), _END_AT_ONCE):
                 with self._store.change():
                     self._intents.end_debit(payment)
+            for refund in self._store.due(Refund, time.time(), _END_AT_ONCE):
+                with self._store.change():
+                    self._refunds.end(refund)
             await asyncio.sleep(0.05)
 
 

@@ -21,7 +21,8 @@ class Settings:
 # The types that a webhook endpoint of Paidup's subscribes to; all types stand in the list of events.
 _WANTED = (
     "payment_intent.succeeded,payment_intent.processing,payment_intent.payment_failed,payment_intent.requires_action,"
-    "payment_intent.canceled,charge.dispute.created,charge.dispute.closed"
+    "payment_intent.canceled,charge.dispute.created,charge.dispute.updated,charge.dispute.closed,"
+    "refund.created,refund.updated,refund.failed"
 )
 
 

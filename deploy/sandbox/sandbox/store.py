@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from sandbox.records import Customer, Method, Payment
+from sandbox.records import Customer, Dispute, Method, Payment, Refund, Transaction
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS customers (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -22,6 +22,16 @@ CREATE TABLE IF NOT EXISTS payments (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT
 CREATE INDEX IF NOT EXISTS payments_by_age ON payments (created, seq);
 CREATE INDEX IF NOT EXISTS payments_of_customer ON payments (customer, created, seq);
 CREATE INDEX IF NOT EXISTS payments_to_clear ON payments (clear_at) WHERE clear_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL,
+    parent TEXT NOT NULL, created INTEGER NOT NULL, due REAL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS records_of_kind ON records (kind, seq);
+CREATE INDEX IF NOT EXISTS records_of_parent ON records (parent, kind, seq);
+CREATE INDEX IF NOT EXISTS records_due ON records (kind, due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS transactions (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, source TEXT NOT NULL,
+    payout TEXT, currency TEXT NOT NULL, available INTEGER NOT NULL, created INTEGER NOT NULL, net INTEGER NOT NULL,
+    body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS transactions_of_payout ON transactions (payout, currency, seq);
+CREATE INDEX IF NOT EXISTS transactions_of_source ON transactions (source);
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, type TEXT NOT NULL,
     created INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, request BLOB NOT NULL, status INTEGER NOT NULL,
@@ -30,8 +40,9 @@ CREATE TABLE IF NOT EXISTS deliveries (seq INTEGER PRIMARY KEY, event INTEGER NO
     tries INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS rules (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL);
 """
-_DATA = ("customers", "methods", "payments", "events", "answers", "deliveries")
+_DATA = ("customers", "methods", "payments", "records", "transactions", "events", "answers", "deliveries")
 _GROUP_SECONDS = 0.001
+Record = TypeVar("Record", Refund, Dispute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +189,75 @@ class Store:
         rows = self._db.execute("SELECT body FROM payments WHERE clear_at <= ? ORDER BY clear_at LIMIT ?", (now, limit))
         return [Payment(**orjson.loads(body)) for (body,) in rows.fetchall()]
 
+    # what hangs on others: by kind, the id that it belongs to, and when it changes by itself
+
+    def keep(self, record: Refund | Dispute, *, parent: str, due: float | None = None) -> None:
+        """Add it, or save it as it is now."""
+        self._db.execute(
+            "INSERT INTO records (id, kind, parent, created, due, body) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, due = excluded.due, body = excluded.body",
+            (record.id, type(record).__name__, parent, record.created, due, orjson.dumps(record)),
+        )
+
+    def kept(self, kind: type[Record], identifier: str) -> Record | None:
+        row = self._one("SELECT body FROM records WHERE id = ? AND kind = ?", identifier, kind.__name__)
+        return kind(**orjson.loads(row[0])) if row else None
+
+    def all_kept(
+        self, kind: type[Record], parent: str | None = None, created: Created = Created(), start: str | None = None
+    ) -> Iterator[Record]:
+        """Newest first, from `start` (it included) on."""
+        where = ["kind = ?", "created BETWEEN ? AND ?"]
+        values: list[Any] = [kind.__name__, created.first, created.last]
+        if parent is not None:
+            where.append("parent = ?")
+            values.append(parent)
+        rows = self._newest("records", where, values, start)
+        return (kind(**orjson.loads(body)) for (body,) in rows)
+
+    def due(self, kind: type[Record], now: float, limit: int) -> list[Record]:
+        rows = self._db.execute(
+            "SELECT body FROM records WHERE kind = ? AND due <= ? ORDER BY due LIMIT ?", (kind.__name__, now, limit)
+        )
+        return [kind(**orjson.loads(body)) for (body,) in rows.fetchall()]
+
+    # balance transactions
+
+    def add_transaction(self, made: Transaction) -> None:
+        self._db.execute(
+            "INSERT INTO transactions (id, source, payout, currency, available, created, net, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                made.id, made.source, made.payout, made.currency, made.available, made.created, made.net,
+                orjson.dumps(made),
+            ),
+        )  # fmt: skip
+
+    def transaction(self, identifier: str) -> Transaction | None:
+        row = self._one("SELECT body, payout FROM transactions WHERE id = ?", identifier)
+        return _transaction(*row) if row else None
+
+    def transactions(
+        self, *, payout: str | None, source: str | None, created: Created, start: str | None
+    ) -> Iterator[Transaction]:
+        """Newest first, from `start` (it included) on."""
+        where = ["created BETWEEN ? AND ?"]
+        values: list[Any] = [created.first, created.last]
+        for column, wanted in (("payout", payout), ("source", source)):
+            if wanted is not None:
+                where.append(f"{column} = ?")
+                values.append(wanted)
+        return (_transaction(*row) for row in self._newest("transactions", where, values, start, "body, payout"))
+
+    def _newest(
+        self, table: str, where: list[str], values: list[Any], start: str | None, columns: str = "body"
+    ) -> sqlite3.Cursor:
+        if start is not None:
+            where.append(f"seq <= (SELECT seq FROM {table} WHERE id = ?)")  # noqa: S608
+            values.append(start)
+        query = f"SELECT {columns} FROM {table} WHERE {' AND '.join(where)} ORDER BY seq DESC"  # noqa: S608
+        return self._db.execute(query, values)
+
     # events and their deliveries
 
     def add_event(self, identifier: str, kind: str, created: int, body: bytes) -> int:
@@ -253,3 +333,9 @@ class Store:
 
     def _one(self, query: str, *values: Any) -> Any:
         return self._db.execute(query, values).fetchone()
+
+
+def _transaction(body: bytes, payout: str | None) -> Transaction:
+    found = Transaction(**orjson.loads(body))
+    found.payout = payout
+    return found

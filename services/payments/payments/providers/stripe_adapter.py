@@ -193,7 +193,7 @@ class StripeAdapter:
         back = [_read(_refunded, each) for each in refunds["data"]] + [
             _read(_disputed, each) for each in disputes["data"]
         ]
-        return tuple(sorted((each for each in back if each is not None), key=lambda each: each.at))
+        return tuple(sorted((each for each in reversed(back) if each is not None), key=lambda each: each.at))
 
     async def _oldest_events(self, params: Json) -> list[Json]:
         newest_first: list[Json] = []
