@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class TestMethod:
     """A card `declines` (code, decline code); a bank debit `fails` before it clears, `returns` after, or `stays`.
 
-    A refund of it `pends` before it succeeds, or fails with `refund_fails` after it seemed to have succeeded.
+    Its holder `disputes` each charge at once, for that reason. A refund of it `pends` before it succeeds, or fails with
+    `refund_fails` after it seemed to have succeeded.
     """
 
     kind: str
@@ -18,6 +19,7 @@ class TestMethod:
     fails: str | None = None
     returns: str | None = None
     stays: bool = False
+    disputes: str | None = None
     pends: bool = False
     refund_fails: str | None = None
 
@@ -51,6 +53,8 @@ TEST_METHODS: dict[str, TestMethod] = {
     "pm_card_chargeDeclinedIncorrectCvc": _declining("0127", "incorrect_cvc", "incorrect_cvc"),
     "pm_card_chargeDeclinedProcessingError": _declining("0119", "processing_error", "processing_error"),
     "pm_card_chargeCustomerFail": _declining("0341", "generic_decline"),
+    "pm_card_createDispute": TestMethod("card", "0259", disputes="fraudulent"),
+    "pm_card_createDisputeProductNotReceived": TestMethod("card", "2685", disputes="product_not_received"),
     "pm_card_pendingRefund": TestMethod("card", "7726", pends=True),
     "pm_card_refundFail": TestMethod("card", "5126", refund_fails="expired_or_canceled_card"),
     "pm_usBankAccount_success": TestMethod("us_bank_account", "6789"),

@@ -6,9 +6,11 @@ from typing import Any
 import orjson
 
 from sandbox import render_money
-from sandbox.errors import ApiError
+from sandbox.api import paid
+from sandbox.disputes import Disputes
+from sandbox.errors import ApiError, missing
 from sandbox.intents import Intents
-from sandbox.records import Payment, Refund
+from sandbox.records import Dispute, Payment, Refund
 from sandbox.refunds import Refunds
 from sandbox.rules import Rules
 from sandbox.store import Store
@@ -22,11 +24,14 @@ _LONGEST_PAGE = 10_000
 class Control:
     """Answers `/_control/…`; the callers are on this machine."""
 
-    def __init__(self, store: Store, rules: Rules, intents: Intents, refunds: Refunds, webhooks: Webhooks) -> None:
+    def __init__(
+        self, store: Store, rules: Rules, webhooks: Webhooks, intents: Intents, refunds: Refunds, disputes: Disputes
+    ) -> None:
         self._store = store
         self._rules = rules
         self._intents = intents
         self._refunds = refunds
+        self._disputes = disputes
         self._webhooks = webhooks
 
     def answer(self, verb: str, path: str, query: dict[str, str], body: bytes) -> Json:
@@ -43,6 +48,10 @@ class Control:
                 return self._act(identifier, act, _object(body))
             case "POST", ["refunds", identifier, "succeed" | "fail" as act]:
                 return self._end_refund(identifier, act, _object(body))
+            case "POST", ["payment_intents", identifier, "dispute"]:
+                return self._dispute(identifier, _object(body))
+            case "POST", ["disputes", identifier, "win" | "lose" as act]:
+                return self._decide(identifier, act)
         raise ApiError(404, f"Unknown control: {verb} {path}")
 
     def _shown_rules(self) -> Json:
@@ -74,13 +83,11 @@ class Control:
         return {"items": items, "next": found[-1][0] if len(found) == int(limit) else None}
 
     def _act(self, identifier: str, act: str, wanted: Json) -> Json:
-        payment = self._store.payment(identifier)
-        if payment is None:
-            raise ApiError(404, f"No such payment_intent: '{identifier}'", code="resource_missing")
-        do: dict[str, Callable[[], None]] = {
+        payment = paid(self._store, identifier)
+        do: dict[str, Callable[[], object]] = {
             "clear": lambda: self._intents.clear(payment),
             "fail": lambda: self._intents.fail(payment, str(wanted.get("code", "insufficient_funds"))),
-            "return": lambda: self._intents.give_back(payment, str(wanted.get("code", "R01"))),
+            "return": lambda: self._disputes.give_back(payment, str(wanted.get("code", "R01"))),
         }
         with self._store.change():
             do[act]()
@@ -89,13 +96,33 @@ class Control:
     def _end_refund(self, identifier: str, act: str, wanted: Json) -> Json:
         refund = self._store.kept(Refund, identifier)
         if refund is None:
-            raise ApiError(404, f"No such refund: '{identifier}'", code="resource_missing")
+            raise missing("refund", identifier)
         with self._store.change():
             if act == "succeed":
                 self._refunds.succeed(refund)
             else:
                 self._refunds.fail(refund, str(wanted.get("reason", "declined")))
         return render_money.refund(refund)
+
+    def _dispute(self, identifier: str, wanted: Json) -> Json:
+        amount = wanted.get("amount")
+        if amount is not None and (not isinstance(amount, int) or isinstance(amount, bool)):
+            raise ApiError(400, "amount is a whole number of Stripe's unit")
+        with self._store.change():
+            reason = str(wanted.get("reason", "fraudulent"))
+            made = self._disputes.open(paid(self._store, identifier), amount, reason)
+        return render_money.dispute(made)
+
+    def _decide(self, identifier: str, act: str) -> Json:
+        dispute = self._store.kept(Dispute, identifier)
+        if dispute is None:
+            raise missing("dispute", identifier)
+        with self._store.change():
+            if act == "win":
+                self._disputes.win(dispute)
+            else:
+                self._disputes.lose(dispute)
+        return render_money.dispute(dispute)
 
 
 def _shown_charge(payment: Payment) -> Json:

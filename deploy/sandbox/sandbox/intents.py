@@ -1,13 +1,14 @@
-"""The life of a payment intent: created, charged, cleared, failed, returned, cancelled; and the events it causes."""
+"""The life of a payment intent: created, charged, cleared, failed, cancelled; and the events it causes."""
 
 import time
 
-from sandbox import render, render_money
+from sandbox import render
 from sandbox.catalogue import TEST_METHODS, TestMethod
 from sandbox.clock import Clock
+from sandbox.disputes import Disputes
 from sandbox.errors import ApiError, invalid, missing
 from sandbox.events import Events
-from sandbox.records import Customer, Dispute, Method, Payment, charge_transaction
+from sandbox.records import Customer, Method, Payment, charge_transaction
 from sandbox.rules import Rules
 from sandbox.store import Store
 
@@ -18,11 +19,12 @@ _MOST_TRIES = 9
 class Intents:
     """Each method is one change, saved whole with its events."""
 
-    def __init__(self, store: Store, clock: Clock, rules: Rules, events: Events) -> None:
+    def __init__(self, store: Store, clock: Clock, rules: Rules, events: Events, disputes: Disputes) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
         self._events = events
+        self._disputes = disputes
 
     def create(self, payment: Payment, paid_with: Method, *, confirm: bool) -> None:
         """Keep a new intent; `confirm` charges it at once."""
@@ -48,6 +50,8 @@ class Intents:
         if declines is None:
             self._take(payment, payment.charged or 0)
             self._save(payment, paid_with, "payment_intent.succeeded", "charge.succeeded")
+            if test.disputes:
+                self._disputes.open(payment, None, test.disputes)
             return
         payment.failure, payment.decline = declines
         payment.status, payment.charge_status = "requires_payment_method", "failed"
@@ -67,7 +71,7 @@ class Intents:
             return
         self.clear(payment)
         if test.returns:
-            self.give_back(payment, test.returns)
+            self._disputes.give_back(payment, test.returns)
 
     def clear(self, payment: Payment) -> None:
         self._must_be(payment, "processing")
@@ -83,20 +87,6 @@ class Intents:
         self._must_be(payment, "processing")
         payment.status, payment.charge_status, payment.failure = "requires_payment_method", "failed", code
         self._save(payment, self.method_of(payment), "payment_intent.payment_failed", "charge.failed")
-
-    def give_back(self, payment: Payment, code: str) -> None:
-        """The bank takes a cleared debit back; `code` as R01."""
-        self._must_be(payment, "succeeded")
-        if payment.kind == "card" or payment.returned is not None:
-            raise invalid("Only a cleared bank debit can be returned, and once.", "id")
-        payment.returned, payment.return_code, payment.disputed = self._clock.now(), code, True
-        self._store.save_payment(payment)
-        lost = Dispute.of_return(payment)
-        self._store.keep(lost, parent=payment.id)
-        self._store.add_transaction(lost.withdrawal())
-        shown = render_money.dispute(lost)
-        self._events.emit("charge.dispute.created", shown)
-        self._events.emit("charge.dispute.closed", shown)
 
     def cancel(self, payment: Payment, reason: str | None) -> None:
         if payment.status not in _CANCELLABLE:

@@ -144,13 +144,20 @@ class Dispute:
             payment.currency, RETURN_REASONS.get(code, "bank_cannot_process"), code, "lost",
         )  # fmt: skip
 
+    @staticmethod
+    def of_card(payment: Payment, amount: int, reason: str, at: int) -> "Dispute":
+        return Dispute(
+            new_id("du"), at, payment.id, payment.charge_id or "", payment.kind, amount, payment.currency, reason, None,
+            "needs_response",
+        )  # fmt: skip
+
     def withdrawal(self, fee: int = 0) -> Transaction:
         """Takes the money from the balance."""
         return self._booked(-self.amount, fee, self.created, "dispute")
 
-    def reinstatement(self, fee: int, at: int) -> Transaction:
-        """Gives it and the fee back."""
-        return self._booked(self.amount, -fee, at, "dispute_reversal")
+    def reinstatement(self, at: int) -> Transaction:
+        """Gives it back."""
+        return self._booked(self.amount, 0, at, "dispute_reversal")
 
     def _booked(self, amount: int, fee: int, at: int, category: str) -> Transaction:
         made = Transaction(new_id("txn"), at, at, self.id, "adjustment", category, amount, fee, self.currency)

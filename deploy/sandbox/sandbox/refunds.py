@@ -8,7 +8,7 @@ from sandbox.clock import Clock
 from sandbox.errors import ApiError, invalid
 from sandbox.events import Events
 from sandbox.intents import Intents
-from sandbox.records import Payment, Refund, Transaction, new_id
+from sandbox.records import Dispute, Payment, Refund, Transaction, new_id
 from sandbox.rules import Rules
 from sandbox.store import Store
 
@@ -49,7 +49,7 @@ class Refunds:
         if payment.cleared is None:
             message = "This PaymentIntent does not have a successful charge to refund."
             raise invalid(message, "payment_intent", "payment_intent_unexpected_state")
-        if payment.disputed:
+        if any(each.status != "won" for each in self._store.all_kept(Dispute, payment.id)):
             message = f"Charge {charge} has been charged back; cannot issue a refund."
             raise ApiError(400, message, code="charge_disputed")
         if left == 0:

@@ -67,7 +67,7 @@ def dispute(record: Dispute) -> Json:
         "created": record.created,
         "currency": record.currency,
         "evidence_details": {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0},
-        "is_charge_refundable": False,
+        "is_charge_refundable": record.status == "won",
         "livemode": False,
         "metadata": {},
         "network_reason_code": record.code,

@@ -16,6 +16,7 @@ from sandbox import forms
 from sandbox.api import Api
 from sandbox.clock import Clock
 from sandbox.control import Control
+from sandbox.disputes import Disputes
 from sandbox.errors import ApiError
 from sandbox.events import Events
 from sandbox.intents import Intents
@@ -46,10 +47,11 @@ class Server:
             self._store, clock, self._rules, settings.webhook_url, settings.webhook_secret, settings.webhook_events
         )
         events = Events(self._store, clock, self._webhooks)
-        self._intents = Intents(self._store, clock, self._rules, events)
+        disputes = Disputes(self._store, clock, events)
+        self._intents = Intents(self._store, clock, self._rules, events, disputes)
         self._refunds = Refunds(self._store, clock, self._rules, events, self._intents)
         self._api = Api(self._store, clock, self._intents, MoneyApi(self._store, self._refunds).endpoints)
-        self._control = Control(self._store, self._rules, self._intents, self._refunds, self._webhooks)
+        self._control = Control(self._store, self._rules, self._webhooks, self._intents, self._refunds, disputes)
         self._key = f"Bearer {settings.key}".encode()
         self._under_way: set[str] = set()
         self._requests = 0
