@@ -1,16 +1,19 @@
 """What Stripe has not: telling the sandbox to misbehave and what banks do, and reading all that it charged."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from sandbox import render_money
 from sandbox.api import paid
+from sandbox.bank_file import BankFile, bank_file
 from sandbox.disputes import Disputes
 from sandbox.errors import ApiError, missing
 from sandbox.intents import Intents
-from sandbox.records import Dispute, Payment, Refund
+from sandbox.payouts import Payouts
+from sandbox.records import Dispute, Payment, Payout, Refund
 from sandbox.refunds import Refunds
 from sandbox.rules import Rules
 from sandbox.store import Store
@@ -25,16 +28,24 @@ class Control:
     """Answers `/_control/…`; the callers are on this machine."""
 
     def __init__(
-        self, store: Store, rules: Rules, webhooks: Webhooks, intents: Intents, refunds: Refunds, disputes: Disputes
+        self,
+        store: Store,
+        rules: Rules,
+        webhooks: Webhooks,
+        intents: Intents,
+        refunds: Refunds,
+        disputes: Disputes,
+        payouts: Payouts,
     ) -> None:
         self._store = store
         self._rules = rules
         self._intents = intents
         self._refunds = refunds
         self._disputes = disputes
+        self._payouts = payouts
         self._webhooks = webhooks
 
-    def answer(self, verb: str, path: str, query: dict[str, str], body: bytes) -> Json:
+    def answer(self, verb: str, path: str, query: dict[str, str], body: bytes) -> Json | BankFile:
         match verb, path.split("/")[2:]:
             case "GET", ["rules"]:
                 return self._shown_rules()
@@ -52,6 +63,12 @@ class Control:
                 return self._dispute(identifier, _object(body))
             case "POST", ["disputes", identifier, "win" | "lose" as act]:
                 return self._decide(identifier, act)
+            case "POST", ["payouts"]:
+                return self._pay_out(_object(body))
+            case "POST", ["payouts", identifier, "send" | "pay" | "fail" as act]:
+                return self._move_payout(identifier, act, _object(body))
+            case "POST", ["bank-file"]:
+                return self._bank_file(_object(body))
         raise ApiError(404, f"Unknown control: {verb} {path}")
 
     def _shown_rules(self) -> Json:
@@ -113,6 +130,35 @@ class Control:
             made = self._disputes.open(paid(self._store, identifier), amount, reason)
         return render_money.dispute(made)
 
+    def _pay_out(self, wanted: Json) -> Json:
+        arrival = _day(wanted, "arrival_date")
+        with self._store.change():
+            made = self._payouts.create(pending=wanted.get("everything") is True, arrival=arrival)
+            if wanted.get("paid") is True:
+                for payout in made:
+                    self._payouts.pay(payout)
+        return {"items": [render_money.payout(payout) for payout in made]}
+
+    def _move_payout(self, identifier: str, act: str, wanted: Json) -> Json:
+        payout = self._store.kept(Payout, identifier)
+        if payout is None:
+            raise missing("payout", identifier)
+        with self._store.change():
+            match act:
+                case "send":
+                    self._payouts.send(payout)
+                case "pay":
+                    self._payouts.pay(payout)
+                case _:
+                    self._payouts.fail(payout, str(wanted.get("code", "account_closed")))
+        return render_money.payout(payout)
+
+    def _bank_file(self, wanted: Json) -> BankFile:
+        """With `payouts` those that have arrived, from the day `from` to the day `to` where they are told."""
+        first, last = _day(wanted, "from") or 0, _day(wanted, "to") or 2**53
+        every = self._store.all_kept(Payout) if wanted.get("payouts") is True else iter(())
+        return bank_file(wanted, (p for p in every if p.status == "paid" and first <= p.arrival <= last))
+
     def _decide(self, identifier: str, act: str) -> Json:
         dispute = self._store.kept(Dispute, identifier)
         if dispute is None:
@@ -123,6 +169,16 @@ class Control:
             else:
                 self._disputes.lose(dispute)
         return render_money.dispute(dispute)
+
+
+def _day(wanted: Json, name: str) -> int | None:
+    """The first second of a day in UTC."""
+    if (told := wanted.get(name)) is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(str(told)).replace(tzinfo=UTC).timestamp()) // 86400 * 86400
+    except ValueError as fault:
+        raise ApiError(400, f"{name} is a day as 2026-03-08") from fault
 
 
 def _shown_charge(payment: Payment) -> Json:

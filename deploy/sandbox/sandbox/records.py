@@ -165,6 +165,22 @@ class Dispute:
         return made
 
 
+@dataclass(slots=True)
+class Payout:
+    """Money to the company's bank account, which tells `trace` beside it; `arrival` is the first second of that day."""
+
+    id: str
+    created: int
+    arrival: int
+    amount: int
+    currency: str
+    transaction: str
+    trace: str
+    status: str = "pending"
+    failure: str | None = None
+    failure_transaction: str | None = None
+
+
 def charge_transaction(payment: Payment) -> Transaction:
     """What a charge brings; the money is available two days later."""
     at, kind = payment.cleared or 0, "charge" if payment.kind == "card" else "payment"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.records import Dispute, Refund, Transaction
+from sandbox.records import Dispute, Payout, Refund, Transaction
 
 Json = dict[str, Any]
 
@@ -28,7 +28,7 @@ def transaction(record: Transaction) -> Json:
         "net": record.net,
         "reporting_category": record.category,
         "source": record.source,
-        "status": "available" if record.payout else "pending",
+        "status": "available" if record.payout or record.available <= record.created else "pending",
         "type": record.kind,
     }
 
@@ -75,4 +75,36 @@ def dispute(record: Dispute) -> Json:
         "payment_method_details": {"type": record.kind},
         "reason": record.reason,
         "status": record.status,
+    }
+
+
+def payout(record: Payout) -> Json:
+    return {
+        "id": record.id,
+        "object": "payout",
+        "amount": record.amount,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "arrival_date": record.arrival,
+        "automatic": True,
+        "balance_transaction": record.transaction,
+        "created": record.created,
+        "currency": record.currency,
+        "description": "STRIPE PAYOUT",
+        "destination": "ba_sandbox",
+        "failure_balance_transaction": record.failure_transaction,
+        "failure_code": record.failure,
+        "failure_message": f"The bank refused the payout: {record.failure}." if record.failure else None,
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "original_payout": None,
+        "payout_method": None,
+        "reconciliation_status": "completed",
+        "reversed_by": None,
+        "source_type": "card",
+        "statement_descriptor": None,
+        "status": record.status,
+        "trace_id": {"status": "supported", "value": record.trace},
+        "type": "bank_account",
     }

@@ -7,7 +7,10 @@ from typing import Any
 
 from sandbox.store import Store
 
-_NUMBERS = ("delay_ms", "reply_delay_ms", "bank_clear_seconds", "refund_clear_seconds")
+_NUMBERS = (
+    *("delay_ms", "reply_delay_ms", "bank_clear_seconds", "refund_clear_seconds"),
+    *("payout_clear_seconds", "payout_every_seconds"),
+)
 _RATES = ("drop_replies",)
 
 
@@ -26,12 +29,15 @@ class Values:
     dark_until: float = 0
     bank_clear_seconds: float = 1
     refund_clear_seconds: float = 1
+    payout_clear_seconds: float = 1
+    payout_every_seconds: float = 0
 
 
 class Rules:
     def __init__(self, store: Store, bank_clear_seconds: float) -> None:
         self._store = store
-        self._usual = Values(bank_clear_seconds=bank_clear_seconds, refund_clear_seconds=bank_clear_seconds)
+        usual = bank_clear_seconds
+        self._usual = Values(bank_clear_seconds=usual, refund_clear_seconds=usual, payout_clear_seconds=usual)
         self.now = Values(**{**asdict(self._usual), **store.rules()})
 
     def dark(self) -> bool:
@@ -67,6 +73,10 @@ class Rules:
     def refund_after(self) -> float | None:
         """Seconds until a refund that is under way ends; None: when it is told to."""
         return self.now.refund_clear_seconds or None
+
+    def payout_after(self) -> float | None:
+        """Seconds until a payout goes a step on; None: when it is told to."""
+        return self.now.payout_clear_seconds or None
 
     def reset(self) -> None:
         self.now = Values(**asdict(self._usual))

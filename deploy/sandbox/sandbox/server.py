@@ -14,6 +14,7 @@ from aiohttp import web
 
 from sandbox import forms
 from sandbox.api import Api
+from sandbox.bank_file import BankFile
 from sandbox.clock import Clock
 from sandbox.control import Control
 from sandbox.disputes import Disputes
@@ -21,7 +22,8 @@ from sandbox.errors import ApiError
 from sandbox.events import Events
 from sandbox.intents import Intents
 from sandbox.money_api import MoneyApi
-from sandbox.records import Refund, new_id
+from sandbox.payouts import Payouts
+from sandbox.records import Payout, Refund, new_id
 from sandbox.refunds import Refunds
 from sandbox.render import API_VERSION
 from sandbox.rules import Rules
@@ -50,8 +52,12 @@ class Server:
         disputes = Disputes(self._store, clock, events)
         self._intents = Intents(self._store, clock, self._rules, events, disputes)
         self._refunds = Refunds(self._store, clock, self._rules, events, self._intents)
-        self._api = Api(self._store, clock, self._intents, MoneyApi(self._store, self._refunds).endpoints)
-        self._control = Control(self._store, self._rules, self._webhooks, self._intents, self._refunds, disputes)
+        self._payouts = Payouts(self._store, clock, self._rules, events)
+        money = MoneyApi(self._store, self._refunds, self._intents.method_of)
+        self._api = Api(self._store, clock, self._intents, money.endpoints)
+        self._control = Control(
+            self._store, self._rules, self._webhooks, self._intents, self._refunds, disputes, self._payouts
+        )
         self._key = f"Bearer {settings.key}".encode()
         self._under_way: set[str] = set()
         self._requests = 0
@@ -155,7 +161,7 @@ class Server:
         except ApiError as error:
             return _json(error.status, error.body)
         await self._store.committed()
-        return _json(200, found)
+        return await _stream(request, found) if isinstance(found, BankFile) else _json(200, found)
 
     def _metrics(self) -> str:
         lines = [f"sandbox_{name} {count}" for name, count in self._store.counts().items()]
@@ -168,7 +174,7 @@ class Server:
     # what happens by itself
 
     async def _end_what_is_due(self) -> None:
-        """Ends debits and refunds when their time has come; looks so often that one is late by 50 ms at most."""
+        """Moves debits, refunds and payouts on when it is time; looks so often that one is late by 50 ms at most."""
         while True:
             for payment in self._store.payments_to_clear(time.time(), _END_AT_ONCE):
                 with self._store.change():
@@ -176,6 +182,12 @@ class Server:
             for refund in self._store.due(Refund, time.time(), _END_AT_ONCE):
                 with self._store.change():
                     self._refunds.end(refund)
+            for payout in self._store.due(Payout, time.time(), _END_AT_ONCE):
+                with self._store.change():
+                    self._payouts.end(payout)
+            if self._rules.now.payout_every_seconds:
+                with self._store.change():
+                    self._payouts.run()
             await asyncio.sleep(0.05)
 
 
@@ -206,6 +218,15 @@ def check_loopback(remote: str | None) -> None:
 
 def _json(status: int, body: Any) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type=_JSON)
+
+
+async def _stream(request: web.BaseRequest, file: BankFile) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": file.content_type})
+    await answer.prepare(request)
+    for part in file.parts:
+        await answer.write(part)
+    await answer.write_eof()
+    return answer
 
 
 def _hang_up(request: web.BaseRequest) -> web.Response:

@@ -22,7 +22,8 @@ class Settings:
 _WANTED = (
     "payment_intent.succeeded,payment_intent.processing,payment_intent.payment_failed,payment_intent.requires_action,"
     "payment_intent.canceled,charge.dispute.created,charge.dispute.updated,charge.dispute.closed,"
-    "refund.created,refund.updated,refund.failed"
+    "refund.created,refund.updated,refund.failed,payout.created,payout.updated,payout.paid,payout.failed,"
+    "payout.reconciliation_completed"
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from sandbox.records import Customer, Dispute, Method, Payment, Refund, Transaction
+from sandbox.records import Customer, Dispute, Method, Payment, Payout, Refund, Transaction
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS customers (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS rules (one INTEGER PRIMARY KEY CHECK (one = 1), body 
 """
 _DATA = ("customers", "methods", "payments", "records", "transactions", "events", "answers", "deliveries")
 _GROUP_SECONDS = 0.001
-Record = TypeVar("Record", Refund, Dispute)
+Hanging = Refund | Dispute | Payout
+Record = TypeVar("Record", Refund, Dispute, Payout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class Store:
 
     # what hangs on others: by kind, the id that it belongs to, and when it changes by itself
 
-    def keep(self, record: Refund | Dispute, *, parent: str, due: float | None = None) -> None:
+    def keep(self, record: Hanging, *, parent: str, due: float | None = None) -> None:
         """Add it, or save it as it is now."""
         self._db.execute(
             "INSERT INTO records (id, kind, parent, created, due, body) VALUES (?, ?, ?, ?, ?, ?)"
@@ -204,14 +205,24 @@ class Store:
         return kind(**orjson.loads(row[0])) if row else None
 
     def all_kept(
-        self, kind: type[Record], parent: str | None = None, created: Created = Created(), start: str | None = None
+        self,
+        kind: type[Record],
+        parent: str | None = None,
+        created: Created = Created(),
+        start: str | None = None,
+        newer_than: str | None = None,
     ) -> Iterator[Record]:
-        """Newest first, from `start` (it included) on."""
+        """Newest first, from `start` (it included) on; with `newer_than` those after it, oldest first."""
         where = ["kind = ?", "created BETWEEN ? AND ?"]
         values: list[Any] = [kind.__name__, created.first, created.last]
         if parent is not None:
             where.append("parent = ?")
             values.append(parent)
+        if newer_than is not None:
+            where.append("seq > (SELECT seq FROM records WHERE id = ?)")
+            values.append(newer_than)
+            query = f"SELECT body FROM records WHERE {' AND '.join(where)} ORDER BY seq"  # noqa: S608
+            return (kind(**orjson.loads(body)) for (body,) in self._db.execute(query, values))
         rows = self._newest("records", where, values, start)
         return (kind(**orjson.loads(body)) for (body,) in rows)
 
@@ -248,6 +259,18 @@ class Store:
                 where.append(f"{column} = ?")
                 values.append(wanted)
         return (_transaction(*row) for row in self._newest("transactions", where, values, start, "body, payout"))
+
+    def unpaid(self, until: int) -> list[tuple[str, int]]:
+        """Currency and net of what is available by then, and in no payout."""
+        query = (
+            "SELECT currency, sum(net) FROM transactions WHERE payout IS NULL AND available <= ?"
+            " GROUP BY currency ORDER BY currency"
+        )
+        return self._db.execute(query, (until,)).fetchall()
+
+    def pay_out(self, payout: str, currency: str, until: int) -> None:
+        query = "UPDATE transactions SET payout = ? WHERE payout IS NULL AND currency = ? AND available <= ?"
+        self._db.execute(query, (payout, currency, until))
 
     def _newest(
         self, table: str, where: list[str], values: list[Any], start: str | None, columns: str = "body"

@@ -1,0 +1,188 @@
+"""Payouts of the sandbox and the file of its bank, on the real process: what is gathered, and that it sums up."""
+
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from payments import bank_files
+from payments.providers import RefundRequest
+from payments.providers.stripe_adapter import StripeAdapter
+from tests.kit.provider_sandbox import Sandbox, payer, running, until
+
+
+@pytest.fixture(scope="module")
+async def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
+    async with running(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+
+
+@pytest.fixture
+async def sandbox(shared_sandbox: Sandbox) -> Sandbox:
+    await shared_sandbox.control("reset", everything=True)
+    return shared_sandbox
+
+
+@pytest.fixture
+async def stripe(sandbox: Sandbox) -> AsyncIterator[StripeAdapter]:
+    adapter = sandbox.adapter()
+    yield adapter
+    await adapter.close()
+
+
+async def pay_out(sandbox: Sandbox, **how: Any) -> list[dict[str, Any]]:
+    return list((await sandbox.control("payouts", everything=True, **how))["items"])
+
+
+async def booked(stripe: StripeAdapter, payout: str) -> list[dict[str, Any]]:
+    found = await stripe._get("/v1/balance_transactions", {"payout": payout, "limit": 100})
+    return list(found["data"])
+
+
+async def test_a_payout_gathers_all_kinds_and_sums_to_its_amount(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    who, bank = await payer(stripe), await payer(stripe, "pm_usBankAccount_success")
+    charges = [await who.charge(f"attempt-{n}", 10_000) for n in range(3)]
+    debit = await bank.charge("attempt-debit", 20_000)
+    await sandbox.control(f"payment_intents/{debit.provider_id}/clear")
+    await stripe.refund(RefundRequest("refund-1", charges[0].provider_id, 4_000, "USD"))
+    await sandbox.control(f"payment_intents/{charges[1].provider_id}/dispute")
+    (payout,) = await pay_out(sandbox)
+    of_payout = await booked(stripe, payout["id"])
+    assert [each["type"] for each in of_payout] == ["payout", "adjustment", "refund", "payment", *["charge"] * 3]
+    assert sum(each["net"] for each in of_payout if each["type"] != "payout") == payout["amount"]
+    assert payout["amount"] == 3 * (10_000 - 320) + 20_000 - 160 - 4_000 - 11_500
+    assert of_payout[0]["net"] == -payout["amount"]
+    assert await pay_out(sandbox) == []
+
+
+async def test_only_what_is_available_is_paid_out_by_itself(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    await (await payer(stripe)).charge("attempt-1")
+    assert (await sandbox.control("payouts"))["items"] == []
+
+
+async def test_each_currency_has_a_payout_of_its_own(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    who = await payer(stripe)
+    for currency in ("USD", "EUR", "JPY"):
+        await stripe.charge(who.request(f"attempt-{currency}", 5_000, currency))
+    assert [(each["currency"], each["amount"]) for each in await pay_out(sandbox)] == [
+        ("eur", 4825), ("jpy", 4825), ("usd", 4825),
+    ]  # fmt: skip
+
+
+async def test_a_negative_balance_waits_for_the_next_payout(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    who = await payer(stripe)
+    first = await who.charge("attempt-1", 5_000)
+    (before,) = await pay_out(sandbox)
+    await stripe.refund(RefundRequest("refund-1", first.provider_id, 5_000, "USD"))
+    assert await pay_out(sandbox) == []
+    await who.charge("attempt-2", 20_000)
+    (after,) = await pay_out(sandbox)
+    assert (before["amount"], after["amount"]) == (4_825, 20_000 - 610 - 5_000)
+
+
+async def test_a_payout_is_sent_paid_and_told(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    await (await payer(stripe)).charge("attempt-1")
+    (payout,) = await pay_out(sandbox, arrival_date="2026-03-08")
+    assert (payout["status"], payout["arrival_date"]) == ("pending", int(datetime(2026, 3, 8, tzinfo=UTC).timestamp()))
+    assert (await sandbox.control(f"payouts/{payout['id']}/send"))["status"] == "in_transit"
+    assert (await sandbox.control(f"payouts/{payout['id']}/pay"))["status"] == "paid"
+    events = (await stripe._get("/v1/events", {"limit": 4}))["data"]
+    told = ["payout.paid", "payout.updated", "payout.reconciliation_completed", "payout.created"]
+    assert [event["type"] for event in events] == told
+
+
+async def test_a_payout_that_fails_is_paid_out_again(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    await (await payer(stripe)).charge("attempt-1")
+    (payout,) = await pay_out(sandbox)
+    failed = await sandbox.control(f"payouts/{payout['id']}/fail", code="account_closed")
+    assert (failed["status"], failed["failure_code"]) == ("failed", "account_closed")
+    (again,) = await pay_out(sandbox)
+    assert (again["amount"], [each["type"] for each in await booked(stripe, again["id"])]) == (
+        payout["amount"],
+        ["payout", "payout_failure"],
+    )
+    with pytest.raises(aiohttp.ClientResponseError):
+        await sandbox.control(f"payouts/{payout['id']}/pay")
+
+
+async def test_a_rule_pays_out_by_itself(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    charge = await (await payer(stripe)).charge("attempt-1")
+    await stripe.refund(RefundRequest("refund-1", charge.provider_id, 100, "USD"))
+    (failed,) = await pay_out(sandbox)
+    await sandbox.control(f"payouts/{failed['id']}/fail")
+    await sandbox.control("rules", payout_every_seconds=0.1, payout_clear_seconds=0.1)
+
+    async def paid() -> bool:
+        found = await stripe._get("/v1/payouts", {"status": "paid"})
+        return len(found["data"]) == 1
+
+    await until(paid)
+
+
+TRANSFERS = [
+    {
+        "amount_minor": 125_000, "currency": "USD", "booked_on": "2026-03-06", "text": "For 2026-001, & more",
+        "reference": "2026-001", "payer": "Müller & Söhne GmbH", "payer_account": "DE89370400440532013000",
+    },
+    {"amount_minor": -4_500, "currency": "USD", "booked_on": "2026-03-06", "text": "Fees"},
+    {"amount_minor": 99, "currency": "USD", "booked_on": "2026-03-07", "text": "twin", "payer": "A"},
+    {"amount_minor": 99, "currency": "USD", "booked_on": "2026-03-07", "text": "twin", "payer": "A"},
+    {"amount_minor": 12_500, "currency": "JPY", "booked_on": "2026-03-07", "text": "x" * 140, "reference": "R" * 40},
+]  # fmt: skip
+
+
+async def bank_file(sandbox: Sandbox, **told: Any) -> bytes:
+    async with (
+        aiohttp.ClientSession(sandbox.url) as http,
+        http.post("/_control/bank-file", json=told, raise_for_status=True) as answer,
+    ):
+        return await answer.read()
+
+
+@pytest.mark.parametrize("form", ["camt.053", "bai2", "mt940", "csv"])
+async def test_the_banks_file_is_read_as_it_was_told(stripe: StripeAdapter, sandbox: Sandbox, form: str) -> None:
+    await (await payer(stripe)).charge("attempt-1")
+    (payout,) = await pay_out(sandbox, arrival_date="2026-03-08", paid=True)
+    told = {"format": form, "account": "123456789", "lines": TRANSFERS, "payouts": True}
+    file = await bank_file(sandbox, **told)
+    reading = bank_files.read(io.BytesIO(file))
+    assert reading.format.startswith(form)
+    lines = sorted(reading.lines, key=lambda line: (line.booked_on or date.min, line.currency, line.amount_minor))
+    assert [(line.amount_minor, line.currency) for line in lines] == [
+        (-4_500, "USD"), (125_000, "USD"), (12_500, "JPY"), (99, "USD"), (99, "USD"), (payout["amount"], "USD"),
+    ]  # fmt: skip
+    assert {line.account for line in lines} == {"123456789"}
+    assert all(line.status == "booked" for line in lines)
+    assert payout["trace_id"]["value"] in " ".join((lines[-1].text, *lines[-1].references))
+    assert "2026-001" in " ".join((lines[1].text, *lines[1].references))
+    if form != "csv":
+        assert len({line.bank_reference for line in lines}) == 6
+    assert await bank_file(sandbox, **told) == file
+
+
+async def test_the_days_of_payouts_can_be_bounded(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    await (await payer(stripe)).charge("attempt-1")
+    await pay_out(sandbox, arrival_date="2026-03-08", paid=True)
+    bounds = {"format": "csv", "account": "1", "payouts": True}
+    assert len((await bank_file(sandbox, **bounds, to="2026-03-07")).splitlines()) == 1
+    assert len((await bank_file(sandbox, **bounds, **{"from": "2026-03-08"})).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"format": "pdf", "account": "1"},
+        {"format": "csv"},
+        {"account": "1", "lines": [{"amount_minor": 1.5, "currency": "USD", "booked_on": "2026-03-08"}]},
+        {"account": "1", "lines": [{"amount_minor": 1, "currency": "USD", "booked_on": "soon"}]},
+        {"account": "1", "lines": {}},
+        {"account": "1", "from": "soon"},
+    ],
+)
+async def test_a_file_that_makes_no_sense_is_refused(sandbox: Sandbox, told: dict[str, Any]) -> None:
+    with pytest.raises(aiohttp.ClientResponseError) as refused:
+        await bank_file(sandbox, **told)
+    assert refused.value.status == 400
