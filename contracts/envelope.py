@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -111,10 +112,11 @@ class MalformedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The headers of a received record, read but not judged."""
+    """The headers of a received record: bounded text that every database takes."""
 
     id: str
     type: str
+    source: str
     subject: str
     sequence: int
     customer: str | None
@@ -124,8 +126,16 @@ class Envelope:
     time: datetime | None
 
 
+LONGEST = 255
+LARGEST_SEQUENCE = 2**63 - 1
+_BOUNDED_TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{0,{LONGEST}}}")
+_COMMAND_NEEDS = ("ce_id", "ce_type")
+_EVENT_NEEDS = ("ce_id", "ce_type", "ce_subject", "sequence")
+_BOUNDED = ("ce_id", "ce_type", "ce_source", "ce_subject", "customer", "correlation", "actor", "traceparent")
+
+
 def read_headers(headers: Sequence[tuple[str, bytes]], *, commands: bool = False) -> Envelope:
-    """The envelope of a record; `MalformedError` names the header that is missing or unreadable.
+    """The envelope of a record; `MalformedError` names the header that is missing, unreadable, or out of bounds.
 
     Commands of other systems need `ce_id` and `ce_type` only: their senders keep no sequence (it reads as 0).
     """
@@ -133,26 +143,41 @@ def read_headers(headers: Sequence[tuple[str, bytes]], *, commands: bool = False
         found = {name: value.decode() for name, value in headers if value is not None}
     except UnicodeDecodeError as error:
         raise MalformedError("a header is not UTF-8") from error
-    needed = ("ce_id", "ce_type") if commands else ("ce_id", "ce_type", "ce_subject", "sequence")
-    for name in needed:
+    for name in _COMMAND_NEEDS if commands else _EVENT_NEEDS:
         if not found.get(name):
             raise MalformedError(f"header {name} is missing")
+    for name in _BOUNDED:
+        bounded(f"header {name}", found.get(name, ""))
     try:
-        sequence = int(found.get("sequence", "0"))
         time = datetime.fromisoformat(found["ce_time"]) if "ce_time" in found else None
     except ValueError as error:
-        raise MalformedError("header sequence or ce_time can't be read") from error
+        raise MalformedError("header ce_time can't be read") from error
     return Envelope(
         id=found["ce_id"],
         type=found["ce_type"],
+        source=found.get("ce_source", ""),
         subject=found.get("ce_subject", ""),
-        sequence=sequence,
+        sequence=0 if commands else _sequence(found["sequence"]),
         customer=found.get("customer"),
         correlation=found.get("correlation"),
         actor=found.get("actor"),
         traceparent=found.get("traceparent"),
-        time=time,
+        time=time if time is None or time.tzinfo else time.replace(tzinfo=UTC),
     )
+
+
+def bounded(what: str, text: str) -> str:
+    """The text itself: at most 255 characters, none of them a control character; else `MalformedError`."""
+    if not _BOUNDED_TEXT.fullmatch(text):
+        raise MalformedError(f"{what} holds a control character or more than {LONGEST} characters")
+    return text
+
+
+def _sequence(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0
+    if not 0 < number <= LARGEST_SEQUENCE:
+        raise MalformedError(f"header sequence is no number from 1 to {LARGEST_SEQUENCE}")
+    return number
 
 
 def known_currency(code: str) -> str:
@@ -170,6 +195,7 @@ __all__ = [
     "Event",
     "MalformedError",
     "Message",
+    "bounded",
     "date",
     "known_currency",
     "message",

@@ -1,7 +1,8 @@
 """Consuming, dead letters and the outbox, on a real database and a real broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from fastapi import Request
 
 from chassis import telemetry
 from chassis.clock import Clock
-from chassis.db.pool import open_pool
+from chassis.db.pool import open_pool, out_of_reach
 from chassis.http.identity import Identity
 from chassis.messaging import dead_letters
 from chassis.messaging.consume import Consumer, Handlers, Received
@@ -27,9 +28,12 @@ from chassis.service import cause_of
 from contracts.auth import KeyCreated, KeyRevoked
 from contracts.envelope import message
 from contracts.ids import new_id
+from tests.faults import poison
 from tests.kit import kafka
 from tests.kit.postgres import Database, admin_dsn, drop_database, fresh_database
 
+INBOUND = "invoicing.inbound.v1"
+SOURCE = "paidup/auth"
 NO_MIGRATIONS = Path(__file__).parent / "no_migrations"
 
 
@@ -73,7 +77,7 @@ class Desk:
     def record(self, key: str, sequence: int, event: type[KeyCreated] | type[KeyRevoked] = KeyCreated) -> Raw:
         self.offset += 1
         sent = message(event(key_id=key), sequence=sequence, time=datetime.now(UTC))
-        return Raw("auth.key.v1", 0, self.offset, key.encode(), sent.body, sent.headers("paidup/test"))
+        return Raw("auth.key.v1", 0, self.offset, key.encode(), sent.body, sent.headers(SOURCE))
 
     async def taken(self) -> list[str]:
         return [row["key_id"] for row in await self.pool.fetch("SELECT key_id FROM taken ORDER BY n")]
@@ -349,7 +353,7 @@ async def test_records_of_a_real_broker_are_taken_whatever_their_headers_hold(de
     async with subscribed(bootstrap, name, [consumer], 500):
         for place, key in enumerate(keys):
             sent = message(KeyCreated(key_id=key), sequence=1, time=datetime.now(UTC))
-            headers = sent.headers("paidup/test") + ([("x", b"\xff\xfe")] if place == 7 else [])
+            headers = sent.headers(SOURCE) + ([("x", b"\xff\xfe")] if place == 7 else [])
             await producer.send_and_wait("auth.key.v1", sent.body, key.encode(), headers=headers)
         for _ in range(200):
             if set(await desk.taken()) >= set(keys) - {keys[7]}:
@@ -358,6 +362,103 @@ async def test_records_of_a_real_broker_are_taken_whatever_their_headers_hold(de
     await producer.stop()
     assert set(keys) - set(await desk.taken()) == {keys[7]}
     assert await desk.pool.fetchval("SELECT error FROM dead_letters WHERE raw_key = $1", keys[7].encode()) is not None
+
+
+@contextlib.asynccontextmanager
+async def taking(consumer: Consumer, bootstrap: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """The consumer on a real broker; what it gives sends one record of a key, its headers changed at will."""
+    producer = make_producer(bootstrap)
+    await producer.start()
+
+    async def send(key: str, sequence: int = 1, **changed: bytes) -> None:
+        sent = message(KeyCreated(key_id=key), sequence=sequence, time=datetime.now(UTC))
+        headers = [*sent.headers(SOURCE), *changed.items()]
+        await producer.send_and_wait("auth.key.v1", sent.body, key.encode(), partition=3, headers=headers)
+
+    try:
+        async with subscribed(bootstrap, consumer.name, [consumer], 500):
+            yield send
+    finally:
+        await producer.stop()
+
+
+async def _all_taken(desk: Desk, keys: Sequence[str], seconds: float = 20) -> None:
+    end = asyncio.get_running_loop().time() + seconds
+    while not set(await desk.taken()) >= set(keys):
+        assert asyncio.get_running_loop().time() < end, set(keys) - set(await desk.taken())
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in poison.PAYMENT_KINDS if kind.more], ids=lambda kind: str(kind.more)[:40]
+)
+async def test_poison_is_set_aside_and_what_is_in_its_batch_is_taken(desk: Desk, kind: poison.Kind) -> None:
+    bad = desk.record("bad", 1)
+    bad.headers = [*bad.headers, *kind.more]
+    await asyncio.wait_for(desk.consumer().take([desk.record("a", 1), bad, desk.record("b", 1)]), 5)
+    assert await desk.taken() == ["a", "b"]
+    assert await desk.letters("unreadable") == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [k for k in poison.command_kinds("c") if k.more or k.key], ids=lambda k: str(k[3:])[:40]
+)
+async def test_commands_whose_headers_or_key_are_poison_are_set_aside(desk: Desk, kind: poison.Kind) -> None:
+    good = [Raw(INBOUND, 0, 1, b"k", b"{}", [("ce_id", b"1"), ("ce_type", b"Any")])]
+    headers = [("ce_id", b"2"), ("ce_type", b"Any"), *kind.more]
+    bad = Raw(INBOUND, 0, 2, b"k" if kind.key is None else kind.key, b"{}", headers)
+    await asyncio.wait_for(desk.consumer().take([*good, bad]), 5)
+    assert await desk.letters("unreadable") == 1
+    assert await desk.pool.fetchval("SELECT array_agg(id) FROM seen_commands") == ["1"]
+
+
+async def test_nothing_of_a_real_broker_gets_past_a_record_that_cannot_even_be_set_aside(desk: Desk) -> None:
+    bootstrap = await kafka.create_contract_topics()
+    bad, later = new_id(), [new_id() for _ in range(3)]
+    owner = await asyncpg.connect(desk.database.owner_url)
+    await owner.execute("REVOKE INSERT ON dead_letters FROM auth_work")
+    desk.failing.add(bad)
+    async with taking(desk.consumer(f"desk-{new_id()}"), bootstrap) as send:
+        await send(bad)
+        for key in later:
+            await send(key)
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
+        desk.failing.clear()
+        await owner.execute("GRANT INSERT ON dead_letters TO auth_work")
+        await owner.close()
+        await _all_taken(desk, [bad, *later])
+
+
+async def test_a_server_that_is_read_only_for_some_seconds_loses_nothing(desk: Desk) -> None:
+    bootstrap, keys = await kafka.create_contract_topics(), [new_id() for _ in range(6)]
+    admin = await asyncpg.connect(admin_dsn())
+    async with taking(desk.consumer(f"desk-{new_id()}"), bootstrap) as send:
+        await send(keys[0])
+        await _all_taken(desk, keys[:1])
+        await admin.execute(f"ALTER DATABASE {desk.database.name} SET default_transaction_read_only = on")
+        await cut(desk.database, "test")
+        for key in keys[1:]:
+            await send(key)
+            await asyncio.sleep(0.4)
+        await admin.execute(f"ALTER DATABASE {desk.database.name} RESET default_transaction_read_only")
+        await admin.close()
+        await _all_taken(desk, keys)
+    assert await desk.letters() == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.InvalidPasswordError,
+        asyncpg.InvalidCatalogNameError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError,
+        asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, asyncpg.PostgresIOError, ConnectionRefusedError,
+    ],
+)  # fmt: skip
+def test_a_server_that_is_away_or_full_is_waited_for(error: type[Exception]) -> None:
+    assert out_of_reach(error("told to"))
+    assert not out_of_reach(asyncpg.UniqueViolationError("told to"))
 
 
 class ForgetfulBroker:

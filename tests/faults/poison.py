@@ -1,9 +1,10 @@
 """Good and bad records as a careless sender would write them, and what has to become of each."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaProducer
@@ -12,6 +13,7 @@ from contracts import topics
 from contracts.ids import new_id
 
 SOURCE = "elsewhere"
+MARK = "poison"
 Fate = Literal["taken", "refused", "waiting", "unreadable", "passed over", "late"]
 
 
@@ -29,19 +31,21 @@ class Record:
     body: bytes | None
     fate: Fate
     more: tuple[tuple[str, bytes], ...] = ()
+    key: bytes | None = None
 
     async def send(self, producer: AIOKafkaProducer) -> None:
         headers = {
             "ce_specversion": "1.0", "ce_id": self.id, "ce_type": self.type, "ce_source": SOURCE,
-            "ce_subject": self.subject, "ce_time": datetime.now(UTC).isoformat(), "sequence": "1",
+            "ce_subject": self.subject, "ce_time": datetime.now(UTC).isoformat(), "sequence": "1", MARK: "1",
         }  # fmt: skip
         named = [(name, value.encode()) for name, value in headers.items()]
-        await producer.send(self.topic, self.body, self.subject.encode(), headers=[*named, *self.more])
+        key = self.subject.encode() if self.key is None else self.key
+        await producer.send(self.topic, self.body, key, headers=[*named, *self.more])
 
 
 def wrote(headers: Sequence[tuple[str, bytes]]) -> bool:
     """Whether a record is one of these: they are no events that a service repeats."""
-    return dict(headers).get("ce_source") == SOURCE.encode()
+    return MARK in dict(headers)
 
 
 NOT_UTF8 = (("customer", b"\xff\xfe\xfa"),)
@@ -57,34 +61,64 @@ def issue(customer: str, minor: int, fate: Fate = "taken") -> Record:
     return Record(topics.INBOUND.name, new_id(), "IssueInvoice", name, orjson.dumps(body), fate)
 
 
-def commands(count: int, customer: str) -> list[Record]:
-    """Bad commands of five kinds: a body that can't be taken is answered, a record that can't be read is kept."""
-    kinds: tuple[tuple[str, bytes | None, Fate, tuple[tuple[str, bytes], ...]], ...] = (
-        ("IssueInvoice", b'{"number": ', "refused", ()),
-        ("IssueInvoice", orjson.dumps({"customer_id": customer, "number": 7, "lines": []}), "refused", ()),
-        ("IssueInvoice", b"{}", "unreadable", NOT_UTF8),
-        ("IssueInvoice", None, "unreadable", ()),
-        ("BurnInvoice", b"{}", "passed over", ()),
+class Kind(NamedTuple):
+    """`more` stands after the good headers, and the last one of a name counts."""
+
+    type: str
+    body: bytes | None
+    fate: Fate
+    more: tuple[tuple[str, bytes], ...] = ()
+    key: bytes | None = None
+
+
+def command_kinds(customer: str) -> tuple[Kind, ...]:
+    """A body that can't be taken is answered, a record that can't be read is kept."""
+    return (
+        Kind("IssueInvoice", b'{"number": ', "refused"),
+        Kind("IssueInvoice", orjson.dumps({"customer_id": customer, "number": 7, "lines": []}), "refused"),
+        Kind("IssueInvoice", b"{}", "unreadable", NOT_UTF8),
+        Kind("IssueInvoice", None, "unreadable"),
+        Kind("BurnInvoice", b"{}", "passed over"),
+        Kind("IssueInvoice", b"{}", "unreadable", (("ce_id", b"a\x00b"),)),
+        Kind("IssueInvoice", b"{}", "unreadable", (("ce_id", b"x" * 12_000),)),
+        Kind("IssueInvoice", b"{}", "unreadable", (("correlation", b"x" * 900_000),)),
+        Kind("IssueInvoice", b"{}", "unreadable", (("traceparent", b"x" * 12_000),)),
+        Kind("IssueInvoice", b"{}", "unreadable", key=b"a\x00b"),
+        Kind("IssueInvoice", b"{}", "unreadable", key=b"x" * 12_000),
+        Kind("IssueInvoice", b"{}", "unreadable", key=b"\xff"),
     )
-    return _of(topics.INBOUND.name, kinds, count)
+
+
+PAYMENT_KINDS = (
+    Kind("PaymentReconciled", b"\x00not json", "waiting"),
+    Kind("PaymentReconciled", b'{"payment_id": 7}', "waiting"),
+    Kind("PaymentSubmitted", b"{}", "unreadable", NOT_UTF8),
+    Kind("PaymentSubmitted", None, "unreadable"),
+    Kind("PaymentEvaporated", b"{}", "passed over"),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_subject", b"a\x00b"),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_subject", os.urandom(6_000).hex().encode()),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_type", b"Payment\x00"),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_id", b"\x07"),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"9" * 22),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"9223372036854775808"),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"0"),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"-1"),)),
+    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", "\u0661".encode()),)),
+)
+
+
+def commands(count: int, customer: str) -> list[Record]:
+    """Bad commands of all kinds."""
+    return _of(topics.INBOUND.name, command_kinds(customer), count)
 
 
 def payments(count: int) -> list[Record]:
-    """Bad events of five kinds, of payments that do not exist."""
-    kinds: tuple[tuple[str, bytes | None, Fate, tuple[tuple[str, bytes], ...]], ...] = (
-        ("PaymentReconciled", b"\x00not json", "waiting", ()),
-        ("PaymentReconciled", b'{"payment_id": 7}', "waiting", ()),
-        ("PaymentSubmitted", b"{}", "unreadable", NOT_UTF8),
-        ("PaymentSubmitted", None, "unreadable", ()),
-        ("PaymentEvaporated", b"{}", "passed over", ()),
-    )
-    return _of(topics.PAYMENT.name, kinds, count)
+    """Bad events of all kinds, of payments that do not exist."""
+    return _of(topics.PAYMENT.name, PAYMENT_KINDS, count)
 
 
-def _of(
-    topic: str, kinds: tuple[tuple[str, bytes | None, Fate, tuple[tuple[str, bytes], ...]], ...], count: int
-) -> list[Record]:
+def _of(topic: str, kinds: Sequence[Kind], count: int) -> list[Record]:
     return [
-        Record(topic, new_id(), kind, new_id(), body, fate, more)
-        for kind, body, fate, more in (kinds[number % len(kinds)] for number in range(count))
+        Record(topic, new_id(), kind.type, new_id(), kind.body, kind.fate, kind.more, kind.key)
+        for kind in (kinds[number % len(kinds)] for number in range(count))
     ]

@@ -147,7 +147,7 @@ async def broker_restarts(run: Run) -> Figures:
 
 
 async def poisoned(run: Run) -> Figures:
-    """50 poison messages of six kinds among 5,000 good ones, on the commands and on the payments topic."""
+    """50 poison messages of every kind among 5,000 good ones, on the commands and on the payments topic."""
     good, bad = run.count(4_000), max(6, run.count(25))
     bugs = bad // 6
     customer, *whose = await load.customers(run.client, 20)

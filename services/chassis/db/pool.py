@@ -16,20 +16,16 @@ SESSION = {
     "idle_in_transaction_session_timeout": "60000",
 }
 
-_OUT_OF_REACH = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InternalClientError,
-)
+_OUT_OF_REACH = (OSError, asyncio.TimeoutError, asyncpg.InternalClientError)
+# By the first characters of the SQLSTATE: connections, read-only for the time being (a failover), authorisation, no
+# such database, resources (disk, memory, connections), an operator's intervention, the system's own errors.
+_AWAY = ("08", "25006", "28", "3D", "53", "57", "58")
 
 
 def out_of_reach(error: BaseException) -> bool:
-    """Whether the database is away or restarting: nothing is wrong with the work itself, so wait and try again."""
+    """Whether the database is away, restarting or full: nothing is wrong with the work, so wait and try again."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_AWAY)
     if isinstance(error, asyncpg.InterfaceError):
         return "connection" in str(error)
     return isinstance(error, _OUT_OF_REACH)

@@ -19,12 +19,13 @@ from chassis import telemetry
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging import dead_letters
 from chassis.messaging.work import Cause, Units, Work
-from contracts.envelope import Envelope, Event, MalformedError, read_headers
+from contracts.envelope import Envelope, Event, MalformedError, bounded, read_headers
 from contracts.topics import TOPICS
 
 log = structlog.get_logger()
 taken = Counter("paidup_events_taken_total", "Events handled", ["consumer", "type"])
 passed = Counter("paidup_events_passed_total", "Events passed over", ["consumer", "why"])
+stuck = Counter("paidup_batches_stuck_total", "Times that a batch could be neither taken nor set aside", ["consumer"])
 batches = Histogram("paidup_batch_seconds", "Time of one batch, database and all", ["consumer"])
 
 E = TypeVar("E", bound=Event)
@@ -152,23 +153,38 @@ class Consumer:
         self.acts_from: datetime | None = None
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Returns when every record is handled, passed over, or set aside: its offset may be committed."""
+        """Returns when every record is handled, passed over, or set aside: its offset may be committed.
+
+        Never raises. What can't even be set aside is tried again for ever, and nothing gets past it: whoever calls
+        throws away the batch of an error.
+        """
+        wait = 0.1
         with batches.labels(self.name).time():
-            readable, unreadable = self._read(records)
-            for record, error in unreadable:
-                await self._until_reached(partial(dead_letters.keep_unreadable, self.units, self.name, record, error))
-            if not readable:
-                return
-            try:
-                await self._until_reached(partial(self._together, readable))
-            except Exception as error:
-                log.warning(
-                    "batch failed, taking its events one by one",
-                    consumer=self.name,
-                    error=repr(error),
-                    size=len(readable),
-                )
-                await self._one_by_one(readable)
+            while True:
+                try:
+                    return await self._take(records)
+                except Exception as error:
+                    stuck.labels(self.name).inc()
+                    log.error("batch can't be taken, it is tried again", consumer=self.name, error=repr(error))
+                    await asyncio.sleep(wait)
+                    wait = min(2.0, wait * 2)
+
+    async def _take(self, records: Sequence[Record]) -> None:
+        readable, unreadable = self._read(records)
+        for record, error in unreadable:
+            await self._until_reached(partial(dead_letters.keep_unreadable, self.units, self.name, record, error))
+        if not readable:
+            return
+        try:
+            await self._until_reached(partial(self._together, readable))
+        except Exception as error:
+            log.warning(
+                "batch failed, taking its events one by one",
+                consumer=self.name,
+                error=repr(error),
+                size=len(readable),
+            )
+            await self._one_by_one(readable)
 
     async def _one_by_one(self, items: Sequence[Item]) -> None:
         for item in items:
@@ -204,15 +220,21 @@ class Consumer:
             command = record.topic in COMMAND_TOPICS
             try:
                 envelope = read_headers(record.headers, commands=command)
+                if record.value is None and envelope.type in self.handlers.by_type:
+                    raise MalformedError("the body is null")
+                readable.append(Item(record, envelope, self._key(record, envelope, command), command))
             except MalformedError as error:
                 unreadable.append((record, str(error)))
-                continue
-            if record.value is None and envelope.type in self.handlers.by_type:
-                unreadable.append((record, "the body is null"))
-                continue
-            key = envelope.subject if not command else (record.key or b"").decode(errors="replace")
-            readable.append(Item(record, envelope, key, command))
         return readable, unreadable
+
+    @staticmethod
+    def _key(record: Record, envelope: Envelope, command: bool) -> str:
+        if not command:
+            return envelope.subject
+        try:
+            return bounded("the key", (record.key or b"").decode())
+        except UnicodeDecodeError as error:
+            raise MalformedError("the key is not UTF-8") from error
 
     async def _together(self, items: Sequence[Item]) -> None:
         with _spans(items):

@@ -66,7 +66,9 @@ async def follow(work: Work, consumer: str, record: Record, envelope: Envelope, 
 
 
 def describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:1000]
+    """At most 1,000 characters that a database takes."""
+    text = f"{type(error).__name__}: {error}"[:1000].replace("\x00", "\ufffd")
+    return text.encode(errors="replace").decode()
 
 
 def _columns(consumer: str, record: Record, envelope: Envelope | None, key: str | None) -> tuple[Any, ...]:

@@ -126,20 +126,26 @@ class Units:
 
     @asynccontextmanager
     async def begin(self, cause: Cause | None = None) -> AsyncIterator[Work]:
-        async with self.pool.acquire() as connection:
-            work = Work(connection, self.clock, self.clock.now(), cause or Cause())
-            async with connection.transaction():
-                yield work
-                await work.flush()
+        async with self._at_work(cause) as work, work.connection.transaction():
+            yield work
+            await work.flush()
         self._committed(work)
 
     @asynccontextmanager
     async def single(self, cause: Cause | None = None) -> AsyncIterator[Work]:
         """For commands that save all in one statement, which is a transaction of its own."""
-        async with self.pool.acquire() as connection:
-            work = Work(connection, self.clock, self.clock.now(), cause or Cause())
+        async with self._at_work(cause) as work:
             yield work
         self._committed(work)
+
+    @asynccontextmanager
+    async def _at_work(self, cause: Cause | None) -> AsyncIterator[Work]:
+        try:
+            async with self.pool.acquire() as connection:
+                yield Work(connection, self.clock, self.clock.now(), cause or Cause())
+        except asyncpg.ReadOnlySQLTransactionError:  # of a server that leads no more: find the one that does
+            await self.pool.expire_connections()
+            raise
 
     def _committed(self, work: Work) -> None:
         if work.written:
