@@ -56,7 +56,7 @@ def running_of(request: Request) -> Running:
 def cause_of(request: Request, identity: Identity) -> Cause:
     """What a request's events travel with: its id, who asked, and its trace, which is not that of its batch."""
     return Cause(
-        correlation=request.headers.get("x-request-id"),
+        correlation=logs.request_id.get() or None,
         actor=f"{identity.kind}:{identity.subject}",
         traceparent=telemetry.traceparent(),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import RequestTimedOutError
 from fastapi import Request
 
-from chassis import telemetry
+from chassis import checks, telemetry
 from chassis.clock import Clock
 from chassis.db.pool import open_pool, out_of_reach
 from chassis.http.identity import Identity
@@ -26,7 +29,7 @@ from chassis.messaging.subscribe import Subscription, make_broker, subscribed
 from chassis.messaging.work import Cause, Units, Wake, Work
 from chassis.service import cause_of
 from contracts.auth import KeyCreated, KeyRevoked
-from contracts.envelope import message
+from contracts.envelope import Message, message
 from contracts.ids import new_id
 from tests.faults import poison
 from tests.kit import kafka
@@ -289,6 +292,55 @@ async def test_committed_events_reach_kafka_in_order_and_rolled_back_ones_never(
     found = await _read(bootstrap, {key, lost})
     assert found == [(key, sequence) for sequence in range(1, 31)]
     assert await desk.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
+
+
+async def test_a_message_that_the_broker_refuses_holds_up_its_own_aggregate_alone(desk: Desk) -> None:
+    small = kafka.unique("small")
+    bootstrap = await kafka.create_topics(small, partitions=1, config={"max.message.bytes": "2000"})
+    bell = Bell(desk.pool)
+    units = Units(desk.pool, Clock("UTC"), bell)
+    bad, good = new_id(), [new_id() for _ in range(3)]
+
+    def told(aggregate: str, sequence: int, size: int) -> Message:
+        body = os.urandom(size)
+        return Message(new_id(), "Told", small, aggregate, sequence, datetime.now(UTC), body)
+
+    async with units.begin() as work:
+        work.emit(told(good[0], 1, 10), told(bad, 1, 5_000), told(bad, 2, 10), told(good[1], 1, 10))
+    relay = Relay(desk.database.work_url, bootstrap, SOURCE, bell)
+    running = asyncio.create_task(relay.run())
+    unpublished = "SELECT aggregate, sequence, error IS NOT NULL FROM outbox WHERE published_at IS NULL ORDER BY id"
+    async with asyncio.timeout(20):
+        while len(await desk.pool.fetch(unpublished)) > 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    async with units.begin() as work:
+        work.emit(told(good[2], 1, 10))
+    relay.stop()
+    await asyncio.wait_for(running, 20)
+    assert [tuple(row) for row in await desk.pool.fetch(unpublished)] == [(bad, 1, True), (bad, 2, False)]
+    found = await checks._listed(desk.pool, checks.EVERYWHERE["an event is not published"])
+    assert any("MessageSizeTooLarge" in what for _, what in found)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, small, {"max.message.bytes": "9000"})])
+    await admin.close()
+    again = Relay(desk.database.work_url, bootstrap, SOURCE, bell)
+    running = asyncio.create_task(again.run())
+    async with asyncio.timeout(20):
+        while await desk.pool.fetch(unpublished):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    again.stop()
+    await asyncio.wait_for(running, 20)
+
+
+async def test_the_outbox_takes_no_headers_that_the_broker_would_not(desk: Desk) -> None:
+    units = Units(desk.pool, Clock("UTC"), Wake())
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with units.begin(Cause(correlation="x" * 9_000)) as work:
+            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
+    longest = "\U0001f4a9" * 255
+    async with units.begin(Cause(longest, longest, longest, longest)) as work:
+        work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now, customer=longest))
 
 
 async def _roll_back(units: Units, key: str) -> None:

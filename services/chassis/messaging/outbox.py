@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import InvalidTopicError, MessageSizeTooLargeError, RecordListTooLargeError
 from prometheus_client import Counter, Gauge
 
 from chassis.messaging.work import Wake
@@ -17,11 +18,13 @@ from chassis.messaging.work import Wake
 log = structlog.get_logger()
 published = Counter("paidup_outbox_published_total", "Events published")
 leading = Gauge("paidup_outbox_leading", "1 where this process publishes")
+refused = Gauge("paidup_outbox_refused", "Aggregates whose next event the broker does not take")
 
 LEADER_LOCK = 7_208_851_905
 BATCH = 500
 IDLE_SECONDS = 0.5
 KEEP_PUBLISHED = "1 hour"
+OF_THE_MESSAGE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, ValueError, TypeError)
 
 
 class Bell(Wake):
@@ -50,6 +53,8 @@ class Relay:
     def __init__(self, dsn: str, kafka: str, source: str, bell: Bell) -> None:
         self._dsn, self._kafka, self._source, self._bell = dsn, kafka, source, bell
         self._stopping = False
+        self._one_by_one = 0  # so many rows, since one among them is refused
+        self._held: set[str] = set()  # aggregates that wait behind a refused row, until this process ends
 
     async def run(self) -> None:
         """Lead or stand by until stopped; any fault starts again from the first unpublished row."""
@@ -97,7 +102,7 @@ class Relay:
         pruned = asyncio.get_running_loop().time()
         while True:
             self._bell.heard.clear()
-            rows = await unpublished.fetch(BATCH)
+            rows = await unpublished.fetch(1 if self._one_by_one else BATCH, list(self._held))
             if rows:
                 await self._publish(connection, producer, rows)
                 continue
@@ -110,13 +115,32 @@ class Relay:
                 await asyncio.wait_for(self._bell.heard.wait(), IDLE_SECONDS)
 
     async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, rows: list[Any]) -> None:
-        sent = [
-            await producer.send(row["topic"], row["payload"], row["aggregate"].encode(), headers=self._headers(row))
-            for row in rows
-        ]
-        await asyncio.gather(*sent)
+        try:
+            sent = [
+                await producer.send(row["topic"], row["payload"], row["aggregate"].encode(), headers=self._headers(row))
+                for row in rows
+            ]
+            await asyncio.gather(*sent)
+        except OF_THE_MESSAGE as error:
+            await self._refused(connection, rows, error)
+            raise  # a producer that was refused something has lost count: begin with a new one
         await connection.execute(PUBLISHED, [row["id"] for row in rows])
         published.inc(len(rows))
+        self._one_by_one = max(0, self._one_by_one - 1)
+
+    async def _refused(self, connection: asyncpg.Connection, rows: list[Any], error: Exception) -> None:
+        """Find the row that is at fault by sending one by one; set it aside, so that only its aggregate waits."""
+        if len(rows) > 1:
+            self._one_by_one = len(rows)
+            return
+        (row,) = rows
+        self._held.add(row["aggregate"])
+        refused.set(len(self._held))
+        log.error(
+            "event set aside, Kafka does not take it", topic=row["topic"], aggregate=row["aggregate"], type=row["type"],
+            sequence=row["sequence"], error=repr(error),
+        )  # fmt: skip
+        await connection.execute(REFUSED, row["id"], f"{type(error).__name__}: {error}"[:1000])
 
     def _headers(self, row: Any) -> list[tuple[str, bytes]]:
         more = orjson.loads(row["headers"])
@@ -143,7 +167,8 @@ def make_producer(kafka: str) -> AIOKafkaProducer:
 
 UNPUBLISHED = """
 SELECT id, event_id, topic, aggregate, sequence, type, headers, payload, created_at
-FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1
+FROM outbox WHERE published_at IS NULL AND aggregate <> ALL ($2::text[]) ORDER BY id LIMIT $1
 """
-PUBLISHED = "UPDATE outbox SET published_at = now() WHERE id = ANY($1::bigint[])"
+REFUSED = "UPDATE outbox SET error = $2 WHERE id = $1"
+PUBLISHED = "UPDATE outbox SET published_at = now(), error = NULL WHERE id = ANY($1::bigint[])"
 PRUNE = f"DELETE FROM outbox WHERE published_at < now() - interval '{KEEP_PUBLISHED}'"  # noqa: S608
