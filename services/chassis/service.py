@@ -90,6 +90,7 @@ class Service:
     resources: Resources = nothing_more
     migrations: Path | None = None
     checks: Mapping[str, str] = field(default_factory=dict)
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)  # bytes by path, of bodies that are streamed
     version: str = "1"
 
     def main(self) -> None:
@@ -139,6 +140,7 @@ class Service:
             public_keys=settings.public_keys,
             lifespan=lifespan,
             ready=is_ready,
+            larger=self.larger_bodies,
         )
 
     @asynccontextmanager

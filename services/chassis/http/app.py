@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -54,11 +55,12 @@ def create_app(
     lifespan: Lifespan,
     ready: Ready,
     max_body_bytes: int = BODY_LIMIT,
+    larger: Mapping[str, int] = MappingProxyType({}),
 ) -> FastAPI:
     """An application that takes tokens for `audience`; without `public_keys` it has no guarded routes."""
     app = _Lean(title=title, version=version, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
                 redirect_slashes=False, telemetry=NO_TELEMETRY)  # type: ignore[arg-type]  # fmt: skip
-    app.max_body_bytes = max_body_bytes
+    app.max_body_bytes, app.larger = max_body_bytes, larger
     app.state.verifier = TokenVerifier(public_keys, audience) if public_keys else None
     problems.install(app)
     for router in (*routers, probes(ready)):
@@ -94,18 +96,22 @@ class _Lean(FastAPI):
     """FastAPI without the layers whose work `Edge` does."""
 
     max_body_bytes = BODY_LIMIT
+    larger: Mapping[str, int] = MappingProxyType({})
 
     def build_middleware_stack(self) -> ASGIApp:
         handlers: dict[Any, Any] = dict(self.exception_handlers)
         inner = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=handlers)
-        return Edge(inner, self.max_body_bytes)
+        return Edge(inner, self.max_body_bytes, self.larger)
 
 
 class Edge:
-    """Around every request: its id, a bound on its body, its span, its metrics, and an answer when all else fails."""
+    """Around every request: its id, a bound on its body, its span, its metrics, and an answer when all else fails.
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
-        self.app, self.max_body_bytes = app, max_body_bytes
+    `larger`: paths whose bodies are streamed and may have more bytes than `max_body_bytes`.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, larger: Mapping[str, int] = MappingProxyType({})) -> None:
+        self.app, self.max_body_bytes, self.larger = app, max_body_bytes, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -124,11 +130,11 @@ class Edge:
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer, headers: dict[bytes, bytes]) -> None:
         try:
-            length = headers.get(b"content-length")
+            length, most = headers.get(b"content-length"), self.larger.get(scope["path"], self.max_body_bytes)
             if length is None:
-                receive = bounded(receive, self.max_body_bytes)
-            elif int(length) > self.max_body_bytes:
-                raise problems.too_large(self.max_body_bytes)
+                receive = bounded(receive, most)
+            elif int(length) > most:
+                raise problems.too_large(most)
             await self.app(scope, receive, answer)
         except problems.Problem as problem:
             await answer.unless_begun(problem, scope, receive)

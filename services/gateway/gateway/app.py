@@ -17,10 +17,11 @@ from gateway.keys import Keys
 from gateway.limits import Buckets
 from gateway.proxy import CallerGoneError, Proxy
 from gateway.ring import Ring
-from gateway.routes import find_route
+from gateway.routes import LARGER, find_route
 from gateway.settings import Settings
 from gateway.stream import Streams
 from gateway.tail import Tail
+from gateway.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class Gateway:
         self.keys.on_revoked = self.streams.close_key
         self.tail = Tail(settings.kafka, self.ring, self.keys.revoke)
         self._per_address = Buckets(settings.rate_per_address)
-        self._proxy = Proxy(self.upstreams, self.keys, Buckets(settings.rate_per_key))
-        self._edge = Edge(self._handle, BODY_LIMIT)
+        self.uploads = Uploads({"payments": settings.payments_url})
+        self._proxy = Proxy(self.upstreams, self.keys, Buckets(settings.rate_per_key), self.uploads)
+        self._edge = Edge(self._handle, BODY_LIMIT, LARGER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -69,6 +71,7 @@ class Gateway:
             await tailing
         for upstream in self.upstreams.values():
             upstream.close()
+        await self.uploads.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -13,6 +13,7 @@ from gateway.client import Answer, BrokenError, Headers, UnreachableError, Upstr
 from gateway.keys import Keys
 from gateway.limits import Buckets
 from gateway.routes import METHODS, Route
+from gateway.uploads import Uploads
 
 HOP_BY_HOP = frozenset(
     {
@@ -29,8 +30,8 @@ NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-reque
 
 
 class Proxy:
-    def __init__(self, upstreams: Mapping[str, Upstream], keys: Keys, per_key: Buckets) -> None:
-        self._upstreams, self._keys, self._per_key = upstreams, keys, per_key
+    def __init__(self, upstreams: Mapping[str, Upstream], keys: Keys, per_key: Buckets, uploads: Uploads) -> None:
+        self._upstreams, self._keys, self._per_key, self._uploads = upstreams, keys, per_key, uploads
 
     async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         given: Headers = scope["headers"]
@@ -39,12 +40,11 @@ class Proxy:
             admitted = await self._keys.admit(authorization, route.owner)
             self._per_key.take(admitted.key_id)
             headers.append((b"authorization", admitted.authorization or b""))
-        body = await read_body(receive)
-        answer = await self._ask(route, scope, headers, body)
+        answer = await self._ask(route, scope, headers, receive)
         await send({"type": "http.response.start", "status": answer.status, "headers": passed_back(answer)})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _ask(self, route: Route, scope: Scope, headers: Headers, body: bytes) -> Answer:
+    async def _ask(self, route: Route, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         # Another method is asked as OPTIONS, which no service has: its owner refuses it, and says what it allows.
         method = scope["method"] if scope["method"] in METHODS else "OPTIONS"
         query: bytes = scope["query_string"]
@@ -52,7 +52,10 @@ class Proxy:
         repeatable = method in ("GET", "PUT", "DELETE", "OPTIONS") or any(
             name == b"idempotency-key" for name, _ in headers
         )
+        body = await read_body(receive) if not route.largest else b""
         try:
+            if route.largest:
+                return await self._uploads.send(route.owner, method, target, headers, parts_of(receive))
             return await self._upstreams[route.owner].request(
                 method.encode(), target, headers, body, repeatable=repeatable
             )
@@ -108,6 +111,16 @@ async def read_body(receive: Receive) -> bytes:
         message = await receive()
         parts.append(_part(message))
     return b"".join(parts)
+
+
+async def parts_of(receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it comes."""
+    more = True
+    while more:
+        message = await receive()
+        if part := _part(message):
+            yield part
+        more = message.get("more_body", False)
 
 
 def _part(message: Message) -> bytes:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Everything at and below `path`; the longest one that fits wins. `keyless`: the owner checks the caller itself."""
+    """Everything at and below `path`; the longest one that fits wins. `keyless`: the owner checks the caller itself.
+
+    `largest`: its bodies may have so many bytes, and pass through as they come.
+    """
 
     path: str
     owner: str
     keyless: bool = False
+    largest: int = 0
 
 
 ROUTES = (
@@ -21,8 +25,12 @@ ROUTES = (
     Route("/v1/customers/{customer_id}/payment-methods", "payments"),
     Route("/v1/quotes", "payments"),
     Route("/v1/payments", "payments"),
+    Route("/v1/bank-statements", "payments", largest=268_435_456),
+    Route("/v1/reconciliation", "payments"),
+    Route("/v1/reports", "payments"),
     Route("/v1/webhooks/{provider}", "payments", keyless=True),
 )
+LARGER = {route.path: route.largest for route in ROUTES if route.largest}
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 _by_collection: dict[str, list[tuple[list[str], Route]]] = {}

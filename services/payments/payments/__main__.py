@@ -7,6 +7,7 @@ from typing import Any
 
 from chassis.service import Service
 from payments.api import router
+from payments.bank_runs import LARGEST_FILE
 from payments.checks import CHECKS
 from payments.handlers import handlers
 from payments.jobs import JOBS
@@ -36,6 +37,7 @@ service = Service(
     resources=resources,
     migrations=Path(__file__).parents[1] / "migrations",
     checks=CHECKS,
+    larger_bodies={"/v1/bank-statements": LARGEST_FILE},
 )
 
 if __name__ == "__main__":
