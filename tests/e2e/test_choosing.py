@@ -1,5 +1,6 @@
 """Choosing what to pay: everything of a currency, or an amount that goes to the oldest first."""
 
+import asyncio
 from typing import Any
 
 from tests.kit.client import Client
@@ -87,3 +88,33 @@ async def test_a_choice_is_one_thing_with_its_currency_and_something_to_pay(clie
     ):
         status, problem = await choose(client, customer, method, **choice)
         assert (status, problem["type"].rpartition(":")[2]) == (422, slug)
+
+
+async def test_money_on_account_waits_as_credit_when_nothing_is_owed(client: Client) -> None:
+    customer = await client.customer()
+    method = await client.method(customer, DEBIT)
+    status, quote = await choose(client, customer, method, amount_minor=5_000, currency="USD")
+    assert (status, quote["credit_minor"], quote["allocations"]) == (201, 5_000, [])
+    payment = await client.pay(quote)
+    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
+
+
+async def test_a_payment_whose_invoice_changed_meanwhile_ends_cancelled_with_a_new_quote_of_the_rest(
+    client: Client,
+) -> None:
+    customer, method, (first, second) = await owing(client, "2026-01-15", "2026-02-01")
+    _, quote = await choose(client, customer, method, all=True, currency="USD")
+    cheque, payment = await asyncio.gather(client.receive(customer, 10_000, first), client.pay(quote))
+    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] in ("cancelled", "succeeded"))
+    if done["status"] == "cancelled":
+        assert done["reason"] == "invoice_changed"
+        await client.paid(first)
+        status, answer = await client.ask(
+            "POST", "/v1/payments", {"quote_id": done["new_quote_id"]}, **{"Idempotency-Key": payment["id"]}
+        )
+        while status == 409:
+            quote = answer["new_quote"]["id"]
+            status, answer = await client.ask("POST", "/v1/payments", {"quote_id": quote}, **{"Idempotency-Key": quote})
+        assert (status, answer["amount_minor"]) == (202, 10_000)
+        await client.paid(second)
+    assert cheque["status"] == "succeeded"

@@ -36,6 +36,12 @@ class Client:
             read = await answer.json() if "json" in answer.content_type else await answer.text()
             return answer.status, read
 
+    async def upload(self, path: str, body: bytes) -> tuple[int, Any]:
+        """Send a file as it is."""
+        headers = {"Content-Type": "application/octet-stream"}
+        async with self._session.post(self._url + path, data=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
     async def get(self, path: str) -> Any:
         status, body = await self.ask("GET", path)
         assert status == 200, (status, body)
@@ -103,6 +109,10 @@ class Client:
             **more,
         }
         return await self.make("/v1/payments/offline", body, key=key or new_id())
+
+    async def refund(self, payment_id: str, minor: int | None = None, key: str | None = None, **more: Any) -> Any:
+        body = {"reason": "goods came back", **({"amount_minor": minor} if minor else {}), **more}
+        return await self.make(f"/v1/payments/{payment_id}/refunds", body, key=key or new_id())
 
     async def paid(self, invoice_id: str, seconds: float = 20) -> Any:
         return await self.until(f"/v1/invoices/{invoice_id}", lambda invoice: invoice["status"] == "paid", seconds)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,14 @@ class LocalStack:
     def database_url(self, service: str, role: str = "OWNER") -> str:
         """Address of a service's database as its OWNER, API or WORK role."""
         return plan.database_urls(self.settings, service)[f"{service.upper()}_{role}_URL"]
+
+    def sandbox(self, path: str, **body: Any) -> Any:
+        """Tell the provider's sandbox, over its control address."""
+        url = f"http://127.0.0.1:{self.settings.port_of('sandbox')}/_control/{path}"
+        request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            read: bytes = answer.read()
+            return json.loads(read) if "json" in answer.headers.get("content-type", "") else read
 
     def log(self, name: str) -> str:
         return (self.settings.logs / f"{name}.log").read_text(errors="replace")

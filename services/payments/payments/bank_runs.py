@@ -20,6 +20,7 @@ from payments.domain.remittance import Confirmed, Posted, Transfer, Unclear, jud
 from payments.store import bank
 
 BATCH = 500
+LARGEST_FILE = 268_435_456
 PIECE = 1 << 20
 
 

@@ -79,13 +79,14 @@ async def _quote_again(payment: Payment, work: Work) -> str | None:
 
 @handlers.on_many(heard.SettlementPosted, heard.SettlementReversed, lock=payment_of)
 async def keep_allocations(events: Sequence[Received[Any]], work: Work) -> None:
-    settled = [
-        (received.event.payment_id, (), 0)
-        if isinstance(received.event, heard.SettlementReversed)
-        else (received.event.payment_id, received.event.allocations, received.event.credit.amount_minor)
-        for received in events
-    ]
-    await store.keep_allocations(work, settled)
+    await store.keep_allocations(work, [_left(received.event) for received in events])
+
+
+def _left(event: heard.SettlementPosted | heard.SettlementReversed) -> tuple[str, Sequence[heard.AllocatedPart], int]:
+    """What the payment pays from then on: its parts and its credit."""
+    if isinstance(event, heard.SettlementReversed):
+        return event.payment_id, event.left, event.credit_left.amount_minor if event.credit_left else 0
+    return event.payment_id, event.allocations, event.credit.amount_minor
 
 
 @handlers.on_many(

@@ -65,5 +65,5 @@ async def list_payments(
     last = found[limit - 1] if len(found) > limit else None
     after = write_cursor(last.created_at.isoformat(), last.id) if last else None
     shown = found[:limit]
-    back = await store.load_reversals(running.pool, [one.id for one in shown if one.going_back])
+    back = await store.load_reversals(running.pool, [one.id for one in shown if one.reconciliation == "matched"])
     return answer(orjson.dumps({"items": [view_of_payment(one, back) for one in shown], "next_cursor": after}), 200)

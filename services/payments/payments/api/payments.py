@@ -131,5 +131,5 @@ async def get_payment(payment_id: str, request: Request, identity: ReadPayments)
     payment = await store.load_payment(pool, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
-    reversals = await store.load_reversals(pool, [payment.id]) if payment.going_back else ()
+    reversals = await store.load_reversals(pool, [payment.id]) if payment.reconciliation == "matched" else ()
     return answer(orjson.dumps(view_of_payment(payment, reversals)), 200)

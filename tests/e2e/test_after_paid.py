@@ -1,0 +1,145 @@
+"""After Paid: refunds, returns and chargebacks, over the public API on the real stack."""
+
+import asyncio
+from typing import Any
+
+from contracts.ids import new_id
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+
+async def paid(client: Client, token: str = "pm_card_visa", minor: int = 10_000) -> tuple[str, str, Any]:
+    """Customer, invoice and payment, matched and settled."""
+    customer = await client.customer()
+    invoice, method = await client.invoice(customer, minor), await client.method(customer, token)
+    payment = await client.pay(await client.quote(customer, method, invoice))
+    await client.paid(invoice)
+    return customer, invoice, await client.get(f"/v1/payments/{payment['id']}")
+
+
+async def intent_of(stack: LocalStack, payment_id: str) -> str:
+    return await asyncio.to_thread(_intent_of, stack, payment_id)
+
+
+def _intent_of(stack: LocalStack, payment_id: str) -> str:
+    import json
+    import urllib.request
+
+    base, after = f"http://127.0.0.1:{stack.settings.port_of('sandbox')}/_control/charges", "0"
+    while after:
+        with urllib.request.urlopen(f"{base}?after={after}") as answer:
+            page = json.load(answer)
+        for charge in page["items"]:
+            if charge["metadata"].get("payment_id") == payment_id:
+                return str(charge["payment_intent"])
+        after = page["next"]
+    raise LookupError(payment_id)
+
+
+async def reversed_at(client: Client, payment_id: str, minor: int) -> Any:
+    return await client.until(f"/v1/payments/{payment_id}", lambda p: p["reversed_minor"] == minor)
+
+
+async def test_a_full_refund_gives_amount_and_surcharge_back_and_the_invoice_is_owed_again(client: Client) -> None:
+    _, invoice, payment = await paid(client)
+    refund = await client.refund(payment["id"])
+    assert (refund["kind"], refund["amount_minor"], refund["surcharge_minor"]) == ("refund", 10_000, 300)
+    done = await reversed_at(client, payment["id"], 10_300)
+    assert [(each["id"], each["status"]) for each in done["reversals"]] == [(refund["id"], "succeeded")]
+    again = await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] == "open")
+    assert (again["balance_minor"], again["due_on"]) == (10_000, "2026-02-01")
+    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["allocations"] == [])
+
+
+async def test_a_part_is_refunded_with_its_share_of_the_surcharge_and_the_rest_stays_paid(client: Client) -> None:
+    _, invoice, payment = await paid(client)
+    refund = await client.refund(payment["id"], 2_500)
+    assert (refund["surcharge_minor"], refund["total_minor"]) == (75, 2_575)
+    await reversed_at(client, payment["id"], 2_575)
+    owed = await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 2_500)
+    assert (owed["status"], owed["settled_minor"]) == ("open", 7_500)
+
+
+async def test_a_cheque_is_given_back_by_the_company_and_counts_at_once(client: Client) -> None:
+    customer = await client.customer()
+    invoice = await client.invoice(customer)
+    payment = await client.receive(customer, 12_000, invoice)
+    await client.paid(invoice)
+    refund = await client.refund(payment["id"], 3_000)
+    assert refund["status"] == "succeeded"
+    owed = await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 1_000)
+    assert owed["status"] == "open"
+    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 0)
+
+
+async def test_a_refund_is_given_once_however_often_it_is_asked_for_under_one_key(client: Client) -> None:
+    _, _, payment = await paid(client)
+    key = new_id()
+    answers = await asyncio.gather(*(client.refund(payment["id"], 1_000, key) for _ in range(10)))
+    assert len({answer["id"] for answer in answers}) == 1
+    await reversed_at(client, payment["id"], 1_030)
+    status, problem = await client.ask(
+        "POST", f"/v1/payments/{payment['id']}/refunds", {"reason": "other"}, **{"Idempotency-Key": key}
+    )
+    assert (status, problem["type"].rpartition(":")[2]) == (422, "idempotency-key-reused")
+
+
+async def test_many_who_refund_everything_at_once_get_it_back_once(client: Client) -> None:
+    payments = [(await paid(client, "pm_card_visa_debit"))[2]["id"] for _ in range(5)]
+    body = {"reason": "twice"}
+    asked = [
+        client.ask("POST", f"/v1/payments/{one}/refunds", body, **{"Idempotency-Key": new_id()})
+        for one in payments
+        for _ in range(4)
+    ]
+    statuses = [status for status, _ in await asyncio.gather(*asked)]
+    assert sorted(statuses) == [202] * 5 + [409] * 15
+    for one in payments:
+        await reversed_at(client, one, 10_000)
+
+
+async def test_a_lost_reply_to_a_refund_gives_it_back_once(client: Client, stack: LocalStack) -> None:
+    _, _, payment = await paid(client)
+    await asyncio.to_thread(stack.sandbox, "rules", drop_replies=1.0)
+    try:
+        await client.refund(payment["id"], 5_000)
+        await reversed_at(client, payment["id"], 5_150)
+    finally:
+        await asyncio.to_thread(stack.sandbox, "rules", drop_replies=0)
+    await asyncio.sleep(1)
+    assert (await client.get(f"/v1/payments/{payment['id']}"))["reversed_minor"] == 5_150
+
+
+async def test_an_open_chargeback_holds_the_money_and_only_losing_it_reverses(
+    client: Client, stack: LocalStack
+) -> None:
+    _, invoice, payment = await paid(client)
+    intent = await intent_of(stack, payment["id"])
+    dispute = await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/dispute")
+    held = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["disputed_minor"] == 10_300)
+    assert held["reversed_minor"] == 0
+    assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "paid"
+    status, problem = await client.ask(
+        "POST", f"/v1/payments/{payment['id']}/refunds", {"reason": "r"}, **{"Idempotency-Key": new_id()}
+    )
+    assert (status, problem["type"].rpartition(":")[2]) == (409, "dispute-open")
+    await asyncio.to_thread(stack.sandbox, f"disputes/{dispute['id']}/lose")
+    lost = await reversed_at(client, payment["id"], 10_300)
+    assert (lost["disputed_minor"], lost["reversals"][0]["kind"]) == (0, "chargeback")
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] == "open")
+
+
+async def test_a_chargeback_that_is_won_leaves_the_invoice_paid(client: Client, stack: LocalStack) -> None:
+    _, invoice, payment = await paid(client)
+    intent = await intent_of(stack, payment["id"])
+    dispute = await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/dispute")
+    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["disputed_minor"] == 10_300)
+    await asyncio.to_thread(stack.sandbox, f"disputes/{dispute['id']}/win")
+    won = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["disputed_minor"] == 0)
+    assert (won["reversed_minor"], won["reversals"][0]["status"]) == (0, "won")
+    assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "paid"
+
+
+async def test_the_money_holds_after_all_of_this(stack: LocalStack) -> None:
+    found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
+    assert found["violations"] == []

@@ -1,0 +1,208 @@
+"""Bank files: transfers become payments by themselves when they are exact, and wait for a person when they are not."""
+
+import asyncio
+import pathlib
+from typing import Any
+
+import pytest
+
+from contracts.ids import new_id
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+SAMPLES = pathlib.Path(__file__).parents[2] / "../shared/data/bank"
+ACCOUNT = "DE02120300000000202051"
+HEAD = "date,amount,currency,account,reference,text,payer,payer_account\n"
+
+
+def line(amount: str, reference: str = "", text: str = "", *, payer: str = "", day: str = "2026-03-02") -> str:
+    return f"{day},{amount},USD,{ACCOUNT},{reference},{text} {new_id()},,{payer}\n"
+
+
+async def take(client: Client, *lines: str) -> Any:
+    """The run of a file with these lines, when all are taken."""
+    status, run = await client.upload("/v1/bank-statements", (HEAD + "".join(lines)).encode())
+    assert status == 202, run
+    return await done(client, run)
+
+
+async def done(client: Client, run: Any) -> Any:
+    return await client.until(f"/v1/reconciliation/runs/{run['id']}", lambda r: r["status"] == "done")
+
+
+def counts(run: Any) -> dict[str, int]:
+    names = ("lines", "posted", "matched", "proposed", "duplicate", "ignored")
+    return {name: run[name] for name in names if run[name]}
+
+
+async def owing(client: Client, *minors: int) -> tuple[str, list[str], list[str]]:
+    """A customer, its invoices (the last one less a cent that is paid) and their numbers, all known to payments."""
+    customer, numbers = await client.customer(), [f"BF-{new_id()[-12:]}" for _ in minors]
+    invoices = [await client.invoice(customer, m, number=n) for m, n in zip(minors, numbers, strict=True)]
+    receipt = await client.receive(customer, 1, invoices[-1], reference="a cent")
+    await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["allocations"])
+    method = await client.method(customer, "pm_card_visa_debit")
+    quote = {"customer_id": customer, "method_id": method, "all": True, "currency": "USD"}
+    async with asyncio.timeout(10):
+        while (await client.make("/v1/quotes", quote))["amount_minor"] != sum(minors) - 1:
+            pass
+    return customer, invoices, numbers
+
+
+async def exceptions(client: Client, run: Any) -> list[Any]:
+    found: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await client.get(f"/v1/reconciliation/exceptions?state=open&limit=100{cursor and '&cursor=' + cursor}")
+        found += [one for one in page["items"] if one["line"] and one["line"]["run_id"] == run["id"]]
+        cursor = page["next_cursor"]
+    return found
+
+
+async def test_a_transfer_that_names_its_invoices_and_is_their_sum_pays_them(client: Client) -> None:
+    customer, invoices, numbers = await owing(client, 10_000, 5_001)
+    run = await take(client, line("150.00", numbers[0], f"and {numbers[1]}"))
+    assert counts(run) == {"lines": 1, "posted": 1}
+    for invoice in invoices:
+        await client.paid(invoice)
+    (payment,) = (await client.get(f"/v1/payments?customer_id={customer}&limit=1"))["items"]
+    assert (payment["amount_minor"], payment["received_on"]) == (15_000, "2026-03-02")
+    assert payment["reconciliation"] == "matched"
+
+
+async def test_several_transfers_that_are_one_invoice_together_pay_it(client: Client) -> None:
+    _, (invoice,), (number,) = await owing(client, 10_001)
+    run = await take(client, line("40.00", number), line("60.00", "", f"second half of {number.lower()}"))
+    assert counts(run) == {"lines": 2, "posted": 2}
+    await client.paid(invoice)
+
+
+async def test_the_same_file_is_known_again_and_an_overlapping_one_posts_only_what_is_new(client: Client) -> None:
+    _, invoices, numbers = await owing(client, 10_000, 5_001)
+    first, second = line("100.00", numbers[0]), line("50.00", numbers[1])
+    run = await take(client, first)
+    status, again = await client.upload("/v1/bank-statements", (HEAD + first).encode())
+    assert (status, again["id"]) == (200, run["id"])
+    assert counts(await take(client, first, second)) == {"lines": 2, "posted": 1, "duplicate": 1}
+    for invoice in invoices:
+        await client.paid(invoice)
+
+
+async def test_a_transfer_that_somebody_recorded_already_is_not_posted_twice(client: Client) -> None:
+    customer, (invoice,), _ = await owing(client, 10_001)
+    await client.receive(customer, 10_000, invoice, reference="WIRE 7781-X", received_on="2026-03-01")
+    await client.paid(invoice)
+    assert counts(await take(client, line("100.00", "", "our wire 7781-X"))) == {"lines": 1, "matched": 1}
+    (owed,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
+    assert owed["credits_minor"] == 0
+
+
+async def test_what_is_not_exact_waits_with_proposals_and_is_posted_by_a_person(client: Client) -> None:
+    customer, (invoice,), (number,) = await owing(client, 10_001)
+    run = await take(client, line("70.00", number))
+    assert counts(run) == {"lines": 1, "proposed": 1}
+    (found,) = await exceptions(client, run)
+    assert (found["class"], found["amount_minor"], found["currency"]) == ("short_payment", 7_000, "USD")
+    proposal = found["proposals"][0]
+    assert proposal["invoices"] == [{"invoice_id": invoice, "amount_minor": 7_000}]
+    assert proposal["customer_id"] == customer
+    assert "names the invoice" in proposal["reasons"]
+    path = f"/v1/reconciliation/exceptions/{found['id']}"
+    await client.make(f"{path}/assign", {"assigned_to": "Kim"})
+    body = {"action": "post", "proposal": 0, "reason": "the rest follows"}
+    resolved = await client.make(f"{path}/resolve", body)
+    assert (resolved["state"], [note["action"] for note in resolved["trail"]]) == ("resolved", ["assigned", "post"])
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 3_000)
+    status, problem = await client.ask("POST", f"{path}/resolve", body)
+    assert (status, problem["type"].rpartition(":")[2]) == (409, "already-resolved")
+
+
+async def test_two_who_resolve_one_exception_post_its_money_once(client: Client) -> None:
+    customer, _, (number,) = await owing(client, 10_001)
+    (found,) = await exceptions(client, await take(client, line("70.00", number)))
+    body = {"action": "post", "customer_id": customer, "reason": "theirs"}
+    path = f"/v1/reconciliation/exceptions/{found['id']}/resolve"
+    answers = await asyncio.gather(*(client.ask("POST", path, body) for _ in range(6)))
+    assert sorted(status for status, _ in answers) == [200] + [409] * 5
+
+
+@pytest.mark.parametrize(
+    ("amount", "named", "why"),
+    [("123.45", False, "missing_here"), ("100.01", True, "wrong_amount"), ("99.99", True, "short_payment")],
+)
+async def test_an_exception_says_of_what_class_it_is(client: Client, amount: str, named: bool, why: str) -> None:
+    _, _, (number,) = await owing(client, 10_001)
+    run = await take(client, line(amount, number if named else ""))
+    assert [one["class"] for one in await exceptions(client, run)] == [why]
+
+
+async def test_a_transfer_for_an_invoice_that_is_paid_is_doubled(client: Client) -> None:
+    _, (invoice,), (number,) = await owing(client, 10_001)
+    run = await take(client, line("100.00", number), line("100.00", number, "again", day="2026-03-09"))
+    assert counts(run) == {"lines": 2, "posted": 1, "proposed": 1}
+    assert [one["class"] for one in await exceptions(client, run)] == ["doubled"]
+    await client.paid(invoice)
+
+
+async def test_money_in_another_currency_than_the_invoice_waits(client: Client) -> None:
+    customer, number = await client.customer(), f"EU-{new_id()[-12:]}"
+    invoice = await client.invoice(customer, 10_000, number=number, currency="EUR")
+    receipt = await client.receive(customer, 1, invoice, currency="EUR")
+    await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["allocations"])
+    run = await take(client, line("99.99", number))
+    assert [one["class"] for one in await exceptions(client, run)] == ["wrong_currency"]
+
+
+async def test_a_payer_is_known_by_the_account_that_paid_before(client: Client) -> None:
+    customer, invoices, numbers = await owing(client, 10_000, 8_001)
+    payer = f"GB{new_id().replace('-', '')[-20:].upper()}"
+    await take(client, line("100.00", numbers[0], payer=payer))
+    await client.paid(invoices[0])
+    (found,) = await exceptions(client, await take(client, line("80.00", "", "no number", payer=payer)))
+    proposal = found["proposals"][0]
+    assert (proposal["customer_id"], proposal["invoices"][0]["invoice_id"]) == (customer, invoices[1])
+    assert "this account has paid for the customer before" in proposal["reasons"]
+
+
+@pytest.mark.parametrize("form", ["camt.053", "bai2", "mt940"])
+async def test_banks_files_of_every_format_pay_invoices(client: Client, stack: LocalStack, form: str) -> None:
+    _, (invoice,), (number,) = await owing(client, 10_001)
+    told = {"amount_minor": 10_000, "currency": "USD", "booked_on": "2026-03-02", "text": f"invoice {number}"}
+    file = await asyncio.to_thread(stack.sandbox, "bank-file", format=form, account=ACCOUNT, lines=[told])
+    status, run = await client.upload("/v1/bank-statements", file)
+    assert (status, run["format"], run["account"]) == (202, form, ACCOUNT)
+    assert counts(await done(client, run)) == {"lines": 1, "posted": 1}
+    await client.paid(invoice)
+
+
+@pytest.mark.parametrize("name", ["bai2-sample1.txt", "camt053.v4.xml", "camt054.v4.xml"])
+async def test_real_files_are_taken_whole(client: Client, name: str) -> None:
+    if not (SAMPLES / name).exists():
+        pytest.skip(f"{SAMPLES} is not here")
+    status, run = await client.upload("/v1/bank-statements", (SAMPLES / name).read_bytes())
+    assert status == 202
+    run = await done(client, run)
+    assert run["lines"] == sum(run[each] for each in ("posted", "matched", "proposed", "duplicate", "ignored"))
+
+
+async def test_a_broken_file_is_refused_with_its_line_and_nothing_of_it_is_taken(client: Client) -> None:
+    _, (invoice,), (number,) = await owing(client, 10_001)
+    body = HEAD + line("100.00", number) + line("ten", "")
+    status, problem = await client.upload("/v1/bank-statements", body.encode())
+    assert (status, problem["errors"][0]["line"]) == (422, 3)
+    await asyncio.sleep(0.5)
+    assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "open"
+
+
+async def test_a_key_of_one_customer_sees_no_bank_files(client: Client, stack: LocalStack) -> None:
+    customer = await client.customer()
+    asked = {"name": "theirs", "customer_id": customer, "scopes": ["payments:read", "payments:write"]}
+    made = await client.make("/v1/api-keys", asked)
+    async with Client(stack.url, made["key"]) as theirs:
+        assert (await theirs.ask("GET", "/v1/reconciliation/exceptions"))[0] == 403
+        assert (await theirs.upload("/v1/bank-statements", b"x"))[0] == 403
+
+
+async def test_the_money_holds_after_all_of_this(stack: LocalStack) -> None:
+    found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
+    assert found["violations"] == []
