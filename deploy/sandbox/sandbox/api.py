@@ -19,7 +19,7 @@ Json = dict[str, Any]
 Endpoint = Callable[[Params, str], Json | ApiError]
 Route = tuple[str, str, bool, str]  # the method, the noun, whether an id follows, and the verb after it
 
-_KINDS = ("card", "us_bank_account")
+KINDS = ("card", "us_bank_account")
 _LEAST, _MOST = 50, 99_999_999
 
 
@@ -51,7 +51,8 @@ class Api:
 
     def find(self, verb: str, path: str) -> tuple[Endpoint, str]:
         """The endpoint of `/v1/<noun>[/<id>[/<verb>]]`."""
-        parts = path.split("/")[2:]
+        parts = path.replace("/checkout/sessions", "/checkout sessions", 1).split("/")[2:]
+        parts[0] = parts[0].replace(" ", "/")
         identifier = parts[1] if len(parts) > 1 else ""
         found = self._endpoints.get((verb, parts[0], len(parts) > 1, parts[2] if len(parts) > 2 else ""))
         if found is None or len(parts) > 3:
@@ -87,6 +88,10 @@ class Api:
             self._intents.attach(record)
             return render.method(record)
         known = self._method(identifier, "id")
+        if known.customer is None:
+            raise invalid(
+                "This PaymentMethod was detached from a customer and may not be used again.", "payment_method"
+            )
         if known.customer != customer.id:
             raise invalid("The payment method has already been attached to a customer.", "payment_method")
         return render.method(known)
@@ -113,13 +118,16 @@ class Api:
     def create_intent(self, params: Params, _: str) -> Json | ApiError:
         forms.only(
             params, "amount", "currency", "customer", "payment_method", "payment_method_types", "confirm",
-            "off_session", "metadata", "description",
+            "off_session", "return_url", "metadata", "description",
         )  # fmt: skip
         confirm = forms.boolean(params, "confirm")
-        if forms.boolean(params, "off_session") and not confirm:
-            raise invalid("off_session needs confirm=true.", "off_session")
+        off_session = forms.boolean(params, "off_session")
+        for name in ("off_session", "return_url"):
+            if params.get(name, "false") != "false" and not confirm:
+                raise invalid(f"{name} needs confirm=true.", name)
         payment, paid_with = self._read_intent(params)
-        self._intents.create(payment, paid_with, confirm=confirm)
+        payment.return_url = forms.text(params, "return_url")
+        self._intents.create(payment, paid_with, confirm=confirm, off_session=off_session)
         return _outcome(payment, paid_with, params)
 
     def _read_intent(self, params: Params) -> tuple[Payment, Method]:
@@ -143,7 +151,7 @@ class Api:
         return payment, paid_with
 
     def confirm_intent(self, params: Params, identifier: str) -> Json | ApiError:
-        forms.only(params, "payment_method", "off_session")
+        forms.only(params, "payment_method", "off_session", "return_url")
         payment = self._payment(identifier)
         if payment.status not in ("requires_confirmation", "requires_payment_method"):
             raise unexpected_state(payment, "You cannot confirm this PaymentIntent because it has a status of")
@@ -153,7 +161,8 @@ class Api:
         paid_with = self._method_of(customer, forms.text(params, "payment_method") or payment.method)
         payment.kind = TEST_METHODS[paid_with.token].kind
         _check_types(payment.types, payment.kind)
-        self._intents.charge(payment, paid_with)
+        payment.return_url = forms.text(params, "return_url")
+        self._intents.charge(payment, paid_with, off_session=forms.boolean(params, "off_session"))
         return _outcome(payment, paid_with, params)
 
     def cancel_intent(self, params: Params, identifier: str) -> Json:
@@ -279,7 +288,7 @@ def _outcome(payment: Payment, paid_with: Method, params: Params) -> Json | ApiE
 
 def _check_types(types: list[str], kind: str) -> None:
     for name in types:
-        if name not in _KINDS:
+        if name not in KINDS:
             raise invalid(f"The payment method type {name} is invalid.", "payment_method_types")
     if kind not in types:
         raise invalid(

@@ -80,8 +80,7 @@ def _line(told: Any) -> Line:
 
 def _arrived(payout: Payout) -> Line:
     currency = payout.currency.upper()
-    shift = _STRIPES_ARE_LARGER.get(currency, 0)
-    amount = payout.amount * 10**shift if shift >= 0 else payout.amount // 10**-shift
+    amount = minor_of(payout.amount, currency)
     day = datetime.fromtimestamp(payout.arrival, UTC).date()
     return Line(amount, currency, day, f"STRIPE TRANSFER {payout.trace}", payout.trace, "STRIPE")
 
@@ -97,11 +96,17 @@ def _numbered(account: str, lines: Iterable[Line]) -> list[Line]:
     return found
 
 
+def minor_of(amount: int, currency: str) -> int:
+    """An amount in Stripe's unit in ISO 4217 minor units."""
+    shift = _STRIPES_ARE_LARGER.get(currency, 0)
+    return amount * int(10**shift) if shift >= 0 else amount // int(10**-shift)
+
+
 def _digits(currency: str) -> int:
     return 0 if currency in _NO_DIGITS else 3 if currency in _THREE_DIGITS else 2
 
 
-def _decimal(amount: int, currency: str, mark: str = ".") -> str:
+def decimal(amount: int, currency: str, mark: str = ".") -> str:
     """Without a sign."""
     digits = _digits(currency)
     text = str(abs(amount)).rjust(digits + 1, "0")
@@ -134,7 +139,7 @@ def _camt053(account: str, lines: Sequence[Line]) -> Iterator[str]:
 
 def _money(amount: int, currency: str) -> str:
     mark = "CRDT" if amount >= 0 else "DBIT"
-    return f'<Amt Ccy="{currency}">{_decimal(amount, currency)}</Amt><CdtDbtInd>{mark}</CdtDbtInd>'
+    return f'<Amt Ccy="{currency}">{decimal(amount, currency)}</Amt><CdtDbtInd>{mark}</CdtDbtInd>'
 
 
 def _entry(line: Line) -> str:
@@ -209,7 +214,7 @@ def _folded(text: str) -> Iterator[str]:
 
 
 def _comma(amount: int, currency: str) -> str:
-    text = _decimal(amount, currency, ",")
+    text = decimal(amount, currency, ",")
     return text if "," in text else text + ","
 
 
@@ -222,7 +227,7 @@ def _csv(account: str, lines: Sequence[Line]) -> Iterator[str]:
     for line in lines:
         sign = "-" if line.amount < 0 else ""
         fields = (
-            line.booked_on.isoformat(), sign + _decimal(line.amount, line.currency), line.currency, account,
+            line.booked_on.isoformat(), sign + decimal(line.amount, line.currency), line.currency, account,
             line.reference, line.text, line.payer, line.payer_account,
         )  # fmt: skip
         yield ",".join('"' + field.replace('"', '""') + '"' for field in fields) + "\r\n"

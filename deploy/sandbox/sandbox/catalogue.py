@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TestMethod:
-    """A card `declines` (code, decline code); a bank debit `fails` before it clears, `returns` after, or `stays`.
+    """A card `declines` (code, decline code), or `authenticates` its holder first.
 
+    A bank debit `fails` before it clears, `returns` after, or `stays`.
     Its holder `disputes` each charge at once, for that reason. A refund of it `pends` before it succeeds, or fails with
     `refund_fails` after it seemed to have succeeded.
     """
@@ -19,6 +20,7 @@ class TestMethod:
     fails: str | None = None
     returns: str | None = None
     stays: bool = False
+    authenticates: bool = False
     disputes: str | None = None
     pends: bool = False
     refund_fails: str | None = None
@@ -53,6 +55,8 @@ TEST_METHODS: dict[str, TestMethod] = {
     "pm_card_chargeDeclinedIncorrectCvc": _declining("0127", "incorrect_cvc", "incorrect_cvc"),
     "pm_card_chargeDeclinedProcessingError": _declining("0119", "processing_error", "processing_error"),
     "pm_card_chargeCustomerFail": _declining("0341", "generic_decline"),
+    "pm_card_authenticationRequired": TestMethod("card", "3184", authenticates=True),
+    "pm_card_threeDSecure2Required": TestMethod("card", "3220", authenticates=True),
     "pm_card_createDispute": TestMethod("card", "0259", disputes="fraudulent"),
     "pm_card_createDisputeProductNotReceived": TestMethod("card", "2685", disputes="product_not_received"),
     "pm_card_pendingRefund": TestMethod("card", "7726", pends=True),
@@ -64,6 +68,25 @@ TEST_METHODS: dict[str, TestMethod] = {
     "pm_usBankAccount_debitNotAuthorized": TestMethod("us_bank_account", "3335", fails="debit_not_authorized"),
     "pm_usBankAccount_dispute": TestMethod("us_bank_account", "9992", returns="R10"),
     "pm_usBankAccount_processing": TestMethod("us_bank_account", "9995", stays=True),
+}
+# What can be typed on the hosted page: numbers of cards, and account numbers of the bank 110000000.
+CARD_NUMBERS = {
+    "4242424242424242": "pm_card_visa",
+    "4000056655665556": "pm_card_visa_debit",
+    "5555555555554444": "pm_card_mastercard",
+    "5105105105105100": "pm_card_mastercard_prepaid",
+    "4000002760003184": "pm_card_authenticationRequired",
+    "4000000000003220": "pm_card_threeDSecure2Required",
+    "4000000000000341": "pm_card_chargeCustomerFail",
+    "4000000000000259": "pm_card_createDispute",
+}
+ROUTING_NUMBER = "110000000"
+ACCOUNT_NUMBERS = {
+    "000123456789": "pm_usBankAccount_success",
+    "000222222227": "pm_usBankAccount_insufficientFunds",
+    "000111111113": "pm_usBankAccount_accountClosed",
+    "000111111116": "pm_usBankAccount_noAccount",
+    "000333333335": "pm_usBankAccount_debitNotAuthorized",
 }
 # Stripe's reason of a dispute, by the ACH return code.
 RETURN_REASONS = {

@@ -6,9 +6,12 @@ from typing import Any
 
 import orjson
 
-from sandbox import render_money
+from sandbox import render, render_money
 from sandbox.api import paid
 from sandbox.bank_file import BankFile, bank_file
+from sandbox.card_form import Given, billing_of
+from sandbox.catalogue import TEST_METHODS
+from sandbox.clock import Clock
 from sandbox.disputes import Disputes
 from sandbox.errors import ApiError, missing
 from sandbox.intents import Intents
@@ -16,6 +19,7 @@ from sandbox.payouts import Payouts
 from sandbox.records import Dispute, Payment, Payout, Refund
 from sandbox.refunds import Refunds
 from sandbox.rules import Rules
+from sandbox.setups import Setups
 from sandbox.store import Store
 from sandbox.webhooks import Webhooks
 
@@ -30,19 +34,23 @@ class Control:
     def __init__(
         self,
         store: Store,
+        clock: Clock,
         rules: Rules,
         webhooks: Webhooks,
         intents: Intents,
         refunds: Refunds,
         disputes: Disputes,
         payouts: Payouts,
+        setups: Setups,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._rules = rules
         self._intents = intents
         self._refunds = refunds
         self._disputes = disputes
         self._payouts = payouts
+        self._setups = setups
         self._webhooks = webhooks
 
     def answer(self, verb: str, path: str, query: dict[str, str], body: bytes) -> Json | BankFile:
@@ -63,6 +71,12 @@ class Control:
                 return self._dispute(identifier, _object(body))
             case "POST", ["disputes", identifier, "win" | "lose" as act]:
                 return self._decide(identifier, act)
+            case "POST", ["payment_intents", identifier, "authenticate"]:
+                return self._authenticate(identifier, _object(body))
+            case "POST", ["payment_methods", identifier, "expire"]:
+                return self._expire_card(identifier)
+            case "POST", ["checkout", "sessions", identifier, "complete"]:
+                return self._complete_session(identifier, _object(body))
             case "POST", ["payouts"]:
                 return self._pay_out(_object(body))
             case "POST", ["payouts", identifier, "send" | "pay" | "fail" as act]:
@@ -129,6 +143,32 @@ class Control:
             reason = str(wanted.get("reason", "fraudulent"))
             made = self._disputes.open(paid(self._store, identifier), amount, reason)
         return render_money.dispute(made)
+
+    def _authenticate(self, identifier: str, wanted: Json) -> Json:
+        """The holder passes, or with `fail` doesn't."""
+        payment = paid(self._store, identifier)
+        with self._store.change():
+            self._intents.authenticate(payment, passed=wanted.get("fail") is not True)
+        return _shown_charge(payment)
+
+    def _expire_card(self, identifier: str) -> Json:
+        card = self._store.method(identifier)
+        if card is None or TEST_METHODS[card.token].kind != "card":
+            raise missing("card", identifier)
+        with self._store.change():
+            self._intents.expire_card(card)
+        return render.method(card)
+
+    def _complete_session(self, identifier: str, wanted: Json) -> Json:
+        """As on the hosted page, with any test id: `token`, `name` and address, `deposits` for a bank account."""
+        session = self._setups.session(identifier)
+        token = str(wanted.get("token", "pm_card_visa"))
+        if session is None or token not in TEST_METHODS:
+            raise missing("checkout session or test id", f"{identifier}, {token}")
+        given = Given(token, billing_of({"name": "A. Payer", **wanted}), None, wanted.get("deposits") is True)
+        with self._store.change():
+            made = self._setups.submit(session, given.method(self._clock.now()), deposits=given.deposits)
+        return {"setup_intent": made.id, "payment_method": made.method, "status": made.status, "action": made.action}
 
     def _pay_out(self, wanted: Json) -> Json:
         arrival = _day(wanted, "arrival_date")

@@ -1,6 +1,7 @@
 """The life of a payment intent: created, charged, cleared, failed, cancelled; and the events it causes."""
 
 import time
+from datetime import UTC, datetime
 
 from sandbox import render
 from sandbox.catalogue import TEST_METHODS, TestMethod
@@ -14,48 +15,77 @@ from sandbox.store import Store
 
 _CANCELLABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture")
 _MOST_TRIES = 9
+_NOT_ASKED = ("authentication_required", "authentication_required")
 
 
 class Intents:
     """Each method is one change, saved whole with its events."""
 
-    def __init__(self, store: Store, clock: Clock, rules: Rules, events: Events, disputes: Disputes) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, rules: Rules, events: Events, disputes: Disputes, public_url: str
+    ) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
         self._events = events
         self._disputes = disputes
+        self._public_url = public_url
 
-    def create(self, payment: Payment, paid_with: Method, *, confirm: bool) -> None:
+    def create(self, payment: Payment, paid_with: Method, *, confirm: bool, off_session: bool) -> None:
         """Keep a new intent; `confirm` charges it at once."""
         self._store.add_payment(payment, None)
         if confirm:
-            self.charge(payment, paid_with)
+            self.charge(payment, paid_with, off_session=off_session)
 
-    def charge(self, payment: Payment, paid_with: Method) -> None:
-        """A card is captured or declined now; a bank debit begins to process."""
+    def charge(self, payment: Payment, paid_with: Method, *, off_session: bool) -> None:
+        """A card is captured or declined now, or its holder asked first; a bank debit begins to process."""
         if payment.tries >= _MOST_TRIES:
             raise invalid("This PaymentIntent has been tried too often.", "intent", "payment_intent_unexpected_state")
-        test = TEST_METHODS[paid_with.token]
         payment.method, payment.failure, payment.decline = paid_with.id, None, None
+        test = TEST_METHODS[paid_with.token]
+        if test.authenticates and not off_session:
+            payment.status, payment.action_url = "requires_action", f"{self._public_url}/authenticate/{payment.id}"
+            self._save(payment, paid_with, "payment_intent.requires_action")
+            return
+        self._try(payment, paid_with, _NOT_ASKED if test.authenticates else None)
+
+    def authenticate(self, payment: Payment, *, passed: bool) -> None:
+        """What the holder did on the page of the card's bank."""
+        self._must_be(payment, "requires_action")
+        paid_with = self.method_of(payment)
+        if passed:
+            self._try(payment, paid_with, None)
+            return
+        payment.status, payment.failure = "requires_payment_method", "payment_intent_authentication_failure"
+        self._save(payment, paid_with, "payment_intent.payment_failed")
+
+    def _try(self, payment: Payment, paid_with: Method, declines: tuple[str, str] | None) -> None:
+        test = TEST_METHODS[paid_with.token]
         payment.tries += 1
         payment.charged = self._clock.now()
         if payment.kind == "card":
-            self._charge_card(payment, paid_with, test)
+            self._charge_card(payment, paid_with, declines or test.declines)
         else:
             self._start_debit(payment, paid_with, test)
 
-    def _charge_card(self, payment: Payment, paid_with: Method, test: TestMethod) -> None:
-        declines = test.declines or (("card_declined", "generic_decline") if self._rules.declines() else None)
+    def _charge_card(self, payment: Payment, paid_with: Method, declines: tuple[str, str] | None) -> None:
+        if declines is None and self._has_expired(paid_with):
+            declines = ("expired_card", "expired_card")
+        if declines is None and self._rules.declines():
+            declines = ("card_declined", "generic_decline")
         if declines is None:
             self._take(payment, payment.charged or 0)
             self._save(payment, paid_with, "payment_intent.succeeded", "charge.succeeded")
-            if test.disputes:
-                self._disputes.open(payment, None, test.disputes)
+            if (reason := TEST_METHODS[paid_with.token].disputes) is not None:
+                self._disputes.open(payment, None, reason)
             return
         payment.failure, payment.decline = declines
         payment.status, payment.charge_status = "requires_payment_method", "failed"
         self._save(payment, paid_with, "payment_intent.payment_failed", "charge.failed")
+
+    def _has_expired(self, card: Method) -> bool:
+        today = datetime.fromtimestamp(self._clock.now(), UTC)
+        return (today.year, today.month) > (card.expires[0], card.expires[1])
 
     def _start_debit(self, payment: Payment, paid_with: Method, test: TestMethod) -> None:
         payment.status, payment.charge_status = "processing", "pending"
@@ -107,6 +137,18 @@ class Intents:
     def attach(self, method: Method) -> None:
         self._store.add_method(method)
         self._events.emit("payment_method.attached", render.method(method))
+
+    def detach(self, method: Method) -> None:
+        method.customer = None
+        self._store.save_method(method)
+        self._events.emit("payment_method.detached", render.method(method))
+
+    def expire_card(self, method: Method) -> None:
+        """Its last month was the one before this."""
+        today = datetime.fromtimestamp(self._clock.now(), UTC)
+        method.expires = [today.year, today.month - 1] if today.month > 1 else [today.year - 1, 12]
+        self._store.save_method(method)
+        self._events.emit("payment_method.updated", render.method(method))
 
     def _must_be(self, payment: Payment, status: str) -> None:
         if payment.status != status:

@@ -25,13 +25,18 @@ class Customer:
 
 @dataclass(slots=True)
 class Method:
-    """`token` names the test id that it came from."""
+    """`token` names the test id that it came from; `customer` is None before it is attached and after it was detached.
+
+    `billing` is as Stripe's `billing_details`, `expires` a card's year and month.
+    """
 
     id: str
     created: int
-    customer: str
+    customer: str | None
     token: str
     metadata: dict[str, str] = field(default_factory=dict)
+    billing: dict[str, Any] = field(default_factory=dict)
+    expires: list[int] = field(default_factory=lambda: [2034, 12])
 
 
 @dataclass(slots=True)
@@ -65,6 +70,8 @@ class Payment:
     return_code: str | None = None
     refunded: int = 0
     disputed: bool = False
+    action_url: str | None = None
+    return_url: str | None = None
 
     @property
     def charge_id(self) -> str | None:
@@ -179,6 +186,40 @@ class Payout:
     status: str = "pending"
     failure: str | None = None
     failure_transaction: str | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """A visit to the hosted page, open until it `expires`."""
+
+    id: str
+    created: int
+    expires: int
+    customer: str
+    setup: str
+    types: list[str]
+    success_url: str
+    cancel_url: str | None
+    metadata: dict[str, str]
+    status: str = "open"
+
+
+@dataclass(slots=True)
+class Setup:
+    """A setup intent: `action` is where its holder authenticates the card, `arrives` when micro-deposits do."""
+
+    id: str
+    created: int
+    customer: str
+    session: str
+    types: list[str]
+    metadata: dict[str, str]
+    status: str = "requires_payment_method"
+    method: str | None = None
+    error: str | None = None
+    action: str | None = None
+    arrives: int | None = None
+    attempts: int = 0
 
 
 def charge_transaction(payment: Payment) -> Transaction:

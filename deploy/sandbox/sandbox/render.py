@@ -14,6 +14,7 @@ DECLINE_MESSAGES = {
     "insufficient_funds": "Your card has insufficient funds.",
     "expired_card": "Your card has expired.",
     "incorrect_cvc": "Your card's security code is incorrect.",
+    "authentication_required": "Your card was declined. This transaction requires authentication.",
     "processing_error": "An error occurred while processing your card. Try again in a little bit.",
 }
 
@@ -50,7 +51,7 @@ def method(record: Method) -> Json:
         "id": record.id,
         "object": "payment_method",
         "allow_redisplay": "unspecified",
-        "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        "billing_details": billing(record),
         kind: _details(record),
         "created": record.created,
         "customer": record.customer,
@@ -58,6 +59,10 @@ def method(record: Method) -> Json:
         "metadata": record.metadata,
         "type": kind,
     }
+
+
+def billing(record: Method) -> Json:
+    return {"address": None, "email": None, "name": None, "phone": None, "tax_id": None, **record.billing}
 
 
 def _details(record: Method) -> Json:
@@ -76,8 +81,8 @@ def _details(record: Method) -> Json:
         "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "unchecked"},
         "country": "US",
         "display_brand": test.brand,
-        "exp_month": 12,
-        "exp_year": 2034,
+        "exp_month": record.expires[1],
+        "exp_year": record.expires[0],
         "fingerprint": f"card{test.last4}",
         "funding": test.funding,
         "last4": test.last4,
@@ -110,7 +115,7 @@ def intent(record: Payment, paid_with: Method, expand: Collection[str] = ()) -> 
         "latest_charge": charge(record, paid_with, whole) if whole and record.tries else record.charge_id,
         "livemode": False,
         "metadata": record.metadata,
-        "next_action": None,
+        "next_action": _next_action(record),
         "payment_method": None if record.failure else record.method,
         "payment_method_types": record.types,
         "processing": None,
@@ -121,6 +126,16 @@ def intent(record: Payment, paid_with: Method, expand: Collection[str] = ()) -> 
         "status": record.status,
         "transfer_data": None,
     }
+
+
+def _next_action(record: Payment) -> Json | None:
+    """Without an address to come back to, Stripe leaves the way there to its script."""
+    if record.status != "requires_action":
+        return None
+    if record.return_url is None:
+        return {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+    redirect = {"url": record.action_url, "return_url": record.return_url}
+    return {"type": "redirect_to_url", "redirect_to_url": redirect}
 
 
 def payment_error(record: Payment, paid_with: Method) -> Json:
@@ -136,6 +151,8 @@ def payment_error(record: Payment, paid_with: Method) -> Json:
 
 
 def failure_message(record: Payment) -> str:
+    if record.failure == "payment_intent_authentication_failure":
+        return "We could not authenticate your payment method. Choose another one and try again."
     if record.kind == "card":
         return DECLINE_MESSAGES.get(record.decline or "", "Your card was declined.")
     return f"The customer's bank refused the debit: {record.failure}."
@@ -152,7 +169,7 @@ def charge(record: Payment, paid_with: Method, expand: Collection[str] = ()) -> 
         "amount_refunded": record.refunded,
         "application": None,
         "balance_transaction": _booked(record, whole=whole),
-        "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        "billing_details": billing(paid_with),
         "captured": succeeded,
         "created": record.charged,
         "currency": record.currency,

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import time
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
@@ -22,18 +23,27 @@ from sandbox.errors import ApiError
 from sandbox.events import Events
 from sandbox.intents import Intents
 from sandbox.money_api import MoneyApi
+from sandbox.pages import Pages
 from sandbox.payouts import Payouts
 from sandbox.records import Payout, Refund, new_id
 from sandbox.refunds import Refunds
 from sandbox.render import API_VERSION
 from sandbox.rules import Rules
 from sandbox.settings import Settings
+from sandbox.setup_api import SetupApi
+from sandbox.setups import Setups
 from sandbox.store import Answer, Store
 from sandbox.webhooks import Webhooks
 
 _log = logging.getLogger("sandbox")
 _JSON = "application/json"
 _END_AT_ONCE = 200
+_PAGES = ("/setup/", "/authenticate/", "/deposits/")
+_PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
 _MOVES_MONEY = ("/v1/payment_intents", "/v1/refunds")
 
 
@@ -50,13 +60,24 @@ class Server:
         )
         events = Events(self._store, clock, self._webhooks)
         disputes = Disputes(self._store, clock, events)
-        self._intents = Intents(self._store, clock, self._rules, events, disputes)
+        self._intents = Intents(self._store, clock, self._rules, events, disputes, settings.public_url)
         self._refunds = Refunds(self._store, clock, self._rules, events, self._intents)
         self._payouts = Payouts(self._store, clock, self._rules, events)
         money = MoneyApi(self._store, self._refunds, self._intents.method_of)
-        self._api = Api(self._store, clock, self._intents, money.endpoints)
+        setups = Setups(self._store, clock, events, settings.public_url)
+        setup = SetupApi(self._store, clock, self._intents, setups, settings.public_url)
+        self._pages = Pages(self._store, clock, self._intents, setups)
+        self._api = Api(self._store, clock, self._intents, {**money.endpoints, **setup.endpoints})
         self._control = Control(
-            self._store, self._rules, self._webhooks, self._intents, self._refunds, disputes, self._payouts
+            self._store,
+            clock,
+            self._rules,
+            self._webhooks,
+            self._intents,
+            self._refunds,
+            disputes,
+            self._payouts,
+            setups,
         )
         self._key = f"Bearer {settings.key}".encode()
         self._under_way: set[str] = set()
@@ -79,6 +100,8 @@ class Server:
             return await self._answer_api(request)
         if path.startswith("/_control/"):
             return await self._answer_control(request)
+        if path.startswith(_PAGES):
+            return await self._answer_page(request)
         if path in ("/healthz", "/readyz"):
             return web.json_response({"status": "ok"})
         if path == "/metrics":
@@ -151,12 +174,22 @@ class Server:
         if not hmac.compare_digest(given, self._key):
             raise ApiError(401, "Invalid API Key provided.")
 
-    # control and health
+    # pages, control and health
+
+    async def _answer_page(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._rules.dark():
+            return _hang_up(request)
+        body = await request.read()
+        page = self._pages.answer(request.method, request.path, dict(parse_qsl(body.decode(errors="replace"))))
+        await self._store.committed()
+        if page.to is not None:
+            return web.Response(status=page.status, headers={"Location": page.to, **_PAGE_HEADERS})
+        return web.Response(status=page.status, text=page.html, content_type="text/html", headers=_PAGE_HEADERS)
 
     async def _answer_control(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             check_loopback(request.remote)
-            body = await request.read()
+            body = await request.content.read()  # of any length: a bank's file may be long
             found = self._control.answer(request.method, request.path, dict(request.query), body)
         except ApiError as error:
             return _json(error.status, error.body)

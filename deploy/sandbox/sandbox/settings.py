@@ -16,6 +16,7 @@ class Settings:
     webhook_events: frozenset[str]
     clock_file: Path | None
     bank_clear_seconds: float
+    public_url: str
 
 
 # The types that a webhook endpoint of Paidup's subscribes to; all types stand in the list of events.
@@ -23,7 +24,8 @@ _WANTED = (
     "payment_intent.succeeded,payment_intent.processing,payment_intent.payment_failed,payment_intent.requires_action,"
     "payment_intent.canceled,charge.dispute.created,charge.dispute.updated,charge.dispute.closed,"
     "refund.created,refund.updated,refund.failed,payout.created,payout.updated,payout.paid,payout.failed,"
-    "payout.reconciliation_completed"
+    "payout.reconciliation_completed,checkout.session.completed,checkout.session.expired,setup_intent.succeeded,"
+    "setup_intent.setup_failed"
 )
 
 
@@ -44,5 +46,6 @@ def from_environment() -> Settings:
         webhook_secret=env.get("SANDBOX_WEBHOOK_SECRET", ""),
         webhook_events=frozenset(env.get("SANDBOX_WEBHOOK_EVENTS", _WANTED).split(",")),
         clock_file=Path(env["PAIDUP_CLOCK_FILE"]) if env.get("PAIDUP_CLOCK_FILE") else None,
+        public_url=env.get("SANDBOX_PUBLIC_URL", f"http://127.0.0.1:{env['SANDBOX_PORT']}").rstrip("/"),
         bank_clear_seconds=float(env.get("SANDBOX_BANK_CLEAR_SECONDS", "1")),
     )

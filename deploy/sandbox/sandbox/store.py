@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from sandbox.records import Customer, Dispute, Method, Payment, Payout, Refund, Transaction
+from sandbox.records import Customer, Dispute, Method, Payment, Payout, Refund, Session, Setup, Transaction
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS customers (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -42,8 +42,8 @@ CREATE TABLE IF NOT EXISTS rules (one INTEGER PRIMARY KEY CHECK (one = 1), body 
 """
 _DATA = ("customers", "methods", "payments", "records", "transactions", "events", "answers", "deliveries")
 _GROUP_SECONDS = 0.001
-Hanging = Refund | Dispute | Payout
-Record = TypeVar("Record", Refund, Dispute, Payout)
+Hanging = Refund | Dispute | Payout | Session | Setup
+Record = TypeVar("Record", Refund, Dispute, Payout, Session, Setup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,12 @@ class Store:
         return Customer(**orjson.loads(row[0])) if row else None
 
     def add_method(self, method: Method) -> None:
-        values = (method.id, method.customer, orjson.dumps(method))
+        values = (method.id, method.customer or "", orjson.dumps(method))
         self._db.execute("INSERT INTO methods (id, customer, body) VALUES (?, ?, ?)", values)
+
+    def save_method(self, method: Method) -> None:
+        values = (method.customer or "", orjson.dumps(method), method.id)
+        self._db.execute("UPDATE methods SET customer = ?, body = ? WHERE id = ?", values)
 
     def method(self, identifier: str) -> Method | None:
         row = self._one("SELECT body FROM methods WHERE id = ?", identifier)
