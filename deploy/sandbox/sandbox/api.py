@@ -21,6 +21,7 @@ Route = tuple[str, str, bool, str]  # the method, the noun, whether an id follow
 
 KINDS = ("card", "us_bank_account")
 _LEAST, _MOST = 50, 99_999_999
+_MOST_TYPES = 20
 
 
 class Api:
@@ -215,6 +216,8 @@ class Api:
     def list_events(self, params: Params, _: str) -> Json:
         forms.only(params, "type", "types", "ending_before", *LISTED)
         kinds = [kind] if (kind := forms.text(params, "type")) else forms.strings(params, "types")
+        if len(kinds) > _MOST_TYPES:
+            raise invalid(f"At most {_MOST_TYPES} types.", "types")
         newer_than = self._event_seq(params, "ending_before")
         limit = limit_of(params)
         bodies = self._store.events(

@@ -84,10 +84,12 @@ class Payment:
 
     @property
     def fee(self) -> int:
-        """2.9 % + 30 for a card, 0.8 % and at most 500 for a bank debit."""
+        """2.9 % + 30 for a card, 0.8 % and at most 500 for a bank debit; whole kronur and shillings."""
         if self.kind == "card":
-            return (self.amount * 29 + 500) // 1000 + 30
-        return min((self.amount * 8 + 500) // 1000, 500)
+            fee = (self.amount * 29 + 500) // 1000 + 30
+        else:
+            fee = min((self.amount * 8 + 500) // 1000, 500)
+        return -(-fee // 100) * 100 if self.currency in ("isk", "ugx") else fee
 
 
 @dataclass(slots=True)
