@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from payments.providers import ChargeRequest, ProviderRefused
+from payments.providers import ChargeRequest, ProviderRefused, RefundRequest
 from payments.providers.stripe_adapter import StripeAdapter
 from tests.kit.others_stripe import localstripe, stripe_mock, stripe_mock_program
 
@@ -41,6 +41,34 @@ async def test_stripes_schema_takes_every_call_that_writes(mocked: StripeAdapter
     charge = await mocked.charge(request)
     assert (charge.provider_id[:3], charge.amount_minor, charge.currency) == ("pi_", 1050, "USD")
     assert (await mocked.cancel_charge(charge.provider_id)).provider_id == charge.provider_id
+
+
+async def test_stripes_schema_takes_a_payment_whose_payer_is_there(mocked: StripeAdapter) -> None:
+    there = ChargeRequest(
+        "attempt-2", "payment-1", "cus_123", "pm_123", 1050, "USD", on_session=True, return_url="https://a.test/paid"
+    )
+    assert (await mocked.charge(there)).amount_minor == 1050
+
+
+async def test_stripes_schema_takes_refunds(mocked: StripeAdapter) -> None:
+    back = await mocked.refund(RefundRequest("refund-1", "pi_123", 400, "USD"))
+    assert (back.kind, back.amount_minor) == ("refund", 400)
+
+
+async def test_stripes_schema_takes_setups(mocked: StripeAdapter) -> None:
+    page = await mocked.begin_setup("cus_123", ("card", "bank_account"), "https://a.test/methods", "setup-1")
+    assert page.id.startswith("cs_")
+    assert (await mocked.setup_outcome(page.id)).state == "open"
+    await mocked.verify_deposits(page.id, amounts_minor=(32, 45))
+    await mocked.verify_deposits(page.id, code="SM11AA")
+    await mocked.detach_method("pm_123")
+
+
+async def test_stripes_schema_takes_every_call_about_payouts(mocked: StripeAdapter) -> None:
+    for cursor in (None, "po_123"):
+        assert {payout.provider_id[:3] for payout in await mocked.payouts_since(cursor, 50)} == {"po_"}
+    assert (await mocked.get_payout("po_123")).provider_id == "po_123"
+    assert [line.provider_id[:4] for line in await mocked.payout_lines("po_123")] == ["txn_"]
 
 
 async def test_stripes_schema_takes_every_call_that_reads(mocked: StripeAdapter) -> None:

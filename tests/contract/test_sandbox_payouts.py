@@ -1,5 +1,6 @@
 """Payouts of the sandbox and the file of its bank, on the real process: what is gathered, and that it sums up."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
@@ -120,6 +121,74 @@ async def test_a_rule_pays_out_by_itself(stripe: StripeAdapter, sandbox: Sandbox
         return len(found["data"]) == 1
 
     await until(paid)
+
+
+async def test_the_adapter_reads_payouts_from_a_cursor(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    who = await payer(stripe)
+    made = []
+    for n in range(5):
+        await who.charge(f"attempt-{n}", 1_000 * (n + 1))
+        made += await pay_out(sandbox, arrival_date="2026-03-08")
+    read, cursor = [], None
+    while page := await stripe.payouts_since(cursor, 2):
+        read += page
+        cursor = page[-1].provider_id
+    assert [(each.provider_id, each.amount_minor) for each in read] == [(each["id"], each["amount"]) for each in made]
+    await sandbox.control(f"payouts/{made[0]['id']}/fail", code="account_closed")
+    failed = await stripe.get_payout(made[0]["id"])
+    assert (failed.state, failed.reason, failed.arrives_on) == ("failed", "account_closed", date(2026, 3, 8))
+    assert failed.trace == made[0]["trace_id"]["value"]
+    told = [event for event in await stripe.events_since(None, 100) if event.payout_id == made[0]["id"]]
+    assert [event.kind for event in told] == ["payout.created", "payout.reconciliation_completed", "payout.failed"]
+
+
+async def test_the_adapter_tells_what_a_payout_consists_of(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    who, bank = await payer(stripe), await payer(stripe, "pm_usBankAccount_success")
+    first, second = await who.charge("attempt-1", 90_000), await who.charge("attempt-2", 10_000)
+    debit = await bank.charge("attempt-3", 20_000)
+    await sandbox.control(f"payment_intents/{debit.provider_id}/clear")
+    await sandbox.control(f"payment_intents/{debit.provider_id}/return", code="R01")
+    back = await stripe.refund(RefundRequest("refund-1", first.provider_id, 4_000, "USD"))
+    await sandbox.control(f"refunds/{back.provider_id}/fail")
+    dispute = await sandbox.control(f"payment_intents/{second.provider_id}/dispute")
+    await sandbox.control(f"disputes/{dispute['id']}/win")
+    (payout,) = await pay_out(sandbox)
+    lines = await stripe.payout_lines(payout["id"])
+    assert [(line.kind, line.charge_id, line.amount_minor, line.fee_minor) for line in lines] == [
+        ("charge", first.provider_id, 90_000, 2_640),
+        ("charge", second.provider_id, 10_000, 320),
+        ("charge", debit.provider_id, 20_000, 160),
+        ("return", debit.provider_id, -20_000, 0),
+        ("refund", first.provider_id, -4_000, 0),
+        ("refund_failed", first.provider_id, 4_000, 0),
+        ("chargeback", second.provider_id, -10_000, 1_500),
+        ("chargeback_won", second.provider_id, 10_000, 0),
+    ]
+    assert sum(line.net_minor for line in lines) == payout["amount"]
+    assert all(line.net_minor == line.amount_minor - line.fee_minor for line in lines)
+    await sandbox.control(f"payouts/{payout['id']}/fail")
+    (again,) = await pay_out(sandbox)
+    assert [(line.kind, line.charge_id) for line in await stripe.payout_lines(again["id"])] == [("payout_failed", None)]
+
+
+async def test_a_payout_of_many_lines_is_told_whole(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    who = await payer(stripe)
+    await asyncio.gather(*(who.charge(f"attempt-{n}", 1_000) for n in range(250)))
+    (payout,) = await pay_out(sandbox)
+    lines = await stripe.payout_lines(payout["id"])
+    assert (len({line.charge_id for line in lines}), sum(line.net_minor for line in lines)) == (250, payout["amount"])
+
+
+@pytest.mark.parametrize(("currency", "minor"), [("ISK", 5_000), ("JPY", 5_000), ("KWD", 5_000), ("MGA", 500_000)])
+async def test_payouts_cross_in_the_providers_units(
+    stripe: StripeAdapter, sandbox: Sandbox, currency: str, minor: int
+) -> None:
+    who = await payer(stripe)
+    await stripe.charge(who.request("attempt-1", minor, currency))
+    await pay_out(sandbox)
+    (payout,) = await stripe.payouts_since(None, 10)
+    (line,) = await stripe.payout_lines(payout.provider_id)
+    assert (line.amount_minor, line.net_minor, line.currency) == (minor, payout.amount_minor, currency)
 
 
 TRANSFERS = [

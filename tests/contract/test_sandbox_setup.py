@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from payments.providers import ProviderRefused
+from payments.providers import ChargeRequest, MethodKind, ProviderRefused, SetupOutcome, SetupPage
 from payments.providers.stripe_adapter import StripeAdapter
 from tests.kit.provider_sandbox import Sandbox, payer, running
 
@@ -249,6 +250,92 @@ async def test_deposits_are_confirmed_on_a_page(stripe: StripeAdapter, browser: 
     assert (await browser.post(url, {"first": "1", "second": "x"}))[0] == 422
     assert (await browser.post(url, {"first": "32", "second": "45"}))[0] == 200
     assert (await browser.get(url))[0] == 409
+
+
+# through the adapter
+
+
+async def begin(stripe: StripeAdapter, *kinds: MethodKind) -> SetupPage:
+    customer = await stripe.create_customer("customer-1")
+    return await stripe.begin_setup(customer, kinds, "http://portal.test/methods", "setup-1")
+
+
+async def test_a_setup_is_open_until_the_page_is_sent(stripe: StripeAdapter, browser: Browser) -> None:
+    page = await begin(stripe, "card", "bank_account")
+    assert await begin(stripe, "card", "bank_account") == page
+    assert await stripe.setup_outcome(page.id) == SetupOutcome("open")
+    await browser.post(page.url, FORM)
+    outcome = await stripe.setup_outcome(page.id)
+    assert outcome.state == "succeeded"
+    assert outcome.method is not None
+    assert (outcome.method.kind, outcome.method.funding, outcome.method.expires) == ("card", "credit", (2034, 12))
+    assert (outcome.method.country, outcome.method.state, outcome.method.postal_code) == ("US", "NY", "12207")
+    told = [(event.kind, event.setup_id) for event in await stripe.events_since(None, 10)]
+    assert told == [("setup_intent.succeeded", "setup-1"), ("checkout.session.completed", "setup-1")]
+    request = ChargeRequest(
+        "attempt-1", "payment-1", await stripe.create_customer("customer-1"), outcome.method.provider_id, 1050, "USD"
+    )
+    assert (await stripe.charge(request)).state == "succeeded"
+
+
+async def test_a_setup_expires(stripe: StripeAdapter, clock: Path) -> None:
+    page = await begin(stripe, "card")
+    (clock / "offset").write_text("86500")
+    assert (await stripe.setup_outcome(page.id)).state == "expired"
+
+
+async def test_deposits_are_told_until_they_are_right(stripe: StripeAdapter, browser: Browser) -> None:
+    page = await begin(stripe, "bank_account")
+    await browser.post(page.url, {**BANK, "verify": "deposits"})
+    outcome = await stripe.setup_outcome(page.id)
+    assert outcome.state == "verifying"
+    assert outcome.method is not None
+    assert outcome.deposits_at is not None
+    with pytest.raises(ProviderRefused) as refused:
+        await stripe.verify_deposits(page.id, amounts_minor=(1, 2))
+    assert refused.value.code == "deposits_wrong"
+    assert (await stripe.setup_outcome(page.id)).state == "verifying"
+    assert (await stripe.verify_deposits(page.id, amounts_minor=(32, 45))).state == "succeeded"
+
+
+async def test_the_same_guess_counts_once_and_the_tenth_is_the_last(stripe: StripeAdapter, browser: Browser) -> None:
+    page = await begin(stripe, "bank_account")
+    await browser.post(page.url, {**BANK, "verify": "deposits"})
+    codes = []
+    for guess in (*[1] * 5, *range(2, 11)):
+        with pytest.raises(ProviderRefused) as refused:
+            await stripe.verify_deposits(page.id, amounts_minor=(guess, 1))
+        codes.append(refused.value.code)
+    assert codes == ["deposits_wrong"] * 13 + ["deposits_exhausted"]
+    assert (await stripe.setup_outcome(page.id)).state == "failed"
+
+
+async def test_detaching_twice_or_nothing_is_no_error(stripe: StripeAdapter, sandbox: Sandbox) -> None:
+    who = await payer(stripe)
+    await stripe.detach_method(who.method.provider_id)
+    await stripe.detach_method(who.method.provider_id)
+    other = (await payer(stripe, "pm_card_mastercard")).method.provider_id
+    await stripe._post(f"/v1/payment_methods/{other}/detach", "by-somebody-else", {})
+    await stripe.detach_method(other)
+    await stripe.detach_method("pm_0")
+
+
+@pytest.mark.parametrize("fail", [False, True])
+async def test_a_payer_who_is_there_is_asked(stripe: StripeAdapter, sandbox: Sandbox, fail: bool) -> None:
+    who = await payer(stripe, "pm_card_authenticationRequired")
+    there = replace(who.request("attempt-1"), on_session=True, return_url="http://portal.test/paid")
+    asked = await stripe.charge(there)
+    assert (asked.state, asked.captured_minor) == ("requires_action", 0)
+    assert (asked.next_action_url or "").startswith(f"{sandbox.url}/authenticate/pi_")
+    assert await who.find("attempt-1") == asked
+    await sandbox.control(f"payment_intents/{asked.provider_id}/authenticate", fail=fail)
+    ended = await stripe.get_charge(asked.provider_id)
+    reason = "payment_intent_authentication_failure" if fail else None
+    assert (ended.state, ended.reason, ended.next_action_url) == ("declined" if fail else "succeeded", reason, None)
+    first, second = await stripe.events_since(None, 10)
+    assert (first.kind, first.charge) == ("payment_intent.requires_action", asked)
+    assert second.charge is not None
+    assert second.charge.state == ended.state
 
 
 # methods

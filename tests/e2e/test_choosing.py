@@ -84,7 +84,7 @@ async def test_a_choice_is_one_thing_with_its_currency_and_something_to_pay(clie
         ({"all": True}, "currency-missing"),
         ({"amount_minor": 100}, "currency-missing"),
         ({"all": True, "currency": "JPY"}, "nothing-payable"),
-        ({"amount_minor": 100, "currency": "JPY"}, "nothing-payable"),
+        ({"invoices": [{"invoice_id": invoice}], "currency": "EUR"}, "other-currency"),
     ):
         status, problem = await choose(client, customer, method, **choice)
         assert (status, problem["type"].rpartition(":")[2]) == (422, slug)

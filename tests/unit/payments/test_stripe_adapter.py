@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,8 +23,11 @@ from payments.providers import (
     ProviderEvent,
     ProviderRefused,
     ProviderUnknown,
+    SetupOutcome,
 )
 from payments.providers.stripe_adapter import StripeAdapter
+from payments.providers.stripe_answers import EVENTS, disputed, setup
+from payments.providers.stripe_money import payout, payout_line
 from payments.providers.stripe_units import from_stripe, refusal, to_stripe
 from tests.kit.provider_sandbox import free_port
 
@@ -246,6 +249,114 @@ def test_an_event_about_a_dispute_names_its_charge_whose_record_is_then_asked(ki
 def test_an_event_about_a_refund_names_its_charge_whose_record_is_then_asked(kind: str) -> None:
     charge = charge_in(kind, {"id": "re_1", "amount": 500, "currency": "usd", "payment_intent": "pi_1"})
     assert (charge.provider_id, charge.attempt_id, charge.taken_back) == ("pi_1", None, ())
+
+
+def test_a_card_dispute_is_a_chargeback_and_a_banks_a_return() -> None:
+    card = disputed({**DISPUTE, "payment_method_details": {"type": "card"}, "network_reason_code": None})
+    assert card is not None
+    assert (card.kind, card.code) == ("chargeback", "insufficient_funds")
+    bank = disputed(DISPUTE)
+    assert bank is not None
+    assert (bank.kind, bank.code) == ("return", "R01")
+
+
+@pytest.mark.parametrize("status", ["warning_needs_response", "warning_under_review", "warning_closed"])
+def test_an_inquiry_takes_no_money(status: str) -> None:
+    assert disputed({**DISPUTE, "status": status}) is None
+
+
+def test_a_charge_that_waits_for_its_payer_tells_where() -> None:
+    action = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://hooks.test/3ds"}}
+    waiting = intent(status="requires_action", amount_received=0, next_action=action)
+    charge = charge_in("payment_intent.requires_action", waiting)
+    assert (charge.state, charge.next_action_url) == ("requires_action", "https://hooks.test/3ds")
+
+
+@pytest.mark.parametrize("action", [None, {"type": "use_stripe_sdk", "use_stripe_sdk": {}}])
+def test_a_charge_that_waits_without_an_address_tells_none(action: dict[str, Any] | None) -> None:
+    waiting = intent(status="requires_action", amount_received=0, next_action=action)
+    assert charge_in("payment_intent.requires_action", waiting).next_action_url is None
+
+
+@pytest.mark.parametrize("kind", ["payout.created", "payout.paid", "payout.failed", "payout.reconciliation_completed"])
+def test_an_event_about_a_payout_names_it(kind: str) -> None:
+    told = read(kind, {"id": "po_1", "metadata": {}})
+    assert (told.payout_id, told.setup_id, told.charge) == ("po_1", None, None)
+
+
+@pytest.mark.parametrize("kind", ["checkout.session.completed", "setup_intent.succeeded", "setup_intent.setup_failed"])
+def test_an_event_about_a_setup_names_our_reference(kind: str) -> None:
+    told = read(kind, {"id": "x_1", "metadata": {"setup_id": "setup-1"}})
+    assert (told.setup_id, told.payout_id, told.charge) == ("setup-1", None, None)
+    assert read(kind, {"id": "x_1", "metadata": {}}).setup_id is None
+
+
+def test_stripe_takes_no_more_types_of_events_at_once() -> None:
+    assert len(EVENTS) <= 20
+
+
+SESSION = {
+    "id": "cs_1",
+    "status": "complete",
+    "setup_intent": {
+        "status": "requires_payment_method", "payment_method": None, "last_setup_error": {"code": "card_declined"},
+    },
+}  # fmt: skip
+
+
+def test_a_setup_that_failed_tells_why() -> None:
+    assert setup(SESSION) == SetupOutcome("failed", reason="card_declined")
+
+
+def test_a_setup_by_a_way_that_is_not_offered_is_refused() -> None:
+    klarna = {"status": "succeeded", "payment_method": {"id": "pm_1", "type": "klarna", "klarna": {}}}
+    with pytest.raises(ProviderRefused):
+        setup({**SESSION, "setup_intent": klarna})
+
+
+PAYOUT = {
+    "id": "po_1",
+    "amount": 50_000,
+    "arrival_date": 1772928000,
+    "created": 1772841600,
+    "currency": "isk",
+    "failure_code": None,
+    "statement_descriptor": "PAIDUP",
+    "status": "in_transit",
+    "trace_id": None,
+}
+
+
+def test_a_payout_is_read_in_iso_units_and_days() -> None:
+    told = payout(PAYOUT)
+    assert (told.state, told.amount_minor, told.currency, told.arrives_on) == (
+        "in_transit",
+        500,
+        "ISK",
+        date(2026, 3, 8),
+    )
+    assert (told.trace, told.descriptor) == (None, "PAIDUP")
+
+
+LINE = {"id": "txn_1", "amount": -1050, "fee": 0, "net": -1050, "currency": "usd", "created": 1772841600}
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "ours", "charge_id"),
+    [
+        ("charge", {"object": "charge", "payment_intent": "pi_1"}, "charge", "pi_1"),
+        ("payment", {"object": "charge", "payment_intent": "pi_1"}, "charge", "pi_1"),
+        ("payment_refund", {"object": "refund", "payment_intent": "pi_1"}, "refund", "pi_1"),
+        ("payment_failure_refund", {"object": "refund", "payment_intent": "pi_1"}, "return", "pi_1"),
+        ("adjustment", {"object": "dispute", "payment_intent": "pi_1"}, "return", "pi_1"),
+        ("adjustment", None, "adjustment", None),
+        ("stripe_fee", "fee_1", "fee", None),
+        ("reserve_transaction", None, "adjustment", None),
+    ],
+)
+def test_a_line_of_a_payout_has_one_of_our_kinds(kind: str, source: Any, ours: str, charge_id: str | None) -> None:
+    line = payout_line({**LINE, "type": kind, "source": source})
+    assert (line.kind, line.charge_id, line.amount_minor, line.net_minor) == (ours, charge_id, -1050, -1050)
 
 
 @pytest.mark.parametrize("kind", ["charge.succeeded", "customer.created", "something.new"])

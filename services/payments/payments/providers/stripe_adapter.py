@@ -9,60 +9,50 @@ import json
 import logging
 import re
 import ssl
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import aiohttp
-import structlog
 
 from payments.providers import (
-    BackState,
     BadSignature,
     Charge,
     ChargeRequest,
-    ChargeState,
-    Funding,
     MethodDetails,
+    MethodKind,
+    Payout,
+    PayoutLine,
     ProviderDown,
     ProviderEvent,
     ProviderRefused,
     ProviderUnknown,
     RefundRequest,
+    SetupOutcome,
+    SetupPage,
     TakenBack,
 )
-from payments.providers.stripe_units import charged_in, from_stripe, refusal, to_stripe
+from payments.providers.stripe_answers import (
+    EVENTS,
+    attempt_of,
+    charge,
+    disputed,
+    event,
+    event_or_not,
+    method,
+    refunded,
+    setup,
+)
+from payments.providers.stripe_money import payout, payout_line
+from payments.providers.stripe_units import charged_in, refusal, to_stripe
 
 if TYPE_CHECKING:
     import stripe
 
-log = structlog.get_logger()
-
 Json = dict[str, Any]
 Found = TypeVar("Found")
 
-_INTENT_EVENTS = (
-    "payment_intent.succeeded",
-    "payment_intent.processing",
-    "payment_intent.payment_failed",
-    "payment_intent.requires_action",
-    "payment_intent.canceled",
-)
-_BACK_EVENTS = (
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.closed",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-)
-_STATES: dict[str, ChargeState] = {
-    "succeeded": "succeeded",
-    "processing": "processing",
-    "requires_action": "requires_action",
-    "canceled": "cancelled",
-}
 _WHOLE = ("latest_charge.balance_transaction",)
 _TOLERANCE = timedelta(seconds=300)
 _CLOCK_SKEW = timedelta(seconds=60)
@@ -94,7 +84,54 @@ class StripeAdapter:
 
     async def attach_method(self, provider_customer: str, token: str, idempotency_key: str) -> MethodDetails:
         path = f"/v1/payment_methods/{_safe(token)}/attach"
-        return _read(_method, await self._post(path, idempotency_key, {"customer": provider_customer}))
+        return _read(method, await self._post(path, idempotency_key, {"customer": provider_customer}))
+
+    async def begin_setup(
+        self, provider_customer: str, kinds: tuple[MethodKind, ...], return_url: str, reference: str
+    ) -> SetupPage:
+        ours = {"setup_id": reference}
+        params = {
+            "mode": "setup",
+            "customer": provider_customer,
+            "payment_method_types": ["card" if kind == "card" else "us_bank_account" for kind in kinds],
+            "billing_address_collection": "required",
+            "success_url": return_url,
+            "cancel_url": return_url,
+            "metadata": ours,
+            "setup_intent_data": {"metadata": ours},
+        }
+        session = await self._post("/v1/checkout/sessions", f"setup-{reference}", params)
+        return _read(lambda found: SetupPage(found["id"], found["url"] or return_url), session)
+
+    async def setup_outcome(self, setup_page_id: str) -> SetupOutcome:
+        return _read(setup, await self._session(setup_page_id))
+
+    async def verify_deposits(
+        self, setup_page_id: str, *, amounts_minor: tuple[int, int] | None = None, code: str | None = None
+    ) -> SetupOutcome:
+        """A guess has a key of its own, so that asking again with it counts once."""
+        intent = _read(lambda found: str(found["setup_intent"]["id"]), await self._session(setup_page_id))
+        told: Json = {"descriptor_code": code} if amounts_minor is None else {"amounts": list(amounts_minor)}
+        guess = "-".join(map(str, amounts_minor)) if amounts_minor is not None else code
+        path = f"/v1/setup_intents/{_safe(intent)}/verify_microdeposits"
+        try:
+            await self._post(path, f"verify-{intent}-{guess}", told)
+        except ProviderRefused as refused:
+            raise ProviderRefused(str(refused), _DEPOSITS.get(refused.code or "", refused.code)) from refused
+        return await self.setup_outcome(setup_page_id)
+
+    async def detach_method(self, provider_method: str) -> None:
+        path = f"/v1/payment_methods/{_safe(provider_method)}"
+        try:
+            await self._post(f"{path}/detach", f"detach-{provider_method}", {})
+        except ProviderRefused as refused:
+            if refused.code == "resource_missing" or (await self._get(path, {})).get("customer") is None:
+                return
+            raise
+
+    async def _session(self, identifier: str) -> Json:
+        expand = ["setup_intent.payment_method"]
+        return await self._get(f"/v1/checkout/sessions/{_safe(identifier)}", {"expand": expand})
 
     async def charge(self, request: ChargeRequest) -> Charge:
         params = {
@@ -104,19 +141,19 @@ class StripeAdapter:
             "payment_method": request.provider_method,
             "payment_method_types": ["card", "us_bank_account"],
             "confirm": True,
-            "off_session": True,
+            **_presence(request),
             "metadata": {"attempt_id": request.attempt_id, "payment_id": request.payment_id},
             "expand": list(_WHOLE),
         }
         try:
-            return _read(_charge, await self._post("/v1/payment_intents", request.attempt_id, params))
+            return _read(charge, await self._post("/v1/payment_intents", request.attempt_id, params))
         except _DeclinedError as decline:
-            return _read(_charge, decline.intent)
+            return _read(charge, decline.intent)
 
     async def get_charge(self, provider_id: str) -> Charge:
         intent = await self._get(f"/v1/payment_intents/{_safe(provider_id)}", {"expand": list(_WHOLE)})
         back = await self._taken_back(intent)
-        return _read(lambda found: _charge(found, back=back), intent)
+        return _read(lambda found: charge(found, back=back), intent)
 
     async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
         """Lists the customer's intents since then, less a minute for clocks that differ."""
@@ -128,7 +165,7 @@ class StripeAdapter:
         while True:
             page = await self._get("/v1/payment_intents", params)
             for intent in page["data"]:
-                if _attempt_of(intent) == attempt_id:
+                if attempt_of(intent) == attempt_id:
                     return await self.get_charge(intent["id"])
             if not page["has_more"]:
                 return None
@@ -137,7 +174,7 @@ class StripeAdapter:
     async def cancel_charge(self, provider_id: str) -> Charge:
         path = f"/v1/payment_intents/{_safe(provider_id)}/cancel"
         try:
-            return _read(_charge, await self._post(path, f"cancel-{provider_id}", {"expand": list(_WHOLE)}))
+            return _read(charge, await self._post(path, f"cancel-{provider_id}", {"expand": list(_WHOLE)}))
         except ProviderRefused as refused:
             if refused.code != "payment_intent_unexpected_state":
                 raise
@@ -149,25 +186,42 @@ class StripeAdapter:
             "amount": to_stripe(request.amount_minor, request.currency),
             "metadata": {"refund_id": request.refund_id},
         }
-        return _read(_refunded, await self._post("/v1/refunds", request.refund_id, params))
+        return _read(refunded, await self._post("/v1/refunds", request.refund_id, params))
+
+    async def payouts_since(self, cursor: str | None, limit: int) -> list[Payout]:
+        params: Json = {"limit": min(limit, _PAGE)}
+        if cursor is not None:
+            page = await self._get("/v1/payouts", {**params, "ending_before": cursor})
+            found = page["data"][::-1]
+        else:
+            found = (await self._oldest("/v1/payouts", params))[: params["limit"]]
+        return [_read(payout, each) for each in found]
+
+    async def get_payout(self, payout_id: str) -> Payout:
+        return _read(payout, await self._get(f"/v1/payouts/{_safe(payout_id)}", {}))
+
+    async def payout_lines(self, payout_id: str) -> list[PayoutLine]:
+        params = {"payout": payout_id, "expand": ["data.source"]}
+        booked = await self._all("/v1/balance_transactions", params)
+        return [_read(payout_line, each) for each in reversed(booked) if each["type"] != "payout"]
 
     async def events_since(self, cursor: str | None, limit: int) -> list[ProviderEvent]:
         """Stripe keeps events for 30 days: a cursor older than that begins again at the oldest."""
-        params: Json = {"types": [*_INTENT_EVENTS, *_BACK_EVENTS], "limit": min(limit, _PAGE)}
+        params: Json = {"types": list(EVENTS), "limit": min(limit, _PAGE)}
         if cursor is not None:
             try:
                 page = await self._get("/v1/events", {**params, "ending_before": cursor})
-                return [_told(event) for event in reversed(page["data"])]
+                return [event_or_not(told) for told in reversed(page["data"])]
             except ProviderRefused as refused:
                 if refused.code != "resource_missing":
                     raise
-        oldest = await self._oldest_events(params)
-        return [_told(event) for event in oldest[: params["limit"]]]
+        oldest = await self._oldest("/v1/events", params)
+        return [event_or_not(told) for told in oldest[: params["limit"]]]
 
     def read_webhook(self, body: bytes, signature: str, now: datetime) -> ProviderEvent:
         _verify(body, signature, self._secret, now)
         try:
-            return _event(json.loads(body))
+            return event(json.loads(body))
         except (ValueError, KeyError, TypeError) as fault:
             raise BadSignature("the webhook is signed, but no event") from fault
 
@@ -187,23 +241,33 @@ class StripeAdapter:
         latest = intent.get("latest_charge")
         if intent["status"] != "succeeded" or not isinstance(latest, dict):
             return ()
-        params: Json = {"payment_intent": intent["id"], "limit": _PAGE}
-        refunds = await self._get("/v1/refunds", params)
-        disputes = await self._get("/v1/disputes", params) if latest.get("disputed") else {"data": []}
-        back = [_read(_refunded, each) for each in refunds["data"]] + [
-            _read(_disputed, each) for each in disputes["data"]
-        ]
+        params: Json = {"payment_intent": intent["id"]}
+        refunds = await self._all("/v1/refunds", params)
+        disputes = await self._all("/v1/disputes", params) if latest.get("disputed") else []
+        back = [_read(refunded, each) for each in refunds] + [_read(disputed, each) for each in disputes]
         return tuple(sorted((each for each in reversed(back) if each is not None), key=lambda each: each.at))
 
-    async def _oldest_events(self, params: Json) -> list[Json]:
+    async def _oldest(self, path: str, params: Json) -> list[Json]:
+        """The oldest of a list, oldest first: a page or more."""
         newest_first: list[Json] = []
         after: Json = {}
         while True:
-            page = await self._get("/v1/events", {**params, **after})
+            page = await self._get(path, {**params, **after})
             newest_first += page["data"]
             if not page["has_more"]:
                 return newest_first[::-1]
             newest_first = newest_first[-_PAGE:]
+            after = {"starting_after": page["data"][-1]["id"]}
+
+    async def _all(self, path: str, params: Json) -> list[Json]:
+        """All of a list, newest first."""
+        found: list[Json] = []
+        after: Json = {}
+        while True:
+            page = await self._get(path, {**params, "limit": _PAGE, **after})
+            found += page["data"]
+            if not page["has_more"]:
+                return found
             after = {"starting_after": page["data"][-1]["id"]}
 
     async def _get(self, path: str, params: Json) -> Json:
@@ -283,106 +347,19 @@ def _safe(identifier: str) -> str:
     return identifier
 
 
-def _method(method: Mapping[str, Any]) -> MethodDetails:
-    if method["type"] == "us_bank_account":
-        account = method["us_bank_account"]
-        return MethodDetails(method["id"], "bank_account", None, account.get("bank_name"), account.get("last4"), None)
-    if method["type"] != "card":
-        raise ProviderRefused(f"payment by {method['type']} is not offered", "payment_method_not_available")
-    card = method["card"]
-    funding: Funding = card["funding"] if card.get("funding") in ("credit", "debit", "prepaid") else "unknown"
-    expires = (int(card["exp_year"]), int(card["exp_month"]))
-    return MethodDetails(method["id"], "card", funding, card.get("brand"), card.get("last4"), expires)
+def _presence(request: ChargeRequest) -> Json:
+    """Whether the payer is there to be asked."""
+    if not request.on_session:
+        return {"off_session": True}
+    return {"return_url": request.return_url} if request.return_url else {}
 
 
-def _charge(intent: Json, *, back: tuple[TakenBack, ...] = (), at: int | None = None) -> Charge:
-    """An intent in our words; `at` is the instant of the event that tells of it."""
-    error: Json = intent.get("last_payment_error") or {}
-    state = _STATES.get(intent["status"], "open")
-    if error and intent["status"] == "requires_payment_method":
-        state = "declined"
-    currency = intent["currency"].upper()
-    latest = intent.get("latest_charge")
-    charge: Json = latest if isinstance(latest, dict) else {}
-    return Charge(
-        provider_id=intent["id"],
-        attempt_id=_attempt_of(intent),
-        state=state,
-        amount_minor=from_stripe(intent["amount"], currency),
-        currency=currency,
-        captured_minor=from_stripe(_captured(intent, charge), currency) if state == "succeeded" else 0,
-        cleared_on=_cleared_on(charge, at) if state == "succeeded" else None,
-        reason=(error.get("decline_code") or error.get("code")) if state == "declined" else None,
-        taken_back=back,
-    )
-
-
-def _attempt_of(intent: Json) -> str | None:
-    found: str | None = (intent.get("metadata") or {}).get("attempt_id")
-    return found
-
-
-def _captured(intent: Json, charge: Json) -> int:
-    """The charge's own word where the answer holds it, else the intent's."""
-    return int(charge.get("amount_captured") or intent.get("amount_received") or 0)
-
-
-def _cleared_on(charge: Json, at: int | None) -> datetime | None:
-    """A bank debit's charge is created when it is sent, its balance transaction when the money is there."""
-    transaction = charge.get("balance_transaction")
-    stamp = transaction["created"] if isinstance(transaction, dict) else at or charge.get("created")
-    return _instant(stamp) if stamp is not None else None
-
-
-_REFUND_STATES: dict[str, BackState] = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
-_DISPUTE_STATES: dict[str, BackState] = {"lost": "succeeded", "won": "won"}
-
-
-def _refunded(refund: Json) -> TakenBack:
-    currency = refund["currency"].upper()
-    state = _REFUND_STATES.get(refund["status"], "processing")
-    code = refund.get("failure_reason") if state == "failed" else "refund"
-    ours: str | None = (refund.get("metadata") or {}).get("refund_id")
-    amount = from_stripe(refund["amount"], currency)
-    return TakenBack(refund["id"], "refund", state, amount, _instant(refund["created"]), code, ours)
-
-
-def _disputed(dispute: Json) -> TakenBack | None:
-    """A bank's return is a dispute that is lost from the start. An inquiry (`warning_…`) holds no money."""
-    if dispute["status"].startswith("warning_"):
-        return None
-    currency, code = dispute["currency"].upper(), dispute.get("network_reason_code") or dispute["reason"]
-    method: Json = dispute.get("payment_method_details") or {}
-    state, kind = (
-        _DISPUTE_STATES.get(dispute["status"], "open"),
-        "chargeback" if method.get("type") == "card" else "return",
-    )
-    amount = from_stripe(dispute["amount"], currency)
-    return TakenBack(dispute["id"], kind, state, amount, _instant(dispute["created"]), code)  # type: ignore[arg-type]
-
-
-def _told(event: Json) -> ProviderEvent:
-    """One of many: one that makes no sense to us is passed over, so that those after it are read."""
-    try:
-        return _event(event)
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        log.warning("an event of the provider makes no sense", event_id=event["id"], error=repr(fault))
-        return ProviderEvent(event["id"], str(event.get("type")), _instant(event.get("created") or 0), None)
-
-
-def _event(event: Json) -> ProviderEvent:
-    return ProviderEvent(event["id"], event["type"], _instant(event["created"]), _charge_of(event))
-
-
-def _charge_of(event: Json) -> Charge | None:
-    subject = event["data"]["object"]
-    if event["type"] in _INTENT_EVENTS:
-        ours = _attempt_of(subject) is not None  # another system of the account may charge too
-        return _charge(subject, at=event["created"]) if ours else None
-    if event["type"] in _BACK_EVENTS and subject.get("payment_intent"):
-        # Whose it is, and what it comes to, is for the record to say: another system of the account may charge too.
-        return Charge(subject["payment_intent"], None, "succeeded", 0, subject["currency"].upper(), 0, None, None)
-    return None
+_DEPOSITS = {
+    "payment_method_microdeposit_verification_amounts_mismatch": "deposits_wrong",
+    "payment_method_microdeposit_verification_amounts_invalid": "deposits_wrong",
+    "payment_method_microdeposit_verification_descriptor_code_mismatch": "deposits_wrong",
+    "payment_method_microdeposit_verification_attempts_exceeded": "deposits_exhausted",
+}
 
 
 def _verify(body: bytes, signature: str, secret: bytes, now: datetime) -> None:
@@ -397,7 +374,3 @@ def _verify(body: bytes, signature: str, secret: bytes, now: datetime) -> None:
         raise BadSignature("the signature is wrong")
     if abs(now.timestamp() - int(stamp)) > _TOLERANCE.total_seconds():
         raise BadSignature("the signature is too old")
-
-
-def _instant(stamp: int) -> datetime:
-    return datetime.fromtimestamp(stamp, UTC)

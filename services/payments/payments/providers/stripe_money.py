@@ -1,0 +1,76 @@
+"""Stripe's payouts and balance transactions in our words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from payments.providers import LineKind, Payout, PayoutLine, PayoutState
+from payments.providers.stripe_units import from_stripe
+
+Json = dict[str, Any]
+
+_STATES: dict[str, PayoutState] = {
+    "pending": "pending",
+    "in_transit": "in_transit",
+    "paid": "paid",
+    "failed": "failed",
+    "canceled": "cancelled",
+}
+_KINDS: dict[str, LineKind] = {
+    "charge": "charge",
+    "payment": "charge",
+    "refund": "refund",
+    "payment_refund": "refund",
+    "refund_failure": "refund_failed",
+    "payment_failure_refund": "return",
+    "stripe_fee": "fee",
+    "payout_failure": "payout_failed",
+    "payout_cancel": "payout_failed",
+}
+
+
+def payout(told: Json) -> Payout:
+    currency = told["currency"].upper()
+    trace = told.get("trace_id") or {}
+    return Payout(
+        provider_id=told["id"],
+        state=_STATES[told["status"]],
+        amount_minor=from_stripe(told["amount"], currency),
+        currency=currency,
+        arrives_on=_instant(told["arrival_date"]).date(),
+        created_at=_instant(told["created"]),
+        trace=trace.get("value"),
+        descriptor=told.get("statement_descriptor"),
+        reason=told.get("failure_code"),
+    )
+
+
+def payout_line(told: Json) -> PayoutLine:
+    """A balance transaction with its source in full."""
+    currency = told["currency"].upper()
+    source = told.get("source")
+    whole: Json = source if isinstance(source, dict) else {}
+    return PayoutLine(
+        provider_id=told["id"],
+        kind=_kind(told, whole),
+        charge_id=whole.get("payment_intent"),
+        amount_minor=from_stripe(told["amount"], currency),
+        fee_minor=from_stripe(told["fee"], currency),
+        net_minor=from_stripe(told["net"], currency),
+        currency=currency,
+        at=_instant(told["created"]),
+    )
+
+
+def _kind(told: Json, source: Json) -> LineKind:
+    """A dispute's money goes and comes as an adjustment: of a card a chargeback, of a bank account a return."""
+    if told["type"] == "adjustment" and source.get("object") == "dispute":
+        if (source.get("payment_method_details") or {}).get("type") != "card":
+            return "return"
+        return "chargeback_won" if told["amount"] > 0 else "chargeback"
+    return _KINDS.get(told["type"], "adjustment")
+
+
+def _instant(stamp: int) -> datetime:
+    return datetime.fromtimestamp(stamp, UTC)
