@@ -227,7 +227,8 @@ async def _repeat(job: Job, running: Running) -> None:
                 await asyncio.wait_for(woken.wait(), job.every_seconds)
 
 
-async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace) -> int:
+async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace) -> str | None:
+    """What goes wrong, in a sentence; else None."""
     connection = await asyncpg.connect(settings.work_url)
     try:
         answer: Any
@@ -236,11 +237,20 @@ async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace
         elif arguments.action == "replay":
             answer = {"replaying": await dead_letters.replay(connection, arguments.id)}
         else:
-            answer = {"skipped": await dead_letters.skip(connection, arguments.id, arguments.reason)}
+            await dead_letters.skip(connection, arguments.id, arguments.reason)
+            answer = {"skipped": True}
+    except dead_letters.RefusedError as error:
+        return str(error)
     finally:
         await connection.close()
     sys.stdout.write(json.dumps(answer, default=str) + "\n")
-    return 0 if answer.get("skipped", True) else 1
+    return None
+
+
+def _letter_id(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) < 2**63):
+        raise argparse.ArgumentTypeError(f"{text!r} is no letter's id: `dead-letters list` shows them, as 7")
+    return int(text)
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
@@ -249,11 +259,16 @@ def _parser(name: str) -> argparse.ArgumentParser:
     for command in ("serve", "work", "migrate"):
         commands.add_parser(command)
     actions = commands.add_parser("dead-letters").add_subparsers(dest="action", required=True)
-    actions.add_parser("list")
-    actions.add_parser("replay").add_argument("id", type=int, nargs="?", help="one letter's key; all when left out")
-    skipping = actions.add_parser("skip")
-    skipping.add_argument("id", type=int)
-    skipping.add_argument("--reason", required=True)
+    actions.add_parser("list", help="what waits for a person or a retry, with its id and its error")
+    replaying = actions.add_parser("replay", help="try again now, in order")
+    replaying.add_argument(
+        "id", type=_letter_id, nargs="?", help="a letter, with all of its key; all keys when left out"
+    )
+    skipping = actions.add_parser("skip", help="give one letter up; what waits behind it goes on")
+    skipping.add_argument(
+        "id", type=_letter_id, help="the first letter that waits of its key, or one that can't be read"
+    )
+    skipping.add_argument("--reason", required=True, help="why, for those who ask later; it is kept with the letter")
     return parser
 
 

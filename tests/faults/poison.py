@@ -13,6 +13,7 @@ from contracts import topics
 from contracts.ids import new_id
 
 SOURCE = "elsewhere"
+FORGED = (("ce_source", b"paidup/payments"),)
 MARK = "poison"
 Fate = Literal["taken", "refused", "waiting", "unreadable", "passed over", "late"]
 
@@ -89,21 +90,25 @@ def command_kinds(customer: str) -> tuple[Kind, ...]:
     )
 
 
+BAD_HEADERS = (
+    ("ce_subject", b"a\x00b"),
+    ("ce_subject", os.urandom(6_000).hex().encode()),
+    ("ce_type", b"Payment\x00"),
+    ("ce_id", b"\x07"),
+    ("sequence", b"9" * 22),
+    ("sequence", b"9223372036854775808"),
+    ("sequence", b"0"),
+    ("sequence", b"-1"),
+    ("sequence", "\u0661".encode()),
+)
 PAYMENT_KINDS = (
-    Kind("PaymentReconciled", b"\x00not json", "waiting"),
-    Kind("PaymentReconciled", b'{"payment_id": 7}', "waiting"),
+    Kind("PaymentReconciled", b"\x00not json", "waiting", FORGED),
+    Kind("PaymentReconciled", b'{"payment_id": 7}', "waiting", FORGED),
     Kind("PaymentSubmitted", b"{}", "unreadable", NOT_UTF8),
     Kind("PaymentSubmitted", None, "unreadable"),
-    Kind("PaymentEvaporated", b"{}", "passed over"),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_subject", b"a\x00b"),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_subject", os.urandom(6_000).hex().encode()),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_type", b"Payment\x00"),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("ce_id", b"\x07"),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"9" * 22),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"9223372036854775808"),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"0"),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", b"-1"),)),
-    Kind("PaymentReconciled", b"{}", "unreadable", (("sequence", "\u0661".encode()),)),
+    Kind("PaymentEvaporated", b"{}", "passed over", FORGED),
+    Kind("PaymentReconciled", b"{}", "unreadable"),
+    *(Kind("PaymentReconciled", b"{}", "unreadable", (header,)) for header in BAD_HEADERS),
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from chassis import service
 from paidup_local import cli, state
 from paidup_local.errors import StackError
 from paidup_local.settings import Settings, load
@@ -52,3 +53,31 @@ def test_a_stack_that_does_not_answer_is_an_error_with_a_remedy(
     outcome = CliRunner().invoke(cli.app, ["check-money"])
     assert isinstance(outcome.exception, StackError)
     assert "does not answer" in str(outcome.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["replay", "abc", "--service", "payments"], "'abc' is no letter's id"),
+        (["replay", "7"], "add --service"),
+        (["skip", "7", "--service", "payments"], "use skip ID --service NAME --reason TEXT"),
+        (["skip", "--service", "payments", "--reason", "x"], "use skip ID --service NAME --reason TEXT"),
+    ],
+)
+def test_dead_letters_say_what_is_missing(words: list[str], says: str) -> None:
+    outcome = CliRunner().invoke(cli.app, ["dead-letters", *words])
+    assert isinstance(outcome.exception, StackError)
+    assert says in str(outcome.exception)
+
+
+def test_the_help_of_dead_letters_tells_of_ids_and_reasons() -> None:
+    text = " ".join(CliRunner().invoke(cli.app, ["dead-letters", "--help"], env={"COLUMNS": "200"}).output.split())
+    for word in ("[ID]", "--reason", "--service", "unreadable can only be skipped"):
+        assert word in text
+
+
+def test_a_services_own_command_says_plainly_what_an_id_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("abc", "0", "9" * 25):
+        with pytest.raises(SystemExit):
+            service._parser("payments").parse_args(["dead-letters", "skip", wrong, "--reason", "x"])
+        assert f"'{wrong}' is no letter's id" in capsys.readouterr().err

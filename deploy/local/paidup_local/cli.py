@@ -136,23 +136,34 @@ def keys_create(
     _print_json(http.call("POST", f"{url}/v1/api-keys", key=key, body=body))
 
 
-@app.command("dead-letters", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command("dead-letters")
 def dead_letters(
-    context: typer.Context,
     action: Annotated[str, typer.Argument(help="list, replay or skip")],
-    service: Annotated[str | None, typer.Option(help="Only this service; needed to skip.")] = None,
+    letter: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A letter's id, as list shows it; its key is replayed whole.")
+    ] = None,
+    service: Annotated[str | None, typer.Option(help="The service that lists the letter; ids are its own.")] = None,
+    reason: Annotated[str | None, typer.Option(help="To skip: why. It is kept with the letter.")] = None,
 ) -> None:
-    """Look at set-aside messages, replay them in order, or skip one with a --reason."""
+    """Look at set-aside messages, replay them in order, or skip one.
+
+    list: what waits, in every service or in one. replay: try all again, or with ID and --service the key of one letter.
+    skip ID --service S --reason WHY: give one letter up, the first that waits of its key; what waits behind it goes on.
+    One that is unreadable can only be skipped.
+    """
     if action not in {"list", "replay", "skip"}:
         raise StackError(f"There is no dead-letters {action}.", "use list, replay or skip.")
     if service not in {None, *DATABASE_SERVICES}:
         raise StackError(f"No service is called {service}.", f"use one of {', '.join(DATABASE_SERVICES)}.")
-    if action == "skip" and service is None:
-        raise StackError("A message is skipped in one service.", "add --service with the one that lists it.")
-    if service is None and action == "replay" and context.args:
-        raise StackError("A message is replayed in one service.", "add --service with the one that lists it.")
+    if letter is not None and not (letter.isascii() and letter.isdigit()):
+        raise StackError(f"{letter!r} is no letter's id.", "use a number that `paidup dead-letters list` shows, as 7.")
+    if action == "skip" and (letter is None or not reason):
+        raise StackError("What is skipped is one letter, for a reason.", "use skip ID --service NAME --reason TEXT.")
+    if letter is not None and service is None:
+        raise StackError(f"Letter {letter} is one of a service.", "add --service with the one that lists it.")
+    words = [action, *([letter] if letter else []), *(["--reason", reason] if action == "skip" and reason else [])]
     for one in [service] if service else DATABASE_SERVICES:
-        _print_json({"service": one} | _in_service(one, "dead-letters", action, *context.args))
+        _print_json({"service": one} | _in_service(one, "dead-letters", *words))
 
 
 @importing.command("invoices")

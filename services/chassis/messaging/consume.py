@@ -30,6 +30,7 @@ batches = Histogram("paidup_batch_seconds", "Time of one batch, database and all
 
 E = TypeVar("E", bound=Event)
 COMMAND_TOPICS = frozenset(topic.name for topic in TOPICS if topic.commands)
+SOURCES = {topic.name: f"paidup/{topic.name.partition('.')[0]}" for topic in TOPICS if not topic.commands}
 
 
 class Record(Protocol):
@@ -229,10 +230,13 @@ class Consumer:
 
     @staticmethod
     def _key(record: Record, envelope: Envelope, command: bool) -> str:
+        """What waits together when one fails. A command without a key waits alone."""
         if not command:
+            if envelope.source != (rightful := SOURCES[record.topic]):
+                raise MalformedError(f"ce_source is not {rightful}, which alone tells events here")
             return envelope.subject
         try:
-            return bounded("the key", (record.key or b"").decode())
+            return bounded("the key", (record.key or b"").decode()) or envelope.id
         except UnicodeDecodeError as error:
             raise MalformedError("the key is not UTF-8") from error
 
@@ -241,12 +245,13 @@ class Consumer:
             async with self.units.begin() as work:
                 await self.handle(items, work)
 
-    async def handle(self, items: Sequence[Item], work: Work, *, parked: bool = False) -> None:
-        """Handle what is new of the items in the caller's transaction. `parked`: a replay of parked ones."""
+    async def handle(self, items: Sequence[Item], work: Work, *, parked: bool = False) -> int:
+        """Handle what is new of the items in the caller's transaction; how many. `parked`: a replay of parked ones."""
         fresh = await self._fresh(items, work, parked=parked)
         for handler, group in self._rounds(await self._lock(fresh, work)):
             taken.labels(self.name, handler.type.__name__).inc(len(group))
             await handler.run(group, work)
+        return len(fresh)
 
     async def _fresh(self, items: Sequence[Item], work: Work, *, parked: bool) -> list[Item]:
         events = [item for item in items if not item.command]
@@ -257,12 +262,12 @@ class Consumer:
         return fresh
 
     async def _fresh_commands(self, items: list[Item], work: Work) -> list[Item]:
-        """Commands whose id is new; a second replica that holds the same id waits here for the first."""
-        by_id = {item.envelope.id: item for item in reversed(items)}
-        rows = await work.connection.fetch(MARK_COMMANDS, self.name, sorted(by_id), work.now)
+        """Commands whose source and id are new; a second replica that holds the same one waits here for the first."""
+        first = {(item.envelope.id, item.envelope.source): item for item in reversed(items)}
+        rows = await work.connection.fetch(MARK_COMMANDS, self.name, *zip(*sorted(first), strict=True), work.now)
         passed.labels(self.name, "seen").inc(len(items) - len(rows))
-        new = {row["id"] for row in rows}
-        return [item for item in items if item.envelope.id in new and by_id[item.envelope.id] is item]
+        new = {id(first[row["id"], row["source"]]) for row in rows}
+        return [item for item in items if id(item) in new]
 
     async def _fresh_events(self, items: list[Item], work: Work, *, replay: bool) -> list[Item]:
         """Events that are next in their aggregate's sequence; marks them seen, sets aside those behind a parked key."""
@@ -391,6 +396,7 @@ SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM made)
 """
 
 MARK_COMMANDS = """
-INSERT INTO seen_commands (consumer, id, seen_at) SELECT $1, id, $3 FROM unnest($2::text[]) AS c (id)
-ON CONFLICT DO NOTHING RETURNING id
+INSERT INTO seen_commands (consumer, id, source, seen_at)
+SELECT $1, id, source, $4 FROM unnest($2::text[], $3::text[]) AS c (id, source)
+ON CONFLICT DO NOTHING RETURNING id, source
 """

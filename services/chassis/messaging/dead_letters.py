@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 import structlog
 
+from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging.work import Units, Work
 from contracts.envelope import Envelope, read_headers
 
@@ -89,28 +90,29 @@ async def retry_due(consumer: Consumer) -> bool:
 
 async def _replay(consumer: Consumer, work: Work, parked: asyncpg.Record) -> None:
     """All letters of a key in order, each in a savepoint; the first that fails again keeps the rest waiting."""
-    from chassis.messaging.consume import COMMAND_TOPICS, Item
+    from chassis.messaging.consume import COMMAND_TOPICS, Item, RacedError
 
-    topic, key = parked["topic"], parked["key"]
+    topic, key, attempts = parked["topic"], parked["key"], parked["attempts"]
     for row in await work.connection.fetch(LETTERS, consumer.name, topic, key):
         letter = _letter(row)
-        item = Item(
-            letter, read_headers(letter.headers, commands=topic in COMMAND_TOPICS), key, topic in COMMAND_TOPICS
-        )
+        command = topic in COMMAND_TOPICS
         before = len(work.emitted)
         try:
             async with work.connection.transaction():
-                await consumer.handle([item], work, parked=True)
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
-            raise
+                item = Item(letter, read_headers(letter.headers, commands=command), key, command)
+                handled = await consumer.handle([item], work, parked=True)
         except Exception as error:
+            if out_of_reach(error):
+                raise
             del work.emitted[before:]
-            attempts = parked["attempts"] + 1
-            wait = RETRY_SECONDS[attempts] if attempts < len(RETRY_SECONDS) else None
+            wait: float | None = 0.1
+            if not isinstance(error, (RacedError, *COLLIDED)):  # whoever meets another tries again for free
+                attempts += 1
+                wait = RETRY_SECONDS[attempts] if attempts < len(RETRY_SECONDS) else None
             log.error("replay failed", consumer=consumer.name, key=key, attempts=attempts, error=describe(error))
             await work.connection.execute(PUT_OFF, consumer.name, topic, key, attempts, wait, describe(error))
             return
-        await work.connection.execute(SETTLE, letter.id, "replayed", None)
+        await work.connection.execute(SETTLE, letter.id, "replayed" if handled else "seen", None)
     await work.connection.execute(RELEASE, consumer.name, topic, key)
 
 
@@ -126,20 +128,47 @@ async def listing(connection: asyncpg.Connection) -> list[dict[str, Any]]:
 
 async def replay(connection: asyncpg.Connection, letter: int | None) -> int:
     """Have the work process try again now: the key of one letter, or all that wait; how many keys."""
+    if letter is not None and (await _waiting(connection, letter))["state"] == "unreadable":
+        raise RefusedError(f"Letter {letter} can't be read, so it can only be skipped.")
     rows: list[Any] = await connection.fetch(AGAIN, letter)
     return len(rows)
 
 
-async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> bool:
-    """Give one letter up, for a reason that is kept: its sequence counts as seen and what waits behind it goes on."""
+class RefusedError(Exception):
+    """Why a letter can't be replayed or skipped, for a person to read."""
+
+
+async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> None:
+    """Give one letter up, for a reason that is kept: it counts as seen and what waits behind it goes on.
+
+    RefusedError for one that another waits before: what it tells would be lost unseen.
+    """
+    from chassis.messaging.consume import COMMAND_TOPICS
+
     async with connection.transaction():
-        row = await connection.fetchrow(SKIP, letter, reason)
-        if row is None:
-            return False
-        if row["key"] is not None and row["sequence"]:
-            await connection.execute(SKIP_SEEN, row["consumer"], row["topic"], row["key"], row["sequence"])
-        await connection.fetch(AGAIN, letter)
-        return True
+        row = await _waiting(connection, letter)
+        if row["state"] == "waiting":
+            await connection.execute(HOLD, row["consumer"], row["topic"], row["key"])
+            row = await _waiting(connection, letter)  # a replay may just have ended
+            first = (await connection.fetch(LETTERS, row["consumer"], row["topic"], row["key"]))[0]["id"]
+            if first != letter:
+                raise RefusedError(f"Letter {first} waits before letter {letter} of the same key: skip that one first.")
+            if row["topic"] in COMMAND_TOPICS:
+                envelope = read_headers(_letter(row).headers, commands=True)
+                await connection.execute(SKIP_COMMAND, row["consumer"], envelope.id, envelope.source)
+            else:
+                await connection.execute(SKIP_SEEN, row["consumer"], row["topic"], row["key"], row["sequence"])
+            await connection.execute(AGAIN, letter)
+        await connection.execute(SETTLE, letter, "skipped", reason)
+
+
+async def _waiting(connection: asyncpg.Connection, letter: int) -> asyncpg.Record:
+    row = await connection.fetchrow(LETTER, letter)
+    if row is None:
+        raise RefusedError(f"There is no letter {letter}: `dead-letters list` shows those that there are.")
+    if row["state"] not in ("waiting", "unreadable"):
+        raise RefusedError(f"Letter {letter} waits no more, it was {row['state']}.")
+    return row
 
 
 KEEP = """
@@ -179,9 +208,12 @@ UPDATE parked p SET retry_at = now(), attempts = 0 WHERE $1::bigint IS NULL OR E
     SELECT FROM dead_letters d WHERE d.id = $1 AND d.key = p.key AND d.topic = p.topic AND d.consumer = p.consumer)
 RETURNING p.key
 """
-SKIP = """
-UPDATE dead_letters SET state = 'skipped', reason = $2, settled_at = now()
-WHERE id = $1 AND state IN ('waiting', 'unreadable') RETURNING consumer, topic, key, sequence
+LETTER = """
+SELECT id, consumer, topic, partition, "offset", key, sequence, state, raw_key, raw_value, raw_headers
+FROM dead_letters WHERE id = $1
+"""
+SKIP_COMMAND = """
+INSERT INTO seen_commands (consumer, id, source, seen_at) VALUES ($1, $2, $3, now()) ON CONFLICT DO NOTHING
 """
 SKIP_SEEN = """
 INSERT INTO seen AS s (consumer, topic, aggregate, sequence) VALUES ($1, $2, $3, $4)
