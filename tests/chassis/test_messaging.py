@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import RequestTimedOutError
@@ -27,7 +28,8 @@ from chassis.messaging.consume import Consumer, Handlers, RacedError, Received
 from chassis.messaging.outbox import Bell, Relay, make_producer
 from chassis.messaging.subscribe import Subscription, make_broker, subscribed
 from chassis.messaging.work import Cause, Units, Wake, Work
-from chassis.service import cause_of
+from chassis.service import Job, Running, Service, cause_of
+from chassis.settings import ServiceSettings
 from contracts.auth import KeyCreated, KeyRevoked
 from contracts.envelope import Message, message
 from contracts.ids import new_id
@@ -621,6 +623,81 @@ async def test_a_server_that_is_read_only_for_some_seconds_loses_nothing(desk: D
 def test_a_server_that_is_away_or_full_is_waited_for(error: type[Exception]) -> None:
     assert out_of_reach(error("told to"))
     assert not out_of_reach(asyncpg.UniqueViolationError("told to"))
+
+
+async def test_a_stop_finishes_its_batch_and_commits_it(desk: Desk) -> None:
+    bootstrap, name, key = await kafka.create_contract_topics(), f"desk-{new_id()}", new_id()
+    handlers, begun = Handlers(name), asyncio.Event()
+
+    @handlers.on(KeyCreated)
+    async def slowly(event: KeyCreated, work: Work) -> None:
+        if event.key_id == key:
+            begun.set()
+            await asyncio.sleep(1)
+            await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", key)
+
+    async with taking(Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake())), bootstrap) as send:
+        await send(key)
+        await asyncio.wait_for(begun.wait(), 20)
+    assert await desk.taken() == [key]
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    committed = (await admin.list_consumer_group_offsets(name))[TopicPartition("auth.key.v1", 3)].offset
+    await admin.close()
+    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await reader.start()
+    mine = [record async for record in _between(reader, committed - 1)]
+    await reader.stop()
+    assert mine == [key]
+
+
+async def _between(reader: AIOKafkaConsumer, offset: int) -> AsyncIterator[str]:
+    place = TopicPartition("auth.key.v1", 3)
+    reader.assign([place])
+    reader.seek(place, offset)
+    yield (await reader.getone()).key.decode()
+
+
+async def test_a_stop_takes_ten_seconds_at_most_with_kafka_out_of_reach(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging: set[Any] = set()
+
+    def remembered(*words: str) -> Any:
+        hanging.add(broker := make_broker(*words))
+        return broker
+
+    async def hang(it: Any, *_: object) -> None:
+        hanging.add(it)
+        await asyncio.sleep(40)
+
+    async def stubborn(_: Running) -> bool:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(40)
+        await asyncio.sleep(40)
+        return False
+
+    urls = {"owner_url": desk.database.owner_url, "api_url": desk.database.api_url, "work_url": desk.database.work_url}
+    settings = ServiceSettings(kafka=await kafka.create_contract_topics(), **urls)
+    handlers = Handlers(f"desk-{new_id()}")
+
+    @handlers.on(KeyCreated)
+    async def ignore(event: KeyCreated, work: Work) -> None: ...
+
+    service = Service("auth", ServiceSettings, handlers=[handlers], jobs=[Job("stubborn", 1, stubborn)])
+    app = service.app(settings)
+    monkeypatch.setattr("chassis.messaging.subscribe.make_broker", remembered)
+    async with app.router.lifespan_context(app):
+        await asyncio.sleep(2)
+        monkeypatch.setattr(AIOKafkaConsumer, "commit", hang)
+        monkeypatch.setattr(AIOKafkaConsumer, "stop", hang)
+        monkeypatch.setattr(AIOKafkaProducer, "stop", hang)
+        begun = asyncio.get_running_loop().time()
+    took = asyncio.get_running_loop().time() - begun
+    monkeypatch.undo()
+    for one in hanging:
+        await one.stop()
+    assert took < 8  # and two for requests under way
 
 
 class ForgetfulBroker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -34,6 +34,7 @@ class Subscription:
     def __init__(self, broker: KafkaBroker, consumer: Consumer, batch_size: int) -> None:
         self._consumer = consumer
         self._done: dict[TopicPartition, int] = {}
+        self._busy, self._stopping = asyncio.Lock(), False
         self._subscriber = broker.subscriber(
             *consumer.handlers.topics(),
             group_id=consumer.name,
@@ -53,9 +54,18 @@ class Subscription:
 
     async def _take(self, records: Any) -> None:
         batch: Sequence[ConsumerRecord] = records
-        await self._consumer.take(batch)
-        for record in batch:
-            self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        async with self._busy:
+            if self._stopping:  # what was read and not taken is read again by whoever comes next
+                return
+            await self._consumer.take(batch)
+            for record in batch:
+                self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+
+    async def finish(self) -> None:
+        """Take no further batch, let the one under way end, and commit."""
+        self._stopping = True
+        async with self._busy:
+            await self.commit_offsets()
 
     async def commit_offsets(self) -> None:
         kafka = self._subscriber.consumer
@@ -77,12 +87,27 @@ class Subscription:
 
 
 def make_broker(kafka: str, name: str) -> KafkaBroker:
-    return KafkaBroker(kafka, client_id=name, apply_types=False, graceful_timeout=8.0, logger=None)
+    return KafkaBroker(kafka, client_id=name, apply_types=False, graceful_timeout=0.1, logger=None)
+
+
+async def within(seconds: float, *work: Coroutine[Any, Any, Any]) -> None:
+    """Wait for work that may hang on a broker out of reach: what is not done in time is cancelled and left behind."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    if not tasks:
+        return
+    done, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        task.cancel()
+    for task in done:
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("not stopped cleanly", error=repr(error))
+    if late:
+        log.warning("not stopped in time", seconds=seconds, some=[str(task.get_coro()) for task in late])
 
 
 @contextlib.asynccontextmanager
 async def subscribed(kafka: str, name: str, consumers: Sequence[Consumer], batch_size: int) -> Any:
-    """Consume while the block runs; on leaving, finish the batch and commit its offsets."""
+    """Consume while the block runs; on leaving, finish the batch and commit its offsets, in at most five seconds."""
     broker = make_broker(kafka, name)
     subscriptions = [Subscription(broker, consumer, batch_size) for consumer in consumers]
     await broker.start()
@@ -92,6 +117,5 @@ async def subscribed(kafka: str, name: str, consumers: Sequence[Consumer], batch
     finally:
         for task in tasks:
             task.cancel()
-        for subscription in subscriptions:
-            await subscription.commit_offsets()
-        await broker.stop()
+        await within(3.5, *(subscription.finish() for subscription in subscriptions))
+        await within(1.5, broker.stop())
