@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from chassis.http.app import create_app
 from chassis.http.bodies import read_json
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier, allow
 from chassis.http.problems import Problem, conflict, not_found, refused
+from chassis.strict_json import NotJsonError, read_strict
 from tests.kit.serving import write_keys
 
 ERP = Identity("key-1", "system", frozenset({"invoices:read"}))
@@ -269,3 +271,12 @@ async def test_a_request_joins_the_callers_trace_and_passes_it_on(client: httpx2
     finally:
         telemetry.setup("things", None)
     assert telemetry.traceparent() is None
+
+
+def test_numbers_are_exact_and_bounded() -> None:
+    assert read_strict(b'[0.1, 1.000000000000000000001, 1e3, 7]') == [
+        Decimal("0.1"), Decimal("1.000000000000000000001"), Decimal(1000), 7,
+    ]  # fmt: skip
+    for wrong in (b"1e999999999", b"1e-999999999", b"1e99999999999999999999", b"0." + b"1" * 100, b"-Infinity"):
+        with pytest.raises(NotJsonError, match="number"):
+            read_strict(wrong)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,48 +9,15 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from chassis.http.problems import Problem
-
-
-class TwiceError(ValueError):
-    """A member stands twice: which of the two was meant can't be known, and it may be an amount."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise TwiceError(name)
-            seen.add(name)
-    return members
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is not a number of JSON")
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
+from chassis.strict_json import NotJsonError, read_strict
 
 
 def read_json(body: bytes) -> Any:
     """What the body says, or a 400 problem."""
     try:
-        return _decoder.decode(body.decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise _malformed(f"{error.msg} (line {error.lineno}, column {error.colno}).") from None
-    except UnicodeDecodeError as error:
-        raise _malformed(f"Byte {error.start} is not UTF-8.") from None
-    except RecursionError:
-        raise _malformed("It is nested too deeply.") from None
-    except TwiceError as error:
-        raise _malformed(f"The member {str(error)!a:.80} stands twice in one object.") from None
-    except ValueError as error:
-        raise _malformed(f"A number can't be read: {error}.") from None
-
-
-def _malformed(detail: str) -> Problem:
-    return Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=detail)
+        return read_strict(body)
+    except NotJsonError as error:
+        raise Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(error)) from None
 
 
 class _StrictRequest(Request):

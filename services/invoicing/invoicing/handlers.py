@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from chassis.messaging.consume import Handlers, Lock, Received
 from chassis.messaging.work import Work
+from chassis.strict_json import NotJsonError, read_strict
 from contracts import payments as heard
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
@@ -116,7 +117,9 @@ async def create_customers(events: Sequence[Received[CreateCustomer]], work: Wor
 def _read(command: type[Any], body: bytes) -> Any:
     """The command, or why it can't be taken, with the field that is at fault; never the input itself."""
     try:
-        return command.model_validate_json(body)
+        return command.model_validate(read_strict(body))
+    except NotJsonError as error:
+        return Refused("invalid-command", str(error))
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         return Refused("invalid-command", fault["msg"], ".".join(map(str, fault["loc"])) or None)
