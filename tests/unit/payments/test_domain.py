@@ -295,3 +295,16 @@ def test_polls_come_further_and_further_apart_up_to_a_minute() -> None:
         assert payment.next_poll_at is not None
         waits.append((payment.next_poll_at - NOW).total_seconds())
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_what_does_not_agree_opens_an_exception_and_a_later_match_closes_it() -> None:
+    assert overdue(charging()).opens == "missing_there"
+    (differs,) = observe(charging(), seen(captured=10_000), NOW)
+    assert differs.opens == "wrong_amount"
+    (declined,) = observe(charging(), seen("declined", captured=0), NOW)
+    (late,) = observe(declined.payment, seen(), NOW)
+    assert late.opens == "missing_here"
+    *_, matched = observe(differs.payment, seen(), NOW)
+    assert matched.closes
+    *_, plain = observe(charging(), seen(), NOW)
+    assert not plain.closes

@@ -63,7 +63,8 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
         if payment.reconciliation == "exception":
             return []
         reason = f"charged_after_{payment.status}"
-        return [step_of(payment, "overdue", reconciliation="exception", reason=reason, provider_id=seen.provider_id)]
+        late = step_of(payment, "overdue", reconciliation="exception", reason=reason, provider_id=seen.provider_id)
+        return [replace(late, opens="missing_here")]
     if not seen.evidence:
         if payment.status == "succeeded":
             return []
@@ -72,12 +73,12 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
     if seen.captured != payment.total:
         if payment.reconciliation == "mismatch":
             return []
-        return [
-            step_of(
-                payment, "succeeded", status="succeeded", reconciliation="mismatch", reason="amount_differs",
-                provider_id=seen.provider_id, next_poll_at=None,
-            )
-        ]  # fmt: skip
+        step = step_of(
+            payment, "succeeded", status="succeeded", reconciliation="mismatch", reason="amount_differs",
+            provider_id=seen.provider_id, next_poll_at=None,
+        )  # fmt: skip
+        same = seen.captured.currency == payment.amount.currency
+        return [replace(step, opens="wrong_amount" if same else "wrong_currency")]
     told = [] if payment.status == "succeeded" else [step_of(payment, "succeeded", status="succeeded")]
     payment = told[0].payment if told else payment
     step = step_of(
@@ -88,4 +89,4 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
     if payment.surcharge:
         entries.append(("surcharge_income", -payment.surcharge))
     posting = Posting(new_id(), payment.id, payment.customer_id, "charge", seen.on, tuple(entries))
-    return [*told, replace(step, posting=posting)]
+    return [*told, replace(step, posting=posting, closes=payment.reconciliation in ("exception", "mismatch"))]

@@ -12,6 +12,7 @@ from contracts.ids import new_id
 from contracts.money import Money, zero
 from contracts.payments import FINAL, PaymentStatus, Reconciliation, ReversalKind
 from payments.domain.quotes import Quote, Refusal
+from payments.domain.remittance import ExceptionClass
 
 LONGEST_POLL = timedelta(seconds=60)
 # How long a payer's bank may take money back: ACH returns of unauthorised debits 60 days, card networks 120 days.
@@ -127,6 +128,8 @@ class Step:
     what: What
     posting: Posting | None = None
     reversal: Reversal | None = None
+    opens: ExceptionClass | None = None  # an exception, for a person
+    closes: bool = False  # what was open about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ def unanswered(payment: Payment) -> Step | None:
 
 def overdue(payment: Payment) -> Step:
     """The window has passed without a match: an exception, which a later match still resolves."""
-    return step_of(payment, "overdue", reconciliation="exception")
+    return replace(step_of(payment, "overdue", reconciliation="exception"), opens="missing_there")
 
 
 def poll_later(payment: Payment, now: datetime) -> Payment:

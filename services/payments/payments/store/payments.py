@@ -16,6 +16,7 @@ from contracts.invoicing import AllocatedPart
 from contracts.money import Money
 from payments.domain import Attempt, Payment, Posting, Step
 from payments.store.attempts import ATTEMPT
+from payments.store.bank import Open, close_exceptions, open_exceptions
 from payments.store.projections import columns_of
 from payments.store.reversals import save_reversals
 
@@ -307,6 +308,12 @@ async def save_steps(
     reversals = {step.reversal.id: step.reversal for step in steps if step.reversal}
     if reversals:
         await save_reversals(work, list(reversals.values()))
+    opened = [Open(each.opens, each.payment.total, payment_id=each.payment.id) for each in steps if each.opens]
+    if opened:
+        await open_exceptions(work, opened)
+    closed = [each.payment.id for each in steps if each.closes]
+    if closed:
+        await close_exceptions(work, closed, "the provider's record agrees now")
     await work.connection.execute(
         SAVE_STEPS,
         [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
