@@ -16,7 +16,7 @@ from payments import messages, store
 from payments.bank_files import Reading
 from payments.bank_files.identity import identities
 from payments.domain import Step, receive, taken_by_bank
-from payments.domain.remittance import Confirmed, Posted, Transfer, Unclear, judge
+from payments.domain.remittance import Arrived, Confirmed, Posted, Transfer, Unclear, judge
 from payments.store import bank
 
 BATCH = 500
@@ -76,12 +76,16 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     verdicts = judge(came, await bank.load_known(work, came)) if came else []
     unclear = [each for each in verdicts if isinstance(each, Unclear)]
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
+    arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
     unclear += await _undo(went, states, work)
     states |= {each.transfer.line_id: "matched" for each in confirmed}
+    states |= {each.transfer.line_id: "matched" for each in arrived}
     states |= {each.transfer.line_id: "proposed" for each in unclear}
     if confirmed:
         await bank.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
+    if arrived:
+        await bank.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
     if unclear:
         await bank.open_exceptions(work, [opened(each) for each in unclear])
     await bank.keep_states(work, states)

@@ -12,7 +12,7 @@ import structlog
 
 from chassis.messaging.work import Units
 from chassis.service import Job, Running
-from payments import bank_runs, messages, reconciling, store
+from payments import bank_runs, messages, paying_out, reconciling, store
 from payments.domain import Attempt, Payment, overdue, processing, refused, unanswered
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.reconciling import Observed
@@ -173,6 +173,7 @@ JOBS = (
     Job("call-refunds", 0.5, call_refunds),
     Job("take-bank-lines", 1, bank_runs.take_lines),
     Job("poll-provider", 0.5, poll_provider),
+    Job("read-payouts", 15, paying_out.read_payouts),
     Job("catch-up-events", 15, catch_up_events),
     Job("notice-overdue", 5, notice_overdue),
 )

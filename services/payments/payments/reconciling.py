@@ -53,6 +53,8 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
             payments[payment.id] = following[-1].payment if following else payment
             known |= {step.reversal.id: step.reversal for step in following if step.reversal}
             steps += following
+    if any(each.event and each.event.payout_id for each in observed):
+        work.wake("read-payouts")
     events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]
     if steps or events:
         await store.save_steps(work, steps, events=events)

@@ -49,6 +49,15 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutDue:
+    """A payout of the provider that no bank line has told of yet; its line says `trace`, where it is known."""
+
+    provider_id: str
+    arrives_on: date
+    trace: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What a transfer may pay, for a person to decide. `score` lies between 0 and 1."""
 
@@ -84,7 +93,15 @@ class Unclear:
     proposals: tuple[Proposal, ...]
 
 
-Verdict = Posted | Confirmed | Unclear
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The transfer is a payout of the provider."""
+
+    transfer: Transfer
+    payout_id: str
+
+
+Verdict = Arrived | Posted | Confirmed | Unclear
 
 
 def plain(text: str) -> str:
@@ -111,7 +128,7 @@ class Known:
 
     `named`: invoices, whatever their state, by `plain` number; `alike`: open ones by (currency, minor units);
     `recorded`: receipts without a bank line, likewise; `payers`: customers by the account that paid for them before;
-    `owing`: what those customers can pay now.
+    `owing`: what those customers can pay now; `arriving`: payouts by (currency, minor units).
     """
 
     named: Mapping[str, Sequence[OpenInvoice]]
@@ -119,19 +136,22 @@ class Known:
     recorded: Mapping[tuple[str, int], Sequence[Recorded]]
     payers: Mapping[str, str]
     owing: Mapping[str, Sequence[OpenInvoice]]
+    arriving: Mapping[tuple[str, int], Sequence[PayoutDue]]
 
 
 def judge(transfers: Sequence[Transfer], known: Known) -> list[Verdict]:
-    """What each transfer is, in this order: recorded by somebody, exactly what named invoices ask for, or unclear.
+    """What each transfer is: a payout, recorded by somebody, exactly what named invoices ask for, or unclear.
 
     Several transfers that name the same invoices count as one when only their sum is exact. What one takes, the next
     can't.
     """
     court = _Court(known)
-    left = [verdict if isinstance(verdict := court.recorded(one), Confirmed) else one for one in transfers]
-    verdicts: dict[int, Verdict] = {each.transfer.line_id: each for each in left if isinstance(each, Confirmed)}
+    verdicts: dict[int, Verdict] = {}
+    for transfer in transfers:
+        if known_already := court.arrived(transfer) or court.recorded(transfer):
+            verdicts[transfer.line_id] = known_already
     unclear = []
-    for transfer in (each for each in left if isinstance(each, Transfer)):
+    for transfer in (each for each in transfers if each.line_id not in verdicts):
         exact = court.exact([transfer])
         if exact:
             verdicts[transfer.line_id] = exact[0]
@@ -159,6 +179,23 @@ class _Court:
     def named(self, transfer: Transfer) -> list[OpenInvoice]:
         found = {one.id: one for word in words_of(transfer) for one in self.known.named.get(word, ())}
         return sorted(found.values(), key=lambda one: (one.due_on, one.issued_on, one.number))
+
+    def arrived(self, transfer: Transfer) -> Arrived | None:
+        """The payout of this amount whose trace the transfer tells; without traces, the only one of about that day."""
+        found = [
+            one
+            for one in self.known.arriving.get((transfer.amount.currency, transfer.amount.minor), ())
+            if one.provider_id not in self.confirmed
+        ]
+        told = plain(" ".join((*transfer.references, transfer.text)))
+        fits = [one for one in found if one.trace and plain(one.trace) in told]
+        near = [one for one in found if one.trace is None and abs((one.arrives_on - transfer.booked_on).days) <= 5]
+        if not fits and len(near) == 1 and not self.named(transfer):
+            fits = near
+        if not fits:
+            return None
+        self.confirmed.add(fits[0].provider_id)
+        return Arrived(transfer, fits[0].provider_id)
 
     def recorded(self, transfer: Transfer) -> Confirmed | None:
         """The one receipt of this amount whose reference the transfer tells, or whose customer it names."""

@@ -16,7 +16,7 @@ from contracts.ids import new_id
 from contracts.money import Money
 from payments.bank_files import BankLine
 from payments.domain import OpenInvoice
-from payments.domain.remittance import ExceptionClass, Known, Proposal, Recorded, Transfer, words_of
+from payments.domain.remittance import ExceptionClass, Known, PayoutDue, Proposal, Recorded, Transfer, words_of
 from payments.store.projections import INVOICE, columns_of
 
 LINE_COLUMNS = (
@@ -159,6 +159,10 @@ FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CR
     SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND currency = w.currency AND amount = w.minor
         AND received_on BETWEEN w.day - 10 AND w.day + 10 AND going_back = 0 ORDER BY received_on LIMIT 20) p
 """
+ARRIVING = """
+SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor)
+JOIN payouts p ON p.currency = w.currency AND p.amount = w.minor WHERE p.bank_line_id IS NULL AND p.state <> 'cancelled'
+"""
 PAYERS = """
 SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOIN LATERAL (
     SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
@@ -178,7 +182,7 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     sums = sorted({(each.amount.currency, each.amount.minor) for each in transfers})
     days = sorted({(each.amount.currency, each.amount.minor, each.booked_on) for each in transfers})
     accounts = sorted({each.payer_account for each in transfers if each.payer_account})
-    named, alike, recorded, owing = (defaultdict[Any, list[Any]](list) for _ in range(4))
+    named, alike, recorded, owing, arriving = (defaultdict[Any, list[Any]](list) for _ in range(5))
     for row in await fetch(NAMED, sorted(words)):
         named[row["plain"]].append(OpenInvoice(*tuple(row)[1:]))
     for row in await fetch(ALIKE, [each[0] for each in sums], [each[1] for each in sums]):
@@ -188,13 +192,23 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
         money = Money(row["amount"], row["currency"])
         one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"])
         recorded[money.currency, money.minor].append(one)
+    for row in await fetch(ARRIVING, [each[0] for each in sums], [each[1] for each in sums]):
+        due = PayoutDue(row["provider_id"], row["arrives_on"], row["trace"])
+        arriving[row["currency"], row["amount"]].append(due)
     payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
     whose = sorted(
         {(payers[each.payer_account], each.amount.currency) for each in transfers if each.payer_account in payers}
     )
     for row in await fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
         owing[row["customer_id"]].append(OpenInvoice(*row))
-    return Known(named, alike, recorded, payers, owing)
+    return Known(named, alike, recorded, payers, owing, arriving)
+
+
+async def link_payouts(work: Work, lines: Mapping[str, int]) -> None:
+    """Payouts with the lines that tell of their arrival."""
+    sql = """UPDATE payouts p SET bank_line_id = l.line FROM unnest($1::text[], $2::bigint[]) AS l (id, line)
+        WHERE p.provider_id = l.id AND p.bank_line_id IS NULL"""
+    await work.connection.execute(sql, list(lines), list(lines.values()))
 
 
 TAKEN_BACK = """
@@ -236,14 +250,15 @@ class Open:
     amount: Money
     payment_id: str | None = None
     line_id: int | None = None
+    payout_line_id: str | None = None
     proposals: Sequence[Proposal] = ()
 
 
 OPEN_EXCEPTIONS = """
-INSERT INTO exceptions (id, class, state, payment_id, line_id, currency, amount, proposals, created_at)
-SELECT id, class, 'open', payment_id, line_id, currency, amount, proposals, $8
-FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::jsonb[])
-    AS e (id, class, payment_id, line_id, currency, amount, proposals)
+INSERT INTO exceptions (id, class, state, payment_id, line_id, currency, amount, proposals, payout_line_id, created_at)
+SELECT id, class, 'open', payment_id, line_id, currency, amount, proposals, payout_line_id, $9
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::jsonb[], $8::text[])
+    AS e (id, class, payment_id, line_id, currency, amount, proposals, payout_line_id)
 ON CONFLICT DO NOTHING
 """
 
@@ -254,7 +269,8 @@ async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> None:
         OPEN_EXCEPTIONS,
         [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
         [e.line_id for e in exceptions], [e.amount.currency for e in exceptions], [e.amount.minor for e in exceptions],
-        [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions], work.now,
+        [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions],
+        [e.payout_line_id for e in exceptions], work.now,
     )  # fmt: skip
 
 
@@ -270,14 +286,14 @@ def _view_of(proposal: Proposal) -> dict[str, Any]:
 async def close_exceptions(work: Work, payment_ids: Sequence[str], why: str) -> None:
     """What was open about payments that have found their match."""
     sql = """WITH closed AS (UPDATE exceptions SET state = 'resolved', resolved_at = $2
-        WHERE payment_id = ANY($1::uuid[]) AND line_id IS NULL AND state = 'open' RETURNING id)
+        WHERE payment_id = ANY($1::uuid[]) AND line_id IS NULL AND payout_line_id IS NULL AND state = 'open' RETURNING id)
         INSERT INTO exception_notes (exception_id, at, actor, action, detail) SELECT id, $2, 'system:payments', 'resolved', $3 FROM closed"""
     await work.connection.execute(sql, payment_ids, work.now, why)
 
 
 EXCEPTION = """
 SELECT e.id, e.class, e.state, e.payment_id, e.currency, e.amount, e.proposals::text, e.assigned_to, e.created_at, e.resolved_at,
-    e.line_id, l.statement_id, l.place, l.account, l.booked_on, l.refs, l.text, l.payer, l.state AS line_state, l.identity,
+    e.line_id, e.payout_line_id, l.statement_id, l.place, l.account, l.booked_on, l.refs, l.text, l.payer, l.state AS line_state, l.identity,
     l.payer_account, l.reversal
 FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id
 """

@@ -1,0 +1,74 @@
+"""Payouts: the provider's money on its way to the company's bank account. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from contracts.ids import new_id
+from contracts.money import Money, total
+from payments.domain.remittance import ExceptionClass
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A line of a payout: `net` = `amount` - `fee`. `charge_id`: the provider's id of the charge behind it."""
+
+    provider_id: str
+    kind: str
+    charge_id: str | None
+    amount: Money
+    fee: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutPosting:
+    """One ledger transaction of a payout: signed amounts by account, debit above zero, summing to zero."""
+
+    id: str
+    payout_id: str
+    kind: Literal["payout", "payout_failed"]
+    effective_on: date
+    entries: tuple[tuple[str, Money], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A line of a payout that does not agree with what payments knows."""
+
+    movement: Movement
+    why: ExceptionClass
+
+
+def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: date) -> PayoutPosting:
+    """The provider has paid out: Σ gross leaves its clearing account, to the bank and as its fees.
+
+    ValueError: the lines are not the payout, Σ gross - fees.
+    """
+    gross = total([each.amount for each in movements], amount.currency)
+    fees = total([each.fee for each in movements], amount.currency)
+    if gross - fees != amount:
+        raise ValueError(f"the lines of payout {payout_id} come to {gross - fees}, not to {amount}")
+    entries = tuple(each for each in (("bank", amount), ("fees", fees), ("psp_clearing", -gross)) if each[1])
+    return PayoutPosting(new_id(), payout_id, "payout", on, entries)
+
+
+def came_back(payout_id: str, amount: Money, on: date) -> PayoutPosting:
+    """A payout that was booked failed after all: its money, not its fees, is at the provider again."""
+    return PayoutPosting(new_id(), payout_id, "payout_failed", on, (("psp_clearing", amount), ("bank", -amount)))
+
+
+def strays(movements: Sequence[Movement], charged: Mapping[str, Money]) -> list[Stray]:
+    """Charges in a payout that are no payments of ours, or of another sum. `charged`: totals by the provider's id."""
+    found: list[Stray] = []
+    for each in movements:
+        if each.kind != "charge":
+            continue
+        ours = charged.get(each.charge_id or "")
+        if ours is None:
+            found.append(Stray(each, "missing_here"))
+        elif ours != each.amount:
+            found.append(Stray(each, "wrong_amount" if ours.currency == each.amount.currency else "wrong_currency"))
+    return found

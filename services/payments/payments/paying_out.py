@@ -1,0 +1,42 @@
+"""The provider's payouts, read and booked: what was taken arrives at the bank, less fees."""
+
+from __future__ import annotations
+
+from chassis.messaging.work import Units
+from chassis.service import Running
+from contracts.money import Money
+from payments.domain.payouts import arrived, came_back, strays
+from payments.providers import Payout, PayoutLine, Provider
+from payments.store import bank, payouts
+
+AT_ONCE = 50
+
+
+async def read_payouts(running: Running) -> bool:
+    """New payouts, and those whose state may have changed; whether there may be more."""
+    provider: Provider = running.more["provider"]
+    new = await provider.payouts_since(await payouts.newest_payout(running.pool), AT_ONCE)
+    due = await payouts.payouts_to_look_at(running.pool, running.clock.now(), AT_ONCE)
+    again = [await provider.get_payout(payout_id) for payout_id in due]
+    for payout in [*new, *again]:
+        lines = await provider.payout_lines(payout.provider_id) if payout.state == "paid" else []
+        await record(running.units, payout, lines)
+    return len(new) == AT_ONCE
+
+
+async def record(units: Units, payout: Payout, lines: list[PayoutLine]) -> None:
+    """Book a payout once it is paid, and back when it failed after that. What it holds beside ours is an exception."""
+    amount = Money(payout.amount_minor, payout.currency)
+    async with units.begin() as work:
+        known = await payouts.keep_payout(work, payout)
+        if payout.state == "paid" and not known.booked:
+            movements = [payouts.movement_of(line) for line in lines]
+            await payouts.add_payout_lines(work, payout.provider_id, lines)
+            await payouts.book_payout(work, arrived(payout.provider_id, amount, movements, payout.arrives_on))
+            charged = await payouts.load_charged(work.connection, [line.charge_id or "" for line in lines])
+            found = strays(movements, charged)
+            if found:
+                opened = [bank.Open(s.why, s.movement.amount, payout_line_id=s.movement.provider_id) for s in found]
+                await bank.open_exceptions(work, opened)
+        elif payout.state in ("failed", "cancelled") and known.booked:
+            await payouts.book_payout(work, came_back(payout.provider_id, amount, work.clock.today()))

@@ -1,0 +1,169 @@
+"""Payouts of the provider, and the day's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from chassis.messaging.work import Work
+from contracts.money import Money
+from payments.domain.payouts import Movement, PayoutPosting
+from payments.providers import Payout, PayoutLine
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A payout as payments last read it; `booked`: its money stands in the ledger's bank account."""
+
+    provider_id: str
+    state: str
+    booked: bool
+
+
+async def newest_payout(connection: asyncpg.Connection) -> str | None:
+    sql = "SELECT provider_id FROM payouts ORDER BY created_at DESC, provider_id DESC LIMIT 1"
+    found: str | None = await connection.fetchval(sql)
+    return found
+
+
+async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
+    sql = "SELECT provider_id FROM payouts WHERE look_at <= $1 ORDER BY look_at LIMIT $2"
+    return [row["provider_id"] for row in await connection.fetch(sql, now, limit)]
+
+
+KEEP_PAYOUT = """
+INSERT INTO payouts AS p (provider_id, state, currency, amount, arrives_on, trace, created_at, look_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (provider_id) DO UPDATE SET state = excluded.state, arrives_on = excluded.arrives_on,
+    trace = coalesce(excluded.trace, p.trace), look_at = excluded.look_at
+RETURNING provider_id, state, booked
+"""
+# A payout that was paid may still fail, for some banking days.
+LOOK_AGAIN = {"pending": timedelta(minutes=1), "in_transit": timedelta(minutes=1), "paid": timedelta(days=1)}
+MAY_STILL_FAIL = timedelta(days=10)
+
+
+async def keep_payout(work: Work, payout: Payout) -> Known:
+    """Save a payout as the provider has it; who holds its row books it."""
+    pause = LOOK_AGAIN.get(payout.state)
+    settled = payout.state == "paid" and work.now - payout.created_at > MAY_STILL_FAIL
+    look_at = work.now + pause if pause and not settled else None
+    values = (payout.provider_id, payout.state, payout.currency, payout.amount_minor, payout.arrives_on, payout.trace)
+    row = await work.connection.fetchrow(KEEP_PAYOUT, *values, payout.created_at, look_at)
+    return Known(*row)
+
+
+ADD_PAYOUT_LINES = """
+INSERT INTO payout_lines (provider_id, payout_id, kind, charge_id, amount, fee, net, at)
+SELECT p.id, $1, p.kind, p.charge_id, p.amount, p.fee, p.net, p.at
+FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[])
+    AS p (id, kind, charge_id, amount, fee, net, at)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def add_payout_lines(work: Work, payout_id: str, lines: Sequence[PayoutLine]) -> None:
+    await work.connection.execute(
+        ADD_PAYOUT_LINES, payout_id, [each.provider_id for each in lines], [each.kind for each in lines],
+        [each.charge_id for each in lines], [each.amount_minor for each in lines], [each.fee_minor for each in lines],
+        [each.net_minor for each in lines], [each.at for each in lines],
+    )  # fmt: skip
+
+
+async def load_charged(connection: asyncpg.Connection, charge_ids: Sequence[str]) -> dict[str, Money]:
+    """What payments of ours came to, by the provider's id."""
+    sql = "SELECT provider_id, currency, amount + surcharge AS total FROM payments WHERE provider_id = ANY($1::text[])"
+    rows = await connection.fetch(sql, charge_ids)
+    return {row["provider_id"]: Money(row["total"], row["currency"]) for row in rows}
+
+
+BOOK_PAYOUT = """
+WITH booked AS (
+    INSERT INTO ledger_transactions (id, payout_id, kind, effective_on, booked_at) VALUES ($1, $2, $3, $4, $5)
+), entered AS (
+    INSERT INTO ledger_entries (transaction_id, account, currency, amount)
+    SELECT $1, e.* FROM unnest($6::text[], $7::text[], $8::bigint[]) AS e
+)
+UPDATE payouts SET booked = ($3 = 'payout') WHERE provider_id = $2
+"""
+
+
+async def book_payout(work: Work, posting: PayoutPosting) -> None:
+    accounts, moneys = [account for account, _ in posting.entries], [money for _, money in posting.entries]
+    await work.connection.execute(
+        BOOK_PAYOUT, posting.id, posting.payout_id, posting.kind, posting.effective_on, work.now, accounts,
+        [money.currency for money in moneys], [money.minor for money in moneys],
+    )  # fmt: skip
+
+
+def movement_of(line: PayoutLine) -> Movement:
+    money, fee = Money(line.amount_minor, line.currency), Money(line.fee_minor, line.currency)
+    return Movement(line.provider_id, line.kind, line.charge_id, money, fee)
+
+
+# --- the day's report
+
+ACCOUNTS = """
+SELECT e.currency, e.account, coalesce(sum(e.amount) FILTER (WHERE t.effective_on < $1), 0)::bigint AS opening,
+    coalesce(sum(e.amount), 0)::bigint AS closing,
+    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind = 'charge'), 0)::bigint AS charges,
+    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind = 'receipt'), 0)::bigint AS receipts,
+    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind = 'reversal'), 0)::bigint AS reversals,
+    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('dispute', 'dispute_won')), 0)::bigint AS disputes,
+    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('payout', 'payout_failed')), 0)::bigint AS payouts
+FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+WHERE t.effective_on <= $1 GROUP BY 1, 2 ORDER BY 1, 2
+"""
+# Each level against the next one: what a level has that the next does not have yet.
+LEVELS = """
+SELECT currency, sum(waiting)::bigint AS waiting, sum(not_paid_out)::bigint AS not_paid_out,
+    sum(not_in_bank)::bigint AS not_in_bank, sum(unconfirmed)::bigint AS unconfirmed
+FROM (
+    SELECT currency, amount + surcharge AS waiting, 0 AS not_paid_out, 0 AS not_in_bank, 0 AS unconfirmed FROM payments
+    WHERE way = 'collect' AND reconciliation IN ('waiting', 'mismatch', 'exception') AND status IN ('succeeded', 'processing', 'unknown')
+    UNION ALL
+    SELECT p.currency, 0, p.amount + p.surcharge, 0, 0 FROM payments p
+    WHERE p.way = 'collect' AND p.reconciliation = 'matched' AND p.effective_on <= $1
+        AND NOT EXISTS (SELECT FROM payout_lines l WHERE l.charge_id = p.provider_id)
+    UNION ALL
+    SELECT currency, 0, 0, amount, 0 FROM payouts WHERE state = 'paid' AND bank_line_id IS NULL AND arrives_on <= $1
+    UNION ALL
+    SELECT currency, 0, 0, 0, amount FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND received_on <= $1 AND going_back = 0
+) open GROUP BY 1
+"""
+OPEN = "SELECT currency, class, count(*) AS n FROM exceptions WHERE state = 'open' GROUP BY 1, 2"
+
+
+async def daily_report(connection: asyncpg.Connection, day: date) -> dict[str, Any]:
+    """Per currency the ledger's accounts, the open ends of each level, and open exceptions by class."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute("SET LOCAL enable_seqscan = on")  # off elsewhere; here whole tables are read
+        accounts = await connection.fetch(ACCOUNTS, day)
+        levels = {row["currency"]: row for row in await connection.fetch(LEVELS, day)}
+        waiting = await connection.fetch(OPEN)
+    currencies = sorted({row["currency"] for row in accounts} | set(levels) | {row["currency"] for row in waiting})
+    return {"date": day, "currencies": [_of_currency(each, accounts, levels.get(each), waiting) for each in currencies]}
+
+
+MOVES = ("charges", "receipts", "reversals", "disputes", "payouts")
+ENDS = ("waiting", "not_paid_out", "not_in_bank", "unconfirmed")
+
+
+def _of_currency(
+    currency: str, accounts: Sequence[Any], ends: Mapping[str, Any] | None, waiting: Sequence[Any]
+) -> dict[str, Any]:
+    mine = [row for row in accounts if row["currency"] == currency]
+    return {
+        "currency": currency,
+        "accounts": [
+            {"account": row["account"], **{f"{name}_minor": row[name] for name in ("opening", *MOVES, "closing")}}
+            for row in mine
+        ],
+        "sum_minor": sum(row["closing"] for row in mine),
+        "open_ends": {f"{name}_minor": ends[name] if ends else 0 for name in ENDS},
+        "open_exceptions": {row["class"]: row["n"] for row in waiting if row["currency"] == currency},
+    }

@@ -1,0 +1,61 @@
+"""Three levels: a payment, the provider's payout, the bank's line; and the report of a day, which sums to zero."""
+
+import asyncio
+from typing import Any
+
+from contracts.ids import new_id
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+
+async def report(client: Client, **params: str) -> dict[str, Any]:
+    asked = "&".join(f"{name}={value}" for name, value in params.items())
+    found = await client.get(f"/v1/reports/daily-reconciliation?{asked}")
+    return {each["currency"]: each for each in found["currencies"]}
+
+
+def closing(currency: dict[str, Any], account: str) -> int:
+    return next((each["closing_minor"] for each in currency["accounts"] if each["account"] == account), 0)
+
+
+async def test_a_payout_takes_charges_to_the_bank_less_fees_and_its_bank_line_confirms_it(
+    client: Client, stack: LocalStack
+) -> None:
+    customer = await client.customer()
+    method = await client.method(customer, "pm_card_visa")
+    invoices = [await client.invoice(customer, currency="CAD") for _ in range(3)]
+    for invoice in invoices:
+        await client.pay(await client.quote(customer, method, invoice))
+    for invoice in invoices:
+        await client.paid(invoice)
+    before = (await report(client))["CAD"]
+    assert (closing(before, "psp_clearing"), before["open_ends"]["not_paid_out_minor"]) == (30_900, 30_900)
+    made = await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=True)
+    payout = next(each for each in made["items"] if each["currency"] == "cad")
+
+    async with asyncio.timeout(30):
+        while closing(after := (await report(client))["CAD"], "bank") == 0:
+            await asyncio.sleep(0.1)
+    fees = 3 * (299 + 30)
+    assert (closing(after, "bank"), closing(after, "fees")) == (30_900 - fees, fees)
+    assert (closing(after, "psp_clearing"), after["sum_minor"]) == (0, 0)
+    assert after["open_ends"]["not_in_bank_minor"] == payout["amount"] == 30_900 - fees
+
+    file = await asyncio.to_thread(
+        stack.sandbox, "bank-file", format="camt.053", account=f"DE{new_id()[-12:]}", lines=[], payouts=True
+    )
+    status, run = await client.upload("/v1/bank-statements", file)
+    assert status == 202, run
+    run = await client.until(f"/v1/reconciliation/runs/{run['id']}", lambda r: r["status"] == "done")
+    assert (run["matched"], run["proposed"]) == (run["lines"], 0)
+    assert (await report(client))["CAD"]["open_ends"]["not_in_bank_minor"] == 0
+
+
+async def test_every_currencys_accounts_sum_to_zero_on_every_day(client: Client) -> None:
+    for day in ("2026-01-01", "2026-03-01", "2027-01-01"):
+        for currency in (await report(client, date=day)).values():
+            assert currency["sum_minor"] == 0
+            for account in currency["accounts"]:
+                moves = ("charges", "receipts", "reversals", "disputes", "payouts")
+                moved = sum(account[f"{name}_minor"] for name in moves)
+                assert account["opening_minor"] + moved == account["closing_minor"]
