@@ -63,6 +63,8 @@ class Control:
                 return self._reset(_object(body))
             case "GET", ["charges"]:
                 return self._charges(query)
+            case "GET", ["payment_intents", identifier]:
+                return self._shown_intent(paid(self._store, identifier))
             case "POST", ["payment_intents", identifier, "clear" | "fail" | "return" as act]:
                 return self._act(identifier, act, _object(body))
             case "POST", ["refunds", identifier, "succeed" | "fail" as act]:
@@ -112,6 +114,12 @@ class Control:
         found = self._store.payments_after(int(after), int(limit))
         items = [_shown_charge(payment) for _, payment in found if payment.tries]
         return {"items": items, "next": found[-1][0] if len(found) == int(limit) else None}
+
+    def _shown_intent(self, payment: Payment) -> Json:
+        """With what goes back of it, newest first."""
+        refunds = [render_money.refund(each) for each in self._store.all_kept(Refund, payment.id)]
+        disputes = [render_money.dispute(each) for each in self._store.all_kept(Dispute, payment.id)]
+        return {**_shown_charge(payment), "refunds": refunds, "disputes": disputes}
 
     def _act(self, identifier: str, act: str, wanted: Json) -> Json:
         payment = paid(self._store, identifier)
