@@ -30,8 +30,7 @@ CREATE INDEX IF NOT EXISTS records_due ON records (kind, due) WHERE due IS NOT N
 CREATE TABLE IF NOT EXISTS transactions (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, source TEXT NOT NULL,
     payout TEXT, currency TEXT NOT NULL, available INTEGER NOT NULL, created INTEGER NOT NULL, net INTEGER NOT NULL,
     body BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS transactions_of_payout ON transactions (payout, currency, seq);
-CREATE INDEX IF NOT EXISTS transactions_of_source ON transactions (source);
+CREATE INDEX IF NOT EXISTS transactions_of_payout ON transactions (payout, seq) WHERE payout IS NOT NULL;
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, type TEXT NOT NULL,
     created INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, request BLOB NOT NULL, status INTEGER NOT NULL,
