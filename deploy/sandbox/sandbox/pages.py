@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sandbox.bank_file import decimal, minor_of
 from sandbox.card_form import Given, read_form
-from sandbox.catalogue import ACCOUNT_NUMBERS, CARD_NUMBERS, ROUTING_NUMBER, TEST_METHODS
+from sandbox.catalogue import ACCOUNT_NUMBERS, ROUTING_NUMBER, TEST_METHODS
 from sandbox.clock import Clock
 from sandbox.errors import ApiError
 from sandbox.intents import Intents
@@ -192,7 +192,7 @@ def _form(session: Session, form: Mapping[str, str], wrong: Mapping[str, str]) -
     names = {"card": "Card", "us_bank_account": "US bank account"}
     radios = "".join(_radio("kind", kind, names[kind], checked=kind == chosen) for kind in kinds)
     parts = [_told(wrong), '<form method="post" novalidate>']
-    parts.append(f"<fieldset><legend>How you pay</legend>{radios}</fieldset>")
+    parts.append(f'<fieldset id="kind"><legend>How you pay</legend>{radios}</fieldset>')
     if "card" in kinds:
         parts.append(_card_fields(form, wrong))
     if "us_bank_account" in kinds:
@@ -217,7 +217,6 @@ def _told(wrong: Mapping[str, str]) -> str:
 
 def _card_fields(form: Mapping[str, str], wrong: Mapping[str, str]) -> str:
     cards = {number: f"{number[-4:]}: {_CARDS[number]}" for number in _CARDS}
-    assert set(_CARDS) <= set(CARD_NUMBERS)
     return (
         '<fieldset class="card"><legend>Card</legend>'
         + _select("card", "Test card", {**cards, "": "another, typed below"}, form.get("card", "4242424242424242"))
@@ -230,17 +229,14 @@ def _card_fields(form: Mapping[str, str], wrong: Mapping[str, str]) -> str:
 def _bank_fields(form: Mapping[str, str], wrong: Mapping[str, str]) -> str:
     accounts = {}
     for number, token in ACCOUNT_NUMBERS.items():
-        accounts[number] = f"…{number[-4:]}: debits {TEST_METHODS[token].fails or 'succeed'}".replace("_", " ")
+        fails = (TEST_METHODS[token].fails or "").replace("_", " ")
+        accounts[number] = f"…{number[-4:]}: debits {f'fail, {fails}' if fails else 'succeed'}"
     accounts[""] = "another, typed below"
     by_deposits = form.get("verify") == "deposits"
     return (
         '<fieldset class="bank"><legend>Bank account</legend>'
-        + _select(
-            "account", "Test account", {**accounts, "": "another, typed below"}, form.get("account", "000123456789")
-        )
-        + _input(
-            "routing_number", "Or its routing number", {"routing_number": ROUTING_NUMBER}, wrong, 'autocomplete="off"'
-        )
+        + _select("account", "Test account", accounts, form.get("account", "000123456789"))
+        + _input("routing_number", "Routing number", {"routing_number": ROUTING_NUMBER}, wrong, 'autocomplete="off"')
         + _input("account_number", "Or its account number", {}, wrong, 'inputmode="numeric" autocomplete="off"')
         + _radio("verify", "instant", "Verified at once, as by signing in to the bank", checked=not by_deposits)
         + _radio("verify", "deposits", "Verified by two small deposits", checked=by_deposits)
