@@ -30,7 +30,8 @@ CREATE INDEX payout_lines_of_charge ON payout_lines (charge_id) WHERE charge_id 
 -- The ledger books payouts and their fees beside payments: these have no customer.
 ALTER TABLE ledger_entries ALTER COLUMN customer_id DROP NOT NULL, ADD CHECK (customer_id IS NOT NULL OR account IN ('psp_clearing', 'bank', 'fees'));
 ALTER TABLE ledger_transactions ALTER COLUMN payment_id DROP NOT NULL, ADD COLUMN payout_id text REFERENCES payouts (provider_id);
-ALTER TABLE ledger_transactions DROP CONSTRAINT ledger_transactions_kind_check,
+ALTER TABLE ledger_transactions DROP CONSTRAINT ledger_transactions_kind_check, DROP CONSTRAINT ledger_transactions_check,
+    ADD CHECK ((kind IN ('dispute', 'dispute_won', 'reversal')) = (reversal_id IS NOT NULL)),
     ADD CONSTRAINT ledger_transactions_kind_check CHECK (kind IN ('charge', 'receipt', 'dispute', 'dispute_won', 'reversal', 'payout', 'payout_failed')),
     ADD CHECK ((payment_id IS NULL) <> (payout_id IS NULL)), ADD CHECK ((kind IN ('payout', 'payout_failed')) = (payout_id IS NOT NULL)),
     ADD UNIQUE (payout_id, kind);
