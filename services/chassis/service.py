@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from chassis.db.migrate import migrate
 from chassis.db.pool import open_pool
 from chassis.http.app import create_app
 from chassis.http.identity import Identity
+from chassis.http.seen import sequences
 from chassis.memory import collect_seldom
 from chassis.messaging import dead_letters
 from chassis.messaging.consume import Consumer, Handlers
@@ -91,6 +93,8 @@ class Service:
     migrations: Path | None = None
     checks: Mapping[str, str] = field(default_factory=dict)
     larger_bodies: Mapping[str, int] = field(default_factory=dict)  # bytes by path, of bodies that are streamed
+    kept_routes: Sequence[str] = ()  # whose Idempotency-Keys are never forgotten
+    sequence_of: str = ""  # SQL: a row with the sequence of what this service owns, by its id ($1)
     version: str = "1"
 
     def main(self) -> None:
@@ -141,6 +145,7 @@ class Service:
             lifespan=lifespan,
             ready=is_ready,
             larger=self.larger_bodies,
+            sequences=sequences(self.sequence_of) if self.handlers or self.sequence_of else None,
         )
 
     @asynccontextmanager
@@ -178,7 +183,12 @@ class Service:
         for consumer in consumers:
             consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
         look = Job("check", checks.EVERY_SECONDS, self._look, first_after_seconds=60)  # whole tables: not at a restart
-        repeated = [Job("prune", 3600, _prune), look, *self.jobs, *(_retrying(consumer) for consumer in consumers)]
+        repeated = [
+            Job("prune", 3600, partial(_prune, kept_routes=self.kept_routes)),
+            look,
+            *self.jobs,
+            *(_retrying(consumer) for consumer in consumers),
+        ]
         tasks = [asyncio.create_task(_repeat(job, running)) for job in repeated]
         try:
             async with subscribed(settings.kafka, self.name, consumers, settings.batch_size):
@@ -206,12 +216,14 @@ def _retrying(consumer: Consumer) -> Job:
     return Job(f"retry-{consumer.name}", 0.5, lambda _: dead_letters.retry_due(consumer))
 
 
-async def _prune(running: Running) -> bool:
-    """Forget ids of commands after 30 days, and answers under Idempotency-Keys likewise."""
+async def _prune(running: Running, kept_routes: Sequence[str] = ()) -> bool:
+    """Forget ids of commands after 30 days, and answers under Idempotency-Keys likewise; whether there may be more."""
     before = running.clock.now() - timedelta(days=30)
-    await running.pool.execute("DELETE FROM seen_commands WHERE seen_at < $1", before)
-    await running.pool.execute("DELETE FROM idempotency_keys WHERE created_at < $1", before)
-    return False
+    gone = [await running.pool.execute(PRUNE_COMMANDS, before, PORTION)]
+    for row in await running.pool.fetch(ROUTES):
+        if row["route"] not in kept_routes:
+            gone.append(await running.pool.execute(PRUNE_KEYS, row["route"], before, PORTION))
+    return f"DELETE {PORTION}" in gone
 
 
 async def _repeat(job: Job, running: Running) -> None:
@@ -274,6 +286,23 @@ def _parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
+PORTION = 1000
+PRUNE_COMMANDS = """
+DELETE FROM seen_commands WHERE (id, source, consumer) IN (
+    SELECT id, source, consumer FROM seen_commands WHERE seen_at < $1 ORDER BY seen_at LIMIT $2)
+"""
+ROUTES = """
+WITH RECURSIVE known AS (
+    SELECT min(route) AS route FROM idempotency_keys
+    UNION ALL SELECT (SELECT min(route) FROM idempotency_keys k WHERE k.route > known.route) FROM known
+    WHERE route IS NOT NULL)
+SELECT route FROM known WHERE route IS NOT NULL
+"""
+PRUNE_KEYS = """
+DELETE FROM idempotency_keys WHERE (customer, route, key) IN (
+    SELECT customer, route, key FROM idempotency_keys WHERE route = $1 AND created_at < $2
+    ORDER BY created_at LIMIT $3)
+"""
 ACTS_FROM = """
 WITH made AS (INSERT INTO consumers (name, acts_from) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING acts_from)
 SELECT acts_from FROM made UNION ALL SELECT acts_from FROM consumers WHERE name = $1 LIMIT 1
