@@ -56,12 +56,14 @@ def create_app(
     ready: Ready,
     max_body_bytes: int = BODY_LIMIT,
     larger: Mapping[str, int] = MappingProxyType({}),
+    sequences: str | None = None,
 ) -> FastAPI:
     """An application that takes tokens for `audience`; without `public_keys` it has no guarded routes."""
     app = _Lean(title=title, version=version, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
                 redirect_slashes=False, telemetry=NO_TELEMETRY)  # type: ignore[arg-type]  # fmt: skip
     app.max_body_bytes, app.larger = max_body_bytes, larger
     app.state.verifier = TokenVerifier(public_keys, audience) if public_keys else None
+    app.state.sequences = sequences
     problems.install(app)
     for router in (*routers, probes(ready)):
         app.router.routes.extend(router.routes)  # `include_router` would match every request twice

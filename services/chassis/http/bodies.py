@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 
-from chassis.http.problems import Problem
+from chassis.http.problems import MOST_ERRORS, Problem, invalid
+from chassis.http.seen import caught_up
 from chassis.strict_json import NotJsonError, read_strict
 
 
@@ -31,16 +34,28 @@ def _is_json(content_type: str) -> bool:
 
 
 class StrictRoute(APIRoute):
-    """For `APIRouter(route_class=StrictRoute)`. The framework takes the last of two members, NaN, and any charset."""
+    """For `APIRouter(route_class=StrictRoute)`. The framework takes the last of two members, NaN, any charset, and any
+    parameter whose name it doesn't know: a misspelt filter would list everything."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, has_body = super().get_route_handler(), self.body_field is not None
+        known = {one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, Query)}
 
         async def strictly(request: Request) -> Response:
             strict = _StrictRequest(request.scope, request.receive)
+            if request.scope["query_string"]:
+                _refuse_unknown(strict.query_params, known)
             if has_body and not _is_json(request.headers.get("content-type", "")) and await strict.body():
                 detail = "Send the body as JSON, with Content-Type: application/json."
                 raise Problem(status=415, slug="unsupported-media-type", detail=detail)
+            await caught_up(strict)
             return await handle(strict)
 
         return strictly
+
+
+def _refuse_unknown(sent: Iterable[str], known: set[str]) -> None:
+    there_are = f"there are {', '.join(sorted(known))}" if known else "there are none here"
+    unknown = [{"field": name[:80], "message": f"no such parameter; {there_are}"} for name in sent if name not in known]
+    if unknown:
+        raise invalid(unknown[:MOST_ERRORS])

@@ -56,7 +56,7 @@ HEADERS: Document = {
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
     "Paidup-Seen": {
-        "description": "Send it with a later request that has to know of this write",
+        "description": "Send it with a later request, to any service, that has to know of this write",
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {
@@ -71,6 +71,16 @@ SENT_WITH = {
     "503": ("Retry-After",),
 }  # fmt: skip
 KEY = "Idempotency-Key"
+SEEN: Document = {
+    "name": "Paidup-Seen",
+    "in": "header",
+    "required": False,
+    "description": (
+        "As a write answered it: this waits up to two seconds until the write is known here, else it is 503. "
+        "A malformed one is 422."
+    ),
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,18}$"},
+}
 DROPPED = ("HTTPValidationError", "ValidationError")
 
 STREAM: Document = {
@@ -142,6 +152,7 @@ def _finished(item: Document, *, keyless: bool) -> Document:
     finished: Document = {}
     for method, operation in item.items():
         parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
+        parameters += [] if keyless or item is STREAM else [SEEN]
         once = any(parameter["name"] == KEY for parameter in parameters)
         told = _headers("X-Request-Id", *(["Paidup-Seen"] if method == "post" else []))
         told |= _headers("Idempotent-Replayed") if once else {}

@@ -15,6 +15,10 @@ service = Service(
     handlers=(handlers, commands),
     migrations=Path(__file__).parents[1] / "migrations",
     checks=CHECKS,
+    sequence_of=(
+        "SELECT sequence FROM invoices WHERE id = $1 UNION ALL SELECT sequence FROM customers WHERE id = $1"
+        " UNION ALL SELECT sequence FROM credits WHERE id = $1"
+    ),
 )
 
 if __name__ == "__main__":

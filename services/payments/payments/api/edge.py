@@ -6,16 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.http.idempotency import required_key
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem
-from chassis.service import Running
-from contracts.ids import is_id
 from contracts.invoicing import PositiveMinor
-from payments import store
 from payments.domain import Refusal
 
 ReadPayments = Annotated[Identity, allow("payments:read")]
@@ -23,7 +20,6 @@ WritePayments = Annotated[Identity, allow("payments:write")]
 ReadMethods = Annotated[Identity, allow("methods:read")]
 WriteMethods = Annotated[Identity, allow("methods:write")]
 IdempotencyKey = Annotated[str, Depends(required_key)]
-Seen = Annotated[str | None, Header(alias="Paidup-Seen", max_length=200)]
 
 PATIENCE_SECONDS = 2.0
 
@@ -65,28 +61,6 @@ async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.25)
     return True
-
-
-async def caught_up(running: Running, seen: str | None) -> None:
-    """Wait until the projection holds what the client has already seen (`Paidup-Seen: <aggregate>:<sequence>`)."""
-    if not seen:
-        return
-    aggregate, _, sequence = seen.partition(":")
-    if not is_id(aggregate) or not sequence.isascii() or not sequence.isdigit() or len(sequence) > 18:
-        raise problem_of(Refusal("invalid-seen", "Send Paidup-Seen as it was answered: <id>:<number>.", "Paidup-Seen"))
-    wanted = int(sequence)
-
-    async def arrived() -> bool:
-        return await store.seen_sequence(running.pool, aggregate) >= wanted
-
-    if not await patiently(arrived):
-        raise Problem(
-            status=503,
-            slug="not-yet-here",
-            title="Not yet here",
-            detail="What you saw elsewhere has not arrived here yet. Send the request again in a second.",
-            headers={"Retry-After": "1"},
-        )
 
 
 def provider_away() -> Problem:

@@ -19,10 +19,8 @@ from payments import store
 from payments.api.edge import (
     Asked,
     InvoiceToPay,
-    Seen,
     WritePayments,
     answer,
-    caught_up,
     patiently,
     problem_of,
     unknown_customer,
@@ -100,12 +98,11 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
 
 
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])
-async def quote(asked: QuoteRequest, request: Request, identity: WritePayments, paidup_seen: Seen = None) -> Response:
+async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) -> Response:
     """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
     running = running_of(request)
     if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))
-    await caught_up(running, paidup_seen)
     choice = _choice(asked)
     if isinstance(choice, Refusal):
         raise problem_of(choice)

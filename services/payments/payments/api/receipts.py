@@ -22,9 +22,7 @@ from payments.api.edge import (
     Asked,
     IdempotencyKey,
     InvoiceToPay,
-    Seen,
     WritePayments,
-    caught_up,
     patiently,
     problem_of,
     unknown_customer,
@@ -49,7 +47,7 @@ class OfflineRequest(Asked):
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
 async def receive_offline(
-    asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey, paidup_seen: Seen = None
+    asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
 ) -> Response:
     """Record money that was received: it is reconciled at once, its allocations follow."""
     if identity.customer_id is not None:
@@ -58,7 +56,6 @@ async def receive_offline(
     running = running_of(request)
     if not is_id(asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))
-    await caught_up(running, paidup_seen)
     key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, fingerprint(asked.model_dump(mode="json")))
     refusal = _refuse_receipt(asked, running.clock)
     if refusal is not None:
