@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import httpx2
 import pytest
@@ -15,7 +15,8 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from chassis import logs, telemetry
 from chassis.http.app import create_app
@@ -37,6 +38,19 @@ class Body(BaseModel):
 
     name: str
     lines: list[Line] = []
+    first: Line | None = None
+    currency: Annotated[str | None, Field(pattern="^[A-Z]{3}$")] = None
+    code: Annotated[str | None, Field(pattern="^x?y+$")] = None
+    some: Annotated[list[int] | None, Field(min_length=2)] = None
+    most: Annotated[int | None, Field(le=7)] = None
+    by_name: dict[str, int] = {}
+    until: int | None = None
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        if self.until is not None and self.most is not None and self.until < self.most:
+            raise PydanticCustomError("too-early", "lies before most", {"field": "until"})
+        return self
 
 
 router = APIRouter(prefix="/v1/things")
@@ -105,6 +119,28 @@ async def test_invalid_fields_are_named_by_their_dotted_path(client: httpx2.Asyn
     assert {error["field"] for error in errors} == {"name", "lines.0.quantity", "nmae"}
 
 
+@pytest.mark.parametrize(
+    ("wish", "field", "says"),
+    [
+        ({"currency": "usd"}, "currency", "must be three capital letters, as USD"),
+        ({"code": "z"}, "code", "is not written in the form that is expected here"),
+        ({"some": [1]}, "some", "must hold at least 2"),
+        ({"most": 8}, "most", "must be at most 7"),
+        ({"most": "x"}, "most", "must be a whole number"),
+        ({"first": 7}, "first", "must be an object: {…}"),
+        ({"by_name": []}, "by_name", "must be an object: {…}"),
+        ({"lines": {}}, "lines", "must be a list: […]"),
+        ({"more": 1}, "more", "there is no such field here"),
+        ({"until": 1, "most": 2}, "until", "lies before most"),
+    ],
+)
+async def test_findings_are_told_in_words(
+    client: httpx2.AsyncClient, wish: dict[str, Any], field: str, says: str
+) -> None:
+    answer = await client.post("/v1/things", json={"name": "a", **wish})
+    assert problem_of(answer, 422, "invalid-request")["errors"] == [{"field": field, "message": says}]
+
+
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b"[" * 900, b'{"name": NaN}'])
 async def test_a_body_that_is_not_json_is_refused(client: httpx2.AsyncClient, body: bytes) -> None:
     answer = await client.post("/v1/things", content=body, headers={"content-type": "application/json"})
@@ -147,6 +183,7 @@ async def test_unknown_paths_and_wrong_methods_are_problems(client: httpx2.Async
         answer = await client.request(method, "/v1/things/1")
         problem_of(answer, 405, "method-not-allowed")
         assert answer.headers["allow"] == "GET, PUT"
+        assert answer.json()["detail"] == "The methods of this path are: GET, PUT."
 
 
 async def test_long_bodies_are_refused_with_and_without_a_stated_length(client: httpx2.AsyncClient) -> None:

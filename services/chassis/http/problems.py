@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from chassis.db.pool import COLLIDED, out_of_reach
+from chassis.http import words
 from chassis.logs import request_id
 
 log = structlog.get_logger()
@@ -93,6 +94,12 @@ def too_large(limit: int) -> Problem:
     return Problem(status=413, slug="body-too-large", detail=f"The body is longer than {limit} bytes.")
 
 
+def method_not_allowed(allowed: Iterable[str]) -> Problem:
+    names = ", ".join(sorted(allowed))
+    detail = f"The methods of this path are: {names}."
+    return Problem(status=405, slug="method-not-allowed", detail=detail, headers={"Allow": names})
+
+
 def unavailable(detail: str, *, slug: str = "unavailable", retry_after: int = 1) -> Problem:
     """503: nothing is wrong with the request; `retry_after` in seconds."""
     return Problem(status=503, slug=slug, detail=detail, headers={"Retry-After": str(retry_after)})
@@ -105,7 +112,7 @@ def of_validation(error: RequestValidationError) -> Problem:
         reason = found[0].get("ctx", {}).get("error", "")
         return Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(reason))
     found = [item for item in found if not _follows(item, [other["loc"] for other in found])]
-    return invalid([{"field": _field(item["loc"]), "message": _sentence(item["msg"])} for item in found[:MOST_ERRORS]])
+    return invalid([{"field": words.field(item), "message": words.sentence(item)} for item in found[:MOST_ERRORS]])
 
 
 def _follows(item: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]) -> bool:
@@ -113,15 +120,6 @@ def _follows(item: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]) -
     place = item["loc"]
     inside = any(len(other) > len(place) and other[: len(place)] == place for other in places)
     return item["type"] == "too_short" and inside
-
-
-def _field(location: Sequence[int | str]) -> str:
-    """`lines.0.quantity`: where it was sent (body, query, path) goes without saying."""
-    return ".".join(str(part) for part in location[1:])
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 def of_status(error: HTTPException) -> Problem:
@@ -165,7 +163,7 @@ def install(app: FastAPI) -> None:
     async def on_status(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            error = HTTPException(error.status_code, headers={"Allow": ", ".join(sorted(_allowed(request)))})
+            error = method_not_allowed(_allowed(request))
         return (error if isinstance(error, Problem) else of_status(error)).response()
 
     app.add_exception_handler(RequestValidationError, on_validation)

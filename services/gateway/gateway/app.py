@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Receive, Scope, Send
 
 from chassis.http.app import BODY_LIMIT, Edge, Json
-from chassis.http.problems import Problem
+from chassis.http.problems import Problem, method_not_allowed
 from gateway.client import Upstream
 from gateway.documents import POLICY, find_document
 from gateway.keys import Keys
@@ -110,7 +110,7 @@ class Gateway:
 
 def _only_get(scope: Scope) -> None:
     if scope["method"] != "GET":
-        raise Problem(status=405, slug="method-not-allowed", headers={"Allow": "GET"})
+        raise method_not_allowed(["GET"])
 
 
 async def _document(path: str, scope: Scope, send: Send) -> None:

@@ -171,6 +171,8 @@ def test_documents_merge_into_one_and_clashing_names_part() -> None:
     assert set(merged["components"]["schemas"]) == {"Problem", "Item", "PaymentsItem"}
     hook = merged["paths"]["/v1/webhooks/{provider}"]["get"]
     assert hook["security"] == []
+    assert "Paidup-Seen" not in str(hook.get("parameters"))
+    assert "Paidup-Seen" in str(merged["paths"]["/v1/invoices"]["get"]["parameters"])
     assert "PaymentsItem" in str(hook["responses"]["200"])
     problem = merged["paths"]["/v1/invoices"]["get"]["responses"]["422"]
     assert problem == {"$ref": "#/components/responses/Problem422"}
@@ -182,7 +184,8 @@ def test_the_idempotency_key_is_asked_for_in_the_document() -> None:
     operation = {"parameters": [parameter], "responses": {"202": {"description": "Accepted"}}}
     merged = merge({"payments": {"paths": {"/v1/payments": {"post": operation}}}})
     finished = merged["paths"]["/v1/payments"]["post"]
-    assert [(one["name"], one["required"]) for one in finished["parameters"]] == [("Idempotency-Key", True)]
+    named = [(one["name"], one["required"]) for one in finished["parameters"]]
+    assert named == [("Idempotency-Key", True), ("Paidup-Seen", False)]
     assert set(finished["responses"]["202"]["headers"]) == {"X-Request-Id", "Paidup-Seen", "Idempotent-Replayed"}
 
 
