@@ -83,12 +83,16 @@ class Token(BaseModel):
 
 @router.post("/v1/api-keys", status_code=201)
 async def create_api_key(request: Request, body: NewKey, who: WriteKeys) -> MadeKey:
-    """Make an API key. The key itself is answered this once; it can't grant what its maker lacks."""
+    """Make an API key. The key itself is answered this once; it can't grant what its maker lacks, nor outlast it."""
     secret = new_secret()
     async with running_of(request).units.begin(Cause(actor=who.subject)) as work:
+        own = await store.hold_maker(work, who.subject) if is_id(who.subject) else None
+        if own is not None and not own.usable(work.now):  # its token lasts some seconds longer
+            raise unauthenticated("The API key is unknown, expired or revoked.")
+        ends = own.expires_at if own else None
         made = make_key(
             key_id=new_id(), secret=secret, name=body.name, scopes=body.scopes, customer_id=body.customer_id,
-            expires_at=body.expires_at, maker=Maker(who.subject, who.scopes, who.customer_id), now=work.now,
+            expires_at=body.expires_at, maker=Maker(who.subject, who.scopes, who.customer_id, ends), now=work.now,
         )  # fmt: skip
         if isinstance(made, Refused):
             raise _problem(made)
@@ -112,17 +116,19 @@ async def list_api_keys(
 
 @router.delete("/v1/api-keys/{key_id}", status_code=204, response_class=Response)
 async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Response:
-    """Revoke an API key: refused everywhere within a second. Revoking it again changes nothing."""
+    """Revoke an API key, and all that it made: refused everywhere within a second. Again, it changes nothing."""
     if not is_id(key_id):
         raise not_found("API key", key_id)
     async with running_of(request).units.begin(Cause(actor=who.subject)) as work:
         key = await store.lock_key(work, key_id, who.customer_id)
         if key is None:
             raise not_found("API key", key_id)
-        revoked = key.revoke(work.now)
-        if revoked is not key:
-            await store.save_revocation(work, revoked)
-            work.emit(messages.of(revoked, work.now))
+        keys = [key]
+        while keys:  # from makers to made, each locked before its own are looked for
+            for revoked in (each.revoke(work.now) for each in keys if not each.revoked_at):
+                await store.save_revocation(work, revoked)
+                work.emit(messages.of(revoked, work.now))
+            keys = await store.lock_made_by(work, [each.id for each in keys])
     return Response(status_code=204)
 
 

@@ -18,11 +18,15 @@ SHOWN_CHARACTERS = 10
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Who asks for a key. `customer_id` set: sees that customer alone, and so do the keys that it makes."""
+    """Who asks for a key. `customer_id` set: sees that customer alone, and so do the keys that it makes.
+
+    No key outlasts its maker: `expires_at` is the maker's own end.
+    """
 
     subject: str
     scopes: frozenset[str]
     customer_id: str | None = None
+    expires_at: datetime | None = None
 
     def holds(self, scope: str) -> bool:
         return scope in self.scopes or EVERY_SCOPE in self.scopes
@@ -93,6 +97,7 @@ def make_key(
         return Refused("customer_id", "a key of one customer can't make keys of another", forbidden=True)
     if expires_at and expires_at <= now:
         return Refused("expires_at", "this instant has passed")
+    ends = [instant for instant in (expires_at, maker.expires_at) if instant]
     return ApiKey(
         id=key_id,
         name=name,
@@ -102,5 +107,5 @@ def make_key(
         customer_id=customer_id or maker.customer_id,
         made_by=maker.subject,
         created_at=now,
-        expires_at=expires_at,
+        expires_at=min(ends, default=None),
     )

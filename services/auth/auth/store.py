@@ -1,5 +1,6 @@
 """Every SQL statement of auth."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -31,6 +32,20 @@ async def lock_key(work: Work, key_id: str, customer_id: str | None) -> ApiKey |
     """The key, if it is one that the caller sees (`customer_id` None sees all)."""
     row = await work.connection.fetchrow(LOCK, key_id, customer_id)
     return _key(row) if row else None
+
+
+async def hold_maker(work: Work, key_id: str) -> ApiKey | None:
+    """The key that makes another: until the end of the transaction it can't be revoked."""
+    row = await work.connection.fetchrow(f"SELECT {COLUMNS} FROM api_keys WHERE id = $1 FOR SHARE", key_id)  # noqa: S608
+    return _key(row) if row else None
+
+
+MADE_BY = f"SELECT {COLUMNS} FROM api_keys WHERE made_by = ANY($1) AND revoked_at IS NULL ORDER BY id FOR UPDATE"  # noqa: S608
+
+
+async def lock_made_by(work: Work, makers: Sequence[str]) -> list[ApiKey]:
+    """The living keys that these made themselves."""
+    return [_key(row) for row in await work.connection.fetch(MADE_BY, makers)]
 
 
 async def save_revocation(work: Work, key: ApiKey) -> None:

@@ -1,6 +1,7 @@
 """Auth on a real PostgreSQL: keys over HTTP, internal tokens, the command line."""
 
 import argparse
+import asyncio
 import contextlib
 import pathlib
 from collections.abc import AsyncIterator, Iterator
@@ -124,6 +125,57 @@ async def test_a_revoked_key_is_refused_and_says_so_once(
     assert await events_of(database, made["id"]) == ["KeyCreated", "KeyRevoked"]
     listed = (await admin.get("/v1/api-keys")).json()["items"]
     assert next(item["status"] for item in listed if item["id"] == made["id"]) == "revoked"
+
+
+def holder(url: str, settings: Settings, key_id: str) -> httpx2.AsyncClient:
+    """What the gateway sends for a key of all scopes."""
+    token, _ = TokenSigner(settings.private_key).sign(Identity(key_id, "system", frozenset({"*"})), "auth")
+    return httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_keys_go_with_the_key_that_made_them(
+    admin: httpx2.AsyncClient, url: str, settings: Settings, database: Database
+) -> None:
+    first, other = await make(admin, scopes=["*"]), await make(admin)
+    family = [first]
+    for _ in range(2):
+        async with holder(url, settings, family[-1]["id"]) as maker:
+            family.append(await make(maker, scopes=["*"]))
+    assert (await admin.delete(f"/v1/api-keys/{first['id']}")).status_code == 204
+    for key in family:
+        assert (await exchange(url, key["key"])).status_code == 401
+        assert await events_of(database, key["id"]) == ["KeyCreated", "KeyRevoked"]
+    assert (await exchange(url, other["key"])).status_code == 200
+    async with holder(url, settings, family[-1]["id"]) as maker:  # whose token has some seconds left
+        assert (await maker.post("/v1/api-keys", json={"name": "x", "scopes": ["*"]})).status_code == 401
+
+
+async def test_a_key_does_not_outlast_its_maker(admin: httpx2.AsyncClient, url: str, settings: Settings) -> None:
+    ends = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
+    first = await make(admin, expires_at=ends.isoformat(), scopes=["*"])
+    async with holder(url, settings, first["id"]) as maker:
+        for wish in ({}, {"expires_at": (ends + timedelta(days=1)).isoformat()}):
+            assert datetime.fromisoformat((await make(maker, **wish))["expires_at"]) == ends
+        sooner = ends - timedelta(minutes=5)
+        assert datetime.fromisoformat((await make(maker, expires_at=sooner.isoformat()))["expires_at"]) == sooner
+
+
+async def test_a_key_that_is_made_while_its_maker_is_revoked_is_revoked_too(
+    admin: httpx2.AsyncClient, url: str, settings: Settings
+) -> None:
+    for _ in range(10):
+        first = await make(admin, scopes=["*"])
+        async with holder(url, settings, first["id"]) as maker:
+            wish = {"name": "x", "scopes": ["*"]}
+            answers = await asyncio.gather(
+                *(maker.post("/v1/api-keys", json=wish) for _ in range(3)),
+                admin.delete(f"/v1/api-keys/{first['id']}"),
+                *(maker.post("/v1/api-keys", json=wish) for _ in range(3)),
+            )
+        for answer in answers:
+            assert answer.status_code in (201, 204, 401)
+            if answer.status_code == 201:
+                assert (await exchange(url, answer.json()["key"])).status_code == 401
 
 
 async def test_an_expired_key_is_refused_in_business_time(
