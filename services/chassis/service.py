@@ -26,6 +26,7 @@ from chassis.db.migrate import migrate
 from chassis.db.pool import open_pool
 from chassis.http.app import create_app
 from chassis.http.identity import Identity
+from chassis.http.protocol import BoundedHead
 from chassis.http.seen import sequences
 from chassis.memory import collect_seldom
 from chassis.messaging import dead_letters
@@ -116,7 +117,7 @@ class Service:
         server = uvicorn.Server(
             uvicorn.Config(
                 app, host=settings.host, port=settings.port, loop="uvloop",
-                http="httptools", ws="none", log_config=None, access_log=False, timeout_keep_alive=75,
+                http=BoundedHead, ws="none", log_config=None, access_log=False, timeout_keep_alive=75,
                 timeout_graceful_shutdown=2, server_header=False, date_header=False, backlog=512,
             )
         )  # fmt: skip

@@ -10,12 +10,14 @@ from typing import Any
 import uvicorn
 from joserfc.jwk import OKPKey
 
+from chassis.http.protocol import BoundedHead
+
 
 @contextlib.asynccontextmanager
 async def serving(app: Any, *, port: int = 0, keep_alive: int = 75) -> AsyncIterator[str]:
     """Serve until the block ends; gives the address, as http://127.0.0.1:1234."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, http="httptools", ws="none", log_config=None, access_log=False,
+        app, host="127.0.0.1", port=port, http=BoundedHead, ws="none", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=keep_alive, timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -7,6 +7,7 @@ from types import FrameType
 import uvicorn
 
 from chassis import logs, telemetry
+from chassis.http.protocol import BoundedHead
 from chassis.memory import collect_seldom
 from gateway.app import Gateway
 from gateway.settings import Settings
@@ -35,7 +36,7 @@ def main() -> None:
     gateway = Gateway(settings)
     collect_seldom()
     config = uvicorn.Config(
-        gateway, host=settings.host, port=settings.port, loop="uvloop", http="httptools", ws="none", log_config=None,
+        gateway, host=settings.host, port=settings.port, loop="uvloop", http=BoundedHead, ws="none", log_config=None,
         access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5, server_header=False, backlog=1024,
         proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or None,
     )  # fmt: skip

@@ -1,0 +1,103 @@
+"""The head of a request is bounded in length and in time, before anybody is known."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+
+from chassis.http import protocol
+from chassis.http.app import create_app
+from tests.kit.serving import serving
+
+router = APIRouter()
+
+
+@router.post("/v1/things")
+async def take(request: Request) -> dict[str, int]:
+    body = await request.body()
+    if body == b"slow":
+        await asyncio.sleep(1)
+    return {"length": len(body), "headers": len(request.headers)}
+
+
+@pytest.fixture
+async def address(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, int]]:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    async def ready() -> dict[str, bool]:
+        return {}
+
+    app = create_app(title="t", version="1", routers=[router], audience="t", public_keys=None, lifespan=lifespan,
+                     ready=ready)  # fmt: skip
+    async with serving(app) as url:
+        host, port = url.removeprefix("http://").split(":")
+        yield host, int(port)
+
+
+async def told(address: tuple[str, int], *parts: bytes, pause: float = 0.0) -> bytes:
+    """Everything that comes back until the other side hangs up."""
+    reader, writer = await asyncio.open_connection(*address)
+    answer = asyncio.create_task(reader.read())
+    with contextlib.suppress(ConnectionError):
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+    try:
+        async with asyncio.timeout(5):
+            return await answer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def problem(answer: bytes, status: int, slug: str) -> None:
+    head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    found = orjson.loads(body)
+    assert found["type"] == f"urn:paidup:problem:{slug}"
+    assert f"x-request-id: {found['request_id']}".encode() in head
+
+
+START = b"POST /v1/things HTTP/1.1\r\nHost: x\r\n"
+END = b"Connection: close\r\nContent-Length: %d\r\n\r\n"
+
+
+async def test_a_long_head_is_refused_however_it_comes(address: tuple[str, int]) -> None:
+    header = b"x-%d: " + b"a" * 1000 + b"\r\n"
+    problem(await told(address, START + b"".join(header % n for n in range(40))), 431, "head-too-large")
+    problem(await told(address, START, *(header % n for n in range(40))), 431, "head-too-large")
+    problem(await told(address, b"GET /" + b"a" * 40_000), 431, "head-too-large")
+
+
+async def test_a_head_that_does_not_end_is_refused_in_time(address: tuple[str, int]) -> None:
+    problem(await told(address), 408, "head-too-slow")
+    problem(await told(address, START, *[b"a: b\r\n"] * 20, pause=0.05), 408, "head-too-slow")
+    problem(await told(address, *[b"\r\n"] * 20, pause=0.05), 408, "head-too-slow")
+
+
+async def test_a_second_head_on_a_connection_is_bounded_too(address: tuple[str, int]) -> None:
+    first = START + b"Content-Length: 2\r\n\r\nhi"
+    answer = await told(address, first, START, pause=0.1)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    problem(answer, 408, "head-too-slow")
+    problem(await told(address, first, START + b"a" * 40_000, pause=0.1), 431, "head-too-large")
+
+
+async def test_long_bodies_and_slow_answers_are_no_heads(address: tuple[str, int]) -> None:
+    body = b"x" * 1_000_000
+    answer = await told(address, START + END % len(body) + body)
+    assert b'"length":1000000' in answer
+    slow = START + b"Content-Length: 4\r\n\r\nslow"
+    answer = await told(address, slow + START + END % 2 + b"hi")
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    header = b"".join(b"x-%d: %b\r\n" % (n, b"a" * 1000) for n in range(30))
+    assert (await told(address, START + header + END % 2 + b"hi")).startswith(b"HTTP/1.1 200 ")
