@@ -47,9 +47,12 @@ class Gateway:
         }
         self.keys = Keys(self.upstreams["auth"], settings.internal_secret)
         self.ring = Ring(seconds=settings.ring_seconds, most_bytes=settings.ring_bytes)
-        self.streams = Streams(self.ring, self.keys, heartbeat_seconds=settings.heartbeat_seconds)
+        self.streams = Streams(
+            self.ring, self.keys, heartbeat_seconds=settings.heartbeat_seconds, per_key=settings.streams_per_key
+        )
         self.keys.on_revoked = self.streams.close_key
         self.tail = Tail(settings.kafka, self.ring, self.keys.revoke)
+        self.keys.hears = self.tail.fresh
         self._per_address = Buckets(settings.rate_per_address)
         self.uploads = Uploads({"payments": settings.payments_url})
         self._proxy = Proxy(self.upstreams, self.keys, Buckets(settings.rate_per_key), self.uploads)

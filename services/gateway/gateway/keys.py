@@ -16,6 +16,7 @@ from chassis.http.problems import Problem, unavailable
 from gateway.client import Answer, BrokenError, UnreachableError, Upstream
 
 KEEP_SECONDS = 50
+STALE_SECONDS = 1  # while it can't be heard that a key was revoked
 REFUSAL_SECONDS = 2
 REVOKED_SECONDS = 600
 MOST_TOKENS = 20_000
@@ -23,8 +24,9 @@ MOST_TOKENS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a key opens at one audience. `until` is on the monotonic clock; no `authorization`: refused."""
+    """What a key opens at one audience. Times are on the monotonic clock; no `authorization`: refused."""
 
+    asked: float
     until: float
     key_id: str = ""
     scopes: frozenset[str] = frozenset()
@@ -46,6 +48,7 @@ class Keys:
         self._asking: dict[tuple[bytes, str], asyncio.Task[Pass]] = {}
         self._revoked: dict[str, float] = {}
         self.on_revoked: Callable[[str], None] = lambda _key_id: None
+        self.hears: Callable[[], bool] = lambda: True  # whether a revocation would be heard of now
 
     async def admit(self, authorization: bytes | None, audience: str) -> Pass:
         """The pass of `Authorization: Bearer pk_…` at an audience; a 401 problem when there is none."""
@@ -54,11 +57,15 @@ class Keys:
             raise unauthenticated("Send an API key: Authorization: Bearer pk_…")
         place = (hashlib.sha256(key.strip()).digest(), audience)
         found = self._passes.get(place)
-        if found is None or found.until <= time.monotonic():
+        if found is None or self._outdated(found):
             found = await self._ask_once(place)
         if found.authorization is None:
             raise unauthenticated("The API key is unknown, expired or revoked.")
         return found
+
+    def _outdated(self, found: Pass) -> bool:
+        now = time.monotonic()
+        return found.until <= now or (found.asked + STALE_SECONDS <= now and not self.hears())
 
     def revoke(self, key_id: str) -> None:
         """Forget what the key opened, also what an answer on its way will say."""
@@ -78,28 +85,32 @@ class Keys:
         return await asyncio.shield(task)
 
     async def _ask(self, digest: bytes, audience: str) -> Pass:
+        asked = time.monotonic()
         body = orjson.dumps({"key_hash": digest.hex(), "audience": audience})
         try:
             answer = await self._auth.request(b"POST", b"/internal/token", self._headers, body, repeatable=True)
         except (UnreachableError, BrokenError, TimeoutError) as error:
             raise unavailable("Keys can't be checked just now.", slug="auth-unavailable") from error
-        found = self._read(answer)
+        found = self._read(answer, asked)
         self._passes[digest, audience] = found
         self._passes.move_to_end((digest, audience))
         if len(self._passes) > MOST_TOKENS:
             self._passes.popitem(last=False)
         return found
 
-    def _read(self, answer: Answer) -> Pass:
+    def _read(self, answer: Answer, asked: float) -> Pass:
+        refused = Pass(asked, until=time.monotonic() + REFUSAL_SECONDS)
         if answer.status == 401:
-            return Pass(until=time.monotonic() + REFUSAL_SECONDS)
+            return refused
         if answer.status != 200:
             raise unavailable("Keys can't be checked just now.", slug="auth-unavailable")
         said = orjson.loads(answer.body)
         if said["key_id"] in self._revoked:
-            return Pass(until=time.monotonic() + REFUSAL_SECONDS)
+            return refused
+        keep = KEEP_SECONDS if self.hears() else STALE_SECONDS
         return Pass(
-            until=time.monotonic() + min(KEEP_SECONDS, said["expires_at"] - time.time() - 5),
+            asked,
+            until=asked + min(keep, said["expires_at"] - time.time() - 5),
             key_id=said["key_id"],
             scopes=frozenset(said["scopes"]),
             customer_id=said["customer_id"],

@@ -40,8 +40,8 @@ class StuckError(Exception):
 class Streams:
     """All event streams of this process."""
 
-    def __init__(self, ring: Ring, keys: Keys, *, heartbeat_seconds: float) -> None:
-        self.ring, self.keys, self.heartbeat_seconds = ring, keys, heartbeat_seconds
+    def __init__(self, ring: Ring, keys: Keys, *, heartbeat_seconds: float, per_key: int = MOST_SUBSCRIBERS) -> None:
+        self.ring, self.keys, self.heartbeat_seconds, self._per_key = ring, keys, heartbeat_seconds, per_key
         self._open: defaultdict[str, set[Stream]] = defaultdict(set)
         self._count = 0
 
@@ -67,6 +67,9 @@ class Streams:
             raise forbidden(SCOPE)
         if self._count >= MOST_SUBSCRIBERS:
             raise unavailable("This process serves as many streams as it can.", retry_after=5)
+        if len(self._open.get(admitted.key_id, ())) >= self._per_key:
+            detail = f"This key holds {self._per_key} event streams already: end one, or share it."
+            raise Problem(status=429, slug="too-many-streams", detail=detail, headers={"Retry-After": "5"})
         stream = Stream(self, admitted, authorization, send)
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         with self._counted(admitted.key_id, stream):

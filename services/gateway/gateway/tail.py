@@ -19,13 +19,29 @@ log = structlog.get_logger()
 
 PARTITIONS = [TopicPartition(name, place) for name in STREAMED for place in range(topics.PARTITIONS)]
 KEY_PARTITIONS = [TopicPartition(topics.KEY.name, place) for place in range(topics.PARTITIONS)]
+FRESH_SECONDS = 1.0
+LOOK_SECONDS = 0.05
 
 
 class Tail:
     def __init__(self, kafka: str, ring: Ring, on_key_revoked: Callable[[str], None]) -> None:
         self._kafka, self._ring, self._on_key_revoked = kafka, ring, on_key_revoked
         self._keys_at: dict[TopicPartition, int] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._looked_at, self._fresh = 0.0, False
         self.ready = False
+
+    def fresh(self) -> bool:
+        """Whether Kafka has said within a second what there is of every partition that tells of revoked keys."""
+        now = time.monotonic()
+        if now - self._looked_at > LOOK_SECONDS:
+            self._looked_at, self._fresh = now, self._consumer is not None and self._heard(self._consumer)
+        return self._fresh
+
+    @staticmethod
+    def _heard(consumer: AIOKafkaConsumer) -> bool:
+        oldest = 1000 * (time.time() - FRESH_SECONDS)
+        return all((consumer.last_poll_timestamp(partition) or 0) >= oldest for partition in KEY_PARTITIONS)
 
     async def run(self) -> None:
         """Until cancelled; after a fault it goes on where it stood."""
@@ -48,11 +64,13 @@ class Tail:
         try:
             await consumer.start()
             await self._take_place(consumer)
+            self._consumer = consumer
             self.ready = True
             while True:
                 batches = await consumer.getmany(timeout_ms=1000, max_records=2000)
                 self._take(batches)
         finally:
+            self._consumer = None
             await consumer.stop()
 
     async def _take_place(self, consumer: AIOKafkaConsumer) -> None:

@@ -241,6 +241,50 @@ async def test_a_revoked_key_is_refused_within_a_second(world: World, admin: htt
     assert min(waits) <= 1, waits
 
 
+async def test_a_revoked_key_is_refused_within_two_seconds_while_kafka_is_away(
+    world: World, admin: httpx2.AsyncClient
+) -> None:
+    deaf = Gateway(world.settings.model_copy(update={"kafka": "127.0.0.1:1"}))
+    made = await world.key()
+    clock = asyncio.get_running_loop().time
+    async with serving(deaf) as url, httpx2.AsyncClient(base_url=url) as client:
+        client.headers["Authorization"] = f"Bearer {made['key']}"
+        assert (await client.get("/v1/invoices")).status_code == 200
+        assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
+        began = clock()
+        while (await client.get("/v1/invoices")).status_code == 200:
+            assert clock() < began + 2
+            await asyncio.sleep(0.05)
+
+
+async def test_a_tail_that_stops_hearing_is_noticed_within_two_seconds(world: World) -> None:
+    hearing = Gateway(world.settings)
+    async with serving(hearing):
+        await until(hearing.tail.fresh)
+        for _ in range(20):
+            assert hearing.tail.fresh()
+            await asyncio.sleep(0.1)
+        consumer = hearing.tail._consumer
+        assert consumer is not None
+        consumer.pause(*consumer.assignment())
+        await until(lambda: not hearing.tail.fresh(), seconds=2)
+
+
+async def test_one_key_does_not_take_all_streams(world: World) -> None:
+    tight = Gateway(world.settings.model_copy(update={"streams_per_key": 2}))
+    keys = [(await world.key("events:read"))["key"] for _ in range(2)]
+    async with serving(tight) as url, contextlib.AsyncExitStack() as stack:
+        await until(lambda: tight.tail.ready)
+        here = World(url, tight, world.kafka, world.auth, world.settings)
+        for _ in range(2):
+            await stack.enter_async_context(subscribed(here, keys[0]))
+        async with here.client(keys[0]) as client:
+            answer = await client.get("/v1/events/stream")
+            assert (answer.status_code, slug(answer), answer.headers["retry-after"]) == (429, "too-many-streams", "5")
+        await stack.enter_async_context(subscribed(here, keys[1]))
+        tight.streams.close()
+
+
 class Subscriber:
     """A reader of the event stream."""
 
