@@ -106,7 +106,10 @@ async def test_what_does_not_arrive_is_503_and_a_stranger_is_not_waited_for(worl
     assert (status, seconds < 0.5) == (401, True)
 
 
-@pytest.mark.parametrize("seen", ["", "x", "7", f"{new_id()}", f"{new_id()}:", f"{new_id()}:-1", f"{new_id()}:1e3"])
+AGGREGATE = "01a20db6-842b-71a9-a278-5ccab894be9a"
+
+
+@pytest.mark.parametrize("seen", ["", "x", "7", AGGREGATE, f"{AGGREGATE}:", f"{AGGREGATE}:-1", f"{AGGREGATE}:1e3"])
 async def test_a_malformed_one_is_refused_by_name(world: World, seen: str) -> None:
     answer = await world.client.get("/v1/things", headers={"Paidup-Seen": seen})
     assert answer.status_code == 422

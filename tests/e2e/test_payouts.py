@@ -34,7 +34,7 @@ async def test_a_payout_takes_charges_to_the_bank_less_fees_and_its_bank_line_co
     payout = next(each for each in made["items"] if each["currency"] == "cad")
 
     async with asyncio.timeout(30):
-        while closing(after := (await report(client))["CAD"], "bank") == 0:
+        while closing(after := (await report(client))["CAD"], "bank") == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     fees = 3 * (299 + 30)
     assert (closing(after, "bank"), closing(after, "fees")) == (30_900 - fees, fees)
