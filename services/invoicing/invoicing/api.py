@@ -17,7 +17,7 @@ from chassis.messaging.work import Work
 from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import CreateCustomer, Day, IssueInvoice
-from invoicing import issuing, messages, store
+from invoicing import issuing, messages, store, timeline
 from invoicing.domain import Invoice, Refused
 
 router = APIRouter(route_class=StrictRoute)
@@ -82,6 +82,32 @@ class InvoiceDetail(InvoiceSummary):
     terms: str | None
     notes: str | None
     created_at: datetime
+
+
+class Happened(BaseModel):
+    at: datetime
+    event: str
+    status: str
+    payment_id: str | None
+    text: str
+
+
+class UnderWay(BaseModel):
+    """A payment that holds a part of the invoice, in minor units of its currency, until it is confirmed."""
+
+    payment_id: str
+    amount_minor: int
+    expected_by: date | None
+
+
+class InvoiceTimeline(BaseModel):
+    """`items`: what happened, oldest first. `next_step`: what it waits for; null for nothing."""
+
+    invoice_id: str
+    status: Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]
+    next_step: str | None
+    under_way: list[UnderWay]
+    items: list[Happened]
 
 
 class Invoices(BaseModel):
@@ -236,6 +262,39 @@ async def _detail(connection: Any, invoice_id: str, only: str | None, today: dat
 async def get_invoice(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
     running = running_of(request)
     return _json(await _detail(running.pool, invoice_id, identity.customer_id, running.clock.today()))
+
+
+@router.get("/v1/invoices/{invoice_id}/timeline", response_model=InvoiceTimeline, tags=["invoices"])
+async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
+    """What happened to an invoice, from its events, and what comes next."""
+    running, today = running_of(request), running_of(request).clock.today()
+    row = await store.load_invoice(running.pool, invoice_id, identity.customer_id) if is_id(invoice_id) else None
+    if row is None:
+        raise not_found("invoice", invoice_id)
+    invoice = store.invoice_of(row)
+    events, under_way = await store.load_history(running.pool, invoice_id)
+    bodies: list[Any] = [None, *(event["payload"] for event in events)]
+    items = [
+        {
+            "at": event["at"],
+            "event": event["type"],
+            "status": event["payload"]["status"],
+            "payment_id": event["payload"].get("payment_id"),
+            "text": timeline.told(event["type"], event["payload"], before),
+        }
+        for event, before in zip(events, bodies, strict=False)
+    ]
+    body = {
+        "invoice_id": invoice.id,
+        "status": invoice.status,
+        "next_step": timeline.next_step(invoice, under_way, today),
+        "under_way": [
+            {"payment_id": each["payment_id"], "amount_minor": each["amount"], "expected_by": each["expected_by"]}
+            for each in under_way
+        ],
+        "items": items,
+    }
+    return _json(body)
 
 
 async def _change(invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"]) -> Response:

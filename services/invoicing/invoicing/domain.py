@@ -130,6 +130,7 @@ class Reservation:
     parts: tuple[Part, ...]
     sequence: int
     refused_by: str | None = None
+    expected_by: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +210,18 @@ class Book:
             self.entries.append(Entry(voided, "void", -voided.balance, max(today, voided.issued_on)))
         return voided
 
-    def reserve(self, payment_id: str, customer_id: str, parts: Sequence[Part], currency: str) -> Reservation:
+    def reserve(
+        self,
+        payment_id: str,
+        customer_id: str,
+        parts: Sequence[Part],
+        currency: str,
+        expected_by: date | None = None,
+    ) -> Reservation:
         """All parts or none: the first invoice that can't take its part refuses the whole."""
         refused = next((part.invoice_id for part in parts if not self._can_take(part, customer_id)), None)
         state: Literal["refused", "placed"] = "refused" if refused else "placed"
-        reservation = Reservation(payment_id, customer_id, currency, state, tuple(parts), 1, refused)
+        reservation = Reservation(payment_id, customer_id, currency, state, tuple(parts), 1, refused, expected_by)
         self._keep(reservation)
         if not refused:
             for part in parts:

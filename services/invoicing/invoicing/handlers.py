@@ -32,7 +32,8 @@ async def reserve_invoices(events: Sequence[Received[heard.PaymentSubmitted]], w
     book = await store.load_book(work, invoices=named)
     for received in events:
         event = received.event
-        book.reserve(event.payment_id, event.customer_id, _asked(event.asked), event.amount.currency)
+        currency, parts = event.amount.currency, _asked(event.asked)
+        book.reserve(event.payment_id, event.customer_id, parts, currency, event.expected_by)
         _say(book, received, work)
     await store.save_book(work, book)
 

@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from chassis.messaging.work import Work, insert_outbox
+from chassis.messaging.work import HISTORY, Work, insert_history, insert_outbox
+from contracts import topics
 from contracts.allocation import Part
 from contracts.invoicing import CreateCustomer
 from contracts.money import Money
@@ -244,10 +245,10 @@ WITH changed AS (
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (customer_id, effective_on, currency, due_on) DO UPDATE SET amount = d.amount + excluded.amount
 ), reserved AS (
-    INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence)
-    SELECT payment_id, customer_id, currency, state, ids::uuid[], amounts::bigint[], sequence
-    FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[])
-        AS n (payment_id, customer_id, currency, state, ids, amounts, sequence)
+    INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence, expected_by)
+    SELECT payment_id, customer_id, currency, state, ids::uuid[], amounts::bigint[], sequence, expected_by
+    FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $44::date[])
+        AS n (payment_id, customer_id, currency, state, ids, amounts, sequence, expected_by)
     ON CONFLICT (payment_id) DO UPDATE SET state = excluded.state, sequence = excluded.sequence
 ), settled AS (
     INSERT INTO settlements AS s (payment_id, customer_id, currency, invoice_ids, amounts, credit, effective_on, reversed,
@@ -265,8 +266,10 @@ WITH changed AS (
 ), credit_booked AS (
     INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at)
     SELECT n.*, $15 FROM unnest($39::uuid[], $40::uuid[], $41::text[], $42::bigint[], $43::date[]) AS n
+), kept AS (
+    {insert_history(45, topics.INVOICE.name)}
 )
-{insert_outbox(44)}
+{insert_outbox(45)}
 """  # noqa: S608
 
 
@@ -297,7 +300,7 @@ async def save_book(work: Work, book: Book) -> None:
         [c.sequence for c in credits],
         [c.id for c, _, _ in book.credit_entries], [c.customer_id for c, _, _ in book.credit_entries],
         [c.currency for c, _, _ in book.credit_entries], [minor for _, minor, _ in book.credit_entries],
-        [day for _, _, day in book.credit_entries],
+        [day for _, _, day in book.credit_entries], [r.expected_by for r in reservations],
         *work.outbox_arguments(),
     )  # fmt: skip
 
@@ -310,6 +313,21 @@ def _part_arrays(each: Sequence[Sequence[Part]]) -> tuple[list[str], list[str]]:
 
 
 # --- reading
+
+
+UNDER_WAY = """
+SELECT payment_id, expected_by, (SELECT sum(a)::bigint FROM unnest(invoice_ids, amounts) AS p (id, a) WHERE p.id = $1) AS amount
+FROM reservations WHERE payment_id = ANY($2::uuid[]) AND state = 'placed' ORDER BY expected_by, payment_id
+"""
+
+
+async def load_history(
+    connection: asyncpg.Connection, invoice_id: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was told of an invoice, oldest first, with the body of each event; and the payments that hold some of it."""
+    told = [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, invoice_id)]
+    payments = sorted({event["payload"]["payment_id"] for event in told if event["payload"].get("payment_id")})
+    return told, [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)]
 
 
 async def load_invoice(connection: asyncpg.Connection, invoice_id: str, only: str | None) -> dict[str, Any] | None:

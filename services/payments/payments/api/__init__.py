@@ -12,10 +12,12 @@ from payments.api import (
     receipts,
     refunds,
     reports,
+    timeline,
     webhooks,
 )
 
 router = APIRouter()
-PARTS = (methods, quotes, receipts, payments, history, refunds, bank_statements, exceptions, reports, webhooks)
-for part in PARTS:  # /v1/payments/offline before /v1/payments/{payment_id}
+PAYING = (methods, quotes, receipts, payments, history, timeline, refunds)  # …/offline before …/{payment_id}
+RECONCILING = (bank_statements, exceptions, reports, webhooks)
+for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+import orjson
 
 from chassis.http.idempotency import Key
-from chassis.messaging.work import Work, insert_outbox
+from chassis.messaging.work import HISTORY, Work, insert_history, insert_outbox
+from contracts import topics
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
@@ -47,6 +49,11 @@ async def load_payment(connection: asyncpg.Connection, payment_id: str, only: st
     sql = f"SELECT {PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"  # noqa: S608
     row = await connection.fetchrow(sql, payment_id, only)
     return payment_of(row) if row else None
+
+
+async def load_history(connection: asyncpg.Connection, payment_id: str) -> list[dict[str, Any]]:
+    """What was told of a payment, oldest first, with the body of each event."""
+    return [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, payment_id)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +183,8 @@ WITH known AS (
     WHERE a.payment_id IN (SELECT id FROM paid)
 ), said AS (
     {insert_outbox(44)} WHERE aggregate IN (SELECT id::text FROM paid)
+), kept AS (
+    {insert_history(44, topics.PAYMENT.name)} AND aggregate IN (SELECT id::text FROM paid)
 )
 SELECT id FROM paid
 """  # noqa: S608
@@ -285,6 +294,8 @@ WITH changed AS (
 ), noted AS (
     INSERT INTO provider_events (id, kind, occurred_at, received_at)
     SELECT n.*, $14 FROM unnest($37::text[], $38::text[], $39::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
+), kept AS (
+    {insert_history(41, topics.PAYMENT.name)}
 )
 {insert_outbox(41)}
 """  # noqa: S608

@@ -1,0 +1,75 @@
+"""Why a payment is as it is, and what comes next, in words for people. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from payments.domain.payments import Payment
+
+# What each event means; those of reversals name what they are about.
+WORDS = {
+    "PaymentSubmitted": "The payment was confirmed.",
+    "PaymentActionRequired": "The payer has to confirm it with the bank.",
+    "PaymentSucceeded": "The provider took the money; its own record has yet to agree.",
+    "PaymentUnknown": "The provider's answer was lost; it is asked until it knows.",
+    "PaymentReconciled": "The provider's record agrees: the money is there.",
+    "PaymentReconciliationOverdue": "The provider's record did not agree in its time.",
+    "PaymentRefundRequested": "A refund was asked of the provider.",
+    "PaymentRefundFailed": "The provider could not give the money back.",
+    "PaymentDisputed": "The payer's bank opened a chargeback and holds the money.",
+    "PaymentDisputeWon": "The chargeback was decided for the company.",
+    "PaymentExpired": "The payer did not confirm in time; no money moved.",
+}
+REASONS = {
+    "surcharge_declined": "The surcharge was declined, so nothing was charged.",
+    "invoice_changed": "An invoice changed before it could be reserved, so nothing was charged.",
+    "insufficient_funds": "The bank declined: there is not enough money on the account.",
+    "expired_card": "The bank declined: the card has expired.",
+}
+BACK = {
+    "refund": "Money was given back.",
+    "return": "The bank took the money back.",
+    "chargeback": "The chargeback was lost, and the money is gone.",
+}
+
+
+def told(event: str, body: Mapping[str, Any]) -> str:
+    """One line of a timeline: what happened."""
+    reason = str(body.get("reason") or "")
+    match event:
+        case "PaymentReversed":
+            return BACK.get(str(body.get("kind") or "return"), BACK["return"])
+        case "PaymentReconciled" if body.get("way") == "receive":
+            return "The money was received."
+        case "PaymentDeclined":
+            return REASONS.get(reason, f"The bank declined ({reason.replace('_', ' ') or 'no reason given'}).")
+        case "PaymentCancelled":
+            return REASONS.get(reason, "The payment was cancelled before any money moved.")
+        case _:
+            return WORDS.get(event, event)
+
+
+def next_step(payment: Payment, today: date) -> str | None:
+    """What the payment waits for, and until when; None when it waits for nothing."""
+    by = f" by {payment.expected_by}" if payment.expected_by and payment.expected_by >= today else ""
+    if payment.disputed:
+        return "The payer's bank decides the chargeback."
+    if payment.reconciliation in ("exception", "mismatch"):
+        return "Somebody of the company looks into it; a ticket about this payment helps."
+    match payment.status:
+        case "submitted":
+            return "Its invoices are being reserved."
+        case "requires_action":
+            return "Confirm it with the bank, on the page that next_action_url names."
+        case "reserved" | "processing" if payment.method_kind == "bank_account":
+            return f"The bank confirms{by}."
+        case "reserved" | "processing":
+            return f"The provider confirms{by}."
+        case "unknown":
+            return f"The provider is asked what became of it, until it knows{by}. Don't pay it again meanwhile."
+        case "succeeded" if payment.reconciliation == "waiting":
+            return f"The provider's record confirms it{by}."
+        case _:
+            return None

@@ -1,0 +1,67 @@
+"""Why: the timelines of a payment and of an invoice, from their events."""
+
+import asyncio
+
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+
+async def test_a_timeline_says_why_an_invoice_is_in_progress_and_until_when(client: Client, stack: LocalStack) -> None:
+    await asyncio.to_thread(stack.sandbox, "rules", bank_clear_seconds=0)
+    try:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_usBankAccount_success")
+        payment = await client.pay(await client.quote(customer, method, invoice))
+        await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "processing")
+        why = await client.get(f"/v1/invoices/{invoice}/timeline")
+        assert (why["status"], [item["event"] for item in why["items"]]) == (
+            "in_progress",
+            ["InvoiceIssued", "InvoiceInProgress"],
+        )
+        (waits,) = why["under_way"]
+        assert (waits["payment_id"], waits["amount_minor"]) == (payment["id"], 10_000)
+        assert waits["expected_by"] in why["next_step"]
+        of_payment = await client.get(f"/v1/payments/{payment['id']}/timeline")
+        assert of_payment["next_step"] == f"The bank confirms by {of_payment['expected_by']}."
+    finally:
+        await asyncio.to_thread(stack.sandbox, "rules", bank_clear_seconds=1)
+
+
+async def test_a_timeline_tells_every_step_up_to_paid_and_back(client: Client) -> None:
+    customer = await client.customer()
+    invoice, method = await client.invoice(customer), await client.method(customer)
+    payment = await client.pay(await client.quote(customer, method, (invoice, 4_000)))
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["settled_minor"] == 4_000)
+    await client.receive(customer, 6_000, invoice)
+    await client.paid(invoice)
+    await client.refund(payment["id"])
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] == "open")
+    why = await client.get(f"/v1/invoices/{invoice}/timeline")
+    assert [item["text"] for item in why["items"]] == [
+        "The invoice was issued.",
+        "A payment of a part is under way.",
+        "A part was paid.",
+        "The invoice is paid.",
+        "Money went back: the invoice is owed again.",
+    ]
+    assert "it was due on 2026-02-01" in why["next_step"]
+    told = await client.get(f"/v1/payments/{payment['id']}/timeline")
+    assert [item["event"] for item in told["items"]] == [
+        "PaymentSubmitted",
+        "PaymentSucceeded",
+        "PaymentReconciled",
+        "PaymentRefundRequested",
+        "PaymentReversed",
+    ]
+    assert told["next_step"] is None
+
+
+async def test_a_timeline_is_its_customers_alone(client: Client, stack: LocalStack) -> None:
+    mine, other = await client.customer(), await client.customer()
+    invoice = await client.invoice(mine)
+    payment = await client.receive(mine, 100)
+    scopes = ["payments:read", "invoices:read"]
+    made = await client.make("/v1/api-keys", {"name": "theirs", "customer_id": other, "scopes": scopes})
+    async with Client(stack.url, made["key"]) as theirs:
+        assert (await theirs.ask("GET", f"/v1/invoices/{invoice}/timeline"))[0] == 404
+        assert (await theirs.ask("GET", f"/v1/payments/{payment['id']}/timeline"))[0] == 404
