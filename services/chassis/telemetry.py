@@ -63,9 +63,6 @@ class _NoSpan:
     def finish(self, route: str, status: int) -> None:
         return None
 
-    def set_attribute(self, key: str, value: Any) -> None:
-        return None
-
 
 _NO_SPAN = _NoSpan()
 
@@ -104,15 +101,6 @@ def record_span(
     return _tracer.start_as_current_span(name, context=extract(headers), kind=SpanKind.CONSUMER, attributes=named)
 
 
-def client_span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
-    """A span for a call to another program."""
-    if _tracer is None:
-        return _NO_SPAN
-    from opentelemetry.trace import SpanKind
-
-    return _tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=dict(attributes))
-
-
 def traceparent() -> str | None:
     """The current span as a W3C header, or None when there is none."""
     if _tracer is None:
@@ -129,13 +117,6 @@ def trace_ids() -> tuple[str, str] | None:
     """Trace and span id for the log."""
     parent = traceparent()
     return (parent[3:35], parent[36:52]) if parent else None
-
-
-def inject(headers: KafkaHeaders) -> KafkaHeaders:
-    """Add `traceparent` in place when a span is under way."""
-    if parent := traceparent():
-        headers.append(("traceparent", parent.encode()))
-    return headers
 
 
 def extract(headers: Iterable[tuple[str, bytes]]) -> Context:

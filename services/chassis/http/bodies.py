@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from chassis.http.problems import MOST_ERRORS, Problem, invalid
 from chassis.http.seen import caught_up
-from chassis.strict_json import NotJsonError, read_strict
+from contracts.strict_json import NotJsonError, read_strict
 
 
 def read_json(body: bytes) -> Any:

@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from chassis.db.pool import COLLIDED, out_of_reach
-from chassis.http import words
 from chassis.logs import request_id
+from contracts import words
 
 log = structlog.get_logger()
 
@@ -112,7 +112,9 @@ def of_validation(error: RequestValidationError) -> Problem:
         reason = found[0].get("ctx", {}).get("error", "")
         return Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(reason))
     found = [item for item in found if not _follows(item, [other["loc"] for other in found])]
-    return invalid([{"field": words.field(item), "message": words.sentence(item)} for item in found[:MOST_ERRORS]])
+    # Where it was sent (body, query, path) goes without saying.
+    named = [(words.field({**item, "loc": item["loc"][1:]}), words.sentence(item)) for item in found[:MOST_ERRORS]]
+    return invalid([{"field": field, "message": message} for field, message in named])
 
 
 def _follows(item: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]) -> bool:

@@ -180,10 +180,7 @@ class Consumer:
             await self._until_reached(partial(self._together, readable))
         except Exception as error:
             log.warning(
-                "batch failed, taking its events one by one",
-                consumer=self.name,
-                error=repr(error),
-                size=len(readable),
+                "batch failed, taking its events one by one", consumer=self.name, error=repr(error), size=len(readable)
             )
             await self._one_by_one(readable)
 
@@ -316,8 +313,7 @@ class Consumer:
                 locks[handler.lock.rank, handler.lock.table].add(handler.lock.id_of(received.event))
         for (_, table), ids in sorted(locks.items()):
             await work.connection.execute(
-                f"SELECT FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE",
-                sorted(ids),
+                f"SELECT FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", sorted(ids)
             )
         return ready
 

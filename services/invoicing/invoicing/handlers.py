@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from chassis.messaging.consume import Handlers, Lock, Received
 from chassis.messaging.work import Work
-from chassis.strict_json import NotJsonError, read_strict
 from contracts import payments as heard
+from contracts import words
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
+from contracts.strict_json import NotJsonError, read_strict
 from invoicing import issuing, messages, store
 from invoicing.domain import MOST_PARTS, Book, Refused
 
@@ -123,4 +124,4 @@ def _read(command: type[Any], body: bytes) -> Any:
         return Refused("invalid-command", str(error))
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
-        return Refused("invalid-command", fault["msg"], ".".join(map(str, fault["loc"])) or None)
+        return Refused("invalid-command", words.sentence(fault), words.field(fault) or None)

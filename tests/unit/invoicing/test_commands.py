@@ -38,3 +38,8 @@ def test_what_could_mean_two_things_is_refused(body: str, field: str | None) -> 
     refused = _read(command, body.encode())
     assert isinstance(refused, Refused)
     assert (refused.code, refused.field) == ("invalid-command", field)
+
+
+def test_a_refusal_says_in_words_what_is_expected() -> None:
+    refused = _read(CreateCustomer, b'{"external_id": "a", "name": "n", "email": "ann"}')
+    assert (refused.field, refused.detail) == ("email", "must be an e-mail address, as ann@example.com")

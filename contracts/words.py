@@ -50,10 +50,10 @@ def sentence(finding: Mapping[str, Any]) -> str:
 
 
 def field(finding: Mapping[str, Any]) -> str:
-    """`lines.0.quantity`: where it was sent (body, query, path) goes without saying.
+    """`lines.0.quantity`.
 
     A validator of a whole model names the field at fault by
     `raise PydanticCustomError("due-too-early", "lies before issued_on", {"field": "due_on"})`.
     """
     own = finding.get("ctx", {}).get("field")
-    return ".".join(str(part) for part in (*finding["loc"][1:], *([own] if own else [])))
+    return ".".join(str(part) for part in (*finding["loc"], *([own] if own else [])))
