@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import RequestTimedOutError
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from fastapi import Request
 
 from chassis import checks, telemetry
@@ -24,16 +25,17 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool, out_of_reach
 from chassis.http.identity import Identity
 from chassis.messaging import dead_letters
-from chassis.messaging.consume import Consumer, Handlers, RacedError, Received
+from chassis.messaging.consume import SOURCES, Consumer, Handlers, RacedError, Received
 from chassis.messaging.outbox import Bell, Relay, make_producer
 from chassis.messaging.subscribe import Subscription, make_broker, subscribed
 from chassis.messaging.work import Cause, Units, Wake, Work
 from chassis.service import Job, Running, Service, cause_of
 from chassis.settings import ServiceSettings
 from contracts.auth import KeyCreated, KeyRevoked
-from contracts.envelope import Message, message
+from contracts.envelope import Message, message, type_registry
 from contracts.ids import new_id
 from contracts.invoicing import CreateCustomer
+from contracts.topics import Topic
 from tests.faults import poison
 from tests.kit import kafka
 from tests.kit.postgres import Database, admin_dsn, drop_database, fresh_database
@@ -592,6 +594,65 @@ async def test_nothing_of_a_real_broker_gets_past_a_record_that_cannot_even_be_s
         await owner.execute("GRANT INSERT ON dead_letters TO auth_work")
         await owner.close()
         await _all_taken(desk, [bad, *later])
+
+
+class NotUtf8(str):
+    """The name of a header as a sender writes it that does not look at what it writes."""
+
+    def encode(self, *_: Any) -> bytes:
+        return b"\xff\xfe"
+
+
+async def test_a_record_that_kafkas_own_reader_cannot_read_halts_its_partition_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic(kafka.unique("auth.key"), "keys")
+    bootstrap = await kafka.create_topics(topic.name, partitions=4)
+    sent = [[new_id() for _ in range(20)] for _ in range(4)]
+
+    class KeyTold(KeyCreated):
+        pass
+
+    KeyTold.topic = topic
+    type_registry.pop("KeyTold")
+    monkeypatch.setitem(SOURCES, topic.name, SOURCE)
+    name = f"desk-{new_id()}"
+    handlers = Handlers(name)
+
+    @handlers.on(KeyTold)
+    async def write_down(event: KeyTold, work: Work) -> None:
+        await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
+
+    for module in ("aiokafka.producer.message_accumulator", "aiokafka.producer.producer"):
+        monkeypatch.setattr(f"{module}.DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+    producer = make_producer(bootstrap)
+    await producer.start()
+
+    async def send(partition: int, key: str, *more: tuple[str, bytes]) -> int:
+        told = message(KeyTold(key_id=key), sequence=1, time=datetime.now(UTC))
+        headers = [*told.headers(SOURCE), *more]
+        record = await producer.send_and_wait(topic.name, told.body, key.encode(), partition=partition, headers=headers)
+        offset: int = record.offset
+        return offset
+
+    for number in range(20):
+        for partition, keys in enumerate(sent):
+            await send(partition, keys[number])
+    end = await send(2, new_id(), (NotUtf8("x"), b"1"))
+    async with subscribed(bootstrap, name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 500):
+        healthy = [key for partition, keys in enumerate(sent) for key in keys if partition != 2]
+        later = [new_id() for _ in range(900)]
+        for at in range(0, 900, 9):
+            await asyncio.gather(*(send((0, 1, 3)[number % 3], later[at + number]) for number in range(9)))
+        await _all_taken(desk, [*healthy, *later], seconds=20)
+    await producer.stop()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    committed = await admin.list_consumer_group_offsets(name)
+    await admin.close()
+    assert committed[TopicPartition(topic.name, 0)].offset == 320
+    place = committed.get(TopicPartition(topic.name, 2))
+    assert place is None or place.offset <= end
 
 
 async def test_a_server_that_is_read_only_for_some_seconds_loses_nothing(desk: Desk) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
+from prometheus_client import Gauge
 
 from chassis.messaging.consume import Consumer
 
 log = structlog.get_logger()
+unreadable = Gauge("paidup_partition_unreadable", "1 where a partition stands still", ["topic", "partition"])
 COMMIT_SECONDS = 1.0
 
 
@@ -26,6 +30,46 @@ async def _as_they_are(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
 
 async def _raw(message: KafkaMessage) -> Any:
     return message.raw_message
+
+
+class Careful(AIOKafkaConsumer):  # type: ignore[misc]
+    """Loses nothing when a partition can't be read: its error would take what others gave at the same time with it.
+
+    A partition whose next record is not one of Kafka's (as a header's name that is not UTF-8) is paused, until the
+    process ends or its topic is mended and the partition comes anew; the others go on.
+    """
+
+    _given: dict[TopicPartition, int]
+
+    async def getmany(self, *_: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
+        try:
+            found = await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
+        except Exception as error:
+            await self._go_back()
+            if isinstance(error, (KafkaError, ConsumerStoppedError)):
+                raise
+            await self._pause_unreadable()
+            return {}
+        self._given = getattr(self, "_given", {}) | {place: some[-1].offset + 1 for place, some in found.items()}
+        return found
+
+    async def _go_back(self) -> None:
+        for place in self.assignment():
+            offset = getattr(self, "_given", {}).get(place) or await self.committed(place)
+            if offset:
+                self.seek(place, offset)
+            else:
+                await self.seek_to_beginning(place)
+
+    async def _pause_unreadable(self) -> None:
+        for place in self.assignment():
+            try:
+                await super().getmany(place, timeout_ms=500)
+            except Exception as error:
+                unreadable.labels(place.topic, str(place.partition)).set(1)
+                log.error("a partition can't be read, it is paused", partition=str(place), error=repr(error))
+                self.pause(place)
+        await self._go_back()
 
 
 class Subscription:
@@ -110,6 +154,9 @@ async def subscribed(kafka: str, name: str, consumers: Sequence[Consumer], batch
     """Consume while the block runs; on leaving, finish the batch and commit its offsets, in at most five seconds."""
     broker = make_broker(kafka, name)
     subscriptions = [Subscription(broker, consumer, batch_size) for consumer in consumers]
+    await broker.connect()
+    made = broker.config.broker_config
+    made.builder = partial(Careful, **made.builder.keywords)  # type: ignore[attr-defined]
     await broker.start()
     tasks = [asyncio.create_task(subscription.run()) for subscription in subscriptions]
     try:
