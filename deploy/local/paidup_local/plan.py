@@ -16,7 +16,6 @@ from paidup_local.settings import DATABASE_SERVICES, PYTHON_SERVICES, Settings, 
 DEFAULTS = {
     "PAIDUP_TIME_ZONE": "America/New_York",
     "PAIDUP_LOG_LEVEL": "info",
-    "PAYMENTS_SURCHARGE_RATE": "0.03",
     "GATEWAY_RATE_PER_KEY": "20000",
     "GATEWAY_RATE_PER_ADDRESS": "20000",
 }

@@ -2,17 +2,34 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chassis.db.pool import open_pool
 from chassis.service import Service
+from payments import store
 from payments.api import router
 from payments.bank_runs import LARGEST_FILE
 from payments.checks import CHECKS
+from payments.data_files import read_surcharge_rules
+from payments.domain import SurchargeRule
 from payments.handlers import handlers
 from payments.jobs import JOBS
 from payments.providers.stripe_adapter import StripeAdapter
 from payments.settings import Settings
+
+
+async def surcharge_rules(settings: Settings) -> tuple[SurchargeRule, ...]:
+    """Those that hold, after the file's were taken in where they are new. Rules change when a process starts."""
+    file = read_surcharge_rules(settings.surcharge_rules)
+    pool = await open_pool(settings.work_url or settings.api_url, size=1, application="payments-rules")
+    try:
+        async with pool.acquire() as connection:
+            await store.take_rules(connection, file.edition, file.digest, file.rules, datetime.now(UTC))
+            return await store.load_rules(connection)
+    finally:
+        await pool.close()
 
 
 @asynccontextmanager
@@ -23,7 +40,7 @@ async def resources(settings: Settings) -> AsyncIterator[dict[str, Any]]:
         webhook_secret=settings.webhook_secret.get_secret_value(),
     )
     try:
-        yield {"provider": provider}
+        yield {"provider": provider, "surcharge_rules": await surcharge_rules(settings)}
     finally:
         await provider.close()
 

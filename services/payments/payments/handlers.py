@@ -21,6 +21,7 @@ from payments.domain import (
     choose_again,
     make_quote,
     reserve,
+    unusable,
 )
 
 handlers = Handlers("payments")
@@ -70,8 +71,8 @@ async def _quote_again(payment: Payment, work: Work) -> str | None:
     if not isinstance(choice, Wishes):
         whose, currency = quote.customer_id, quote.amount.currency
         _, invoices = await store.load_payable(work.connection, found.method.id, whose, currency, MOST_PARTS + 1)
-    made = make_quote(found.method, choice, invoices, quote.rate, work.now, quote.step)
-    if isinstance(made, Refusal):
+    made = make_quote(found.method, choice, invoices, quote.terms, work.now, quote.step)
+    if isinstance(made, Refusal) or unusable(found.method, work.clock.today()):
         return None
     await store.add_quotes([made], work)
     return made.id

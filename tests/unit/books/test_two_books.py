@@ -37,13 +37,14 @@ from payments.domain import (
     SeenBack,
     Step,
     Sum,
+    Terms,
     Wish,
     Wishes,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
-RATE = Decimal("0.03")
+RATE = Terms(Decimal("0.03"))
 CUSTOMERS = ("Acme", "Bolt")
 METHODS = [
     Method(f"{customer}-{funding}", customer, "pm", "card" if funding else "bank_account", funding, None, None)

@@ -20,6 +20,7 @@ from payments.domain import (
     SeenBack,
     Step,
     Sum,
+    Terms,
     Wish,
     Wishes,
     cancel,
@@ -38,7 +39,7 @@ from payments.domain import (
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
-RATE = Decimal("0.03")
+RATE = Terms(Decimal("0.03"))
 CREDIT = Method("m", "c", "pm_1", "card", "credit", "visa", "4242")
 DEBIT = Method("m", "c", "pm_1", "card", "debit", "visa", "4242")
 

@@ -12,12 +12,14 @@ from payments.api import (
     receipts,
     refunds,
     reports,
+    surcharges,
     timeline,
     webhooks,
 )
 
 router = APIRouter()
-PAYING = (methods, quotes, receipts, payments, history, timeline, refunds)  # …/offline before …/{payment_id}
+# …/offline before …/{payment_id}
+PAYING = (methods, quotes, receipts, payments, history, timeline, refunds, surcharges)
 RECONCILING = (bank_statements, exceptions, reports, webhooks)
 for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)

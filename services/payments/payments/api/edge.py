@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis import logs
 from chassis.http.idempotency import required_key
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem
 from contracts.invoicing import PositiveMinor
-from payments.domain import Refusal
+from payments.domain import Refusal, SurchargeRule, Witness
 
 ReadPayments = Annotated[Identity, allow("payments:read")]
 WritePayments = Annotated[Identity, allow("payments:write")]
@@ -31,6 +32,18 @@ class Asked(BaseModel):
 class InvoiceToPay(Asked):
     invoice_id: Annotated[str, Field(max_length=36)]
     amount_minor: PositiveMinor | None = None
+
+
+def witness_of(request: Request, identity: Identity) -> Witness:
+    """Who speaks in a request, and from which address where the way here tells it."""
+    address = request.headers.get("x-forwarded-for", "").split(",")[0].strip() or None
+    return Witness(f"{identity.kind}:{identity.subject}", logs.request_id.get() or None, address)
+
+
+def rules_of(running: Running) -> tuple[SurchargeRule, ...]:
+    """The surcharge rules that this process started with; by their dates some of them hold."""
+    rules: tuple[SurchargeRule, ...] = running.more["surcharge_rules"]
+    return rules
 
 
 def answer(body: bytes, status: int, seen: str | None = None) -> Response:

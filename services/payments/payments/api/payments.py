@@ -20,10 +20,12 @@ from chassis.service import Running, cause_of, running_of
 from contracts.calendar import add_banking_days
 from contracts.ids import is_id
 from payments import messages, store
-from payments.api.edge import Asked, IdempotencyKey, ReadPayments, WritePayments, answer, problem_of
+from payments.api.edge import Asked, IdempotencyKey, ReadPayments, WritePayments, answer, problem_of, witness_of
 from payments.api.quotes import load_oldest, make, view_of_quote
 from payments.api.views import PaymentView, seen_header, view_of_payment
+from payments.data_files import CONSENT_TEXTS
 from payments.domain import (
+    Consent,
     Quote,
     Refusal,
     Step,
@@ -31,6 +33,8 @@ from payments.domain import (
     choose_again,
     still_fits,
     submit,
+    to_surcharge,
+    unusable,
 )
 
 router = APIRouter(route_class=StrictRoute)
@@ -62,11 +66,13 @@ async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]
     return [saving.new.step.payment.id in saved for saving in savings]
 
 
-async def save_once(running: Running, step: Step, key: Key, cause: Cause) -> Response | None:
+async def save_once(
+    running: Running, step: Step, key: Key, cause: Cause, consent: Consent | None = None
+) -> Response | None:
     """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
     body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
     step = replace(step, payment=replace(step.payment, correlation=cause.correlation))
-    saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen)), cause)
+    saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen), consent=consent), cause)
     try:
         if await running.units.together(save_payments, saving, single=True):
             return answer(body, 202, seen)
@@ -104,7 +110,11 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     step = submit(found.quote, found.method.kind, asked.accept_surcharge, expected_by=expected_by, now=clock.now())
     if isinstance(step, Refusal):
         raise problem_of(step)
-    return await save_once(running, step, key, cause)
+    consent = to_surcharge(
+        found.quote, step.payment.id, asked.accept_surcharge is True, CONSENT_TEXTS["surcharge"].version,
+        witness_of(request, identity), clock.now(),
+    )  # fmt: skip
+    return await save_once(running, step, key, cause, consent)
 
 
 async def refuse_stale(running: Running, found: store.Confirming) -> None:
@@ -113,6 +123,9 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     if quote.payment_id is not None:
         detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
         raise problem_of(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
+    against = unusable(found.method, running.clock.today())
+    if against is not None:
+        raise problem_of(against)
     if quote.expires_at > now and still_fits(quote, invoices):
         return
     what = "has expired" if quote.expires_at <= now else "no longer fits its invoices"

@@ -23,6 +23,7 @@ from payments.api.edge import (
     answer,
     patiently,
     problem_of,
+    rules_of,
     unknown_customer,
 )
 from payments.domain import (
@@ -37,6 +38,8 @@ from payments.domain import (
     Wish,
     Wishes,
     make_quote,
+    terms_for,
+    unusable,
 )
 from payments.providers import Provider
 
@@ -61,7 +64,10 @@ class QuotedPart(BaseModel):
 
 
 class QuoteView(BaseModel):
-    """Minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs."""
+    """Minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs.
+
+    `surcharge_rate` is as 0.03 for 3 %, `surcharge_rule` the id of the rule that says so.
+    """
 
     id: str
     customer_id: str
@@ -69,6 +75,8 @@ class QuoteView(BaseModel):
     currency: str
     amount_minor: int
     surcharge_minor: int
+    surcharge_rate: str
+    surcharge_rule: str | None
     total_minor: int
     credit_minor: int
     expires_at: datetime
@@ -83,6 +91,8 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
         "currency": quote.amount.currency,
         "amount_minor": quote.amount.minor,
         "surcharge_minor": quote.surcharge.minor,
+        "surcharge_rate": f"{quote.terms.rate.normalize():f}",
+        "surcharge_rule": quote.terms.rule_id,
         "total_minor": quote.total.minor,
         "credit_minor": quote.credit.minor,
         "expires_at": quote.expires_at,
@@ -180,7 +190,11 @@ async def make(running: Running, method: Method, choice: Choice, invoices: dict[
     """A quote that is saved and can be confirmed, or the first reason against it."""
     provider: Provider = running.more["provider"]
     step = provider.charges_in(currency_of(choice, invoices))
-    made = make_quote(method, choice, invoices, running.settings.surcharge_rate, running.clock.now(), step)
+    against_method = unusable(method, running.clock.today())
+    if against_method is not None:
+        return against_method
+    terms = terms_for(rules_of(running), method, currency_of(choice, invoices), running.clock.today())
+    made = make_quote(method, choice, invoices, terms, running.clock.now(), step)
     if isinstance(made, Refusal):
         return made
     against = provider.accepts(made.total.minor, made.amount.currency)

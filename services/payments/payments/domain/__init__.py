@@ -1,5 +1,15 @@
 """The rules of paying, by noun. Values in, values out."""
 
+from payments.domain.consents import Consent, Witness, to_method, to_surcharge
+from payments.domain.methods import (
+    Method,
+    Verification,
+    changed,
+    disable,
+    make_default,
+    remove,
+    unusable,
+)
 from payments.domain.observing import (
     Seen,
     observe,
@@ -25,18 +35,16 @@ from payments.domain.quotes import (
     MOST_PARTS,
     Choice,
     Everything,
-    Method,
     OpenInvoice,
     Quote,
-    Refusal,
     Sum,
     Wish,
     Wishes,
     choose_again,
     make_quote,
     still_fits,
-    surcharge,
 )
+from payments.domain.refusals import Refusal
 from payments.domain.reversals import (
     SeenBack,
     processing,
@@ -44,12 +52,20 @@ from payments.domain.reversals import (
     refused,
     taken_by_bank,
 )
+from payments.domain.surcharges import (
+    SurchargeRule,
+    Terms,
+    highest_rate,
+    surcharge,
+    terms_for,
+)
 
 __all__ = [
     "LONGEST_POLL",
     "MOST_PARTS",
     "Attempt",
     "Choice",
+    "Consent",
     "Everything",
     "Method",
     "OpenInvoice",
@@ -63,11 +79,19 @@ __all__ = [
     "SeenBack",
     "Step",
     "Sum",
+    "SurchargeRule",
+    "Terms",
+    "Verification",
     "What",
     "Wish",
     "Wishes",
+    "Witness",
     "cancel",
+    "changed",
     "choose_again",
+    "disable",
+    "highest_rate",
+    "make_default",
     "make_quote",
     "observe",
     "overdue",
@@ -76,10 +100,15 @@ __all__ = [
     "receive",
     "refund",
     "refused",
+    "remove",
     "reserve",
     "still_fits",
     "submit",
     "surcharge",
     "taken_by_bank",
+    "terms_for",
+    "to_method",
+    "to_surcharge",
     "unanswered",
+    "unusable",
 ]

@@ -11,7 +11,8 @@ from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money, zero
 from contracts.payments import FINAL, PaymentStatus, Reconciliation, ReversalKind
-from payments.domain.quotes import Quote, Refusal
+from payments.domain.quotes import Quote
+from payments.domain.refusals import Refusal
 from payments.domain.remittance import ExceptionClass
 
 LONGEST_POLL = timedelta(seconds=60)

@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Literal
 
 from contracts.allocation import Due, Part, allocate
 from contracts.ids import new_id
-from contracts.money import Money, total, zero
+from contracts.money import Money, total
+from payments.domain.methods import Method
+from payments.domain.refusals import Refusal
+from payments.domain.surcharges import NO_SURCHARGE, Terms, surcharge
 
 QUOTE_VALID = timedelta(minutes=15)
 MOST_PARTS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a request can't be met: a stable slug, what happened and what to do, and the field at fault.
-
-    `conflict`: the request is sound, the state of things is in its way.
-    """
-
-    code: str
-    detail: str
-    field: str | None = None
-    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +36,10 @@ class OpenInvoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
-    id: str
-    customer_id: str
-    provider_id: str
-    kind: Literal["card", "bank_account"]
-    funding: str | None
-    brand: str | None
-    last4: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Quote:
     """A preview that can be confirmed once. `whole[i]`: part i was not edited, it means all that is payable.
 
-    `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit. `rate` (of
+    `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit. `terms` (of its
     surcharge) and `step` are those that it was made with.
     """
 
@@ -75,7 +53,7 @@ class Quote:
     expires_at: datetime
     payment_id: str | None = None
     choice: Literal["invoices", "all", "amount"] = "invoices"
-    rate: Decimal = Decimal(0)
+    terms: Terms = NO_SURCHARGE
     step: int = 1
 
     @property
@@ -120,7 +98,7 @@ Choice = Wishes | Everything | Sum
 
 
 def make_quote(
-    method: Method, choice: Choice, invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime, step: int = 1
+    method: Method, choice: Choice, invoices: Mapping[str, OpenInvoice], terms: Terms, now: datetime, step: int = 1
 ) -> Quote | Refusal:
     """A quote over what was chosen, or the first reason against it.
 
@@ -129,12 +107,12 @@ def make_quote(
     """
     match choice:
         case Wishes(wishes):
-            return _quote_wishes(method, wishes, invoices, rate, now, step)
+            return _quote_wishes(method, wishes, invoices, terms, now, step)
         case Everything(currency):
             money = total([Money(invoice.payable_now, currency) for invoice in invoices.values()], currency)
-            return _quote_oldest(method, "all", money, invoices, rate, now, step)
+            return _quote_oldest(method, "all", money, invoices, terms, now, step)
         case Sum(money):
-            return _quote_oldest(method, "amount", money, invoices, rate, now, step)
+            return _quote_oldest(method, "amount", money, invoices, terms, now, step)
 
 
 def _quote_oldest(
@@ -142,7 +120,7 @@ def _quote_oldest(
     choice: Literal["all", "amount"],
     money: Money,
     invoices: Mapping[str, OpenInvoice],
-    rate: Decimal,
+    terms: Terms,
     now: datetime,
     step: int,
 ) -> Quote | Refusal:
@@ -153,15 +131,25 @@ def _quote_oldest(
     if len(parts) > MOST_PARTS:
         detail = f"One payment pays at most {MOST_PARTS} invoices. Choose an amount that the oldest of them hold."
         return Refusal("too-many-invoices", detail, "all" if choice == "all" else "amount_minor")
-    charge, whole = surcharge(method, money, rate, step), (choice == "all",) * len(parts)
+    charge, whole = surcharge(method, money, terms, step), (choice == "all",) * len(parts)
     until = now + QUOTE_VALID
     return Quote(
-        new_id(), method.customer_id, method.id, money, charge, parts, whole, until, choice=choice, rate=rate, step=step
+        new_id(),
+        method.customer_id,
+        method.id,
+        money,
+        charge,
+        parts,
+        whole,
+        until,
+        choice=choice,
+        terms=terms,
+        step=step,
     )
 
 
 def _quote_wishes(
-    method: Method, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], rate: Decimal, now: datetime, step: int
+    method: Method, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], terms: Terms, now: datetime, step: int
 ) -> Quote | Refusal:
     parts: list[Part] = []
     for place, wish in enumerate(wishes):
@@ -176,7 +164,7 @@ def _quote_wishes(
         return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
     amount = total([part.amount for part in parts], currencies.pop())
     whole = tuple(wish.amount_minor is None for wish in wishes)
-    charge = surcharge(method, amount, rate, step)
+    charge = surcharge(method, amount, terms, step)
     return Quote(
         new_id(),
         method.customer_id,
@@ -186,7 +174,7 @@ def _quote_wishes(
         tuple(parts),
         whole,
         now + QUOTE_VALID,
-        rate=rate,
+        terms=terms,
         step=step,
     )
 
@@ -232,11 +220,3 @@ def choose_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> Choice | 
         if invoice is not None and invoice.payable_now > 0 and invoice.status != "in_progress":
             again.append(Wish(part.invoice_id, None if whole else min(part.amount.minor, invoice.payable_now)))
     return Wishes(tuple(again)) if again else None
-
-
-def surcharge(method: Method, amount: Money, rate: Decimal, step: int = 1) -> Money:
-    """Credit cards only, by the card's funding; rounded down, and so that the sum is a multiple of `step`."""
-    if method.kind == "card" and method.funding == "credit":
-        share = amount.share(rate)
-        return share - Money(min(share.minor, (amount + share).minor % step), amount.currency)
-    return zero(amount.currency)

@@ -11,7 +11,7 @@ from contracts.ids import new_id
 from contracts.money import Money, total
 from contracts.payments import ReversalKind
 from payments.domain.payments import Payment, Posting, Reversal, Step, poll_later, step_of
-from payments.domain.quotes import Refusal
+from payments.domain.refusals import Refusal
 
 NOTHING_BACK = frozenset({"failed", "won"})
 

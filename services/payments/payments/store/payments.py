@@ -16,9 +16,10 @@ from contracts import topics
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
-from payments.domain import Attempt, Payment, Posting, Step
+from payments.domain import Attempt, Consent, Payment, Posting, Step
 from payments.store.attempts import ATTEMPT
 from payments.store.bank import Open, close_exceptions, open_exceptions
+from payments.store.consents import consents_argument, insert_consents
 from payments.store.projections import columns_of
 from payments.store.reversals import save_reversals
 
@@ -181,6 +182,8 @@ WITH known AS (
     FROM unnest($42::uuid[], $33::text[], $34::text[], $35::text[], $36::bytea[], $37::int[], $38::bytea[], $39::text[])
         AS a (payment_id, customer, route, key, fingerprint, status, body, seen)
     WHERE a.payment_id IN (SELECT id FROM paid)
+), agreed AS (
+    {insert_consents(52)} WHERE c.payment_id IN (SELECT id FROM paid)
 ), said AS (
     {insert_outbox(44)} WHERE aggregate IN (SELECT id::text FROM paid)
 ), kept AS (
@@ -201,12 +204,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NewPayment:
-    """A payment to be saved: with the answer that its request gets, or with the bank line that brought it."""
+    """A payment to be saved: with the answer that its request gets, or with the bank line that brought it.
+
+    `consent`: what its payer said to the surcharge.
+    """
 
     step: Step
     key: Key | None = None
     answer: Answer | None = None
     line_id: int | None = None
+    consent: Consent | None = None
 
 
 async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
@@ -239,7 +246,7 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [answer.body for _, _, answer in keyed], [answer.seen for _, _, answer in keyed],
         [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
         [p.correlation for p in payments],
-        *work.outbox_arguments(),
+        *work.outbox_arguments(), consents_argument([each.consent for each in new if each.consent]),
     )  # fmt: skip
     return {row["id"] for row in rows}
 

@@ -11,18 +11,19 @@ import asyncpg
 from chassis.http.idempotency import STORED
 from chassis.messaging.work import Work
 from contracts.money import Money
-from payments.domain import Method, OpenInvoice, Quote
+from payments.domain import Method, OpenInvoice, Quote, Terms
+from payments.store.methods import METHOD, method_of
 from payments.store.payments import arrays_of, parts_of
 from payments.store.projections import columns_of
 
 ADD_QUOTES = """
 INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, choice,
-    rate, step, created_at)
+    rate, step, rule_id, cap, created_at)
 SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at,
-    choice, rate, step, $14
+    choice, rate, step, rule_id, cap, $14
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::text[], $12::numeric[], $13::int[])
-    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice, rate, step)
+    $10::timestamptz[], $11::text[], $12::numeric[], $13::int[], $15::text[], $16::bigint[])
+    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice, rate, step, rule_id, cap)
 """
 
 
@@ -32,8 +33,8 @@ async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
         [q.id for q in quotes], [q.customer_id for q in quotes], [q.method_id for q in quotes],
         [q.amount.currency for q in quotes], [q.amount.minor for q in quotes], [q.surcharge.minor for q in quotes],
         *arrays_of([q.parts for q in quotes]), ["{" + ",".join(map(str, q.whole)) + "}" for q in quotes],
-        [q.expires_at for q in quotes], [q.choice for q in quotes], [q.rate for q in quotes], [q.step for q in quotes],
-        work.now,
+        [q.expires_at for q in quotes], [q.choice for q in quotes], [q.terms.rate for q in quotes],
+        [q.step for q in quotes], work.now, [q.terms.rule_id for q in quotes], [q.terms.cap for q in quotes],
     )  # fmt: skip
     return [None] * len(quotes)
 
@@ -50,9 +51,9 @@ class Confirming:
 
 # One row, whatever the number of invoices: theirs are arrays, in one order.
 CONFIRMING = f"""
-SELECT q.id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
-    q.payment_id, q.choice, q.rate, q.step, {columns_of("k", STORED)}, i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables,
-    m.provider_id, m.kind, m.funding, m.brand, m.last4
+SELECT {METHOD}, q.id AS quote_id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
+    q.payment_id, q.choice, q.rate, q.step, q.rule_id, q.cap, {columns_of("k", STORED)},
+    i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables
 FROM quotes q
 JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
 LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
@@ -74,13 +75,10 @@ async def load_confirming(
         return None
     customer, currency = row["customer_id"], row["currency"]
     quote = Quote(
-        row["id"], customer, row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
+        row["quote_id"], customer, row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
         parts_of(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
-        row["choice"], row["rate"], row["step"],
+        row["choice"], Terms(row["rate"], row["cap"], row["rule_id"]), row["step"],
     )  # fmt: skip
-    method = Method(
-        row["method_id"], customer, row["provider_id"], row["kind"], row["funding"], row["brand"], row["last4"]
-    )
     found = zip(
         *(row[name] or () for name in ("ids", "numbers", "statuses", "issues", "dues", "payables")), strict=True
     )
@@ -88,4 +86,4 @@ async def load_confirming(
         invoice_id: OpenInvoice(invoice_id, customer, number, status, currency, issued_on, due_on, payable)
         for invoice_id, number, status, issued_on, due_on, payable in found
     }
-    return Confirming(quote, row if row["fingerprint"] is not None else None, method, invoices)
+    return Confirming(quote, row if row["fingerprint"] is not None else None, method_of(tuple(row)), invoices)

@@ -1,0 +1,134 @@
+"""The data that the service is shipped with: surcharge rules, what payers agree to, and the provider's codes."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from contracts.invoicing import Currency
+from payments.domain import SurchargeRule
+
+HERE = Path(__file__).parent
+SURCHARGE_RULES = HERE / "surcharge_rules.toml"
+
+
+class DataFileError(ValueError):
+    """A file of data that can't be used: its path, and what is wrong with it."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Rule(_Strict):
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
+    valid_from: date
+    valid_until: date | None = None
+    currency: Currency | None = None
+    country: Annotated[str | None, Field(pattern="^[A-Z]{2}$")] = None
+    state: Annotated[str | None, Field(pattern="^[A-Z0-9]{1,3}$")] = None
+    brand: Annotated[str | None, Field(pattern="^[a-z_]{1,30}$")] = None
+    funding: Literal["credit"] = "credit"
+    rate: Annotated[Decimal, Field(ge=0, le=1)]
+    cap_minor: Annotated[int | None, Field(ge=0)] = None
+    source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Rule:
+        if self.state is not None and self.country is None:
+            raise ValueError("a rule for a state names its country too")
+        if self.cap_minor is not None and self.currency is None:
+            raise ValueError("a cap in minor units needs the currency that it is in")
+        if self.valid_until is not None and self.valid_until < self.valid_from:
+            raise ValueError("valid_until lies before valid_from")
+        return self
+
+    @property
+    def criteria(self) -> tuple[str | date | None, ...]:
+        return (self.state, self.country, self.brand, self.currency, self.valid_from)
+
+
+class _Rules(_Strict):
+    edition: date
+    rules: Annotated[tuple[_Rule, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _no_two_alike(self) -> _Rules:
+        for what, seen in (
+            ("id", [rule.id for rule in self.rules]),
+            ("criteria and day", [rule.criteria for rule in self.rules]),
+        ):
+            if len(set(seen)) < len(seen):
+                raise ValueError(f"two rules have the same {what}: which of them holds can't be known")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class SurchargeFile:
+    """An edition of the rules; the digest is of what it says, not of how it is written."""
+
+    edition: date
+    rules: tuple[SurchargeRule, ...]
+    digest: bytes
+
+
+def read_surcharge_rules(path: Path) -> SurchargeFile:
+    """The rules of a file, each known by its edition and its name; `DataFileError` says what is wrong."""
+    found = _read(_Rules, path)
+    rules = tuple(
+        SurchargeRule(
+            f"{found.edition}/{rule.id}", rule.valid_from, rule.valid_until, rule.currency, rule.country, rule.state,
+            rule.brand, rule.funding, rule.rate, rule.cap_minor, rule.source,
+        )
+        for rule in sorted(found.rules, key=lambda rule: rule.id)
+    )  # fmt: skip
+    said = [[str(getattr(rule, name)) for name in rule.__slots__] for rule in rules]
+    return SurchargeFile(found.edition, rules, hashlib.sha256(orjson.dumps(said)).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentText:
+    version: str
+    text: str
+
+
+class _Text(_Strict):
+    version: Annotated[str, Field(pattern="^[a-z0-9-]{1,60}$")]
+    text: Annotated[str, Field(min_length=1)]
+
+
+class _Texts(_Strict):
+    surcharge: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    terms: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    autopay: Annotated[tuple[_Text, ...], Field(min_length=1)]
+
+
+def read_consent_texts(path: Path) -> tuple[dict[str, ConsentText], dict[str, str]]:
+    """The text shown now for each kind of consent, and every text by its version."""
+    found = _read(_Texts, path)
+    kinds: Mapping[str, Sequence[_Text]] = {
+        "surcharge": found.surcharge,
+        "terms": found.terms,
+        "autopay": found.autopay,
+    }
+    shown = {kind: ConsentText(texts[-1].version, texts[-1].text) for kind, texts in kinds.items()}
+    return shown, {each.version: each.text for texts in kinds.values() for each in texts}
+
+
+def _read(model: type[Any], path: Path) -> Any:
+    try:
+        return model.model_validate(tomllib.loads(path.read_text()))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as fault:
+        raise DataFileError(f"{path}: {fault}") from fault
+
+
+CONSENT_TEXTS, EVERY_TEXT = read_consent_texts(HERE / "consent_texts.toml")

@@ -1,0 +1,82 @@
+"""What a payer agreed to, kept as evidence. Values in, values out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from contracts.ids import new_id
+from contracts.money import Money
+from payments.domain.quotes import Quote
+from payments.domain.surcharges import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who said yes or no (`given`), when, to which version of a text, about which money."""
+
+    id: str
+    kind: Literal["surcharge", "terms", "autopay"]
+    given: bool
+    customer_id: str
+    actor: str
+    at: datetime
+    text_version: str
+    payment_id: str | None = None
+    quote_id: str | None = None
+    method_id: str | None = None
+    setup_id: str | None = None
+    amount: Money | None = None
+    surcharge: Money | None = None
+    terms: Terms | None = None
+    request_id: str | None = None
+    address_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Who spoke, and from where; the address itself is never kept."""
+
+    actor: str
+    request_id: str | None = None
+    address: str | None = None
+
+    def to(self, consent: Consent) -> Consent:
+        """A hash that tells of one address whether it was this one, and of two consents nothing."""
+        hashed = hashlib.sha256(f"{consent.id}:{self.address}".encode()).hexdigest() if self.address else None
+        return replace(consent, actor=self.actor, request_id=self.request_id, address_hash=hashed)
+
+
+def to_surcharge(
+    quote: Quote, payment_id: str, given: bool, text_version: str, who: Witness, now: datetime
+) -> Consent | None:
+    """The answer to a quote's surcharge; None when it has none."""
+    if not quote.surcharge:
+        return None
+    consent = Consent(
+        new_id(), "surcharge", given, quote.customer_id, who.actor, now, text_version, payment_id, quote.id,
+        quote.method_id, None, quote.amount, quote.surcharge, quote.terms,
+    )  # fmt: skip
+    return who.to(consent)
+
+
+def to_method(
+    kind: Literal["terms", "autopay"],
+    customer_id: str,
+    text_version: str,
+    who: Witness,
+    now: datetime,
+    *,
+    given: bool = True,
+    method_id: str | None = None,
+    setup_id: str | None = None,
+    terms: Terms | None = None,
+) -> Consent:
+    """Terms agreed to for a method or for what is about to be set up, or autopay switched on with it."""
+    consent = Consent(
+        new_id(), kind, given, customer_id, who.actor, now, text_version, method_id=method_id, setup_id=setup_id,
+        terms=terms,
+    )  # fmt: skip
+    return who.to(consent)
