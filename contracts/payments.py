@@ -126,6 +126,10 @@ class PaymentDisputeWon(DisputeState):
     """The chargeback was decided for the company: the money is back."""
 
 
+Funding = Literal["credit", "debit", "prepaid", "unknown"]
+Verification = Literal["verified", "pending", "failed"]
+
+
 class MethodAdded(Event):
     """A customer can pay with it. No numbers, no names."""
 
@@ -135,4 +139,34 @@ class MethodAdded(Event):
     method_id: str
     customer_id: str
     kind: Literal["card", "bank_account"]
-    funding: Literal["credit", "debit", "prepaid", "unknown"] | None = None
+    funding: Funding | None = None
+    saved: Annotated[bool | None, Field(description="False: for one payment only")] = None
+    is_default: bool | None = None
+    verification: Annotated[Verification | None, Field(description="A pending one can't be charged yet")] = None
+
+
+class MethodChanged(Event):
+    """It became the default or ceased to be, was verified, or was disabled: the method after the change."""
+
+    topic: ClassVar[topics.Topic] = topics.METHOD
+    aggregate: ClassVar[str] = "method_id"
+
+    method_id: str
+    customer_id: str
+    kind: Literal["card", "bank_account"]
+    funding: Funding | None = None
+    saved: bool
+    is_default: bool
+    verification: Verification
+    disabled: Annotated[bool, Field(description="It can't be charged any more")]
+
+
+class MethodRemoved(Event):
+    """It is in no list any more, and the provider forgets it."""
+
+    topic: ClassVar[topics.Topic] = topics.METHOD
+    aggregate: ClassVar[str] = "method_id"
+
+    method_id: str
+    customer_id: str
+    kind: Literal["card", "bank_account"]

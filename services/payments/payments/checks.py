@@ -39,4 +39,4 @@ CHECKS = {
 # What says of itself how many events it has told: topic, id, sequence.
 TOLD = """
     SELECT 'payments.payment.v1' AS topic, id::text AS aggregate, sequence FROM payments
-    UNION ALL SELECT 'payments.method.v1', id::text, 1 FROM methods"""
+    UNION ALL SELECT 'payments.method.v1', id::text, sequence FROM methods"""

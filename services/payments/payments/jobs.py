@@ -12,8 +12,8 @@ import structlog
 
 from chassis.messaging.work import Units
 from chassis.service import Job, Running
-from payments import bank_runs, messages, paying_out, reconciling, store
-from payments.domain import Attempt, Payment, overdue, processing, refused, unanswered
+from payments import bank_runs, messages, paying_out, reconciling, setting_up, store
+from payments.domain import Attempt, Payment, Refusal, overdue, processing, refused, remove, unanswered
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.reconciling import Observed
 
@@ -163,6 +163,33 @@ async def notice_overdue(running: Running) -> bool:
     return len(ids) == 100
 
 
+async def look_at_setups(running: Running) -> bool:
+    """Ask what became of open visits to the provider's page: webhooks may be lost."""
+    provider: Provider = running.more["provider"]
+    due = await store.claim_setups(running.pool, running.settings.charges_at_once)
+    await _all(setting_up.look(running.units, provider, setup) for setup in due)
+    return False
+
+
+async def detach_methods(running: Running) -> bool:
+    """Have the provider forget methods that were removed, and remove those whose one payment was made."""
+    async with running.units.begin() as work:
+        for method in await store.lock_used_up(work, 100):
+            gone = remove(method, autopay_needs=False, under_way=False, now=work.now)
+            assert not isinstance(gone, Refusal)
+            await store.save_method(work, gone)
+            work.emit(messages.method_removed(gone, work.now))
+    provider: Provider = running.more["provider"]
+    due = await store.claim_detaches(running.pool, running.settings.charges_at_once)
+    await _all(_detach(running, provider, method_id, provider_id) for method_id, provider_id in due)
+    return False
+
+
+async def _detach(running: Running, provider: Provider, method_id: str, provider_id: str) -> None:
+    await provider.detach_method(provider_id)
+    await store.detached(running.pool, method_id, running.clock.now())
+
+
 def _is_overdue(payment: Payment, running: Running) -> bool:
     late = payment.expected_by is not None and payment.expected_by < running.clock.today()
     return late and payment.reconciliation == "waiting"
@@ -176,4 +203,6 @@ JOBS = (
     Job("read-payouts", 15, paying_out.read_payouts),
     Job("catch-up-events", 15, catch_up_events),
     Job("notice-overdue", 5, notice_overdue),
+    Job("look-at-setups", 2, look_at_setups),
+    Job("detach-methods", 2, detach_methods),
 )

@@ -10,7 +10,7 @@ from chassis.clock import Clock
 from chassis.messaging.work import Cause, Units, Work
 from contracts.ids import is_id
 from contracts.money import Money
-from payments import messages, store
+from payments import messages, setting_up, store
 from payments.domain import Payment, Reversal, Seen, SeenBack, Step, observe
 from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
 
@@ -102,6 +102,8 @@ async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> 
     later, tells all of it.)
     """
     charge = event.charge
+    if event.setup_id is not None:
+        await setting_up.take_event(units, provider, event.setup_id)
     if charge is not None and charge.attempt_id is None:
         known = await store.ours(units.pool, charge.provider_id)
         charge = await _record_of(provider, charge.provider_id) if known else None

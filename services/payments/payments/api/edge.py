@@ -13,6 +13,7 @@ from chassis import logs
 from chassis.http.idempotency import required_key
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem
+from chassis.service import Running
 from contracts.invoicing import PositiveMinor
 from payments.domain import Refusal, SurchargeRule, Witness
 
