@@ -21,7 +21,7 @@ from contracts.topics import PARTITIONS, TOPICS, Topic
 HERE = Path(__file__).parent
 SOURCES = (auth, invoicing, payments)
 ID = "01912d68-783e-7a03-8467-5661c1243ad4"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 
 HEADERS: dict[str, tuple[str, bool]] = {
     "ce_specversion": ("CloudEvents version, 1.0", True),
