@@ -68,6 +68,10 @@ class PaymentCancelled(PaymentState):
     """Ended before any money moved."""
 
 
+class PaymentExpired(PaymentState):
+    """The payer never acted; the provider has cancelled the charge, no money moved and none will."""
+
+
 class PaymentUnknown(PaymentState):
     """The provider's answer was lost; it is asked until it knows."""
 

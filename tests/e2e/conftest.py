@@ -19,3 +19,16 @@ def stack() -> Iterator[LocalStack]:
 async def client(stack: LocalStack) -> AsyncIterator[Client]:
     async with Client(stack.url, stack.api_key) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def moving_stack() -> Iterator[LocalStack]:
+    """Another stack, for tests that move the clock."""
+    with local_stack() as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def moving(moving_stack: LocalStack) -> AsyncIterator[Client]:
+    async with Client(moving_stack.url, moving_stack.api_key) as client:
+        yield client

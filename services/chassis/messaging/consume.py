@@ -59,6 +59,7 @@ class Received(Generic[E]):
     sequence: int
     body: bytes
     cause: Cause
+    time: datetime | None = None
 
 
 Run = Callable[[Sequence[Any], Work], Awaitable[None]]
@@ -358,7 +359,7 @@ def _receive(item: Item, handler: Handler) -> Received[Any]:
         if event.aggregate_id != envelope.subject:
             raise MalformedError(f"the body is about another {handler.type.aggregate} than ce_subject")
     cause = Cause(envelope.correlation or envelope.id, envelope.id, envelope.actor, envelope.traceparent)
-    return Received(event, envelope.id, envelope.sequence, body, cause)
+    return Received(event, envelope.id, envelope.sequence, body, cause, envelope.time)
 
 
 def _without_input(error: ValidationError) -> str:

@@ -62,7 +62,7 @@ def _place(event: heard.PaymentReconciled) -> tuple[str, str]:
     return event.customer_id, event.amount.currency
 
 
-@handlers.on_many(heard.PaymentDeclined, heard.PaymentCancelled, lock=customer_of)
+@handlers.on_many(heard.PaymentDeclined, heard.PaymentCancelled, heard.PaymentExpired, lock=customer_of)
 async def release_reservations(events: Sequence[Received[Any]], work: Work) -> None:
     book = await store.load_book(work, payments=[received.event.payment_id for received in events])
     for received in events:

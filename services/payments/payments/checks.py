@@ -31,6 +31,10 @@ CHECKS = {
         SELECT id::text, status FROM payments p WHERE status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')
         AND next_poll_at IS NULL
         AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.state = 'begun')""",
+    "a surcharge was charged without consent": """
+        SELECT p.id::text, format('surcharge %s', p.surcharge) FROM payments p
+        WHERE p.surcharge > 0 AND p.status NOT IN ('cancelled') AND p.created_at > (SELECT min(taken_at) FROM surcharge_editions)
+        AND NOT EXISTS (SELECT FROM consents c WHERE c.payment_id = p.id AND c.given AND c.surcharge = p.surcharge)""",
     "a payment's parts and credit are not its amount": """
         SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments
         WHERE reconciliation = 'matched' AND amount - (reversed - reversed_surcharge) <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",

@@ -65,7 +65,7 @@ async def _call(units: Units, provider: Provider, attempt: Attempt) -> None:
 async def _charge(units: Units, provider: Provider, attempt: Attempt) -> Charge:
     request = ChargeRequest(
         attempt.id, attempt.payment_id, attempt.provider_customer, attempt.provider_method, attempt.amount.minor,
-        attempt.amount.currency,
+        attempt.amount.currency, attempt.return_url is not None, attempt.return_url,
     )  # fmt: skip
     if units.clock.now() - attempt.begun_at < KEY_LIVES:
         return await provider.charge(request)
@@ -163,6 +163,19 @@ async def notice_overdue(running: Running) -> bool:
     return len(ids) == 100
 
 
+async def end_unconfirmed(running: Running) -> bool:
+    """Cancel charges whose payer was to act and did not: only once the provider has, the payment ends."""
+    provider: Provider = running.more["provider"]
+    due = await store.payments_to_end(running.pool, running.clock.now(), running.settings.charges_at_once)
+    await _all(_end(running.units, provider, payment_id, provider_id) for payment_id, provider_id in due)
+    return False
+
+
+async def _end(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:
+    charge = await provider.cancel_charge(provider_id)
+    await units.together(reconciling.record, Observed(charge, evidence=False, payment_id=payment_id))
+
+
 async def look_at_setups(running: Running) -> bool:
     """Ask what became of open visits to the provider's page: webhooks may be lost."""
     provider: Provider = running.more["provider"]
@@ -203,6 +216,7 @@ JOBS = (
     Job("read-payouts", 15, paying_out.read_payouts),
     Job("catch-up-events", 15, catch_up_events),
     Job("notice-overdue", 5, notice_overdue),
+    Job("end-unconfirmed", 5, end_unconfirmed),
     Job("look-at-setups", 2, look_at_setups),
     Job("detach-methods", 2, detach_methods),
 )

@@ -24,6 +24,8 @@ _EVENTS: dict[str, type[says.PaymentState]] = {
     "disputed": says.PaymentDisputed,
     "dispute_won": says.PaymentDisputeWon,
     "reversed": says.PaymentReversed,
+    "action_required": says.PaymentActionRequired,
+    "expired": says.PaymentExpired,
 }
 
 

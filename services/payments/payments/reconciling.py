@@ -83,6 +83,7 @@ def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
         reason=charge.reason,
         evidence=evidence,
         back=tuple(_seen_back(each, charge.currency, clock) for each in charge.taken_back),
+        next_action_url=charge.next_action_url,
     )
 
 

@@ -309,3 +309,46 @@ def test_what_does_not_agree_opens_an_exception_and_a_later_match_closes_it() ->
     assert matched.closes
     *_, plain = observe(charging(), seen(), NOW)
     assert not plain.closes
+
+
+def asked_at_the_bank() -> Payment:
+    (step,) = observe(charging(), asking(), NOW)
+    assert step.what == "action_required"
+    return step.payment
+
+
+def asking(state: str = "requires_action") -> Seen:
+    return replace(seen(state), next_action_url="https://bank.example/confirm" if state == "requires_action" else None)
+
+
+def test_a_payer_whom_the_bank_asks_has_a_day_to_answer_and_is_told_once() -> None:
+    payment = asked_at_the_bank()
+    assert (payment.status, payment.next_action_url) == ("requires_action", "https://bank.example/confirm")
+    assert payment.act_by == NOW + timedelta(hours=24)
+    assert payment.next_poll_at is not None
+    assert observe(payment, asking(), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "ends"), [("succeeded", "succeeded"), ("declined", "declined"), ("cancelled", "cancelled")]
+)
+def test_whatever_the_bank_answers_nothing_is_left_to_do(state: str, ends: str) -> None:
+    steps = observe(asked_at_the_bank(), seen(state), NOW)
+    assert (steps[-1].payment.status, steps[-1].payment.next_action_url, steps[-1].payment.act_by) == (ends, None, None)
+
+
+def test_a_payer_who_never_answers_ends_the_payment_only_when_the_provider_has_cancelled_it() -> None:
+    payment, later = asked_at_the_bank(), NOW + timedelta(hours=24)
+    assert observe(payment, seen("open"), later) == []
+    (step,) = observe(payment, seen("cancelled"), later)
+    assert (step.what, step.payment.status, step.payment.reason) == ("expired", "expired", "not_confirmed")
+    assert (step.payment.allocations, step.payment.reconciliation) == ((), None)
+    (late,) = observe(step.payment, seen(), later)
+    assert (late.payment.reconciliation, late.payment.reason) == ("exception", "charged_after_expired")
+
+
+def test_a_charge_that_has_gone_on_does_not_come_back_to_asking() -> None:
+    (moved,) = observe(charging(), seen("processing"), NOW)
+    assert observe(moved.payment, asking(), NOW) == []
+    done = observe(charging(), seen(), NOW)[-1].payment
+    assert observe(done, asking(), NOW) == []

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from chassis import logs
 from chassis.http.idempotency import required_key
@@ -28,6 +29,16 @@ PATIENCE_SECONDS = 2.0
 
 class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+def _web_address(text: str) -> str:
+    where = urlsplit(text)
+    if where.scheme not in ("http", "https") or not where.hostname or where.username is not None:
+        raise ValueError("must be a whole http or https address")
+    return text
+
+
+WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_web_address)]
 
 
 class InvoiceToPay(Asked):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -19,6 +18,7 @@ from payments import messages, setting_up, store
 from payments.api.edge import (
     Asked,
     ReadMethods,
+    WebAddress,
     WriteMethods,
     answer,
     patiently,
@@ -50,7 +50,7 @@ class MethodChange(Asked):
 class SetupRequest(Asked):
     """`return_url`: where the provider's page leads back to; `save` false: for one payment, then forgotten."""
 
-    return_url: Annotated[str, Field(max_length=2000)]
+    return_url: WebAddress
     kinds: Annotated[tuple[MethodKind, ...], Field(min_length=1, max_length=2)] = ("card", "bank_account")
     save: StrictBool = True
     accept_terms: StrictBool
@@ -193,9 +193,6 @@ async def begin_setup(customer_id: str, asked: SetupRequest, request: Request, i
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     _accepted(asked.accept_terms)
-    where = urlsplit(asked.return_url)
-    if where.scheme not in ("http", "https") or not where.hostname or where.username is not None:
-        raise problem_of(Refusal("invalid-url", "return_url must be a whole http or https address.", "return_url"))
     setup_id, provider = new_id(), running.more["provider"]
     async with running.units.begin(cause_of(request, identity)) as work:
         await store.begin_setup(work, setup_id, customer_id, asked.return_url, asked.kinds, saved=asked.save)

@@ -17,10 +17,18 @@ from chassis.http.identity import Identity
 from chassis.http.problems import not_found
 from chassis.messaging.work import Cause, Work
 from chassis.service import Running, cause_of, running_of
-from contracts.calendar import add_banking_days
 from contracts.ids import is_id
 from payments import messages, store
-from payments.api.edge import Asked, IdempotencyKey, ReadPayments, WritePayments, answer, problem_of, witness_of
+from payments.api.edge import (
+    Asked,
+    IdempotencyKey,
+    ReadPayments,
+    WebAddress,
+    WritePayments,
+    answer,
+    problem_of,
+    witness_of,
+)
 from payments.api.quotes import load_oldest, make, view_of_quote
 from payments.api.views import PaymentView, seen_header, view_of_payment
 from payments.data_files import CONSENT_TEXTS
@@ -31,6 +39,7 @@ from payments.domain import (
     Step,
     Wishes,
     choose_again,
+    expected_by,
     still_fits,
     submit,
     to_surcharge,
@@ -39,14 +48,17 @@ from payments.domain import (
 
 router = APIRouter(route_class=StrictRoute)
 
-BANKING_DAYS = {"card": 1, "bank_account": 5}
-
 
 class PaymentRequest(Asked):
-    """`accept_surcharge` is needed when the quote has a surcharge. False cancels the payment and uses the quote up."""
+    """`accept_surcharge` is needed when the quote has a surcharge. False cancels the payment and uses the quote up.
+
+    `return_url`: the payer is there, and the card's bank may ask for a confirmation (`next_action_url` of the payment),
+    which leads back to it. Without it a card whose bank would ask is declined.
+    """
 
     quote_id: Annotated[str, Field(max_length=36)]
     accept_surcharge: StrictBool | None = None
+    return_url: WebAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +118,10 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
         return replay(found.stored, key)
     cause, clock = cause_of(request, identity), running.clock
     await refuse_stale(running, found)
-    expected_by = add_banking_days(clock.today(), BANKING_DAYS[found.method.kind])
-    step = submit(found.quote, found.method.kind, asked.accept_surcharge, expected_by=expected_by, now=clock.now())
+    step = submit(
+        found.quote, found.method.kind, asked.accept_surcharge, now=clock.now(), return_url=asked.return_url,
+        expected_by=expected_by(found.method.kind, clock.today()),
+    )  # fmt: skip
     if isinstance(step, Refusal):
         raise problem_of(step)
     consent = to_surcharge(

@@ -38,7 +38,8 @@ class PaymentView(BaseModel):
     """Minor units of `currency`. `reconciliation` is null when the payment ended without money.
 
     `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
-    `return_window_until` its bank may still take the money back.
+    `return_window_until` its bank may still take the money back. While it `requires_action`, the payer goes to
+    `next_action_url` before `act_by`.
     """
 
     id: str
@@ -60,6 +61,8 @@ class PaymentView(BaseModel):
     reference: str | None
     method_id: str | None
     new_quote_id: str | None
+    next_action_url: str | None
+    act_by: datetime | None
     created_at: datetime
     allocations: list[AllocationView]
     reversals: list[ReversalView]
@@ -103,6 +106,8 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "reference": payment.reference,
         "method_id": payment.method_id,
         "new_quote_id": payment.new_quote_id,
+        "next_action_url": payment.next_action_url,
+        "act_by": payment.act_by,
         "created_at": payment.created_at,
         "allocations": [
             {"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in payment.allocations

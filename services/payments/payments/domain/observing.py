@@ -9,7 +9,17 @@ from typing import Literal
 
 from contracts.ids import new_id
 from contracts.money import Money
-from payments.domain.payments import Payment, Posting, Reversal, Step, cancel, poll_later, step_of
+from payments.domain.payments import (
+    TIME_TO_ACT,
+    Payment,
+    Posting,
+    Reversal,
+    Step,
+    cancel,
+    expire,
+    poll_later,
+    step_of,
+)
 from payments.domain.reversals import SeenBack, follow_back, settled_back
 
 
@@ -24,6 +34,7 @@ class Seen:
     reason: str | None
     evidence: bool
     back: tuple[SeenBack, ...] = ()
+    next_action_url: str | None = None
 
 
 def observe(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal] = ()) -> list[Step]:
@@ -41,6 +52,12 @@ def observe(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Rev
 
 
 def _not_yet(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
+    if seen.state == "requires_action":
+        return _action_required(payment, seen, now)
+    overtime = payment.status == "requires_action" and payment.act_by is not None and payment.act_by <= now
+    if seen.state == "cancelled" and overtime:
+        return [expire(payment)]
+    payment = replace(payment, next_action_url=None, act_by=None) if seen.state != "open" else payment
     if seen.state == "declined":
         ended = step_of(
             payment, "declined", status="declined", reason=seen.reason or "declined", reconciliation=None,
@@ -55,7 +72,19 @@ def _not_yet(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
     return []
 
 
+def _action_required(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
+    """The payer's bank wants to be asked. A charge that has gone on from there does not come back to it."""
+    if payment.status not in ("submitted", "reserved", "unknown"):
+        return []
+    step = step_of(
+        payment, "action_required", status="requires_action", provider_id=seen.provider_id,
+        next_action_url=seen.next_action_url, act_by=now + TIME_TO_ACT,
+    )  # fmt: skip
+    return [replace(step, payment=poll_later(step.payment, now))]
+
+
 def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
+    payment = replace(payment, next_action_url=None, act_by=None)
     if payment.reconciliation == "matched":
         return []
     if payment.status in ("declined", "cancelled", "expired"):

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from contracts.allocation import Part
+from contracts.calendar import add_banking_days
 from contracts.ids import new_id
 from contracts.money import Money, zero
 from contracts.payments import FINAL, PaymentStatus, Reconciliation, ReversalKind
@@ -19,10 +20,14 @@ LONGEST_POLL = timedelta(seconds=60)
 # How long a payer's bank may take money back: ACH returns of unauthorised debits 60 days, card networks 120 days.
 RETURN_WINDOW = {"card": timedelta(days=120), "bank_account": timedelta(days=60)}
 
+# Banking days until the provider's record should agree.
+EXPECTED_DAYS = {"card": 1, "bank_account": 5}
+TIME_TO_ACT = timedelta(hours=24)
+
 MethodKind = Literal["card", "bank_account"]
 What = Literal[
     "submitted", "succeeded", "declined", "cancelled", "unknown", "reconciled", "overdue", "refund_requested",
-    "refund_failed", "disputed", "dispute_won", "reversed", "moved",
+    "refund_failed", "disputed", "dispute_won", "reversed", "action_required", "expired", "moved",
 ]  # fmt: skip
 
 
@@ -30,6 +35,7 @@ What = Literal[
 class Payment:
     """`amount` goes to invoices and credit, `surcharge` is charged on top; `asked` is what the payer chose.
 
+    `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`.
     Minor units with surcharge: `reversed` went back, `going_back` did or still may, `disputed` the payer's bank holds.
     """
 
@@ -62,6 +68,9 @@ class Payment:
     method_kind: MethodKind | None = None
     correlation: str | None = None
     new_quote_id: str | None = None
+    return_url: str | None = None
+    next_action_url: str | None = None
+    act_by: datetime | None = None
 
     @property
     def return_window_until(self) -> date | None:
@@ -143,6 +152,7 @@ class Attempt:
     provider_method: str
     amount: Money
     begun_at: datetime
+    return_url: str | None = None
     calls: int = 0
 
 
@@ -152,8 +162,19 @@ def step_of(payment: Payment, what: What, **changes: object) -> Step:
     return Step(changed, what)
 
 
+def expected_by(kind: MethodKind, today: date) -> date:
+    """The day by which the provider's record should agree."""
+    return add_banking_days(today, EXPECTED_DAYS[kind])
+
+
 def submit(
-    quote: Quote, kind: MethodKind, accept_surcharge: bool | None, *, expected_by: date, now: datetime
+    quote: Quote,
+    kind: MethodKind,
+    accept_surcharge: bool | None,
+    *,
+    expected_by: date,
+    now: datetime,
+    return_url: str | None = None,
 ) -> Step | Refusal:
     """Confirm a quote. A declined surcharge leaves an unsuccessful payment and no charge."""
     if quote.surcharge and accept_surcharge is None:
@@ -163,6 +184,7 @@ def submit(
         id=new_id(), customer_id=quote.customer_id, way="collect", status="submitted", reconciliation="waiting",
         amount=quote.amount, surcharge=quote.surcharge, asked=quote.parts, allocations=quote.parts, created_at=now,
         method_id=quote.method_id, quote_id=quote.id, expected_by=expected_by, method_kind=kind,
+        return_url=return_url,
     )  # fmt: skip
     if quote.surcharge and not accept_surcharge:
         return cancel(payment, "surcharge_declined")
@@ -174,6 +196,14 @@ def cancel(payment: Payment, reason: str, new_quote_id: str | None = None) -> St
     return step_of(
         replace(payment, new_quote_id=new_quote_id), "cancelled", status="cancelled", reason=reason,
         reconciliation=None, allocations=(), expected_by=None, next_poll_at=None,
+    )  # fmt: skip
+
+
+def expire(payment: Payment) -> Step:
+    """The payer never acted, and the provider has cancelled the charge: no money moved and none will."""
+    return step_of(
+        payment, "expired", status="expired", reason="not_confirmed", reconciliation=None, allocations=(),
+        expected_by=None, next_poll_at=None, next_action_url=None, act_by=None,
     )  # fmt: skip
 
 
@@ -193,7 +223,7 @@ def receive(
 
 def reserve(payment: Payment, provider_method: str, provider_customer: str, now: datetime) -> tuple[Step, Attempt]:
     """Invoicing holds the invoices: the charge may begin, once."""
-    attempt = Attempt(new_id(), payment.id, provider_customer, provider_method, payment.total, now)
+    attempt = Attempt(new_id(), payment.id, provider_customer, provider_method, payment.total, now, payment.return_url)
     return Step(replace(payment, status="reserved"), "moved"), attempt
 
 

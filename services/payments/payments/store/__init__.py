@@ -8,6 +8,7 @@ from payments.store.attempts import (
     load_cursor,
     ours,
     payments_overdue,
+    payments_to_end,
     save_cursor,
 )
 from payments.store.consents import add_consents, load_consents
@@ -120,6 +121,7 @@ __all__ = [
     "open_setup",
     "ours",
     "payments_overdue",
+    "payments_to_end",
     "refund_again",
     "save_cursor",
     "save_method",

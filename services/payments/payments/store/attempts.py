@@ -12,7 +12,7 @@ from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import LONGEST_POLL, Attempt
 
-ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, calls"
+ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, return_url, calls"
 
 
 def attempt_of(row: Mapping[str, Any]) -> Attempt:
@@ -24,6 +24,7 @@ def attempt_of(row: Mapping[str, Any]) -> Attempt:
         row["provider_method"],
         money,
         row["begun_at"],
+        row["return_url"],
         row["calls"],
     )
 
@@ -63,6 +64,12 @@ async def claim_polls(connection: asyncpg.Connection, now: datetime, limit: int)
     """Payment and provider ids whose record is to be asked. Whatever comes of it, each is put off: 2, 4, 8 … seconds."""
     rows = await connection.fetch(CLAIM_POLLS, now, limit, LONGEST_POLL.total_seconds())
     return [(row["id"], row["provider_id"]) for row in rows]
+
+
+async def payments_to_end(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """Payment and provider ids of those whose payer was to act by now and did not."""
+    sql = "SELECT id, provider_id FROM payments WHERE act_by <= $1 ORDER BY act_by LIMIT $2"
+    return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]
 
 
 async def payments_overdue(connection: asyncpg.Connection, today: date, limit: int) -> list[str]:

@@ -26,7 +26,7 @@ from payments.store.reversals import save_reversals
 PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
-    method_kind, correlation, new_quote_id"""
+    method_kind, correlation, new_quote_id, return_url, next_action_url, act_by"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
@@ -42,7 +42,8 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         reversed=row["reversed"], reversed_surcharge=row["reversed_surcharge"], going_back=row["going_back"],
         disputed=row["disputed"], provider_id=row["provider_id"], sequence=row["sequence"], polls=row["polls"],
         next_poll_at=row["next_poll_at"], method_kind=row["method_kind"],
-        correlation=row["correlation"], new_quote_id=row["new_quote_id"],
+        correlation=row["correlation"], new_quote_id=row["new_quote_id"], return_url=row["return_url"],
+        next_action_url=row["next_action_url"], act_by=row["act_by"],
     )  # fmt: skip
 
 
@@ -143,10 +144,10 @@ ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
-        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[], $41::bigint[], $43::text[])
+        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[], $41::bigint[], $43::text[], $53::text[])
         AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
             method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
-            sequence, created_at, method_kind, line_id, correlation)
+            sequence, created_at, method_kind, line_id, correlation, return_url)
     LEFT JOIN unnest($42::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key)
         ON a.payment_id = n.id
     WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
@@ -159,10 +160,10 @@ WITH known AS (
 ), paid AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
-        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation)
+        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
-        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation
+        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation, return_url
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id
 ), booked AS (
@@ -247,6 +248,7 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
         [p.correlation for p in payments],
         *work.outbox_arguments(), consents_argument([each.consent for each in new if each.consent]),
+        [p.return_url for p in payments],
     )  # fmt: skip
     return {row["id"] for row in rows}
 
@@ -277,12 +279,13 @@ WITH changed AS (
         effective_on = s.effective_on, expected_by = s.expected_by, allocated_invoices = s.ids::uuid[],
         allocated_amounts = s.amounts::bigint[], credit = s.credit, provider_id = s.provider_id, sequence = s.sequence,
         polls = s.polls, next_poll_at = s.next_poll_at, reversed = s.reversed, reversed_surcharge = s.reversed_surcharge,
-        going_back = s.going_back, disputed = s.disputed, new_quote_id = s.new_quote_id
+        going_back = s.going_back, disputed = s.disputed, new_quote_id = s.new_quote_id,
+        next_action_url = s.next_action_url, act_by = s.act_by
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::text[],
         $9::bigint[], $10::text[], $11::bigint[], $12::int[], $13::timestamptz[], $33::bigint[], $34::bigint[],
-        $35::bigint[], $36::bigint[], $40::uuid[])
+        $35::bigint[], $36::bigint[], $40::uuid[], $49::text[], $50::timestamptz[])
         AS s (id, status, reconciliation, reason, effective_on, expected_by, ids, amounts, credit, provider_id, sequence,
-            polls, next_poll_at, reversed, reversed_surcharge, going_back, disputed, new_quote_id)
+            polls, next_poll_at, reversed, reversed_surcharge, going_back, disputed, new_quote_id, next_action_url, act_by)
     WHERE p.id = s.id
 ), booked AS (
     INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reversal_id)
@@ -297,7 +300,7 @@ WITH changed AS (
 ), begun AS (
     INSERT INTO attempts ({ATTEMPT}, state, call_after)
     SELECT a.*, 0, 'begun', now() FROM unnest($26::uuid[], $27::uuid[], $28::text[], $29::text[], $30::bigint[],
-        $31::text[], $32::timestamptz[]) AS a
+        $31::text[], $32::timestamptz[], $51::text[]) AS a
 ), noted AS (
     INSERT INTO provider_events (id, kind, occurred_at, received_at)
     SELECT n.*, $14 FROM unnest($37::text[], $38::text[], $39::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
@@ -342,7 +345,7 @@ async def save_steps(
         [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
         [each.effective_on for each in postings], [each.reversal_id for each in postings],
         *_entry_arrays(entries),
-        [p.id for p in payments if p.final or p.status == "processing"],
+        [p.id for p in payments if p.final or p.status in ("processing", "requires_action")],
         [a.id for a in attempts], [a.payment_id for a in attempts], [a.provider_customer for a in attempts],
         [a.provider_method for a in attempts], [a.amount.minor for a in attempts],
         [a.amount.currency for a in attempts], [a.begun_at for a in attempts],
@@ -351,6 +354,7 @@ async def save_steps(
         [event[0] for event in events], [event[1] for event in events], [event[2] for event in events],
         [p.new_quote_id for p in payments],
         *work.outbox_arguments(),
+        [p.next_action_url for p in payments], [p.act_by for p in payments], [a.return_url for a in attempts],
     )  # fmt: skip
 
 

@@ -1,0 +1,67 @@
+"""3-D Secure: the payer's bank asks before it pays."""
+
+import asyncio
+from typing import Any
+
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+ASKS = "pm_card_authenticationRequired"
+RETURN = "https://portal.example/paid"
+
+
+async def asked(client: Client) -> tuple[str, Any]:
+    """An invoice, and its payment that waits for the payer's confirmation."""
+    customer = await client.customer()
+    invoice, method = await client.invoice(customer), await client.method(customer, ASKS)
+    quote = await client.quote(customer, method, invoice)
+    body = {"quote_id": quote["id"], "accept_surcharge": True, "return_url": RETURN}
+    payment = await client.make("/v1/payments", body, key=quote["id"])
+    waiting = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "requires_action")
+    return invoice, waiting
+
+
+async def answer(stack: LocalStack, payment: Any, **how: Any) -> None:
+    intent = payment["next_action_url"].rpartition("/")[2]
+    await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/authenticate", **how)
+
+
+async def test_a_payer_confirms_at_the_bank_and_the_invoice_is_paid(moving: Client, moving_stack: LocalStack) -> None:
+    invoice, payment = await asked(moving)
+    assert payment["next_action_url"].startswith("http")
+    assert payment["act_by"] is not None
+    assert (await moving.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 0
+    await answer(moving_stack, payment)
+    await moving.paid(invoice)
+    done = await moving.get(f"/v1/payments/{payment['id']}")
+    assert (done["status"], done["next_action_url"], done["act_by"]) == ("succeeded", None, None)
+
+
+async def test_a_payer_who_fails_at_the_bank_leaves_the_invoice_payable(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    invoice, payment = await asked(moving)
+    await answer(moving_stack, payment, fail=True)
+    await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
+    await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+
+
+async def test_a_payer_who_never_answers_ends_the_payment_after_a_day_and_frees_the_invoice(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    invoice, payment = await asked(moving)
+    await asyncio.to_thread(moving_stack.paidup, "clock", "advance", "23h")
+    await asyncio.sleep(6)
+    assert (await moving.get(f"/v1/payments/{payment['id']}"))["status"] == "requires_action"
+    await asyncio.to_thread(moving_stack.paidup, "clock", "advance", "61m")
+    ended = await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "expired")
+    assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("not_confirmed", None, [])
+    await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+
+
+async def test_a_card_whose_bank_would_ask_is_declined_when_the_payer_is_not_there(moving: Client) -> None:
+    customer = await moving.customer()
+    invoice, method = await moving.invoice(customer), await moving.method(customer, ASKS)
+    payment = await moving.pay(await moving.quote(customer, method, invoice))
+    done = await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
+    assert done["reason"] == "authentication_required"
