@@ -15,7 +15,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.invoicing import Currency
-from payments.domain import SurchargeRule
+from payments.domain import Code, SurchargeRule
 
 HERE = Path(__file__).parent
 SURCHARGE_RULES = HERE / "surcharge_rules.toml"
@@ -124,6 +124,32 @@ def read_consent_texts(path: Path) -> tuple[dict[str, ConsentText], dict[str, st
     return shown, {each.version: each.text for texts in kinds.values() for each in texts}
 
 
+class _Code(_Strict):
+    kind: Literal["return", "decline", "chargeback"]
+    code: Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,60}$")]
+    since: date
+    retry: bool
+    disables: bool
+    holds_autopay: bool
+    words: Annotated[str, Field(min_length=1)]
+
+
+class _Codes(_Strict):
+    codes: tuple[_Code, ...]
+
+    @model_validator(mode="after")
+    def _no_two_alike(self) -> _Codes:
+        seen = [(code.kind, code.code, code.since) for code in self.codes]
+        if len(set(seen)) < len(seen):
+            raise ValueError("a code has two meanings from the same day on")
+        return self
+
+
+def read_codes(path: Path) -> tuple[Code, ...]:
+    """What the provider's codes mean."""
+    return tuple(Code(**code.model_dump()) for code in _read(_Codes, path).codes)
+
+
 def _read(model: type[Any], path: Path) -> Any:
     try:
         return model.model_validate(tomllib.loads(path.read_text()))
@@ -131,4 +157,5 @@ def _read(model: type[Any], path: Path) -> Any:
         raise DataFileError(f"{path}: {fault}") from fault
 
 
+CODES = read_codes(HERE / "provider_codes.toml")
 CONSENT_TEXTS, EVERY_TEXT = read_consent_texts(HERE / "consent_texts.toml")

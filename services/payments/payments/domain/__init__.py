@@ -1,5 +1,6 @@
 """The rules of paying, by noun. Values in, values out."""
 
+from payments.domain.codes import Code, consequence, meaning
 from payments.domain.consents import Consent, Witness, to_method, to_surcharge
 from payments.domain.methods import (
     Method,
@@ -67,6 +68,7 @@ __all__ = [
     "MOST_PARTS",
     "Attempt",
     "Choice",
+    "Code",
     "Consent",
     "Everything",
     "Method",
@@ -91,12 +93,14 @@ __all__ = [
     "cancel",
     "changed",
     "choose_again",
+    "consequence",
     "disable",
     "expected_by",
     "expire",
     "highest_rate",
     "make_default",
     "make_quote",
+    "meaning",
     "observe",
     "overdue",
     "poll_later",
