@@ -174,3 +174,33 @@ class MethodRemoved(Event):
     method_id: str
     customer_id: str
     kind: Literal["card", "bank_account"]
+
+
+class AutopayChanged(Event):
+    """A customer's autopay after a change. `held_reason`: it charges nothing until a person switches it on again."""
+
+    topic: ClassVar[topics.Topic] = topics.AUTOPAY
+    aggregate: ClassVar[str] = "customer_id"
+
+    customer_id: str
+    enabled: bool
+    method_id: str | None = None
+    day: Annotated[Literal["due", "issue"], Field(description="The day of an invoice on which it is charged")]
+    surcharge_consent: bool
+    held_reason: Annotated[str | None, Field(description="A code of the provider's, or of what is in the way")] = None
+
+
+class AutopayScheduled(Event):
+    """Notice of a charge, two days before it at least."""
+
+    topic: ClassVar[topics.Topic] = topics.AUTOPAY
+    aggregate: ClassVar[str] = "customer_id"
+
+    customer_id: str
+    invoice_id: str
+    method_id: str
+    attempt: int
+    charge_on: date
+    amount: Annotated[Amount, Field(description="What is payable of the invoice now; charged is what is payable then")]
+    surcharge: Annotated[Amount, Field(description="What the method carries by the rules of today")]
+    total: Amount

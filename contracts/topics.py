@@ -25,6 +25,7 @@ INBOUND = Topic("invoicing.inbound.v1", "Commands of other systems.", commands=T
 OUTCOMES = Topic("invoicing.outcomes.v1", "The answer to each command.")
 PAYMENT = Topic("payments.payment.v1", "A payment's states and reconciliation.")
 METHOD = Topic("payments.method.v1", "Payment methods: kind and funding, no numbers.")
+AUTOPAY = Topic("payments.autopay.v1", "Autopay of a customer: on, off, held, and what it will charge when.")
 KEY = Topic("auth.key.v1", "API keys made and revoked; no secrets.", public=False)
 
 TOPICS: tuple[Topic, ...] = (
@@ -37,5 +38,6 @@ TOPICS: tuple[Topic, ...] = (
     OUTCOMES,
     PAYMENT,
     METHOD,
+    AUTOPAY,
     KEY,
 )

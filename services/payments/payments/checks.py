@@ -31,6 +31,9 @@ CHECKS = {
         SELECT id::text, status FROM payments p WHERE status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')
         AND next_poll_at IS NULL
         AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.state = 'begun')""",
+    "an invoice was charged by itself twice": """
+        SELECT c.invoice_id::text, count(*)::text FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
+        WHERE p.status NOT IN ('declined', 'cancelled', 'expired') GROUP BY 1 HAVING count(*) > 1""",
     "a surcharge was charged without consent": """
         SELECT p.id::text, format('surcharge %s', p.surcharge) FROM payments p
         WHERE p.surcharge > 0 AND p.status NOT IN ('cancelled') AND p.created_at > (SELECT min(taken_at) FROM surcharge_editions)
@@ -43,4 +46,5 @@ CHECKS = {
 # What says of itself how many events it has told: topic, id, sequence.
 TOLD = """
     SELECT 'payments.payment.v1' AS topic, id::text AS aggregate, sequence FROM payments
-    UNION ALL SELECT 'payments.method.v1', id::text, sequence FROM methods"""
+    UNION ALL SELECT 'payments.method.v1', id::text, sequence FROM methods
+    UNION ALL SELECT 'payments.autopay.v1', customer_id::text, sequence FROM autopay WHERE sequence > 0"""

@@ -9,7 +9,7 @@ from typing import Any
 from chassis.messaging.consume import Handlers, Lock, Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
-from payments import messages, store
+from payments import autopaying, messages, store
 from payments.domain import (
     MOST_PARTS,
     Attempt,
@@ -101,6 +101,9 @@ def _left(event: heard.SettlementPosted | heard.SettlementReversed) -> tuple[str
 )
 async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     await store.keep_invoices(work, events)
+    issued = [received for received in events if isinstance(received.event, heard.InvoiceIssued)]
+    if issued:
+        await autopaying.schedule_charges(issued, work)
 
 
 @handlers.on_many(heard.CustomerChanged)

@@ -12,7 +12,7 @@ import structlog
 
 from chassis.messaging.work import Units
 from chassis.service import Job, Running
-from payments import bank_runs, messages, paying_out, reconciling, setting_up, store
+from payments import autopaying, bank_runs, messages, paying_out, reconciling, setting_up, store
 from payments.domain import Attempt, Payment, Refusal, overdue, processing, refused, remove, unanswered
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.reconciling import Observed
@@ -176,6 +176,14 @@ async def _end(units: Units, provider: Provider, payment_id: str, provider_id: s
     await units.together(reconciling.record, Observed(charge, evidence=False, payment_id=payment_id))
 
 
+async def charge_autopay(running: Running) -> bool:
+    return await autopaying.charge_due(running) == autopaying.BATCH
+
+
+async def follow_autopay(running: Running) -> bool:
+    return await autopaying.follow_ends(running) == autopaying.BATCH
+
+
 async def look_at_setups(running: Running) -> bool:
     """Ask what became of open visits to the provider's page: webhooks may be lost."""
     provider: Provider = running.more["provider"]
@@ -217,6 +225,8 @@ JOBS = (
     Job("catch-up-events", 15, catch_up_events),
     Job("notice-overdue", 5, notice_overdue),
     Job("end-unconfirmed", 5, end_unconfirmed),
+    Job("charge-autopay", 2, charge_autopay),
+    Job("follow-autopay", 2, follow_autopay),
     Job("look-at-setups", 2, look_at_setups),
     Job("detach-methods", 2, detach_methods),
 )

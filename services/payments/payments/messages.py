@@ -9,7 +9,7 @@ from contracts.allocation import Part
 from contracts.envelope import Amount, Message, message
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
-from payments.domain import Method, Step
+from payments.domain import Autopay, AutopayCharge, Method, Step
 
 _EVENTS: dict[str, type[says.PaymentState]] = {
     "submitted": says.PaymentSubmitted,
@@ -106,3 +106,23 @@ def method_removed(method: Method, now: datetime) -> Message:
 
 def _funding(method: Method) -> says.Funding | None:
     return cast("says.Funding | None", method.funding)
+
+
+def autopay_changed(autopay: Autopay, now: datetime) -> Message:
+    event = says.AutopayChanged(
+        customer_id=autopay.customer_id, enabled=autopay.enabled, method_id=autopay.method_id, day=autopay.day,
+        surcharge_consent=autopay.surcharge_consent, held_reason=autopay.held_reason,
+    )  # fmt: skip
+    return message(event, sequence=autopay.sequence, time=now, customer=autopay.customer_id)
+
+
+def autopay_scheduled(
+    charge: AutopayCharge, autopay: Autopay, amount: Money, surcharge: Money, now: datetime
+) -> Message:
+    """The notice: `amount` is what is payable now, `surcharge` what the method carries by today's rules."""
+    event = says.AutopayScheduled(
+        customer_id=charge.customer_id, invoice_id=charge.invoice_id, method_id=autopay.method_id or "",
+        attempt=charge.attempt, charge_on=charge.charge_on, amount=Amount.of(amount),
+        surcharge=Amount.of(surcharge), total=Amount.of(amount + surcharge),
+    )  # fmt: skip
+    return message(event, sequence=autopay.sequence, time=now, customer=charge.customer_id)

@@ -10,7 +10,7 @@ from chassis.clock import Clock
 from chassis.messaging.work import Cause, Units, Work
 from contracts.ids import is_id
 from contracts.money import Money
-from payments import messages, setting_up, store
+from payments import autopaying, messages, setting_up, store
 from payments.domain import Payment, Reversal, Seen, SeenBack, Step, observe
 from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
 
@@ -55,6 +55,7 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
             steps += following
     if any(each.event and each.event.payout_id for each in observed):
         work.wake("read-payouts")
+    await autopaying.follow_codes(steps, work)
     events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]
     if steps or events:
         await store.save_steps(work, steps, events=events)

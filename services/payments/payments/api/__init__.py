@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from payments.api import (
+    autopay,
     bank_statements,
     exceptions,
     history,
@@ -19,7 +20,7 @@ from payments.api import (
 
 router = APIRouter()
 # …/offline before …/{payment_id}
-PAYING = (methods, quotes, receipts, payments, history, timeline, refunds, surcharges)
+PAYING = (methods, autopay, quotes, receipts, payments, history, timeline, refunds, surcharges)
 RECONCILING = (bank_statements, exceptions, reports, webhooks)
 for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)

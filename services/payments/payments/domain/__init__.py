@@ -1,5 +1,18 @@
 """The rules of paying, by noun. Values in, values out."""
 
+from payments.domain.autopay import (
+    AUTOPAY_ACTOR,
+    Autopay,
+    AutopayCharge,
+    Confirmed,
+    Skip,
+    confirm,
+    follow,
+    hold,
+    schedule,
+    switch_off,
+    switch_on,
+)
 from payments.domain.codes import Code, consequence, meaning
 from payments.domain.consents import Consent, Witness, to_method, to_surcharge
 from payments.domain.methods import (
@@ -64,11 +77,15 @@ from payments.domain.surcharges import (
 )
 
 __all__ = [
+    "AUTOPAY_ACTOR",
     "LONGEST_POLL",
     "MOST_PARTS",
     "Attempt",
+    "Autopay",
+    "AutopayCharge",
     "Choice",
     "Code",
+    "Confirmed",
     "Consent",
     "Everything",
     "Method",
@@ -81,6 +98,7 @@ __all__ = [
     "ReversalState",
     "Seen",
     "SeenBack",
+    "Skip",
     "Step",
     "Sum",
     "SurchargeRule",
@@ -93,11 +111,14 @@ __all__ = [
     "cancel",
     "changed",
     "choose_again",
+    "confirm",
     "consequence",
     "disable",
     "expected_by",
     "expire",
+    "follow",
     "highest_rate",
+    "hold",
     "make_default",
     "make_quote",
     "meaning",
@@ -110,9 +131,12 @@ __all__ = [
     "refused",
     "remove",
     "reserve",
+    "schedule",
     "still_fits",
     "submit",
     "surcharge",
+    "switch_off",
+    "switch_on",
     "taken_by_bank",
     "terms_for",
     "to_method",

@@ -1,0 +1,168 @@
+"""Invoices that pay themselves: announced when they are issued, charged when their day comes, followed to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chassis.http.idempotency import Key, fingerprint
+from chassis.messaging.consume import Received
+from chassis.messaging.work import Cause, Work
+from chassis.service import Running
+from contracts import invoicing as heard
+from payments import messages, setting_up, store
+from payments.data_files import CODES, CONSENT_TEXTS
+from payments.domain import (
+    AUTOPAY_ACTOR,
+    AutopayCharge,
+    Code,
+    Confirmed,
+    Skip,
+    Step,
+    Witness,
+    confirm,
+    consequence,
+    follow,
+    hold,
+    schedule,
+    surcharge,
+    terms_for,
+    to_surcharge,
+)
+from payments.providers import Provider
+
+BATCH = 100
+ROUTE = "autopay"
+
+
+async def schedule_charges(issued: Sequence[Received[heard.InvoiceIssued]], work: Work) -> None:
+    """Announce the charge of each invoice whose customer has autopay switched on, once."""
+    by_customer = await store.lock_autopay(work, [received.event.customer_id for received in issued])
+    if not by_customer:
+        return
+    announced: list[tuple[AutopayCharge, Received[heard.InvoiceIssued]]] = []
+    for received in issued:
+        event, autopay = received.event, by_customer.get(received.event.customer_id)
+        if autopay is not None:
+            at = received.time or work.now
+            charge = schedule(autopay, event.invoice_id, event.issued_on, event.due_on, at, work.now, work.clock.zone)
+            if charge is not None:
+                announced.append((charge, received))
+    new = await store.add_charges(work, [charge for charge, _ in announced])
+    rules = await store.load_rules(work.connection) if new else ()
+    methods = await store.load_methods(work.connection, [a.method_id for a in by_customer.values() if a.method_id])
+    for charge, received in announced:
+        if charge.id in new:
+            autopay = replace(by_customer[charge.customer_id], sequence=by_customer[charge.customer_id].sequence + 1)
+            by_customer[charge.customer_id] = autopay
+            amount, method = received.event.payable_now.money(), methods[autopay.method_id or ""]
+            more = surcharge(method, amount, terms_for(rules, method, amount.currency, charge.charge_on))
+            work.cause = received.cause
+            work.emit(messages.autopay_scheduled(charge, autopay, amount, more, work.now))
+            await store.save_autopay(work, autopay)
+
+
+async def charge_due(running: Running) -> int:
+    """Confirm what is due, all in one transaction: quotes, payments, tries; how many were due.
+
+    Whatever dies in between, either all of it was saved or nothing; the key of an invoice and try stands behind that.
+    """
+    provider: Provider = running.more["provider"]
+    async with running.units.begin() as work:
+        due = await store.claim_due(work, BATCH)
+        decided = [(each.charge, _decide(each, provider, running, work)) for each in due]
+        confirmed = [(charge, made) for charge, made in decided if isinstance(made, Confirmed)]
+        saved = await _save(confirmed, work) if confirmed else set()
+        charges: list[AutopayCharge] = []
+        holds: list[tuple[AutopayCharge, str]] = []
+        for charge, made in decided:
+            if isinstance(made, Skip):
+                charges.append(replace(charge, state="skipped", reason=made.reason))
+                holds += [(charge, made.hold)] if made.hold else []
+            elif made.step.payment.id in saved:
+                charges.append(replace(charge, state="submitted", payment_id=made.step.payment.id))
+            else:
+                charges.append(replace(charge, state="skipped", reason="not_confirmed"))
+        if charges:
+            await store.save_charges(work, charges)
+        await hold_autopay(holds, work)
+    return len(due)
+
+
+def _decide(due: store.Due, provider: Provider, running: Running, work: Work) -> Confirmed | Skip:
+    currency = due.invoice.currency if due.invoice else ""
+    step = provider.charges_in(currency) if currency else 1
+    made = confirm(
+        due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step,
+        today=running.clock.today(), now=work.now,
+    )  # fmt: skip
+    if isinstance(made, Confirmed) and provider.accepts(made.quote.total.minor, currency):
+        return Skip("amount-not-chargeable")
+    return made
+
+
+async def _save(confirmed: Sequence[tuple[AutopayCharge, Confirmed]], work: Work) -> set[str]:
+    """Quotes and payments under keys of their own; the ids of the payments that are new."""
+    await store.add_quotes([made.quote for _, made in confirmed], work)
+    new = []
+    for charge, made in confirmed:
+        payment = replace(made.step.payment, correlation=charge.id)
+        step = replace(made.step, payment=payment)
+        work.cause = Cause(correlation=charge.id, actor=AUTOPAY_ACTOR)
+        work.emit(*messages.of([step], work.now))
+        key = Key(charge.customer_id, ROUTE, key_of(charge), fingerprint({"charge": charge.id}))
+        who, version = Witness(AUTOPAY_ACTOR, charge.id), CONSENT_TEXTS["autopay"].version
+        consent = to_surcharge(made.quote, payment.id, True, version, who, work.now)
+        new.append(store.NewPayment(step, key, store.Answer(202, b"{}", ""), consent=consent))
+    return await store.add_payments(work, new)
+
+
+def key_of(charge: AutopayCharge) -> str:
+    """The same for each try of an invoice, whoever makes it."""
+    return f"{charge.invoice_id}:{charge.attempt}"
+
+
+async def follow_ends(running: Running) -> int:
+    """What became of the payments: paid, tried again another day, or held; how many had ended."""
+    async with running.units.begin(Cause(actor=AUTOPAY_ACTOR)) as work:
+        ended = await store.claim_ended(work, BATCH)
+        followed = [follow(e.charge, e.status, e.reason, CODES, work.now, running.clock.zone) for e in ended]
+        if followed:
+            await store.save_charges(work, [each.charge for each in followed])
+            await store.add_charges(work, [each.again for each in followed if each.again])
+            await hold_autopay([(each.charge, each.hold) for each in followed if each.hold], work)
+    return len(ended)
+
+
+async def hold_autopay(reasons: Sequence[tuple[AutopayCharge, str]], work: Work) -> None:
+    """Stop charging the customers of charges, each for a reason, until a person switches it on again."""
+    if not reasons:
+        return
+    charging = await store.lock_autopay(work, [charge.customer_id for charge, _ in reasons])
+    for charge, reason in reasons:
+        autopay = charging.get(charge.customer_id)
+        held = hold(autopay, reason, work.now, charge.notice_at) if autopay else None
+        if held is not None:
+            charging[charge.customer_id] = held
+            await store.save_autopay(work, held)
+            work.emit(messages.autopay_changed(held, work.now))
+
+
+async def follow_codes(steps: Sequence[Step], work: Work) -> None:
+    """What declines, returns and chargebacks mean for the methods that they came from, and for autopay by these."""
+    meant: dict[str, Code] = {}
+    for step in steps:
+        code = consequence(CODES, step, work.clock.today())
+        if code is not None and step.payment.method_id is not None:
+            meant[step.payment.method_id] = code
+    if not meant:
+        return
+    disabled = {method_id: code.words for method_id, code in meant.items() if code.disables}
+    if disabled:
+        await setting_up.disable_methods(disabled, work)
+    holding = {method_id: code.code for method_id, code in meant.items() if code.holds_autopay}
+    for autopay in await store.lock_autopay_by_method(work, list(holding)) if holding else ():
+        held = hold(autopay, holding[autopay.method_id or ""], work.now)
+        if held is not None:
+            await store.save_autopay(work, held)
+            work.emit(messages.autopay_changed(held, work.now))

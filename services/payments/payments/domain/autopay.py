@@ -1,0 +1,214 @@
+"""Invoices that pay themselves: when, by what, how often. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from contracts.calendar import business_date, start_of
+from contracts.ids import new_id
+from payments.domain.codes import Code, meaning
+from payments.domain.methods import Method, unusable
+from payments.domain.payments import MethodKind, Step, expected_by, submit
+from payments.domain.quotes import OpenInvoice, Quote, Wish, Wishes, make_quote
+from payments.domain.refusals import Refusal
+from payments.domain.surcharges import SurchargeRule, highest_rate, terms_for
+
+AUTOPAY_ACTOR = "system:autopay"
+NOTICE = timedelta(days=2)
+RETRY_DAYS = (1, 3, 7)
+CHANGED_WAIT = timedelta(minutes=1)
+ChargeDay = Literal["due", "issue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Autopay:
+    """Invoices issued since `enabled_at` are charged. `surcharge_rate`: the highest that was consented to."""
+
+    customer_id: str
+    enabled: bool
+    method_id: str | None
+    day: ChargeDay
+    surcharge_consent: bool
+    surcharge_rate: Decimal = Decimal(0)
+    enabled_at: datetime | None = None
+    enabled_by: str | None = None
+    held_reason: str | None = None
+    held_at: datetime | None = None
+    sequence: int = 0
+
+    @property
+    def charges(self) -> bool:
+        return self.enabled and self.held_reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class AutopayCharge:
+    """A try to take an invoice's money, told to the payer at `notice_at`; `first_at` is the first try's instant."""
+
+    id: str
+    customer_id: str
+    invoice_id: str
+    attempt: int
+    first_at: datetime
+    notice_at: datetime
+    charge_at: datetime
+    charge_on: date
+    state: Literal["scheduled", "submitted", "paid", "declined", "skipped"] = "scheduled"
+    reason: str | None = None
+    payment_id: str | None = None
+
+
+def switch_off(before: Autopay) -> Autopay:
+    return replace(before, enabled=False, held_reason=None, held_at=None, sequence=before.sequence + 1)
+
+
+def switch_on(
+    before: Autopay | None,
+    method: Method,
+    day: ChargeDay,
+    rules: Sequence[SurchargeRule],
+    *,
+    surcharge_consent: bool,
+    actor: str,
+    today: date,
+    now: datetime,
+) -> Autopay | Refusal:
+    """Autopay by a method, from the next invoice on; what was held goes on. As it was, when nothing changes."""
+    against = unusable(method, today)
+    if against is not None:
+        return against
+    if not method.saved:
+        return Refusal("method-not-saved", "A method for one payment can't pay again. Save it first.", "method_id")
+    rate = highest_rate(rules, method, today)
+    if rate and not surcharge_consent:
+        detail = (
+            "Payments by this card carry a surcharge: send surcharge_consent true to agree to it, or choose a bank "
+            "account or another card."
+        )
+        return Refusal("surcharge-consent-missing", detail, "surcharge_consent")
+    wanted = Autopay(
+        method.customer_id, True, method.id, day, surcharge_consent, rate if surcharge_consent else Decimal(0), now,
+        actor, sequence=before.sequence + 1 if before else 1,
+    )  # fmt: skip
+    if before is None or not before.charges:
+        return wanted
+    same = replace(wanted, enabled_at=before.enabled_at, enabled_by=before.enabled_by, sequence=before.sequence)
+    return before if same == before else replace(wanted, enabled_at=before.enabled_at)
+
+
+def hold(autopay: Autopay, reason: str, now: datetime, announced_at: datetime | None = None) -> Autopay | None:
+    """Nothing more is charged until a person switches it on again; None when it charges nothing anyway.
+
+    Nor does the end of a charge that was announced before it was switched on anew.
+    """
+    if not autopay.charges or autopay.enabled_at is None or (announced_at and announced_at < autopay.enabled_at):
+        return None
+    return replace(autopay, held_reason=reason, held_at=now, sequence=autopay.sequence + 1)
+
+
+def schedule(
+    autopay: Autopay, invoice_id: str, issued_on: date, due_on: date, issued_at: datetime, now: datetime, zone: str
+) -> AutopayCharge | None:
+    """The first try: on the chosen day of the company's calendar, or two days after the notice if that is later.
+
+    None for an invoice that was issued before autopay was switched on.
+    """
+    if not autopay.charges or autopay.enabled_at is None or issued_at < autopay.enabled_at:
+        return None
+    chosen = due_on if autopay.day == "due" else issued_on
+    at = max(start_of(chosen, zone), now + NOTICE)
+    return AutopayCharge(new_id(), autopay.customer_id, invoice_id, 1, at, now, at, business_date(at, zone))
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A quote, and the payment that confirms it."""
+
+    quote: Quote
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Nothing is charged; `hold`: nor will be, until a person has looked."""
+
+    reason: str
+    hold: str | None = None
+
+
+def confirm(
+    charge: AutopayCharge,
+    autopay: Autopay,
+    method: Method | None,
+    invoice: OpenInvoice | None,
+    rules: Sequence[SurchargeRule],
+    *,
+    step: int,
+    today: date,
+    now: datetime,
+) -> Confirmed | Skip:
+    """The payment of a try whose time has come, by the same quote that a payer would confirm."""
+    if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
+        return Skip("switched_off")
+    if invoice is None or invoice.payable_now <= 0:
+        return Skip(f"invoice_{invoice.status}" if invoice else "invoice_unknown")
+    against = unusable(method, today) if method else Refusal("method-removed", "The method is gone.")
+    if method is None or against is not None:
+        code = against.code if against else "method-removed"
+        return Skip(code, hold=code)
+    terms = terms_for(rules, method, invoice.currency, today)
+    quote = make_quote(method, Wishes((Wish(invoice.id, None),)), {invoice.id: invoice}, terms, now, step)
+    if isinstance(quote, Refusal):
+        return Skip(quote.code)
+    if quote.surcharge and (not autopay.surcharge_consent or terms.rate > autopay.surcharge_rate):
+        return Skip("surcharge_without_consent", hold="surcharge_without_consent")
+    kind: MethodKind = method.kind
+    accept = True if quote.surcharge else None
+    submitted = submit(quote, kind, accept, expected_by=expected_by(kind, today), now=now)
+    assert isinstance(submitted, Step), "the surcharge was answered"
+    return Confirmed(quote, submitted)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of a try: it, the next one, and why autopay is held."""
+
+    charge: AutopayCharge
+    again: AutopayCharge | None = None
+    hold: str | None = None
+
+
+def follow(
+    charge: AutopayCharge, status: str, reason: str | None, codes: Sequence[Code], now: datetime, zone: str
+) -> Followed:
+    """After a payment's end: soft declines are tried again on days 1, 3 and 7 after the first try, hard ones hold.
+
+    A payment that was cancelled because its invoice changed meanwhile is made again of what is left.
+    """
+    if status == "succeeded":
+        return Followed(replace(charge, state="paid"))
+    ended = replace(charge, state="declined", reason=reason or status)
+    if status == "cancelled":
+        return Followed(ended, _again(charge, now + CHANGED_WAIT, zone))
+    if status == "expired":
+        return Followed(ended, hold="not_confirmed")
+    code = meaning(codes, "decline", reason, business_date(now, zone))
+    if not code.retry:
+        return Followed(ended, hold=code.code)
+    if charge.attempt > len(RETRY_DAYS):
+        return Followed(ended)
+    at = max(charge.first_at + timedelta(days=RETRY_DAYS[charge.attempt - 1]), now)
+    return Followed(ended, _again(charge, at, zone))
+
+
+def _again(charge: AutopayCharge, at: datetime, zone: str) -> AutopayCharge | None:
+    if charge.attempt > len(RETRY_DAYS):
+        return None
+    return replace(
+        charge, id=new_id(), attempt=charge.attempt + 1, charge_at=at, charge_on=business_date(at, zone),
+        state="scheduled", reason=None, payment_id=None,
+    )  # fmt: skip

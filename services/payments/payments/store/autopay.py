@@ -1,0 +1,160 @@
+"""Invoices that pay themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from chassis.messaging.work import Work
+from payments.domain import Autopay, AutopayCharge, Method, OpenInvoice
+from payments.store.methods import METHOD, METHOD_WIDTH, method_of
+from payments.store.projections import INVOICE, columns_of
+
+AUTOPAY = """customer_id, enabled, method_id, day, surcharge_consent, surcharge_rate, enabled_at, enabled_by, held_reason, held_at,
+    sequence"""
+CHARGE = "id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, charge_on, state, reason, payment_id"
+_AUTOPAY_WIDTH, _CHARGE_WIDTH = len(AUTOPAY.split(",")), len(CHARGE.split(","))
+
+
+async def load_autopay(connection: asyncpg.Connection, customer_id: str) -> Autopay | None:
+    row = await connection.fetchrow(f"SELECT {AUTOPAY} FROM autopay WHERE customer_id = $1", customer_id)  # noqa: S608
+    return Autopay(*row.values()) if row else None
+
+
+async def lock_autopay_of(work: Work, customer_id: str) -> Autopay | None:
+    sql = f"SELECT {AUTOPAY} FROM autopay WHERE customer_id = $1 FOR NO KEY UPDATE"  # noqa: S608
+    row = await work.connection.fetchrow(sql, customer_id)
+    return Autopay(*row.values()) if row else None
+
+
+LOCK_CHARGING = f"""
+SELECT {AUTOPAY} FROM autopay WHERE customer_id = ANY($1::uuid[]) AND enabled AND held_reason IS NULL
+ORDER BY customer_id FOR NO KEY UPDATE
+"""  # noqa: S608
+
+
+async def lock_autopay(work: Work, customer_ids: Sequence[str]) -> dict[str, Autopay]:
+    """Of those customers that have it switched on and not held."""
+    rows = await work.connection.fetch(LOCK_CHARGING, sorted(set(customer_ids)))
+    return {row["customer_id"]: Autopay(*row.values()) for row in rows}
+
+
+async def lock_autopay_by_method(work: Work, method_ids: Sequence[str]) -> list[Autopay]:
+    """That charges one of these methods."""
+    sql = f"""SELECT {AUTOPAY} FROM autopay WHERE method_id = ANY($1::uuid[]) AND enabled AND held_reason IS NULL
+        ORDER BY customer_id FOR NO KEY UPDATE"""  # noqa: S608
+    return [Autopay(*row.values()) for row in await work.connection.fetch(sql, sorted(set(method_ids)))]
+
+
+SAVE_AUTOPAY = f"""
+INSERT INTO autopay ({AUTOPAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (customer_id) DO UPDATE SET enabled = excluded.enabled, method_id = excluded.method_id, day = excluded.day,
+    surcharge_consent = excluded.surcharge_consent, surcharge_rate = excluded.surcharge_rate,
+    enabled_at = excluded.enabled_at, enabled_by = excluded.enabled_by, held_reason = excluded.held_reason,
+    held_at = excluded.held_at, sequence = excluded.sequence
+"""  # noqa: S608
+
+
+async def save_autopay(work: Work, autopay: Autopay) -> None:
+    values = [getattr(autopay, name.strip()) for name in AUTOPAY.split(",")]
+    await work.connection.execute(SAVE_AUTOPAY, *values)
+
+
+ADD_CHARGES = f"""
+INSERT INTO autopay_charges ({CHARGE})
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+    $8::date[], $9::text[], $10::text[], $11::uuid[])
+ON CONFLICT (invoice_id, attempt) DO NOTHING RETURNING id
+"""  # noqa: S608
+
+
+async def add_charges(work: Work, charges: Sequence[AutopayCharge]) -> set[str]:
+    """New tries; the ids of those that were not there yet: an invoice has each try once."""
+    columns = [[getattr(charge, name.strip()) for charge in charges] for name in CHARGE.split(",")]
+    return {row["id"] for row in await work.connection.fetch(ADD_CHARGES, *columns)}
+
+
+SAVE_CHARGES = """
+UPDATE autopay_charges c SET state = s.state, reason = s.reason, payment_id = s.payment_id
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) AS s (id, state, reason, payment_id) WHERE c.id = s.id
+"""
+
+
+async def save_charges(work: Work, charges: Sequence[AutopayCharge]) -> None:
+    await work.connection.execute(
+        SAVE_CHARGES, [c.id for c in charges], [c.state for c in charges], [c.reason for c in charges],
+        [c.payment_id for c in charges],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A try whose time has come, and all that decides it."""
+
+    charge: AutopayCharge
+    autopay: Autopay
+    method: Method | None
+    invoice: OpenInvoice | None
+
+
+CLAIM_DUE = f"""
+SELECT {columns_of("c", CHARGE)}, {columns_of("a", AUTOPAY)}, {METHOD}, {columns_of("i", INVOICE)}
+FROM autopay_charges c JOIN autopay a ON a.customer_id = c.customer_id LEFT JOIN methods m ON m.id = a.method_id
+LEFT JOIN invoices i ON i.id = c.invoice_id
+WHERE c.state = 'scheduled' AND c.charge_at <= $1 ORDER BY c.charge_at, c.id LIMIT $2 FOR NO KEY UPDATE OF c, a SKIP LOCKED
+"""  # noqa: S608
+
+
+async def claim_due(work: Work, limit: int) -> list[Due]:
+    """Held, with their customers' autopay, by the transaction that saves what becomes of them; others look past."""
+    return [_due_of(tuple(row)) for row in await work.connection.fetch(CLAIM_DUE, work.now, limit)]
+
+
+def _due_of(row: tuple[Any, ...]) -> Due:
+    charge, rest = AutopayCharge(*row[:_CHARGE_WIDTH]), row[_CHARGE_WIDTH:]
+    autopay, rest = Autopay(*rest[:_AUTOPAY_WIDTH]), rest[_AUTOPAY_WIDTH:]
+    method, rest = method_of(rest) if rest[0] is not None else None, rest[METHOD_WIDTH:]
+    return Due(charge, autopay, method, OpenInvoice(*rest) if rest[0] is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A try whose payment has ended."""
+
+    charge: AutopayCharge
+    status: str
+    reason: str | None
+
+
+CLAIM_ENDED = f"""
+SELECT {columns_of("c", CHARGE)}, p.status AS ended, p.reason AS why FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
+WHERE c.state = 'submitted' AND p.status IN ('succeeded', 'declined', 'cancelled', 'expired')
+ORDER BY c.payment_id LIMIT $1 FOR NO KEY UPDATE OF c SKIP LOCKED
+"""  # noqa: S608
+
+
+async def claim_ended(work: Work, limit: int) -> list[Ended]:
+    rows = await work.connection.fetch(CLAIM_ENDED, limit)
+    return [Ended(_charge_of(row), row["ended"], row["why"]) for row in rows]
+
+
+def _charge_of(row: Mapping[str, Any]) -> AutopayCharge:
+    return AutopayCharge(*(row[name.strip()] for name in CHARGE.split(",")))
+
+
+async def list_upcoming(
+    connection: asyncpg.Connection, customer_id: str, since: datetime | None
+) -> list[AutopayCharge]:
+    """Tries that were announced at `since` or later and have not ended, the next ones first."""
+    sql = f"""SELECT {CHARGE} FROM autopay_charges WHERE customer_id = $1 AND state IN ('scheduled', 'submitted')
+        AND notice_at >= $2 ORDER BY charge_at, id LIMIT 100"""  # noqa: S608
+    return [_charge_of(row) for row in await connection.fetch(sql, customer_id, since)] if since else []
+
+
+async def load_methods(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Method]:
+    sql = f"SELECT {METHOD} FROM methods m WHERE m.id = ANY($1::uuid[])"  # noqa: S608
+    return {row["id"]: method_of(tuple(row)) for row in await connection.fetch(sql, sorted(set(ids)))}

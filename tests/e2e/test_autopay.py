@@ -1,0 +1,171 @@
+"""Invoices that pay themselves, as days pass."""
+
+import asyncio
+from typing import Any
+
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+DEBIT, CREDIT = "pm_card_visa_debit", "pm_card_visa"
+
+
+async def pass_time(stack: LocalStack, span: str) -> None:
+    await asyncio.to_thread(stack.paidup, "clock", "advance", span)
+
+
+async def put(client: Client, customer: str, **body: Any) -> tuple[int, Any]:
+    return await client.ask("PUT", f"/v1/customers/{customer}/autopay", body)
+
+
+async def switched_on(client: Client, token: str = DEBIT, **more: Any) -> tuple[str, str]:
+    """A customer whose invoices are paid by themselves, and its method."""
+    customer = await client.customer()
+    method = await client.method(customer, token)
+    status, autopay = await put(client, customer, enabled=True, method_id=method, **more)
+    assert (status, autopay["enabled"], autopay["held_reason"]) == (200, True, None), autopay
+    return customer, method
+
+
+async def announced(client: Client, customer: str, invoice: str, attempt: int = 1) -> Any:
+    """The charge of an invoice, once it is announced."""
+
+    def there(autopay: Any) -> bool:
+        return any((each["invoice_id"], each["attempt"]) == (invoice, attempt) for each in autopay["upcoming"])
+
+    autopay = await client.until(f"/v1/customers/{customer}/autopay", there)
+    return next(each for each in autopay["upcoming"] if each["invoice_id"] == invoice)
+
+
+async def payments(client: Client, customer: str) -> list[dict[str, Any]]:
+    return list((await client.get(f"/v1/payments?customer_id={customer}"))["items"])
+
+
+def slug(problem: Any) -> str:
+    return str(problem["type"].rpartition(":")[2])
+
+
+async def test_an_invoice_is_announced_and_two_days_later_charged_once(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    customer = await moving.customer()
+    before = await moving.invoice(customer)
+    method = await moving.method(customer, DEBIT)
+    await moving.quote(customer, method, before)
+    assert (await put(moving, customer, enabled=True, method_id=method))[0] == 200
+    invoice = await moving.invoice(customer)
+    charge = await announced(moving, customer, invoice)
+    assert (charge["attempt"], charge["state"]) == (1, "scheduled")
+    await pass_time(moving_stack, "47h")
+    await asyncio.sleep(3)
+    assert await payments(moving, customer) == []
+    await pass_time(moving_stack, "1h")
+    await moving.paid(invoice)
+    await asyncio.sleep(3)
+    (payment,) = await payments(moving, customer)
+    assert (payment["status"], payment["amount_minor"], payment["method_id"]) == ("succeeded", 10_000, method)
+    assert (await moving.get(f"/v1/invoices/{before}"))["status"] == "open"
+
+
+async def test_a_surcharge_is_charged_only_with_the_consent_given_when_autopay_was_switched_on(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    customer = await moving.customer()
+    method = await moving.method(customer, CREDIT)
+    status, problem = await put(moving, customer, enabled=True, method_id=method)
+    assert (status, slug(problem)) == (422, "surcharge-consent-missing")
+    status, autopay = await put(moving, customer, enabled=True, method_id=method, surcharge_consent=True)
+    assert (status, autopay["surcharge_rate"]) == (200, "0.03")
+    invoice = await moving.invoice(customer)
+    await announced(moving, customer, invoice)
+    await pass_time(moving_stack, "2d")
+    await moving.paid(invoice)
+    (payment,) = await payments(moving, customer)
+    assert payment["surcharge_minor"] == 300
+    evidence = (await moving.get(f"/v1/payments/{payment['id']}/consent"))["consents"]
+    said = {each["kind"]: each for each in evidence}
+    assert (said["autopay"]["given"], said["autopay"]["surcharge_rate"]) == (True, "0.03")
+    assert (said["surcharge"]["actor"], said["surcharge"]["text_version"]) == ("system:autopay", "autopay-1")
+
+
+async def test_soft_declines_are_tried_again_and_what_was_paid_meanwhile_is_skipped(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    customer, method = await switched_on(moving, "pm_card_visa_chargeDeclinedInsufficientFunds", surcharge_consent=True)
+    invoice = await moving.invoice(customer)
+    await announced(moving, customer, invoice)
+    await pass_time(moving_stack, "2d")
+    second = await announced(moving, customer, invoice, attempt=2)
+    assert second["state"] == "scheduled"
+    await pass_time(moving_stack, "1d")
+    third = await announced(moving, customer, invoice, attempt=3)
+    declined = await payments(moving, customer)
+    assert [payment["reason"] for payment in declined] == ["insufficient_funds"] * 2
+    await moving.receive(customer, 10_000, invoice)
+    await moving.paid(invoice)
+    await pass_time(moving_stack, "2d")
+    path = f"/v1/customers/{customer}/autopay"
+    autopay = await moving.until(path, lambda now: now["upcoming"] == [])
+    assert (third["state"], autopay["held_reason"], autopay["method_id"]) == ("scheduled", None, method)
+    assert len(await payments(moving, customer)) == 3
+
+
+async def test_a_hard_decline_disables_the_card_and_holds_autopay_until_a_person_switches_it_on_again(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    customer, stolen = await switched_on(moving, "pm_card_visa_chargeDeclinedStolenCard", surcharge_consent=True)
+    first = await moving.invoice(customer)
+    await announced(moving, customer, first)
+    await pass_time(moving_stack, "2d")
+    path = f"/v1/customers/{customer}/autopay"
+    held = await moving.until(path, lambda now: now["held_reason"] is not None)
+    assert (held["enabled"], held["held_reason"], held["upcoming"]) == (True, "stolen_card", [])
+    (card,) = (await moving.get(f"/v1/customers/{customer}/payment-methods"))["items"]
+    assert (card["usable"], card["disabled_reason"]) == (False, "The card was reported stolen")
+    status, problem = await put(moving, customer, enabled=True, method_id=stolen, surcharge_consent=True)
+    assert (status, slug(problem)) == (409, "method-disabled")
+    other = await moving.method(customer, DEBIT)
+    status, again = await put(moving, customer, enabled=True, method_id=other)
+    assert (status, again["held_reason"]) == (200, None)
+    second = await moving.invoice(customer)
+    await announced(moving, customer, second)
+    await pass_time(moving_stack, "2d")
+    await moving.paid(second)
+    assert (await moving.get(f"/v1/invoices/{first}"))["status"] == "open"
+
+
+async def test_a_bank_debit_that_comes_back_disables_the_account_and_holds_autopay(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    customer, account = await switched_on(moving, "pm_usBankAccount_dispute")
+    invoice = await moving.invoice(customer)
+    await announced(moving, customer, invoice)
+    await pass_time(moving_stack, "2d")
+    held = await moving.until(f"/v1/customers/{customer}/autopay", lambda now: now["held_reason"] is not None, 40)
+    assert held["held_reason"] == "R10"
+    (method,) = (await moving.get(f"/v1/customers/{customer}/payment-methods"))["items"]
+    assert (method["id"], method["usable"]) == (account, False)
+
+
+async def test_the_method_of_autopay_is_removed_only_after_autopay_is_switched_off(moving: Client) -> None:
+    customer, method = await switched_on(moving)
+    path = f"/v1/customers/{customer}/payment-methods/{method}"
+    status, problem = await moving.ask("DELETE", path)
+    assert (status, slug(problem)) == (409, "autopay-needs-method")
+    assert "switch it off" in problem["detail"]
+    status, autopay = await put(moving, customer, enabled=False)
+    assert (status, autopay["enabled"]) == (200, False)
+    assert (await moving.ask("DELETE", path))[0] == 204
+    status, problem = await put(moving, customer, enabled=True, method_id=method)
+    assert (status, slug(problem)) == (409, "method-removed")
+    status, problem = await put(moving, customer, enabled=True)
+    assert (status, slug(problem)) == (422, "unknown-method")
+
+
+async def test_a_key_of_one_customer_switches_nothing_on_for_another(moving: Client, moving_stack: LocalStack) -> None:
+    mine, (other, method) = await moving.customer(), await switched_on(moving)
+    wish = {"name": "portal", "scopes": ["methods:read", "methods:write"], "customer_id": mine}
+    made = await moving.make("/v1/api-keys", wish)
+    async with Client(moving_stack.url, made["key"]) as limited:
+        assert (await limited.ask("GET", f"/v1/customers/{other}/autopay"))[0] == 404
+        assert (await put(limited, other, enabled=False))[0] == 404
+        assert (await put(limited, mine, enabled=True, method_id=method))[0] == 422

@@ -1,0 +1,183 @@
+"""Invoices that pay themselves: when, by what, how often."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments.data_files import CODES
+from payments.domain import (
+    Autopay,
+    AutopayCharge,
+    Confirmed,
+    Method,
+    OpenInvoice,
+    Refusal,
+    Skip,
+    SurchargeRule,
+    confirm,
+    follow,
+    hold,
+    schedule,
+    switch_off,
+    switch_on,
+)
+
+ZONE = "America/New_York"
+NOW, DAY = datetime(2026, 3, 1, 17, tzinfo=UTC), date(2026, 3, 1)
+BANK = Method("m", "c", "pm_1", "bank_account", None, "A Bank", "6789")
+CREDIT = Method("m", "c", "pm_1", "card", "credit", "visa", "4242")
+RULES = (SurchargeRule("r", date(2020, 1, 1), None, None, None, None, None, "credit", Decimal("0.03"), None, "a test"),)
+INVOICE = OpenInvoice("i", "c", "INV-1", "open", "USD", DAY, DAY + timedelta(days=30), 10_000)
+
+
+def switched(method: Method = BANK, before: Autopay | None = None, **more: object) -> Autopay | Refusal:
+    wanted = {"surcharge_consent": False, "actor": "key:p", "today": DAY, "now": NOW, **more}
+    day = wanted.pop("day", "due")
+    return switch_on(before, method, day, RULES, **wanted)  # type: ignore[arg-type]
+
+
+def on(method: Method = BANK, **more: object) -> Autopay:
+    made = switched(method, **more)  # type: ignore[arg-type]
+    assert isinstance(made, Autopay)
+    return made
+
+
+def scheduled(autopay: Autopay | None = None, *, due: date = INVOICE.due_on, now: datetime = NOW) -> AutopayCharge:
+    charge = schedule(autopay or on(), "i", DAY, due, now, now, ZONE)
+    assert charge is not None
+    return charge
+
+
+def test_a_method_with_a_surcharge_needs_consent_when_autopay_is_switched_on() -> None:
+    refused = switched(CREDIT)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.field) == ("surcharge-consent-missing", "surcharge_consent")
+    assert on(CREDIT, surcharge_consent=True).surcharge_rate == Decimal("0.03")
+    assert on(replace(CREDIT, funding="debit")).surcharge_rate == 0
+
+
+@pytest.mark.parametrize("change", [{"verification": "pending"}, {"disabled_at": NOW}, {"saved": False}])
+def test_a_method_that_cannot_pay_again_and_again_is_refused(change: dict[str, object]) -> None:
+    assert isinstance(switched(replace(BANK, **change)), Refusal)  # type: ignore[arg-type]
+
+
+def test_switching_on_again_lifts_a_hold_and_counts_from_then_on_but_another_day_keeps_what_is_announced() -> None:
+    first = on()
+    held = hold(first, "R01", NOW)
+    assert held is not None
+    assert hold(held, "R02", NOW) is None
+    assert hold(first, "R01", NOW, NOW - timedelta(days=2)) is None, "what was announced before it was switched on anew"
+    later = NOW + timedelta(days=5)
+    assert on(before=held, now=later) == replace(first, enabled_at=later, sequence=3)
+    assert on(before=first, now=later) == first
+    other = on(before=first, now=later, day="issue")
+    assert (other.enabled_at, other.sequence) == (first.enabled_at, 2)
+    assert not switch_off(held).enabled
+
+
+def test_a_charge_comes_on_the_chosen_day_of_the_companys_calendar() -> None:
+    charge = scheduled()
+    assert charge.charge_on == INVOICE.due_on
+    assert charge.charge_at.astimezone(ZoneInfo(ZONE)).hour == 0
+
+
+def test_a_charge_comes_no_sooner_than_two_days_after_the_notice() -> None:
+    late = scheduled(due=DAY - timedelta(days=3))
+    assert (late.charge_at, late.charge_on) == (NOW + timedelta(days=2), DAY + timedelta(days=2))
+    at_issue = scheduled(on(day="issue"))
+    assert at_issue.charge_at == NOW + timedelta(days=2)
+
+
+@given(days=st.integers(-400, 400), hours=st.integers(0, 8_760), day=st.sampled_from(["due", "issue"]))
+def test_notice_and_day_both_hold_in_every_season(days: int, hours: int, day: str) -> None:
+    now, due = NOW + timedelta(hours=hours), DAY + timedelta(days=days)
+    charge = scheduled(on(day=day), due=due, now=now)
+    assert charge.charge_at - charge.notice_at >= timedelta(hours=48)
+    assert charge.charge_on == charge.charge_at.astimezone(ZoneInfo(ZONE)).date()
+    assert day == "issue" or charge.charge_on >= due
+
+
+def test_an_invoice_issued_before_autopay_was_switched_on_is_not_charged() -> None:
+    before = NOW - timedelta(seconds=1)
+    assert schedule(on(), "i", DAY, DAY, before, NOW, ZONE) is None
+
+
+def confirmed(
+    autopay: Autopay,
+    method: Method | None = BANK,
+    invoice: OpenInvoice | None = INVOICE,
+    charge: AutopayCharge | None = None,
+) -> Confirmed | Skip:
+    return confirm(charge or scheduled(), autopay, method, invoice, RULES, step=1, today=DAY, now=NOW)
+
+
+def test_what_is_payable_then_is_charged_with_the_surcharge_that_was_consented_to() -> None:
+    made = confirmed(on(CREDIT, surcharge_consent=True), CREDIT, replace(INVOICE, payable_now=4_000))
+    assert isinstance(made, Confirmed)
+    assert (made.quote.amount.minor, made.quote.surcharge.minor) == (4_000, 120)
+    assert (made.step.payment.status, made.step.payment.total.minor) == ("submitted", 4_120)
+
+
+@pytest.mark.parametrize(
+    ("invoice", "reason"),
+    [
+        (replace(INVOICE, status="paid", payable_now=0), "invoice_paid"),
+        (replace(INVOICE, status="void", payable_now=0), "invoice_void"),
+        (replace(INVOICE, status="in_progress", payable_now=0), "invoice_in_progress"),
+        (None, "invoice_unknown"),
+    ],
+)
+def test_an_invoice_with_nothing_left_to_pay_is_skipped(invoice: OpenInvoice | None, reason: str) -> None:
+    assert confirmed(on(), invoice=invoice) == Skip(reason)
+
+
+def test_nothing_is_charged_once_it_is_off_held_or_was_switched_on_anew() -> None:
+    held = hold(on(), "R01", NOW)
+    assert held is not None
+    for autopay in (switch_off(on()), held, replace(on(), enabled_at=NOW + timedelta(seconds=1))):
+        assert confirmed(autopay) == Skip("switched_off")
+
+
+def test_a_method_that_ceased_to_be_usable_or_costs_more_than_agreed_holds_autopay() -> None:
+    for method, reason in (
+        (None, "method-removed"),
+        (replace(BANK, disabled_at=NOW, disabled_reason="closed"), "method-disabled"),
+        (replace(CREDIT, exp_year=2026, exp_month=2), "method-expired"),
+    ):
+        assert confirmed(on(), method) == Skip(reason, hold=reason)
+    dearer = replace(on(CREDIT, surcharge_consent=True), surcharge_rate=Decimal("0.02"))
+    assert confirmed(dearer, CREDIT) == Skip("surcharge_without_consent", hold="surcharge_without_consent")
+
+
+def test_soft_declines_are_tried_again_on_days_one_three_and_seven_and_then_no_more() -> None:
+    first = charge = scheduled()
+    days = []
+    for _ in range(3):
+        ended = follow(charge, "declined", "insufficient_funds", CODES, charge.charge_at, ZONE)
+        assert ended.again is not None
+        assert (ended.charge.state, ended.hold, ended.again.attempt) == ("declined", None, charge.attempt + 1)
+        charge = ended.again
+        days.append((charge.charge_at - first.charge_at).days)
+    assert days == [1, 3, 7]
+    last = follow(charge, "declined", "insufficient_funds", CODES, charge.charge_at, ZONE)
+    assert (last.again, last.hold) == (None, None)
+
+
+@pytest.mark.parametrize("reason", ["stolen_card", "account_closed", "authentication_required", "never heard of", None])
+def test_hard_declines_are_not_tried_again_and_hold_autopay(reason: str | None) -> None:
+    ended = follow(scheduled(), "declined", reason, CODES, NOW, ZONE)
+    assert (ended.charge.state, ended.again) == ("declined", None)
+    assert ended.hold is not None
+
+
+def test_a_payment_that_its_changed_invoice_cancelled_is_made_again_of_what_is_left() -> None:
+    ended = follow(scheduled(), "cancelled", "invoice_changed", CODES, NOW, ZONE)
+    assert ended.again is not None
+    assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
+    assert follow(scheduled(), "succeeded", None, CODES, NOW, ZONE).charge.state == "paid"
+    assert follow(scheduled(), "expired", "not_confirmed", CODES, NOW, ZONE).hold == "not_confirmed"
