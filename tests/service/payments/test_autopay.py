@@ -1,0 +1,263 @@
+"""Autopay as the database keeps it: announced once, charged once, whatever is killed or comes twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.messaging.consume import Received
+from chassis.messaging.work import Cause, Units, Wake
+from chassis.service import Running
+from contracts import invoicing as heard
+from contracts.envelope import Amount
+from contracts.ids import new_id
+from contracts.money import Money
+from payments import autopaying, handlers, setting_up, store
+from payments.checks import CHECKS
+from payments.data_files import SURCHARGE_RULES, read_surcharge_rules
+from payments.domain import Autopay, Method, Reversal, Step
+from tests.kit.postgres import drop_database, fresh_database
+
+DAY = date(2026, 3, 1)
+FILE = read_surcharge_rules(SURCHARGE_RULES)
+
+
+class MovedClock(Clock):
+    """The business clock, some time on."""
+
+    def __init__(self, by: timedelta) -> None:
+        super().__init__("UTC")
+        self._offset = by
+
+
+class TakesAll:
+    """A provider that can charge anything."""
+
+    def charges_in(self, _: str) -> int:
+        return 1
+
+    def accepts(self, _amount: int, _currency: str) -> str | None:
+        return None
+
+
+@pytest_asyncio.fixture
+async def pool() -> AsyncIterator[asyncpg.Pool]:
+    database = await fresh_database("payments")
+    pool = await open_pool(database.work_url, size=6, application="test")
+    async with pool.acquire() as connection:
+        await store.take_rules(connection, FILE.edition, FILE.digest, FILE.rules, datetime.now(UTC))
+    yield pool
+    await pool.close()
+    await drop_database(database)
+
+
+def running(pool: asyncpg.Pool, **later: float) -> Running:
+    clock = MovedClock(timedelta(**later))
+    return Running(
+        None, clock, pool, Units(pool, clock, Wake()), {"provider": TakesAll(), "surcharge_rules": FILE.rules}
+    )
+
+
+async def customer(pool: asyncpg.Pool, **more: Any) -> str:
+    """One with autopay switched on an hour ago, by a debit card unless said otherwise."""
+    whose = new_id()
+    method = Method(new_id(), whose, f"pm_{new_id()}", "card", more.pop("funding", "debit"), "visa", "4242")
+    since = datetime.now(UTC) - timedelta(hours=1)
+    autopay = Autopay(whose, True, method.id, "due", False, enabled_at=since, enabled_by="key:p", sequence=1)
+    async with running(pool).units.begin() as work:
+        await store.keep_customers(work, [whose])
+        await setting_up.add(method, work)
+        await store.save_autopay(work, replace(autopay, **more))
+    return whose
+
+
+def issued(whose: str, minor: int = 10_000, **more: Any) -> Received[heard.InvoiceIssued]:
+    money = Amount.of(Money(minor, "USD"))
+    event = heard.InvoiceIssued.model_construct(
+        invoice_id=new_id(), customer_id=whose, number=f"INV-{new_id()}", status="open", issued_on=DAY, due_on=DAY,
+        total=money, balance=money, payable_now=money,
+    )  # fmt: skip
+    return Received(event, new_id(), 1, b"", Cause(correlation="an issue"), more.get("time", datetime.now(UTC)))
+
+
+async def hear(pool: asyncpg.Pool, *events: Received[Any]) -> None:
+    async with running(pool).units.begin() as work:
+        await handlers.keep_invoices(events, work)
+
+
+async def payments(pool: asyncpg.Pool) -> list[asyncpg.Record]:
+    return list(await pool.fetch("SELECT * FROM payments ORDER BY id"))
+
+
+async def end(pool: asyncpg.Pool, status: str, reason: str | None = None) -> None:
+    await pool.execute(
+        "UPDATE payments SET status = $1, reason = $2, reconciliation = NULL WHERE status = 'submitted'", status, reason
+    )
+
+
+async def charges(pool: asyncpg.Pool) -> list[tuple[int, str]]:
+    rows = await pool.fetch("SELECT attempt, state FROM autopay_charges ORDER BY invoice_id, attempt")
+    return [(row["attempt"], row["state"]) for row in rows]
+
+
+async def told(pool: asyncpg.Pool, kind: str) -> list[int]:
+    rows = await pool.fetch("SELECT sequence FROM outbox WHERE type = $1 ORDER BY sequence", kind)
+    return [row["sequence"] for row in rows]
+
+
+async def test_an_invoice_that_is_heard_of_twice_is_announced_once(pool: asyncpg.Pool) -> None:
+    event = issued(await customer(pool))
+    await hear(pool, event)
+    await hear(pool, event)
+    assert await charges(pool) == [(1, "scheduled")]
+    assert await told(pool, "AutopayScheduled") == [2]
+
+
+async def test_no_invoice_of_before_or_of_others_or_while_it_is_held_is_announced(pool: asyncpg.Pool) -> None:
+    held = await customer(pool, held_reason="R01", held_at=datetime.now(UTC))
+    off, on = await customer(pool, enabled=False), await customer(pool)
+    early = issued(on, time=datetime.now(UTC) - timedelta(hours=2))
+    await hear(pool, issued(held), issued(off), issued(new_id()), early)
+    assert await charges(pool) == []
+
+
+async def test_nothing_is_charged_before_two_days_have_passed_and_then_once_however_many_try(
+    pool: asyncpg.Pool,
+) -> None:
+    whose = await customer(pool)
+    await hear(pool, *(issued(whose) for _ in range(3)))
+    assert await autopaying.charge_due(running(pool, days=1)) == 0
+    await asyncio.gather(*(autopaying.charge_due(running(pool, days=2, seconds=1)) for _ in range(5)))
+    await autopaying.charge_due(running(pool, days=2, seconds=1))
+    made = await payments(pool)
+    assert [(p["status"], p["amount"]) for p in made] == [("submitted", 10_000)] * 3
+    assert await charges(pool) == [(1, "submitted")] * 3
+    keys = await pool.fetch("SELECT key FROM idempotency_keys WHERE route = 'autopay'")
+    assert len({row["key"] for row in keys}) == 3
+    actors = await pool.fetch(
+        "SELECT DISTINCT headers::json ->> 'actor' AS who FROM outbox WHERE type = 'PaymentSubmitted'"
+    )
+    assert [row["who"] for row in actors] == ["system:autopay"]
+
+
+@pytest.mark.parametrize("dies_in", ["add_quotes", "add_payments", "save_charges"])
+async def test_a_charge_that_is_killed_anywhere_is_made_once_by_the_next(
+    pool: asyncpg.Pool, dies_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hear(
+        pool, issued(await customer(pool, funding="credit", surcharge_consent=True, surcharge_rate=Decimal("0.03")))
+    )
+    real = getattr(store, dies_in)
+
+    async def dies(*arguments: Any) -> None:
+        await real(*arguments)
+        raise ConnectionResetError("killed")
+
+    monkeypatch.setattr(store, dies_in, dies)
+    with pytest.raises(ConnectionResetError):
+        await autopaying.charge_due(running(pool, days=3))
+    assert await payments(pool) == []
+    monkeypatch.setattr(store, dies_in, real)
+    await autopaying.charge_due(running(pool, days=3))
+    await autopaying.charge_due(running(pool, days=3))
+    (payment,) = await payments(pool)
+    assert (payment["amount"], payment["surcharge"]) == (10_000, 300)
+    (consent,) = await store.load_consents(pool, payment["id"])
+    assert (consent["given"], consent["actor"], consent["surcharge"]) == (True, "system:autopay", 300)
+
+
+async def test_a_surcharge_that_nobody_consented_to_is_not_charged_and_holds_autopay(pool: asyncpg.Pool) -> None:
+    whose = await customer(pool, funding="credit")
+    await hear(pool, issued(whose), issued(whose))
+    await autopaying.charge_due(running(pool, days=3))
+    assert await payments(pool) == []
+    held = await store.load_autopay(pool, whose)
+    assert held is not None
+    assert (held.held_reason, held.charges) == ("surcharge_without_consent", False)
+    assert await told(pool, "AutopayChanged") == [4]
+
+
+async def test_soft_declines_end_after_four_tries_and_a_hard_one_at_once(pool: asyncpg.Pool) -> None:
+    whose = await customer(pool)
+    await hear(pool, issued(whose))
+    for days in (2, 3, 5, 9, 20):
+        await autopaying.charge_due(running(pool, days=days, minutes=1))
+        await end(pool, "declined", "insufficient_funds")
+        await autopaying.follow_ends(running(pool, days=days, minutes=1))
+    assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4)]
+    autopay = await store.load_autopay(pool, whose)
+    assert autopay is not None
+    assert autopay.charges
+    await hear(pool, issued(whose))
+    await autopaying.charge_due(running(pool, days=30))
+    await end(pool, "declined", "stolen_card")
+    await asyncio.gather(*(autopaying.follow_ends(running(pool, days=30)) for _ in range(3)))
+    autopay = await store.load_autopay(pool, whose)
+    assert autopay is not None
+    assert autopay.held_reason == "stolen_card"
+
+
+async def test_switching_off_in_the_moment_of_the_charge_deadlocks_nothing_and_the_books_agree(
+    pool: asyncpg.Pool,
+) -> None:
+    people = [await customer(pool) for _ in range(20)]
+    await hear(pool, *(issued(whose) for whose in people for _ in range(3)))
+
+    async def switch_off(whose: str) -> None:
+        async with running(pool).units.begin() as work:
+            await store.lock_customer(work, whose)
+            autopay = await store.lock_autopay_of(work, whose)
+            assert autopay is not None
+            await store.save_autopay(work, replace(autopay, enabled=False, sequence=autopay.sequence + 1))
+
+    jobs = [autopaying.charge_due(running(pool, days=3)) for _ in range(4)]
+    await asyncio.gather(*jobs, *(switch_off(whose) for whose in people[::2]))
+    while await autopaying.charge_due(running(pool, days=3)):
+        pass
+    assert {state for _, state in await charges(pool)} <= {"submitted", "skipped"}
+    assert len(await payments(pool)) >= 30
+    for name, sql in CHECKS.items():
+        if "neither final" not in name:
+            assert await pool.fetch(sql) == [], name
+
+
+async def test_the_database_takes_no_second_open_try_of_an_invoice(pool: asyncpg.Pool) -> None:
+    event = issued(await customer(pool))
+    await hear(pool, event)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await pool.execute(
+            """INSERT INTO autopay_charges (id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at,
+                charge_on, state)
+            SELECT $1, customer_id, invoice_id, 2, first_at, notice_at, charge_at, charge_on, state
+            FROM autopay_charges""",
+            new_id(),
+        )
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute("UPDATE autopay_charges SET charge_at = notice_at + interval '47 hours'")
+
+
+async def test_what_a_return_means_reaches_method_and_autopay_in_one_go(pool: asyncpg.Pool) -> None:
+    whose = await customer(pool)
+    await hear(pool, issued(whose))
+    await autopaying.charge_due(running(pool, days=3))
+    payment = await store.load_payment(pool, (await payments(pool))[0]["id"], None)
+    assert payment is not None
+    back = Reversal(
+        new_id(), payment.id, whose, "return", "succeeded", payment.amount, payment.surcharge, datetime.now(UTC), "R02"
+    )
+    for _ in range(2):
+        async with running(pool).units.begin() as work:
+            await autopaying.follow_codes([Step(payment, "reversed", reversal=back)], work)
+    (method,) = await store.list_methods(pool, whose)
+    autopay = await store.load_autopay(pool, whose)
+    assert autopay is not None
+    assert (method.disabled_reason, autopay.held_reason) == ("The account is closed", "R02")
+    assert await told(pool, "MethodChanged") == [2]
