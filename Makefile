@@ -25,11 +25,11 @@ $(STAMP): requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
 	  echo "Python could not make a virtual environment. Remedy: install its venv module, as with: apt install python3-venv"; exit 1; }
 	@awk '/^uv==/ {on=1} on {print} on && !/\\$$/ {exit}' requirements/dev.txt > $(VENV)/uv.txt
 	@$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r $(VENV)/uv.txt || $(EXPLAIN)
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements/dev.txt || $(EXPLAIN)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --system-certs --require-hashes -r requirements/dev.txt || $(EXPLAIN)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $(STAMP)
 
-EXPLAIN = { echo "The packages could not be installed. Remedy: check the network (behind a proxy set HTTPS_PROXY), then call make again"; exit 1; }
+EXPLAIN = { echo "The packages could not be installed. Remedy: check the network (behind a proxy set HTTPS_PROXY; where it has a certificate authority of its own, SSL_CERT_FILE), then call make again"; exit 1; }
 
 install: $(STAMP)
 

@@ -72,8 +72,10 @@ def _resolve(coordinate: str, folder: pathlib.Path) -> pathlib.Path:
 def _maven(folder: pathlib.Path):  # type: ignore[no-untyped-def]
     import os
 
+    import truststore
     from jgo.maven import MavenContext
 
+    truststore.inject_into_ssl()  # the machine's own authorities, as of a company's proxy
     mirror = os.environ.get("PAIDUP_MAVEN")
     return MavenContext(repo_cache=folder, timeout=60, remote_repos={"mirror": mirror} if mirror else None)
 
@@ -85,7 +87,8 @@ def _explained(coordinate: str, target: pathlib.Path) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as problem:  # requests' errors are OSErrors
         raise StackError(
             f"Could not download {coordinate}: {problem}",
-            "check the network and try again (what is complete is kept); behind a proxy set HTTPS_PROXY,\n"
+            "check the network and try again (what is complete is kept); behind a proxy set HTTPS_PROXY, and\n"
+            "  SSL_CERT_FILE where it has a certificate authority of its own;\n"
             f"  with a Maven mirror set PAIDUP_MAVEN to its address, or place the file at {target} yourself.",
         ) from problem
 
