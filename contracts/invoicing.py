@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts import topics
 from contracts.envelope import Amount, Contract, Event, known_currency
@@ -223,9 +224,10 @@ class IssueInvoice(CommandState):
     @model_validator(mode="after")
     def _dates_and_customer_fit(self) -> IssueInvoice:
         if self.due_on < self.issued_on:
-            raise ValueError("due_on lies before issued_on")
+            raise PydanticCustomError("due_before_issue", "lies before issued_on", {"field": "due_on"})
         if (self.customer_id is None) == (self.customer_external_id is None):
-            raise ValueError("name the customer by customer_id or by customer_external_id, one of the two")
+            one = "name the customer by customer_id or by customer_external_id, one of the two"
+            raise PydanticCustomError("one_customer", one, {"field": "customer_id"})
         return self
 
 
