@@ -57,7 +57,7 @@ async def test_the_terms_are_agreed_to_or_nothing_is_set_up(client: Client) -> N
     assert (status, slug(problem)) == (422, "terms-not-accepted")
     wish = {"return_url": "javascript:alert(1)", "accept_terms": True}
     status, problem = await client.ask("POST", at(customer, "setup"), wish)
-    assert (status, slug(problem)) == (422, "invalid-url")
+    assert (status, slug(problem)) == (422, "invalid-request")
 
 
 async def test_where_surcharges_are_forbidden_a_credit_card_carries_none(client: Client, stack: LocalStack) -> None:

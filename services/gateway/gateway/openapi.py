@@ -71,6 +71,7 @@ SENT_WITH = {
     "503": ("Retry-After",),
 }  # fmt: skip
 KEY = "Idempotency-Key"
+WRITES = ("post", "put", "patch")
 SEEN: Document = {
     "name": "Paidup-Seen",
     "in": "header",
@@ -154,14 +155,14 @@ def _finished(item: Document, *, keyless: bool) -> Document:
         parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
         parameters += [] if keyless or item is STREAM else [SEEN]
         once = any(parameter["name"] == KEY for parameter in parameters)
-        told = _headers("X-Request-Id", *(["Paidup-Seen"] if method == "post" else []))
+        told = _headers("X-Request-Id", *(["Paidup-Seen"] if method in WRITES else []))
         told |= _headers("Idempotent-Replayed") if once else {}
         answers = {
-            status: answer | {"headers": told}
+            status: answer | {"headers": told | answer.get("headers", {})}
             for status, answer in operation["responses"].items()
             if status.startswith("2")
         }
-        possible = [*EVERYWHERE, *(WITH_BODY if method == "post" else ())]
+        possible = [*EVERYWHERE, *(WITH_BODY if method in WRITES else ["409"] if method == "delete" else ())]
         problems = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in possible}
         finished[method] = operation | {"responses": dict(sorted((problems | answers).items()))}
         finished[method] |= ({"parameters": parameters} if parameters else {}) | ({"security": []} if keyless else {})

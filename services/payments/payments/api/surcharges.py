@@ -92,7 +92,12 @@ async def list_surcharge_rules(request: Request, _: ReadPayments) -> Response:
     return answer(orjson.dumps({"items": items}), 200)
 
 
-@router.get("/v1/payments/{payment_id}/consent", response_model=Consents, tags=["payments"])
+AS_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"Content-Disposition": {"description": "A name for the file", "schema": {"type": "string"}}}}
+}
+
+
+@router.get("/v1/payments/{payment_id}/consent", response_model=Consents, responses=AS_FILE, tags=["payments"])
 async def get_consent(payment_id: str, request: Request, identity: ReadPayments) -> Response:
     """Evidence, as a file: what was agreed to for a payment and, before it, for its method."""
     pool = running_of(request).pool
