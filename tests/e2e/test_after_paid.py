@@ -18,22 +18,7 @@ async def paid(client: Client, token: str = "pm_card_visa", minor: int = 10_000)
 
 
 async def intent_of(stack: LocalStack, payment_id: str) -> str:
-    return await asyncio.to_thread(_intent_of, stack, payment_id)
-
-
-def _intent_of(stack: LocalStack, payment_id: str) -> str:
-    import json
-    import urllib.request
-
-    base, after = f"http://127.0.0.1:{stack.settings.port_of('sandbox')}/_control/charges", "0"
-    while after:
-        with urllib.request.urlopen(f"{base}?after={after}") as answer:
-            page = json.load(answer)
-        for charge in page["items"]:
-            if charge["metadata"].get("payment_id") == payment_id:
-                return str(charge["payment_intent"])
-        after = page["next"]
-    raise LookupError(payment_id)
+    return (await asyncio.to_thread(stack.intents))[payment_id]
 
 
 async def reversed_at(client: Client, payment_id: str, minor: int) -> Any:

@@ -99,6 +99,18 @@ class LocalStack:
             read: bytes = answer.read()
             return json.loads(read) if "json" in answer.headers.get("content-type", "") else read
 
+    def intents(self) -> dict[str, str]:
+        """The provider's id of the charge of each payment, declined ones too."""
+        found: dict[str, str] = {}
+        after: int | None = 0
+        while after is not None:
+            url = f"http://127.0.0.1:{self.settings.port_of('sandbox')}/_control/charges?after={after}&limit=10000"
+            with urllib.request.urlopen(url) as answer:
+                page = json.load(answer)
+            found |= {one["metadata"].get("payment_id", ""): one["payment_intent"] for one in page["items"]}
+            after = page["next"]
+        return found
+
     def log(self, name: str) -> str:
         return (self.settings.logs / f"{name}.log").read_text(errors="replace")
 
