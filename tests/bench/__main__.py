@@ -1,6 +1,7 @@
 """`make bench`: what a stack of its own manages on this machine, everything durable, clients included.
 
-Sizes: BENCH_PAYMENTS (offline payments, 6000) and BENCH_INVOICES (1000000; sizes above it are null).
+Sizes: BENCH_PAYMENTS (offline payments, 6000), BENCH_BANK_LINES (lines of a bank's file, 20000; a full run: 100000) and
+BENCH_INVOICES (1000000; sizes above it are null). BENCH_ONLY=bank leaves the rest out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import uvloop
 
 from chassis.http.identity import Identity, TokenSigner
 from contracts.ids import new_id
-from tests.bench import loading, meter
+from tests.bench import bank, loading, meter
+from tests.bench.loading import A_MINOR
 from tests.bench.wire import Wire
 from tests.kit.stack import LocalStack, local_stack
 
@@ -32,6 +34,7 @@ OF_ONE_CUSTOMER = 10_000
 EVENTS = 20_000
 STUCK_SECONDS = 120
 LOUD_PERCENT = 3
+ONLY = os.environ.get("BENCH_ONLY")
 
 Bill = tuple[str, str]
 
@@ -43,8 +46,8 @@ def say(text: str) -> None:
 class Bench:
     """One run: customers, clients and figures."""
 
-    def __init__(self, stack: LocalStack, payments: int, invoices: int) -> None:
-        self.stack, self.payments, self.invoices = stack, payments, invoices
+    def __init__(self, stack: LocalStack, payments: int, invoices: int, bank_lines: int) -> None:
+        self.stack, self.payments, self.invoices, self.bank_lines = stack, payments, invoices, bank_lines
         self.clients = [Wire(stack.url, stack.api_key) for _ in range(CLIENTS)]
         self.customers: dict[str, str] = {}
         self.methods: dict[str, str] = {}
@@ -66,13 +69,16 @@ class Bench:
     async def run(self) -> dict[str, Any]:
         await self.prepare()
         await self.warm_up()
-        await self.read_at(SIZES[0])
-        await self.read_at(SIZES[1])
-        await self.offline()
-        await self.latency()
-        await self.cards()
-        await self.events()
-        await self.read_at(SIZES[2])
+        if ONLY != "bank":
+            await self.read_at(SIZES[0])
+            await self.read_at(SIZES[1])
+            await self.offline()
+            await self.latency()
+            await self.cards()
+        await self.bank_file()
+        if ONLY != "bank":
+            await self.events()
+            await self.read_at(SIZES[2])
         return self.figures | {"noise_percent": round(max(self.noise), 1)}
 
     # --- before
@@ -89,9 +95,9 @@ class Bench:
         await self.each(["BIG", *self.payers, *(f"OTHER-{n}" for n in range(OTHERS))], create)
         await self.each(self.payers, attach)
 
-    async def bills(self, count: int, tag: str) -> list[Bill]:
+    async def bills(self, count: int, tag: str, minor: Callable[[int], int] = lambda number: A_MINOR) -> list[Bill]:
         """Invoices to pay, spread over the payers: customer and invoice id."""
-        await loading.load(self.stack, [self.payers[n % PAYERS] for n in range(count)], tag)
+        await loading.load(self.stack, [self.payers[n % PAYERS] for n in range(count)], tag, minor=minor)
         invoicing = await asyncpg.connect(self.stack.database_url("invoicing"))
         rows = await invoicing.fetch(
             "SELECT customer_id::text, id::text FROM invoices WHERE number LIKE $1 || '-%' ORDER BY created_at, id", tag
@@ -171,6 +177,16 @@ class Bench:
         rate, _ = await self.measured("card payments", len(bills), lambda: self.each(bills, self.charge))
         self.figures["card_paid_per_s"] = round(rate, 1)
 
+    async def bank_file(self) -> None:
+        """A file of transfers that name an invoice each, until the last of these is Paid."""
+        bills = await self.bills(self.bank_lines, "BANK", bank.minor_of)
+        with bank.file_of(len(bills), "BANK") as file:
+            async with meter.memory(self.stack, "payments") as memory:
+                rate, _ = await self.measured("bank lines", len(bills), lambda: bank.take(self.stack, file, len(bills)))
+        self.figures["bank_file_invoices_per_s"] = round(rate, 1)
+        self.figures["bank_file_memory_mb"] = memory.grown
+        say(f"  payments' memory: {memory.first:.0f} MB, {memory.grown:.0f} MB more at most")
+
     async def events(self) -> None:
         """Events that are committed in invoicing, until payments has acted on the last of them."""
         owners = [f"OTHER-{n % OTHERS}" for n in range(min(EVENTS, max(self.invoices, 1000)))]
@@ -227,7 +243,7 @@ async def receive(wire: Wire, bill: Bill) -> None:
     """The whole invoice, by cheque."""
     body = {
         "customer_id": bill[0],
-        "amount_minor": 5000,
+        "amount_minor": A_MINOR,
         "currency": "USD",
         "received_on": "2026-11-20",
         "reference": "cheque",
@@ -238,10 +254,11 @@ async def receive(wire: Wire, bill: Bill) -> None:
 
 def main() -> None:
     payments, invoices = int(os.environ.get("BENCH_PAYMENTS", "6000")), int(os.environ.get("BENCH_INVOICES", "1000000"))
+    bank_lines = int(os.environ.get("BENCH_BANK_LINES", "20000"))
     say(f"starting a stack; load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with local_stack() as stack:
         try:
-            figures: dict[str, Any] = uvloop.run(Bench(stack, payments, invoices).run())
+            figures: dict[str, Any] = uvloop.run(Bench(stack, payments, invoices, bank_lines).run())
             found = stack.paidup_json("check-money", check=False)
         except Exception:  # a wrong result or a standstill: told, and not ok
             traceback.print_exc()

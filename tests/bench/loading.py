@@ -20,14 +20,21 @@ from tests.kit.stack import LocalStack
 
 AHEAD = 40_000
 A_BATCH = 400
+A_MINOR = 5000
 STUCK_SECONDS = 120
 TAKEN = re.compile(r'^paidup_events_taken_total\{consumer="payments",type="InvoiceIssued"\} (\S+)', re.M)
 
 
 async def load(
-    stack: LocalStack, owners: Sequence[str], tag: str, say: Callable[[str], None] = lambda text: None
+    stack: LocalStack,
+    owners: Sequence[str],
+    tag: str,
+    say: Callable[[str], None] = lambda text: None,
+    minor: Callable[[int], int] = lambda number: A_MINOR,
 ) -> float:
-    """Issue an invoice of 50.00 USD for each owner (an external id); seconds until payments has the last of them."""
+    """Issue an invoice for each owner (an external id), the nth of `minor(n)` US cents; seconds until payments has the
+    last of them.
+    """
     payments = await asyncpg.connect(stack.database_url("payments"))
     producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, acks="all", max_batch_size=1_000_000)
     await producer.start()
@@ -37,7 +44,7 @@ async def load(
             before, rows = await watch.taken(), await payments.fetchval("SELECT count(*) FROM invoices")
             began = time.monotonic()
             sent = 0
-            for batch in _batches(owners, tag):
+            for batch in _batches(owners, tag, minor):
                 await _send(producer, batch, sent // A_BATCH)
                 sent += len(batch)
                 if sent % AHEAD < A_BATCH:
@@ -126,15 +133,17 @@ class Watch:
             await asyncio.sleep(0.05)
 
 
-def _batches(owners: Sequence[str], tag: str) -> Iterator[list[tuple[bytes, bytes]]]:
+def _batches(
+    owners: Sequence[str], tag: str, minor: Callable[[int], int] = lambda number: A_MINOR
+) -> Iterator[list[tuple[bytes, bytes]]]:
     for first in range(0, len(owners), A_BATCH):
         yield [
-            (owner.encode(), _command(owner, f"{tag}-{number}", number))
+            (owner.encode(), _command(owner, f"{tag}-{number}", number, minor(number)))
             for number, owner in enumerate(owners[first : first + A_BATCH], first)
         ]
 
 
-def _command(owner: str, number: str, count: int) -> bytes:
+def _command(owner: str, number: str, count: int, minor: int) -> bytes:
     month, day = 1 + count % 10, 1 + count % 28
     return orjson.dumps({
         "customer_external_id": owner,
@@ -142,7 +151,7 @@ def _command(owner: str, number: str, count: int) -> bytes:
         "currency": "USD",
         "issued_on": f"2026-{month:02}-{day:02}",
         "due_on": f"2026-{month + 1:02}-{day:02}",
-        "lines": [{"description": "Subscription", "quantity": 1, "unit_price_minor": 5000}],
+        "lines": [{"description": "Subscription", "quantity": 1, "unit_price_minor": minor}],
     })  # fmt: skip
 
 

@@ -1,9 +1,12 @@
-"""CPU of a stack by process, of the client, and of everybody else."""
+"""CPU and memory of a stack by process, of the client, and of everybody else."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -52,6 +55,41 @@ def read(stack: LocalStack) -> Reading:
     spent["supervisor"] = _own(psutil.Process(found.supervisor.pid))
     machine = psutil.cpu_times()
     return Reading(spent, _own(psutil.Process()), machine.user + machine.nice + machine.system, time.monotonic())
+
+
+@dataclass
+class Memory:
+    """Resident megabytes of a process of a stack: at first, and the most since."""
+
+    first: float
+    most: float = field(default=0)
+
+    @property
+    def grown(self) -> float:
+        return round(self.most - self.first, 1)
+
+
+@contextlib.asynccontextmanager
+async def memory(stack: LocalStack, name: str) -> AsyncIterator[Memory]:
+    """Watches a process, ten times a second, while the block runs."""
+    process = psutil.Process(stack.pid(name))
+    seen = Memory(_resident(process))
+
+    async def watch() -> None:
+        while True:
+            seen.most = max(seen.most, _resident(process))
+            await asyncio.sleep(0.1)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield seen
+    finally:
+        watching.cancel()
+        seen.most = max(seen.most, _resident(process))
+
+
+def _resident(process: psutil.Process) -> float:
+    return float(process.memory_info().rss) / 1_000_000
 
 
 def _own(process: psutil.Process) -> float:
