@@ -126,13 +126,18 @@ def _transfer(row: asyncpg.Record) -> Transfer:
 
 
 # A line counts when its identity is new, and none that tells the same money in one sum, or in parts, has counted before.
+# Each line looks that up by the references of others; joined, it would be compared with all lines of its account.
 CLAIM = """
 WITH told AS (
-    SELECT l.id, l.identity FROM bank_lines l WHERE l.id = ANY($1::bigint[]) AND NOT EXISTS (
-        SELECT FROM bank_lines o JOIN bank_identities i ON i.line_id = o.id
-        WHERE o.account = l.account AND o.statement_id <> l.statement_id
-            AND (o.entry_reference = l.bank_reference OR (o.bank_reference = l.entry_reference AND o.entry_reference IS NULL))
-    )
+    SELECT l.id, l.identity FROM bank_lines l LEFT JOIN LATERAL (
+        SELECT true AS counted FROM bank_lines o JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
+        WHERE o.account = l.account AND o.entry_reference = l.bank_reference AND o.statement_id <> l.statement_id LIMIT 1
+    ) parts ON true LEFT JOIN LATERAL (
+        SELECT true AS counted FROM bank_lines o JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
+        WHERE o.account = l.account AND o.bank_reference = l.entry_reference AND o.entry_reference IS NULL
+            AND o.statement_id <> l.statement_id LIMIT 1
+    ) sum ON true
+    WHERE l.id = ANY($1::bigint[]) AND parts.counted IS NULL AND sum.counted IS NULL
 )
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id

@@ -1,0 +1,71 @@
+"""Lines of bank files in the database: what counts, and what it costs to find that out."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import date
+
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.messaging.work import Units, Wake
+from contracts.ids import new_id
+from payments.bank_files import BankLine
+from payments.bank_files.identity import identities
+from payments.store import bank
+from tests.kit.postgres import drop_database, fresh_database
+
+READ = """
+SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables
+WHERE relname LIKE 'bank%'
+"""
+
+
+@pytest_asyncio.fixture
+async def units() -> AsyncIterator[Units]:
+    database = await fresh_database("payments")
+    pool = await open_pool(database.work_url, size=4, application="test")
+    yield Units(pool, Clock("UTC"), Wake())
+    await pool.close()
+    await drop_database(database)
+
+
+def line(number: int, bank_reference: str | None, entry_reference: str | None = None) -> BankLine:
+    day = date(2026, 3, 1)
+    return BankLine(
+        "DE1", "USD", 100 + number, day, day, "booked", bank_reference, None, (), f"transfer {number}", None, None,
+        None, False, f"line {number}", entry_reference,
+    )  # fmt: skip
+
+
+async def kept(units: Units, lines: Sequence[BankLine]) -> list[int]:
+    """The ids of a statement's lines."""
+    statement = new_id()
+    async with units.begin() as work:
+        assert await bank.add_statement(work, statement, hashlib.sha256(statement.encode()).digest(), "camt.053", None)
+        await bank.add_lines(work, statement, list(identities(lines)))
+        return [one.id for one in await bank.new_lines(work, statement, len(lines))]
+
+
+async def claimed(units: Units, ids: Sequence[int]) -> int:
+    async with units.begin() as work:
+        return len(await bank.claim_lines(work, ids))
+
+
+async def test_to_count_a_line_is_no_dearer_for_all_that_counted_before(units: Units) -> None:
+    many = await kept(units, [line(number, f"REF{number}") for number in range(3_000)])
+    for first in range(0, len(many), 500):
+        assert await claimed(units, many[first : first + 500]) == 500
+    few = await kept(units, [line(number, f"NEW{number}", f"ENTRY{number}") for number in range(50)])
+    async with units.begin() as work:
+        before = await work.connection.fetchval(READ)
+        assert len(await bank.claim_lines(work, few)) == 50
+        assert await work.connection.fetchval(READ) - before < 500
+
+
+async def test_a_sum_and_its_parts_count_once_in_either_order(units: Units) -> None:
+    parts = await kept(units, [line(1, "A1", "SUM-A"), line(2, "A2", "SUM-A")])
+    assert await claimed(units, parts) == 2
+    assert await claimed(units, await kept(units, [line(3, "SUM-A")])) == 0
+    assert await claimed(units, await kept(units, [line(3, "SUM-B")])) == 1
+    assert await claimed(units, await kept(units, [line(1, "B1", "SUM-B"), line(2, "B2", "SUM-B")])) == 0
