@@ -249,7 +249,12 @@ class Book:
         if reservation is not None and held:
             self._free(reservation)
             asked = reservation.parts
-        theirs = [i for i in self.invoices.values() if i.customer_id == customer_id and i.currency == amount.currency]
+        named = [self.invoices[part.invoice_id] for part in asked if part.invoice_id in self.invoices]
+        theirs = [
+            invoice
+            for invoice in (named if asked else self.invoices.values())
+            if invoice.customer_id == customer_id and invoice.currency == amount.currency
+        ]
         if asked:
             shared = allocate_as_asked(amount, asked, [invoice.due() for invoice in theirs])
         else:
