@@ -51,6 +51,6 @@ async def take(stack: LocalStack, file: BinaryIO, count: int) -> None:
         assert answer.status == 202, run
     async with Client(stack.url, stack.api_key) as client:
         while run["status"] != "done":
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             run = await client.get(f"/v1/reconciliation/runs/{run['id']}")
     assert (run["lines"], run["posted"]) == (count, count), run
