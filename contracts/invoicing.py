@@ -120,6 +120,14 @@ class SettlementReversed(SettlementState):
     credit_left: Annotated[Amount | None, Field(description="Of what became credit, what has not gone back")] = None
 
 
+class CreditApplied(SettlementState):
+    """Credit of an earlier payment paid invoices; allocations and credit are what was applied, by `applied_by`."""
+
+    applied_by: Annotated[str, Field(description="The payment that was confirmed with this credit")]
+    left: Annotated[tuple[AllocatedPart, ...], Field(description="All that the settlement pays now")] = ()
+    credit_left: Annotated[Amount | None, Field(description="Of what became credit, what is unapplied")] = None
+
+
 class CreditChanged(Event):
     """Unapplied money of a customer, by the payment that brought it."""
 
@@ -131,6 +139,7 @@ class CreditChanged(Event):
     payment_id: str
     amount: Amount
     balance: Amount
+    available: Annotated[Amount | None, Field(description="Of the balance, what no payment under way holds")] = None
 
 
 class CustomerChanged(Event):

@@ -44,6 +44,9 @@ class PaymentState(Event):
     asked: Annotated[
         tuple[AllocatedPart, ...], Field(description="Invoices as the payer chose; empty: oldest first")
     ] = ()
+    credit_used: Annotated[
+        Amount | None, Field(description="Unapplied credit that pays some of `asked`, beside `amount`")
+    ] = None
     effective_on: Annotated[date | None, Field(description="The day on which the money counts")] = None
     expected_by: date | None = None
 

@@ -42,6 +42,7 @@ PROJECTED = "SELECT id::text, sequence, payable_now FROM invoices"
 # Who hears whom on which topic, under the name of its consumer.
 HEARD = (
     ("payments", "payments.payment.v1", "invoicing"),
+    ("invoicing", "invoicing.credit.v1", "payments"),
     ("invoicing", "invoicing.customer.v1", "payments"),
     ("invoicing", "invoicing.invoice.v1", "payments"),
     ("invoicing", "invoicing.reservation.v1", "payments"),
@@ -49,7 +50,7 @@ HEARD = (
 )
 SAID = "SELECT aggregate, sequence, 0::bigint FROM ({told}) told (topic, aggregate, sequence) WHERE topic = '{topic}' AND sequence > 0"
 SEEN = "SELECT aggregate AS id, sequence AS one, 0::bigint AS two FROM seen WHERE topic = '{topic}' AND consumer = '{hearer}'"
-CHARGED = "SELECT provider_id AS id, amount + surcharge AS one, 0::bigint AS two FROM payments WHERE way = 'collect' AND reconciliation = 'matched'"
+CHARGED = "SELECT provider_id AS id, amount + surcharge AS one, 0::bigint AS two FROM payments WHERE way = 'collect' AND reconciliation = 'matched' AND amount + surcharge > 0"
 
 # `there`: rows from elsewhere, beside the service's own.
 DIFFERENT = """SELECT coalesce(here.id, there.id), here.one, here.two, there.one, there.two FROM ({sql}) here FULL JOIN there USING (id)

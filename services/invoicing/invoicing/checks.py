@@ -13,6 +13,10 @@ CHECKS = {
         SELECT i.id::text, format('pending %s, reserved %s', pending, coalesce(r.sum, 0)) FROM invoices i LEFT JOIN (
             SELECT id, sum(amount) FROM reservations, unnest(invoice_ids, amounts) AS p (id, amount) WHERE state = 'placed' GROUP BY 1
         ) r ON r.id = i.id WHERE pending <> coalesce(r.sum, 0)""",
+    "what payments under way hold of a credit is not what reservations say": """
+        SELECT c.id::text, format('pending %s, reserved %s', pending, coalesce(r.sum, 0)) FROM credits c LEFT JOIN (
+            SELECT id, sum(amount) FROM reservations, unnest(credit_ids, credit_amounts) AS p (id, amount) WHERE state = 'placed' GROUP BY 1
+        ) r ON r.id = c.payment_id WHERE pending <> coalesce(r.sum, 0)""",
     "a credit's balance is not the sum of its entries": """
         SELECT c.id::text, format('balance %s, entries %s', balance, e.sum) FROM credits c
         LEFT JOIN (SELECT credit_id, sum(amount) FROM credit_entries GROUP BY 1) e ON e.credit_id = c.id

@@ -131,6 +131,7 @@ class Reservation:
     sequence: int
     refused_by: str | None = None
     expected_by: date | None = None
+    credits: tuple[tuple[str, int], ...] = ()  # the payment that brought each, and minor units of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +165,25 @@ class Credit:
     amount: int
     balance: int
     sequence: int
+    pending: int = 0
+
+    @property
+    def available(self) -> int:
+        """What no payment under way holds."""
+        return max(0, self.balance - self.pending)
 
 
-Fact = Change | Reservation | Settlement | TakenBack | Credit
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Credit that paid invoices, the payment that was confirmed with it, and the settlement as it is now."""
+
+    parts: tuple[Part, ...]
+    credit: Money
+    applied_by: str
+    now: Settlement
+
+
+Fact = Change | Reservation | Settlement | TakenBack | Applied | Credit
 
 
 @dataclass(slots=True)
@@ -183,6 +200,7 @@ class Book:
     credit_entries: list[tuple[Credit, int, date]] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)  # what has not been said yet
     touched: set[str] = field(default_factory=set)  # payments whose reservation or settlement changed
+    credits_touched: set[str] = field(default_factory=set)
 
     def take_facts(self) -> list[Fact]:
         """What decisions have led to since the last time, in order."""
@@ -217,13 +235,20 @@ class Book:
         parts: Sequence[Part],
         currency: str,
         expected_by: date | None = None,
+        credit: int = 0,
     ) -> Reservation:
-        """All parts or none: the first invoice that can't take its part refuses the whole."""
+        """All parts and all of the credit, or none: the first invoice that can't take its part refuses the whole."""
         refused = next((part.invoice_id for part in parts if not self._can_take(part, customer_id)), None)
+        picked = self._oldest_credit(customer_id, currency, credit)
+        if refused is None and picked is None:
+            refused = parts[0].invoice_id
         state: Literal["refused", "placed"] = "refused" if refused else "placed"
-        reservation = Reservation(payment_id, customer_id, currency, state, tuple(parts), 1, refused, expected_by)
+        reservation = Reservation(
+            payment_id, customer_id, currency, state, tuple(parts), 1, refused, expected_by, picked or ()
+        )
         self._keep(reservation)
         if not refused:
+            self._hold(reservation.credits, 1)
             for part in parts:
                 invoice = self.invoices[part.invoice_id]
                 pending = replace(invoice, pending=invoice.pending + part.amount.minor)
@@ -236,6 +261,7 @@ class Book:
         if reservation is None or reservation.state != "placed":
             return
         self._keep(replace(reservation, state="released", sequence=reservation.sequence + 1))
+        self._hold(reservation.credits, -1)
         for part in reservation.parts:
             invoice = self.invoices[part.invoice_id]
             self._change(replace(invoice, pending=invoice.pending - part.amount.minor), "changed", payment_id)
@@ -248,14 +274,14 @@ class Book:
         held = reservation is not None and reservation.state == "placed"
         if reservation is not None and held:
             self._free(reservation)
-            asked = reservation.parts
+            asked = self._apply_credit(reservation, effective_on)
         named = [self.invoices[part.invoice_id] for part in asked if part.invoice_id in self.invoices]
         theirs = [
             invoice
             for invoice in (named if asked else self.invoices.values())
             if invoice.customer_id == customer_id and invoice.currency == amount.currency
         ]
-        if asked:
+        if asked or (reservation is not None and held and reservation.parts):
             shared = allocate_as_asked(amount, asked, [invoice.due() for invoice in theirs])
         else:
             payable = [invoice.due() for invoice in theirs if invoice.state == "open" and invoice.payable_now]
@@ -311,7 +337,62 @@ class Book:
         gone = replace(credit, balance=credit.balance - minor, sequence=credit.sequence + 1)
         self.credits[credit.payment_id] = gone
         self.facts.append(gone)
+        self.credits_touched.add(credit.payment_id)
         self.credit_entries.append((gone, -minor, effective_on))
+
+    def _oldest_credit(self, customer_id: str, currency: str, minor: int) -> tuple[tuple[str, int], ...] | None:
+        """So much of the customer's credit, the oldest first; None when there is not enough."""
+        picked = []
+        for credit in sorted(self.credits.values(), key=lambda each: each.payment_id):
+            share = min(minor, credit.available)
+            if share > 0 and (credit.customer_id, credit.currency) == (customer_id, currency):
+                picked.append((credit.payment_id, share))
+                minor -= share
+        return None if minor else tuple(picked)
+
+    def _hold(self, picked: Sequence[tuple[str, int]], sign: Literal[1, -1]) -> None:
+        for payment_id, minor in picked:
+            credit = self.credits[payment_id]
+            held = replace(credit, pending=credit.pending + sign * minor, sequence=credit.sequence + 1)
+            self.credits[payment_id] = held
+            self.credits_touched.add(payment_id)
+            self.facts.append(held)
+
+    def _apply_credit(self, reservation: Reservation, effective_on: date) -> tuple[Part, ...]:
+        """Credit pays the first of what was reserved with it; gives the parts that are left for cash.
+
+        Credit that went back meanwhile pays nothing, and no cash stands in for it.
+        """
+        left = {part.invoice_id: part.amount for part in reservation.parts}
+        for payment_id, minor in reservation.credits:
+            credit, planned, spent = self.credits[payment_id], Money(minor, reservation.currency), []
+            usable = planned.capped_at(Money(credit.balance, reservation.currency))
+            for invoice_id, amount in left.items():
+                share = planned.capped_at(amount)
+                left[invoice_id], planned = amount - share, planned - share
+                paid = usable.capped_at(share)
+                usable -= paid
+                if paid:
+                    spent.append(Part(invoice_id, paid))
+            self._spend(credit, spent, effective_on, reservation.payment_id)
+        return tuple(Part(invoice_id, amount) for invoice_id, amount in left.items() if amount)
+
+    def _spend(self, credit: Credit, parts: Sequence[Part], effective_on: date, applied_by: str) -> None:
+        """The credit's money pays invoices: from then on its own settlement pays them, as its newest parts."""
+        if not parts:
+            return
+        for part in parts:
+            self._pay(self.invoices[part.invoice_id], part.amount.minor, effective_on, credit.payment_id, applied_by)
+        spent = total([part.amount for part in parts], credit.currency)
+        settlement = self.settlements[credit.payment_id]
+        now = replace(
+            settlement, parts=_more(settlement.parts, parts), credit=settlement.credit - spent,
+            sequence=settlement.sequence + 1,
+        )  # fmt: skip
+        self.settlements[credit.payment_id] = now
+        self.touched.add(credit.payment_id)
+        self.facts.append(Applied(tuple(parts), spent, applied_by, now))
+        self._take_credit(credit, spent.minor, effective_on)
 
     def _can_take(self, part: Part, customer_id: str) -> bool:
         invoice = self.invoices.get(part.invoice_id)
@@ -329,6 +410,7 @@ class Book:
         for part in reservation.parts:
             invoice = self.invoices[part.invoice_id]
             self.invoices[part.invoice_id] = replace(invoice, pending=invoice.pending - part.amount.minor)
+        self._hold(reservation.credits, -1)
 
     def _make_good(self, reservation: Reservation, paid: Iterable[Part], payment_id: str) -> None:
         """Invoices that were held but got nothing (the provider took less) are payable again."""
@@ -337,17 +419,20 @@ class Book:
             if part.invoice_id not in got:
                 self._change(self.invoices[part.invoice_id], "changed", payment_id)
 
-    def _pay(self, invoice: Invoice, minor: int, effective_on: date, payment_id: str) -> None:
+    def _pay(
+        self, invoice: Invoice, minor: int, effective_on: date, payment_id: str, caused_by: str | None = None
+    ) -> None:
         paid = replace(invoice, settled=invoice.settled + minor)
         if not paid.balance:
             paid = replace(paid, state="paid")
         what: What = "paid" if paid.state == "paid" else "in_progress" if paid.status == "in_progress" else "changed"
-        paid = self._change(paid, what, payment_id)
+        paid = self._change(paid, what, caused_by or payment_id)
         self.entries.append(Entry(paid, "settle", -minor, max(effective_on, paid.issued_on), payment_id))
 
     def _credit(self, payment_id: str, customer_id: str, money: Money, effective_on: date) -> None:
         credit = Credit(payment_id, customer_id, payment_id, money.currency, money.minor, money.minor, 1)
         self.credits[payment_id] = credit
+        self.credits_touched.add(payment_id)
         self.facts.append(credit)
         self.credit_entries.append((credit, money.minor, effective_on))
 
@@ -374,6 +459,14 @@ def _newest_first(parts: Sequence[Part], wanted: Money) -> tuple[Part, ...]:
             found.append(Part(part.invoice_id, share))
             wanted -= share
     return tuple(found)
+
+
+def _more(parts: Sequence[Part], added: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts with what was added, which stands last: it goes back first."""
+    sums = {part.invoice_id: part.amount for part in parts}
+    for part in added:
+        sums[part.invoice_id] = part.amount + sums.pop(part.invoice_id, zero(part.amount.currency))
+    return tuple(Part(invoice_id, amount) for invoice_id, amount in sums.items())
 
 
 def _less(parts: Sequence[Part], gone: Sequence[Part]) -> tuple[Part, ...]:

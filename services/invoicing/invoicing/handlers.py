@@ -30,11 +30,13 @@ def _asked(parts: Sequence[AllocatedPart]) -> tuple[Part, ...]:
 @handlers.on_many(heard.PaymentSubmitted, lock=customer_of)
 async def reserve_invoices(events: Sequence[Received[heard.PaymentSubmitted]], work: Work) -> None:
     named = {part.invoice_id for received in events for part in received.event.asked}
-    book = await store.load_book(work, invoices=named)
+    using = {_place(received.event) for received in events if received.event.credit_used}
+    book = await store.load_book(work, invoices=named, credits_of=using)
     for received in events:
         event = received.event
         currency, parts = event.amount.currency, _asked(event.asked)
-        book.reserve(event.payment_id, event.customer_id, parts, currency, event.expected_by)
+        credit = event.credit_used.amount_minor if event.credit_used else 0
+        book.reserve(event.payment_id, event.customer_id, parts, currency, event.expected_by, credit)
         _say(book, received, work)
     await store.save_book(work, book)
 
@@ -58,7 +60,7 @@ async def settle_invoices(events: Sequence[Received[heard.PaymentReconciled]], w
     await store.save_book(work, book)
 
 
-def _place(event: heard.PaymentReconciled) -> tuple[str, str]:
+def _place(event: heard.PaymentState) -> tuple[str, str]:
     return event.customer_id, event.amount.currency
 
 

@@ -7,7 +7,7 @@ from contracts import invoicing as says
 from contracts.allocation import Part
 from contracts.envelope import Amount, Message, message
 from contracts.money import Money
-from invoicing.domain import Change, Credit, Fact, Invoice, Refused, Reservation, Settlement, TakenBack
+from invoicing.domain import Applied, Change, Credit, Fact, Invoice, Refused, Reservation, Settlement, TakenBack
 
 _INVOICE_EVENTS: dict[str, type[says.InvoiceState]] = {
     "issued": says.InvoiceIssued,
@@ -32,6 +32,8 @@ def _of(fact: Fact, now: datetime) -> Message:
             return message(_reservation(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
         case Settlement():
             return message(_settlement(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
+        case Applied(now=now_):
+            return message(_applied(fact), sequence=now_.sequence, time=now, customer=now_.customer_id)
         case TakenBack(left=left):
             return message(_taken_back(fact), sequence=left.sequence, time=now, customer=left.customer_id)
         case Credit():
@@ -97,6 +99,19 @@ def _taken_back(taken: TakenBack) -> says.SettlementReversed:
     )
 
 
+def _applied(applied: Applied) -> says.CreditApplied:
+    return says.CreditApplied(
+        payment_id=applied.now.payment_id,
+        customer_id=applied.now.customer_id,
+        allocations=_parts(applied.parts),
+        credit=Amount.of(applied.credit),
+        effective_on=applied.now.effective_on,
+        applied_by=applied.applied_by,
+        left=_parts(applied.now.parts),
+        credit_left=Amount.of(applied.now.credit),
+    )
+
+
 def _credit(credit: Credit) -> says.CreditChanged:
     return says.CreditChanged(
         credit_id=credit.id,
@@ -104,6 +119,7 @@ def _credit(credit: Credit) -> says.CreditChanged:
         payment_id=credit.payment_id,
         amount=Amount.of(Money(credit.amount, credit.currency)),
         balance=Amount.of(Money(credit.balance, credit.currency)),
+        available=Amount.of(Money(credit.available, credit.currency)),
     )
 
 

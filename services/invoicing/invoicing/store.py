@@ -129,14 +129,20 @@ async def find_numbers(work: Work, numbers: Sequence[str]) -> dict[str, tuple[In
 # --- the book: locked, decided on, saved whole
 
 LOAD_PAYMENTS = """
-SELECT w.id, r.customer_id, r.currency, r.state, r.invoice_ids, r.amounts, r.sequence,
+SELECT w.id, r.customer_id, r.currency, r.state, r.invoice_ids, r.amounts, r.sequence, r.credit_ids, r.credit_amounts,
     s.customer_id AS s_customer, s.currency AS s_currency, s.invoice_ids AS s_invoices, s.amounts AS s_amounts,
     s.credit AS s_credit, s.effective_on, s.reversed, s.sequence AS s_sequence,
-    c.id AS c_id, c.amount AS c_amount, c.balance AS c_balance, c.sequence AS c_sequence
+    c.id AS c_id, c.amount AS c_amount, c.balance AS c_balance, c.sequence AS c_sequence,
+    c.pending AS c_pending
 FROM unnest($1::uuid[]) AS w (id)
 LEFT JOIN reservations r ON r.payment_id = w.id
 LEFT JOIN settlements s ON s.payment_id = w.id
 LEFT JOIN credits c ON c.payment_id = w.id
+"""
+LOAD_CREDITS = """
+SELECT c.id, c.customer_id, c.payment_id, c.currency, c.amount, c.balance, c.sequence, c.pending
+FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency)
+JOIN credits c ON c.customer_id = w.customer_id AND c.currency = w.currency AND c.balance > 0
 """
 LOCK_INVOICES = f"SELECT {INVOICE} FROM invoices WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608
 # As many of the oldest that can be paid as the money reaches, at most 1,000 a payment; their customer's row is locked, so
@@ -170,14 +176,23 @@ async def load_book(
     invoices: Iterable[str] = (),
     oldest: Mapping[tuple[str, str], int] | None = None,
     most: int = MOST_PARTS,
+    credits_of: Iterable[tuple[str, str]] = (),
 ) -> Book:
     """Lock what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices,
-    of which at most `most` are loaded.
+    of which at most `most` are loaded. `credits_of`: customers and currencies whose unapplied credit is to be used.
     """
     book, wanted = Book(), set(invoices)
     if payments:
         for row in await work.connection.fetch(LOAD_PAYMENTS, sorted(set(payments))):
             wanted |= _load_payment(book, row)
+        held = {credit for each in book.reservations.values() if each.state == "placed" for credit, _ in each.credits}
+        if held - set(payments):  # credit of earlier payments pays with these
+            for row in await work.connection.fetch(LOAD_PAYMENTS, sorted(held - set(payments))):
+                _load_payment(book, row)
+    using = sorted(credits_of)
+    if using:
+        for row in await work.connection.fetch(LOAD_CREDITS, *map(list, zip(*using, strict=True))):
+            book.credits[row["payment_id"]] = Credit(*row)
     if wanted:
         for row in await work.connection.fetch(LOCK_INVOICES, sorted(wanted)):
             book.invoices[row["id"]] = invoice_of(row)
@@ -200,8 +215,9 @@ def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
     if row["state"]:
         parts = _parts(row["invoice_ids"], row["amounts"], row["currency"])
         book.reservations[payment_id] = Reservation(
-            payment_id, row["customer_id"], row["currency"], row["state"], parts, row["sequence"]
-        )
+            payment_id, row["customer_id"], row["currency"], row["state"], parts, row["sequence"],
+            credits=tuple(zip(row["credit_ids"], row["credit_amounts"], strict=True)),
+        )  # fmt: skip
         named |= set(row["invoice_ids"])
     if row["s_sequence"]:
         parts = _parts(row["s_invoices"], row["s_amounts"], row["s_currency"])
@@ -219,6 +235,7 @@ def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
             row["c_amount"],
             row["c_balance"],
             row["c_sequence"],
+            row["c_pending"],
         )
     return named
 
@@ -245,10 +262,13 @@ WITH changed AS (
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (customer_id, effective_on, currency, due_on) DO UPDATE SET amount = d.amount + excluded.amount
 ), reserved AS (
-    INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence, expected_by)
-    SELECT payment_id, customer_id, currency, state, ids::uuid[], amounts::bigint[], sequence, expected_by
-    FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $44::date[])
-        AS n (payment_id, customer_id, currency, state, ids, amounts, sequence, expected_by)
+    INSERT INTO reservations AS r (payment_id, customer_id, currency, state, invoice_ids, amounts, sequence, expected_by,
+        credit_ids, credit_amounts)
+    SELECT payment_id, customer_id, currency, state, ids::uuid[], amounts::bigint[], sequence, expected_by, credits::uuid[],
+        credit_amounts::bigint[]
+    FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $44::date[],
+        $45::text[], $46::text[])
+        AS n (payment_id, customer_id, currency, state, ids, amounts, sequence, expected_by, credits, credit_amounts)
     ON CONFLICT (payment_id) DO UPDATE SET state = excluded.state, sequence = excluded.sequence
 ), settled AS (
     INSERT INTO settlements AS s (payment_id, customer_id, currency, invoice_ids, amounts, credit, effective_on, reversed,
@@ -260,16 +280,17 @@ WITH changed AS (
     ON CONFLICT (payment_id) DO UPDATE SET invoice_ids = excluded.invoice_ids, amounts = excluded.amounts,
         credit = excluded.credit, reversed = excluded.reversed, sequence = excluded.sequence
 ), credited AS (
-    INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence)
-    SELECT * FROM unnest($32::uuid[], $33::uuid[], $34::uuid[], $35::text[], $36::bigint[], $37::bigint[], $38::bigint[])
-    ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, sequence = excluded.sequence
+    INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence, pending)
+    SELECT * FROM unnest($32::uuid[], $33::uuid[], $34::uuid[], $35::text[], $36::bigint[], $37::bigint[], $38::bigint[],
+        $47::bigint[])
+    ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, sequence = excluded.sequence, pending = excluded.pending
 ), credit_booked AS (
     INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at)
     SELECT n.*, $15 FROM unnest($39::uuid[], $40::uuid[], $41::text[], $42::bigint[], $43::date[]) AS n
 ), kept AS (
-    {insert_history(45, topics.INVOICE.name)}
+    {insert_history(48, topics.INVOICE.name)}
 )
-{insert_outbox(45)}
+{insert_outbox(48)}
 """  # noqa: S608
 
 
@@ -278,7 +299,7 @@ async def save_book(work: Work, book: Book) -> None:
     touched = sorted(book.touched)
     settlements = [book.settlements[payment_id] for payment_id in touched if payment_id in book.settlements]
     reservations = [book.reservations[payment_id] for payment_id in touched if payment_id in book.reservations]
-    credits = list({credit.id: credit for credit, _, _ in book.credit_entries}.values())
+    credits = [book.credits[payment_id] for payment_id in sorted(book.credits_touched)]
     changed = list({change.invoice.id: book.invoices[change.invoice.id] for change in book.changes}.values())
     entries = book.entries
     await work.connection.execute(
@@ -301,6 +322,9 @@ async def save_book(work: Work, book: Book) -> None:
         [c.id for c, _, _ in book.credit_entries], [c.customer_id for c, _, _ in book.credit_entries],
         [c.currency for c, _, _ in book.credit_entries], [minor for _, minor, _ in book.credit_entries],
         [day for _, _, day in book.credit_entries], [r.expected_by for r in reservations],
+        ["{" + ",".join(credit for credit, _ in r.credits) + "}" for r in reservations],
+        ["{" + ",".join(str(minor) for _, minor in r.credits) + "}" for r in reservations],
+        [c.pending for c in credits],
         *work.outbox_arguments(),
     )  # fmt: skip
 

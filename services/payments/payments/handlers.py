@@ -21,6 +21,7 @@ from payments.domain import (
     choose_again,
     make_quote,
     reserve,
+    settle_by_credit,
     unusable,
 )
 
@@ -32,8 +33,18 @@ payment_of = Lock(1, "payments", lambda event: event.payment_id)
 async def charge_reserved_payments(events: Sequence[Received[heard.ReservationPlaced]], work: Work) -> None:
     ids = [received.event.payment_id for received in events]
     found = await store.load_chargeable(work, ids)
-    reserved = [_reserve(payment_id, found, work.now) for payment_id in ids]
-    await store.save_steps(work, [step for step, _ in reserved], attempts=[attempt for _, attempt in reserved])
+    steps, attempts = list[Step](), list[Attempt]()
+    for received in events:
+        payment = found[received.event.payment_id].payment if received.event.payment_id in found else None
+        if payment is not None and payment.status == "submitted" and not payment.total:
+            steps.append(settle_by_credit(payment, work.clock.today()))
+            work.cause = received.cause
+            work.emit(*messages.of(steps[-1:], work.now))
+            continue
+        step, attempt = _reserve(received.event.payment_id, found, work.now)
+        steps.append(step)
+        attempts.append(attempt)
+    await store.save_steps(work, steps, attempts=attempts)
     work.wake("call-provider")
 
 
@@ -71,21 +82,31 @@ async def _quote_again(payment: Payment, work: Work) -> str | None:
     if not isinstance(choice, Wishes):
         whose, currency = quote.customer_id, quote.amount.currency
         _, invoices = await store.load_payable(work.connection, found.method.id, whose, currency, MOST_PARTS + 1)
-    made = make_quote(found.method, choice, invoices, quote.terms, work.now, quote.step)
+    credit = 0
+    if quote.credit_used:
+        credit = await store.available_credit(work.connection, quote.customer_id, quote.amount.currency)
+    made = make_quote(found.method, choice, invoices, quote.terms, work.now, quote.step, credit)
     if isinstance(made, Refusal) or unusable(found.method, work.clock.today()):
         return None
     await store.add_quotes([made], work)
     return made.id
 
 
-@handlers.on_many(heard.SettlementPosted, heard.SettlementReversed, lock=payment_of)
+@handlers.on_many(heard.CreditChanged)
+async def keep_credits(events: Sequence[Received[heard.CreditChanged]], work: Work) -> None:
+    await store.keep_credits(work, events)
+
+
+@handlers.on_many(heard.SettlementPosted, heard.SettlementReversed, heard.CreditApplied, lock=payment_of)
 async def keep_allocations(events: Sequence[Received[Any]], work: Work) -> None:
     await store.keep_allocations(work, [_left(received.event) for received in events])
 
 
-def _left(event: heard.SettlementPosted | heard.SettlementReversed) -> tuple[str, Sequence[heard.AllocatedPart], int]:
+def _left(
+    event: heard.SettlementPosted | heard.SettlementReversed | heard.CreditApplied,
+) -> tuple[str, Sequence[heard.AllocatedPart], int]:
     """What the payment pays from then on: its parts and its credit."""
-    if isinstance(event, heard.SettlementReversed):
+    if isinstance(event, heard.SettlementReversed | heard.CreditApplied):
         return event.payment_id, event.left, event.credit_left.amount_minor if event.credit_left else 0
     return event.payment_id, event.allocations, event.credit.amount_minor
 

@@ -8,13 +8,16 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import count
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from contracts import envelope
 from contracts import invoicing as invoicing_says
 from contracts import payments as payments_says
 from contracts.allocation import Part
@@ -40,8 +43,13 @@ from payments.domain import (
     Terms,
     Wish,
     Wishes,
+    observing,
+    quotes,
 )
+from payments.domain import payments as domain_payments
+from payments.domain import reversals as domain_reversals
 
+WITH_IDS = (envelope, observing, domain_payments, quotes, domain_reversals)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
 RATE = Terms(Decimal("0.03"))
@@ -79,6 +87,7 @@ class Plain:
     held: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     settled: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     credit: Counter[str] = field(default_factory=Counter)
+    held_credit: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))  # by payment, of whose
 
     def balance(self, one: str) -> int:
         return self.invoices[one].total - sum(parts.get(one, 0) for parts in self.settled.values())
@@ -96,15 +105,34 @@ class Plain:
             return "paid"
         return "open" if self.payable(one) else "in_progress"
 
-    def reserve(self, payment: str, parts: dict[str, int]) -> None:
-        if all(minor <= self.payable(one) for one, minor in parts.items()):
-            self.held[payment] = parts
+    def reserve(self, payment: str, parts: dict[str, int], theirs: list[str], wanted: int) -> None:
+        """`theirs`: payments of the customer in the currency; what is left of them is credit, the oldest first."""
+        picked: dict[str, int] = {}
+        for one in sorted(theirs):
+            held = sum(each.get(one, 0) for each in self.held_credit.values())
+            if (share := min(self.credit[one] - held, wanted)) > 0:
+                picked[one] = share
+                wanted -= share
+        if not wanted and all(minor <= self.payable(one) for one, minor in parts.items()):
+            self.held[payment], self.held_credit[payment] = parts, picked
 
     def settle(self, payment: Payment) -> None:
         held, left = self.held.pop(payment.id, {}), payment.amount.minor
-        asked = held or {part.invoice_id: part.amount.minor for part in payment.asked}
+        only_held, cash = bool(held), dict(held)
+        for whose, minor in self.held_credit.pop(payment.id, {}).items():
+            there = self.credit[whose]  # some of it may have gone back meanwhile: nothing stands in for that
+            for one in cash:
+                planned = min(minor, cash[one])
+                paid = min(planned, there)
+                cash[one] -= planned
+                minor, there = minor - planned, there - paid
+                self.credit[whose] -= paid
+                if paid:
+                    self.settled[whose][one] = self.settled[whose].pop(one, 0) + paid  # it goes back first
+        asked = cash or {part.invoice_id: part.amount.minor for part in payment.asked}
         theirs = (payment.customer_id, payment.amount.currency)
-        for one in asked or [one for one, owed in self.invoices.items() if (owed.customer, owed.currency) == theirs]:
+        everything = [one for one, owed in self.invoices.items() if (owed.customer, owed.currency) == theirs]
+        for one in asked if asked or only_held else everything:
             part = min(left, asked.get(one, left), self.payable(one))
             self.settled[payment.id][one] = part
             left -= part
@@ -141,9 +169,14 @@ class TwoBooks(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        ids = (f"{number:09}" for number in count(1))  # in order, so that an example repeats
+        self.patches = [patch.object(module, "new_id", lambda: next(ids)) for module in WITH_IDS]
+        for one in self.patches:
+            one.start()
         self.book = Book()
         self.payments: dict[str, Payment] = {}
         self.reversals: dict[str, dict[str, Reversal]] = defaultdict(dict)  # by payment
+        self.credits: dict[str, tuple[str, str, int]] = {}  # customer, currency, available: as payments has heard
         self.copies: dict[str, OpenInvoice] = {}  # invoices as payments has heard of them
         self.quotes: list[Quote] = []
         self.attempts: Counter[str] = Counter()
@@ -168,9 +201,19 @@ class TwoBooks(RuleBasedStateMachine):
         self.say_invoicing()
         self.deliver(hear)
 
-    @rule(data=st.data(), funding=FUNDING, partial=st.booleans(), at_once=OFTEN, hear=HEAR, then=MOVES)
+    @rule(
+        data=st.data(), funding=FUNDING, partial=st.booleans(), use_credit=st.booleans(), at_once=OFTEN, hear=HEAR,
+        then=MOVES,
+    )  # fmt: skip
     def quote(
-        self, data: st.DataObject, funding: str | None, partial: bool, at_once: bool, hear: int, then: str
+        self,
+        data: st.DataObject,
+        funding: str | None,
+        partial: bool,
+        use_credit: bool,
+        at_once: bool,
+        hear: int,
+        then: str,
     ) -> None:
         """Mostly of what can be paid, now and then of what can't."""
         payable = [one for one in self.copies.values() if one.payable_now] or list(self.copies.values())
@@ -182,13 +225,35 @@ class TwoBooks(RuleBasedStateMachine):
         choice = data.draw(st.sampled_from((Wishes(tuple(wishes)), Everything(first.currency), sum_of)))
         invoices = self.copies if isinstance(choice, Wishes) else self.payable(first.customer_id, first.currency)
         method = next(one for one in METHODS if (one.customer_id, one.funding) == (first.customer_id, funding))
-        made = paying.make_quote(method, choice, invoices, RATE, NOW)
+        made = paying.make_quote(method, choice, invoices, RATE, NOW, 1, self.available(first) if use_credit else 0)
         if isinstance(made, Quote):
-            assert made.amount.minor == sum(part.amount.minor for part in made.parts) + made.credit.minor > 0
+            parts = sum(part.amount.minor for part in made.parts)
+            assert made.amount.minor + made.credit_used == parts + made.credit.minor > 0
+            assert made.amount.minor == sum(part.amount.minor for part in made.cash_parts) + made.credit.minor
+            assert made.credit_used == sum(part.amount.minor for part in made.credit_parts)
             assert made.credit.minor >= 0
             self.quotes.append(made)
             if at_once:
                 self.confirm(-1, accept=True, hear=hear, then=then)
+
+    @precondition(lambda self: any(one[2] for one in self.credits.values()))
+    @rule(data=st.data(), minor=st.integers(1, 600), funding=FUNDING, hear=HEAR, then=MOVES)
+    def pay_with_credit(self, data: st.DataObject, minor: int, funding: str | None, hear: int, then: str) -> None:
+        """A new invoice, and unapplied credit before cash."""
+        customer, currency, available = data.draw(st.sampled_from([c for c in self.credits.values() if c[2]]))
+        self.issue((customer, currency), minor, ALL)
+        method = next(one for one in METHODS if (one.customer_id, one.funding) == (customer, funding))
+        made = paying.make_quote(
+            method, Everything(currency), self.payable(customer, currency), RATE, NOW, 1, available
+        )
+        if isinstance(made, Quote):  # money that was on its way may have paid the invoice
+            assert made.credit_used > 0
+            self.quotes.append(made)
+            self.confirm(-1, accept=True, hear=hear, then=then)
+
+    def available(self, like: OpenInvoice) -> int:
+        """Credit of an invoice's customer and currency, as payments knows it."""
+        return sum(one[2] for one in self.credits.values() if one[:2] == (like.customer_id, like.currency))
 
     def payable(self, customer: str, currency: str) -> dict[str, OpenInvoice]:
         """What a customer can pay now in a currency, as payments knows it."""
@@ -366,8 +431,12 @@ class TwoBooks(RuleBasedStateMachine):
         match type_registry[message.type].model_validate_json(message.body):
             case payments_says.PaymentSubmitted() as event:
                 parts = [Part(part.invoice_id, part.amount.money()) for part in event.asked]
-                self.plain.reserve(event.payment_id, {part.invoice_id: part.amount.minor for part in parts})
-                self.book.reserve(event.payment_id, event.customer_id, parts, event.amount.currency)
+                whose, used = (event.customer_id, event.amount.currency), event.credit_used
+                credit = used.amount_minor if used else 0
+                theirs = [p.id for p in self.payments.values() if (p.customer_id, p.amount.currency) == whose]
+                wanted = {part.invoice_id: part.amount.minor for part in parts}
+                self.plain.reserve(event.payment_id, wanted, theirs, credit)
+                self.book.reserve(event.payment_id, *whose[:1], parts, whose[1], None, credit)
             case payments_says.PaymentReconciled() as event:
                 parts = [Part(part.invoice_id, part.amount.money()) for part in event.asked]
                 self.plain.settle(self.payments[event.payment_id])
@@ -375,6 +444,7 @@ class TwoBooks(RuleBasedStateMachine):
                 self.book.settle(event.payment_id, event.customer_id, event.amount.money(), parts, event.effective_on)
             case payments_says.PaymentDeclined() | payments_says.PaymentCancelled() as event:
                 self.plain.held.pop(event.payment_id, None)
+                self.plain.held_credit.pop(event.payment_id, None)
                 self.book.release(event.payment_id)
             case payments_says.PaymentReversed() as event:
                 assert event.taken is not None
@@ -384,6 +454,10 @@ class TwoBooks(RuleBasedStateMachine):
             case invoicing_says.ReservationPlaced() as event:
                 payment = self.payments[event.payment_id]
                 assert payment.status == "submitted", "nothing else waits for a reservation"
+                if not payment.total:
+                    self.take([paying.settle_by_credit(payment, DAY)])
+                    self.say_invoicing()
+                    return
                 method = next(one for one in METHODS if one.id == payment.method_id)
                 step, attempt = paying.reserve(payment, method, "cus", NOW)
                 assert attempt.amount == payment.total
@@ -398,7 +472,11 @@ class TwoBooks(RuleBasedStateMachine):
                 payment = self.payments[event.payment_id]
                 credit = event.credit.amount_minor
                 self.payments[payment.id] = replace(payment, allocations=allocations, credit=credit)
-            case invoicing_says.SettlementReversed() as event:
+            case invoicing_says.CreditChanged() as event:
+                assert event.available is not None
+                free = (event.customer_id, event.balance.currency, event.available.amount_minor)
+                self.credits[event.credit_id] = free
+            case invoicing_says.SettlementReversed() | invoicing_says.CreditApplied() as event:
                 assert event.credit_left is not None
                 left, credit = tuple(Part(p.invoice_id, p.amount.money()) for p in event.left), event.credit_left
                 payment = self.payments[event.payment_id]
@@ -440,7 +518,9 @@ class TwoBooks(RuleBasedStateMachine):
     def money_is_what_the_provider_recorded_or_was_received(self) -> None:
         for payment in self.payments.values():
             charge = self.charges.get(payment.id, Charge([]))
-            assert (payment.reconciliation == "matched") == (payment.way == "receive" or charge.matched)
+            by_credit = not payment.total and payment.status == "succeeded"
+            matched = payment.way == "receive" or charge.matched or by_credit
+            assert (payment.reconciliation == "matched") == matched
             known = self.reversals[payment.id].values()
             assert payment.reversed == sum(r.total.minor for r in known if r.state == "succeeded")
             assert payment.going_back == sum(r.total.minor for r in known if r.state not in ("won", "failed"))
@@ -486,7 +566,11 @@ class TwoBooks(RuleBasedStateMachine):
         assert funds == held
 
     def teardown(self) -> None:
-        """When all is heard, each knows what the other knows."""
+        for one in self.patches:
+            one.stop()
+        self.when_all_is_heard_each_knows_what_the_other_knows()
+
+    def when_all_is_heard_each_knows_what_the_other_knows(self) -> None:
         self.deliver(ALL)
         self.the_two_books_agree()
         self.invoices_are_as_in_the_model()

@@ -146,7 +146,8 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     choice = choose_again(quote, invoices)
     if choice is not None and not isinstance(choice, Wishes):
         _, invoices = await load_oldest(running, found.method.id, quote.customer_id, quote.amount.currency)
-    new = await make(running, found.method, choice, invoices) if choice else None
+    again = make(running, found.method, choice, invoices, use_credit=quote.credit_used > 0) if choice else None
+    new = await again if again else None
     view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
     hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
     raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)

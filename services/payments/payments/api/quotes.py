@@ -55,12 +55,16 @@ class QuoteRequest(Asked):
     all: StrictBool = False
     amount_minor: PositiveMinor | None = None
     currency: Currency | None = None
+    use_credit: StrictBool = False
 
 
 class QuotedPart(BaseModel):
+    """`amount` is charged for it, `credit` of the customer's unapplied credit pays it before."""
+
     invoice_id: str
     due_on: date
     amount_minor: int
+    credit_minor: int
 
 
 class QuoteView(BaseModel):
@@ -79,11 +83,13 @@ class QuoteView(BaseModel):
     surcharge_rule: str | None
     total_minor: int
     credit_minor: int
+    credit_used_minor: int
     expires_at: datetime
     allocations: list[QuotedPart]
 
 
 def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
+    by_credit = {part.invoice_id: part.amount.minor for part in quote.credit_parts}
     return {
         "id": quote.id,
         "customer_id": quote.customer_id,
@@ -95,12 +101,14 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
         "surcharge_rule": quote.terms.rule_id,
         "total_minor": quote.total.minor,
         "credit_minor": quote.credit.minor,
+        "credit_used_minor": quote.credit_used,
         "expires_at": quote.expires_at,
         "allocations": [
             {
                 "invoice_id": part.invoice_id,
                 "due_on": invoices[part.invoice_id].due_on,
-                "amount_minor": part.amount.minor,
+                "amount_minor": part.amount.minor - by_credit.get(part.invoice_id, 0),
+                "credit_minor": by_credit.get(part.invoice_id, 0),
             }
             for part in quote.parts
         ],
@@ -124,7 +132,7 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
     if method is None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
-    made = await make(running, method, choice, invoices)
+    made = await make(running, method, choice, invoices, use_credit=asked.use_credit)
     if isinstance(made, Refusal):
         raise problem_of(made)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
@@ -186,7 +194,14 @@ def currency_of(choice: Choice, invoices: Mapping[str, OpenInvoice]) -> str:
             return next((one.currency for one in invoices.values()), "")
 
 
-async def make(running: Running, method: Method, choice: Choice, invoices: dict[str, OpenInvoice]) -> Quote | Refusal:
+async def make(
+    running: Running,
+    method: Method,
+    choice: Choice,
+    invoices: dict[str, OpenInvoice],
+    *,
+    use_credit: bool = False,
+) -> Quote | Refusal:
     """A quote that is saved and can be confirmed, or the first reason against it."""
     provider: Provider = running.more["provider"]
     step = provider.charges_in(currency_of(choice, invoices))
@@ -194,10 +209,13 @@ async def make(running: Running, method: Method, choice: Choice, invoices: dict[
     if against_method is not None:
         return against_method
     terms = terms_for(rules_of(running), method, currency_of(choice, invoices), running.clock.today())
-    made = make_quote(method, choice, invoices, terms, running.clock.now(), step)
+    credit = 0
+    if use_credit:
+        credit = await store.available_credit(running.pool, method.customer_id, currency_of(choice, invoices))
+    made = make_quote(method, choice, invoices, terms, running.clock.now(), step, credit)
     if isinstance(made, Refusal):
         return made
-    against = provider.accepts(made.total.minor, made.amount.currency)
+    against = provider.accepts(made.total.minor, made.amount.currency) if made.total else None
     if against:
         field = {"invoices": "invoices", "all": "currency", "amount": "amount_minor"}[made.choice]
         return Refusal("amount-not-chargeable", f"The provider can't charge this: {against}.", field)

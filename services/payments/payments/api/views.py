@@ -53,6 +53,7 @@ class PaymentView(BaseModel):
     surcharge_minor: int
     total_minor: int
     credit_minor: int
+    credit_used_minor: int
     reversed_minor: int
     disputed_minor: int
     expected_by: date | None
@@ -98,6 +99,7 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "surcharge_minor": payment.surcharge.minor,
         "total_minor": payment.total.minor,
         "credit_minor": payment.credit,
+        "credit_used_minor": payment.credit_used,
         "reversed_minor": payment.reversed,
         "disputed_minor": payment.disputed,
         "expected_by": payment.expected_by,

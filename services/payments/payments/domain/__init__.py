@@ -44,6 +44,7 @@ from payments.domain.payments import (
     poll_later,
     receive,
     reserve,
+    settle_by_credit,
     submit,
     unanswered,
 )
@@ -132,6 +133,7 @@ __all__ = [
     "remove",
     "reserve",
     "schedule",
+    "settle_by_credit",
     "still_fits",
     "submit",
     "surcharge",

@@ -68,6 +68,7 @@ class Payment:
     method_kind: MethodKind | None = None
     correlation: str | None = None
     new_quote_id: str | None = None
+    credit_used: int = 0
     return_url: str | None = None
     next_action_url: str | None = None
     act_by: datetime | None = None
@@ -182,7 +183,8 @@ def submit(
         return Refusal("surcharge-unanswered", detail, "accept_surcharge")
     payment = Payment(
         id=new_id(), customer_id=quote.customer_id, way="collect", status="submitted", reconciliation="waiting",
-        amount=quote.amount, surcharge=quote.surcharge, asked=quote.parts, allocations=quote.parts, created_at=now,
+        amount=quote.amount, surcharge=quote.surcharge, asked=quote.parts, allocations=quote.cash_parts, created_at=now,
+        credit_used=quote.credit_used,
         method_id=quote.method_id, quote_id=quote.id, expected_by=expected_by, method_kind=kind,
         return_url=return_url,
     )  # fmt: skip
@@ -225,6 +227,13 @@ def reserve(payment: Payment, provider_method: str, provider_customer: str, now:
     """Invoicing holds the invoices: the charge may begin, once."""
     attempt = Attempt(new_id(), payment.id, provider_customer, provider_method, payment.total, now, payment.return_url)
     return Step(replace(payment, status="reserved"), "moved"), attempt
+
+
+def settle_by_credit(payment: Payment, today: date) -> Step:
+    """Credit alone pays: there is nothing to charge, and no record to wait for."""
+    return step_of(
+        payment, "reconciled", status="succeeded", reconciliation="matched", effective_on=today, expected_by=None
+    )
 
 
 def unanswered(payment: Payment) -> Step | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from contracts.allocation import Due, Part, allocate
 from contracts.ids import new_id
-from contracts.money import Money, total
+from contracts.money import Money, total, zero
 from payments.domain.methods import Method
 from payments.domain.refusals import Refusal
 from payments.domain.surcharges import NO_SURCHARGE, Terms, surcharge
@@ -55,6 +55,7 @@ class Quote:
     choice: Literal["invoices", "all", "amount"] = "invoices"
     terms: Terms = NO_SURCHARGE
     step: int = 1
+    credit_used: int = 0
 
     @property
     def total(self) -> Money:
@@ -62,7 +63,20 @@ class Quote:
 
     @property
     def credit(self) -> Money:
-        return self.amount - total([part.amount for part in self.parts], self.amount.currency)
+        return self.amount - total([part.amount for part in self.cash_parts], self.amount.currency)
+
+    @property
+    def credit_parts(self) -> tuple[Part, ...]:
+        """What unapplied credit pays: the first of the parts."""
+        return _first_of(self.parts, Money(self.credit_used, self.amount.currency))
+
+    @property
+    def cash_parts(self) -> tuple[Part, ...]:
+        """What is left of the parts for `amount` to pay."""
+        paid = {part.invoice_id: part.amount for part in self.credit_parts}
+        nothing = zero(self.amount.currency)
+        left = (Part(part.invoice_id, part.amount - paid.get(part.invoice_id, nothing)) for part in self.parts)
+        return tuple(part for part in left if part.amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +111,38 @@ class Sum:
 Choice = Wishes | Everything | Sum
 
 
+def _first_of(parts: Sequence[Part], money: Money) -> tuple[Part, ...]:
+    found = []
+    for part in parts:
+        share = money.capped_at(part.amount)
+        money -= share
+        found += [Part(part.invoice_id, share)] if share else []
+    return tuple(found)
+
+
 def make_quote(
-    method: Method, choice: Choice, invoices: Mapping[str, OpenInvoice], terms: Terms, now: datetime, step: int = 1
+    method: Method,
+    choice: Choice,
+    invoices: Mapping[str, OpenInvoice],
+    terms: Terms,
+    now: datetime,
+    step: int = 1,
+    credit: int = 0,
 ) -> Quote | Refusal:
     """A quote over what was chosen, or the first reason against it.
 
     `invoices`: the named ones; or the oldest of the currency that are payable, one more than a payment may hold.
     `step`: the provider charges multiples of so many minor units; a surcharge never makes a sum that it can't take.
+    `credit`: minor units of the customer's unapplied credit, which pay before cash.
     """
     match choice:
         case Wishes(wishes):
-            return _quote_wishes(method, wishes, invoices, terms, now, step)
+            return _quote_wishes(method, wishes, invoices, terms, now, step, credit)
         case Everything(currency):
             money = total([Money(invoice.payable_now, currency) for invoice in invoices.values()], currency)
-            return _quote_oldest(method, "all", money, invoices, terms, now, step)
+            return _quote_oldest(method, "all", money, invoices, terms, now, step, credit)
         case Sum(money):
-            return _quote_oldest(method, "amount", money, invoices, terms, now, step)
+            return _quote_oldest(method, "amount", money, invoices, terms, now, step, credit)
 
 
 def _quote_oldest(
@@ -123,10 +153,16 @@ def _quote_oldest(
     terms: Terms,
     now: datetime,
     step: int,
+    credit: int,
 ) -> Quote | Refusal:
     """All that is payable, or a sum: what the oldest don't need of it is credit, be it all."""
-    parts = allocate(money, [invoice.due() for invoice in invoices.values()]).parts
-    if not money:
+    used = Money(credit, money.currency)
+    if choice == "all":
+        used = used.capped_at(money)
+        money -= used
+    parts = allocate(money + used, [invoice.due() for invoice in invoices.values()]).parts
+    used = used.capped_at(total([part.amount for part in parts], money.currency))
+    if not money + used:
         return Refusal("nothing-payable", f"Nothing can be paid in {money.currency} now.", "currency")
     if len(parts) > MOST_PARTS:
         detail = f"One payment pays at most {MOST_PARTS} invoices. Choose an amount that the oldest of them hold."
@@ -145,11 +181,18 @@ def _quote_oldest(
         choice=choice,
         terms=terms,
         step=step,
+        credit_used=used.minor,
     )
 
 
 def _quote_wishes(
-    method: Method, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], terms: Terms, now: datetime, step: int
+    method: Method,
+    wishes: Sequence[Wish],
+    invoices: Mapping[str, OpenInvoice],
+    terms: Terms,
+    now: datetime,
+    step: int,
+    credit: int,
 ) -> Quote | Refusal:
     parts: list[Part] = []
     for place, wish in enumerate(wishes):
@@ -163,6 +206,8 @@ def _quote_wishes(
     if len({part.invoice_id for part in parts}) < len(parts):
         return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
     amount = total([part.amount for part in parts], currencies.pop())
+    used = Money(credit, amount.currency).capped_at(amount)
+    amount -= used
     whole = tuple(wish.amount_minor is None for wish in wishes)
     charge = surcharge(method, amount, terms, step)
     return Quote(
@@ -176,6 +221,7 @@ def _quote_wishes(
         now + QUOTE_VALID,
         terms=terms,
         step=step,
+        credit_used=used.minor,
     )
 
 

@@ -69,7 +69,9 @@ from payments.store.payments import (
     save_steps,
 )
 from payments.store.projections import (
+    available_credit,
     customer_known,
+    keep_credits,
     keep_customers,
     keep_invoices,
     load_names,
@@ -95,6 +97,7 @@ __all__ = [
     "add_method",
     "add_payments",
     "add_quotes",
+    "available_credit",
     "begin_setup",
     "call_again",
     "claim_attempts",
@@ -111,6 +114,7 @@ __all__ = [
     "find_provider_customer",
     "find_setup",
     "keep_allocations",
+    "keep_credits",
     "keep_customers",
     "keep_invoices",
     "keep_provider_customer",

@@ -8,7 +8,7 @@ import asyncpg
 
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work
-from contracts.invoicing import InvoiceState
+from contracts.invoicing import CreditChanged, InvoiceState
 
 
 async def keep_customers(work: Work, ids: Sequence[str]) -> None:
@@ -58,6 +58,31 @@ async def load_names(
     sql = "SELECT id, currency FROM invoices WHERE id = ANY($2::uuid[]) AND customer_id = $1"
     rows = await connection.fetch(sql, customer_id, invoice_ids)
     return bool(rows) or await customer_known(connection, customer_id), {row["id"]: row["currency"] for row in rows}
+
+
+KEEP_CREDITS = """
+INSERT INTO credits AS c (id, customer_id, currency, available, sequence)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[])
+ON CONFLICT (id) DO UPDATE SET available = excluded.available, sequence = excluded.sequence WHERE c.sequence < excluded.sequence
+"""
+
+
+async def keep_credits(work: Work, events: Sequence[Received[CreditChanged]]) -> None:
+    """Each credit as its newest event says."""
+    newest = {received.event.credit_id: received for received in events}
+    rows = [newest[credit_id] for credit_id in sorted(newest)]
+    await work.connection.execute(
+        KEEP_CREDITS,
+        [row.event.credit_id for row in rows], [row.event.customer_id for row in rows],
+        [row.event.balance.currency for row in rows],
+        [(row.event.available or row.event.balance).amount_minor for row in rows], [row.sequence for row in rows],
+    )  # fmt: skip
+
+
+async def available_credit(connection: asyncpg.Connection, customer_id: str, currency: str) -> int:
+    """Minor units of the customer's credit that no payment under way holds."""
+    sql = "SELECT sum(available)::bigint FROM credits WHERE customer_id = $1 AND currency = $2 AND available > 0"
+    return int(await connection.fetchval(sql, customer_id, currency) or 0)
 
 
 INVOICE = "id, customer_id, number, status, currency, issued_on, due_on, payable_now"

@@ -18,12 +18,13 @@ from payments.store.projections import columns_of
 
 ADD_QUOTES = """
 INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, choice,
-    rate, step, rule_id, cap, created_at)
+    rate, step, rule_id, cap, credit_used, created_at)
 SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at,
-    choice, rate, step, rule_id, cap, $14
+    choice, rate, step, rule_id, cap, credit_used, $14
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::text[], $12::numeric[], $13::int[], $15::text[], $16::bigint[])
-    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice, rate, step, rule_id, cap)
+    $10::timestamptz[], $11::text[], $12::numeric[], $13::int[], $15::text[], $16::bigint[], $17::bigint[])
+    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice, rate, step, rule_id, cap,
+        credit_used)
 """
 
 
@@ -35,6 +36,7 @@ async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
         *arrays_of([q.parts for q in quotes]), ["{" + ",".join(map(str, q.whole)) + "}" for q in quotes],
         [q.expires_at for q in quotes], [q.choice for q in quotes], [q.terms.rate for q in quotes],
         [q.step for q in quotes], work.now, [q.terms.rule_id for q in quotes], [q.terms.cap for q in quotes],
+        [q.credit_used for q in quotes],
     )  # fmt: skip
     return [None] * len(quotes)
 
@@ -52,7 +54,7 @@ class Confirming:
 # One row, whatever the number of invoices: theirs are arrays, in one order.
 CONFIRMING = f"""
 SELECT {METHOD}, q.id AS quote_id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
-    q.payment_id, q.choice, q.rate, q.step, q.rule_id, q.cap, {columns_of("k", STORED)},
+    q.payment_id, q.choice, q.rate, q.step, q.rule_id, q.cap, q.credit_used, {columns_of("k", STORED)},
     i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables
 FROM quotes q
 JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
@@ -78,6 +80,7 @@ async def load_confirming(
         row["quote_id"], customer, row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
         parts_of(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
         row["choice"], Terms(row["rate"], row["cap"], row["rule_id"]), row["step"],
+        row["credit_used"],
     )  # fmt: skip
     found = zip(
         *(row[name] or () for name in ("ids", "numbers", "statuses", "issues", "dues", "payables")), strict=True

@@ -1,0 +1,112 @@
+"""Unapplied credit, ticked before cash: it is held with the invoices, pays first, and goes back last in, first out."""
+
+import asyncio
+from typing import Any
+
+from tests.kit.client import Client
+from tests.kit.stack import LocalStack
+
+DEBIT = "pm_card_visa_debit"
+
+
+async def with_credit(client: Client, credit: int, *minors: int) -> tuple[str, str, Any, list[str]]:
+    """A customer with unapplied credit and invoices, all known to payments: customer, method, receipt, invoices."""
+    customer = await client.customer()
+    method = await client.method(customer, DEBIT)
+    receipt = await client.receive(customer, credit, reference="too much")
+    await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == credit)
+    invoices = [await client.invoice(customer, minor) for minor in minors]
+    async with asyncio.timeout(10):
+        while (quote := await quoted(client, customer, method))["amount_minor"] != sum(minors):
+            pass
+        while (await quoted(client, customer, method, use_credit=True))["credit_used_minor"] != min(
+            credit, sum(minors)
+        ):
+            pass
+    assert quote["credit_used_minor"] == 0
+    return customer, method, receipt, invoices
+
+
+async def quoted(client: Client, customer: str, method: str, **more: Any) -> Any:
+    body = {"customer_id": customer, "method_id": method, "all": True, "currency": "USD", **more}
+    status, quote = await client.ask("POST", "/v1/quotes", body)
+    return quote if status == 201 else {"amount_minor": -1, "credit_used_minor": -1}
+
+
+async def credits_of(client: Client, customer: str) -> int:
+    (owed,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
+    return int(owed["credits_minor"])
+
+
+async def test_credit_pays_before_cash_and_the_card_is_charged_the_rest(client: Client) -> None:
+    customer, method, receipt, (first, second) = await with_credit(client, 6_000, 5_000, 7_000)
+    quote = await quoted(client, customer, method, use_credit=True)
+    assert (quote["amount_minor"], quote["credit_used_minor"], quote["total_minor"]) == (6_000, 6_000, 6_000)
+    assert [(part["amount_minor"], part["credit_minor"]) for part in quote["allocations"]] == [
+        (0, 5_000),
+        (6_000, 1_000),
+    ]
+    payment = await client.pay(quote)
+    await client.paid(first)
+    await client.paid(second)
+    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
+    assert (done["total_minor"], done["credit_used_minor"]) == (6_000, 6_000)
+    assert done["allocations"] == [{"invoice_id": second, "amount_minor": 6_000}]
+    spent = await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 0)
+    assert {part["invoice_id"]: part["amount_minor"] for part in spent["allocations"]} == {first: 5_000, second: 1_000}
+    assert await credits_of(client, customer) == 0
+
+
+async def test_credit_alone_pays_without_a_charge(client: Client) -> None:
+    customer, method, _, (invoice,) = await with_credit(client, 9_000, 4_000)
+    quote = await quoted(client, customer, method, use_credit=True)
+    assert (quote["total_minor"], quote["credit_used_minor"]) == (0, 4_000)
+    payment = await client.pay(quote)
+    await client.paid(invoice)
+    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
+    assert (done["status"], done["amount_minor"]) == ("succeeded", 0)
+    assert await credits_of(client, customer) == 5_000
+
+
+async def test_a_declined_card_lets_go_of_the_credit_too(client: Client) -> None:
+    customer, _, _, (invoice,) = await with_credit(client, 1_000, 4_000)
+    bad = await client.method(customer, "pm_card_visa_chargeDeclined")
+    payment = await client.pay(await quoted(client, customer, bad, use_credit=True))
+    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 4_000)
+    async with asyncio.timeout(10):
+        while (await quoted(client, customer, bad, use_credit=True))["credit_used_minor"] != 1_000:
+            pass
+
+
+async def test_credit_is_used_once_by_two_who_pay_at_once(client: Client) -> None:
+    customer, method, _, (first, second) = await with_credit(client, 4_000, 4_000, 4_000)
+    wishes = [
+        {"customer_id": customer, "method_id": method, "invoices": [{"invoice_id": one}], "use_credit": True}
+        for one in (first, second)
+    ]
+    quotes = [await client.make("/v1/quotes", wish) for wish in wishes]
+    payments = await asyncio.gather(*(client.pay(quote) for quote in quotes))
+    done = [
+        await client.until(f"/v1/payments/{one['id']}", lambda p: p["status"] in ("succeeded", "cancelled"))
+        for one in payments
+    ]
+    assert sorted(one["status"] for one in done) == ["cancelled", "succeeded"]
+    assert next(one for one in done if one["status"] == "cancelled")["new_quote_id"]
+    assert await credits_of(client, customer) == 0
+
+
+async def test_spent_credit_goes_back_newest_first(client: Client) -> None:
+    customer, method, receipt, (invoice,) = await with_credit(client, 5_000, 3_000)
+    await client.pay(await quoted(client, customer, method, use_credit=True))
+    await client.paid(invoice)
+    await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 2_000)
+    await client.refund(receipt["id"], 3_000)
+    owed = await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 1_000)
+    assert owed["status"] == "open"
+    assert await credits_of(client, customer) == 0
+
+
+async def test_the_money_holds_after_all_of_this(stack: LocalStack) -> None:
+    found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
+    assert found["violations"] == []
