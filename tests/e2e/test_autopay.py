@@ -146,6 +146,26 @@ async def test_a_bank_debit_that_comes_back_disables_the_account_and_holds_autop
     assert (method["id"], method["usable"]) == (account, False)
 
 
+async def test_whoever_is_killed_while_invoices_are_charged_each_is_charged_once(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    customer, _ = await switched_on(moving)
+    invoices = [await moving.invoice(customer) for _ in range(20)]
+    for invoice in invoices:
+        await announced(moving, customer, invoice)
+    await pass_time(moving_stack, "2d")
+    for pause in (0.3, 0.6, 1.5):
+        await asyncio.sleep(pause)
+        await asyncio.to_thread(moving_stack.restart, "payments")
+    for invoice in invoices:
+        await moving.paid(invoice, seconds=60)
+    made = (await moving.get(f"/v1/payments?customer_id={customer}&limit=100"))["items"]
+    assert sorted(payment["allocations"][0]["invoice_id"] for payment in made) == sorted(invoices)
+    assert {payment["reconciliation"] for payment in made} == {"matched"}
+    looked = await asyncio.to_thread(moving_stack.paidup, "check-money", check=False)
+    assert looked.returncode == 0, looked.stdout + looked.stderr
+
+
 async def test_the_method_of_autopay_is_removed_only_after_autopay_is_switched_off(moving: Client) -> None:
     customer, method = await switched_on(moving)
     path = f"/v1/customers/{customer}/payment-methods/{method}"

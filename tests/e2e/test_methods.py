@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import asyncpg
+
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack
 
@@ -112,6 +114,8 @@ async def test_the_default_is_one_method_whoever_asks_at_once(client: Client) ->
     ]
     answers = await asyncio.gather(*(client.ask("PATCH", at(customer, id), {"is_default": True}) for id in ids[1:] * 3))
     assert {status for status, _ in answers} == {200}
+    seen = client.headers["Paidup-Seen"]
+    assert (await client.ask("GET", at(customer), **{"Paidup-Seen": seen}))[0] == 200
     found = await methods(client, customer)
     assert [method["is_default"] for method in found] == [True, False, False]
     status, problem = await client.ask("PATCH", at(customer, ids[0]), {"is_default": False})
@@ -149,6 +153,22 @@ async def test_a_removed_method_is_gone_from_lists_quotes_and_the_provider(clien
     for path, body in (("/v1/quotes", wish), ("/v1/payments", {"quote_id": quote["id"], "accept_surcharge": True})):
         status, problem = await client.ask("POST", path, body, **{"Idempotency-Key": quote["id"]})
         assert (status, slug(problem)) == (409, "method-removed")
+
+
+async def test_an_expired_card_says_so_and_is_refused(client: Client, stack: LocalStack) -> None:
+    customer = await client.customer()
+    invoice, method = await client.invoice(customer), await client.method(customer)
+    database = await asyncpg.connect(stack.database_url("payments", "WORK"))
+    try:
+        await database.execute("UPDATE methods SET exp_year = 2026, exp_month = 10 WHERE id = $1", method)
+    finally:
+        await database.close()
+    (card,) = await methods(client, customer)
+    assert (card["expires"], card["expiry_warning"], card["usable"]) == ("2026-10", "expired", False)
+    wish = {"customer_id": customer, "method_id": method, "invoices": [{"invoice_id": invoice}]}
+    status, problem = await client.ask("POST", "/v1/quotes", wish)
+    assert (status, slug(problem)) == (409, "method-expired")
+    assert "Add the card that replaced it" in problem["detail"]
 
 
 async def test_a_method_with_a_payment_under_way_stays_until_it_has_ended(client: Client) -> None:

@@ -56,7 +56,7 @@ service = Service(
     checks=CHECKS,
     larger_bodies={"/v1/bank-statements": LARGEST_FILE},
     kept_routes=("POST /v1/payments/offline",),  # an import that runs again years later books nothing twice
-    sequence_of="SELECT sequence FROM payments WHERE id = $1 UNION ALL SELECT 1 FROM methods WHERE id = $1",
+    sequence_of="SELECT sequence FROM payments WHERE id = $1 UNION ALL SELECT sequence FROM methods WHERE id = $1",
 )
 
 if __name__ == "__main__":

@@ -160,7 +160,9 @@ async def follow_codes(steps: Sequence[Step], work: Work) -> None:
     disabled = {method_id: code.words for method_id, code in meant.items() if code.disables}
     if disabled:
         await setting_up.disable_methods(disabled, work)
-    holding = {method_id: code.code for method_id, code in meant.items() if code.holds_autopay}
+    # A payer who mistypes a security code loses no autopay; autopay's own declines are followed in `follow_ends`.
+    grave = {method_id: code for method_id, code in meant.items() if code.disables or code.kind != "decline"}
+    holding = {method_id: code.code for method_id, code in grave.items() if code.holds_autopay}
     for autopay in await store.lock_autopay_by_method(work, list(holding)) if holding else ():
         held = hold(autopay, holding[autopay.method_id or ""], work.now)
         if held is not None:

@@ -244,6 +244,19 @@ async def test_the_database_takes_no_second_open_try_of_an_invoice(pool: asyncpg
         await pool.execute("UPDATE autopay_charges SET charge_at = notice_at + interval '47 hours'")
 
 
+async def test_a_payer_who_fails_at_the_bank_keeps_autopay(pool: asyncpg.Pool) -> None:
+    whose = await customer(pool)
+    await hear(pool, issued(whose))
+    await autopaying.charge_due(running(pool, days=3))
+    payment = await store.load_payment(pool, (await payments(pool))[0]["id"], None)
+    assert payment is not None
+    async with running(pool).units.begin() as work:
+        await autopaying.follow_codes([Step(replace(payment, reason="incorrect_cvc"), "declined")], work)
+    autopay = await store.load_autopay(pool, whose)
+    assert autopay is not None
+    assert autopay.charges
+
+
 async def test_what_a_return_means_reaches_method_and_autopay_in_one_go(pool: asyncpg.Pool) -> None:
     whose = await customer(pool)
     await hear(pool, issued(whose))

@@ -114,7 +114,7 @@ async def put_autopay(customer_id: str, asked: AutopayRequest, request: Request,
         await store.lock_customer(work, customer_id)
         autopay = await _switch(customer_id, asked, rules_of(running), who, work)
     upcoming = await store.list_upcoming(running.pool, customer_id, autopay.enabled_at if autopay.charges else None)
-    return answer(orjson.dumps(_view(autopay, upcoming)), 200, seen=f"{customer_id}:{autopay.sequence}")
+    return answer(orjson.dumps(_view(autopay, upcoming)), 200)
 
 
 async def _switch(
