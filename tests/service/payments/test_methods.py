@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -16,11 +17,13 @@ from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import setting_up, store
+from payments.__main__ import surcharge_rules
 from payments.data_files import SURCHARGE_RULES, read_surcharge_rules
 from payments.domain import Method, Quote, SurchargeRule, Terms, Witness, make_default, to_method, to_surcharge
 from payments.providers import MethodDetails, SetupOutcome
+from payments.settings import Settings
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
+from tests.kit.postgres import Database, drop_database, fresh_database
 
 NOW, DAY = datetime(2026, 3, 1, tzinfo=UTC), date(2026, 3, 1)
 FILE = read_surcharge_rules(SURCHARGE_RULES)
@@ -28,12 +31,17 @@ DETAILS = MethodDetails("pm_new", "card", "credit", "visa", "4242", (2030, 4), "
 
 
 @pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
+async def database() -> AsyncIterator[Database]:
+    made = await fresh_database("payments")
+    yield made
+    await drop_database(made)
+
+
+@pytest_asyncio.fixture
+async def units(database: Database) -> AsyncIterator[Units]:
     pool = await open_pool(database.work_url, size=6, application="test")
     yield Units(pool, Clock("UTC"), Wake())
     await pool.close()
-    await drop_database(database)
 
 
 async def take(units: Units, edition: date, digest: bytes, rules: Sequence[SurchargeRule]) -> bool:
@@ -178,3 +186,18 @@ def test_a_quote_without_a_surcharge_asks_for_no_consent() -> None:
     money = Money(1_000, "USD")
     free = Quote(new_id(), new_id(), new_id(), money, Money(0, "USD"), (), (), NOW)
     assert to_surcharge(free, new_id(), True, "v1", Witness("a"), NOW) is None
+
+
+async def test_a_deployments_own_file_of_rules_holds_and_a_changed_edition_stops_the_start(
+    database: Database, tmp_path: Path
+) -> None:
+    own = tmp_path / "rules.toml"
+    text = 'edition = 2030-01-01\n[[rules]]\nid = "one"\nvalid_from = 2020-01-01\nrate = "0.015"\nsource = "ours"\n'
+    own.write_text(text)
+    settings = Settings(work_url=database.work_url, surcharge_rules=own)
+    for _ in range(2):
+        (rule,) = await surcharge_rules(settings)
+        assert (rule.id, rule.rate) == ("2030-01-01/one", Decimal("0.015"))
+    own.write_text(text.replace("0.015", "0.025"))
+    with pytest.raises(store.EditionChangedError, match="2030-01-01"):
+        await surcharge_rules(settings)
