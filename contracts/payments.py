@@ -194,7 +194,7 @@ class AutopayChanged(Event):
 
 
 class AutopayScheduled(Event):
-    """Notice of a charge, two days before it at least."""
+    """Notice of a charge: of the first try of an invoice two days before it at least, and of each further one."""
 
     topic: ClassVar[topics.Topic] = topics.AUTOPAY
     aggregate: ClassVar[str] = "customer_id"

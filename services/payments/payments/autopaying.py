@@ -10,10 +10,12 @@ from chassis.messaging.consume import Received
 from chassis.messaging.work import Cause, Work
 from chassis.service import Running
 from contracts import invoicing as heard
+from contracts.money import Money
 from payments import messages, setting_up, store
 from payments.data_files import CODES, CONSENT_TEXTS
 from payments.domain import (
     AUTOPAY_ACTOR,
+    Autopay,
     AutopayCharge,
     Code,
     Confirmed,
@@ -53,13 +55,22 @@ async def schedule_charges(issued: Sequence[Received[heard.InvoiceIssued]], work
     methods = await store.load_methods(work.connection, [a.method_id for a in by_customer.values() if a.method_id])
     for charge, received in announced:
         if charge.id in new:
-            autopay = replace(by_customer[charge.customer_id], sequence=by_customer[charge.customer_id].sequence + 1)
-            by_customer[charge.customer_id] = autopay
-            amount, method = received.event.payable_now.money(), methods[autopay.method_id or ""]
+            method = methods[by_customer[charge.customer_id].method_id or ""]
+            amount = received.event.payable_now.money()
             more = surcharge(method, amount, terms_for(rules, method, amount.currency, charge.charge_on))
             work.cause = received.cause
-            work.emit(messages.autopay_scheduled(charge, autopay, amount, more, work.now))
-            await store.save_autopay(work, autopay)
+            await _announce(charge, amount, more, by_customer, work)
+
+
+async def _announce(
+    charge: AutopayCharge, amount: Money, surcharge: Money, charging: dict[str, Autopay], work: Work
+) -> None:
+    """Tell of a charge, when its customer's autopay charges: `charging`, locked, as they are after it."""
+    autopay = charging.get(charge.customer_id)
+    if autopay is not None:
+        charging[charge.customer_id] = autopay = replace(autopay, sequence=autopay.sequence + 1)
+        work.emit(messages.autopay_scheduled(charge, autopay, amount, surcharge, work.now))
+        await store.save_autopay(work, autopay)
 
 
 async def charge_due(running: Running) -> int:
@@ -131,6 +142,10 @@ async def follow_ends(running: Running) -> int:
             await store.save_charges(work, [each.charge for each in followed])
             await store.add_charges(work, [each.again for each in followed if each.again])
             await hold_autopay([(each.charge, each.hold) for each in followed if each.hold], work)
+            charging = await store.lock_autopay(work, [each.charge.customer_id for each in followed if each.again])
+            for each, before in zip(followed, ended, strict=True):
+                if each.again is not None:
+                    await _announce(each.again, before.amount, before.surcharge, charging, work)
     return len(ended)
 
 

@@ -193,6 +193,7 @@ async def test_soft_declines_end_after_four_tries_and_a_hard_one_at_once(pool: a
         await end(pool, "declined", "insufficient_funds")
         await autopaying.follow_ends(running(pool, days=days, minutes=1))
     assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4)]
+    assert await told(pool, "AutopayScheduled") == [2, 3, 4, 5]
     autopay = await store.load_autopay(pool, whose)
     assert autopay is not None
     assert autopay.charges

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from chassis.messaging.work import Work
+from contracts.money import Money
 from payments.domain import Autopay, AutopayCharge, Method, OpenInvoice
 from payments.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.store.projections import INVOICE, columns_of
@@ -123,15 +124,18 @@ def _due_of(row: tuple[Any, ...]) -> Due:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A try whose payment has ended."""
+    """A try whose payment has ended, and what that was of."""
 
     charge: AutopayCharge
     status: str
     reason: str | None
+    amount: Money
+    surcharge: Money
 
 
 CLAIM_ENDED = f"""
-SELECT {columns_of("c", CHARGE)}, p.status AS ended, p.reason AS why FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
+SELECT {columns_of("c", CHARGE)}, p.status AS ended, p.reason AS why, p.amount, p.surcharge, p.currency
+FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
 WHERE c.state = 'submitted' AND p.status IN ('succeeded', 'declined', 'cancelled', 'expired')
 ORDER BY c.payment_id LIMIT $1 FOR NO KEY UPDATE OF c SKIP LOCKED
 """  # noqa: S608
@@ -139,7 +143,13 @@ ORDER BY c.payment_id LIMIT $1 FOR NO KEY UPDATE OF c SKIP LOCKED
 
 async def claim_ended(work: Work, limit: int) -> list[Ended]:
     rows = await work.connection.fetch(CLAIM_ENDED, limit)
-    return [Ended(_charge_of(row), row["ended"], row["why"]) for row in rows]
+    return [
+        Ended(
+            _charge_of(row), row["ended"], row["why"], Money(row["amount"], row["currency"]),
+            Money(row["surcharge"], row["currency"]),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def _charge_of(row: Mapping[str, Any]) -> AutopayCharge:
