@@ -1,0 +1,49 @@
+"""The queries of bank files have their indexes: cost per line stays flat as lines, invoices and payments grow."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.messaging.work import Units, Wake
+from contracts.ids import new_id
+from payments.store import bank
+from tests.kit.postgres import drop_database, fresh_database
+
+
+@pytest_asyncio.fixture
+async def units() -> AsyncIterator[Units]:
+    database = await fresh_database("payments")
+    pool = await open_pool(database.work_url, size=2, application="test")
+    yield Units(pool, Clock("UTC"), Wake())
+    await pool.close()
+    await drop_database(database)
+
+
+SUMS: list[Any] = [["USD"], [100]]
+
+
+@pytest.mark.parametrize(
+    ("sql", "arguments", "index"),
+    [
+        (bank.NAMED, [["INV1"]], "invoices_by_number"),
+        (bank.ALIKE, SUMS, "invoices_by_amount"),
+        (bank.RECORDED, [*SUMS, [date(2026, 3, 1)]], "payments_recorded"),
+        (bank.ARRIVING, SUMS, "payouts_to_arrive"),
+        (bank.PAYERS, [["DE1"]], "bank_lines_of_payer"),
+        (bank.OWING, [[new_id()], ["USD"]], "invoices_payable"),
+        (bank.NEW_LINES, [new_id(), 500], "bank_lines_new"),
+        (bank.TAKEN_BACK, [[1]], "bank_lines_by_amount"),
+    ],
+    ids=["named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "taken-back"],
+)
+async def test_a_bank_lines_question_is_answered_by_an_index(
+    units: Units, sql: str, arguments: list[Any], index: str
+) -> None:
+    plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *arguments))
+    assert index in plan
+    assert "Seq Scan" not in plan
