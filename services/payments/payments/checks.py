@@ -13,6 +13,8 @@ CHECKS = {
         SELECT p.id::text, format('reversed %s, booked %s', p.reversed, l.sum) FROM payments p
         LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
             WHERE t.kind = 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id WHERE p.reversed <> coalesce(l.sum, 0)""",
+    "a payout was paid and its money is not booked": """
+        SELECT provider_id, amount || ' ' || currency FROM payouts WHERE state = 'paid' AND NOT booked""",
     "a payment's amounts are not the sums of its reversals": """
         SELECT p.id::text, format('reversed %s of %s, going back %s of %s, disputed %s of %s', p.reversed, r.gone, p.going_back,
             r.going, p.disputed, r.held)

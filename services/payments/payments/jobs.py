@@ -102,13 +102,18 @@ async def _refund(units: Units, provider: Provider, call: store.RefundCall) -> N
     reversal, code = call.reversal, None
     request = RefundRequest(reversal.id, call.charge_id, reversal.total.minor, reversal.total.currency)
     try:
-        await provider.refund(request)
+        if units.clock.now() - reversal.created_at < KEY_LIVES:
+            await provider.refund(request)
+        elif not await _made_already(units, provider, call):
+            code = "never_made"
     except ProviderUnknown as error:
         log.info("provider's answer unknown", refund=reversal.id, calls=call.calls, error=type(error).__name__)
         await store.refund_again(units.pool, reversal.id, _later(call.calls))
         return
     except ProviderRefused as error:
         code = error.code or "refused_by_provider"
+    except ValueError:  # a sum that the provider has no unit for
+        code = "amount_not_possible"
     async with units.begin() as work:
         payment = await store.lock_payment(work, reversal.payment_id)
         known = await store.load_reversals(work.connection, [reversal.payment_id])
@@ -117,6 +122,15 @@ async def _refund(units: Units, provider: Provider, call: store.RefundCall) -> N
             step = refused(payment, now, code) if code else processing(payment, now, work.now)
             work.emit(*messages.of([step], work.now))
             await store.save_steps(work, [step])
+
+
+async def _made_already(units: Units, provider: Provider, call: store.RefundCall) -> bool:
+    """When the key of a refund may be forgotten, the charge's own record tells whether it was made."""
+    charge = await provider.get_charge(call.charge_id)
+    if not any(back.refund_id == call.reversal.id for back in charge.taken_back):
+        return False
+    await units.together(reconciling.record, Observed(charge, evidence=True, payment_id=call.reversal.payment_id))
+    return True
 
 
 def _later(calls: int) -> timedelta:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
+
 from chassis.messaging.work import Units
 from chassis.service import Running
 from contracts.money import Money
 from payments.domain.payouts import arrived, came_back, strays
 from payments.providers import Payout, PayoutLine, Provider
 from payments.store import bank, payouts
+
+log = structlog.get_logger()
 
 AT_ONCE = 50
 
@@ -31,8 +35,13 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine]) -> None:
         known = await payouts.keep_payout(work, payout)
         if payout.state == "paid" and not known.booked:
             movements = [payouts.movement_of(line) for line in lines]
+            try:
+                posting = arrived(payout.provider_id, amount, movements, payout.arrives_on)
+            except ValueError as fault:  # it is looked at again; check-money names it until it is booked
+                log.error("a payout is not its lines", payout=payout.provider_id, error=str(fault))
+                return
             await payouts.add_payout_lines(work, payout.provider_id, lines)
-            await payouts.book_payout(work, arrived(payout.provider_id, amount, movements, payout.arrives_on))
+            await payouts.book_payout(work, posting)
             charged = await payouts.load_charged(work.connection, [line.charge_id or "" for line in lines])
             found = strays(movements, charged)
             if found:

@@ -162,6 +162,22 @@ def test_a_refund_on_its_way_is_asked_about_until_it_has_gone() -> None:
     assert story.payment.next_poll_at is None
 
 
+def test_a_refund_that_fails_after_it_had_gone_is_for_a_person_once() -> None:
+    story = Story(matched())
+    story.refund()
+    story.record(given_back(story.asked()))
+    assert story.record(given_back(story.asked(), "failed")) == ["moved"]
+    assert (story.steps[-1].opens, story.asked().code) == ("missing_there", "failed_after_success")
+    assert story.record(given_back(story.asked(), "failed")) == []
+    assert story.payment.reversed == 10_300
+
+
+def test_more_than_came_is_for_a_person_and_what_there_was_is_booked() -> None:
+    story = Story(matched())
+    assert story.record(chargeback("succeeded", 12_000)) == ["moved", "reversed"]
+    assert (story.steps[-2].opens, story.payment.reversed) == ("wrong_amount", 10_300)
+
+
 def test_a_refund_made_at_the_provider_itself_counts_too() -> None:
     story = Story(matched())
     assert story.record(SeenBack("re_9", "refund", "succeeded", usd(5_150), LATER)) == ["reversed"]
@@ -213,7 +229,7 @@ def test_a_chargeback_takes_what_refunds_have_left() -> None:
     story = Story(matched())
     story.refund(4_000)
     back = given_back(story.asked())
-    assert story.record(back, chargeback("open")) == ["reversed", "disputed"]
+    assert story.record(back, chargeback("open", 6_180)) == ["reversed", "disputed"]
     assert (story.payment.disputed, story.payment.reversed, story.payment.going_back) == (6_180, 4_120, 10_300)
 
 

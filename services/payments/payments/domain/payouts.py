@@ -11,6 +11,8 @@ from contracts.ids import new_id
 from contracts.money import Money, total
 from payments.domain.remittance import ExceptionClass
 
+ABOUT_CHARGES = frozenset({"charge", "refund", "return", "chargeback"})
+
 
 @dataclass(frozen=True, slots=True)
 class Movement:
@@ -61,14 +63,15 @@ def came_back(payout_id: str, amount: Money, on: date) -> PayoutPosting:
 
 
 def strays(movements: Sequence[Movement], charged: Mapping[str, Money]) -> list[Stray]:
-    """Charges in a payout that are no payments of ours, or of another sum. `charged`: totals by the provider's id."""
+    """Movements of a payout about charges that are no payments of ours, or of another sum.
+
+    `charged`: totals of payments by the provider's id.
+    """
     found: list[Stray] = []
     for each in movements:
-        if each.kind != "charge":
-            continue
         ours = charged.get(each.charge_id or "")
-        if ours is None:
+        if ours is None and each.kind in ABOUT_CHARGES:
             found.append(Stray(each, "missing_here"))
-        elif ours != each.amount:
+        elif ours is not None and each.kind == "charge" and ours != each.amount:
             found.append(Stray(each, "wrong_amount" if ours.currency == each.amount.currency else "wrong_currency"))
     return found

@@ -14,6 +14,7 @@ from payments.domain.payments import Payment, Posting, Reversal, Step, poll_late
 from payments.domain.refusals import Refusal
 
 NOTHING_BACK = frozenset({"failed", "won"})
+FAILED_LATER = "failed_after_success"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,9 @@ def _follow(
         return [] if seen.state in NOTHING_BACK else _unasked(payment, reversals, seen, record, now)
     if known.state == "failed" and seen.state == "succeeded":  # it went after all
         return [_gone(_counted(payment, known), replace(known, provider_id=seen.provider_id), seen.on)]
+    if known.state == "succeeded" and seen.state == "failed" and known.code != FAILED_LATER:
+        # It came back to the company: what its customer gets instead, a person decides.
+        return [Step(payment, "moved", reversal=replace(known, code=FAILED_LATER), opens="missing_there")]
     if known.state in ("succeeded", *NOTHING_BACK):
         return []
     step = _next(payment, replace(known, provider_id=seen.provider_id, code=known.code or seen.code), seen, now)
@@ -174,8 +178,9 @@ def _unasked(
         reversals = [gone if gone and each.id == gone.id else each for each in reversals]
     left = _left(payment, reversals)
     money = seen.amount.capped_at(_sum(left))
+    more = [Step(payment, "moved", opens="wrong_amount")] if money < seen.amount else []  # than there was to take
     if not money:
-        return steps
+        return [*steps, *more]
     gone_by_then = payment.total - _sum(left) + money
     due = Money(payment.surcharge.minor * gone_by_then.minor // payment.total.minor, money.currency)
     surcharge = (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
@@ -185,7 +190,7 @@ def _unasked(
         provider_id=seen.provider_id,
     )  # fmt: skip
     step = _next(_counted(payment, made), made, seen, now)
-    return [*steps, step] if step else steps
+    return [*steps, *more, step] if step else [*steps, *more]
 
 
 def _sum(left: _Left) -> Money:

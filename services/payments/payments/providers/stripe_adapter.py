@@ -44,7 +44,7 @@ from payments.providers.stripe_answers import (
     refunded,
     setup,
 )
-from payments.providers.stripe_money import payout, payout_line
+from payments.providers.stripe_money import payout, payout_line, payout_or_none
 from payments.providers.stripe_units import charged_in, refusal, to_stripe
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class StripeAdapter:
             found = page["data"][::-1]
         else:
             found = (await self._oldest("/v1/payouts", params))[: params["limit"]]
-        return [_read(payout, each) for each in found]
+        return [payout for each in found if (payout := payout_or_none(each))]
 
     async def get_payout(self, payout_id: str) -> Payout:
         return _read(payout, await self._get(f"/v1/payouts/{_safe(payout_id)}", {}))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from payments.providers import LineKind, Payout, PayoutLine, PayoutState
 from payments.providers.stripe_units import from_stripe
+
+log = structlog.get_logger()
 
 Json = dict[str, Any]
 
@@ -44,6 +48,15 @@ def payout(told: Json) -> Payout:
         descriptor=told.get("statement_descriptor"),
         reason=told.get("failure_code"),
     )
+
+
+def payout_or_none(told: Json) -> Payout | None:
+    """One of many: one that makes no sense to us is passed over, so that those after it are read."""
+    try:
+        return payout(told)
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        log.warning("a payout of the provider makes no sense", payout=told.get("id"), error=repr(fault))
+        return None
 
 
 def payout_line(told: Json) -> PayoutLine:

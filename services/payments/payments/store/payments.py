@@ -331,7 +331,11 @@ async def save_steps(
     reversals = {step.reversal.id: step.reversal for step in steps if step.reversal}
     if reversals:
         await save_reversals(work, list(reversals.values()))
-    opened = [Open(each.opens, each.payment.total, payment_id=each.payment.id) for each in steps if each.opens]
+    opened = [
+        Open(each.opens, each.reversal.total if each.reversal else each.payment.total, payment_id=each.payment.id)
+        for each in steps
+        if each.opens
+    ]
     if opened:
         await open_exceptions(work, opened)
     closed = [each.payment.id for each in steps if each.closes]
