@@ -239,7 +239,8 @@ async def _repeat(job: Job, running: Running) -> None:
             log.warning("job failed, it runs again", job=job.name, error=repr(error))
         if not some:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), job.every_seconds)
+                async with asyncio.timeout(job.every_seconds):  # `wait_for` may swallow a cancellation
+                    await woken.wait()
 
 
 async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace) -> str | None:

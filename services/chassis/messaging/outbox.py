@@ -112,7 +112,8 @@ class Relay:
                 await connection.execute(PRUNE)
                 pruned = asyncio.get_running_loop().time()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.heard.wait(), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):  # `wait_for` may swallow a cancellation
+                    await self._bell.heard.wait()
 
     async def _publish(self, connection: asyncpg.Connection, producer: AIOKafkaProducer, rows: list[Any]) -> None:
         try:
