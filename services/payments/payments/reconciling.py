@@ -100,15 +100,14 @@ def _seen_back(back: TakenBack, currency: str, clock: Clock) -> SeenBack:
 async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> None:
     """A provider's event; one that doesn't name its attempt is looked up first. A repeated one changes nothing.
 
-    One about a charge that is none of ours is noted, so that the events after it are read. (Our charge's record, asked
-    later, tells all of it.)
+    One about a charge that is none of ours is noted, so that the events after it are read. Whose it is the provider's
+    record alone can tell: a charge of ours may have gone back before its own events, or our call's reply, came.
     """
     charge = event.charge
     if event.setup_id is not None:
         await setting_up.take_event(units, provider, event.setup_id)
     if charge is not None and charge.attempt_id is None:
-        known = await store.ours(units.pool, charge.provider_id)
-        charge = await _record_of(provider, charge.provider_id) if known else None
+        charge = await _record_of(provider, charge.provider_id)
     await units.together(record, Observed(charge, evidence=True, event=event))
 
 

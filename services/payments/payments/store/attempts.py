@@ -77,11 +77,6 @@ async def payments_overdue(connection: asyncpg.Connection, today: date, limit: i
     return [row["id"] for row in await connection.fetch(sql, today, limit)]
 
 
-async def ours(connection: asyncpg.Connection, provider_id: str) -> bool:
-    """Whether a charge of the provider's is known to be a payment of ours."""
-    return bool(await connection.fetchval("SELECT true FROM payments WHERE provider_id = $1", provider_id))
-
-
 async def events_known(connection: asyncpg.Connection, ids: Sequence[str]) -> set[str]:
     """Those of the provider's events that were taken before."""
     rows = await connection.fetch("SELECT id FROM provider_events WHERE id = ANY($1::text[])", ids)
