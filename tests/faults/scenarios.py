@@ -52,11 +52,19 @@ class Run:
     async def rules(self, **changed: Any) -> None:
         await self.control("rules", **changed)
 
-    async def control(self, path: str, **body: Any) -> None:
-        """Tell the provider's sandbox."""
+    async def control(self, path: str, **body: Any) -> Any:
+        """Tell the provider's sandbox; its answer."""
+        return await self._sandbox("POST", path, body)
+
+    async def told(self, path: str) -> Any:
+        """Ask the provider's sandbox."""
+        return await self._sandbox("GET", path, None)
+
+    async def _sandbox(self, verb: str, path: str, body: Any) -> Any:
         base = f"http://127.0.0.1:{self.stack.settings.port_of('sandbox')}/_control/{path}"
-        async with aiohttp.ClientSession() as session, session.post(base, json=body) as answer:
+        async with aiohttp.ClientSession() as session, session.request(verb, base, json=body) as answer:
             answer.raise_for_status()
+            return await answer.json() if "json" in answer.content_type else await answer.read()
 
 
 async def storm(run: Run, wishes: list[Wish], break_it: Callable[[Storm], Awaitable[Any]]) -> Figures:
@@ -73,7 +81,7 @@ async def _holds(run: Run, wishes: list[Wish]) -> Figures:
     retried = sum(wish.tries > 1 for wish in wishes)
     final = await load.all_final(run.stack, wishes)
     await load.none_doubled(run.stack, run.client, wishes)
-    await _all_taken(run)
+    await all_taken(run)
     return {
         "accepted": len(wishes), "final": len(wishes), "retried": retried, "all_final_s": round(final, 1),
         "check_money_s": await run.money(),
@@ -259,7 +267,7 @@ async def thrice(run: Run) -> Figures:
     originals = [one for one in everything if records.COPY not in dict(one.headers) and not poison.wrote(one.headers)]
     async with AIOKafkaProducer(bootstrap_servers=run.stack.kafka, linger_ms=5) as producer:
         copies = await records.copy(producer, records.shuffled([*originals, *originals], run.dice))
-    await _all_taken(run)
+    await all_taken(run)
     after = await records.state(run.stack)
     changed = [name for name, digest in after.items() if digest != before[name]]
     if changed:
@@ -268,7 +276,7 @@ async def thrice(run: Run) -> Figures:
     return figures | {"events": len(originals), "copies": copies + echo.copies}
 
 
-async def _all_taken(run: Run) -> None:
+async def all_taken(run: Run) -> None:
     until = await records.ends(run.stack.kafka)
     heard = {
         "invoicing": (topics.PAYMENT.name,),
@@ -306,7 +314,7 @@ async def crash_points(run: Run) -> Figures:
     finally:
         await run.rules(drop_replies=0, webhooks={"delay_ms": 0})
     final = await load.all_final(run.stack, traffic.wishes)
-    await _all_taken(run)
+    await all_taken(run)
     await _settle(run, customer, traffic.foreign, traffic.commands)
     figures = await _holds(run, traffic.wishes) | {"all_final_s": round(final, 1)}
     await _much_later(run, deaths["payments"])
