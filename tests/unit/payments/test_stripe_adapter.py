@@ -465,3 +465,18 @@ async def test_a_decline_is_an_answer(answering: Answering) -> None:
 async def test_a_token_that_is_no_id_never_leaves(token: str) -> None:
     with pytest.raises(ProviderRefused):
         await adapter().attach_method("cus_1", token, "key-1")
+
+
+@pytest.mark.parametrize(("metadata", "error"), [({}, ProviderRefused), ({"attempt_id": "a-1"}, ProviderUnknown)])
+async def test_a_charge_of_another_system_that_makes_no_sense_is_none_of_ours(
+    monkeypatch: pytest.MonkeyPatch, metadata: dict[str, str], error: type[Exception]
+) -> None:
+    told = {"id": "pi_1", "status": "succeeded", "amount": 100, "currency": "bgn", "metadata": metadata}
+
+    async def answer(*_: object) -> dict[str, object]:
+        return told
+
+    stripe = StripeAdapter(url="http://127.0.0.1:9", key="sk", webhook_secret="whsec")
+    monkeypatch.setattr(stripe, "_get", answer)
+    with pytest.raises(error):
+        await stripe.get_charge("pi_1")

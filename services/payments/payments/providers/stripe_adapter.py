@@ -152,8 +152,14 @@ class StripeAdapter:
 
     async def get_charge(self, provider_id: str) -> Charge:
         intent = await self._get(f"/v1/payment_intents/{_safe(provider_id)}", {"expand": list(_WHOLE)})
-        back = await self._taken_back(intent)
-        return _read(lambda found: charge(found, back=back), intent)
+        try:
+            back = await self._taken_back(intent)
+            return _read(lambda found: charge(found, back=back), intent)
+        except ProviderUnknown:
+            if attempt_of(intent) is not None:
+                raise
+            # Another system of the account may charge in what we don't know: that is none of ours to wait for.
+            raise ProviderRefused("a charge of another system", "resource_missing") from None
 
     async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
         """Lists the customer's intents since then, less a minute for clocks that differ."""
