@@ -16,10 +16,10 @@ INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_
 VALUES ($1, $2, 'INV-1', 'open', 'USD', '2026-01-02', '2026-02-01', 1000, 1000, 1)"""
 
 
-async def submitted(units: Units, provider_method: str = "pm_1") -> tuple[Payment, Quote]:
+async def submitted(units: Units, provider_method: str = "pm_1", *, saved: bool = True) -> tuple[Payment, Quote]:
     """A payment of one invoice, 10.00 and 0.30 surcharge, that waits for its reservation; answered under KEY."""
     customer, invoice, now = new_id(), new_id(), datetime.now(UTC)
-    method = Method(new_id(), customer, provider_method, "card", "credit", "visa", "4242")
+    method = Method(new_id(), customer, provider_method, "card", "credit", "visa", "4242", saved=saved)
     amount, surcharge = Money(1_000, "USD"), Money(30, "USD")
     until = now + timedelta(minutes=15)
     quote = Quote(new_id(), customer, method.id, amount, surcharge, (Part(invoice, amount),), (True,), until)

@@ -91,7 +91,7 @@ async def save_once(
     except asyncpg.LockNotAvailableError:
         raise still_running() from None
     except asyncpg.UniqueViolationError:
-        pass  # the key got its answer in this very moment
+        pass  # the key got its answer in this very moment, or the method for one payment made another
     stored = await find(running.pool, key)
     return replay(stored, key) if stored is not None else None
 
@@ -100,14 +100,14 @@ async def save_once(
 async def pay(asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey) -> Response:
     """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm."""
     ask = asked, request, identity, key_text
-    confirmed = await _confirm(*ask) or await _confirm(*ask)  # again, when another request used the quote meanwhile
+    confirmed = await _confirm(*ask) or await _confirm(*ask)  # again, when another request was quicker
     if confirmed is None:
         raise still_running()
     return confirmed
 
 
 async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:
-    """None when another request used the quote between the look at it and the payment."""
+    """None when another request used the quote, or its method for one payment, between the look and the payment."""
     running, route = running_of(request), "POST /v1/payments"
     look = store.load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
     found = await look if is_id(asked.quote_id) else None

@@ -139,7 +139,7 @@ async def load_chargeable(work: Work, payment_ids: Sequence[str]) -> dict[str, C
 # New payments, their bookings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
 # A payment is left out when its key has an answer, its quote was used meanwhile, or when its customer, or one of the
 # invoices asked for, is not known here as the customer's and in the currency. A key that gets its answer in the same
-# moment fails the statement.
+# moment fails the statement, and so does a second payment by a method for one.
 ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
@@ -161,11 +161,11 @@ WITH known AS (
 ), paid AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
-        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url, credit_used)
+        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url, credit_used, once_method_id)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
         allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation, return_url,
-        credit_used
+        credit_used, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id
 ), booked AS (
@@ -221,7 +221,8 @@ class NewPayment:
 async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
     """Save payments with what was emitted for them; the ids of those whose key and quote were free and names are known.
 
-    UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time; then nothing is written.
+    UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time, and of `payments_once` when
+    a method for one payment has made it; then nothing is written.
     """
     new = sorted(
         new, key=lambda each: (each.step.payment.quote_id or "", each.key and (each.key.customer, each.key.key))
