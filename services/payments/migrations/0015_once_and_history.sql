@@ -6,3 +6,12 @@ UPDATE payments p SET once_method_id = p.method_id FROM (
 ) first WHERE first.id = p.id;
 CREATE UNIQUE INDEX payments_once ON payments (once_method_id)
     WHERE once_method_id IS NOT NULL AND status NOT IN ('declined', 'cancelled', 'expired');
+
+-- What a payment waited for in vain is no question any more once it has ended without money.
+WITH closed AS (
+    UPDATE exceptions e SET state = 'resolved', resolved_at = now() FROM payments p
+    WHERE p.id = e.payment_id AND p.status IN ('declined', 'cancelled', 'expired') AND e.class = 'missing_there'
+    AND e.line_id IS NULL AND e.payout_line_id IS NULL AND e.state = 'open' RETURNING e.id
+)
+INSERT INTO exception_notes (exception_id, at, actor, action, detail)
+SELECT id, now(), 'system:payments', 'resolved', 'the payment ended without money' FROM closed;

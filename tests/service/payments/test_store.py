@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Literal
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import messages, store
-from payments.domain import Reversal, Step, receive
+from payments.domain import Reversal, Seen, Step, expire, observe, overdue, receive
 from tests.kit import paying
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -189,3 +190,32 @@ async def test_the_answer_under_a_confirmations_key_is_its_own_and_not_its_invoi
     other = await store.load_confirming(units.pool, quote.id, None, paying.ROUTE, "another")
     assert other is not None
     assert other.stored is None
+
+
+@pytest.mark.parametrize("state", ["declined", "cancelled", "expired"])
+async def test_an_exception_ends_with_the_payment_that_it_is_about(
+    units: Units, state: Literal["declined", "cancelled"]
+) -> None:
+    payment, _ = await paying.submitted(units)
+    late = overdue(payment)
+    async with units.begin() as work:
+        await store.save_steps(work, [late])
+    seen = Seen("pi_1", state, payment.total, DAY, None, evidence=True)
+    ended = [expire(late.payment)] if state == "expired" else observe(late.payment, seen, NOW)
+    async with units.begin() as work:
+        await store.save_steps(work, ended)
+    (known,) = await units.pool.fetch("SELECT class, state, resolved_at IS NOT NULL AS at FROM exceptions")
+    assert tuple(known) == ("missing_there", "resolved", True)
+    note = "SELECT detail FROM exception_notes WHERE action = 'resolved'"
+    assert await units.pool.fetchval(note) == "the payment ended without money"
+
+
+async def test_money_after_the_end_is_a_new_question_which_stays_open(units: Units) -> None:
+    payment, _ = await paying.submitted(units)
+    (ended,) = observe(payment, Seen("pi_1", "declined", payment.total, DAY, None, evidence=True), NOW)
+    steps = observe(ended.payment, Seen("pi_1", "succeeded", payment.total, DAY, None, evidence=True), NOW)
+    async with units.begin() as work:
+        await store.save_steps(work, [ended, *steps])
+    assert [tuple(row) for row in await units.pool.fetch("SELECT class, state FROM exceptions")] == [
+        ("missing_here", "open")
+    ]

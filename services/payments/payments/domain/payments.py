@@ -88,6 +88,11 @@ class Payment:
     def final(self) -> bool:
         return self.status in FINAL
 
+    @property
+    def without_money(self) -> bool:
+        """It has ended, and nothing was taken."""
+        return self.status in ("declined", "cancelled", "expired")
+
 
 ReversalState = Literal["requested", "processing", "open", "succeeded", "failed", "won"]
 
@@ -158,9 +163,10 @@ class Attempt:
 
 
 def step_of(payment: Payment, what: What, **changes: object) -> Step:
-    """A step that is told to others: the sequence moves on."""
+    """A step that is told to others: the sequence moves on. One that ends a payment ends what was open about it."""
     changed = replace(payment, sequence=payment.sequence + 1, **changes)  # type: ignore[arg-type]
-    return Step(changed, what)
+    ends = changed.without_money and not payment.final
+    return Step(changed, what, closes=ends and payment.reconciliation == "exception")
 
 
 def expected_by(kind: MethodKind, today: date) -> date:

@@ -339,9 +339,10 @@ async def save_steps(
     ]
     if opened:
         await open_exceptions(work, opened)
-    closed = [each.payment.id for each in steps if each.closes]
-    if closed:
-        await close_exceptions(work, closed, "the provider's record agrees now")
+    for ended, why in ((False, "the provider's record agrees now"), (True, "the payment ended without money")):
+        closed = [each.payment.id for each in steps if each.closes and each.payment.without_money == ended]
+        if closed:
+            await close_exceptions(work, closed, why)
     await work.connection.execute(
         SAVE_STEPS,
         [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
