@@ -15,3 +15,9 @@ WITH closed AS (
 )
 INSERT INTO exception_notes (exception_id, at, actor, action, detail)
 SELECT id, now(), 'system:payments', 'resolved', 'the payment ended without money' FROM closed;
+
+-- Tries of autopay that the bank declined before this one: what was cancelled because its invoice changed is no such try.
+ALTER TABLE autopay_charges ADD COLUMN declines int NOT NULL DEFAULT 0 CHECK (declines BETWEEN 0 AND 3),
+    DROP CONSTRAINT autopay_charges_attempt_check, ADD CHECK (attempt >= 1 AND declines < attempt);
+UPDATE autopay_charges c SET declines = (SELECT count(*) FROM autopay_charges b JOIN payments p ON p.id = b.payment_id
+    WHERE b.invoice_id = c.invoice_id AND b.attempt < c.attempt AND p.status = 'declined') WHERE attempt > 1;

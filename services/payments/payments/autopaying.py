@@ -19,6 +19,7 @@ from payments.domain import (
     AutopayCharge,
     Code,
     Confirmed,
+    PutOff,
     Skip,
     Step,
     Witness,
@@ -90,6 +91,8 @@ async def charge_due(running: Running) -> int:
             if isinstance(made, Skip):
                 charges.append(replace(charge, state="skipped", reason=made.reason))
                 holds += [(charge, made.hold)] if made.hold else []
+            elif isinstance(made, PutOff):
+                charges.append(made.charge)
             elif made.step.payment.id in saved:
                 charges.append(replace(charge, state="submitted", payment_id=made.step.payment.id))
             else:
@@ -100,12 +103,12 @@ async def charge_due(running: Running) -> int:
     return len(due)
 
 
-def _decide(due: store.Due, provider: Provider, running: Running, work: Work) -> Confirmed | Skip:
+def _decide(due: store.Due, provider: Provider, running: Running, work: Work) -> Confirmed | Skip | PutOff:
     currency = due.invoice.currency if due.invoice else ""
     step = provider.charges_in(currency) if currency else 1
     made = confirm(
         due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step,
-        today=running.clock.today(), now=work.now,
+        today=running.clock.today(), now=work.now, zone=running.clock.zone,
     )  # fmt: skip
     if isinstance(made, Confirmed) and provider.accepts(made.quote.total.minor, currency):
         return Skip("amount-not-chargeable")

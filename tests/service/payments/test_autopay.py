@@ -275,3 +275,29 @@ async def test_what_a_return_means_reaches_method_and_autopay_in_one_go(pool: as
     assert autopay is not None
     assert (method.disabled_reason, autopay.held_reason) == ("The account is closed", "R02")
     assert await told(pool, "MethodChanged") == [2]
+
+
+async def test_a_charge_waits_for_a_payment_by_hand_and_takes_what_that_one_does_not(pool: asyncpg.Pool) -> None:
+    event = issued(await customer(pool))
+    await hear(pool, event)
+    under_way = "UPDATE invoices SET status = 'in_progress', payable_now = 0"
+    await pool.execute(under_way)
+    await autopaying.charge_due(running(pool, days=3))
+    assert (await charges(pool), await payments(pool)) == ([(1, "scheduled")], [])
+    assert await autopaying.charge_due(running(pool, days=3, hours=23)) == 0
+    await pool.execute("UPDATE invoices SET status = 'open', payable_now = balance")
+    await autopaying.charge_due(running(pool, days=4, minutes=1))
+    (payment,) = await payments(pool)
+    assert (await charges(pool), payment["amount"]) == ([(1, "submitted")], 10_000)
+
+
+async def test_a_cancelled_try_is_repeated_and_leaves_all_four_that_the_bank_may_decline(pool: asyncpg.Pool) -> None:
+    await hear(pool, issued(await customer(pool)))
+    await autopaying.charge_due(running(pool, days=2, minutes=1))
+    await end(pool, "cancelled", "invoice_changed")
+    await autopaying.follow_ends(running(pool, days=2, minutes=1))
+    for days in (2, 3, 5, 9, 20):
+        await autopaying.charge_due(running(pool, days=days, minutes=3))
+        await end(pool, "declined", "insufficient_funds")
+        await autopaying.follow_ends(running(pool, days=days, minutes=3))
+    assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4, 5)]

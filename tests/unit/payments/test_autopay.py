@@ -16,6 +16,7 @@ from payments.domain import (
     Confirmed,
     Method,
     OpenInvoice,
+    PutOff,
     Refusal,
     Skip,
     SurchargeRule,
@@ -112,8 +113,8 @@ def confirmed(
     method: Method | None = BANK,
     invoice: OpenInvoice | None = INVOICE,
     charge: AutopayCharge | None = None,
-) -> Confirmed | Skip:
-    return confirm(charge or scheduled(), autopay, method, invoice, RULES, step=1, today=DAY, now=NOW)
+) -> Confirmed | Skip | PutOff:
+    return confirm(charge or scheduled(), autopay, method, invoice, RULES, step=1, today=DAY, now=NOW, zone=ZONE)
 
 
 def test_what_is_payable_then_is_charged_with_the_surcharge_that_was_consented_to() -> None:
@@ -128,12 +129,40 @@ def test_what_is_payable_then_is_charged_with_the_surcharge_that_was_consented_t
     [
         (replace(INVOICE, status="paid", payable_now=0), "invoice_paid"),
         (replace(INVOICE, status="void", payable_now=0), "invoice_void"),
-        (replace(INVOICE, status="in_progress", payable_now=0), "invoice_in_progress"),
+        (replace(INVOICE, status="uncollectible"), "invoice_uncollectible"),
         (None, "invoice_unknown"),
     ],
 )
 def test_an_invoice_with_nothing_left_to_pay_is_skipped(invoice: OpenInvoice | None, reason: str) -> None:
     assert confirmed(on(), invoice=invoice) == Skip(reason)
+
+
+@pytest.mark.parametrize(
+    "invoice",
+    [
+        replace(INVOICE, status="in_progress", payable_now=0, balance=10_000),
+        replace(INVOICE, payable_now=4_000, balance=10_000),
+    ],
+    ids=["all of it", "a part"],
+)
+def test_while_another_payment_of_the_invoice_is_under_way_its_charge_is_put_off_a_day(invoice: OpenInvoice) -> None:
+    charge = scheduled()
+    made = confirm(charge, on(), BANK, invoice, RULES, step=1, today=DAY, now=charge.charge_at, zone=ZONE)
+    assert isinstance(made, PutOff)
+    later = charge.charge_at + timedelta(days=1)
+    assert (made.charge.charge_at, made.charge.first_at) == (later, later)
+    assert made.charge.charge_on == charge.charge_on + timedelta(days=1)
+    assert (made.charge.id, made.charge.state) == (charge.id, "scheduled")
+    again = confirm(made.charge, on(), BANK, INVOICE, RULES, step=1, today=DAY, now=later, zone=ZONE)
+    assert isinstance(again, Confirmed)
+
+
+def test_a_further_try_that_is_put_off_leaves_the_days_of_those_after_it() -> None:
+    charge = replace(scheduled(), attempt=2, declines=1)
+    waits = replace(INVOICE, status="in_progress", payable_now=0)
+    made = confirm(charge, on(), BANK, waits, RULES, step=1, today=DAY, now=charge.charge_at, zone=ZONE)
+    assert isinstance(made, PutOff)
+    assert made.charge.first_at == charge.first_at
 
 
 def test_nothing_is_charged_once_it_is_off_held_or_was_switched_on_anew() -> None:
@@ -181,3 +210,26 @@ def test_a_payment_that_its_changed_invoice_cancelled_is_made_again_of_what_is_l
     assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
     assert follow(scheduled(), "succeeded", None, CODES, NOW, ZONE).charge.state == "paid"
     assert follow(scheduled(), "expired", "not_confirmed", CODES, NOW, ZONE).hold == "not_confirmed"
+
+
+def test_a_try_that_was_cancelled_is_no_try_of_days_one_three_and_seven() -> None:
+    first = scheduled()
+    cancelled = follow(first, "cancelled", "invoice_changed", CODES, first.charge_at, ZONE)
+    charge = cancelled.again
+    days = []
+    while charge is not None:
+        ended = follow(charge, "declined", "insufficient_funds", CODES, charge.charge_at, ZONE)
+        charge = ended.again
+        days += [(charge.charge_at - first.charge_at).days] if charge else []
+    assert days == [1, 3, 7]
+
+
+def test_what_is_cancelled_again_and_again_is_repeated_from_day_to_day() -> None:
+    charge = scheduled()
+    waits = []
+    for _ in range(6):
+        again = follow(charge, "cancelled", "invoice_changed", CODES, charge.charge_at, ZONE).again
+        assert again is not None
+        waits.append(again.charge_at - charge.charge_at)
+        charge = again
+    assert waits == [timedelta(minutes=1)] + [timedelta(days=1)] * 5

@@ -21,6 +21,8 @@ AUTOPAY_ACTOR = "system:autopay"
 NOTICE = timedelta(days=2)
 RETRY_DAYS = (1, 3, 7)
 CHANGED_WAIT = timedelta(minutes=1)
+PUT_OFF = timedelta(days=1)
+CLOSED = frozenset({"paid", "void", "uncollectible"})
 ChargeDay = Literal["due", "issue"]
 
 
@@ -47,7 +49,10 @@ class Autopay:
 
 @dataclass(frozen=True, slots=True)
 class AutopayCharge:
-    """A try to take an invoice's money, told to the payer at `notice_at`; `first_at` is the first try's instant."""
+    """A try to take an invoice's money, told to the payer at `notice_at`; `first_at` is the first try's instant.
+
+    `attempt` counts the tries, `declines` those of them before this one that the bank declined.
+    """
 
     id: str
     customer_id: str
@@ -60,6 +65,7 @@ class AutopayCharge:
     state: Literal["scheduled", "submitted", "paid", "declined", "skipped"] = "scheduled"
     reason: str | None = None
     payment_id: str | None = None
+    declines: int = 0
 
 
 def switch_off(before: Autopay) -> Autopay:
@@ -140,6 +146,20 @@ class Skip:
     hold: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """Nothing is charged today: what a payment under way does not pay is charged another day."""
+
+    charge: AutopayCharge
+
+
+def put_off(charge: AutopayCharge, now: datetime, zone: str) -> PutOff:
+    """To a day later. The days of further tries count from the first one that was made."""
+    at = max(charge.charge_at, now) + PUT_OFF
+    first_at = charge.first_at if charge.declines else at
+    return PutOff(replace(charge, first_at=first_at, charge_at=at, charge_on=business_date(at, zone)))
+
+
 def confirm(
     charge: AutopayCharge,
     autopay: Autopay,
@@ -150,12 +170,18 @@ def confirm(
     step: int,
     today: date,
     now: datetime,
-) -> Confirmed | Skip:
-    """The payment of a try whose time has come, by the same quote that a payer would confirm."""
+    zone: str,
+) -> Confirmed | Skip | PutOff:
+    """The payment of a try whose time has come, by the same quote that a payer would confirm.
+
+    While another payment of the invoice is under way, nothing is known of what will be left: the try is put off.
+    """
     if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
         return Skip("switched_off")
-    if invoice is None or invoice.payable_now <= 0:
+    if invoice is None or invoice.status in CLOSED:
         return Skip(f"invoice_{invoice.status}" if invoice else "invoice_unknown")
+    if invoice.pending or invoice.payable_now <= 0:
+        return put_off(charge, now, zone)
     against = unusable(method, today) if method else Refusal("method-removed", "The method is gone.")
     if method is None or against is not None:
         code = against.code if against else "method-removed"
@@ -187,28 +213,28 @@ def follow(
 ) -> Followed:
     """After a payment's end: soft declines are tried again on days 1, 3 and 7 after the first try, hard ones hold.
 
-    A payment that was cancelled because its invoice changed meanwhile is made again of what is left.
+    A payment that was cancelled because its invoice changed meanwhile is made again of what is left: in a minute, and
+    if that comes to nothing too, from day to day. Only what the bank declined counts towards the tries.
     """
     if status == "succeeded":
         return Followed(replace(charge, state="paid"))
     ended = replace(charge, state="declined", reason=reason or status)
     if status == "cancelled":
-        return Followed(ended, _again(charge, now + CHANGED_WAIT, zone))
+        wait = PUT_OFF if charge.attempt - 1 > charge.declines else CHANGED_WAIT
+        return Followed(ended, _again(charge, now + wait, zone, charge.declines))
     if status == "expired":
         return Followed(ended, hold="not_confirmed")
     code = meaning(codes, "decline", reason, business_date(now, zone))
     if not code.retry:
         return Followed(ended, hold=code.code)
-    if charge.attempt > len(RETRY_DAYS):
+    if charge.declines >= len(RETRY_DAYS):
         return Followed(ended)
-    at = max(charge.first_at + timedelta(days=RETRY_DAYS[charge.attempt - 1]), now)
-    return Followed(ended, _again(charge, at, zone))
+    at = max(charge.first_at + timedelta(days=RETRY_DAYS[charge.declines]), now)
+    return Followed(ended, _again(charge, at, zone, charge.declines + 1))
 
 
-def _again(charge: AutopayCharge, at: datetime, zone: str) -> AutopayCharge | None:
-    if charge.attempt > len(RETRY_DAYS):
-        return None
+def _again(charge: AutopayCharge, at: datetime, zone: str, declines: int) -> AutopayCharge:
     return replace(
         charge, id=new_id(), attempt=charge.attempt + 1, charge_at=at, charge_on=business_date(at, zone),
-        state="scheduled", reason=None, payment_id=None,
+        state="scheduled", reason=None, payment_id=None, declines=declines,
     )  # fmt: skip

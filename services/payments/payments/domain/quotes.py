@@ -30,6 +30,12 @@ class OpenInvoice:
     issued_on: date
     due_on: date
     payable_now: int
+    balance: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Payments that are under way hold some of it, or all."""
+        return self.status == "in_progress" or (self.balance is not None and self.balance > self.payable_now)
 
     def due(self) -> Due:
         return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))

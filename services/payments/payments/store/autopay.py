@@ -17,7 +17,7 @@ from payments.store.projections import INVOICE, columns_of
 
 AUTOPAY = """customer_id, enabled, method_id, day, surcharge_consent, surcharge_rate, enabled_at, enabled_by, held_reason, held_at,
     sequence"""
-CHARGE = "id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, charge_on, state, reason, payment_id"
+CHARGE = "id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, charge_on, state, reason, payment_id, declines"
 _AUTOPAY_WIDTH, _CHARGE_WIDTH = len(AUTOPAY.split(",")), len(CHARGE.split(","))
 
 
@@ -68,7 +68,7 @@ async def save_autopay(work: Work, autopay: Autopay) -> None:
 ADD_CHARGES = f"""
 INSERT INTO autopay_charges ({CHARGE})
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-    $8::date[], $9::text[], $10::text[], $11::uuid[])
+    $8::date[], $9::text[], $10::text[], $11::uuid[], $12::int[])
 ON CONFLICT (invoice_id, attempt) DO NOTHING RETURNING id
 """  # noqa: S608
 
@@ -80,15 +80,18 @@ async def add_charges(work: Work, charges: Sequence[AutopayCharge]) -> set[str]:
 
 
 SAVE_CHARGES = """
-UPDATE autopay_charges c SET state = s.state, reason = s.reason, payment_id = s.payment_id
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) AS s (id, state, reason, payment_id) WHERE c.id = s.id
+UPDATE autopay_charges c SET state = s.state, reason = s.reason, payment_id = s.payment_id, first_at = s.first_at,
+    charge_at = s.charge_at, charge_on = s.charge_on
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::date[])
+    AS s (id, state, reason, payment_id, first_at, charge_at, charge_on) WHERE c.id = s.id
 """
 
 
 async def save_charges(work: Work, charges: Sequence[AutopayCharge]) -> None:
     await work.connection.execute(
         SAVE_CHARGES, [c.id for c in charges], [c.state for c in charges], [c.reason for c in charges],
-        [c.payment_id for c in charges],
+        [c.payment_id for c in charges], [c.first_at for c in charges], [c.charge_at for c in charges],
+        [c.charge_on for c in charges],
     )  # fmt: skip
 
 

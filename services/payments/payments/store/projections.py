@@ -85,7 +85,7 @@ async def available_credit(connection: asyncpg.Connection, customer_id: str, cur
     return int(await connection.fetchval(sql, customer_id, currency) or 0)
 
 
-INVOICE = "id, customer_id, number, status, currency, issued_on, due_on, payable_now"
+INVOICE = "id, customer_id, number, status, currency, issued_on, due_on, payable_now, balance"
 
 
 def columns_of(table: str, columns: str) -> str:
