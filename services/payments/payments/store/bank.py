@@ -216,20 +216,39 @@ async def link_payouts(work: Work, lines: Mapping[str, int]) -> None:
     await work.connection.execute(sql, list(lines), list(lines.values()))
 
 
-TAKEN_BACK = """
-SELECT l.id AS line, p.id AS payment FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
+# What a reversing line takes back: a payment that a line of the same account and amount brought, and that this is told of,
+# with whether anything is left of it. One look-up for each way to tell, so that each has its index.
+BACK = """
+SELECT l.id AS line, p.id AS payment, p.remains FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
 CROSS JOIN LATERAL (
-    SELECT p.id FROM bank_lines o JOIN payments p ON p.bank_line_id = o.id
-    WHERE o.account = l.account AND o.currency = l.currency AND o.amount = -l.amount AND o.id <> l.id
-        AND (o.bank_reference = l.bank_reference OR (o.refs && l.refs) OR o.text = l.text AND l.text <> '')
-    ORDER BY o.id DESC LIMIT 1
+    SELECT p.id, p.going_back < p.amount + p.surcharge AS remains FROM bank_lines o JOIN payments p ON p.bank_line_id = o.id
+    WHERE o.account = l.account AND o.amount = -l.amount AND o.currency = l.currency AND o.id <> l.id AND {told}
+    ORDER BY remains DESC LIMIT 2
 ) p
 """
+BACK_BY_REFERENCE = BACK.format(told="o.bank_reference = l.bank_reference")
+BACK_BY_ENTRY = BACK.format(told="o.entry_reference = l.entry_reference")
+BACK_BY_PAYER = BACK.format(told="o.payer_account = l.payer_account AND o.refs && l.refs")
 
 
 async def find_taken_back(work: Work, line_ids: Sequence[int]) -> dict[int, str]:
-    """The payments that reversing lines undo: by the bank's reference, the payer's, or the text, of the same amount."""
-    return {row["line"]: row["payment"] for row in await work.connection.fetch(TAKEN_BACK, line_ids)}
+    """The payments that reversing lines undo, each where there is one alone that still has something left.
+
+    The bank's own reference decides, else that of the entry, else the payer's account with a reference of the payer's.
+    References of payers repeat, and so do amounts and texts: alone they say nothing.
+    """
+    back: dict[int, str] = {}
+    unknown = list(line_ids)
+    for sql in (BACK_BY_REFERENCE, BACK_BY_ENTRY, BACK_BY_PAYER):
+        found = defaultdict[int, list[asyncpg.Record]](list)
+        for row in await work.connection.fetch(sql, unknown):
+            found[row["line"]].append(row)
+        for line_id, rows in found.items():
+            remaining = [row["payment"] for row in rows if row["remains"]]
+            if len(remaining) == 1:
+                back[line_id] = remaining[0]
+        unknown = [line_id for line_id in unknown if line_id not in found]
+    return back
 
 
 async def keep_states(work: Work, states: Mapping[int, str]) -> None:

@@ -1,0 +1,5 @@
+-- What a bank takes back is looked for by reference and amount, else by the account that paid it: never by amount alone.
+DROP INDEX bank_lines_by_amount, bank_lines_by_reference, bank_lines_by_entry;
+CREATE INDEX bank_lines_by_reference ON bank_lines (account, bank_reference, amount) WHERE bank_reference IS NOT NULL;
+CREATE INDEX bank_lines_by_entry ON bank_lines (account, entry_reference, amount) WHERE entry_reference IS NOT NULL;
+CREATE INDEX bank_lines_paid_by ON bank_lines (account, payer_account, amount) WHERE payer_account IS NOT NULL;

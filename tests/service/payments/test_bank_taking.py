@@ -1,0 +1,131 @@
+"""What becomes of the lines of banks' files: whose money is taken, and whose is taken back."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.messaging.work import Units, Wake
+from contracts.ids import new_id
+from payments import bank_runs, store
+from payments.bank_files import BankLine
+from payments.bank_files.identity import identities
+from payments.store import bank
+from tests.kit.postgres import drop_database, fresh_database
+
+DAY = date(2026, 3, 2)
+
+
+@pytest_asyncio.fixture
+async def units() -> AsyncIterator[Units]:
+    database = await fresh_database("payments")
+    pool = await open_pool(database.work_url, size=4, application="test")
+    yield Units(pool, Clock("UTC"), Wake())
+    await pool.close()
+    await drop_database(database)
+
+
+def line(minor: int, text: str, **more: Any) -> BankLine:
+    told: dict[str, Any] = {"booked_on": DAY, "value_on": DAY, "bank_reference": None, "end_to_end_id": None}
+    told |= {"references": (), "payer": None, "payer_account": None, "code": None, "reversal": False, "place": text}
+    return BankLine(account="DE1", currency="USD", amount_minor=minor, status="booked", text=text, **{**told, **more})
+
+
+def back(paid: BankLine, **more: Any) -> BankLine:
+    """The line by which the bank takes another one back."""
+    return replace(paid, **{"amount_minor": -paid.amount_minor, "reversal": True, "place": "back", **more})
+
+
+async def owed(units: Units, minor: int, number: str, customer: str | None = None) -> tuple[str, str]:
+    """A customer, and an invoice that it owes."""
+    customer, invoice = customer or new_id(), new_id()
+    async with units.begin() as work:
+        await store.keep_customers(work, [customer])
+        await work.connection.execute(
+            """INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
+            VALUES ($1, $2, $3, 'open', 'USD', $4, $4, $5, $5, 1)""", invoice, customer, number, DAY, minor,
+        )  # fmt: skip
+    return customer, invoice
+
+
+async def take(units: Units, *lines: BankLine) -> list[str]:
+    """What became of the lines of one file, in order."""
+    statement = new_id()
+    async with units.begin() as work:
+        await bank.add_statement(work, statement, hashlib.sha256(statement.encode()).digest(), "camt.053", None)
+        await bank.add_lines(work, statement, list(identities(lines)))
+    async with units.begin() as work:
+        await bank_runs._take(await bank.new_lines(work, statement, 500), work)
+    rows = await units.pool.fetch("SELECT state FROM bank_lines WHERE statement_id = $1 ORDER BY id", statement)
+    return [row["state"] for row in rows]
+
+
+async def gone(units: Units, customer: str) -> int:
+    """Minor units that went back of what a customer paid."""
+    found: int = await units.pool.fetchval(
+        "SELECT coalesce(sum(reversed), 0)::bigint FROM payments WHERE customer_id = $1", customer
+    )
+    return found
+
+
+async def waiting(units: Units) -> list[tuple[str, int]]:
+    rows = await units.pool.fetch("SELECT class, amount FROM exceptions WHERE state = 'open' ORDER BY created_at, id")
+    return [(row["class"], row["amount"]) for row in rows]
+
+
+@pytest.mark.parametrize("told", [{"end_to_end_id": "1"}, {"references": ("MONTHLY",)}, {}])
+async def test_a_bank_takes_nobodys_money_back_for_a_reference_or_text_that_others_use_too(
+    units: Units, told: dict[str, Any]
+) -> None:
+    theirs, _ = await owed(units, 10_000, "INV-1001")
+    paid = line(10_000, "INV-1001", bank_reference="A1", payer_account="GB1", **told)
+    assert await take(units, paid) == ["posted"]
+    other = back(paid, bank_reference="B9", payer_account="GB2")
+    assert await take(units, other) == ["proposed"]
+    assert await gone(units, theirs) == 0
+    assert await waiting(units) == [("missing_here", -10_000)]
+
+
+async def test_the_banks_reference_says_which_of_two_equal_payments_goes_back(units: Units) -> None:
+    (first, _), (second, _) = [await owed(units, 10_000, number) for number in ("INV-1001", "INV-1002")]
+    paid = [
+        line(10_000, number, bank_reference=reference, end_to_end_id="1", payer_account="GB1")
+        for number, reference in (("INV-1001", "A1"), ("INV-1002", "A2"))
+    ]
+    assert await take(units, *paid) == ["posted", "posted"]
+    assert await take(units, back(paid[0])) == ["posted"]
+    assert (await gone(units, first), await gone(units, second)) == (10_000, 0)
+
+
+async def test_what_the_bank_took_back_already_is_not_taken_for_anothers(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    await owed(units, 10_000, "INV-1002", customer)
+    paid = [
+        line(10_000, number, bank_reference=reference, end_to_end_id="1", payer_account="GB1")
+        for number, reference in (("INV-1001", "A1"), ("INV-1002", "A2"))
+    ]
+    assert await take(units, *paid) == ["posted", "posted"]
+    assert await take(units, back(paid[0])) == ["posted"]
+    assert await take(units, back(paid[0], booked_on=date(2026, 3, 9), text="once more")) != ["posted"]
+    assert await gone(units, customer) == 10_000
+    # without the bank's reference: the payer's own, and only one of the two has something left
+    assert await take(units, back(paid[1], bank_reference="B9")) == ["posted"]
+    assert await gone(units, customer) == 20_000
+
+
+async def test_of_several_payments_that_may_be_meant_none_goes_back(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    await owed(units, 10_000, "INV-1002", customer)
+    paid = [
+        line(10_000, number, bank_reference=reference, end_to_end_id="1", payer_account="GB1")
+        for number, reference in (("INV-1001", "A1"), ("INV-1002", "A2"))
+    ]
+    assert await take(units, *paid) == ["posted", "posted"]
+    assert await take(units, back(paid[0], bank_reference="B9")) == ["proposed"]
+    assert await gone(units, customer) == 0
