@@ -78,12 +78,12 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
+    if confirmed:  # before anything is undone: the bank may take back what it tells of in the same file
+        await bank.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
     unclear += await _undo(went, states, work)
     states |= {each.transfer.line_id: "matched" for each in confirmed}
     states |= {each.transfer.line_id: "matched" for each in arrived}
     states |= {each.transfer.line_id: "proposed" for each in unclear}
-    if confirmed:
-        await bank.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
     if arrived:
         await bank.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
     if unclear:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -12,10 +12,13 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
+from contracts.allocation import Part
 from contracts.ids import new_id
+from contracts.money import Money
 from payments import bank_runs, store
 from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
+from payments.domain import receive
 from payments.store import bank
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -48,8 +51,8 @@ async def owed(units: Units, minor: int, number: str, customer: str | None = Non
     async with units.begin() as work:
         await store.keep_customers(work, [customer])
         await work.connection.execute(
-            """INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
-            VALUES ($1, $2, $3, 'open', 'USD', $4, $4, $5, $5, 1)""", invoice, customer, number, DAY, minor,
+            """INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now,
+                sequence) VALUES ($1, $2, $3, 'open', 'USD', $4, $4, $5, $5, 1)""", invoice, customer, number, DAY, minor,
         )  # fmt: skip
     return customer, invoice
 
@@ -129,3 +132,20 @@ async def test_of_several_payments_that_may_be_meant_none_goes_back(units: Units
     assert await take(units, *paid) == ["posted", "posted"]
     assert await take(units, back(paid[0], bank_reference="B9")) == ["proposed"]
     assert await gone(units, customer) == 0
+
+
+async def recorded(units: Units, customer: str, minor: int, reference: str | None, *invoices: str) -> str:
+    """The id of a receipt that somebody recorded by hand."""
+    parts = [Part(invoice, Money(minor // len(invoices), "USD")) for invoice in invoices]
+    step = receive(customer, Money(minor, "USD"), DAY, reference, parts, datetime.now(UTC))
+    async with units.begin() as work:
+        assert await store.add_payments(work, [store.NewPayment(step)])
+    return step.payment.id
+
+
+async def test_a_recorded_receipt_and_its_reversal_in_one_file_cancel_out(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    await recorded(units, customer, 10_000, "WIRE 7781")
+    paid = line(10_000, "wire 7781", bank_reference="A1")
+    assert await take(units, paid, back(paid)) == ["matched", "posted"]
+    assert await gone(units, customer) == 10_000
