@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -52,7 +53,8 @@ async def owed(units: Units, minor: int, number: str, customer: str | None = Non
         await store.keep_customers(work, [customer])
         await work.connection.execute(
             """INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now,
-                sequence) VALUES ($1, $2, $3, 'open', 'USD', $4, $4, $5, $5, 1)""", invoice, customer, number, DAY, minor,
+                sequence) VALUES ($1, $2, $3, 'open', 'USD', $4, $4, $5, $5, 1)""",
+            invoice, customer, number, DAY, minor,
         )  # fmt: skip
     return customer, invoice
 
@@ -149,3 +151,20 @@ async def test_a_recorded_receipt_and_its_reversal_in_one_file_cancel_out(units:
     paid = line(10_000, "wire 7781", bank_reference="A1")
     assert await take(units, paid, back(paid)) == ["matched", "posted"]
     assert await gone(units, customer) == 10_000
+
+
+async def test_what_a_receipt_was_recorded_for_says_whether_a_transfer_is_it(units: Units) -> None:
+    customer, first = await owed(units, 10_000, "INV-1001")
+    _, second = await owed(units, 10_000, "INV-1002", customer)
+    await recorded(units, customer, 10_000, "WIRE 7781", first)
+    assert await take(units, line(10_000, "INV-1002 wire 7781"), line(10_000, "wire 7781")) == ["posted", "matched"]
+    paid = await units.pool.fetchval("SELECT asked_invoices FROM payments WHERE reference LIKE 'INV-1002%'")
+    assert paid == [second]
+
+
+async def test_several_receipts_that_a_transfer_may_be_are_told_to_a_person(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    receipts = {await recorded(units, customer, 10_000, "RENT OF 2026") for _ in range(2)}
+    assert await take(units, line(10_000, "rent of 2026")) == ["proposed"]
+    proposals = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
+    assert {proposal["payment_id"] for proposal in proposals} == receipts

@@ -34,12 +34,16 @@ class ProposedPart(BaseModel):
 
 
 class ProposalView(BaseModel):
-    """What the money may pay. `score` lies between 0 and 1; the likeliest stands first."""
+    """What the money may pay. `score` lies between 0 and 1; the likeliest stands first.
+
+    With `payment_id`: it may be that recorded receipt, and pays nothing again.
+    """
 
     customer_id: str
     invoices: list[ProposedPart]
     score: float
     reasons: list[str]
+    payment_id: str | None = None
 
 
 class LineView(BaseModel):
@@ -71,7 +75,7 @@ class ExceptionView(BaseModel):
     missing_there   a payment that the provider's record does not have in its time
     wrong_amount    more, or other, than was asked for
     short_payment   less than the invoices that it names
-    doubled         names invoices that are paid or under way already
+    doubled         names invoices that are paid or under way already, or may be counted or recorded already
     wrong_currency  names invoices of another currency
     """
 
@@ -235,6 +239,9 @@ def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
             detail = f"This exception has {len(proposals)} proposals, counted from 0."
             raise problem_of(Refusal("unknown-proposal", detail, "proposal"))
         chosen = proposals[asked.proposal]
+        if chosen.get("payment_id"):
+            detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
+            raise problem_of(Refusal("recorded-already", detail, "proposal"))
         return chosen["customer_id"], [
             Part(one["invoice_id"], Money(one["amount_minor"], currency)) for one in chosen["invoices"]
         ]

@@ -16,6 +16,7 @@ from payments.domain.quotes import OpenInvoice
 MOST_WORDS = 200
 MOST_PROPOSALS = 5
 RECORDED_WITHIN_DAYS = 10
+SHORTEST_REFERENCE = 4
 
 ExceptionClass = Literal[
     "missing_here", "missing_there", "wrong_amount", "short_payment", "doubled", "wrong_currency"
@@ -39,13 +40,18 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A receipt that somebody recorded and no bank line has confirmed yet."""
+    """A receipt that somebody recorded and no bank line has confirmed yet.
+
+    `pays`: the invoices that it was recorded for or has gone to. `settled`: what it went to is known.
+    """
 
     payment_id: str
     customer_id: str
     amount: Money
     received_on: date
     reference: str | None
+    pays: frozenset[str] = frozenset()
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,16 @@ class PayoutDue:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a transfer may pay, for a person to decide. `score` lies between 0 and 1."""
+    """What a transfer may pay, for a person to decide. `score` lies between 0 and 1.
+
+    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again.
+    """
 
     customer_id: str
     parts: tuple[Part, ...]
     score: float
     reasons: tuple[str, ...]
+    payment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,29 @@ def words_of(transfer: Transfer) -> list[str]:
     words += ["".join(pieces[at : at + width]).upper() for width in (1, 2, 3) for at in range(len(pieces) - width + 1)]
     found = dict.fromkeys(word for word in words if 2 < len(word) <= 40 and any(map(str.isdigit, word)))
     return list(found)[:MOST_WORDS]
+
+
+def tells(transfer: Transfer, reference: str) -> bool:
+    """Whether a transfer tells a reference in whole words: one of its own, or neighbouring words of the text.
+
+    >>> paid = Transfer(1, "", Money(1, "USD"), date(2026, 3, 1), ("INVB7",), "wire 77 81", None, None)
+    >>> tells(paid, "Wire 7781"), tells(paid, "INVB")
+    (True, False)
+    """
+    wanted = plain(reference)
+    if len(wanted) < SHORTEST_REFERENCE:
+        return False
+    for told in (*transfer.references, transfer.text):
+        words = [word.upper() for word in re.findall("[A-Za-z0-9]+", told)[:MOST_WORDS]]
+        for first in range(len(words)):
+            joined = ""
+            for word in words[first:]:
+                joined += word
+                if joined == wanted:
+                    return True
+                if not wanted.startswith(joined):
+                    break
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,25 +230,42 @@ class _Court:
         self.confirmed.add(fits[0].provider_id)
         return Arrived(transfer, fits[0].provider_id)
 
-    def recorded(self, transfer: Transfer) -> Confirmed | None:
-        """The one receipt of this amount whose reference the transfer tells, or whose customer it names."""
-        found = [
-            one
-            for one in self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
-            if one.payment_id not in self.confirmed
-            and abs((one.received_on - transfer.booked_on).days) <= RECORDED_WITHIN_DAYS
-        ]
-        told = plain(" ".join((*transfer.references, transfer.text)))
-        fits = [
-            one for one in found if one.reference and len(plain(one.reference)) > 3 and plain(one.reference) in told
-        ]
-        whose = {one.customer_id for one in self.named(transfer)} | self._payer(transfer)
-        fits = fits or [one for one in found if one.customer_id in whose]
+    def recorded(self, transfer: Transfer) -> Confirmed | Unclear | None:
+        """The receipt of this amount that it is; unclear where it may be one of several."""
+        fits = self._recorded(transfer)
         if not fits:
             return None
-        first = min(fits, key=lambda one: (abs((one.received_on - transfer.booked_on).days), one.payment_id))
-        self.confirmed.add(first.payment_id)
-        return Confirmed(transfer, first.payment_id)
+        if len(fits) == 1:
+            self.confirmed.add(fits[0].payment_id)
+            return Confirmed(transfer, fits[0].payment_id)
+        reasons = (f"one of {len(fits)} recorded receipts of this amount that it may be",)
+        proposals = [Proposal(one.customer_id, (), 0.5, reasons, one.payment_id) for one in fits[:MOST_PROPOSALS]]
+        return Unclear(transfer, "doubled", tuple(proposals))
+
+    def _recorded(self, transfer: Transfer) -> list[Recorded]:
+        """Receipts whose reference the transfer tells, else those of the customer whom it names or who paid it."""
+        named = self.named(transfer)
+        ids, exact = {one.id for one in named}, self._exactly_named([transfer])
+        whose = {one.customer_id for one in named} | self._payer(transfer)
+
+        def may_be(one: Recorded) -> bool:
+            if one.payment_id in self.confirmed:
+                return False
+            if exact and ids.isdisjoint(one.pays):  # the transfer pays other invoices than the receipt
+                return not one.pays and not one.settled and one.customer_id == exact[0].customer_id
+            return abs((one.received_on - transfer.booked_on).days) <= RECORDED_WITHIN_DAYS
+
+        found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
+        found = [one for one in found if may_be(one)]
+        theirs = [one for one in found if one.customer_id in whose]
+        fits = [one for one in found if one.reference and tells(transfer, one.reference)]
+        if whose:  # a word that is no number tells of nobody in particular
+            fits = [one for one in fits if one in theirs or any(map(str.isdigit, one.reference or ""))]
+        fits = fits or [one for one in theirs if not ids or not one.pays or not ids.isdisjoint(one.pays)]
+        for closer in ([one for one in fits if one in theirs], [one for one in fits if not ids.isdisjoint(one.pays)]):
+            if len(fits) > 1 and closer:
+                fits = closer
+        return fits
 
     def _payer(self, transfer: Transfer) -> set[str]:
         customer = self.known.payers.get(transfer.payer_account or "")
@@ -223,10 +273,8 @@ class _Court:
 
     def exact(self, group: Sequence[Transfer]) -> list[Posted]:
         """Transfers that name the same open invoices of one customer, and are their sum to the cent; else nothing."""
-        currency = group[0].amount.currency
-        named = [one for one in self.named(group[0]) if one.currency == currency and self.payable(one) > 0]
-        came = total([each.amount for each in group], currency)
-        if len({one.customer_id for one in named}) != 1 or sum(map(self.payable, named)) != came.minor:
+        currency, named = group[0].amount.currency, self._exactly_named(group)
+        if not named:
             return []
         posted = []
         for transfer in group:
@@ -239,6 +287,14 @@ class _Court:
                     left -= part
             posted.append(Posted(transfer, named[0].customer_id, tuple(parts)))
         return posted
+
+    def _exactly_named(self, group: Sequence[Transfer]) -> list[OpenInvoice]:
+        currency = group[0].amount.currency
+        named = [one for one in self.named(group[0]) if one.currency == currency and self.payable(one) > 0]
+        came = total([each.amount for each in group], currency)
+        if len({one.customer_id for one in named}) != 1 or sum(map(self.payable, named)) != came.minor:
+            return []
+        return named
 
     def together(self, transfers: Iterable[Transfer]) -> list[list[Transfer]]:
         groups: dict[tuple[str, ...], list[Transfer]] = defaultdict(list)

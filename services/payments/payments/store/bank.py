@@ -159,7 +159,8 @@ SELECT {columns_of("i", INVOICE)} FROM unnest($1::text[], $2::bigint[]) AS w (cu
     ORDER BY due_on LIMIT 5) i
 """  # noqa: S608
 RECORDED = """
-SELECT p.id, p.customer_id, p.currency, p.amount, p.received_on, p.reference
+SELECT p.id, p.customer_id, p.currency, p.amount, p.received_on, p.reference, p.asked_invoices || p.allocated_invoices AS pays,
+    p.allocated_invoices <> '{}' OR p.credit > 0 AS settled
 FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CROSS JOIN LATERAL (
     SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND currency = w.currency AND amount = w.minor
         AND received_on BETWEEN w.day - 10 AND w.day + 10 AND going_back = 0 ORDER BY received_on LIMIT 20) p
@@ -195,7 +196,8 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     by_payment = {row["id"]: row for row in await fetch(RECORDED, *map(list, zip(*days, strict=True)))} if days else {}
     for row in by_payment.values():
         money = Money(row["amount"], row["currency"])
-        one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"])
+        pays = frozenset(row["pays"])
+        one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"], pays, row["settled"])
         recorded[money.currency, money.minor].append(one)
     for row in await fetch(ARRIVING, [each[0] for each in sums], [each[1] for each in sums]):
         due = PayoutDue(row["provider_id"], row["arrives_on"], row["trace"])
@@ -304,6 +306,7 @@ def _view_of(proposal: Proposal) -> dict[str, Any]:
         "invoices": [{"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in proposal.parts],
         "score": proposal.score,
         "reasons": list(proposal.reasons),
+        "payment_id": proposal.payment_id,
     }
 
 
