@@ -69,12 +69,14 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     states = {line.id: "ignored" if line.transfer is None else "duplicate" for line in lines}
     booked = [line.transfer for line in lines if line.transfer is not None]
     new = await bank.claim_lines(work, [each.line_id for each in booked]) if booked else set()
+    doubted = await bank.doubted_lines(work, [each.line_id for each in booked if each.line_id not in new])
     fresh = [each for each in booked if each.line_id in new]
     came = [each for each in fresh if each.amount.minor > 0 and not each.reversal]
     went = [each for each in fresh if each.amount.minor < 0 and each.reversal]
     states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
     verdicts = judge(came, await bank.load_known(work, came)) if came else []
     unclear = [each for each in verdicts if isinstance(each, Unclear)]
+    unclear += [Unclear(each, "doubled", ()) for each in booked if each.line_id in doubted and _counts(each)]
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
@@ -89,6 +91,11 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     if unclear:
         await bank.open_exceptions(work, [opened(each) for each in unclear])
     await bank.keep_states(work, states)
+
+
+def _counts(transfer: Transfer) -> bool:
+    """Whether it brought money, or is the bank's correction: what the company itself paid is not reconciled here."""
+    return transfer.amount.minor > 0 or transfer.reversal
 
 
 def opened(unclear: Unclear) -> bank.Open:

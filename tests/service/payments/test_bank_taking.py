@@ -168,3 +168,34 @@ async def test_several_receipts_that_a_transfer_may_be_are_told_to_a_person(unit
     assert await take(units, line(10_000, "rent of 2026")) == ["proposed"]
     proposals = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
     assert {proposal["payment_id"] for proposal in proposals} == receipts
+
+
+async def test_a_fee_with_the_reference_of_an_entry_hides_none_of_its_transfers(units: Units) -> None:
+    await owed(units, 9_000, "INV-1001")
+    await owed(units, 6_000, "INV-1002")
+    assert await take(units, line(-200, "fee", bank_reference="E1")) == ["ignored"]
+    parts = [line(9_000, "INV-1001", entry_reference="E1"), line(6_000, "INV-1002", entry_reference="E1")]
+    assert await take(units, *parts) == ["posted", "posted"]
+    assert await take(units, line(15_000, "in one sum", bank_reference="E1")) == ["duplicate"]
+    assert await take(units, line(14_000, "another sum", bank_reference="E1")) == ["proposed"]
+
+
+async def test_the_reversal_of_an_entry_is_not_taken_for_the_entry(units: Units) -> None:
+    await owed(units, 9_000, "INV-1001")
+    await owed(units, 6_000, "INV-1002")
+    parts = [line(9_000, "INV-1001", entry_reference="E1"), line(6_000, "INV-1002", entry_reference="E1")]
+    assert await take(units, *parts) == ["posted", "posted"]
+    assert await take(units, line(-15_000, "taken back", bank_reference="E1", reversal=True)) == ["proposed"]
+    assert await waiting(units) == [("missing_here", -15_000)]
+
+
+async def test_one_reference_on_two_days_with_two_texts_is_for_a_person_to_look_at_once(units: Units) -> None:
+    await owed(units, 9_000, "INV-1001")
+    await owed(units, 9_000, "INV-1002")
+    first = line(9_000, "INV-1001", bank_reference="A1")
+    other = line(9_000, "INV-1002", bank_reference="A1", booked_on=date(2026, 3, 4))
+    assert await take(units, first) == ["posted"]
+    assert await take(units, replace(first, booked_on=date(2026, 3, 3))) == ["duplicate"]  # told before it was booked
+    assert await take(units, other) == ["proposed"]
+    assert await take(units, other, line(1, "a later file")) == ["duplicate", "proposed"]
+    assert await waiting(units) == [("doubled", 9_000), ("missing_here", 1)]

@@ -125,19 +125,46 @@ def _transfer(row: asyncpg.Record) -> Transfer:
     )  # fmt: skip
 
 
-# A line counts when its identity is new, and none that tells the same money in one sum, or in parts, has counted before.
-# Each line looks that up by the references of others; joined, it would be compared with all lines of its account.
+# A line counts when its identity is new, and no other file's that counted tells the same money in one sum, or in parts:
+# of the entry's reference, the same kind of movement, and to the cent. Banks give a transfer's reference to its fee and
+# its return, too. Sums are made once for an entry, and looked up by references; joined, each line would be compared with
+# all of its account.
 CLAIM = """
+WITH asked AS MATERIALIZED (
+    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference
+    FROM bank_lines WHERE id = ANY($1::bigint[])
+), told_in_one AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT DISTINCT statement_id, account, currency, reversal, entry_reference FROM asked WHERE entry_reference IS NOT NULL
+    ) e WHERE EXISTS (
+        SELECT FROM bank_lines o JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
+        WHERE o.account = e.account AND o.bank_reference = e.entry_reference AND o.entry_reference IS NULL
+            AND o.statement_id <> e.statement_id AND o.currency = e.currency AND o.reversal = e.reversal
+            AND o.amount = (SELECT sum(p.amount) FROM bank_lines p WHERE p.account = e.account AND p.booked
+                AND p.entry_reference = e.entry_reference AND p.statement_id = e.statement_id AND p.currency = e.currency
+                AND p.reversal = e.reversal)
+    )
+), told AS (
+    SELECT l.id, l.identity FROM asked l LEFT JOIN LATERAL (
+        SELECT true AS counted FROM bank_lines o LEFT JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
+        WHERE o.account = l.account AND o.entry_reference = l.bank_reference AND o.statement_id <> l.statement_id
+            AND o.booked AND o.currency = l.currency AND o.reversal = l.reversal
+        GROUP BY o.statement_id HAVING sum(o.amount) = l.amount AND count(i.line_id) > 0 LIMIT 1
+    ) parts ON true
+    WHERE parts.counted IS NULL AND NOT EXISTS (
+        SELECT FROM told_in_one t WHERE t.statement_id = l.statement_id AND t.account = l.account AND t.currency = l.currency
+            AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference)
+)
+INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
+ON CONFLICT DO NOTHING RETURNING line_id
+"""
+# The bank's reference and the amount of one that counted, but another day and another text: told once for each day and text.
+DOUBTED = """
 WITH told AS (
-    SELECT l.id, l.identity FROM bank_lines l LEFT JOIN LATERAL (
-        SELECT true AS counted FROM bank_lines o JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
-        WHERE o.account = l.account AND o.entry_reference = l.bank_reference AND o.statement_id <> l.statement_id LIMIT 1
-    ) parts ON true LEFT JOIN LATERAL (
-        SELECT true AS counted FROM bank_lines o JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
-        WHERE o.account = l.account AND o.bank_reference = l.entry_reference AND o.entry_reference IS NULL
-            AND o.statement_id <> l.statement_id LIMIT 1
-    ) sum ON true
-    WHERE l.id = ANY($1::bigint[]) AND parts.counted IS NULL AND sum.counted IS NULL
+    SELECT l.id, concat_ws('/', l.identity, l.booked_on, md5(l.text)) AS identity FROM bank_lines l
+    JOIN bank_identities i ON i.identity = l.identity JOIN bank_lines o ON o.id = i.line_id
+    WHERE l.id = ANY($1::bigint[]) AND l.bank_reference IS NOT NULL AND o.id <> l.id AND o.booked_on <> l.booked_on
+        AND o.text <> l.text
 )
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
@@ -147,6 +174,11 @@ ON CONFLICT DO NOTHING RETURNING line_id
 async def claim_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
     """Those of the lines that no file has told of before."""
     return {row["line_id"] for row in await work.connection.fetch(CLAIM, line_ids)}
+
+
+async def doubted_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
+    """Those of the lines that did not count which may be other money than the one that did."""
+    return {row["line_id"] for row in await work.connection.fetch(DOUBTED, line_ids)} if line_ids else set()
 
 
 NAMED = f"""
