@@ -71,11 +71,17 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     new = await bank.claim_lines(work, [each.line_id for each in booked]) if booked else set()
     doubted = await bank.doubted_lines(work, [each.line_id for each in booked if each.line_id not in new])
     fresh = [each for each in booked if each.line_id in new]
-    came = [each for each in fresh if each.amount.minor > 0 and not each.reversal]
-    went = [each for each in fresh if each.amount.minor < 0 and each.reversal]
+    today = work.clock.today()
+    due = [each for each in fresh if each.booked_on <= today]
+    came = [each for each in due if each.amount.minor > 0 and not each.reversal]
+    went = [each for each in due if each.amount.minor < 0 and each.reversal]
+    # A day that has not come, and what came back of money that the company paid: a person says what that is.
+    strange = [each for each in fresh if each.booked_on > today and _counts(each)]
+    strange += [each for each in due if each.amount.minor > 0 and each.reversal]
     states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
     verdicts = judge(came, await bank.load_known(work, came)) if came else []
     unclear = [each for each in verdicts if isinstance(each, Unclear)]
+    unclear += [Unclear(each, "missing_here", ()) for each in strange]
     unclear += [Unclear(each, "doubled", ()) for each in booked if each.line_id in doubted and _counts(each)]
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]

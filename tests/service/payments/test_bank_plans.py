@@ -37,12 +37,18 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.PAYERS, [["DE1"]], "bank_lines_of_payer"),
         (bank.OWING, [[new_id()], ["USD"]], "invoices_payable"),
         (bank.NEW_LINES, [new_id(), 500], "bank_lines_new"),
+        (bank.CLAIM, [[1]], "bank_lines_by_entry"),
+        (bank.CLAIM, [[1]], "bank_lines_by_reference"),
+        (bank.DOUBTED, [[1]], "bank_identities_pkey"),
         (bank.BACK_BY_REFERENCE, [[1]], "bank_lines_by_reference"),
         (bank.BACK_BY_ENTRY, [[1]], "bank_lines_by_entry"),
         (bank.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
     ],
-    ids=["named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "back", "back-entry", "back-payer"],
-)
+    ids=[
+        "named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "claim", "claim-sum", "doubted", "back",
+        "back-entry", "back-payer",
+    ],
+)  # fmt: skip
 async def test_a_bank_lines_question_is_answered_by_an_index(
     units: Units, sql: str, arguments: list[Any], index: str
 ) -> None:

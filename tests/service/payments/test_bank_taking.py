@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -199,3 +199,17 @@ async def test_one_reference_on_two_days_with_two_texts_is_for_a_person_to_look_
     assert await take(units, other) == ["proposed"]
     assert await take(units, other, line(1, "a later file")) == ["duplicate", "proposed"]
     assert await waiting(units) == [("doubled", 9_000), ("missing_here", 1)]
+
+
+async def test_what_is_booked_on_a_day_to_come_waits_for_a_person(units: Units) -> None:
+    await owed(units, 9_000, "INV-1001")
+    assert await take(units, line(9_000, "INV-1001", booked_on=datetime.now(UTC).date() + timedelta(days=2))) == [
+        "proposed"
+    ]
+    assert await waiting(units) == [("missing_here", 9_000)]
+
+
+async def test_what_the_company_paid_and_came_back_waits_for_a_person(units: Units) -> None:
+    await owed(units, 9_000, "INV-1001")
+    assert await take(units, line(9_000, "INV-1001", reversal=True), line(-5, "paid")) == ["proposed", "ignored"]
+    assert await waiting(units) == [("missing_here", 9_000)]

@@ -71,7 +71,7 @@ ClassName = Annotated[ExceptionClass, Field(alias="class")]
 class ExceptionView(BaseModel):
     """Minor units of `currency`; below zero: money that a bank took back.
 
-    missing_here    money that came and is of nothing known
+    missing_here    money that came, or came back, and is of nothing known, or is booked on a day that has not come
     missing_there   a payment that the provider's record does not have in its time
     wrong_amount    more, or other, than was asked for
     short_payment   less than the invoices that it names
@@ -220,6 +220,9 @@ async def _post(row: Any, asked: Resolution, work: Work) -> str:
     if row["line_id"] is None or row["amount"] <= 0:
         detail = "Only money that a bank line brought can be posted. Dismiss this one, saying how it was settled."
         raise problem_of(Refusal("nothing-to-post", detail, "action"))
+    if row["booked_on"] > work.clock.today():
+        detail = f"The bank books this on {row['booked_on']}; today is {work.clock.today()}. Post it then."
+        raise problem_of(Refusal("booked-in-future", detail, "action", conflict=True))
     customer_id, parts = _chosen(row, asked)
     money = Money(row["amount"], row["currency"])
     reference = " ".join((*row["refs"], row["text"])).strip()[:200] or None

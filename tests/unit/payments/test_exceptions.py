@@ -1,0 +1,43 @@
+"""What a person may decide about money that waits."""
+
+import asyncio
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chassis.http.problems import Problem
+from contracts.ids import new_id
+from payments.api import exceptions
+from payments.api.exceptions import Resolution
+
+WORK: Any = SimpleNamespace(
+    clock=SimpleNamespace(today=lambda: date(2026, 3, 2)), now=datetime(2026, 3, 2, tzinfo=UTC), emit=lambda *_: None
+)
+ROW: dict[str, Any] = {
+    "line_id": 1,
+    "amount": 100,
+    "currency": "USD",
+    "booked_on": date(2026, 3, 2),
+    "refs": [],
+    "text": "",
+}
+ROW["proposals"] = "[]"
+
+
+def refused(row: dict[str, Any], **asked: Any) -> Problem:
+    with pytest.raises(Problem) as caught:
+        asyncio.run(exceptions._post(row, Resolution(action="post", reason="theirs", **asked), WORK))
+    return caught.value
+
+
+def test_money_of_a_day_to_come_is_not_posted_and_the_refusal_says_which_day() -> None:
+    problem = refused({**ROW, "booked_on": date(2026, 3, 4)}, customer_id=new_id())
+    assert (problem.status, problem.slug) == (409, "booked-in-future")
+    assert "2026-03-04" in (problem.detail or "")
+
+
+def test_a_proposal_that_is_a_recorded_receipt_is_not_posted_once_more() -> None:
+    proposals = f'[{{"customer_id": "{new_id()}", "invoices": [], "payment_id": "{new_id()}"}}]'
+    assert refused({**ROW, "proposals": proposals}, proposal=0).slug == "recorded-already"
