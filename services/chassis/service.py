@@ -166,8 +166,10 @@ class Service:
             if serve:
                 pool = await open_pool(settings.api_url, size=settings.pool_size, application=f"{self.name}-api")
                 stack.push_async_callback(_close, pool)
-                running = Running(settings, clock, pool, Units(pool, clock, bell or Bell(pool)), more)
-                app.state.running = running
+                units = Units(pool, clock, bell or Bell(pool))
+                if work:  # a request wakes the jobs of its own process
+                    units.woken = running.units.woken
+                app.state.running = Running(settings, clock, pool, units, more)
                 app.state.pool = pool
             yield
 

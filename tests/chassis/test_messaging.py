@@ -761,6 +761,23 @@ async def test_a_stop_takes_ten_seconds_at_most_with_kafka_out_of_reach(
     assert took < 8  # and two for requests under way
 
 
+async def test_a_request_wakes_a_job_of_its_process_at_once(desk: Desk) -> None:
+    ran = asyncio.Queue[None]()
+
+    async def count(_: Running) -> bool:
+        ran.put_nowait(None)
+        return False
+
+    urls = {"owner_url": desk.database.owner_url, "api_url": desk.database.api_url, "work_url": desk.database.work_url}
+    settings = ServiceSettings(kafka=await kafka.create_contract_topics(), **urls)
+    app = Service("auth", ServiceSettings, jobs=[Job("count", 60, count)]).app(settings)
+    async with app.router.lifespan_context(app), asyncio.timeout(10):
+        await ran.get()
+        async with app.state.running.units.begin() as work:
+            work.wake("count")
+        await ran.get()
+
+
 class ForgetfulBroker:
     """The offsets' side of a broker that refuses the first commit."""
 
