@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from auth.checks import TOLD as AUTH_TOLD
 from chassis.checks import EVERYWHERE
 from contracts import topics
+from contracts.ids import is_id
 from invoicing.checks import CHECKS as INVOICING
 from invoicing.checks import TOLD as INVOICING_TOLD
 from paidup_local import plan
@@ -142,12 +143,13 @@ async def _provider(settings: Settings, payments: asyncpg.Connection) -> list[st
 
 
 async def _charges(settings: Settings) -> AsyncIterator[tuple[str, int, int]]:
+    """Those that name a payment: another system of the account may charge too."""
     base = f"http://127.0.0.1:{settings.port_of('sandbox')}/_control/charges"
     after: str | None = "0"
     while after:
         page = await asyncio.to_thread(_page, f"{base}?after={after}")
         for charge in page["items"]:
-            if charge["status"] == "succeeded":
+            if charge["status"] == "succeeded" and is_id(charge["metadata"].get("payment_id") or ""):
                 yield charge["payment_intent"], charge["amount"], 0
         after = page["next"]
 
