@@ -1,7 +1,8 @@
 """`make bench`: what a stack of its own manages on this machine, everything durable, clients included.
 
 Sizes: BENCH_PAYMENTS (offline payments, 6000), BENCH_BANK_LINES (lines of a bank's file, 20000; a full run: 100000) and
-BENCH_INVOICES (1000000; sizes above it are null). BENCH_ONLY=bank leaves the rest out.
+BENCH_INVOICES (1000000; sizes above it are null). MONTH=full lets a whole month pass, of 20,000 invoices and 15,000
+payments, else a tenth of it. BENCH_ONLY=bank or month leaves the rest out.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from contracts.ids import new_id
 from tests.bench import bank, loading, meter
 from tests.bench.loading import A_MINOR
 from tests.bench.wire import Wire
+from tests.kit.client import Client
+from tests.kit.month import FULL, Month
 from tests.kit.stack import LocalStack, local_stack
 
 CLIENTS = 16
@@ -69,16 +72,16 @@ class Bench:
     async def run(self) -> dict[str, Any]:
         await self.prepare()
         await self.warm_up()
-        if ONLY != "bank":
-            await self.read_at(SIZES[0])
-            await self.read_at(SIZES[1])
-            await self.offline()
-            await self.latency()
-            await self.cards()
-        await self.bank_file()
-        if ONLY != "bank":
-            await self.events()
-            await self.read_at(SIZES[2])
+        parts = {
+            "read": [lambda: self.read_at(SIZES[0]), lambda: self.read_at(SIZES[1])],
+            "paying": [self.offline, self.latency, self.cards],
+            "bank": [self.bank_file],
+            "events": [self.events, lambda: self.read_at(SIZES[2])],
+            "month": [self.month],  # last: it moves the clock
+        }
+        for name, steps in parts.items():
+            for step in steps if ONLY in (None, name) else ():
+                await step()
         return self.figures | {"noise_percent": round(max(self.noise), 1)}
 
     # --- before
@@ -186,6 +189,22 @@ class Bench:
         self.figures["bank_file_invoices_per_s"] = round(rate, 1)
         self.figures["bank_file_memory_mb"] = memory.grown
         say(f"  payments' memory: {memory.first:.0f} MB, {memory.grown:.0f} MB more at most")
+
+    async def month(self) -> None:
+        """A month of business of every kind; its exceptions must be those that were planted."""
+        before, began = meter.read(self.stack), time.monotonic()
+        size = FULL if os.environ.get("MONTH") == "full" else FULL.part(10)
+        async with Client(self.stack.url, self.stack.api_key) as client:
+            month = Month(self.stack, client, size, say)
+            async with meter.memory(self.stack, "payments") as memory:
+                await month.run()
+                found = await month.settle_down()
+        assert found == month.expected, (found - month.expected, month.expected - found)
+        self.figures["month_s"] = round(time.monotonic() - began, 1)
+        self.figures["month_memory_mb"] = memory.grown
+        self.noise.append(meter.read(self.stack).since(before).noise_percent)
+        say(f"a month of {size.invoices:,} invoices and {size.payments:,} payments: {self.figures['month_s']} s")
+        say(f"  payments' memory: {memory.first:.0f} MB, {memory.grown:.0f} MB more at most; {dict(month.done)}")
 
     async def events(self) -> None:
         """Events that are committed in invoicing, until payments has acted on the last of them."""
