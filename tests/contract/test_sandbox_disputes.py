@@ -109,3 +109,16 @@ async def test_a_dispute_is_opened_once_and_decided_once(stripe: StripeAdapter, 
     await sandbox.control(f"disputes/{dispute['id']}/lose")
     with pytest.raises(aiohttp.ClientResponseError):
         await sandbox.control(f"disputes/{dispute['id']}/win")
+
+
+async def test_every_charge_is_listed_with_what_went_back_of_it_for_good(
+    sandbox: Sandbox, stripe: StripeAdapter
+) -> None:
+    who = await payer(stripe)
+    refunded, lost, won = [await who.charge(f"attempt-{n}") for n in range(3)]
+    await stripe.refund(RefundRequest("refund-1", refunded.provider_id, 300, "USD"))
+    for charge, end in ((lost, "lose"), (won, "win")):
+        made = await sandbox.control(f"payment_intents/{charge.provider_id}/dispute")
+        await sandbox.control(f"disputes/{made['id']}/{end}")
+    gone = [(each["refunds_succeeded"], each["disputes_lost"]) for each in await sandbox.charges()]
+    assert gone == [(300, 0), (0, lost.captured_minor), (0, 0)]

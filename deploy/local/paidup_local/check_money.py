@@ -25,6 +25,7 @@ from paidup_local import plan
 from paidup_local.settings import Settings
 from payments.checks import CHECKS as PAYMENTS
 from payments.checks import TOLD as PAYMENTS_TOLD
+from payments.providers.stripe_units import from_stripe
 
 PATIENCE_SECONDS = 30.0
 MOST = 50
@@ -52,6 +53,10 @@ HEARD = (
 SAID = "SELECT aggregate, sequence, 0::bigint FROM ({told}) told (topic, aggregate, sequence) WHERE topic = '{topic}' AND sequence > 0"
 SEEN = "SELECT aggregate AS id, sequence AS one, 0::bigint AS two FROM seen WHERE topic = '{topic}' AND consumer = '{hearer}'"
 CHARGED = "SELECT provider_id AS id, amount + surcharge AS one, 0::bigint AS two FROM payments WHERE way = 'collect' AND reconciliation = 'matched' AND amount + surcharge > 0"
+# What went back of the provider's charges: by refunds, and by what the payers' banks took.
+WENT_BACK = """SELECT p.provider_id AS id, coalesce(sum(r.amount + r.surcharge) FILTER (WHERE r.kind = 'refund'), 0)::bigint AS one,
+    coalesce(sum(r.amount + r.surcharge) FILTER (WHERE r.kind <> 'refund'), 0)::bigint AS two
+    FROM reversals r JOIN payments p ON p.id = r.payment_id WHERE r.state = 'succeeded' AND r.code IS DISTINCT FROM 'failed_after_success' AND p.way = 'collect' GROUP BY 1"""
 
 # `there`: rows from elsewhere, beside the service's own.
 DIFFERENT = """SELECT coalesce(here.id, there.id), here.one, here.two, there.one, there.two FROM ({sql}) here FULL JOIN there USING (id)
@@ -137,21 +142,51 @@ async def _rows(connection: asyncpg.Connection, sql: str) -> AsyncIterator[Any]:
 
 
 async def _provider(settings: Settings, payments: asyncpg.Connection) -> list[str]:
-    """Every charge at the provider is one payment of the same total, and the other way round."""
+    """Every charge at the provider is one payment of the same total, and the other way round; so is what went back."""
     different = await _differing(payments, CHARGED, _charges(settings))
-    return [f"charge of {row[0]}: the provider has {row[3]}, payments {row[1]}" for row in different]
+    back = await _differing(payments, WENT_BACK, _went_back(settings))
+    return [
+        *(f"charge of {row[0]}: the provider has {row[3]}, payments {row[1]}" for row in different),
+        *(
+            f"back of {row[0]}: the provider has refunds of {row[3] or 0} and lost disputes of {row[4] or 0}, payments"
+            f" {row[1] or 0} and {row[2] or 0}"
+            for row in back
+        ),
+    ]
 
 
 async def _charges(settings: Settings) -> AsyncIterator[tuple[str, int, int]]:
-    """Those that name a payment: another system of the account may charge too."""
+    async for charge in _every_charge(settings):
+        if charge["status"] == "succeeded":
+            yield charge["payment_intent"], _minor(charge, "amount"), 0
+
+
+async def _went_back(settings: Settings) -> AsyncIterator[tuple[str, int, int]]:
+    async for charge in _every_charge(settings):
+        refunds, disputes = _minor(charge, "refunds_succeeded"), _minor(charge, "disputes_lost")
+        if refunds or disputes:
+            left = _minor(charge, "amount") - refunds  # a bank takes all back, and the book no more than is left
+            yield charge["payment_intent"], refunds, min(disputes, left)
+
+
+async def _every_charge(settings: Settings) -> AsyncIterator[dict[str, Any]]:
     base = f"http://127.0.0.1:{settings.port_of('sandbox')}/_control/charges"
     after: str | None = "0"
     while after:
         page = await asyncio.to_thread(_page, f"{base}?after={after}")
         for charge in page["items"]:
-            if charge["status"] == "succeeded" and is_id(charge["metadata"].get("payment_id") or ""):
-                yield charge["payment_intent"], charge["amount"], 0
+            if is_id(charge["metadata"].get("payment_id") or ""):  # another system of the account may charge too
+                yield charge
         after = page["next"]
+
+
+def _minor(charge: dict[str, Any], what: str) -> int:
+    """In ISO 4217 minor units, as the books are; what they can't hold is less than nothing, and agrees with none."""
+    amount: int = charge[what]
+    try:
+        return from_stripe(amount, charge["currency"].upper())
+    except ValueError:
+        return -amount
 
 
 def _page(url: str) -> Any:

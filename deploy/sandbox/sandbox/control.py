@@ -107,13 +107,23 @@ class Control:
         return self._shown_rules()
 
     def _charges(self, query: dict[str, str]) -> Json:
-        """Every charge in the order of its intent; amounts in Stripe's unit."""
+        """Every charge in the order of its intent, with what went back of it; amounts in Stripe's unit."""
         after, limit = query.get("after", "0"), query.get("limit", "1000")
         if not after.isdecimal() or not limit.isdecimal() or not 1 <= int(limit) <= _LONGEST_PAGE:
             raise ApiError(400, f"after is a `next` of this list, limit 1 to {_LONGEST_PAGE}")
         found = self._store.payments_after(int(after), int(limit))
-        items = [_shown_charge(payment) for _, payment in found if payment.tries]
+        items = [{**_shown_charge(payment), **self._gone(payment)} for _, payment in found if payment.tries]
         return {"items": items, "next": found[-1][0] if len(found) == int(limit) else None}
+
+    def _gone(self, payment: Payment) -> Json:
+        """What went back for good, by refunds and by disputes."""
+        if not (payment.refunded or payment.disputed or payment.return_code):
+            return {"refunds_succeeded": 0, "disputes_lost": 0}
+        refunds, disputes = self._store.all_kept(Refund, payment.id), self._store.all_kept(Dispute, payment.id)
+        return {
+            "refunds_succeeded": sum(each.amount for each in refunds if each.status == "succeeded"),
+            "disputes_lost": sum(each.amount for each in disputes if each.status == "lost"),
+        }
 
     def _shown_intent(self, payment: Payment) -> Json:
         """With what goes back of it, newest first."""

@@ -1,0 +1,66 @@
+"""What went through the provider is compared with payments' book in one unit."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.messaging.work import Units, Wake
+from contracts.ids import new_id
+from paidup_local import check_money
+from paidup_local.settings import load
+from tests.kit import paying
+from tests.kit.postgres import drop_database, fresh_database
+
+MATCHED = """
+UPDATE payments SET status = 'succeeded', reconciliation = 'matched', effective_on = current_date, provider_id = 'pi_1',
+    currency = $1, amount = 1000, surcharge = 0"""
+GONE = """
+INSERT INTO reversals (id, payment_id, customer_id, kind, state, currency, amount, surcharge, created_at, effective_on,
+    call_after)
+SELECT $1, id, customer_id, $2, 'succeeded', currency, $3, 0, now(), current_date, now() FROM payments"""
+
+
+@pytest_asyncio.fixture
+async def units() -> AsyncIterator[Units]:
+    database = await fresh_database("payments")
+    pool = await open_pool(database.owner_url, size=2, application="test")
+    yield Units(pool, Clock("UTC"), Wake())
+    await pool.close()
+    await drop_database(database)
+
+
+async def look(units: Units, monkeypatch: pytest.MonkeyPatch, home: Path, **charge: Any) -> list[str]:
+    told = {"status": "succeeded", "payment_intent": "pi_1", "refunds_succeeded": 0, "disputes_lost": 0} | charge
+    monkeypatch.setattr(check_money, "_page", lambda _: {"items": [told], "next": None})
+    async with units.pool.acquire() as connection:
+        return await check_money._provider(load({"PAIDUP_HOME": str(home)}), connection)
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("usd", 1_000), ("isk", 100_000), ("mga", 10)])
+async def test_a_charge_is_compared_in_the_units_of_the_books(
+    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, currency: str, amount: int
+) -> None:
+    await paying.submitted(units)
+    await units.pool.execute(MATCHED, currency.upper())
+    assert await look(units, monkeypatch, tmp_path, currency=currency, amount=amount) == []
+    (wrong,) = await look(units, monkeypatch, tmp_path, currency=currency, amount=amount + 1)
+    assert "charge of pi_1" in wrong
+
+
+@pytest.mark.parametrize(("kind", "there"), [("refund", "refunds_succeeded"), ("chargeback", "disputes_lost")])
+async def test_what_went_back_must_be_the_same_on_both_sides(
+    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, there: str
+) -> None:
+    await paying.submitted(units)
+    await units.pool.execute(MATCHED, "MGA")
+    charge = {"currency": "mga", "amount": 10}
+    (missing_here,) = await look(units, monkeypatch, tmp_path, **charge, **{there: 3})
+    await units.pool.execute(GONE, new_id(), kind, 300)
+    assert await look(units, monkeypatch, tmp_path, **charge, **{there: 3}) == []
+    (missing_there,) = await look(units, monkeypatch, tmp_path, **charge)
+    assert all("back of pi_1" in wrong for wrong in (missing_here, missing_there))
