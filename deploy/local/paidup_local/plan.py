@@ -97,6 +97,7 @@ def _own(settings: Settings, service: str) -> dict[str, str]:
                 "PAYMENTS_PROVIDER_URL": provider,
                 "PAYMENTS_PROVIDER_KEY": provider_key,
                 "PAYMENTS_WEBHOOK_SECRET": webhook,
+                "PAYMENTS_ADDRESS_SECRET": settings.secret("address"),
             }
         case "gateway":
             urls = {f"GATEWAY_{one.upper()}_URL": _every_replica(settings, one) for one in DATABASE_SERVICES}

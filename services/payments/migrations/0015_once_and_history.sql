@@ -21,3 +21,8 @@ ALTER TABLE autopay_charges ADD COLUMN declines int NOT NULL DEFAULT 0 CHECK (de
     DROP CONSTRAINT autopay_charges_attempt_check, ADD CHECK (attempt >= 1 AND declines < attempt);
 UPDATE autopay_charges c SET declines = (SELECT count(*) FROM autopay_charges b JOIN payments p ON p.id = b.payment_id
     WHERE b.invoice_id = c.invoice_id AND b.attempt < c.attempt AND p.status = 'declined') WHERE attempt > 1;
+
+-- A client's address is hashed with a secret from now on, and without one not kept. What was hashed with the consent's id
+-- alone, which is in every download, gives the address to who tries them all: it goes.
+UPDATE consents SET address_hash = NULL WHERE address_hash IS NOT NULL;
+COMMENT ON COLUMN consents.address_hash IS 'HMAC-SHA-256, under PAYMENTS_ADDRESS_SECRET, of the consent''s id and the client''s address';

@@ -10,12 +10,16 @@ from payments.data_files import SURCHARGE_RULES
 
 
 class Settings(ServiceSettings):
-    """`surcharge_rules`: the file of the deployment's own rules, instead of the one that is shipped."""
+    """`surcharge_rules`: the file of the deployment's own rules, instead of the one that is shipped.
+
+    `address_secret`: what consents' client addresses are hashed with; without it nothing is kept of them.
+    """
 
     model_config = SettingsConfigDict(env_prefix="PAYMENTS_", populate_by_name=True, extra="ignore")
 
     provider_url: str = "https://api.stripe.com"
     provider_key: SecretStr = SecretStr("")
     webhook_secret: SecretStr = SecretStr("")
+    address_secret: SecretStr = SecretStr("")
     surcharge_rules: Path = SURCHARGE_RULES
     charges_at_once: int = Field(32, ge=1, le=256)

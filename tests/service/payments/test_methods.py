@@ -1,6 +1,7 @@
 """Rules, consents and methods as the database keeps them."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -166,7 +167,7 @@ async def test_a_bank_account_waits_for_its_deposits_and_fails_for_good(units: U
 
 async def test_what_was_agreed_to_is_written_with_the_payment_and_never_changed(units: Units) -> None:
     payment, quote = await paying.submitted(units)
-    who = Witness("key:portal", "request-1", "203.0.113.9")
+    who = Witness("key:portal", "request-1", "203.0.113.9", "secret")
     yes = to_surcharge(replace(quote, terms=Terms(Decimal("0.03"), 500, "2026/r")), payment.id, True, "v1", who, NOW)
     assert yes is not None
     agreed = to_method("terms", payment.customer_id, "terms-1", who, NOW, method_id=payment.method_id)
@@ -176,10 +177,24 @@ async def test_what_was_agreed_to_is_written_with_the_payment_and_never_changed(
         row, terms = terms, row
     assert (row["amount"], row["surcharge"], row["rate"], row["cap"]) == (1_000, 30, Decimal("0.03"), 500)
     assert (row["rule_id"], row["request_id"], row["actor"]) == ("2026/r", "request-1", "key:portal")
-    assert row["address_hash"] not in (None, "203.0.113.9", terms["address_hash"])
+    plain = [hashlib.sha256(f"{row['id']}:203.0.113.9".encode()).hexdigest(), "203.0.113.9", terms["address_hash"]]
+    assert row["address_hash"] not in (None, *plain)
     for change in ("UPDATE consents SET given = false", "DELETE FROM consents", "TRUNCATE consents"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await units.pool.execute(change)
+
+
+def test_an_address_is_told_by_its_hash_only_to_who_has_the_secret() -> None:
+    def hashed(address: str | None, secret: str) -> str | None:
+        return Witness("key:portal", None, address, secret).to(consent).address_hash
+
+    consent = to_method("terms", new_id(), "terms-1", Witness("key:portal"), NOW)
+    known = hashed("203.0.113.9", "one")
+    assert known is not None
+    assert known == hashed("203.0.113.9", "one")
+    assert known not in (hashed("203.0.113.9", "another"), hashed("203.0.113.8", "one"))
+    assert (hashed("203.0.113.9", ""), hashed(None, "one")) == (None, None)
+    assert "hidden" not in repr(Witness("key:portal", None, None, "hidden"))
 
 
 def test_a_quote_without_a_surcharge_asks_for_no_consent() -> None:

@@ -14,7 +14,7 @@ from chassis import logs
 from chassis.http.idempotency import required_key
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem
-from chassis.service import Running
+from chassis.service import Running, running_of
 from contracts.invoicing import PositiveMinor
 from payments.domain import Refusal, SurchargeRule, Witness
 
@@ -49,7 +49,8 @@ class InvoiceToPay(Asked):
 def witness_of(request: Request, identity: Identity) -> Witness:
     """Who speaks in a request, and from which address where the way here tells it."""
     address = request.headers.get("x-forwarded-for", "").split(",")[0].strip() or None
-    return Witness(f"{identity.kind}:{identity.subject}", logs.request_id.get() or None, address)
+    secret = running_of(request).settings.address_secret.get_secret_value()
+    return Witness(f"{identity.kind}:{identity.subject}", logs.request_id.get() or None, address, secret)
 
 
 def rules_of(running: Running) -> tuple[SurchargeRule, ...]:

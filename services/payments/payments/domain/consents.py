@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+import hmac
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -37,15 +37,21 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Who spoke, and from where; the address itself is never kept."""
+    """Who spoke, and from where; the address itself is never kept: it is hashed with the deployment's `secret`."""
 
     actor: str
     request_id: str | None = None
     address: str | None = None
+    secret: str = field(default="", repr=False)
 
     def to(self, consent: Consent) -> Consent:
-        """A hash that tells of one address whether it was this one, and of two consents nothing."""
-        hashed = hashlib.sha256(f"{consent.id}:{self.address}".encode()).hexdigest() if self.address else None
+        """A hash that tells who has the secret of one address whether it was this one, and of two consents nothing.
+
+        None without a secret: there are so few addresses that whoever reads a plain hash can try them all.
+        """
+        hashed = None
+        if self.address and self.secret:
+            hashed = hmac.digest(self.secret.encode(), f"{consent.id}:{self.address}".encode(), "sha256").hex()
         return replace(consent, actor=self.actor, request_id=self.request_id, address_hash=hashed)
 
 
