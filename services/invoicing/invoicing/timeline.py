@@ -47,5 +47,6 @@ def next_step(invoice: Invoice, under_way: Sequence[Mapping[str, Any]], today: d
     if invoice.state != "open":
         return None
     if invoice.overdue(today):
-        return f"It is paid: it was due on {invoice.due_on}, {(today - invoice.due_on).days} days ago."
-    return f"It is paid, by {invoice.due_on}."
+        days = (today - invoice.due_on).days
+        return f"It waits to be paid: it was due on {invoice.due_on}, {days} day{'s' if days > 1 else ''} ago."
+    return f"It waits to be paid, by {invoice.due_on}."
