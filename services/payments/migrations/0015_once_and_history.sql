@@ -26,3 +26,8 @@ UPDATE autopay_charges c SET declines = (SELECT count(*) FROM autopay_charges b 
 -- alone, which is in every download, gives the address to who tries them all: it goes.
 UPDATE consents SET address_hash = NULL WHERE address_hash IS NOT NULL;
 COMMENT ON COLUMN consents.address_hash IS 'HMAC-SHA-256, under PAYMENTS_ADDRESS_SECRET, of the consent''s id and the client''s address';
+
+-- The history of a customer by state, and of what was received offline, of a customer and of all.
+CREATE INDEX payments_of_customer_in_state ON payments (customer_id, status, created_at DESC, id DESC) WHERE status <> 'succeeded';
+CREATE INDEX payments_received ON payments (created_at DESC, id DESC) WHERE way = 'receive';
+CREATE INDEX payments_received_of_customer ON payments (customer_id, created_at DESC, id DESC) WHERE way = 'receive';
