@@ -37,6 +37,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.PAYERS, [["DE1"]], "bank_lines_of_payer"),
         (bank.OWING, [[new_id()], ["USD"]], "invoices_payable"),
         (bank.NEW_LINES, [new_id(), 500], "bank_lines_new"),
+        (bank.UNSETTLED, [[new_id()]], "payments_unsettled"),
         (bank.CLAIM, [[1]], "bank_lines_by_entry"),
         (bank.CLAIM, [[1]], "bank_lines_by_reference"),
         (bank.DOUBTED, [[1]], "bank_identities_pkey"),
@@ -45,8 +46,8 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
     ],
     ids=[
-        "named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "claim", "claim-sum", "doubted", "back",
-        "back-entry", "back-payer",
+        "named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "unsettled", "claim",
+        "claim-sum", "doubted", "back", "back-entry", "back-payer",
     ],
 )  # fmt: skip
 async def test_a_bank_lines_question_is_answered_by_an_index(

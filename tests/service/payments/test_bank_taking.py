@@ -213,3 +213,15 @@ async def test_what_the_company_paid_and_came_back_waits_for_a_person(units: Uni
     await owed(units, 9_000, "INV-1001")
     assert await take(units, line(9_000, "INV-1001", reversal=True), line(-5, "paid")) == ["proposed", "ignored"]
     assert await waiting(units) == [("missing_here", 9_000)]
+
+
+async def test_two_equal_lines_of_two_batches_pay_one_invoice_once_though_invoicing_has_not_answered(
+    units: Units,
+) -> None:
+    customer, _ = await owed(units, 9_000, "INV-1001")
+    paid = [line(9_000, "INV-1001", bank_reference=reference) for reference in ("A1", "A2")]
+    assert [await take(units, each) for each in paid] == [["posted"], ["proposed"]]
+    assert await waiting(units) == [("doubled", 9_000)]
+    # once it is settled, what the projection says is all there is
+    await units.pool.execute("UPDATE payments SET credit = 1 WHERE customer_id = $1", customer)
+    assert await take(units, line(9_000, "INV-1001", bank_reference="A3")) == ["posted"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -213,6 +213,26 @@ SELECT {columns_of("i", INVOICE)} FROM unnest($1::uuid[], $2::text[]) AS w (cust
 """  # noqa: S608
 
 
+# What receipts from the bank ask of invoices while invoicing has not answered: the projection does not show it yet.
+UNSETTLED = """
+SELECT a.invoice_id, sum(a.minor)::bigint AS minor FROM payments p
+CROSS JOIN LATERAL unnest(p.asked_invoices, p.asked_amounts) AS a (invoice_id, minor)
+WHERE p.bank_line_id IS NOT NULL AND p.allocated_invoices = '{}' AND p.credit = 0 AND p.going_back = 0
+    AND p.asked_invoices && $1::uuid[] AND a.invoice_id = ANY($1::uuid[])
+GROUP BY a.invoice_id
+"""
+
+
+async def _less_unsettled(work: Work, *found: dict[Any, list[OpenInvoice]]) -> None:
+    """Take off what is asked of each invoice already."""
+    ids = {one.id for each in found for invoices in each.values() for one in invoices if one.payable_now > 0}
+    rows = await work.connection.fetch(UNSETTLED, sorted(ids)) if ids else ()
+    asked = {row["invoice_id"]: row["minor"] for row in rows}
+    for each in found if asked else ():
+        for key, invoices in each.items():
+            each[key] = [replace(one, payable_now=max(0, one.payable_now - asked.get(one.id, 0))) for one in invoices]
+
+
 async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     """What the transfers may be about."""
     fetch = work.connection.fetch
@@ -240,6 +260,7 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     )
     for row in await fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
         owing[row["customer_id"]].append(OpenInvoice(*row))
+    await _less_unsettled(work, named, alike, owing)
     return Known(named, alike, recorded, payers, owing, arriving)
 
 
