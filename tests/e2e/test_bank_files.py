@@ -113,16 +113,17 @@ async def test_what_is_not_exact_waits_with_proposals_and_is_posted_by_a_person(
     resolved = await client.make(f"{path}/resolve", body)
     assert (resolved["state"], [note["action"] for note in resolved["trail"]]) == ("resolved", ["assigned", "post"])
     await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 3_000)
-    status, problem = await client.ask("POST", f"{path}/resolve", body)
+    assert await client.make(f"{path}/resolve", body) == resolved
+    status, problem = await client.ask("POST", f"{path}/resolve", {**body, "reason": "another"})
     assert (status, problem["type"].rpartition(":")[2]) == (409, "already-resolved")
 
 
 async def test_two_who_resolve_one_exception_post_its_money_once(client: Client) -> None:
     customer, _, (number,) = await owing(client, 10_001)
     (found,) = await exceptions(client, await take(client, line("70.00", number)))
-    body = {"action": "post", "customer_id": customer, "reason": "theirs"}
+    body = {"action": "post", "customer_id": customer}
     path = f"/v1/reconciliation/exceptions/{found['id']}/resolve"
-    answers = await asyncio.gather(*(client.ask("POST", path, body) for _ in range(6)))
+    answers = await asyncio.gather(*(client.ask("POST", path, {**body, "reason": f"theirs {n}"}) for n in range(6)))
     assert sorted(status for status, _ in answers) == [200] + [409] * 5
 
 

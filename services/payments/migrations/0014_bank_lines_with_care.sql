@@ -7,3 +7,6 @@ CREATE INDEX bank_lines_paid_by ON bank_lines (account, payer_account, amount) W
 -- Receipts from the bank that invoicing has not answered yet, by the invoices that they ask for.
 CREATE INDEX payments_unsettled ON payments USING gin (asked_invoices)
     WHERE bank_line_id IS NOT NULL AND allocated_invoices = '{}' AND credit = 0 AND going_back = 0;
+
+-- What a person decided and was answered, so that the same request again, after a lost reply, gets the same answer.
+ALTER TABLE exceptions ADD COLUMN decision bytea, ADD COLUMN answer bytea, ADD CHECK ((decision IS NULL) = (answer IS NULL));

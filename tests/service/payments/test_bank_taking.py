@@ -12,11 +12,13 @@ import pytest_asyncio
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
+from chassis.http.problems import Problem
 from chassis.messaging.work import Units, Wake
 from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import bank_runs, store
+from payments.api import exceptions
 from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
 from payments.domain import receive
@@ -225,3 +227,26 @@ async def test_two_equal_lines_of_two_batches_pay_one_invoice_once_though_invoic
     # once it is settled, what the projection says is all there is
     await units.pool.execute("UPDATE payments SET credit = 1 WHERE customer_id = $1", customer)
     assert await take(units, line(9_000, "INV-1001", bank_reference="A3")) == ["posted"]
+
+
+async def test_a_line_is_matched_by_a_person_with_the_receipt_that_it_is_alone(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    one, _ = [await recorded(units, customer, 10_000, "RENT OF 2026") for _ in range(2)]
+    less = await recorded(units, customer, 9_999, None)
+    assert await take(units, line(10_000, "rent of 2026")) == ["proposed"]
+    exception = await units.pool.fetchval("SELECT id FROM exceptions")
+
+    async def match(**asked: Any) -> str:
+        async with units.begin() as work:
+            row = await bank.lock_exception(work, exception)
+            return await exceptions._match(row, exceptions.Resolution(action="match", reason="it is", **asked), work)
+
+    for wrong in (less, new_id(), "none"):
+        with pytest.raises(Problem):
+            await match(payment_id=wrong)
+    assert await match(payment_id=one) == one
+    with pytest.raises(Problem) as caught:
+        await match(payment_id=one)
+    assert caught.value.slug == "not-this-money"
+    linked = await units.pool.fetch("SELECT id FROM payments WHERE bank_line_id IS NOT NULL")
+    assert [row["id"] for row in linked] == [one]

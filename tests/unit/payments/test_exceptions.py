@@ -41,3 +41,11 @@ def test_money_of_a_day_to_come_is_not_posted_and_the_refusal_says_which_day() -
 def test_a_proposal_that_is_a_recorded_receipt_is_not_posted_once_more() -> None:
     proposals = f'[{{"customer_id": "{new_id()}", "invoices": [], "payment_id": "{new_id()}"}}]'
     assert refused({**ROW, "proposals": proposals}, proposal=0).slug == "recorded-already"
+
+
+def test_the_same_decision_again_gets_the_first_answer_and_another_is_refused() -> None:
+    row = {"decision": b"this", "answer": b"{}"}
+    assert exceptions._answered(row, b"this") == b"{}"
+    with pytest.raises(Problem) as caught:
+        exceptions._answered(row, b"that")
+    assert (caught.value.status, caught.value.slug) == (409, "already-resolved")

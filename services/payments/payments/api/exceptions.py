@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
-from chassis.http.problems import not_found
+from chassis.http.idempotency import fingerprint
+from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
 from chassis.service import cause_of, running_of
 from contracts.allocation import Part
@@ -104,12 +105,14 @@ class Exceptions(BaseModel):
 
 class Resolution(Asked):
     """`post`: the line's money is the customer's, for these invoices (none: oldest first), or as the proposal with this
-    place, from 0. `dismiss`: it is settled otherwise, and `reason` says how.
+    place, from 0. `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal.
+    `dismiss`: it is settled otherwise, and `reason` says how.
     """
 
-    action: Literal["post", "dismiss"]
+    action: Literal["post", "match", "dismiss"]
     proposal: Annotated[int | None, Field(ge=0, le=20, strict=True)] = None
     customer_id: Annotated[str | None, Field(max_length=36)] = None
+    payment_id: Annotated[str | None, Field(max_length=36)] = None
     invoices: list[InvoiceToPay] = Field([], max_length=1000)
     reason: Text
 
@@ -180,16 +183,29 @@ async def _detail(connection: Any, exception_id: str) -> bytes:
     "/v1/reconciliation/exceptions/{exception_id}/resolve", response_model=ExceptionDetail, tags=["reconciliation"]
 )
 async def resolve(exception_id: str, asked: Resolution, request: Request, identity: WritePayments) -> Response:
-    """Decide an exception. What is decided already is refused: each is decided once."""
+    """Decide an exception. Each is decided once: another decision is refused, the same again gets the same answer."""
     for_the_company(identity)
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
-        row = await _lock(exception_id, work)
-        payment_id = await _post(row, asked, work) if asked.action == "post" else None
+        row, actor = await _lock(exception_id, work), work.cause.actor or ""
+        decision = fingerprint({**asked.model_dump(mode="json"), "actor": actor})
+        if row["state"] != "open":
+            return answer(_answered(row, decision), 200)
+        payment_id = await DECISIONS[asked.action](row, asked, work) if asked.action in DECISIONS else None
         await bank.resolve_exception(work, exception_id, payment_id)
         if row["line_id"] is not None:
             await bank.keep_states(work, {row["line_id"]: "resolved"})
-        await bank.note(work, exception_id, work.cause.actor or "", asked.action, asked.reason)
-        return answer(await _detail(work.connection, exception_id), 200)
+        await bank.note(work, exception_id, actor, asked.action, asked.reason)
+        body = await _detail(work.connection, exception_id)
+        await bank.keep_decision(work, exception_id, decision, body)
+        return answer(body, 200)
+
+
+def _answered(row: Any, decision: bytes) -> bytes:
+    """The first answer, to who lost it and asks the same again."""
+    if row["decision"] != decision:
+        raise _resolved_already()
+    body: bytes = row["answer"]
+    return body
 
 
 @router.post(
@@ -199,7 +215,8 @@ async def assign(exception_id: str, asked: Assignment, request: Request, identit
     """Say who is to look at an exception."""
     for_the_company(identity)
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
-        await _lock(exception_id, work)
+        if (await _lock(exception_id, work))["state"] != "open":
+            raise _resolved_already()
         await bank.assign_exception(work, exception_id, asked.assigned_to)
         await bank.note(work, exception_id, work.cause.actor or "", "assigned", asked.assigned_to)
         return answer(await _detail(work.connection, exception_id), 200)
@@ -209,20 +226,17 @@ async def _lock(exception_id: str, work: Work) -> Any:
     row = await bank.lock_exception(work, exception_id) if is_id(exception_id) else None
     if row is None:
         raise not_found("exception", exception_id)
-    if row["state"] != "open":
-        detail = "This exception has been resolved already; look at its trail."
-        raise problem_of(Refusal("already-resolved", detail, conflict=True))
     return row
+
+
+def _resolved_already() -> Problem:
+    detail = "This exception has been resolved already; look at its trail."
+    return problem_of(Refusal("already-resolved", detail, conflict=True))
 
 
 async def _post(row: Any, asked: Resolution, work: Work) -> str:
     """The line's money becomes a payment of the customer."""
-    if row["line_id"] is None or row["amount"] <= 0:
-        detail = "Only money that a bank line brought can be posted. Dismiss this one, saying how it was settled."
-        raise problem_of(Refusal("nothing-to-post", detail, "action"))
-    if row["booked_on"] > work.clock.today():
-        detail = f"The bank books this on {row['booked_on']}; today is {work.clock.today()}. Post it then."
-        raise problem_of(Refusal("booked-in-future", detail, "action", conflict=True))
+    _money_of_line(row, work)
     customer_id, parts = _chosen(row, asked)
     money = Money(row["amount"], row["currency"])
     reference = " ".join((*row["refs"], row["text"])).strip()[:200] or None
@@ -234,14 +248,49 @@ async def _post(row: Any, asked: Resolution, work: Work) -> str:
     return step.payment.id
 
 
+async def _match(row: Any, asked: Resolution, work: Work) -> str:
+    """The line's money is a receipt that somebody recorded."""
+    _money_of_line(row, work)
+    proposed = _proposal(row, asked.proposal).get("payment_id") if asked.proposal is not None else None
+    payment_id = asked.payment_id or proposed or ""
+    found = await bank.lock_recorded(work, payment_id) if is_id(payment_id) else None
+    if found is None:
+        raise problem_of(Refusal("unknown-payment", "Say which payment it is: there is no such one.", "payment_id"))
+    if (found["currency"], found["amount"]) != (row["currency"], row["amount"]):
+        detail = f"The payment is of {found['amount']} minor units of {found['currency']}, the line is not."
+        raise problem_of(Refusal("other-amount", detail, "payment_id"))
+    if found["way"] != "receive" or found["bank_line_id"] is not None or found["going_back"]:
+        detail = "Only a recorded receipt that has no bank line yet and has not gone back can be this money."
+        raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
+    await bank.link_payments(work, {payment_id: row["line_id"]})
+    return payment_id
+
+
+DECISIONS = {"post": _post, "match": _match}
+
+
+def _money_of_line(row: Any, work: Work) -> None:
+    """Refuse what is no money of a bank line that has been booked."""
+    if row["line_id"] is None or row["amount"] <= 0:
+        detail = "Only money that a bank line brought can be posted. Dismiss this one, saying how it was settled."
+        raise problem_of(Refusal("nothing-to-post", detail, "action"))
+    if row["booked_on"] > work.clock.today():
+        detail = f"The bank books this on {row['booked_on']}; today is {work.clock.today()}. Post it then."
+        raise problem_of(Refusal("booked-in-future", detail, "action", conflict=True))
+
+
+def _proposal(row: Any, place: int) -> dict[str, Any]:
+    proposals: list[dict[str, Any]] = orjson.loads(row["proposals"])
+    if place >= len(proposals):
+        detail = f"This exception has {len(proposals)} proposals, counted from 0."
+        raise problem_of(Refusal("unknown-proposal", detail, "proposal"))
+    return proposals[place]
+
+
 def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
     currency, amount = row["currency"], row["amount"]
     if asked.proposal is not None:
-        proposals = orjson.loads(row["proposals"])
-        if asked.proposal >= len(proposals):
-            detail = f"This exception has {len(proposals)} proposals, counted from 0."
-            raise problem_of(Refusal("unknown-proposal", detail, "proposal"))
-        chosen = proposals[asked.proposal]
+        chosen = _proposal(row, asked.proposal)
         if chosen.get("payment_id"):
             detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
             raise problem_of(Refusal("recorded-already", detail, "proposal"))

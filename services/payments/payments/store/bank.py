@@ -374,7 +374,7 @@ async def close_exceptions(work: Work, payment_ids: Sequence[str], why: str) -> 
 EXCEPTION = """
 SELECT e.id, e.class, e.state, e.payment_id, e.currency, e.amount, e.proposals::text, e.assigned_to, e.created_at, e.resolved_at,
     e.line_id, e.payout_line_id, l.statement_id, l.place, l.account, l.booked_on, l.refs, l.text, l.payer, l.state AS line_state, l.identity,
-    l.payer_account, l.reversal
+    l.payer_account, l.reversal, e.decision, e.answer
 FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id
 """
 
@@ -399,6 +399,17 @@ async def lock_exception(work: Work, exception_id: str) -> asyncpg.Record | None
 async def resolve_exception(work: Work, exception_id: str, payment_id: str | None) -> None:
     sql = """UPDATE exceptions SET state = 'resolved', resolved_at = $2, payment_id = coalesce(payment_id, $3) WHERE id = $1"""
     await work.connection.execute(sql, exception_id, work.now, payment_id)
+
+
+async def keep_decision(work: Work, exception_id: str, decision: bytes, answer: bytes) -> None:
+    """What was decided, and the answer that the same request gets again."""
+    sql = "UPDATE exceptions SET decision = $2, answer = $3 WHERE id = $1"
+    await work.connection.execute(sql, exception_id, decision, answer)
+
+
+async def lock_recorded(work: Work, payment_id: str) -> asyncpg.Record | None:
+    sql = "SELECT id, way, currency, amount, going_back, bank_line_id FROM payments WHERE id = $1 FOR NO KEY UPDATE"
+    return await work.connection.fetchrow(sql, payment_id)
 
 
 async def assign_exception(work: Work, exception_id: str, whom: str | None) -> None:
