@@ -22,14 +22,17 @@ class Uploads:
     async def send(
         self, owner: str, method: str, target: bytes, headers: Headers, parts: AsyncIterator[bytes]
     ) -> Answer:
-        """The answer; raises UnreachableError, BrokenError or TimeoutError as the lean client does."""
+        """The answer; raises UnreachableError, BrokenError or TimeoutError as the lean client, or as `parts`."""
         named = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        body = _Body(parts)
         for base in self._urls[owner]:
             try:
-                return await self._send(method, URL(base + target.decode("latin-1"), encoded=True), named, parts)
+                return await self._send(method, URL(base + target.decode("latin-1"), encoded=True), named, body.parts())
             except aiohttp.ClientConnectorError:
                 continue  # nothing was sent
             except aiohttp.ClientError as error:
+                if body.fault is not None:  # the owner is well: the caller's body is too long, or cut off
+                    raise body.fault from None
                 raise BrokenError from error
         raise UnreachableError
 
@@ -43,3 +46,19 @@ class Uploads:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+class _Body:
+    """A body as it comes; `fault` is what ended it too soon."""
+
+    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+        self._parts = parts
+        self.fault: Exception | None = None
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._parts:
+                yield part
+        except Exception as fault:
+            self.fault = fault
+            raise
