@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
@@ -24,21 +25,29 @@ LARGEST_FILE = 268_435_456
 PIECE = 1 << 20
 
 
-def digest_of(file: BinaryIO) -> bytes:
-    """SHA-256 of the content: a file that is sent again is known by it."""
+class BeingTakenError(Exception):
+    """The same file is being taken in at this moment, for another request."""
+
+
+def digest_of(file: BinaryIO, account: str | None = None, currency: str | None = None) -> bytes:
+    """SHA-256 of the content, and of what was said about it: a file that is sent again is known by it."""
     file.seek(0)
     digest = hashlib.sha256()
     while piece := file.read(PIECE):
         digest.update(piece)
+    if account is not None or currency is not None:
+        digest.update(hashlib.sha256(json.dumps([account, currency]).encode()).digest())
     return digest.digest()
 
 
 async def keep(reading: Reading, digest: bytes, work: Work) -> str | None:
     """Keep every line of a file, all or none, to be taken from then on; None when the file is known already.
 
-    Raises `BadFile` where it can't be read; then nothing is kept.
+    Raises `BadFile` where it can't be read, `BeingTakenError` where another request keeps it now; then nothing is kept.
     """
     statement_id, count, accounts = new_id(), 0, set[str]()
+    if not await bank.lock_digest(work, digest):
+        raise BeingTakenError
     if not await bank.add_statement(work, statement_id, digest, reading.format, work.cause.actor):
         return None
     told = identities(reading.lines)

@@ -1,5 +1,6 @@
 """What becomes of the lines of banks' files: whose money is taken, and whose is taken back."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,8 +19,8 @@ from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import bank_runs, store
-from payments.api import exceptions
-from payments.bank_files import BankLine
+from payments.api import bank_statements, edge, exceptions
+from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import receive
 from payments.store import bank
@@ -250,3 +251,31 @@ async def test_a_line_is_matched_by_a_person_with_the_receipt_that_it_is_alone(u
     assert caught.value.slug == "not-this-money"
     linked = await units.pool.fetch("SELECT id FROM payments WHERE bank_line_id IS NOT NULL")
     assert [row["id"] for row in linked] == [one]
+
+
+async def test_a_file_that_another_request_takes_in_is_not_waited_for(units: Units) -> None:
+    digest, reading = hashlib.sha256(b"one file").digest(), Reading("csv", iter([line(1, "a line")]))
+    async with units.begin() as first:
+        run_id = await bank_runs.keep(reading, digest, first)
+        with pytest.raises(bank_runs.BeingTakenError):
+            async with asyncio.timeout(1), units.begin() as second:
+                await bank_runs.keep(reading, digest, second)
+    async with units.begin() as third:
+        assert await bank_runs.keep(reading, digest, third) is None
+    run = await bank.find_run(units.pool, digest)
+    assert run is not None
+    assert run.id == run_id
+
+
+async def test_who_sends_a_file_that_is_taken_in_gets_its_run_or_is_told_to_ask_again(
+    units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "PATIENCE_SECONDS", 0.2)
+    digest = hashlib.sha256(b"one file").digest()
+    with pytest.raises(Problem) as caught:
+        await bank_statements._taken_meanwhile(units.pool, digest)
+    assert (caught.value.status, dict(caught.value.headers or {})) == (409, {"Retry-After": "5"})
+    assert digest.hex() in caught.value.detail
+    async with units.begin() as work:
+        run_id = await bank_runs.keep(Reading("csv", iter([line(1, "a line")])), digest, work)
+    assert (await bank_statements._taken_meanwhile(units.pool, digest)).id == run_id

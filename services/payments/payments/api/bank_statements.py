@@ -6,9 +6,11 @@ import tempfile
 from datetime import datetime
 from typing import Annotated, Any, BinaryIO, Literal, cast
 
+import asyncpg
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found
@@ -16,8 +18,9 @@ from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Text
 from payments import bank_files, bank_runs
-from payments.api.edge import ReadPayments, WritePayments, answer
+from payments.api.edge import ReadPayments, WritePayments, answer, patiently
 from payments.bank_files import BadFile
+from payments.bank_runs import BeingTakenError
 from payments.store import bank
 
 router = APIRouter()
@@ -97,10 +100,9 @@ async def take_statement(
     for_the_company(identity)
     running = running_of(request)
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
-        async for piece in request.stream():
-            spooled.write(piece)
         file = cast(BinaryIO, spooled)
-        digest = bank_runs.digest_of(file)
+        await spool(request, file)
+        digest = bank_runs.digest_of(file, account, currency)
         run, made = await bank.find_run(running.pool, digest), None
         if run is None:
             try:
@@ -110,9 +112,46 @@ async def take_statement(
                     work.wake("take-bank-lines")
             except BadFile as fault:
                 raise bad_file(fault) from None
-            run = await (bank.load_run(running.pool, made) if made else bank.find_run(running.pool, digest))
+            except BeingTakenError:
+                run = await _taken_meanwhile(running.pool, digest)
+            run = run or await (bank.load_run(running.pool, made) if made else bank.find_run(running.pool, digest))
     assert run is not None
     return answer(orjson.dumps(view_of_run(run)), 202 if made else 200)
+
+
+async def spool(request: Request, file: BinaryIO) -> None:
+    """The whole body, into the file."""
+    try:
+        async for piece in request.stream():
+            file.write(piece)
+    except ClientDisconnect:
+        detail = "The body ended before all of it had come. Nothing of it was taken."
+        raise Problem(status=400, slug="body-cut-off", title="The body was cut off", detail=detail) from None
+
+
+async def _taken_meanwhile(pool: asyncpg.Pool, digest: bytes) -> bank.Run:
+    """The run that another request makes of the same file; a 409 problem when that takes longer."""
+    run: bank.Run | None = None
+
+    async def looked() -> bool:
+        nonlocal run
+        run = await bank.find_run(pool, digest)
+        return run is not None
+
+    await patiently(looked)
+    if run is None:
+        raise being_taken(digest)
+    return run
+
+
+def being_taken(digest: bytes) -> Problem:
+    return Problem(
+        status=409,
+        slug="bank-file-being-taken",
+        title="This bank file is being taken",
+        detail=f"Another request is taking this very file (SHA-256 {digest.hex()}). Send it again to get its run.",
+        headers={"Retry-After": "5"},
+    )
 
 
 def bad_file(fault: BadFile) -> Problem:

@@ -65,8 +65,15 @@ ON CONFLICT (digest) DO NOTHING RETURNING id
 """
 
 
+async def lock_digest(work: Work, digest: bytes) -> bool:
+    """Whether no other transaction takes this file in now. To wait for it would take as long as the file is large."""
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    free: bool = await work.connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", key)
+    return free
+
+
 async def add_statement(work: Work, statement_id: str, digest: bytes, form: str, actor: str | None) -> bool:
-    """False when a file of this content is there; waits for one that is coming in at the same time."""
+    """False when a file of this content is there."""
     return await work.connection.fetchval(ADD_STATEMENT, statement_id, digest, form, work.now, actor) is not None
 
 
