@@ -47,6 +47,6 @@ def next_step(invoice: Invoice, under_way: Sequence[Mapping[str, Any]], today: d
     if invoice.state != "open":
         return None
     if invoice.overdue(today):
-        days = (today - invoice.due_on).days
-        return f"It waits to be paid: it was due on {invoice.due_on}, {days} day{'s' if days > 1 else ''} ago."
+        late = (today - invoice.due_on).days
+        return f"It waits to be paid: it was due on {invoice.due_on}, {late} day{'s' if late > 1 else ''} ago."
     return f"It waits to be paid, by {invoice.due_on}."
