@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 import pytest_asyncio
@@ -69,3 +70,15 @@ async def test_a_sum_and_its_parts_count_once_in_either_order(units: Units) -> N
     assert await claimed(units, await kept(units, [line(103, "SUM-A")])) == 0
     assert await claimed(units, await kept(units, [line(103, "SUM-B")])) == 1
     assert await claimed(units, await kept(units, [line(1, "B1", "SUM-B"), line(2, "B2", "SUM-B")])) == 0
+
+
+async def test_to_find_what_a_bank_takes_back_is_no_dearer_for_all_lines_of_its_amount(units: Units) -> None:
+    paid = [replace(line(1, f"REF{number}"), payer_account=f"GB{number}", references=("1",)) for number in range(3_000)]
+    await kept(units, paid)
+    back = [replace(each, amount_minor=-101, bank_reference=f"NEW{n}") for n, each in enumerate(paid[:20])]
+    ids = await kept(units, [*back, *(replace(each, amount_minor=-101) for each in paid[20:40])])
+    await units.pool.execute("ANALYZE bank_lines")
+    async with units.begin() as work:
+        before = await work.connection.fetchval(READ)
+        assert await bank.find_taken_back(work, ids) == {}
+        assert await work.connection.fetchval(READ) - before < 500
