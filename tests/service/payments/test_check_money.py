@@ -35,7 +35,15 @@ async def units() -> AsyncIterator[Units]:
 
 
 async def look(units: Units, monkeypatch: pytest.MonkeyPatch, home: Path, **charge: Any) -> list[str]:
-    told = {"status": "succeeded", "payment_intent": "pi_1", "refunds_succeeded": 0, "disputes_lost": 0} | charge
+    ours = {"payment_id": new_id()}
+    told = {
+        "status": "succeeded",
+        "payment_intent": "pi_1",
+        "refunds_succeeded": 0,
+        "disputes_lost": 0,
+        "metadata": ours,
+    }
+    told |= charge
     monkeypatch.setattr(check_money, "_page", lambda _: {"items": [told], "next": None})
     async with units.pool.acquire() as connection:
         return await check_money._provider(load({"PAIDUP_HOME": str(home)}), connection)
