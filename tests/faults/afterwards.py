@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-import aiohttp
 import asyncpg
 
 from contracts.ids import new_id
 from tests.bench import loading
 from tests.faults import load
-from tests.faults.load import FINAL_SECONDS, Storm, Wish, WrongError
+from tests.faults.load import Storm, Wish, WrongError
 from tests.faults.scenarios import Figures, Run, all_taken
 from tests.kit import bank_files
 
@@ -38,19 +37,6 @@ async def amid_kills(run: Run, services: Sequence[str], times: int, act: Corouti
         group.create_task(kill())
     await run.ready()
     return acting.result()
-
-
-async def settled(run: Run, service: str, sql: str, *values: Any, seconds: float = FINAL_SECONDS) -> float:
-    """Seconds until no row of the query is left; WrongError with the first ones past `seconds`."""
-    began, connection = time.monotonic(), await asyncpg.connect(run.stack.database_url(service))
-    try:
-        while left := await connection.fetch(sql, *values):
-            if time.monotonic() - began > seconds:
-                raise WrongError(f"after {seconds:.0f} s {len(left)} are not as they should be, as {dict(left[0])}")
-            await asyncio.sleep(0.1)
-    finally:
-        await connection.close()
-    return time.monotonic() - began
 
 
 async def rows(run: Run, service: str, sql: str, *values: Any) -> list[Any]:
@@ -88,24 +74,7 @@ def ids_of(wishes: Sequence[Wish]) -> list[str]:
     return [next(iter(wish.answered)) for wish in wishes]
 
 
-async def firm(act: Callable[[], Awaitable[Any]], what: str, seconds: float = 120) -> Any:
-    """Ask again until there is an answer."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            async with asyncio.timeout(30):
-                return await act()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            if time.monotonic() > end:
-                raise WrongError(f"{what} had no answer in {seconds:.0f} s: {error!r}") from None
-        await asyncio.sleep(0.2)
-
-
 # Gone, invoice owed again: of all these payments, or none of it.
-NOT_GONE = """
-SELECT id::text, status, reversed, going_back, disputed FROM payments WHERE id = ANY($1::uuid[])
-    AND (reversed <> amount + surcharge OR going_back <> reversed OR disputed <> 0)
-"""
 NOT_HERE = """
 SELECT id::text, status, reversed, going_back, disputed FROM payments
 WHERE id = ANY($1::uuid[]) AND (reversed, going_back, disputed) <> (0, 0, 0)
@@ -135,8 +104,8 @@ async def refunds(run: Run) -> Figures:
         given = [one for one, answer in zip(twice, said, strict=True) if answer]
         if sorted(given) != sorted(set(twice)):
             raise WrongError(f"{len(given)} refunds of {len(set(given))} payments were accepted, not {len(wishes)}")
-        final = await settled(run, "payments", NOT_GONE, ids_of(wishes))
-        final += await settled(run, "invoicing", NOT_OWED, [wish.invoice_id for wish in wishes])
+        final = await load.settled(run.stack, "payments", load.NOT_GONE, ids_of(wishes))
+        final += await load.settled(run.stack, "invoicing", NOT_OWED, [wish.invoice_id for wish in wishes])
     finally:
         await run.rules(drop_replies=0)
     await _given_once(run, wishes)
@@ -194,14 +163,14 @@ async def bank_files_taken(run: Run) -> Figures:
     run.dice.shuffle(files)
 
     async def send() -> list[str]:
-        answers = await asyncio.gather(*(_upload(run, file) for file in files))
+        answers = await asyncio.gather(*(load.uploaded(run.client, file) for file in files))
         return sorted({answer["id"] for answer in answers})
 
     runs = await amid_kills(run, ("payments", "invoicing"), kills, send())
     left = """SELECT number, state, settled, total FROM invoices
         WHERE number LIKE $1 AND (state <> 'paid' OR settled <> total)"""
-    final = await settled(run, "invoicing", left, f"{tag}-%")
-    final += await settled(run, "payments", "SELECT id::text FROM bank_statements WHERE status <> 'done'")
+    final = await load.settled(run.stack, "invoicing", left, f"{tag}-%")
+    final += await load.settled(run.stack, "payments", "SELECT id::text FROM bank_statements WHERE status <> 'done'")
     found = [await run.client.get(f"/v1/reconciliation/runs/{one}") for one in runs]
     counts = Counter({name: sum(each[name] for each in found) for name in ("lines", "posted", "duplicate")})
     both = len(first) + len(second)
@@ -221,18 +190,6 @@ def _file(tag: str, numbers: Sequence[int]) -> bytes:
         bank_files.Transfer(1_000 + one, reference=f"{tag}R{one}", text=f"Invoice {tag}-{one}") for one in numbers
     )  # fmt: skip
     return bank_files.content(bank_files.camt((bank_files.camt_entry(one, "USD") for one in made), account=ACCOUNT))
-
-
-async def _upload(run: Run, file: bytes) -> Any:
-    async def send() -> Any:
-        status, said = await run.client.upload("/v1/bank-statements", file)
-        if status in (200, 202):
-            return said
-        if status < 500 and status != 409:
-            raise WrongError(f"the file was refused: {said}")
-        raise ValueError(f"{status}: {said}")
-
-    return await firm(send, "a bank's file")
 
 
 # --- returns and chargebacks
@@ -270,13 +227,13 @@ async def chargebacks(run: Run) -> Figures:
     try:
         await amid_kills(run, ("gateway", "invoicing", "payments"), kills, act())
         gone = [*returned, *lost]
-        final = await settled(run, "payments", NOT_GONE, ids_of(gone))
-        final += await settled(run, "payments", NOT_HERE, ids_of(won))
+        final = await load.settled(run.stack, "payments", load.NOT_GONE, ids_of(gone))
+        final += await load.settled(run.stack, "payments", NOT_HERE, ids_of(won))
         held = """SELECT id::text, status, disputed, reversed FROM payments
             WHERE id = ANY($1::uuid[]) AND (disputed <> amount + surcharge OR reversed <> 0)"""
-        final += await settled(run, "payments", held, ids_of(at_once))
-        final += await settled(run, "invoicing", NOT_OWED, [wish.invoice_id for wish in gone])
-        final += await settled(run, "invoicing", NOT_PAID, [wish.invoice_id for wish in (*won, *at_once)])
+        final += await load.settled(run.stack, "payments", held, ids_of(at_once))
+        final += await load.settled(run.stack, "invoicing", NOT_OWED, [wish.invoice_id for wish in gone])
+        final += await load.settled(run.stack, "invoicing", NOT_PAID, [wish.invoice_id for wish in (*won, *at_once)])
     finally:
         await run.rules(drop_replies=0, webhooks={"delay_ms": 0, "duplicate": 1, "shuffle": False})
     await all_taken(run)
@@ -306,7 +263,7 @@ async def payouts(run: Run) -> Figures:
         raise WrongError(f"the provider made {len(made)} payouts, not {rounds}")
     missing = """SELECT w.id FROM unnest($1::text[]) AS w (id) LEFT JOIN payouts p ON p.provider_id = w.id AND p.booked
         WHERE p.provider_id IS NULL"""
-    final = await settled(run, "payments", missing, made)
+    final = await load.settled(run.stack, "payments", missing, made)
     booked = """SELECT p.provider_id, p.amount, b.sum, b.n FROM payouts p LEFT JOIN LATERAL (
             SELECT sum(e.amount) AS sum, count(DISTINCT t.id) AS n FROM ledger_transactions t
             JOIN ledger_entries e ON e.transaction_id = t.id AND e.account = 'bank'
@@ -316,9 +273,9 @@ async def payouts(run: Run) -> Figures:
         raise WrongError(f"{len(wrong)} payouts are not booked once, as {dict(wrong[0])}")
     told = {"format": "camt.053", "account": f"DE{new_id()[-12:]}", "lines": [], "payouts": True}
     file = await asyncio.to_thread(run.stack.sandbox, "bank-file", **told)
-    await amid_kills(run, ("payments",), 2, _upload(run, file))
+    await amid_kills(run, ("payments",), 2, load.uploaded(run.client, file))
     unconfirmed = "SELECT provider_id FROM payouts WHERE provider_id = ANY($1::text[]) AND bank_line_id IS NULL"
-    final += await settled(run, "payments", unconfirmed, made)
+    final += await load.settled(run.stack, "payments", unconfirmed, made)
     await all_taken(run)
     return {
         "payouts": len(made),
@@ -356,7 +313,7 @@ async def dark(run: Run) -> Figures:
             raise WrongError(f"{len(wrong)} failed while the provider was dark, as {dict(wrong[0])}")
         await asyncio.sleep(0.5)
     final = await load.all_final(run.stack, wishes)
-    final += await settled(run, "payments", NOT_GONE, ids_of(refunded))
+    final += await load.settled(run.stack, "payments", load.NOT_GONE, ids_of(refunded))
     await load.none_doubled(run.stack, run.client, wishes)
     await all_taken(run)
     return {

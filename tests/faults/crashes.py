@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from tests.faults import load, poison
 from tests.faults.load import Wish, WrongError
 from tests.kit.client import Client
+from tests.kit.stack import LocalStack
 
 SECONDS_TO_REACH = 90  # what is pruned, is pruned each 30 s when there is nothing else to do
 
@@ -40,6 +41,12 @@ POINTS = {
         "commit payments.store.attempts.claim_attempts", "provider charge", "commit payments.reconciling.record",
         "commit payments.jobs._unknown", "provider get_charge", "provider events_since",
         "commit payments.store.attempts.save_cursor", *_of_consumer("payments"), *_RELAY,
+        "provider refund", "commit payments.api.refunds.refund_payment", "commit payments.jobs._refund",
+        "commit payments.store.reversals.claim_refunds", "commit payments.store.reversals.refund_again",
+        "commit payments.api.bank_statements.take_statement", "commit payments.bank_runs.take_lines",
+        "commit payments.store.attempts.claim_polls", "commit payments.store.methods.claim_setups",
+        "commit payments.store.methods.claim_detaches", "commit payments.store.surcharges.take_rules",
+        "provider payouts_since", "provider payout_lines", "commit payments.paying_out.record",
     ),
 }  # fmt: skip
 MUCH_LATER = ("commit payments.jobs.notice_overdue", "provider find_charge")
@@ -48,8 +55,9 @@ MUCH_LATER = ("commit payments.jobs.notice_overdue", "provider find_charge")
 class Traffic:
     """Customers who are made, send invoices and pay them by every way, until `stop` is set; keys; bad records."""
 
-    def __init__(self, client: Client, kafka: str, customer: str) -> None:
-        self.client, self.kafka, self.customer = client, kafka, customer
+    def __init__(self, client: Client, stack: LocalStack, customer: str) -> None:
+        self.client, self.stack, self.kafka, self.customer = client, stack, stack.kafka, customer
+        self.refunded: list[str] = []
         self.stop = asyncio.Event()
         self.wishes: list[Wish] = []
         self.commands: list[poison.Record] = []
@@ -62,6 +70,9 @@ class Traffic:
             group.create_task(self._again(self._keys, 0, 0.5))
             group.create_task(self._again(self._drafts, 0, 0.5))
             group.create_task(self._again(self._events, 0, 1))
+            group.create_task(self._again(self._refunds, 0, 0.2))
+            group.create_task(self._again(self._files, 0, 0.5))
+            group.create_task(self._again(self._payouts, 0, 1))
 
     async def _again(self, act: Any, number: int, pause: float) -> None:
         while not self.stop.is_set():
@@ -80,6 +91,27 @@ class Traffic:
             wish = await load.charge(self.client, customer, method, minor, token == load.DECLINED_TOKEN)
         await load.Storm(self.client, [wish], patient=True).send()
         self.wishes.append(wish)
+
+    async def _refunds(self, number: int) -> None:
+        """Of payments that are no wishes: their invoices are owed again."""
+        customer = (await load.customers(self.client, 1))[0]
+        method = await load.method(self.client, customer, load.CARD_TOKEN)
+        wish = await load.charge(self.client, customer, method, 100_000 + number)
+        await load.Storm(self.client, [wish], patient=True).send()
+        path, body = f"/v1/payments/{next(iter(wish.answered))}/refunds", {"reason": "back"}
+        await load.persist(self.client, path, body, wish.key, patient=True)  # 409 until it is matched
+        self.refunded.append(next(iter(wish.answered)))
+
+    async def _files(self, number: int) -> None:
+        """A transfer of each file is exact."""
+        invoice = await load.issued(self.client, self.customer, 700 + number)
+        told, _ = await load.persist(self.client, f"/v1/invoices/{invoice}", None, verb="GET")
+        line = f"2026-03-02,{(700 + number) / 100:.2f},USD,DE1,{told['number']},,,\n"
+        file = f"date,amount,currency,account,reference,text,payer,payer_account\n{line}".encode()
+        await load.uploaded(self.client, file)
+
+    async def _payouts(self, number: int) -> None:
+        await asyncio.to_thread(self.stack.sandbox, "payouts", everything=True, paid=True)
 
     async def _keys(self, number: int) -> None:
         body = {"name": f"key {number}", "scopes": ["invoices:read"]}

@@ -92,6 +92,23 @@ async def persist(
     raise AssertionError
 
 
+async def uploaded(client: Client, file: bytes, seconds: float = 120) -> Any:
+    """Send a bank's file until it is taken; its run."""
+    end, said = time.monotonic() + seconds, None
+    while time.monotonic() < end:
+        try:
+            async with asyncio.timeout(30):
+                status, said = await client.upload("/v1/bank-statements", file)
+            if status in (200, 202):
+                return said
+            if status < 500 and status != 409:
+                raise WrongError(f"a bank's file was refused: {said}")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            said = repr(error)
+        await asyncio.sleep(0.2)
+    raise WrongError(f"a bank's file had no answer in {seconds:.0f} s: {said}")
+
+
 def _under_way(status: int, said: Any) -> bool:
     return status == 409 and isinstance(said, dict) and said["type"].endswith(":request-in-progress")
 
@@ -207,6 +224,25 @@ async def all_final(stack: LocalStack, wishes: Sequence[Wish], seconds: float = 
     finally:
         await payments.close()
         await invoicing.close()
+
+
+NOT_GONE = """
+SELECT id::text, status, reversed, going_back, disputed FROM payments WHERE id = ANY($1::uuid[])
+    AND (reversed <> amount + surcharge OR going_back <> reversed OR disputed <> 0)
+"""
+
+
+async def settled(stack: LocalStack, service: str, sql: str, *values: Any, seconds: float = FINAL_SECONDS) -> float:
+    """Seconds until no row of the query is left; WrongError with the first ones past `seconds`."""
+    began, connection = time.monotonic(), await asyncpg.connect(stack.database_url(service))
+    try:
+        while left := await connection.fetch(sql, *values):
+            if time.monotonic() - began > seconds:
+                raise WrongError(f"after {seconds:.0f} s {len(left)} are not as they should be, as {dict(left[0])}")
+            await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+    return time.monotonic() - began
 
 
 async def none_doubled(stack: LocalStack, client: Client, wishes: Sequence[Wish]) -> None:

@@ -290,7 +290,7 @@ async def all_taken(run: Run) -> None:
 async def crash_points(run: Run) -> Figures:
     """Processes die before and after every commit, produce, provider call and offset commit, one after the other."""
     customer = (await load.customers(run.client, 1))[0]
-    traffic = crashes.Traffic(run.client, run.stack.kafka, customer)
+    traffic = crashes.Traffic(run.client, run.stack, customer)
     deaths = {service: crashes.Deaths(run.orders, service) for service in crashes.POINTS}
     points = {service: crashes.around(names) for service, names in crashes.POINTS.items()}
 
@@ -314,6 +314,7 @@ async def crash_points(run: Run) -> Figures:
     finally:
         await run.rules(drop_replies=0, webhooks={"delay_ms": 0})
     final = await load.all_final(run.stack, traffic.wishes)
+    final += await load.settled(run.stack, "payments", load.NOT_GONE, traffic.refunded)
     await all_taken(run)
     await _settle(run, customer, traffic.foreign, traffic.commands)
     figures = await _holds(run, traffic.wishes) | {"all_final_s": round(final, 1)}

@@ -146,7 +146,8 @@ def offsets(orders: Orders) -> None:
 def provider_calls(orders: Orders) -> None:
     from payments.providers.stripe_adapter import StripeAdapter
 
-    for call in ("create_customer", "attach_method", "charge", "get_charge", "find_charge", "events_since"):
+    calls = ("create_customer", "attach_method", "charge", "get_charge", "find_charge", "events_since", "refund")
+    for call in (*calls, "payouts_since", "payout_lines"):
         name = functools.partial(str, f"provider {call}")
         setattr(StripeAdapter, call, _around(orders, getattr(StripeAdapter, call), lambda *_, name=name: name))
 
