@@ -119,7 +119,7 @@ async def test_a_receipt_is_refused_with_the_field_at_fault(
     ("change", "field"),
     [
         ({"currency": "ZZZ"}, "currency"),
-        ({"due_on": "2025-12-31"}, ""),
+        ({"due_on": "2025-12-31"}, "due_on"),
         ({"due_on": "9999-12-31"}, "due_on"),
         ({"number": "nul \x00"}, "number"),
         ({"number": ""}, "number"),

@@ -45,10 +45,11 @@ POINTS = {
         "commit payments.store.reversals.claim_refunds", "commit payments.store.reversals.refund_again",
         "commit payments.api.bank_statements.take_statement", "commit payments.bank_runs.take_lines",
         "commit payments.store.attempts.claim_polls", "commit payments.store.methods.claim_setups",
-        "commit payments.store.methods.claim_detaches", "commit payments.store.surcharges.take_rules",
+        "commit payments.store.methods.claim_detaches",
         "provider payouts_since", "provider payout_lines", "commit payments.paying_out.record",
     ),
 }  # fmt: skip
+AT_START = ("commit payments.store.surcharges.take_rules",)  # never again while the process lives: nobody dies there
 MUCH_LATER = ("commit payments.jobs.notice_overdue", "provider find_charge")
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
 from chassis.service import Running, running_of
+from contracts.allocation import Part
 from contracts.ids import is_id
 from contracts.invoicing import Currency, PositiveMinor
 from contracts.money import Money
@@ -59,16 +60,15 @@ class QuoteRequest(Asked):
 
 
 class QuotedPart(BaseModel):
-    """`amount` is charged for it, `credit` of the customer's unapplied credit pays it before."""
-
     invoice_id: str
     due_on: date
     amount_minor: int
-    credit_minor: int
 
 
 class QuoteView(BaseModel):
     """Minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs.
+
+    `allocations` are what the charge pays, `credit_allocations` what unapplied credit (`credit_used`) pays before it.
 
     `surcharge_rate` is as 0.03 for 3 %, `surcharge_rule` the id of the rule that says so.
     """
@@ -86,10 +86,10 @@ class QuoteView(BaseModel):
     credit_used_minor: int
     expires_at: datetime
     allocations: list[QuotedPart]
+    credit_allocations: list[QuotedPart]
 
 
 def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
-    by_credit = {part.invoice_id: part.amount.minor for part in quote.credit_parts}
     return {
         "id": quote.id,
         "customer_id": quote.customer_id,
@@ -103,16 +103,14 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
         "credit_minor": quote.credit.minor,
         "credit_used_minor": quote.credit_used,
         "expires_at": quote.expires_at,
-        "allocations": [
-            {
-                "invoice_id": part.invoice_id,
-                "due_on": invoices[part.invoice_id].due_on,
-                "amount_minor": part.amount.minor - by_credit.get(part.invoice_id, 0),
-                "credit_minor": by_credit.get(part.invoice_id, 0),
-            }
-            for part in quote.parts
-        ],
+        "allocations": [_quoted(part, invoices) for part in quote.cash_parts],
+        "credit_allocations": [_quoted(part, invoices) for part in quote.credit_parts],
     }
+
+
+def _quoted(part: Part, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
+    due_on = invoices[part.invoice_id].due_on
+    return {"invoice_id": part.invoice_id, "due_on": due_on, "amount_minor": part.amount.minor}
 
 
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])
