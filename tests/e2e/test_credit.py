@@ -42,10 +42,9 @@ async def test_credit_pays_before_cash_and_the_card_is_charged_the_rest(client: 
     customer, method, receipt, (first, second) = await with_credit(client, 6_000, 5_000, 7_000)
     quote = await quoted(client, customer, method, use_credit=True)
     assert (quote["amount_minor"], quote["credit_used_minor"], quote["total_minor"]) == (6_000, 6_000, 6_000)
-    assert [(part["amount_minor"], part["credit_minor"]) for part in quote["allocations"]] == [
-        (0, 5_000),
-        (6_000, 1_000),
-    ]
+    by_card = [(part["invoice_id"], part["amount_minor"]) for part in quote["allocations"]]
+    by_credit = [(part["invoice_id"], part["amount_minor"]) for part in quote["credit_allocations"]]
+    assert (by_card, by_credit) == ([(second, 6_000)], [(first, 5_000), (second, 1_000)])
     payment = await client.pay(quote)
     await client.paid(first)
     await client.paid(second)
