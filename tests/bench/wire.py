@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+
+IDLE_SECONDS = 30  # servers close a connection that is idle for longer than twice that
 
 
 class Wire:
@@ -16,6 +19,7 @@ class Wire:
         place = urlsplit(url)
         self._host, self._port = place.hostname or "127.0.0.1", place.port or 80
         self._head = f" HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n".encode()
+        self._used = 0.0
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __aenter__(self) -> Wire:
@@ -27,7 +31,8 @@ class Wire:
 
     async def ask(self, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, bytes]:
         """Status and body as it came."""
-        if self._streams is None:
+        idle, self._used = time.monotonic() - self._used, time.monotonic()
+        if self._streams is None or idle > IDLE_SECONDS:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
         sent = b"" if body is None else orjson.dumps(body)
