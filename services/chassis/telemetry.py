@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Tracer
 
-KafkaHeaders = list[tuple[str, bytes]]
-
 _tracer: Tracer | None = None
 
 

@@ -74,7 +74,6 @@ from payments.store.projections import (
     keep_customers,
     keep_invoices,
     load_names,
-    seen_sequence,
 )
 from payments.store.quotes import Confirming, add_quotes, load_confirming
 from payments.store.reversals import RefundCall, claim_refunds, load_reversals, refund_again
@@ -156,6 +155,5 @@ __all__ = [
     "save_cursor",
     "save_method",
     "save_steps",
-    "seen_sequence",
     "take_rules",
 ]

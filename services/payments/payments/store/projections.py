@@ -44,13 +44,6 @@ async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) ->
     )  # fmt: skip
 
 
-async def seen_sequence(connection: asyncpg.Connection, invoice_id: str) -> int:
-    """How far the projection of an invoice, or the knowledge of a customer, has come."""
-    sql = "SELECT sequence FROM invoices WHERE id = $1 UNION ALL SELECT sequence FROM customers WHERE id = $1 LIMIT 1"
-    found: int | None = await connection.fetchval(sql, invoice_id)
-    return found or 0
-
-
 async def load_names(
     connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]
 ) -> tuple[bool, dict[str, str]]:
