@@ -17,7 +17,7 @@ from payments import messages, store
 from payments.bank_files import Reading
 from payments.bank_files.identity import identities
 from payments.domain import Step, receive, taken_by_bank
-from payments.domain.remittance import Arrived, Confirmed, Posted, Transfer, Unclear, judge
+from payments.domain.remittance import Arrived, Confirmed, Posted, Transfer, Unclear, judge, remittance_of
 from payments.store import bank
 
 BATCH = 500
@@ -120,7 +120,7 @@ def opened(unclear: Unclear) -> bank.Open:
 
 def received(transfer: Transfer, posted: Posted, work: Work) -> Step:
     """The payment that a transfer is, on the bank's day."""
-    reference = " ".join((*transfer.references, transfer.text)).strip()[:200] or None
+    reference = remittance_of(transfer.references, transfer.text)
     step = receive(posted.customer_id, transfer.amount, transfer.booked_on, reference, posted.parts, work.now)
     return replace(step, payment=replace(step.payment, correlation=work.cause.correlation))
 

@@ -23,7 +23,7 @@ from payments import messages, store
 from payments.api.bank_statements import for_the_company
 from payments.api.edge import Asked, InvoiceToPay, ReadPayments, WritePayments, answer, problem_of
 from payments.domain import Refusal, receive
-from payments.domain.remittance import ExceptionClass
+from payments.domain.remittance import ExceptionClass, remittance_of
 from payments.store import bank
 
 router = APIRouter(route_class=StrictRoute)
@@ -239,7 +239,7 @@ async def _post(row: Any, asked: Resolution, work: Work) -> str:
     _money_of_line(row, work)
     customer_id, parts = _chosen(row, asked)
     money = Money(row["amount"], row["currency"])
-    reference = " ".join((*row["refs"], row["text"])).strip()[:200] or None
+    reference = remittance_of(row["refs"], row["text"])
     step = receive(customer_id, money, row["booked_on"], reference, parts, work.now)
     work.emit(*messages.of([step], work.now))
     if not await store.add_payments(work, [store.NewPayment(step, line_id=row["line_id"])]):

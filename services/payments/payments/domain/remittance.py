@@ -17,6 +17,7 @@ MOST_WORDS = 200
 MOST_PROPOSALS = 5
 RECORDED_WITHIN_DAYS = 10
 SHORTEST_REFERENCE = 4
+LONGEST_REMITTANCE = 200
 
 ExceptionClass = Literal[
     "missing_here", "missing_there", "wrong_amount", "short_payment", "doubled", "wrong_currency"
@@ -112,6 +113,11 @@ class Arrived:
 
 
 Verdict = Arrived | Posted | Confirmed | Unclear
+
+
+def remittance_of(references: Iterable[str], text: str) -> str | None:
+    """What a payment keeps of what the payer wrote to the bank, the same whether posted by itself or by a person."""
+    return " ".join((*references, text)).strip()[:LONGEST_REMITTANCE] or None
 
 
 def plain(text: str) -> str:
