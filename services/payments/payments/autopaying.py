@@ -120,13 +120,12 @@ async def _save(confirmed: Sequence[tuple[AutopayCharge, Confirmed]], work: Work
     await store.add_quotes([made.quote for _, made in confirmed], work)
     new = []
     for charge, made in confirmed:
-        payment = replace(made.step.payment, correlation=charge.id)
-        step = replace(made.step, payment=payment)
+        step = made.step.under(charge.id)
         work.cause = Cause(correlation=charge.id, actor=AUTOPAY_ACTOR)
         work.emit(*messages.of([step], work.now))
         key = Key(charge.customer_id, ROUTE, key_of(charge), fingerprint({"charge": charge.id}))
         who, version = Witness(AUTOPAY_ACTOR, charge.id), CONSENT_TEXTS["autopay"].version
-        consent = to_surcharge(made.quote, payment.id, True, version, who, work.now)
+        consent = to_surcharge(made.quote, step.payment.id, True, version, who, work.now)
         new.append(store.NewPayment(step, key, store.Answer(202, b"{}", ""), consent=consent))
     return await store.add_payments(work, new)
 

@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import BinaryIO
 
 from chassis.messaging.work import Cause, Work
@@ -122,7 +121,7 @@ def received(transfer: Transfer, posted: Posted, work: Work) -> Step:
     """The payment that a transfer is, on the bank's day."""
     reference = remittance_of(transfer.references, transfer.text)
     step = receive(posted.customer_id, transfer.amount, transfer.booked_on, reference, posted.parts, work.now)
-    return replace(step, payment=replace(step.payment, correlation=work.cause.correlation))
+    return step.under(work.cause.correlation)
 
 
 async def _post(verdicts: Sequence[Posted], states: dict[int, str], work: Work) -> list[Unclear]:

@@ -14,7 +14,7 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Cause, Units, Wake
 from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
@@ -251,6 +251,17 @@ async def test_a_line_is_matched_by_a_person_with_the_receipt_that_it_is_alone(u
     assert caught.value.slug == "not-this-money"
     linked = await units.pool.fetch("SELECT id FROM payments WHERE bank_line_id IS NOT NULL")
     assert [row["id"] for row in linked] == [one]
+
+
+async def test_what_a_person_posts_keeps_the_request_that_its_later_events_travel_under(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    assert await take(units, line(4_000, "a part")) == ["proposed"]
+    exception = await units.pool.fetchval("SELECT id FROM exceptions")
+    async with units.begin(Cause(correlation="request-1")) as work:
+        row = await bank.lock_exception(work, exception)
+        asked = exceptions.Resolution(action="post", customer_id=customer, reason="theirs")
+        payment = await exceptions._post(row, asked, work)
+    assert await units.pool.fetchval("SELECT correlation FROM payments WHERE id = $1", payment) == "request-1"
 
 
 async def test_a_file_that_another_request_takes_in_is_not_waited_for(units: Units) -> None:

@@ -240,7 +240,7 @@ async def _post(row: Any, asked: Resolution, work: Work) -> str:
     customer_id, parts = _chosen(row, asked)
     money = Money(row["amount"], row["currency"])
     reference = remittance_of(row["refs"], row["text"])
-    step = receive(customer_id, money, row["booked_on"], reference, parts, work.now)
+    step = receive(customer_id, money, row["booked_on"], reference, parts, work.now).under(work.cause.correlation)
     work.emit(*messages.of([step], work.now))
     if not await store.add_payments(work, [store.NewPayment(step, line_id=row["line_id"])]):
         detail = f"Customer {customer_id} is not known, or has no such invoice in {money.currency}."

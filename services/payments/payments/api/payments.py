@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import asyncpg
@@ -83,7 +83,7 @@ async def save_once(
 ) -> Response | None:
     """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
     body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
-    step = replace(step, payment=replace(step.payment, correlation=cause.correlation))
+    step = step.under(cause.correlation)
     saving = Saving(store.NewPayment(step, key, store.Answer(202, body, seen), consent=consent), cause)
     try:
         if await running.units.together(save_payments, saving, single=True):

@@ -147,6 +147,10 @@ class Step:
     opens: ExceptionClass | None = None  # an exception, for a person
     closes: bool = False  # what was open about it
 
+    def under(self, correlation: str | None) -> Step:
+        """The same; what follows from it later travels under this id, too."""
+        return replace(self, payment=replace(self.payment, correlation=correlation))
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
