@@ -37,7 +37,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.PAYERS, [["DE1"]], "bank_lines_of_payer"),
         (bank.OWING, [[new_id()], ["USD"]], "invoices_payable"),
         (bank.NEW_LINES, [new_id(), 500], "bank_lines_new"),
-        (bank.UNSETTLED, [[new_id()]], "payments_unsettled"),
+        (bank.UNSETTLED, [[new_id()]], "payments_asked_of_bank"),
         (bank.CLAIM, [[1]], "bank_lines_by_entry"),
         (bank.CLAIM, [[1]], "bank_lines_by_reference"),
         (bank.DOUBTED, [[1]], "bank_identities_pkey"),

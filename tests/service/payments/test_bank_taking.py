@@ -16,7 +16,9 @@ from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
 from chassis.messaging.work import Cause, Units, Wake
 from contracts.allocation import Part
+from contracts.envelope import Amount
 from contracts.ids import new_id
+from contracts.invoicing import AllocatedPart
 from contracts.money import Money
 from payments import bank_runs, store
 from payments.api import bank_statements, edge, exceptions
@@ -228,6 +230,17 @@ async def test_two_equal_lines_of_two_batches_pay_one_invoice_once_though_invoic
     # once it is settled, what the projection says is all there is
     await units.pool.execute("UPDATE payments SET credit = 1 WHERE customer_id = $1", customer)
     assert await take(units, line(9_000, "INV-1001", bank_reference="A3")) == ["posted"]
+
+
+async def test_a_settlement_changes_its_payment_in_place_and_no_index(units: Units) -> None:
+    await owed(units, 9_000, "INV-1001")
+    assert await take(units, line(9_000, "INV-1001")) == ["posted"]
+    paid = await units.pool.fetchrow("SELECT id, asked_invoices FROM payments")
+    part = AllocatedPart(invoice_id=paid["asked_invoices"][0], amount=Amount(amount_minor=9_000, currency="USD"))
+    async with units.begin() as work:
+        await store.keep_allocations(work, [(paid["id"], [part], 0)])
+        in_place = "SELECT pg_stat_get_xact_tuples_hot_updated('payments'::regclass)"
+        assert await work.connection.fetchval(in_place) == 1
 
 
 async def test_a_line_is_matched_by_a_person_with_the_receipt_that_it_is_alone(units: Units) -> None:
