@@ -6,18 +6,26 @@ import asyncio
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
-from chassis.messaging.work import Cause, Work
+import structlog
+
+from chassis.db.pool import COLLIDED, out_of_reach
+from chassis.messaging.dead_letters import describe
+from chassis.messaging.work import Cause, Units, Work
 from chassis.service import Running
 from contracts.ids import new_id
 from payments import messages, store
 from payments.bank_files import Reading
 from payments.bank_files.identity import identities
-from payments.domain import Step, receive, taken_by_bank
+from payments.domain import Reversal, Step, receive, taken_by_bank
 from payments.domain.remittance import Arrived, Confirmed, Posted, Transfer, Unclear, judge, remittance_of
 from payments.store import bank
+
+log = structlog.get_logger()
 
 BATCH = 500
 LARGEST_FILE = 268_435_456
@@ -58,19 +66,54 @@ async def keep(reading: Reading, digest: bytes, work: Work) -> str | None:
     return statement_id
 
 
+Take = Callable[[Sequence[bank.NewLine], Work], Awaitable[None]]
+
+
 async def take_lines(running: Running) -> bool:
-    """Take the next lines of the oldest file; whether there may be more."""
-    async with running.units.begin(Cause(actor="system:payments")) as work:
+    """Take the next lines of the oldest file; whether there may be more. No line holds up those behind it."""
+    try:
+        return await _next_lines(running.units, BATCH, _take)
+    except COLLIDED:
+        raise
+    except Exception as error:
+        if out_of_reach(error):
+            raise
+        log.warning("bank lines not taken together, one by one now", error=describe(error))
+    for _ in range(BATCH):
+        try:
+            await _next_lines(running.units, 1, _take)
+        except COLLIDED:
+            raise
+        except Exception as error:
+            if out_of_reach(error):
+                raise
+            log.error("bank line not taken, a person has to look", error=describe(error))
+            return await _next_lines(running.units, 1, _set_aside)
+    return True
+
+
+async def _next_lines(units: Units, count: int, take: Take) -> bool:
+    async with units.begin(Cause(actor="system:payments")) as work:
         statement_id = await bank.lock_running(work)
         if statement_id is None:
             return False
-        lines = await bank.new_lines(work, statement_id, BATCH)
+        lines = await bank.new_lines(work, statement_id, count)
         work.cause = Cause(correlation=statement_id, actor="system:payments")
         if lines:
-            await _take(lines, work)
+            await take(lines, work)
         else:
             await bank.end_run(work, statement_id)
     return True
+
+
+async def _set_aside(lines: Sequence[bank.NewLine], work: Work) -> None:
+    """Leave lines that can't be taken to a person, unless another file has told of them."""
+    booked = [line.transfer for line in lines if line.transfer is not None]
+    new = await bank.claim_lines(work, [each.line_id for each in booked])
+    unclear = [Unclear(each, "missing_here", ()) for each in booked if each.line_id in new]
+    states = {line.id: "ignored" if line.transfer is None else "duplicate" for line in lines}
+    await bank.open_exceptions(work, [opened(each) for each in unclear])
+    await bank.keep_states(work, states | {each.transfer.line_id: "proposed" for each in unclear})
 
 
 async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
@@ -86,6 +129,7 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     # A day that has not come, and what came back of money that the company paid: a person says what that is.
     strange = [each for each in fresh if each.booked_on > today and _counts(each)]
     strange += [each for each in due if each.amount.minor > 0 and each.reversal]
+    strange += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
     states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
     verdicts = judge(came, await bank.load_known(work, came)) if came else []
     unclear = [each for each in verdicts if isinstance(each, Unclear)]
@@ -94,17 +138,26 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
+    linked = set[int]()
     if confirmed:  # before anything is undone: the bank may take back what it tells of in the same file
-        await bank.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
-    unclear += await _undo(went, states, work)
-    states |= {each.transfer.line_id: "matched" for each in confirmed}
-    states |= {each.transfer.line_id: "matched" for each in arrived}
-    states |= {each.transfer.line_id: "proposed" for each in unclear}
+        linked |= await bank.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
     if arrived:
-        await bank.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
+        linked |= await bank.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
+    unclear += await _undo(went, states, work)
+    # What another line became in this very moment, this one is not.
+    told = [each.transfer for each in confirmed] + [each.transfer for each in arrived]
+    unclear += [Unclear(each, "doubled", ()) for each in told if each.line_id not in linked]
+    states |= dict.fromkeys(linked, "matched")
+    states |= {each.transfer.line_id: "proposed" for each in unclear}
     if unclear:
         await bank.open_exceptions(work, [opened(each) for each in unclear])
     await bank.keep_states(work, states)
+
+
+async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Transfer]:
+    """Those that look like a receipt going back, though the bank doesn't say so: a person says whether it did."""
+    found = await bank.find_taken_back(work, [each.line_id for each in paid_out]) if paid_out else {}
+    return [each for each in paid_out if each.line_id in found]
 
 
 def _counts(transfer: Transfer) -> bool:
@@ -144,17 +197,22 @@ async def _undo(went: Sequence[Transfer], states: dict[int, str], work: Work) ->
         return []
     found = await bank.find_taken_back(work, [each.line_id for each in went])
     payments, _ = await store.lock_payments(work, payments=found.values())
+    known = defaultdict[str, list[Reversal]](list)
+    for each in await store.load_reversals(work.connection, list(payments)):
+        known[each.payment_id].append(each)
     unclear, steps = [], list[Step]()
     for transfer in went:
         payment = payments.get(found.get(transfer.line_id, ""))
-        known = await store.load_reversals(work.connection, [payment.id]) if payment else []
-        step = taken_by_bank(payment, known, transfer.booked_on, work.now) if payment else None
-        if step is None:
+        step = taken_by_bank(payment, known[payment.id], transfer.booked_on, work.now) if payment else None
+        if step is None or step.reversal is None:
             unclear.append(Unclear(transfer, "missing_here", ()))
-        else:
-            payments[step.payment.id] = step.payment
-            steps.append(step)
-            states[transfer.line_id] = "posted"
+            continue
+        payments[step.payment.id] = step.payment
+        known[step.payment.id].append(step.reversal)
+        steps.append(step)
+        states[transfer.line_id] = "posted"
+        if rest := transfer.amount + step.reversal.total:  # it had gone back already, and has now gone twice
+            unclear.append(Unclear(replace(transfer, amount=rest), "wrong_amount", ()))
     work.emit(*messages.of(steps, work.now))
     if steps:
         await store.save_steps(work, steps)

@@ -5,7 +5,8 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
 from chassis.messaging.work import Cause, Units, Wake
+from chassis.service import Running
 from contracts.allocation import Part
 from contracts.envelope import Amount
 from contracts.ids import new_id
@@ -24,7 +26,7 @@ from payments import bank_runs, store
 from payments.api import bank_statements, edge, exceptions
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
-from payments.domain import receive
+from payments.domain import Refusal, receive, refund
 from payments.store import bank
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -64,14 +66,24 @@ async def owed(units: Units, minor: int, number: str, customer: str | None = Non
     return customer, invoice
 
 
-async def take(units: Units, *lines: BankLine) -> list[str]:
-    """What became of the lines of one file, in order."""
+async def kept(units: Units, *lines: BankLine) -> str:
+    """A file, kept to be taken."""
     statement = new_id()
     async with units.begin() as work:
         await bank.add_statement(work, statement, hashlib.sha256(statement.encode()).digest(), "camt.053", None)
         await bank.add_lines(work, statement, list(identities(lines)))
+    return statement
+
+
+async def take(units: Units, *lines: BankLine) -> list[str]:
+    """What became of the lines of one file, in order."""
+    statement = await kept(units, *lines)
     async with units.begin() as work:
         await bank_runs._take(await bank.new_lines(work, statement, 500), work)
+    return await states(units, statement)
+
+
+async def states(units: Units, statement: str) -> list[str]:
     rows = await units.pool.fetch("SELECT state FROM bank_lines WHERE statement_id = $1 ORDER BY id", statement)
     return [row["state"] for row in rows]
 
@@ -111,6 +123,108 @@ async def test_the_banks_reference_says_which_of_two_equal_payments_goes_back(un
     assert await take(units, *paid) == ["posted", "posted"]
     assert await take(units, back(paid[0])) == ["posted"]
     assert (await gone(units, first), await gone(units, second)) == (10_000, 0)
+
+
+async def test_what_a_bank_takes_back_twice_in_one_file_goes_once_and_a_person_sees_the_rest(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    paid = line(10_000, "INV-1001", bank_reference="A1", payer_account="GB1", references=("RENT",))
+    assert await take(units, paid) == ["posted"]
+    assert await take(units, back(paid), back(paid)) == ["posted", "proposed"]
+    assert await gone(units, customer) == 10_000
+    assert await waiting(units) == [("missing_here", -10_000)]
+
+
+async def test_what_a_bank_takes_back_beyond_what_is_left_is_for_a_person_to_claim(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    paid = line(10_000, "INV-1001", bank_reference="A1")
+    assert await take(units, paid) == ["posted"]
+    payment_id = await units.pool.fetchval("SELECT id FROM payments")
+    async with units.begin() as work:
+        payment = await store.lock_payment(work, payment_id)
+        assert payment is not None
+        given = refund(payment, [], 3_000, "goodwill", now=work.now, today=DAY)
+        assert not isinstance(given, Refusal)
+        await store.save_steps(work, [given])
+    assert await take(units, back(paid)) == ["proposed"]
+    assert await gone(units, customer) == 10_000
+    assert await waiting(units) == [("wrong_amount", -3_000)]
+
+
+async def test_money_that_went_out_and_looks_like_a_receipt_going_back_is_for_a_person_to_look_at(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    paid = line(10_000, "INV-1001", payer_account="GB1", references=("RENT",))
+    assert await take(units, paid) == ["posted"]
+    out = replace(back(paid, text="returned"), reversal=False)
+    assert await take(units, out, replace(out, payer_account="GB2"), replace(out, amount_minor=-9_999)) == [
+        "proposed", "ignored", "ignored",
+    ]  # fmt: skip
+    assert await gone(units, customer) == 0
+    assert await waiting(units) == [("missing_here", -10_000)]
+
+
+async def test_a_line_that_cannot_be_taken_is_set_aside_and_holds_up_no_other(
+    units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = bank_runs.judge
+
+    def fails(came: Any, known: Any) -> Any:
+        if any(each.text == "poison" for each in came):
+            raise RuntimeError("nobody thought of this")
+        return judge(came, known)
+
+    monkeypatch.setattr(bank_runs, "judge", fails)
+    for number in (1, 2, 3):
+        await owed(units, number * 1_000, f"INV-100{number}")
+    lines = [line(1_000, "INV-1001"), line(5, "poison"), line(2_000, "INV-1002")]
+    statements = [await kept(units, *lines), await kept(units, line(3_000, "INV-1003"))]
+    running = cast(Running, SimpleNamespace(units=units))
+    async with asyncio.timeout(20):
+        while await bank_runs.take_lines(running):
+            pass
+    assert [await states(units, each) for each in statements] == [["posted", "proposed", "posted"], ["posted"]]
+    assert await waiting(units) == [("missing_here", 5)]
+
+
+async def test_lines_are_taken_by_one_process_at_a_time_whichever_the_file(units: Units) -> None:
+    for number in (1, 2):
+        await kept(units, line(number, "a line"))
+    async with units.begin() as one, units.begin() as other:
+        assert await bank.lock_running(one) is not None
+        assert await bank.lock_running(other) is None
+
+
+async def test_a_receipt_that_becomes_anothers_while_a_line_is_looked_at_is_not_matched_twice(
+    units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    receipt = await recorded(units, customer, 10_000, "INV-1001 wire 7781")
+    assert await take(units, line(10_000, "of nothing known", bank_reference="B1")) == ["proposed"]
+    other, load_known = await units.pool.fetchval("SELECT id FROM bank_lines"), bank.load_known
+
+    async def meanwhile(*about: Any) -> Any:
+        known = await load_known(*about)
+        async with units.begin() as work:
+            assert await bank.link_payments(work, {receipt: other}) == {other}
+        return known
+
+    monkeypatch.setattr(bank, "load_known", meanwhile)
+    assert await take(units, line(10_000, "INV-1001 wire 7781")) == ["proposed"]
+    assert ("doubled", 10_000) in await waiting(units)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"action": "post", "payment_id": "p"}, "payment_id"),
+        ({"action": "match", "invoices": [{"invoice_id": "i"}]}, "invoices"),
+        ({"action": "dismiss", "proposal": 0}, "proposal"),
+        ({"action": "post", "proposal": 0, "customer_id": "c"}, "proposal"),
+    ],
+)
+def test_a_decision_with_what_it_does_not_use_is_refused(asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(Problem) as caught:
+        exceptions._refuse_unused(exceptions.Resolution(reason="so", **asked))
+    assert (caught.value.slug, (caught.value.errors or [{}])[0].get("field")) == ("not-used", field)
 
 
 async def test_what_the_bank_took_back_already_is_not_taken_for_anothers(units: Units) -> None:

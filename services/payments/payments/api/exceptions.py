@@ -190,6 +190,7 @@ async def resolve(exception_id: str, asked: Resolution, request: Request, identi
         decision = fingerprint({**asked.model_dump(mode="json"), "actor": actor})
         if row["state"] != "open":
             return answer(_answered(row, decision), 200)
+        _refuse_unused(asked)
         payment_id = await DECISIONS[asked.action](row, asked, work) if asked.action in DECISIONS else None
         await bank.resolve_exception(work, exception_id, payment_id)
         if row["line_id"] is not None:
@@ -262,11 +263,23 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str:
     if found["way"] != "receive" or found["bank_line_id"] is not None or found["going_back"]:
         detail = "Only a recorded receipt that has no bank line yet and has not gone back can be this money."
         raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
-    await bank.link_payments(work, {payment_id: row["line_id"]})
+    linked = await bank.link_payments(work, {payment_id: row["line_id"]})
+    assert linked, "its row is locked, and was looked at"
     return payment_id
 
 
 DECISIONS = {"post": _post, "match": _match}
+USED = {"post": {"proposal", "customer_id", "invoices"}, "match": {"proposal", "payment_id"}, "dismiss": set[str]()}
+
+
+def _refuse_unused(asked: Resolution) -> None:
+    """What a decision doesn't use may have been meant for another one, which does something else with the money."""
+    given = {"proposal", "customer_id", "payment_id", "invoices"} & asked.model_dump(exclude_defaults=True).keys()
+    for name in sorted(given - USED[asked.action]):
+        raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
+    if asked.proposal is not None and len(given) > 1:
+        detail = "Give the place of a proposal or your own choice, not both."
+        raise problem_of(Refusal("not-used", detail, "proposal"))
 
 
 def _money_of_line(row: Any, work: Work) -> None:
@@ -302,6 +315,8 @@ def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
         raise problem_of(Refusal("customer-missing", detail, "customer_id"))
     if not all(is_id(one.invoice_id) for one in asked.invoices):
         raise problem_of(Refusal("unknown-invoice", "An invoice's id is no id.", "invoices"))
+    if len({one.invoice_id for one in asked.invoices}) < len(asked.invoices):
+        raise problem_of(Refusal("invoice-twice", "An invoice is named twice.", "invoices"))
     if sum(one.amount_minor or 0 for one in asked.invoices) > amount:
         raise problem_of(Refusal("more-than-received", f"The invoices' amounts sum to more than {amount}.", "invoices"))
     return asked.customer_id, [

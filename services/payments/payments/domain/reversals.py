@@ -93,7 +93,10 @@ def _in_proportion(payment: Payment, left: _Left, amount: Money) -> Money:
 
 
 def taken_by_bank(payment: Payment, reversals: Sequence[Reversal], on: date, now: datetime) -> Step | None:
-    """The bank takes back a transfer that it had booked: all that is left of it goes; None when nothing is."""
+    """The bank takes back a transfer that it had booked: all that is left of it goes; None when nothing is.
+
+    The bank took the whole transfer: what had gone back of it before, a person claims.
+    """
     left = _left(payment, reversals)
     if not _sum(left):
         return None

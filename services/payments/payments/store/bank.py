@@ -95,10 +95,20 @@ async def count_lines(work: Work, statement_id: str, lines: int, account: str | 
     await work.connection.execute(sql, statement_id, lines, account)
 
 
+LOCK_RUNNING = """
+WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
+SELECT s.id FROM turn CROSS JOIN LATERAL (
+    SELECT id FROM bank_statements WHERE status = 'running' ORDER BY received_at, id LIMIT 1) s WHERE turn.mine
+"""
+TURN = 7_208_851_906
+
+
 async def lock_running(work: Work) -> str | None:
-    """The oldest statement with lines to take, unless another process holds it."""
-    sql = "SELECT id FROM bank_statements WHERE status = 'running' ORDER BY received_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
-    found: str | None = await work.connection.fetchval(sql)
+    """The oldest statement with lines to take, unless another process takes lines now.
+
+    One process at a time, whichever the file: what two files tell of the same money shows in committed lines only.
+    """
+    found: str | None = await work.connection.fetchval(LOCK_RUNNING, TURN)
     return found
 
 
@@ -271,11 +281,11 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     return Known(named, alike, recorded, payers, owing, arriving)
 
 
-async def link_payouts(work: Work, lines: Mapping[str, int]) -> None:
-    """Payouts with the lines that tell of their arrival."""
+async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
+    """Payouts with the lines that tell of their arrival; gives the lines that it are now."""
     sql = """UPDATE payouts p SET bank_line_id = l.line FROM unnest($1::text[], $2::bigint[]) AS l (id, line)
-        WHERE p.provider_id = l.id AND p.bank_line_id IS NULL"""
-    await work.connection.execute(sql, list(lines), list(lines.values()))
+        WHERE p.provider_id = l.id AND p.bank_line_id IS NULL RETURNING l.line"""
+    return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
 
 
 # What a reversing line takes back: a payment that a line of the same account and amount brought, and that this is told of,
@@ -318,11 +328,14 @@ async def keep_states(work: Work, states: Mapping[int, str]) -> None:
     await work.connection.execute(sql, list(states), list(states.values()))
 
 
-async def link_payments(work: Work, lines: Mapping[str, int]) -> None:
-    """Payments with the lines that brought their money; nothing is overwritten."""
+async def link_payments(work: Work, lines: Mapping[str, int]) -> set[int]:
+    """Payments with the lines that brought their money; gives the lines that it are now.
+
+    Another line may have become the payment's, or the payment have gone back, since it was looked at.
+    """
     sql = """UPDATE payments p SET bank_line_id = l.line FROM unnest($1::uuid[], $2::bigint[]) AS l (id, line)
-        WHERE p.id = l.id AND p.bank_line_id IS NULL"""
-    await work.connection.execute(sql, list(lines), list(lines.values()))
+        WHERE p.id = l.id AND p.bank_line_id IS NULL AND p.going_back = 0 RETURNING l.line"""
+    return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
 
 
 # --- what waits for a person
