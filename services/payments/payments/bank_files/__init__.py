@@ -16,6 +16,8 @@ from payments.bank_files.mt940_file import read_mt940
 __all__ = ["BadFile", "BankLine", "Reading", "Status", "read"]
 
 _HEAD = 1 << 14
+_LONGEST_ID = 200
+_IDS = ("account", "bank_reference", "entry_reference", "end_to_end_id", "payer_account")
 _BAI2 = re.compile(r"\s*01,")
 _MT940 = re.compile(r"^\x01?(\{1:|:20:)", re.MULTILINE)
 
@@ -39,6 +41,22 @@ def read(file: BinaryIO, *, account: str | None = None, currency: str | None = N
     `BadFile`, here or while `lines` is walked, for anything that is not a right reading; never another exception.
     The file stays open, and belongs to the reading until it is walked.
     """
+    reading = _read(file, account, currency)
+    return Reading(reading.format, _bounded(reading.lines))
+
+
+def _bounded(lines: Iterator[BankLine]) -> Iterator[BankLine]:
+    """Refuse ids longer than any bank writes: they are looked up by."""
+    for line in lines:
+        for name in _IDS:
+            found: str | None = getattr(line, name)
+            if found is not None and len(found) > _LONGEST_ID:
+                what = f"{name.replace('_', ' ')} has {len(found)} characters, more than {_LONGEST_ID}"
+                raise BadFile(None, f"{line.place}: its {what}. Correct it, or fetch the file again from the bank")
+        yield line
+
+
+def _read(file: BinaryIO, account: str | None, currency: str | None) -> Reading:
     file.seek(0)
     head = file.read(_HEAD)
     if not head.strip():

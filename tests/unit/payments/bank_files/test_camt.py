@@ -49,6 +49,12 @@ def test_an_entry_gives_one_line_per_transaction() -> None:
     assert second.place == "statement 1, entry 1, transaction 2"
 
 
+def test_an_id_longer_than_banks_write_is_refused_with_its_place() -> None:
+    refused = refusal(content(camt([entry(), entry(transaction("10.00", own="7" * 8_000))], "053", "08")))
+    assert "statement 1, entry 2" in refused.reason
+    assert "its bank reference has 8000 characters, more than 200" in refused.reason
+
+
 def test_the_indicator_of_a_transaction_wins_over_its_entrys() -> None:
     batch = entry(transaction("12.00") + transaction("2.00", mark="DBIT"))
     assert [line.amount_minor for line in lines(batch)] == [1_200, -200]
