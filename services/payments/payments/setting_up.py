@@ -27,8 +27,11 @@ def _upper(text: str | None) -> str | None:
 
 
 async def add(method: Method, work: Work, setup_id: str | None = None) -> Method:
-    """Keep a method under its customer's lock; the first that is saved is the default."""
+    """Keep a method under its customer's lock; the first that is saved is the default. One that is there stays."""
     known = await store.lock_methods(work, method.customer_id)
+    there = next((one for one in known if one.provider_id == method.provider_id), None)
+    if there is not None:
+        return there
     method = replace(method, is_default=method.saved and not any(one.is_default for one in known))
     await store.add_method(work, method, setup_id)
     work.emit(messages.method_added(method, work.now))

@@ -50,6 +50,18 @@ async def take(units: Units, edition: date, digest: bytes, rules: Sequence[Surch
         return await store.take_rules(connection, edition, digest, rules, NOW)
 
 
+async def test_a_method_that_is_there_is_not_kept_twice(units: Units) -> None:
+    customer = new_id()
+    async with units.begin() as work:
+        await store.keep_customers(work, [customer])
+    kept = []
+    for _ in range(2):
+        async with units.begin() as work:
+            kept.append(await setting_up.add(setting_up.method_from(DETAILS, customer), work))
+    assert kept[0].id == kept[1].id
+    assert await units.pool.fetchval("SELECT count(*) FROM methods") == 1
+
+
 async def test_rules_are_taken_in_once_however_many_processes_start_and_read_back_as_they_were(units: Units) -> None:
     taken = await asyncio.gather(*(take(units, FILE.edition, FILE.digest, FILE.rules) for _ in range(5)))
     assert sorted(taken) == [False] * 4 + [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import asyncpg
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt
@@ -138,20 +139,27 @@ def _accepted(accept_terms: bool) -> None:
         raise problem_of(Refusal("terms-not-accepted", detail, "accept_terms"))
 
 
-@router.post(PATH, status_code=201, response_model=MethodView, tags=["payment methods"])
+KNOWN: dict[int | str, dict[str, Any]] = {200: {"model": MethodView, "description": "The method is there already"}}
+
+
+@router.post(PATH, status_code=201, response_model=MethodView, responses=KNOWN, tags=["payment methods"])
 async def add_method(customer_id: str, asked: MethodRequest, request: Request, identity: WriteMethods) -> Response:
     """Keep a method by the provider's token for it; the number itself never comes here."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     _accepted(asked.accept_terms)
     method = await _attach(running, customer_id, asked)
-    async with running.units.begin(cause_of(request, identity)) as work:
-        await store.lock_customer(work, customer_id)
-        method = await setting_up.add(method, work)
-        version, who = CONSENT_TEXTS["terms"].version, witness_of(request, identity)
-        consent = to_method("terms", customer_id, version, who, work.now, method_id=method.id)
-        await store.add_consents(work.connection, [consent])
-    return _answer(method, running, 201)
+    try:
+        async with running.units.begin(cause_of(request, identity)) as work:
+            await store.lock_customer(work, customer_id)
+            kept = await setting_up.add(method, work)
+            version, who = CONSENT_TEXTS["terms"].version, witness_of(request, identity)
+            consent = to_method("terms", customer_id, version, who, work.now, method_id=kept.id)
+            await store.add_consents(work.connection, [consent])
+    except asyncpg.UniqueViolationError:
+        detail = "This method was removed. To use it again, let the payer give it anew: that makes a new token."
+        raise problem_of(Refusal("method-removed", detail, "provider_token")) from None
+    return _answer(kept, running, 201 if kept.id == method.id else 200)
 
 
 async def _attach(running: Running, customer_id: str, asked: MethodRequest) -> Method:
