@@ -88,6 +88,23 @@ async def test_the_same_file_is_known_again_and_an_overlapping_one_posts_only_wh
         await client.paid(invoice)
 
 
+async def test_each_line_of_a_file_says_what_became_of_it(client: Client) -> None:
+    _, _, (number, _) = await owing(client, 10_000, 5_001)
+    run = await take(client, line("100.00", number), line("-3.00"), line("0.77"), line("-4.00"))
+    path, found, cursor = f"/v1/reconciliation/runs/{run['id']}/lines", list[Any](), ""
+    while cursor is not None:
+        page = await client.get(f"{path}?limit=1{cursor and '&cursor=' + cursor}")
+        found, cursor = found + page["items"], page["next_cursor"]
+    assert [(one["state"], one["amount_minor"]) for one in found] == [
+        ("ignored", -300), ("ignored", -400), ("posted", 10_000), ("proposed", 77),
+    ]  # fmt: skip
+    assert (await client.get(f"/v1/payments/{found[2]['payment_id']}"))["amount_minor"] == 10_000
+    assert (await client.get(f"/v1/reconciliation/exceptions/{found[3]['exception_id']}"))["amount_minor"] == 77
+    assert [one["place"] for one in (await client.get(f"{path}?state=ignored"))["items"]] == ["line 3", "line 5"]
+    assert (await client.ask("GET", f"{path}?cursor=x"))[0] == 422
+    assert (await client.ask("GET", f"/v1/reconciliation/runs/{new_id()}/lines"))[0] == 404
+
+
 async def test_a_transfer_that_somebody_recorded_already_is_not_posted_twice(client: Client) -> None:
     customer, (invoice,), _ = await owing(client, 10_001)
     await client.receive(customer, 10_000, invoice, reference="WIRE 7781-X", received_on="2026-03-01")

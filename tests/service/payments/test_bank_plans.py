@@ -36,7 +36,8 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.ARRIVING, SUMS, "payouts_to_arrive"),
         (bank.PAYERS, [["DE1"]], "bank_lines_of_payer"),
         (bank.OWING, [[new_id()], ["USD"]], "invoices_payable"),
-        (bank.NEW_LINES, [new_id(), 500], "bank_lines_new"),
+        (bank.NEW_LINES, [new_id(), 500], "bank_lines_of_statement"),
+        (bank.LINES, [new_id(), "a", "z", "", 0, 21], "bank_lines_of_statement"),
         (bank.UNSETTLED, [[new_id()]], "payments_asked_of_bank"),
         (bank.CLAIM, [[1]], "bank_lines_by_entry"),
         (bank.CLAIM, [[1]], "bank_lines_by_reference"),
@@ -46,7 +47,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
     ],
     ids=[
-        "named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "unsettled", "claim",
+        "named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "lines", "unsettled", "claim",
         "claim-sum", "doubted", "back", "back-entry", "back-payer",
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, BinaryIO, Literal, cast
 
 import asyncpg
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
+from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found
 from chassis.service import cause_of, running_of
@@ -66,6 +67,39 @@ def view_of_run(run: bank.Run) -> dict[str, Any]:
         **counts,
         "received_at": run.received_at,
     }
+
+
+State = Literal["new", "posted", "matched", "proposed", "duplicate", "ignored", "resolved"]
+
+
+class RunLineView(BaseModel):
+    """A line of a bank's file and what became of it; `new`: it is still to be taken. Below zero: money that went out.
+
+    payment_id      the payment that its money is
+    exception_id    what a person has, or had, to decide about it
+    """
+
+    place: str
+    account: str
+    booked_on: date | None
+    currency: str
+    amount_minor: int
+    references: list[str]
+    text: str
+    payer: str | None
+    state: State
+    payment_id: str | None
+    exception_id: str | None
+
+
+class RunLines(BaseModel):
+    items: list[RunLineView]
+    next_cursor: str | None
+
+
+def view_of_line(row: Any) -> dict[str, Any]:
+    named = {"amount_minor": row["amount"], "references": row["refs"]}
+    return {name: named[name] if name in named else row[name] for name in RunLineView.model_fields}
 
 
 def for_the_company(identity: Identity) -> None:
@@ -173,3 +207,33 @@ async def get_run(run_id: str, request: Request, identity: ReadPayments) -> Resp
     if run is None:
         raise not_found("run", run_id)
     return answer(orjson.dumps(view_of_run(run)), 200)
+
+
+@router.get("/v1/reconciliation/runs/{run_id}/lines", response_model=RunLines, tags=["reconciliation"])
+async def list_lines(
+    run_id: str,
+    request: Request,
+    identity: ReadPayments,
+    state: State | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Each line of a bank's file: by what became of it, then as it stands in the file."""
+    for_the_company(identity)
+    pool = running_of(request).pool
+    if not is_id(run_id) or await bank.load_run(pool, run_id) is None:
+        raise not_found("run", run_id)
+    found = await bank.list_lines(pool, run_id, state, _after(cursor), limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    after = write_cursor(last["state"], str(last["id"])) if last else None
+    items = [view_of_line(row) for row in found[:limit]]
+    return answer(orjson.dumps({"items": items, "next_cursor": after}), 200)
+
+
+def _after(cursor: str | None) -> tuple[str, int] | None:
+    if not cursor:
+        return None
+    state, last = read_cursor(cursor, 2)
+    if not (last.isascii() and last.isdigit() and len(last) < 19):
+        raise invalid_cursor()
+    return state, int(last)

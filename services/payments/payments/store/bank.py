@@ -59,6 +59,23 @@ def _run(row: asyncpg.Record | None) -> Run | None:
     return Run(**{**row, "counts": orjson.loads(row["counts"])}) if row else None
 
 
+LINES = """
+SELECT l.id, l.place, l.account, l.booked_on, l.currency, l.amount, l.refs, l.text, l.payer, l.state, p.id AS payment_id,
+    e.id AS exception_id
+FROM bank_lines l LEFT JOIN LATERAL (SELECT id FROM payments WHERE bank_line_id = l.id LIMIT 1) p ON true
+LEFT JOIN LATERAL (SELECT id FROM exceptions WHERE line_id = l.id LIMIT 1) e ON true
+WHERE l.statement_id = $1 AND l.state BETWEEN $2 AND $3 AND (l.state, l.id) > ($4, $5) ORDER BY l.state, l.id LIMIT $6
+"""
+
+
+async def list_lines(
+    connection: asyncpg.Connection, statement_id: str, state: str | None, after: tuple[str, int] | None, limit: int
+) -> list[asyncpg.Record]:
+    """By what became of them, then as they stand in the file."""
+    bounds = (state, state) if state else ("a", "z")
+    return list(await connection.fetch(LINES, statement_id, *bounds, *(after or ("", 0)), limit))
+
+
 ADD_STATEMENT = """
 INSERT INTO bank_statements (id, digest, format, status, lines, received_at, actor) VALUES ($1, $2, $3, 'running', 0, $4, $5)
 ON CONFLICT (digest) DO NOTHING RETURNING id
