@@ -176,6 +176,7 @@ def test_more_than_came_is_for_a_person_and_what_there_was_is_booked() -> None:
     story = Story(matched())
     assert story.record(chargeback("succeeded", 12_000)) == ["moved", "reversed"]
     assert (story.steps[-2].opens, story.payment.reversed) == ("wrong_amount", 10_300)
+    assert story.steps[-2].in_doubt == usd(-1_700)
 
 
 def test_a_refund_made_at_the_provider_itself_counts_too() -> None:

@@ -145,7 +145,12 @@ class Step:
     posting: Posting | None = None
     reversal: Reversal | None = None
     opens: ExceptionClass | None = None  # an exception, for a person
+    about: Money | None = None  # the money of that exception, where it is not all of the payment or reversal
     closes: bool = False  # what was open about it
+
+    @property
+    def in_doubt(self) -> Money:
+        return self.about or (self.reversal.total if self.reversal else self.payment.total)
 
     def under(self, correlation: str | None) -> Step:
         """The same; what follows from it later travels under this id, too."""

@@ -181,7 +181,8 @@ def _unasked(
         reversals = [gone if gone and each.id == gone.id else each for each in reversals]
     left = _left(payment, reversals)
     money = seen.amount.capped_at(_sum(left))
-    more = [Step(payment, "moved", opens="wrong_amount")] if money < seen.amount else []  # than there was to take
+    rest = money - seen.amount  # below zero: the bank took more than there was to take
+    more = [Step(payment, "moved", opens="wrong_amount", about=rest)] if rest else []
     if not money:
         return [*steps, *more]
     gone_by_then = payment.total - _sum(left) + money
