@@ -78,11 +78,18 @@ class Payment:
         """Until then the money is provisional: the payer's bank may take it back."""
         if self.effective_on is None or self.method_kind is None or self.reconciliation != "matched":
             return None
+        if self.by_credit_alone:
+            return None
         return self.effective_on + RETURN_WINDOW[self.method_kind]
 
     @property
     def total(self) -> Money:
         return self.amount + self.surcharge
+
+    @property
+    def by_credit_alone(self) -> bool:
+        """Nothing is charged for it: there is no bank that could take money back, and none of its own to give back."""
+        return self.credit_used > 0 and not self.total
 
     @property
     def final(self) -> bool:

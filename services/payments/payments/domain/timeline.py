@@ -43,6 +43,8 @@ def told(event: str, body: Mapping[str, Any]) -> str:
             return BACK.get(str(body.get("kind") or "return"), BACK["return"])
         case "PaymentReconciled" if body.get("way") == "receive":
             return "The money was received."
+        case "PaymentReconciled" if not body["total"]["amount_minor"]:
+            return "Credit paid it; nothing was charged."
         case "PaymentDeclined":
             return REASONS.get(reason, f"The bank declined ({reason.replace('_', ' ') or 'no reason given'}).")
         case "PaymentCancelled":
