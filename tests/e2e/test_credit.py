@@ -63,7 +63,15 @@ async def test_credit_alone_pays_without_a_charge(client: Client) -> None:
     payment = await client.pay(quote)
     await client.paid(invoice)
     done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
-    assert (done["status"], done["amount_minor"]) == ("succeeded", 0)
+    assert (done["status"], done["amount_minor"], done["return_window_until"]) == ("succeeded", 0, None)
+    told = await client.get(f"/v1/payments/{payment['id']}/timeline")
+    assert [item["text"] for item in told["items"]] == [
+        "The payment was confirmed.",
+        "Credit paid it; nothing was charged.",
+    ]
+    path, key = f"/v1/payments/{payment['id']}/refunds", {"Idempotency-Key": quote["id"]}
+    status, problem = await client.ask("POST", path, {"reason": "r"}, **key)
+    assert (status, problem["type"]) == (409, "urn:paidup:problem:paid-by-credit")
     assert await credits_of(client, customer) == 5_000
 
 

@@ -120,6 +120,7 @@ def test_refunds_never_give_back_more_than_came(amount: int, surcharge: int, wis
     [
         (replace(matched(), reconciliation="waiting"), None, "not-reconciled", True),
         (matched(), 10_001, "more-than-left", False),
+        (matched(0, 0, credit_used=4_000), None, "paid-by-credit", True),
     ],
 )
 def test_what_cannot_be_refunded_is_refused(payment: Payment, minor: int | None, code: str, conflict: bool) -> None:

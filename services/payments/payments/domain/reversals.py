@@ -60,6 +60,9 @@ def _refuse_refund(payment: Payment, reversals: Sequence[Reversal], minor: int |
     if under_way is not None:
         detail = f"A {under_way.kind} of this payment is open; wait until the bank has decided it."
         return Refusal("dispute-open", detail, conflict=True)
+    if payment.by_credit_alone:
+        detail = "Only credit was used, so there is nothing to give back of it: refund the payment the credit came of."
+        return Refusal("paid-by-credit", detail, conflict=True)
     left = _left(payment, reversals).amount
     if not left:
         return Refusal("nothing-left", "All of this payment has gone back already, or is on its way.", conflict=True)
