@@ -51,6 +51,7 @@ async def test_credit_pays_before_cash_and_the_card_is_charged_the_rest(client: 
     done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
     assert (done["total_minor"], done["credit_used_minor"]) == (6_000, 6_000)
     assert done["allocations"] == [{"invoice_id": second, "amount_minor": 6_000}]
+    assert [(part["invoice_id"], part["amount_minor"]) for part in done["credit_allocations"]] == by_credit
     spent = await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 0)
     assert {part["invoice_id"]: part["amount_minor"] for part in spent["allocations"]} == {first: 5_000, second: 1_000}
     assert await credits_of(client, customer) == 0
@@ -79,7 +80,8 @@ async def test_a_declined_card_lets_go_of_the_credit_too(client: Client) -> None
     customer, _, _, (invoice,) = await with_credit(client, 1_000, 4_000)
     bad = await client.method(customer, "pm_card_visa_chargeDeclined")
     payment = await client.pay(await quoted(client, customer, bad, use_credit=True))
-    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
+    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
+    assert (done["allocations"], done["credit_allocations"]) == ([], [])
     await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 4_000)
     async with asyncio.timeout(10):
         while (await quoted(client, customer, bad, use_credit=True))["credit_used_minor"] != 1_000:

@@ -194,6 +194,18 @@ def test_a_quote_for_all_of_an_invoice_no_longer_fits_when_the_invoice_changed()
     assert still_fits(quoted(CREDIT, Wish("i", 5_000)), {"i": open_invoice(payable=9_999)})
 
 
+def test_a_payment_shows_what_credit_pays_of_it_as_its_quote_did_until_it_ends_without_money() -> None:
+    invoices = {each: open_invoice(each, 300) for each in ("a", "b")}
+    quote = make_quote(DEBIT, Everything("USD"), invoices, RATE, NOW, credit=400)
+    assert isinstance(quote, Quote)
+    step = submit(quote, "card", None, expected_by=DAY, now=NOW)
+    assert isinstance(step, Step)
+    paid = {part.invoice_id: part.amount.minor for part in step.payment.credit_allocations}
+    assert (step.payment.credit_allocations, paid) == (quote.credit_parts, {"a": 300, "b": 100})
+    assert cancel(step.payment, "invoice_changed").payment.credit_allocations == ()
+    assert submitted().credit_allocations == ()
+
+
 def test_a_surcharge_must_be_answered_and_a_declined_one_leaves_an_unsuccessful_payment() -> None:
     refused = submit(quoted(), "card", None, expected_by=DAY, now=NOW)
     assert isinstance(refused, Refusal)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from contracts.allocation import Part
 from contracts.payments import PaymentStatus, Reconciliation, ReversalKind
 from payments.domain import Payment, Reversal, ReversalState
 
@@ -36,6 +37,9 @@ class ReversalView(BaseModel):
 
 class PaymentView(BaseModel):
     """Minor units of `currency`. `reconciliation` is null when the payment ended without money.
+
+    `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it, as
+    its quote had it.
 
     `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
     `return_window_until` its bank may still take the money back. While it `requires_action`, the payer goes to
@@ -66,6 +70,7 @@ class PaymentView(BaseModel):
     act_by: datetime | None
     created_at: datetime
     allocations: list[AllocationView]
+    credit_allocations: list[AllocationView]
     reversals: list[ReversalView]
 
 
@@ -111,11 +116,14 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "next_action_url": payment.next_action_url,
         "act_by": payment.act_by,
         "created_at": payment.created_at,
-        "allocations": [
-            {"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in payment.allocations
-        ],
+        "allocations": _view_of_parts(payment.allocations),
+        "credit_allocations": _view_of_parts(payment.credit_allocations),
         "reversals": [view_of_reversal(each) for each in reversals if each.payment_id == payment.id],
     }
+
+
+def _view_of_parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    return [{"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in parts]
 
 
 def seen_header(payment: Payment) -> str:

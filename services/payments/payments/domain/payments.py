@@ -12,7 +12,7 @@ from contracts.calendar import add_banking_days
 from contracts.ids import new_id
 from contracts.money import Money, zero
 from contracts.payments import FINAL, PaymentStatus, Reconciliation, ReversalKind
-from payments.domain.quotes import Quote
+from payments.domain.quotes import Quote, first_of
 from payments.domain.refusals import Refusal
 from payments.domain.remittance import ExceptionClass
 
@@ -90,6 +90,13 @@ class Payment:
     def by_credit_alone(self) -> bool:
         """Nothing is charged for it: there is no bank that could take money back, and none of its own to give back."""
         return self.credit_used > 0 and not self.total
+
+    @property
+    def credit_allocations(self) -> tuple[Part, ...]:
+        """What unapplied credit pays, as the quote had it; `allocations` are what the money does."""
+        if not self.credit_used or self.without_money:
+            return ()
+        return first_of(self.asked, Money(self.credit_used, self.amount.currency))
 
     @property
     def final(self) -> bool:

@@ -74,7 +74,7 @@ class Quote:
     @property
     def credit_parts(self) -> tuple[Part, ...]:
         """What unapplied credit pays: the first of the parts."""
-        return _first_of(self.parts, Money(self.credit_used, self.amount.currency))
+        return first_of(self.parts, Money(self.credit_used, self.amount.currency))
 
     @property
     def cash_parts(self) -> tuple[Part, ...]:
@@ -117,7 +117,8 @@ class Sum:
 Choice = Wishes | Everything | Sum
 
 
-def _first_of(parts: Sequence[Part], money: Money) -> tuple[Part, ...]:
+def first_of(parts: Sequence[Part], money: Money) -> tuple[Part, ...]:
+    """What a sum pays of parts, in their order."""
     found = []
     for part in parts:
         share = money.capped_at(part.amount)
