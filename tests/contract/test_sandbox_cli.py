@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,21 @@ async def test_a_payment_without_disputes_is_refused(stripe: StripeAdapter, paid
     await (await payer(stripe)).charge("attempt-1")
     with pytest.raises(sandbox_cli.StackError):
         await paidup("dispute-win", "payment-of-attempt-1")
+
+
+@pytest.mark.parametrize(("words", "ends"), [((), "succeeded"), (("--fail",), "requires_payment_method")])
+async def test_a_holder_answers_by_the_id_of_a_payment_that_has_no_charge_yet(
+    stripe: StripeAdapter, paidup: Told, words: tuple[str, ...], ends: str
+) -> None:
+    asking = await payer(stripe, "pm_card_threeDSecure2Required")
+    asked = await stripe.charge(
+        replace(asking.request("attempt-1"), on_session=True, return_url="http://portal.test/done")
+    )
+    assert (asked.state, (await paidup("charges"))["items"]) == ("requires_action", [])
+    answered = await paidup("authenticate", "payment-of-attempt-1", *words)
+    assert (answered["payment_intent"], answered["intent_status"]) == (asked.provider_id, ends)
+    with pytest.raises(sandbox_cli.StackError):
+        await paidup("authenticate", "payment-of-attempt-2")
 
 
 async def test_a_payout_arrives_in_the_banks_file(stripe: StripeAdapter, paidup: Told, tmp_path: Path) -> None:

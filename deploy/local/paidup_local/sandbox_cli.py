@@ -252,7 +252,7 @@ def _save(told: dict[str, object], output: Path | None) -> None:
 @app.command("charges")
 def charges() -> None:
     """Every charge that the sandbox has made."""
-    print(json.dumps({"items": list(_charges())}))
+    print(json.dumps({"items": _all("charges")}))
 
 
 @app.command("reset")
@@ -281,18 +281,19 @@ def _back(named: str, kind: str) -> str:
 
 
 def _intent_of(payment_id: str) -> str:
-    """The provider's id for a payment of Paidup, by what its charges carry."""
-    for charge in _charges():
-        if payment_id in charge["metadata"].values():  # type: ignore[attr-defined]
-            return str(charge["payment_intent"])
-    raise StackError(f"The provider has no charge for {payment_id}.", "`paidup sandbox charges` lists them all.")
+    """The provider's id for a payment of Paidup, by what its intent carries: before its bank has answered no charge."""
+    for intent in _all("payment_intents"):
+        if payment_id in intent["metadata"].values():  # type: ignore[attr-defined]
+            return str(intent["payment_intent"])
+    hint = "`paidup sandbox charges` lists what was charged."
+    raise StackError(f"The provider was asked for nothing of {payment_id}.", hint)
 
 
-def _charges() -> "list[dict[str, object]]":
+def _all(kind: str) -> "list[dict[str, object]]":
     found: list[dict[str, object]] = []
     after: object = 0
     while after is not None:
-        page = _call("GET", f"charges?after={after}")
+        page = _call("GET", f"{kind}?after={after}")
         assert isinstance(page, dict)
         found += page["items"]
         after = page["next"]

@@ -63,6 +63,8 @@ class Control:
                 return self._reset(_object(body))
             case "GET", ["charges"]:
                 return self._charges(query)
+            case "GET", ["payment_intents"]:
+                return self._intents_listed(query)
             case "GET", ["payment_intents", identifier]:
                 return self._shown_intent(paid(self._store, identifier))
             case "POST", ["payment_intents", identifier, "clear" | "fail" | "return" as act]:
@@ -108,12 +110,21 @@ class Control:
 
     def _charges(self, query: dict[str, str]) -> Json:
         """Every charge in the order of its intent, with what went back of it; amounts in Stripe's unit."""
+        found, after = self._page(query)
+        return {"items": [{**_shown_charge(each), **self._gone(each)} for each in found if each.tries], "next": after}
+
+    def _intents_listed(self, query: dict[str, str]) -> Json:
+        """Every intent, also those that were never charged."""
+        found, after = self._page(query)
+        return {"items": [_shown_charge(each) for each in found], "next": after}
+
+    def _page(self, query: dict[str, str]) -> tuple[list[Payment], int | None]:
+        """Intents in the order in which they were made, and where the next page begins."""
         after, limit = query.get("after", "0"), query.get("limit", "1000")
         if not after.isdecimal() or not limit.isdecimal() or not 1 <= int(limit) <= _LONGEST_PAGE:
             raise ApiError(400, f"after is a `next` of this list, limit 1 to {_LONGEST_PAGE}")
         found = self._store.payments_after(int(after), int(limit))
-        items = [{**_shown_charge(payment), **self._gone(payment)} for _, payment in found if payment.tries]
-        return {"items": items, "next": found[-1][0] if len(found) == int(limit) else None}
+        return [payment for _, payment in found], found[-1][0] if len(found) == int(limit) else None
 
     def _gone(self, payment: Payment) -> Json:
         """What went back for good, by refunds and by disputes."""
