@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from chassis import logs, telemetry
 from chassis.http.app import create_app
 from chassis.http.bodies import read_json
+from chassis.http.idempotency import Key, replay, required_key
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier, allow
 from chassis.http.problems import Problem, conflict, not_found, refused
 from contracts.strict_json import NotJsonError, read_strict
@@ -317,3 +318,12 @@ def test_numbers_are_exact_and_bounded() -> None:
     for wrong in (b"1e999999999", b"1e-999999999", b"1e99999999999999999999", b"0." + b"1" * 100, b"-Infinity"):
         with pytest.raises(NotJsonError, match="number"):
             read_strict(wrong)
+
+
+async def test_what_is_said_of_an_idempotency_key_fits_whatever_was_asked_for() -> None:
+    with pytest.raises(Problem) as missing:
+        await required_key(None)
+    with pytest.raises(Problem) as reused:
+        replay({"fingerprint": b"1"}, Key("customer", "POST /v1/things", "key", b"2"))
+    said = [problem.value.detail for problem in (missing, reused)]
+    assert ["new request" in each and "payment" not in each for each in said] == [True, True]

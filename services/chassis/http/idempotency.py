@@ -34,7 +34,8 @@ async def required_key(idempotency_key: Annotated[str | None, Header(max_length=
             status=400,
             slug="idempotency-key-missing",
             title="Idempotency-Key is missing",
-            detail="Send an Idempotency-Key header of 1 to 255 printable characters, a new one for each new payment.",
+            detail="Send an Idempotency-Key header of 1 to 255 printable characters: a new one for each new request, "
+            "the same one when a request is sent again.",
         )
     return idempotency_key
 
@@ -50,7 +51,7 @@ def replay(stored: Mapping[str, Any], key: Key) -> Response:
             status=422,
             slug="idempotency-key-reused",
             title="Idempotency-Key was used for another request",
-            detail="This key belongs to a request with another body. Use a new key for a new payment.",
+            detail="This key belongs to a request with another body. Use a new key for a new request.",
         )
     return Response(
         bytes(stored["body"]),

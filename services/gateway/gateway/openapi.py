@@ -173,7 +173,7 @@ def _parameter(parameter: Document) -> Document:
     """As it is, but a missing Idempotency-Key has a problem of its own, so that the code takes it for optional."""
     if parameter["name"].lower() != KEY.lower():
         return parameter
-    description = "A new one for each new payment; the same one again when an answer was lost"
+    description = "A new one for each new request; the same one again when an answer was lost"
     schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
     return {"name": KEY, "in": "header", "required": True, "description": description, "schema": schema}
 
