@@ -60,6 +60,7 @@ async def test_a_wrong_filter_or_cursor_is_named(client: Client) -> None:
     for query, field in (
         ("customer_id=x", "customer_id"), ("method=x", "method"), ("cursor=x", "cursor"), ("cursor=WyJhIl0", "cursor"),
         ("from=yesterday", "from"), ("status=paid", "status"), ("limit=0", "limit"),
+        ("from=2026-11-26&to=2026-11-24", "to"),
     ):  # fmt: skip
         status, problem = await client.ask("GET", f"/v1/payments?{query}")
         assert (status, [fault["field"] for fault in problem["errors"]]) == (422, [field]), query

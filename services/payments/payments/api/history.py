@@ -52,6 +52,9 @@ async def list_payments(
     for field, value in (("customer_id", whose), ("method", None if offline else method)):
         if value is not None and not is_id(value):
             raise problem_of(Refusal("invalid-id", f"{field} is not an id.", field))
+    if since is not None and until is not None and until < since:
+        detail = f"to ({until}) lies before from ({since}), so that no day is left."
+        raise problem_of(Refusal("days-out-of-order", detail, "to"))
     asked = store.History(
         whose,
         status,
