@@ -1,6 +1,7 @@
 """Three levels: a payment, the provider's payout, the bank's line; and the report of a day, which sums to zero."""
 
 import asyncio
+from datetime import date, timedelta
 from typing import Any
 
 from contracts.ids import new_id
@@ -52,10 +53,18 @@ async def test_a_payout_takes_charges_to_the_bank_less_fees_and_its_bank_line_co
 
 
 async def test_every_currencys_accounts_sum_to_zero_on_every_day(client: Client) -> None:
-    for day in ("2026-01-01", "2026-03-01", "2027-01-01"):
-        for currency in (await report(client, date=day)).values():
+    for day in ({"date": "2026-01-01"}, {"date": "2026-03-01"}, {}):
+        for currency in (await report(client, **day)).values():
             assert currency["sum_minor"] == 0
             for account in currency["accounts"]:
                 moves = ("charges", "receipts", "reversals", "disputes", "payouts")
                 moved = sum(account[f"{name}_minor"] for name in moves)
                 assert account["opening_minor"] + moved == account["closing_minor"]
+
+
+async def test_a_day_to_come_has_no_report_and_the_companys_today_is_named(client: Client) -> None:
+    today = (await client.get("/v1/reports/daily-reconciliation"))["date"]
+    later = date.fromisoformat(today) + timedelta(days=2)
+    status, problem = await client.ask("GET", f"/v1/reports/daily-reconciliation?date={later}")
+    assert (status, [fault["field"] for fault in problem["errors"]]) == (422, ["date"])
+    assert f"today is {today}." in problem["detail"]

@@ -13,7 +13,8 @@ from chassis.http.bodies import StrictRoute
 from chassis.service import running_of
 from contracts.invoicing import Day
 from payments.api.bank_statements import for_the_company
-from payments.api.edge import ReadPayments, answer
+from payments.api.edge import ReadPayments, answer, problem_of
+from payments.domain import Refusal
 from payments.store import payouts
 
 router = APIRouter(route_class=StrictRoute)
@@ -69,6 +70,9 @@ async def daily_reconciliation(
     """The ledger on a day of the company's calendar (today, unless given), and how far each level is from the next."""
     for_the_company(identity)
     running = running_of(request)
+    today = running.clock.today()
+    if day is not None and day > today:
+        raise problem_of(Refusal("day-in-future", f"{day} lies in the future; the company's today is {today}.", "date"))
     async with running.pool.acquire() as connection:
-        report = await payouts.daily_report(connection, day or running.clock.today())
+        report = await payouts.daily_report(connection, day or today)
     return answer(orjson.dumps(report), 200)
