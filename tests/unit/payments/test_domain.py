@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from contracts.money import Money
+from payments.api.views import view_of_payment
 from payments.domain import (
     Choice,
     Everything,
@@ -299,6 +300,14 @@ def test_money_received_offline_is_reconciled_at_once_and_booked() -> None:
 def test_a_cancelled_payment_waits_for_nothing() -> None:
     step = cancel(submitted(), "invoice_changed")
     assert (step.payment.reconciliation, step.payment.expected_by, step.payment.allocations) == (None, None, ())
+
+
+def test_a_payment_shows_the_day_of_its_record_only_while_that_is_waited_for() -> None:
+    waiting = submitted()
+    assert view_of_payment(waiting)["expected_by"] == DAY
+    (matched,) = observe(replace(charging(), status="succeeded"), seen(), NOW)
+    for ended in (matched.payment, overdue(waiting).payment, cancel(waiting, "surcharge_declined").payment):
+        assert view_of_payment(ended)["expected_by"] is None
 
 
 def test_polls_come_further_and_further_apart_up_to_a_minute() -> None:

@@ -54,7 +54,7 @@ async def payment_timeline(payment_id: str, request: Request, identity: ReadPaym
         "payment_id": payment.id,
         "status": payment.status,
         "reconciliation": payment.reconciliation,
-        "expected_by": payment.expected_by if payment.reconciliation == "waiting" else None,
+        "expected_by": payment.waits_until,
         "next_step": next_step(payment, running.clock.today()),
         "items": items,
     }

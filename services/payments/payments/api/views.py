@@ -38,6 +38,8 @@ class ReversalView(BaseModel):
 class PaymentView(BaseModel):
     """Minor units of `currency`. `reconciliation` is null when the payment ended without money.
 
+    `expected_by`: until then the provider's record should agree; null once that is `waiting` no more.
+
     `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it, as
     its quote had it.
 
@@ -107,7 +109,7 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "credit_used_minor": payment.credit_used,
         "reversed_minor": payment.reversed,
         "disputed_minor": payment.disputed,
-        "expected_by": payment.expected_by,
+        "expected_by": payment.waits_until,
         "return_window_until": payment.return_window_until,
         "received_on": payment.received_on,
         "reference": payment.reference,

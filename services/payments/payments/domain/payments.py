@@ -83,6 +83,11 @@ class Payment:
         return self.effective_on + RETURN_WINDOW[self.method_kind]
 
     @property
+    def waits_until(self) -> date | None:
+        """The day by which the provider's record should agree, while it is waited for."""
+        return self.expected_by if self.reconciliation == "waiting" else None
+
+    @property
     def total(self) -> Money:
         return self.amount + self.surcharge
 
