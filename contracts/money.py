@@ -52,6 +52,10 @@ class Money:
     def __lt__(self, other: Money) -> bool:
         return self.minor < self._same(other)
 
+    def __str__(self) -> str:
+        """As people read it: `USD 12.34`."""
+        return f"{self.currency} {Decimal(self.minor).scaleb(-EXPONENTS.get(self.currency, 2)):f}"
+
     def capped_at(self, limit: Money) -> Money:
         """The smaller of the two, and never below zero."""
         return Money(max(0, min(self.minor, self._same(limit))), self.currency)

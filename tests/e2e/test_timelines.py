@@ -53,6 +53,11 @@ async def test_a_timeline_tells_every_step_up_to_paid_and_back(client: Client) -
         "PaymentRefundRequested",
         "PaymentReversed",
     ]
+    assert [item["text"] for item in told["items"][-2:]] == [
+        "A refund of USD 41.20 was asked of the provider.",
+        "USD 41.20 was given back.",
+    ]
+    assert sorted(item["at"] for item in told["items"]) == [item["at"] for item in told["items"]]
     assert told["next_step"] is None
 
 

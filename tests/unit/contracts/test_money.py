@@ -85,6 +85,17 @@ def test_half_of_a_minor_unit_rounds_up_and_a_surcharge_rounds_down() -> None:
     assert Money(199, "USD").share(Decimal("0.03")) == Money(5, "USD")
 
 
+@pytest.mark.parametrize(
+    ("money", "text"),
+    [
+        (Money(1_234, "USD"), "USD 12.34"), (Money(-5, "EUR"), "EUR -0.05"), (Money(0, "USD"), "USD 0.00"),
+        (Money(500, "JPY"), "JPY 500"), (Money(10**15 - 1, "KWD"), "KWD 999999999999.999"),
+    ],
+)  # fmt: skip
+def test_people_read_money_with_the_digits_of_its_currency(money: Money, text: str) -> None:
+    assert str(money) == text
+
+
 def test_exponents_follow_iso_4217() -> None:
     assert (EXPONENTS["JPY"], EXPONENTS["USD"], EXPONENTS["KWD"]) == (0, 2, 3)
 

@@ -1,13 +1,15 @@
-"""What the timeline of a payment says, and what it is to its payer, when credit paid it."""
+"""What the timeline of a payment says, when credit paid it, and of money that goes back."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import orjson
+import pytest
 
 from contracts.money import Money
+from contracts.payments import ReversalKind
 from payments import messages
-from payments.domain import Payment, Step, receive, settle_by_credit
+from payments.domain import Payment, Reversal, Step, What, receive, settle_by_credit
 from payments.domain.timeline import told
 
 NOW, DAY = datetime(2026, 3, 1, 12, tzinfo=UTC), date(2026, 3, 1)
@@ -25,10 +27,10 @@ def by_credit() -> Step:
     return settle_by_credit(submitted, DAY)
 
 
-def line(step: Step) -> str:
+def line(step: Step, *reversals: Reversal) -> str:
     """What the timeline says of a step, from its event."""
     (message,) = messages.of([step], NOW)
-    return told(message.type, orjson.loads(message.body))
+    return told(message.type, orjson.loads(message.body), reversals)
 
 
 def test_a_payment_by_credit_alone_speaks_of_no_provider_and_no_bank_can_take_it_back() -> None:
@@ -43,3 +45,27 @@ def test_money_beside_credit_is_there_by_the_providers_record() -> None:
     assert line(charged) == "The provider's record agrees: the money is there."
     assert charged.payment.return_window_until is not None
     assert line(receive("customer", usd(500), DAY, None, (), NOW)) == "The money was received."
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "says"),
+    [
+        ("refund_requested", "refund", "A refund of USD 12.36 was asked of the provider."),
+        ("refund_failed", "refund", "The provider could not give USD 12.36 back."),
+        ("reversed", "refund", "USD 12.36 was given back."),
+        ("reversed", "return", "The bank took USD 12.36 back."),
+        ("disputed", "chargeback", "The payer's bank opened a chargeback and holds USD 12.36."),
+        ("dispute_won", "chargeback", "The chargeback of USD 12.36 was decided for the company."),
+        ("reversed", "chargeback", "The chargeback was lost, and USD 12.36 is gone."),
+    ],
+)
+def test_what_goes_back_is_told_with_its_surcharge(what: What, kind: ReversalKind, says: str) -> None:
+    other = Reversal("other", "pay", "customer", kind, "failed", usd(1), usd(0), NOW)
+    back = Reversal("back", "pay", "customer", kind, "succeeded", usd(1_200), usd(36), NOW)
+    step = replace(by_credit(), what=what, reversal=back)
+    assert line(step, other, back) == says
+
+
+def test_what_goes_back_without_a_trace_of_how_much_is_told_as_money() -> None:
+    assert told("PaymentReversed", {"reason": None, "kind": None}) == "The bank took the money back."
+    assert told("PaymentReversed", {"reason": None, "kind": "refund"}) == "The money was given back."

@@ -45,8 +45,9 @@ async def payment_timeline(payment_id: str, request: Request, identity: ReadPaym
     payment = await store.load_payment(running.pool, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
+    reversals = await store.load_reversals(running.pool, [payment.id]) if payment.reconciliation == "matched" else ()
     items = [
-        {"at": row["at"], "event": row["type"], "status": body["status"], "text": told(row["type"], body)}
+        {"at": row["at"], "event": row["type"], "status": body["status"], "text": told(row["type"], body, reversals)}
         for row in await store.load_history(running.pool, payment_id)
         for body in (row["payload"],)
     ]

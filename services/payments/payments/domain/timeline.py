@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from payments.domain.payments import Payment
+from payments.domain.payments import Payment, Reversal
 
-# What each event means; those of reversals name what they are about.
+# What each event means.
 WORDS = {
     "PaymentSubmitted": "The payment was confirmed.",
     "PaymentActionRequired": "The payer has to confirm it with the bank.",
@@ -16,10 +16,6 @@ WORDS = {
     "PaymentUnknown": "The provider's answer was lost; it is asked until it knows.",
     "PaymentReconciled": "The provider's record agrees: the money is there.",
     "PaymentReconciliationOverdue": "The provider's record did not agree in its time.",
-    "PaymentRefundRequested": "A refund was asked of the provider.",
-    "PaymentRefundFailed": "The provider could not give the money back.",
-    "PaymentDisputed": "The payer's bank opened a chargeback and holds the money.",
-    "PaymentDisputeWon": "The chargeback was decided for the company.",
     "PaymentExpired": "The payer did not confirm in time; no money moved.",
 }
 REASONS = {
@@ -28,19 +24,28 @@ REASONS = {
     "insufficient_funds": "The bank declined: there is not enough money on the account.",
     "expired_card": "The bank declined: the card has expired.",
 }
+# Those of money that goes back say how much, with surcharge.
 BACK = {
-    "refund": "Money was given back.",
-    "return": "The bank took the money back.",
-    "chargeback": "The chargeback was lost, and the money is gone.",
+    "PaymentRefundRequested": "A refund of {money} was asked of the provider.",
+    "PaymentRefundFailed": "The provider could not give {money} back.",
+    "PaymentDisputed": "The payer's bank opened a chargeback and holds {money}.",
+    "PaymentDisputeWon": "The chargeback of {money} was decided for the company.",
+}
+GONE = {
+    "refund": "{money} was given back.",
+    "return": "The bank took {money} back.",
+    "chargeback": "The chargeback was lost, and {money} is gone.",
 }
 
 
-def told(event: str, body: Mapping[str, Any]) -> str:
-    """One line of a timeline: what happened."""
+def told(event: str, body: Mapping[str, Any], reversals: Sequence[Reversal] = ()) -> str:
+    """One line of a timeline: what happened. `reversals` are what its payment's events may be about."""
     reason = str(body.get("reason") or "")
     match event:
         case "PaymentReversed":
-            return BACK.get(str(body.get("kind") or "return"), BACK["return"])
+            return _how_much(GONE.get(str(body.get("kind")), GONE["return"]), body, reversals)
+        case _ if event in BACK:
+            return _how_much(BACK[event], body, reversals)
         case "PaymentReconciled" if body.get("way") == "receive":
             return "The money was received."
         case "PaymentReconciled" if not body["total"]["amount_minor"]:
@@ -51,6 +56,12 @@ def told(event: str, body: Mapping[str, Any]) -> str:
             return REASONS.get(reason, "The payment was cancelled before any money moved.")
         case _:
             return WORDS.get(event, event)
+
+
+def _how_much(words: str, body: Mapping[str, Any], reversals: Sequence[Reversal]) -> str:
+    money = next((str(each.total) for each in reversals if each.id == body.get("reversal_id")), "the money")
+    said = words.format(money=money)
+    return said[0].upper() + said[1:]
 
 
 def next_step(payment: Payment, today: date) -> str | None:
