@@ -29,6 +29,7 @@ WORDS = {
     "datetime_type": _INSTANT, "datetime_parsing": _INSTANT, "datetime_from_date_parsing": _INSTANT,
     "timezone_aware": _INSTANT,
 }  # fmt: skip
+JSON_WORDS = {"True": "true", "False": "false"}  # as whoever sends them writes them
 PATTERNS = {
     r"^[^\x00]*$": "must not contain the character U+0000",
     "^[A-Z]{3}$": "must be three capital letters, as USD",
@@ -41,6 +42,8 @@ PATTERNS = {
 def sentence(finding: Mapping[str, Any]) -> str:
     """One of pydantic's errors; a validator's own words are taken as they are."""
     context = finding.get("ctx", {})
+    if finding["type"] == "literal_error" and context["expected"] in JSON_WORDS:
+        return f"must be {JSON_WORDS[context['expected']]}"
     if finding["type"] == "string_pattern_mismatch":
         return PATTERNS.get(context["pattern"], "is not written in the form that is expected here")
     words = WORDS.get(finding["type"])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import httpx2
 import pytest
@@ -45,6 +45,8 @@ class Body(BaseModel):
     some: Annotated[list[int] | None, Field(min_length=2)] = None
     most: Annotated[int | None, Field(le=7)] = None
     by_name: dict[str, int] = {}
+    sure: Literal[True] = True
+    kind: Literal["a", "b"] = "a"
     until: int | None = None
 
     @model_validator(mode="after")
@@ -127,6 +129,8 @@ async def test_invalid_fields_are_named_by_their_dotted_path(client: httpx2.Asyn
         ({"code": "z"}, "code", "is not written in the form that is expected here"),
         ({"some": [1]}, "some", "must hold at least 2"),
         ({"most": 8}, "most", "must be at most 7"),
+        ({"sure": False}, "sure", "must be true"),
+        ({"kind": "c"}, "kind", "must be one of 'a' or 'b'"),
         ({"most": "x"}, "most", "must be a whole number"),
         ({"first": 7}, "first", "must be an object: {…}"),
         ({"by_name": []}, "by_name", "must be an object: {…}"),
