@@ -164,6 +164,11 @@ def _day(text: str, date_format: str) -> date | None:
         return None
 
 
+def _as_read(date_format: str) -> str:
+    """`%d.%m.%y` as people write it: DD.MM.YY."""
+    return date_format.replace("%Y", "YYYY").replace("%y", "YY").replace("%m", "MM").replace("%d", "DD")
+
+
 def _reader(profile: Profile, account: str | None, currency: str | None) -> Callable[[list[str], int], BankLine]:
     """Reads one row; where the columns stand is looked up once."""
     places = {
@@ -177,7 +182,7 @@ def _reader(profile: Profile, account: str | None, currency: str | None) -> Call
         said = text(row, field)
         found = _day(said, profile.date_format) if said else None
         if found is None and (said or field == "booked_on"):
-            raise BadFile(line, f"{said[:30]!r} is not a date like {profile.date_format}. Correct it")
+            raise BadFile(line, f"{said[:30]!r} is not a date like {_as_read(profile.date_format)}. Correct it")
         return found
 
     def read(row: list[str], line: int) -> BankLine:

@@ -52,6 +52,18 @@ def test_paidups_own_format_is_unicode_only() -> None:
     assert "line 3: this is not UTF-8" in str(refusal(HEADER + ROW + ROW.replace("Acme", "Ácme"), "latin-1"))
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        (HEADER + ROW.replace("2026-03-02", "02/03/2026"), "YYYY-MM-DD"),
+        (CHASE + "CREDIT,2026-03-02,ACME,10.00,ACH_CREDIT,,\n", "MM/DD/YYYY"),
+    ],
+)
+def test_a_date_is_asked_for_as_people_write_it(text: str, form: str) -> None:
+    with pytest.raises(BadFile, match=f"is not a date like {form}. Correct it"):
+        list(read(io.BytesIO(text.encode()), account="1", currency="USD").lines)
+
+
 def test_a_quoted_field_may_hold_lines() -> None:
     first, second = lines(HEADER + ROW.replace("Thanks, ", "Thanks\r\n") + ROW)
     assert (first.text, first.place, second.place) == ("Thanks Acme", "line 2", "line 4")
