@@ -302,11 +302,12 @@ def test_a_cancelled_payment_waits_for_nothing() -> None:
     assert (step.payment.reconciliation, step.payment.expected_by, step.payment.allocations) == (None, None, ())
 
 
-def test_a_payment_shows_the_day_of_its_record_only_while_that_is_waited_for() -> None:
+def test_a_payment_shows_the_day_of_its_record_until_that_agrees_or_is_of_no_use() -> None:
     waiting = submitted()
-    assert view_of_payment(waiting)["expected_by"] == DAY
+    for late in (waiting, overdue(waiting).payment):
+        assert view_of_payment(late)["expected_by"] == DAY
     (matched,) = observe(replace(charging(), status="succeeded"), seen(), NOW)
-    for ended in (matched.payment, overdue(waiting).payment, cancel(waiting, "surcharge_declined").payment):
+    for ended in (matched.payment, cancel(waiting, "surcharge_declined").payment):
         assert view_of_payment(ended)["expected_by"] is None
 
 

@@ -38,7 +38,7 @@ class ReversalView(BaseModel):
 class PaymentView(BaseModel):
     """Minor units of `currency`. `reconciliation` is null when the payment ended without money.
 
-    `expected_by`: until then the provider's record should agree; null once that is `waiting` no more.
+    `expected_by`: until then the provider's record should agree; null once it does, or the payment ended without money.
 
     `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it, as
     its quote had it.

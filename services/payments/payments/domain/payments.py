@@ -84,8 +84,8 @@ class Payment:
 
     @property
     def waits_until(self) -> date | None:
-        """The day by which the provider's record should agree, while it is waited for."""
-        return self.expected_by if self.reconciliation == "waiting" else None
+        """The day by which the provider's record should agree, or should have: until it does."""
+        return None if self.reconciliation in ("matched", None) else self.expected_by
 
     @property
     def total(self) -> Money:
