@@ -43,7 +43,7 @@ POINTS = {
         "commit payments.store.attempts.save_cursor", *_of_consumer("payments"), *_RELAY,
         "provider refund", "commit payments.api.refunds.refund_payment", "commit payments.jobs._refund",
         "commit payments.store.reversals.claim_refunds", "commit payments.store.reversals.refund_again",
-        "commit payments.api.bank_statements.take_statement", "commit payments.bank_runs.take_lines",
+        "commit payments.api.bank_statements.take_statement", "commit payments.bank_runs._next_lines",
         "commit payments.store.attempts.claim_polls", "commit payments.store.methods.claim_setups",
         "commit payments.store.methods.claim_detaches",
         "provider payouts_since", "provider payout_lines", "commit payments.paying_out.record",
