@@ -73,23 +73,24 @@ async def take_lines(running: Running) -> bool:
     """Take the next lines of the oldest file; whether there may be more. No line holds up those behind it."""
     try:
         return await _next_lines(running.units, BATCH, _take)
-    except COLLIDED:
-        raise
     except Exception as error:
-        if out_of_reach(error):
+        if _passes(error):
             raise
         log.warning("bank lines not taken together, one by one now", error=describe(error))
     for _ in range(BATCH):
         try:
             await _next_lines(running.units, 1, _take)
-        except COLLIDED:
-            raise
         except Exception as error:
-            if out_of_reach(error):
+            if _passes(error):
                 raise
             log.error("bank line not taken, a person has to look", error=describe(error))
             return await _next_lines(running.units, 1, _set_aside)
     return True
+
+
+def _passes(error: Exception) -> bool:
+    """Whether nothing is wrong with the lines: they are taken when the job runs again."""
+    return isinstance(error, COLLIDED) or out_of_reach(error)
 
 
 async def _next_lines(units: Units, count: int, take: Take) -> bool:
