@@ -98,8 +98,7 @@ class RunLines(BaseModel):
 
 
 def view_of_line(row: Any) -> dict[str, Any]:
-    named = {"amount_minor": row["amount"], "references": row["refs"]}
-    return {name: named[name] if name in named else row[name] for name in RunLineView.model_fields}
+    return {name: row[name] for name in RunLineView.model_fields}
 
 
 def for_the_company(identity: Identity) -> None:
@@ -221,9 +220,9 @@ async def list_lines(
     """Each line of a bank's file: by what became of it, then as it stands in the file."""
     for_the_company(identity)
     pool = running_of(request).pool
-    if not is_id(run_id) or await bank.load_run(pool, run_id) is None:
+    found = await bank.list_lines(pool, run_id, state, _after(cursor), limit + 1) if is_id(run_id) else None
+    if found is None or (not found and await bank.load_run(pool, run_id) is None):
         raise not_found("run", run_id)
-    found = await bank.list_lines(pool, run_id, state, _after(cursor), limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     after = write_cursor(last["state"], str(last["id"])) if last else None
     items = [view_of_line(row) for row in found[:limit]]

@@ -60,8 +60,8 @@ def _run(row: asyncpg.Record | None) -> Run | None:
 
 
 LINES = """
-SELECT l.id, l.place, l.account, l.booked_on, l.currency, l.amount, l.refs, l.text, l.payer, l.state, p.id AS payment_id,
-    e.id AS exception_id
+SELECT l.id, l.place, l.account, l.booked_on, l.currency, l.amount AS amount_minor, l.refs AS "references", l.text, l.payer,
+    l.state, p.id AS payment_id, e.id AS exception_id
 FROM bank_lines l LEFT JOIN LATERAL (SELECT id FROM payments WHERE bank_line_id = l.id LIMIT 1) p ON true
 LEFT JOIN LATERAL (SELECT id FROM exceptions WHERE line_id = l.id LIMIT 1) e ON true
 WHERE l.statement_id = $1 AND l.state BETWEEN $2 AND $3 AND (l.state, l.id) > ($4, $5) ORDER BY l.state, l.id LIMIT $6
