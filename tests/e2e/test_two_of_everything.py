@@ -24,6 +24,9 @@ def leader(stack: LocalStack, service: str) -> str:
     raise AssertionError(f"no relay of {service} leads")
 
 
+AGAIN = {"unknown-invoice", "unknown-customer", "not-found", "request-in-progress"}
+
+
 async def patiently(client: Client, path: str, body: Any) -> Any:
     """Ask until payments has heard of the customer and the invoice: a dead replica's share passes on within seconds."""
     end, key = time.monotonic() + 20, new_id()
@@ -31,7 +34,7 @@ async def patiently(client: Client, path: str, body: Any) -> Any:
         status, answer = await client.ask("POST", path, body, **{"Idempotency-Key": key})
         if status in (201, 202):
             return answer
-        assert answer["type"].rpartition(":")[2] in {"unknown-invoice", "unknown-customer", "not-found"}, answer
+        assert answer["type"].rpartition(":")[2] in AGAIN, answer
         assert time.monotonic() < end, answer
 
 
