@@ -19,9 +19,7 @@ SETTLED_SECONDS = 60.0
 LONGEST_SECONDS = 300
 MOST = 50
 EVERYWHERE = {
-    "an event is not published": (
-        "SELECT aggregate, concat_ws(': ', type, error) FROM outbox WHERE published_at IS NULL"
-    ),
+    "an event is not published": "SELECT aggregate, concat_ws(': ', type, error) FROM outbox",
     "a message waits in the dead letters": "SELECT d.id::text, d.error FROM dead_letters d WHERE state = 'waiting'",
 }
 

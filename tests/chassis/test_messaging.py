@@ -407,7 +407,7 @@ async def test_committed_events_reach_kafka_in_order_and_rolled_back_ones_never(
     await asyncio.wait_for(running, 20)
     found = await _read(bootstrap, {key, lost})
     assert found == [(key, sequence) for sequence in range(1, 31)]
-    assert await desk.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
+    assert await desk.pool.fetchval("SELECT count(*) FROM outbox") == 0
 
 
 async def test_a_message_that_the_broker_refuses_holds_up_its_own_aggregate_alone(desk: Desk) -> None:
@@ -425,7 +425,7 @@ async def test_a_message_that_the_broker_refuses_holds_up_its_own_aggregate_alon
         work.emit(told(good[0], 1, 10), told(bad, 1, 5_000), told(bad, 2, 10), told(good[1], 1, 10))
     relay = Relay(desk.database.work_url, bootstrap, SOURCE, bell)
     running = asyncio.create_task(relay.run())
-    unpublished = "SELECT aggregate, sequence, error IS NOT NULL FROM outbox WHERE published_at IS NULL ORDER BY id"
+    unpublished = "SELECT aggregate, sequence, error IS NOT NULL FROM outbox ORDER BY id"
     async with asyncio.timeout(20):
         while len(await desk.pool.fetch(unpublished)) > 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -495,10 +495,10 @@ async def test_a_standby_leads_when_the_leaders_connection_dies(desk: Desk) -> N
         await asyncio.sleep(0)
         await _until(lambda: any(bell.leading for bell in bells))
         for _ in range(100):
-            if not await desk.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL"):
+            if not await desk.pool.fetchval("SELECT count(*) FROM outbox"):
                 break
             await asyncio.sleep(0.05)
-        assert await desk.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 0
+        assert await desk.pool.fetchval("SELECT count(*) FROM outbox") == 0
     finally:
         for relay in relays:
             relay.stop()

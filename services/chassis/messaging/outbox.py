@@ -23,7 +23,6 @@ refused = Gauge("paidup_outbox_refused", "Aggregates whose next event the broker
 LEADER_LOCK = 7_208_851_905
 BATCH = 500
 IDLE_SECONDS = 0.5
-KEEP_PUBLISHED = "1 hour"
 OF_THE_MESSAGE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, ValueError, TypeError)
 
 
@@ -99,7 +98,6 @@ class Relay:
 
     async def _lead(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         unpublished = await connection.prepare(UNPUBLISHED)
-        pruned = asyncio.get_running_loop().time()
         while True:
             self._bell.heard.clear()
             rows = await unpublished.fetch(1 if self._one_by_one else BATCH, list(self._held))
@@ -108,9 +106,6 @@ class Relay:
                 continue
             if self._stopping:
                 return
-            if asyncio.get_running_loop().time() - pruned > 30:
-                await connection.execute(PRUNE)
-                pruned = asyncio.get_running_loop().time()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):  # `wait_for` may swallow a cancellation
                     await self._bell.heard.wait()
@@ -168,8 +163,7 @@ def make_producer(kafka: str) -> AIOKafkaProducer:
 
 UNPUBLISHED = """
 SELECT id, event_id, topic, aggregate, sequence, type, headers, payload, created_at
-FROM outbox WHERE published_at IS NULL AND aggregate <> ALL ($2::text[]) ORDER BY id LIMIT $1
+FROM outbox WHERE aggregate <> ALL ($2::text[]) ORDER BY id LIMIT $1
 """
 REFUSED = "UPDATE outbox SET error = $2 WHERE id = $1"
-PUBLISHED = "UPDATE outbox SET published_at = now(), error = NULL WHERE id = ANY($1::bigint[])"
-PRUNE = f"DELETE FROM outbox WHERE published_at < now() - interval '{KEEP_PUBLISHED}'"  # noqa: S608
+PUBLISHED = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
