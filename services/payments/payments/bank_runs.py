@@ -22,7 +22,7 @@ from payments import messages, store
 from payments.bank_files import Reading
 from payments.bank_files.identity import identities
 from payments.domain import Reversal, Step, receive, taken_by_bank
-from payments.domain.remittance import Arrived, Confirmed, Posted, Transfer, Unclear, judge, remittance_of
+from payments.domain.remittance import Arrived, Confirmed, Court, Posted, Transfer, Unclear, remittance_of
 from payments.store import bank
 
 log = structlog.get_logger()
@@ -111,7 +111,7 @@ async def _set_aside(lines: Sequence[bank.NewLine], work: Work) -> None:
     """Leave lines that can't be taken to a person, unless another file has told of them."""
     booked = [line.transfer for line in lines if line.transfer is not None]
     new = await bank.claim_lines(work, [each.line_id for each in booked])
-    unclear = [Unclear(each, "missing_here", ()) for each in booked if each.line_id in new]
+    unclear = [Unclear(each, "missing_here") for each in booked if each.line_id in new]
     states = {line.id: "ignored" if line.transfer is None else "duplicate" for line in lines}
     await bank.open_exceptions(work, [opened(each) for each in unclear])
     await bank.keep_states(work, states | {each.transfer.line_id: "proposed" for each in unclear})
@@ -132,10 +132,11 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     strange += [each for each in due if each.amount.minor > 0 and each.reversal]
     strange += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
     states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
-    verdicts = judge(came, await bank.load_known(work, came)) if came else []
-    unclear = [each for each in verdicts if isinstance(each, Unclear)]
-    unclear += [Unclear(each, "missing_here", ()) for each in strange]
-    unclear += [Unclear(each, "doubled", ()) for each in booked if each.line_id in doubted and _counts(each)]
+    court = Court(await bank.load_known(work, came))
+    verdicts = court.judge(came)
+    unclear = await _proposed(court, [each for each in verdicts if isinstance(each, Unclear)], work)
+    unclear += [Unclear(each, "missing_here") for each in strange]
+    unclear += [Unclear(each, "doubled") for each in booked if each.line_id in doubted and _counts(each)]
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
@@ -147,7 +148,7 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     unclear += await _undo(went, states, work)
     # What another line became in this very moment, this one is not.
     told = [each.transfer for each in confirmed] + [each.transfer for each in arrived]
-    unclear += [Unclear(each, "doubled", ()) for each in told if each.line_id not in linked]
+    unclear += [Unclear(each, "doubled") for each in told if each.line_id not in linked]
     states |= dict.fromkeys(linked, "matched")
     states |= {each.transfer.line_id: "proposed" for each in unclear}
     if unclear:
@@ -157,6 +158,11 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
 
 async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Transfer]:
     """Those that look like a receipt going back, though the bank doesn't say so: a person says whether it did."""
+async def _proposed(court: Court, unclear: Sequence[Unclear], work: Work) -> list[Unclear]:
+    leads = await bank.load_leads(work, [each.transfer for each in unclear], court.known.payers) if unclear else None
+    return court.propose(unclear, leads) if leads else []
+
+
     found = await bank.find_taken_back(work, [each.line_id for each in paid_out]) if paid_out else {}
     return [each for each in paid_out if each.line_id in found]
 
@@ -186,7 +192,7 @@ async def _post(verdicts: Sequence[Posted], states: dict[int, str], work: Work) 
     saved = await store.add_payments(work, new) if new else set()
     states |= {line_id: "posted" for line_id, step in steps.items() if step.payment.id in saved}
     return [
-        Unclear(each.transfer, "missing_here", ())
+        Unclear(each.transfer, "missing_here")
         for each in verdicts
         if steps[each.transfer.line_id].payment.id not in saved
     ]
@@ -206,14 +212,14 @@ async def _undo(went: Sequence[Transfer], states: dict[int, str], work: Work) ->
         payment = payments.get(found.get(transfer.line_id, ""))
         step = taken_by_bank(payment, known[payment.id], transfer.booked_on, work.now) if payment else None
         if step is None or step.reversal is None:
-            unclear.append(Unclear(transfer, "missing_here", ()))
+            unclear.append(Unclear(transfer, "missing_here"))
             continue
         payments[step.payment.id] = step.payment
         known[step.payment.id].append(step.reversal)
         steps.append(step)
         states[transfer.line_id] = "posted"
         if rest := transfer.amount + step.reversal.total:  # it had gone back already, and has now gone twice
-            unclear.append(Unclear(replace(transfer, amount=rest), "wrong_amount", ()))
+            unclear.append(Unclear(replace(transfer, amount=rest), "wrong_amount"))
     work.emit(*messages.of(steps, work.now))
     if steps:
         await store.save_steps(work, steps)

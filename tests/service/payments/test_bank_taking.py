@@ -27,6 +27,7 @@ from payments.api import bank_statements, edge, exceptions
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import Refusal, receive, refund
+from payments.domain.remittance import Court
 from payments.store import bank
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -165,14 +166,14 @@ async def test_money_that_went_out_and_looks_like_a_receipt_going_back_is_for_a_
 async def test_a_line_that_cannot_be_taken_is_set_aside_and_holds_up_no_other(
     units: Units, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = bank_runs.judge
+    judge = Court.judge
 
-    def fails(came: Any, known: Any) -> Any:
+    def fails(court: Court, came: Any) -> Any:
         if any(each.text == "poison" for each in came):
             raise RuntimeError("nobody thought of this")
-        return judge(came, known)
+        return judge(court, came)
 
-    monkeypatch.setattr(bank_runs, "judge", fails)
+    monkeypatch.setattr(Court, "judge", fails)
     for number in (1, 2, 3):
         await owed(units, number * 1_000, f"INV-100{number}")
     lines = [line(1_000, "INV-1001"), line(5, "poison"), line(2_000, "INV-1002")]

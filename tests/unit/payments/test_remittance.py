@@ -9,7 +9,7 @@ import pytest
 
 from contracts.money import Money
 from payments.domain import OpenInvoice
-from payments.domain.remittance import Confirmed, Known, Posted, Recorded, Transfer, Unclear, Verdict, judge, plain
+from payments.domain.remittance import Confirmed, Court, Known, Posted, Recorded, Transfer, Unclear, Verdict, plain
 
 DAY = date(2026, 3, 2)
 HUNDRED = Money(10_000, "USD")
@@ -33,7 +33,7 @@ def verdict(paid: Transfer, *known: OpenInvoice | Recorded, payers: dict[str, st
         if isinstance(one, OpenInvoice):
             named[plain(one.number)].append(one)
     receipts: Sequence[Recorded] = [one for one in known if isinstance(one, Recorded)]
-    (found,) = judge([paid], Known(named, {}, {("USD", 10_000): receipts}, payers or {}, {}, {}))
+    (found,) = Court(Known(named, {("USD", 10_000): receipts}, payers or {}, {})).judge([paid])
     return found
 
 

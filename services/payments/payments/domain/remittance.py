@@ -101,7 +101,7 @@ class Unclear:
 
     transfer: Transfer
     why: ExceptionClass
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[Proposal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,51 +163,67 @@ def tells(transfer: Transfer, reference: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What payments knows that transfers may be about.
+    """What decides whose money transfers are.
 
-    `named`: invoices, whatever their state, by `plain` number; `alike`: open ones by (currency, minor units);
-    `recorded`: receipts without a bank line, likewise; `payers`: customers by the account that paid for them before;
-    `owing`: what those customers can pay now; `arriving`: payouts by (currency, minor units).
+    `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, by (currency,
+    minor units); `payers`: customers by the account that paid for them before; `arriving`: payouts by (currency, minor
+    units).
     """
 
     named: Mapping[str, Sequence[OpenInvoice]]
-    alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]
     recorded: Mapping[tuple[str, int], Sequence[Recorded]]
     payers: Mapping[str, str]
-    owing: Mapping[str, Sequence[OpenInvoice]]
     arriving: Mapping[tuple[str, int], Sequence[PayoutDue]]
 
 
-def judge(transfers: Sequence[Transfer], known: Known) -> list[Verdict]:
-    """What each transfer is: a payout, recorded by somebody, exactly what named invoices ask for, or unclear.
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """What unclear transfers may pay besides what they name.
 
-    Several transfers that name the same invoices count as one when only their sum is exact. What one takes, the next
-    can't.
+    `alike`: open invoices by (currency, minor units); `owing`: what customers who paid before can pay now.
     """
-    court = _Court(known)
-    verdicts: dict[int, Verdict] = {}
-    for transfer in transfers:
-        if known_already := court.arrived(transfer) or court.recorded(transfer):
-            verdicts[transfer.line_id] = known_already
-    unclear = []
-    for transfer in (each for each in transfers if each.line_id not in verdicts):
-        exact = court.exact([transfer])
-        if exact:
-            verdicts[transfer.line_id] = exact[0]
-        else:
-            unclear.append(transfer)
-    for group in court.together(unclear):
-        verdicts |= {each.transfer.line_id: each for each in court.exact(group)}
-    return [verdicts.get(each.line_id) or court.unclear(each) for each in transfers]
+
+    alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]
+    owing: Mapping[str, Sequence[OpenInvoice]]
 
 
-class _Court:
-    """What is known, and what the transfers before have taken of it."""
+class Court:
+    """Says whose money transfers are by what is known, and by what the transfers before have taken of it."""
 
     def __init__(self, known: Known) -> None:
         self.known = known
         self.taken: dict[str, int] = defaultdict(int)
         self.confirmed: set[str] = set()
+        self._named: dict[int, list[OpenInvoice]] = {}
+
+    def judge(self, transfers: Sequence[Transfer]) -> list[Verdict]:
+        """What each transfer is: a payout, recorded by somebody, exactly what named invoices ask for, or unclear.
+
+        Several transfers that name the same invoices count as one when only their sum is exact. What one takes, the
+        next can't.
+        """
+        verdicts: dict[int, Verdict] = {}
+        for transfer in transfers:
+            if known_already := self.arrived(transfer) or self.recorded(transfer):
+                verdicts[transfer.line_id] = known_already
+        unclear = []
+        for transfer in (each for each in transfers if each.line_id not in verdicts):
+            exact = self.exact([transfer])
+            if exact:
+                verdicts[transfer.line_id] = exact[0]
+            else:
+                unclear.append(transfer)
+        for group in self.together(unclear):
+            verdicts |= {each.transfer.line_id: each for each in self.exact(group)}
+        return [verdicts.get(each.line_id) or self.unclear(each) for each in transfers]
+
+    def propose(self, unclear: Sequence[Unclear], leads: Leads) -> list[Unclear]:
+        """With what each may be, the likeliest first; what has proposals keeps them."""
+
+        def proposed(one: Unclear) -> Unclear:
+            return one if one.proposals else replace(one, proposals=self._proposals(one.transfer, leads))
+
+        return [proposed(each) for each in unclear]
 
     def payable(self, invoice: OpenInvoice) -> int:
         return invoice.payable_now - self.taken[invoice.id]
@@ -216,8 +232,12 @@ class _Court:
         return replace(invoice.due(), payable=Money(self.payable(invoice), invoice.currency))
 
     def named(self, transfer: Transfer) -> list[OpenInvoice]:
-        found = {one.id: one for word in words_of(transfer) for one in self.known.named.get(word, ())}
-        return sorted(found.values(), key=lambda one: (one.due_on, one.issued_on, one.number))
+        named = self._named.get(transfer.line_id)
+        if named is None:
+            found = {one.id: one for word in words_of(transfer) for one in self.known.named.get(word, ())}
+            named = sorted(found.values(), key=lambda one: (one.due_on, one.issued_on, one.number))
+            self._named[transfer.line_id] = named
+        return named
 
     def arrived(self, transfer: Transfer) -> Arrived | None:
         """The payout of this amount whose trace the transfer tells; without traces, the only one of about that day."""
@@ -323,10 +343,11 @@ class _Court:
             why = "doubled"
         else:
             why = "short_payment" if transfer.amount.minor < payable else "wrong_amount"
-        return Unclear(transfer, why, self._proposals(transfer, here))
+        return Unclear(transfer, why)
 
-    def _proposals(self, transfer: Transfer, here: Sequence[OpenInvoice]) -> tuple[Proposal, ...]:
-        """The likeliest first: by what it names, by who paid, by amount alone."""
+    def _proposals(self, transfer: Transfer, leads: Leads) -> tuple[Proposal, ...]:
+        """By what it names, by who paid, by amount alone."""
+        here = [one for one in self.named(transfer) if one.currency == transfer.amount.currency]
         paying = self._payer(transfer)
         found: dict[tuple[str, ...], Proposal] = {}
         by_customer: dict[str, list[OpenInvoice]] = defaultdict(list)
@@ -335,9 +356,9 @@ class _Court:
         for customer, invoices in by_customer.items():
             self._propose(found, transfer, customer, invoices, ["names the invoice"], paying)
         for customer in paying:
-            owing = [one for one in self.known.owing.get(customer, ()) if one.currency == transfer.amount.currency]
+            owing = [one for one in leads.owing.get(customer, ()) if one.currency == transfer.amount.currency]
             self._propose(found, transfer, customer, owing, [], paying)
-        for one in self.known.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
+        for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
             self._propose(found, transfer, one.customer_id, [one], [], paying)
         ranked = sorted(found.values(), key=lambda each: (-each.score, each.parts[0].invoice_id))
         return tuple(ranked[:MOST_PROPOSALS])

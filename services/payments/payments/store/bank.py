@@ -16,7 +16,7 @@ from contracts.ids import new_id
 from contracts.money import Money
 from payments.bank_files import BankLine
 from payments.domain import OpenInvoice
-from payments.domain.remittance import ExceptionClass, Known, PayoutDue, Proposal, Recorded, Transfer, words_of
+from payments.domain.remittance import ExceptionClass, Known, Leads, PayoutDue, Proposal, Recorded, Transfer, words_of
 from payments.store.projections import INVOICE, columns_of
 
 LINE_COLUMNS = (
@@ -268,34 +268,50 @@ async def _less_unsettled(work: Work, *found: dict[Any, list[OpenInvoice]]) -> N
 
 
 async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
-    """What the transfers may be about."""
+    """What decides whose money the transfers are."""
     fetch = work.connection.fetch
     words = {word for transfer in transfers for word in words_of(transfer)}
-    sums = sorted({(each.amount.currency, each.amount.minor) for each in transfers})
     days = sorted({(each.amount.currency, each.amount.minor, each.booked_on) for each in transfers})
     accounts = sorted({each.payer_account for each in transfers if each.payer_account})
-    named, alike, recorded, owing, arriving = (defaultdict[Any, list[Any]](list) for _ in range(5))
+    named, recorded, arriving = (defaultdict[Any, list[Any]](list) for _ in range(3))
     for row in await fetch(NAMED, sorted(words)):
         named[row["plain"]].append(OpenInvoice(*tuple(row)[1:]))
-    for row in await fetch(ALIKE, [each[0] for each in sums], [each[1] for each in sums]):
-        alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
     by_payment = {row["id"]: row for row in await fetch(RECORDED, *map(list, zip(*days, strict=True)))} if days else {}
     for row in by_payment.values():
         money = Money(row["amount"], row["currency"])
         pays = frozenset(row["pays"])
         one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"], pays, row["settled"])
         recorded[money.currency, money.minor].append(one)
-    for row in await fetch(ARRIVING, [each[0] for each in sums], [each[1] for each in sums]):
+    for row in await fetch(ARRIVING, *_sums(transfers)):
         due = PayoutDue(row["provider_id"], row["arrives_on"], row["trace"])
         arriving[row["currency"], row["amount"]].append(due)
     payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
+    await _less_unsettled(work, named)
+    return Known(named, recorded, payers, arriving)
+
+
+async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[str, str]) -> Leads:
+    """What the transfers may pay besides what they name. `payers`: customers by the account that paid for them."""
+    alike, owing = defaultdict[tuple[str, int], list[OpenInvoice]](list), defaultdict[str, list[OpenInvoice]](list)
+    for row in await work.connection.fetch(ALIKE, *_sums(transfers)):
+        alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
     whose = sorted(
-        {(payers[each.payer_account], each.amount.currency) for each in transfers if each.payer_account in payers}
+        {
+            (payers[each.payer_account], each.amount.currency)
+            for each in transfers
+            if each.payer_account and each.payer_account in payers
+        }
     )
-    for row in await fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
+    for row in await work.connection.fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
         owing[row["customer_id"]].append(OpenInvoice(*row))
-    await _less_unsettled(work, named, alike, owing)
-    return Known(named, alike, recorded, payers, owing, arriving)
+    await _less_unsettled(work, alike, owing)
+    return Leads(alike, owing)
+
+
+def _sums(transfers: Sequence[Transfer]) -> tuple[list[str], list[int]]:
+    """Currencies and minor units of the different amounts."""
+    sums = sorted({(each.amount.currency, each.amount.minor) for each in transfers})
+    return [currency for currency, _ in sums], [minor for _, minor in sums]
 
 
 async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
