@@ -95,13 +95,15 @@ def _passes(error: Exception) -> bool:
 
 async def _next_lines(units: Units, count: int, take: Take) -> bool:
     async with units.begin(Cause(actor="system:payments")) as work:
-        statement_id = await bank.lock_running(work)
-        if statement_id is None:
+        running = await bank.lock_running(work)
+        if running is None:
             return False
-        lines = await bank.new_lines(work, statement_id, count)
+        statement_id, taken_up_to = running
+        lines = await bank.new_lines(work, statement_id, taken_up_to, count)
         work.cause = Cause(correlation=statement_id, actor="system:payments")
         if lines:
             await take(lines, work)
+            await bank.move_on(work, statement_id, lines[-1].id)
         else:
             await bank.end_run(work, statement_id)
     return True
@@ -156,13 +158,13 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     await bank.keep_states(work, states)
 
 
-async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Transfer]:
-    """Those that look like a receipt going back, though the bank doesn't say so: a person says whether it did."""
 async def _proposed(court: Court, unclear: Sequence[Unclear], work: Work) -> list[Unclear]:
     leads = await bank.load_leads(work, [each.transfer for each in unclear], court.known.payers) if unclear else None
     return court.propose(unclear, leads) if leads else []
 
 
+async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Transfer]:
+    """Those that look like a receipt going back, though the bank doesn't say so: a person says whether it did."""
     found = await bank.find_taken_back(work, [each.line_id for each in paid_out]) if paid_out else {}
     return [each for each in paid_out if each.line_id in found]
 

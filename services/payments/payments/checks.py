@@ -40,6 +40,10 @@ CHECKS = {
         SELECT p.id::text, format('surcharge %s', p.surcharge) FROM payments p
         WHERE p.surcharge > 0 AND p.status NOT IN ('cancelled') AND p.created_at > (SELECT min(taken_at) FROM surcharge_editions)
         AND NOT EXISTS (SELECT FROM consents c WHERE c.payment_id = p.id AND c.given AND c.surcharge = p.surcharge)""",
+    "a bank file's counts are not those of its lines": """
+        SELECT statement_id::text, format('%s %s, counted %s', l.n, state, c.n)
+        FROM (SELECT statement_id, state, count(*) AS n FROM bank_lines WHERE state <> 'new' GROUP BY 1, 2) l
+        FULL JOIN (SELECT * FROM bank_line_counts WHERE n <> 0) c USING (statement_id, state) WHERE l.n IS DISTINCT FROM c.n""",
     "a payment's parts and credit are not its amount": """
         SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments
         WHERE reconciliation = 'matched' AND amount - (reversed - reversed_surcharge) <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import date
 
+import orjson
 import pytest_asyncio
 
 from chassis.clock import Clock
@@ -13,6 +14,7 @@ from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
 from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
+from payments.checks import CHECKS
 from payments.store import bank
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -45,7 +47,7 @@ async def kept(units: Units, lines: Sequence[BankLine]) -> list[int]:
     async with units.begin() as work:
         assert await bank.add_statement(work, statement, hashlib.sha256(statement.encode()).digest(), "camt.053", None)
         await bank.add_lines(work, statement, list(identities(lines)))
-        return [one.id for one in await bank.new_lines(work, statement, len(lines))]
+        return [one.id for one in await bank.new_lines(work, statement, 0, len(lines))]
 
 
 async def claimed(units: Units, ids: Sequence[int]) -> int:
@@ -62,6 +64,33 @@ async def test_to_count_a_line_is_no_dearer_for_all_that_counted_before(units: U
         before = await work.connection.fetchval(READ)
         assert len(await bank.claim_lines(work, few)) == 50
         assert await work.connection.fetchval(READ) - before < 500
+
+
+async def test_to_read_the_next_lines_is_no_dearer_for_all_that_were_taken(units: Units) -> None:
+    taken = await kept(units, [line(number, f"REF{number}") for number in range(5_000)])
+    statement = await units.pool.fetchval("SELECT id FROM bank_statements")
+    await units.pool.execute("ANALYZE bank_lines")
+    async with units.begin() as work:
+        await bank.keep_states(work, dict.fromkeys(taken[:4_900], "posted"))
+        await bank.move_on(work, statement, taken[4_899])
+    async with units.begin() as work:
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {bank.NEW_LINES}"
+        plan = orjson.loads(await work.connection.fetchval(explain, statement, taken[4_899], 50))[0]["Plan"]
+        assert (plan["Actual Rows"], plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 100) == (50, True)
+
+
+async def test_how_many_lines_came_to_what_is_counted_as_it_happens(units: Units) -> None:
+    lines = await kept(units, [line(number, f"REF{number}") for number in range(5)])
+    statement = await units.pool.fetchval("SELECT id FROM bank_statements")
+    for states in (dict.fromkeys(lines[:3], "posted") | {lines[3]: "proposed"}, {lines[3]: "resolved"}):
+        async with units.begin() as work:
+            await bank.keep_states(work, states)
+    run = await bank.load_run(units.pool, statement)
+    assert run is not None
+    assert {state: n for state, n in run.counts.items() if n} == {"posted": 3, "resolved": 1}
+    assert await units.pool.fetch(CHECKS["a bank file's counts are not those of its lines"]) == []
+    await units.pool.execute("UPDATE bank_line_counts SET n = n + 1 WHERE state = 'posted'")
+    assert len(await units.pool.fetch(CHECKS["a bank file's counts are not those of its lines"])) == 1
 
 
 async def test_a_sum_and_its_parts_count_once_in_either_order(units: Units) -> None:

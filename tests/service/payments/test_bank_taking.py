@@ -80,7 +80,7 @@ async def take(units: Units, *lines: BankLine) -> list[str]:
     """What became of the lines of one file, in order."""
     statement = await kept(units, *lines)
     async with units.begin() as work:
-        await bank_runs._take(await bank.new_lines(work, statement, 500), work)
+        await bank_runs._take(await bank.new_lines(work, statement, 0, 500), work)
     return await states(units, statement)
 
 

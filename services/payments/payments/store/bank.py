@@ -40,8 +40,7 @@ class Run:
 
 RUN = """
 SELECT s.id, s.status, s.format, s.account, s.lines, s.received_at,
-    (SELECT coalesce(jsonb_object_agg(state, n), '{}')::text FROM (
-        SELECT state, count(*) AS n FROM bank_lines WHERE statement_id = s.id GROUP BY state) c) AS counts
+    (SELECT coalesce(jsonb_object_agg(state, n), '{}')::text FROM bank_line_counts WHERE statement_id = s.id) AS counts
 FROM bank_statements s
 """
 
@@ -114,19 +113,24 @@ async def count_lines(work: Work, statement_id: str, lines: int, account: str | 
 
 LOCK_RUNNING = """
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
-SELECT s.id FROM turn CROSS JOIN LATERAL (
-    SELECT id FROM bank_statements WHERE status = 'running' ORDER BY received_at, id LIMIT 1) s WHERE turn.mine
+SELECT s.id, s.taken_up_to FROM turn CROSS JOIN LATERAL (
+    SELECT id, taken_up_to FROM bank_statements WHERE status = 'running' ORDER BY received_at, id LIMIT 1) s WHERE turn.mine
 """
 TURN = 7_208_851_906
 
 
-async def lock_running(work: Work) -> str | None:
-    """The oldest statement with lines to take, unless another process takes lines now.
+async def lock_running(work: Work) -> tuple[str, int] | None:
+    """The oldest statement with lines to take, and the id of the last that was, unless another process takes lines now.
 
     One process at a time, whichever the file: what two files tell of the same money shows in committed lines only.
     """
-    found: str | None = await work.connection.fetchval(LOCK_RUNNING, TURN)
-    return found
+    row = await work.connection.fetchrow(LOCK_RUNNING, TURN)
+    return (row["id"], row["taken_up_to"]) if row else None
+
+
+async def move_on(work: Work, statement_id: str, line_id: int) -> None:
+    """The statement's lines are taken up to this one."""
+    await work.connection.execute("UPDATE bank_statements SET taken_up_to = $2 WHERE id = $1", statement_id, line_id)
 
 
 async def end_run(work: Work, statement_id: str) -> None:
@@ -135,7 +139,7 @@ async def end_run(work: Work, statement_id: str) -> None:
 
 NEW_LINES = """
 SELECT id, identity, currency, amount, booked_on, booked, refs, text, payer, payer_account, reversal
-FROM bank_lines WHERE statement_id = $1 AND state = 'new' ORDER BY id LIMIT $2
+FROM bank_lines WHERE statement_id = $1 AND state = 'new' AND id > $2 ORDER BY id LIMIT $3
 """
 
 
@@ -147,8 +151,9 @@ class NewLine:
     transfer: Transfer | None
 
 
-async def new_lines(work: Work, statement_id: str, limit: int) -> list[NewLine]:
-    rows = await work.connection.fetch(NEW_LINES, statement_id, limit)
+async def new_lines(work: Work, statement_id: str, after: int, limit: int) -> list[NewLine]:
+    """Those that follow the line of this id: by their state alone, each batch would pass over all that were taken."""
+    rows = await work.connection.fetch(NEW_LINES, statement_id, after, limit)
     return [NewLine(row["id"], _transfer(row) if row["booked"] and row["booked_on"] else None) for row in rows]
 
 
@@ -249,11 +254,9 @@ SELECT {columns_of("i", INVOICE)} FROM unnest($1::uuid[], $2::text[]) AS w (cust
 
 # What receipts from the bank ask of invoices while invoicing has not answered: the projection does not show it yet.
 UNSETTLED = """
-SELECT a.invoice_id, sum(a.minor)::bigint AS minor FROM payments p
-CROSS JOIN LATERAL unnest(p.asked_invoices, p.asked_amounts) AS a (invoice_id, minor)
-WHERE p.bank_line_id IS NOT NULL AND p.allocated_invoices = '{}' AND p.credit = 0 AND p.going_back = 0
-    AND p.asked_invoices && $1::uuid[] AND a.invoice_id = ANY($1::uuid[])
-GROUP BY a.invoice_id
+SELECT r.invoice_id, sum(r.amount)::bigint AS minor FROM receipt_parts r JOIN payments p ON p.id = r.payment_id
+WHERE r.invoice_id = ANY($1::uuid[]) AND p.allocated_invoices = '{}' AND p.credit = 0 AND p.going_back = 0
+GROUP BY r.invoice_id
 """
 
 
@@ -356,9 +359,37 @@ async def find_taken_back(work: Work, line_ids: Sequence[int]) -> dict[int, str]
     return back
 
 
+KEEP_STATES = """
+WITH kept AS (
+    UPDATE bank_lines l SET state = s.state
+    FROM unnest($1::bigint[], $2::text[]) AS s (id, state) JOIN bank_lines b ON b.id = s.id
+    WHERE l.id = s.id RETURNING l.statement_id, b.state AS before, l.state AS after
+), moved AS (
+    SELECT statement_id, after AS state, 1 AS n FROM kept
+    UNION ALL SELECT statement_id, before, -1 FROM kept WHERE before <> 'new'
+)
+INSERT INTO bank_line_counts AS c (statement_id, state, n)
+SELECT statement_id, state, sum(n) FROM moved GROUP BY 1, 2 ORDER BY 1, 2
+ON CONFLICT (statement_id, state) DO UPDATE SET n = c.n + excluded.n
+"""
+
+
 async def keep_states(work: Work, states: Mapping[int, str]) -> None:
-    sql = "UPDATE bank_lines l SET state = s.state FROM unnest($1::bigint[], $2::text[]) AS s (id, state) WHERE l.id = s.id"
-    await work.connection.execute(sql, list(states), list(states.values()))
+    """What became of lines, and of how many: whoever follows a long run doesn't count its lines each time."""
+    await work.connection.execute(KEEP_STATES, list(states), list(states.values()))
+
+
+LINK_PAYMENTS = """
+WITH linked AS (
+    UPDATE payments p SET bank_line_id = l.line FROM unnest($1::uuid[], $2::bigint[]) AS l (id, line)
+    WHERE p.id = l.id AND p.bank_line_id IS NULL AND p.going_back = 0 RETURNING l.line, p.id, p.asked_invoices, p.asked_amounts
+), asked AS (
+    INSERT INTO receipt_parts (invoice_id, payment_id, amount)
+    SELECT a.invoice_id, linked.id, a.minor FROM linked
+    CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor)
+)
+SELECT line FROM linked
+"""
 
 
 async def link_payments(work: Work, lines: Mapping[str, int]) -> set[int]:
@@ -366,9 +397,7 @@ async def link_payments(work: Work, lines: Mapping[str, int]) -> set[int]:
 
     Another line may have become the payment's, or the payment have gone back, since it was looked at.
     """
-    sql = """UPDATE payments p SET bank_line_id = l.line FROM unnest($1::uuid[], $2::bigint[]) AS l (id, line)
-        WHERE p.id = l.id AND p.bank_line_id IS NULL AND p.going_back = 0 RETURNING l.line"""
-    return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
+    return {row["line"] for row in await work.connection.fetch(LINK_PAYMENTS, list(lines), list(lines.values()))}
 
 
 # --- what waits for a person

@@ -181,7 +181,7 @@ WITH known AS (
         allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation, return_url,
         credit_used, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
-    RETURNING id
+    RETURNING id, bank_line_id, payments.asked_invoices, payments.asked_amounts
 ), booked AS (
     INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at)
     SELECT b.id, b.payment_id, b.kind, b.effective_on, $22
@@ -206,6 +206,12 @@ WITH known AS (
 )"""  # noqa: S608
 PAID = "\nSELECT id FROM paid"
 # What payers said to a surcharge costs a twentieth of the statement: most payments have none.
+# What receipts from the bank ask of invoices, so that the next lines know before invoicing has answered.
+ASKED = """, asked AS (
+    INSERT INTO receipt_parts (invoice_id, payment_id, amount)
+    SELECT a.invoice_id, paid.id, a.minor FROM paid
+    CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor) WHERE bank_line_id IS NOT NULL
+)"""
 AGREED = f", agreed AS ({insert_consents(54)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
 
 
@@ -246,8 +252,9 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
     postings = [each.step.posting for each in new if each.step.posting]
     entries = [(each, account, money) for each in postings for account, money in each.entries]
     consents = [each.consent for each in new if each.consent]
+    from_bank = any(each.line_id is not None for each in new)
     rows = await work.connection.fetch(
-        f"{ADD_PAYMENTS}{AGREED if consents else ''}{PAID}",
+        f"{ADD_PAYMENTS}{ASKED if from_bank else ''}{AGREED if consents else ''}{PAID}",
         [p.id for p in payments], [p.customer_id for p in payments], [p.way for p in payments],
         [p.status for p in payments], [p.reconciliation for p in payments], [p.reason for p in payments],
         [p.amount.currency for p in payments], [p.amount.minor for p in payments],
