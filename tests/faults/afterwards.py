@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -47,20 +48,22 @@ async def rows(run: Run, service: str, sql: str, *values: Any) -> list[Any]:
         await connection.close()
 
 
-async def wishes_for(run: Run, tokens: Sequence[str], least: int = 1_000) -> list[Wish]:
-    """A payment by each token's method, each of an invoice and with a quote of its own."""
+async def payers_by(run: Run, tokens: Sequence[str]) -> list[tuple[str, str]]:
+    """A customer and its method for each token; at most 20 customers."""
     whose = await load.customers(run.client, min(20, len(tokens)))
     methods = {
         (customer, token): await load.method(run.client, customer, token)
         for customer in whose
         for token in sorted(set(tokens))
     }
+    places = [(whose[place % len(whose)], token) for place, token in enumerate(tokens)]
+    return [(customer, methods[customer, token]) for customer, token in places]
 
-    async def one(place: int) -> Wish:
-        customer = whose[place % len(whose)]
-        return await load.charge(run.client, customer, methods[customer, tokens[place]], least + place)
 
-    return await load.spread(range(len(tokens)), one)
+async def wishes_for(run: Run, tokens: Sequence[str], least: int = 1_000) -> list[Wish]:
+    """A payment by each token's method, each of an invoice and with a quote of its own."""
+    payers = await payers_by(run, tokens)
+    return await load.spread(range(len(payers)), lambda place: load.charge(run.client, *payers[place], least + place))
 
 
 async def paid(run: Run, tokens: Sequence[str]) -> list[Wish]:
@@ -287,37 +290,59 @@ async def payouts(run: Run) -> Figures:
 
 # --- a provider that does not answer
 
-DARK_SECONDS = 20
+DARK_SECONDS, RESOLVED_SECONDS = 600, 120
+FAILED = """SELECT id::text, status, reason FROM payments
+    WHERE id = ANY($1::uuid[]) AND status IN ('declined', 'cancelled', 'expired')"""
+LAPSED = "SELECT payment_id::text, code FROM reversals WHERE payment_id = ANY($1::uuid[]) AND state = 'failed'"
 
 
 async def dark(run: Run) -> Figures:
-    """The provider is dark for 20 seconds (of the ten minutes) with 200 payments and 20 refunds under way: none fails.
+    """The provider is dark for ten minutes, and 200 payments and 20 refunds are asked for meanwhile: none fails.
 
-    A call is made again after pauses that double up to 20 seconds, so after ten minutes it ends as soon as after this.
+    A quarter of them is under way from the start, the rest comes evenly until the end. Two minutes after its return
+    each is final. A smaller scale shortens the dark, to 20 seconds at least.
     """
-    refunded = await paid(run, [load.CARD_TOKEN] * run.count(20))
-    wishes = await wishes_for(run, [load.CARD_TOKEN] * run.count(150) + [load.BANK_TOKEN] * run.count(50))
-    run.dice.shuffle(wishes)
+    seconds = max(20, round(DARK_SECONDS * run.scale))
+    refunded = ids_of(await paid(run, [load.CARD_TOKEN] * run.count(20)))
+    payers = await payers_by(run, [load.CARD_TOKEN] * run.count(150) + [load.BANK_TOKEN] * run.count(50))
+    wishes: list[Wish] = []
+
+    async def pay(payer: tuple[str, str], minor: int) -> None:
+        wish = await load.charge(run.client, *payer, minor)  # quoted only now: a quote is good for 15 minutes
+        await Storm(run.client, [wish]).send()
+        wishes.append(wish)
+
+    asked: list[Callable[[], Awaitable[Any]]] = [
+        partial(pay, payer, 1_000 + place) for place, payer in enumerate(payers)
+    ]
+    asked += [partial(_refund, run, one) for one in refunded]
+    run.dice.shuffle(asked)
+    at_once = len(asked) // 4
     began = time.monotonic()
-    await run.rules(dark_seconds=DARK_SECONDS)
-    await Storm(run.client, wishes).send()
-    await load.spread(ids_of(refunded), lambda one: _refund(run, one))
-    failed = """SELECT id::text, status, reason FROM payments
-        WHERE id = ANY($1::uuid[]) AND status IN ('declined', 'cancelled', 'expired')"""
-    lapsed = "SELECT payment_id::text, code FROM reversals WHERE payment_id = ANY($1::uuid[]) AND state = 'failed'"
-    while time.monotonic() - began < DARK_SECONDS:
-        if wrong := [
-            *await rows(run, "payments", failed, ids_of(wishes)),
-            *await rows(run, "payments", lapsed, ids_of(refunded)),
-        ]:
-            raise WrongError(f"{len(wrong)} failed while the provider was dark, as {dict(wrong[0])}")
-        await asyncio.sleep(0.5)
-    final = await load.all_final(run.stack, wishes)
-    final += await load.settled(run.stack, "payments", load.NOT_GONE, ids_of(refunded))
+
+    async def ask(place: int) -> None:
+        share = max(0, place - at_once) / (len(asked) - at_once)
+        await asyncio.sleep(began + share * seconds - time.monotonic())
+        await asked[place]()
+
+    async def look() -> None:
+        while time.monotonic() - began < seconds:
+            failed = await rows(run, "payments", FAILED, ids_of(wishes))
+            if wrong := [*failed, *await rows(run, "payments", LAPSED, refunded)]:
+                raise WrongError(f"{len(wrong)} failed while the provider was dark, as {dict(wrong[0])}")
+            await asyncio.sleep(0.5)
+
+    await run.rules(dark_seconds=seconds)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(look())
+        for place in range(len(asked)):
+            group.create_task(ask(place))
+    final = await load.all_final(run.stack, wishes, RESOLVED_SECONDS)
+    final += await load.settled(run.stack, "payments", load.NOT_GONE, refunded, seconds=RESOLVED_SECONDS - final)
     await load.none_doubled(run.stack, run.client, wishes)
     await all_taken(run)
     return {
-        "payments": len(wishes), "refunds": len(refunded), "dark_s": DARK_SECONDS, "all_final_s": round(final, 1),
+        "payments": len(wishes), "refunds": len(refunded), "dark_s": seconds, "all_final_s": round(final, 1),
         "check_money_s": await run.money(),
     }  # fmt: skip
 
