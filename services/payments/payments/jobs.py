@@ -13,7 +13,7 @@ import structlog
 from chassis.messaging.work import Units
 from chassis.service import Job, Running
 from payments import autopaying, bank_runs, messages, paying_out, reconciling, setting_up, store
-from payments.domain import Attempt, Payment, Refusal, overdue, processing, refused, remove, unanswered
+from payments.domain import NEVER_MADE, Attempt, Payment, Refusal, overdue, processing, refused, remove, unanswered
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.reconciling import Observed
 
@@ -70,7 +70,7 @@ async def _charge(units: Units, provider: Provider, attempt: Attempt) -> Charge:
     if units.clock.now() - attempt.begun_at < KEY_LIVES:
         return await provider.charge(request)
     found = await provider.find_charge(attempt.provider_customer, attempt.id, attempt.begun_at - timedelta(minutes=5))
-    return found or _refused(attempt, ProviderRefused("never made", "never_made"))
+    return found or _refused(attempt, ProviderRefused("never made", NEVER_MADE))
 
 
 def _refused(attempt: Attempt, refused: ProviderRefused) -> Charge:
@@ -105,7 +105,7 @@ async def _refund(units: Units, provider: Provider, call: store.RefundCall) -> N
         if units.clock.now() - reversal.created_at < KEY_LIVES:
             await provider.refund(request)
         elif not await _made_already(units, provider, call):
-            code = "never_made"
+            code = NEVER_MADE
     except ProviderUnknown as error:
         log.info("provider's answer unknown", refund=reversal.id, calls=call.calls, error=type(error).__name__)
         await store.refund_again(units.pool, reversal.id, _later(call.calls))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from payments.data_files import CODES
 from payments.domain import (
+    NEVER_MADE,
     Autopay,
     AutopayCharge,
     Confirmed,
@@ -210,6 +211,24 @@ def test_a_payment_that_its_changed_invoice_cancelled_is_made_again_of_what_is_l
     assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
     assert follow(scheduled(), "succeeded", None, CODES, NOW, ZONE).charge.state == "paid"
     assert follow(scheduled(), "expired", "not_confirmed", CODES, NOW, ZONE).hold == "not_confirmed"
+
+
+def test_a_call_that_the_provider_never_heard_of_is_no_decline_and_is_made_again() -> None:
+    ended = follow(scheduled(), "declined", NEVER_MADE, CODES, NOW, ZONE)
+    assert ended.again is not None
+    assert (ended.hold, ended.again.declines, ended.again.charge_at) == (None, 0, NOW + timedelta(minutes=1))
+
+
+def test_tries_whose_days_an_outage_let_pass_are_a_day_apart() -> None:
+    charge = scheduled()
+    late = charge.charge_at + timedelta(days=30)
+    days = []
+    for _ in range(3):
+        again = follow(charge, "declined", "insufficient_funds", CODES, late, ZONE).again
+        assert again is not None
+        days.append((again.charge_at - late).days)
+        charge, late = again, again.charge_at
+    assert days == [1, 1, 1]
 
 
 def test_a_try_that_was_cancelled_is_no_try_of_days_one_three_and_seven() -> None:

@@ -31,6 +31,7 @@ from payments.domain.observing import (
 )
 from payments.domain.payments import (
     LONGEST_POLL,
+    NEVER_MADE,
     Attempt,
     Payment,
     Posting,
@@ -82,6 +83,7 @@ __all__ = [
     "AUTOPAY_ACTOR",
     "LONGEST_POLL",
     "MOST_PARTS",
+    "NEVER_MADE",
     "Attempt",
     "Autopay",
     "AutopayCharge",

@@ -12,7 +12,7 @@ from contracts.calendar import business_date, start_of
 from contracts.ids import new_id
 from payments.domain.codes import Code, meaning
 from payments.domain.methods import Method, unusable
-from payments.domain.payments import MethodKind, Step, expected_by, submit
+from payments.domain.payments import NEVER_MADE, MethodKind, Step, expected_by, submit
 from payments.domain.quotes import OpenInvoice, Quote, Wish, Wishes, make_quote
 from payments.domain.refusals import Refusal
 from payments.domain.surcharges import SurchargeRule, highest_rate, terms_for
@@ -213,13 +213,14 @@ def follow(
 ) -> Followed:
     """After a payment's end: soft declines are tried again on days 1, 3 and 7 after the first try, hard ones hold.
 
-    A payment that was cancelled because its invoice changed meanwhile is made again of what is left: in a minute, and
-    if that comes to nothing too, from day to day. Only what the bank declined counts towards the tries.
+    A payment that was cancelled because its invoice changed meanwhile, or that the provider never heard of, is made
+    again of what is left: in a minute, and if that comes to nothing too, from day to day. Only what the bank declined
+    counts towards the tries.
     """
     if status == "succeeded":
         return Followed(replace(charge, state="paid"))
     ended = replace(charge, state="declined", reason=reason or status)
-    if status == "cancelled":
+    if status == "cancelled" or reason == NEVER_MADE:
         wait = PUT_OFF if charge.attempt - 1 > charge.declines else CHANGED_WAIT
         return Followed(ended, _again(charge, now + wait, zone, charge.declines))
     if status == "expired":
@@ -229,7 +230,8 @@ def follow(
         return Followed(ended, hold=code.code)
     if charge.declines >= len(RETRY_DAYS):
         return Followed(ended)
-    at = max(charge.first_at + timedelta(days=RETRY_DAYS[charge.declines]), now)
+    at = charge.first_at + timedelta(days=RETRY_DAYS[charge.declines])
+    at = at if at >= now else now + PUT_OFF  # days that an outage let pass: not all of them at once
     return Followed(ended, _again(charge, at, zone, charge.declines + 1))
 
 

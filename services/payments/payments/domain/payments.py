@@ -23,6 +23,7 @@ RETURN_WINDOW = {"card": timedelta(days=120), "bank_account": timedelta(days=60)
 # Banking days until the provider's record should agree.
 EXPECTED_DAYS = {"card": 1, "bank_account": 5}
 TIME_TO_ACT = timedelta(hours=24)
+NEVER_MADE = "never_made"  # why a payment or refund ended whose call the provider has no record of
 
 MethodKind = Literal["card", "bank_account"]
 What = Literal[
