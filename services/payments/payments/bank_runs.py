@@ -132,13 +132,13 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     # A day that has not come, and what came back of money that the company paid: a person says what that is.
     strange = [each for each in fresh if each.booked_on > today and _counts(each)]
     strange += [each for each in due if each.amount.minor > 0 and each.reversal]
-    strange += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
+    doubts = [Unclear(each, "doubled") for each in booked if each.line_id in doubted and _counts(each)]
     states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
-    court = Court(await bank.load_known(work, came))
+    court = Court(await bank.load_known(work, [*came, *(each.transfer for each in doubts)]))
     verdicts = court.judge(came)
-    unclear = await _proposed(court, [each for each in verdicts if isinstance(each, Unclear)], work)
+    unclear = await _proposed(court, [*(each for each in verdicts if isinstance(each, Unclear)), *doubts], work)
     unclear += [Unclear(each, "missing_here") for each in strange]
-    unclear += [Unclear(each, "doubled") for each in booked if each.line_id in doubted and _counts(each)]
+    unclear += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
@@ -163,10 +163,14 @@ async def _proposed(court: Court, unclear: Sequence[Unclear], work: Work) -> lis
     return court.propose(unclear, leads) if leads else []
 
 
-async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Transfer]:
+async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclear]:
     """Those that look like a receipt going back, though the bank doesn't say so: a person says whether it did."""
-    found = await bank.find_taken_back(work, [each.line_id for each in paid_out]) if paid_out else {}
-    return [each for each in paid_out if each.line_id in found]
+    if not paid_out:
+        return []
+    found = await bank.find_taken_back(work, [each.line_id for each in paid_out])
+    named = await bank.find_named_back(work, paid_out)
+    strange = [each for each in paid_out if each.line_id in found or each.line_id in named]
+    return [Unclear(each, "missing_here", tuple(named.get(each.line_id, ()))) for each in strange]
 
 
 def _counts(transfer: Transfer) -> bool:

@@ -45,10 +45,11 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.BACK_BY_REFERENCE, [[1]], "bank_lines_by_reference"),
         (bank.BACK_BY_ENTRY, [[1]], "bank_lines_by_entry"),
         (bank.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
+        (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "receipt_parts_pkey"),
     ],
     ids=[
         "named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "lines", "unsettled", "claim",
-        "claim-sum", "doubted", "back", "back-entry", "back-payer",
+        "claim-sum", "doubted", "back", "back-entry", "back-payer", "back-invoice",
     ],
 )  # fmt: skip
 async def test_a_bank_lines_question_is_answered_by_an_index(

@@ -321,6 +321,73 @@ async def test_one_reference_on_two_days_with_two_texts_is_for_a_person_to_look_
     assert await waiting(units) == [("doubled", 9_000), ("missing_here", 1)]
 
 
+@pytest.mark.parametrize(
+    ("alice", "bob"),
+    [
+        ({"payer_account": "FR11"}, {"payer_account": "FR22"}),
+        ({"payer": "Alice Ltd"}, {"payer": "Bob Ltd"}),
+        ({"references": ("INV-1001",)}, {"references": ("INV-1002",)}),
+        ({"end_to_end_id": "INV-1001"}, {"end_to_end_id": "INV-1002"}),
+    ],
+)
+async def test_another_payers_equal_transfer_in_another_file_is_told_to_a_person_once(
+    units: Units, alice: dict[str, Any], bob: dict[str, Any]
+) -> None:
+    customers = [(await owed(units, 6_000, number))[0] for number in ("INV-1001", "INV-1002")]
+    one, other = line(6_000, "Payment", **alice), line(6_000, "Payment", **bob)
+    await take(units, one)
+    before = await waiting(units)
+    assert await take(units, one) == ["duplicate"]
+    assert await take(units, other) == ["proposed"]
+    assert await take(units, other, one) == [
+        "duplicate",
+        "proposed",
+    ]  # the second of the day, of which nothing is known
+    assert (await waiting(units))[len(before)] == ("doubled", 6_000)
+    named = "INV-1002" in (*bob.get("references", ()), bob.get("end_to_end_id"))
+    proposals = await units.pool.fetchval("SELECT proposals::text FROM exceptions WHERE class = 'doubled' LIMIT 1")
+    assert [each["customer_id"] for each in orjson.loads(proposals)] == customers[1:] * named
+
+
+async def test_the_same_transfer_told_with_less_about_its_payer_is_the_same(units: Units) -> None:
+    await owed(units, 6_000, "INV-1001")
+    told = line(6_000, "INV-1001", payer="Alice and Sons Limited", payer_account="FR11", references=("R1",))
+    assert await take(units, told) == ["posted"]
+    for less in ({"payer": "ALICE AND SONS LIM"}, {"payer_account": None, "payer": None}, {"references": ()}):
+        assert await take(units, replace(told, **less)) == ["duplicate"]
+
+
+async def test_to_money_that_names_what_is_paid_no_other_invoice_is_proposed(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    await owed(units, 10_000, "INV-1002", customer)
+    for reference, state in (("A1", "posted"), ("A2", "proposed")):
+        assert await take(units, line(10_000, "INV-1001", payer_account="GB1", bank_reference=reference)) == [state]
+    assert await waiting(units) == [("doubled", 10_000)]
+    assert await units.pool.fetchval("SELECT proposals::text FROM exceptions") == "[]"
+
+
+async def test_a_recorded_receipt_of_the_amount_is_proposed_where_nothing_tells_whose_money_it_is(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    receipt = await recorded(units, customer, 10_000, None)
+    assert await take(units, line(10_000, "thank you", payer="Acme")) == ["proposed"]
+    proposals = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
+    assert proposals[0]["payment_id"] == receipt
+
+
+async def test_money_that_went_out_and_names_a_paid_invoice_is_told_with_the_receipt_that_it_may_be(
+    units: Units,
+) -> None:
+    await owed(units, 7_000, "INV-1001")
+    assert await take(units, line(7_000, "INV-1001")) == ["posted"]
+    paid = await units.pool.fetchval("SELECT id FROM payments")
+    assert await take(units, line(-7_000, "RETURN INV-1001"), line(-6_999, "RETURN INV-1001")) == [
+        "proposed",
+        "ignored",
+    ]
+    proposals = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
+    assert [each["payment_id"] for each in proposals] == [paid]
+
+
 async def test_what_is_booked_on_a_day_to_come_waits_for_a_person(units: Units) -> None:
     await owed(units, 9_000, "INV-1001")
     assert await take(units, line(9_000, "INV-1001", booked_on=datetime.now(UTC).date() + timedelta(days=2))) == [

@@ -284,8 +284,16 @@ def _refuse_unused(asked: Resolution) -> None:
 
 def _money_of_line(row: Any, work: Work) -> None:
     """Refuse what is no money of a bank line that has been booked."""
-    if row["line_id"] is None or row["amount"] <= 0:
-        detail = "Only money that a bank line brought can be posted. Dismiss this one, saying how it was settled."
+    if row["line_id"] is None:
+        detail = (
+            "This is about no line of a bank, so it brought no money to post. Dismiss it, saying how it was settled."
+        )
+        raise problem_of(Refusal("nothing-to-post", detail, "action"))
+    if row["amount"] <= 0:
+        detail = (
+            "This is money that went out. If it gave a payment back, record that with POST /v1/payments/{id}/refunds; "
+            "then dismiss this, saying so."
+        )
         raise problem_of(Refusal("nothing-to-post", detail, "action"))
     if row["booked_on"] > work.clock.today():
         detail = f"The bank books this on {row['booked_on']}; today is {work.clock.today()}. Post it then."

@@ -187,6 +187,18 @@ class Leads:
     owing: Mapping[str, Sequence[OpenInvoice]]
 
 
+NO_LEADS = Leads({}, {})
+
+
+def _near(one: Recorded, transfer: Transfer) -> bool:
+    return abs((one.received_on - transfer.booked_on).days) <= RECORDED_WITHIN_DAYS
+
+
+def _may_be(one: Recorded) -> Proposal:
+    reasons = (f"a receipt of this amount was recorded for {one.received_on}, and no bank line has told of it",)
+    return Proposal(one.customer_id, (), 0.4, reasons, one.payment_id)
+
+
 class Court:
     """Says whose money transfers are by what is known, and by what the transfers before have taken of it."""
 
@@ -218,10 +230,14 @@ class Court:
         return [verdicts.get(each.line_id) or self.unclear(each) for each in transfers]
 
     def propose(self, unclear: Sequence[Unclear], leads: Leads) -> list[Unclear]:
-        """With what each may be, the likeliest first; what has proposals keeps them."""
+        """With what each may be, the likeliest first; what has proposals keeps them.
+
+        To money that may have counted already nothing is proposed but what it names: it would be paid twice.
+        """
 
         def proposed(one: Unclear) -> Unclear:
-            return one if one.proposals else replace(one, proposals=self._proposals(one.transfer, leads))
+            about = NO_LEADS if one.why == "doubled" else leads
+            return one if one.proposals else replace(one, proposals=self._proposals(one.transfer, about))
 
         return [proposed(each) for each in unclear]
 
@@ -279,7 +295,7 @@ class Court:
                 return False
             if exact and ids.isdisjoint(one.pays):  # the transfer pays other invoices than the receipt
                 return not one.pays and not one.settled and one.customer_id == exact[0].customer_id
-            return abs((one.received_on - transfer.booked_on).days) <= RECORDED_WITHIN_DAYS
+            return _near(one, transfer)
 
         found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
         found = [one for one in found if may_be(one)]
@@ -329,6 +345,11 @@ class Court:
             groups[transfer.amount.currency, *ids].append(transfer)
         return [group for key, group in groups.items() if len(group) > 1 and len(key) > 1]
 
+    def _recorded_about(self, transfer: Transfer) -> list[Recorded]:
+        """Receipts of its amount, recorded about its day, that no line has told of."""
+        found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
+        return [one for one in found if one.payment_id not in self.confirmed and _near(one, transfer)]
+
     def unclear(self, transfer: Transfer) -> Unclear:
         currency = transfer.amount.currency
         named = self.named(transfer)
@@ -346,7 +367,7 @@ class Court:
         return Unclear(transfer, why)
 
     def _proposals(self, transfer: Transfer, leads: Leads) -> tuple[Proposal, ...]:
-        """By what it names, by who paid, by amount alone."""
+        """By what it names, by who paid, as a receipt that somebody recorded, by amount alone."""
         here = [one for one in self.named(transfer) if one.currency == transfer.amount.currency]
         paying = self._payer(transfer)
         found: dict[tuple[str, ...], Proposal] = {}
@@ -360,7 +381,8 @@ class Court:
             self._propose(found, transfer, customer, owing, [], paying)
         for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
             self._propose(found, transfer, one.customer_id, [one], [], paying)
-        ranked = sorted(found.values(), key=lambda each: (-each.score, each.parts[0].invoice_id))
+        found |= {(one.payment_id,): _may_be(one) for one in self._recorded_about(transfer) if leads is not NO_LEADS}
+        ranked = sorted(found.values(), key=lambda each: (-each.score, [part.invoice_id for part in each.parts]))
         return tuple(ranked[:MOST_PROPOSALS])
 
     def _propose(

@@ -164,6 +164,8 @@ def _transfer(row: asyncpg.Record) -> Transfer:
     )  # fmt: skip
 
 
+PLAIN = "upper(regexp_replace({}, '[^A-Za-z0-9]+', '', 'g'))"  # as `remittance.plain`
+
 # A line counts when its identity is new, and no other file's that counted tells the same money in one sum, or in parts:
 # of the entry's reference, the same kind of movement, and to the cent. Banks give a transfer's reference to its fee and
 # its return, too. Sums are made once for an entry, and looked up by references; joined, each line would be compared with
@@ -197,17 +199,23 @@ WITH asked AS MATERIALIZED (
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
 """
-# The bank's reference and the amount of one that counted, but another day and another text: told once for each day and text.
-DOUBTED = """
+# One that counted has the identity of these, and they may be other money all the same: under the bank's reference, another
+# day and another text; without one, another payer or other references. Each that differs is told once.
+DOUBTED = f"""
 WITH told AS (
-    SELECT l.id, concat_ws('/', l.identity, l.booked_on, md5(l.text)) AS identity FROM bank_lines l
-    JOIN bank_identities i ON i.identity = l.identity JOIN bank_lines o ON o.id = i.line_id
-    WHERE l.id = ANY($1::bigint[]) AND l.bank_reference IS NOT NULL AND o.id <> l.id AND o.booked_on <> l.booked_on
-        AND o.text <> l.text
+    SELECT l.id, concat_ws('/', l.identity, l.booked_on, md5(CASE WHEN l.bank_reference IS NOT NULL THEN l.text
+        ELSE concat_ws('/', l.text, l.payer_account, l.payer, array_to_string(l.refs, '/')) END)) AS identity
+    FROM bank_lines l JOIN bank_identities i ON i.identity = l.identity JOIN bank_lines o ON o.id = i.line_id
+    WHERE l.id = ANY($1::bigint[]) AND o.id <> l.id AND CASE WHEN l.bank_reference IS NOT NULL
+        THEN o.booked_on <> l.booked_on AND o.text <> l.text
+        ELSE o.payer_account <> l.payer_account
+            OR NOT starts_with({PLAIN.format("o.payer")}, {PLAIN.format("l.payer")})
+                AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")})
+            OR o.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT o.refs && l.refs END
 )
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
-"""
+"""  # noqa: S608
 
 
 async def claim_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
@@ -221,8 +229,7 @@ async def doubted_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
 
 
 NAMED = f"""
-SELECT upper(regexp_replace(number, '[^A-Za-z0-9]+', '', 'g')) AS plain, {INVOICE} FROM invoices
-WHERE upper(regexp_replace(number, '[^A-Za-z0-9]+', '', 'g')) = ANY($1::text[])
+SELECT {PLAIN.format("number")} AS plain, {INVOICE} FROM invoices WHERE {PLAIN.format("number")} = ANY($1::text[])
 """  # noqa: S608
 ALIKE = f"""
 SELECT {columns_of("i", INVOICE)} FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
@@ -337,6 +344,25 @@ CROSS JOIN LATERAL (
 BACK_BY_REFERENCE = BACK.format(told="o.bank_reference = l.bank_reference")
 BACK_BY_ENTRY = BACK.format(told="o.entry_reference = l.entry_reference")
 BACK_BY_PAYER = BACK.format(told="o.payer_account = l.payer_account AND o.refs && l.refs")
+
+
+# Money that went out, and names an invoice that a receipt of just this amount has paid.
+BACK_BY_INVOICE = f"""
+SELECT DISTINCT w.line, p.id AS payment, p.customer_id FROM unnest($1::bigint[], $2::text[]) AS w (line, word)
+JOIN bank_lines l ON l.id = w.line JOIN invoices i ON {PLAIN.format("i.number")} = w.word
+JOIN receipt_parts r ON r.invoice_id = i.id JOIN payments p ON p.id = r.payment_id
+WHERE p.amount = -l.amount AND p.currency = l.currency AND p.going_back < p.amount + p.surcharge
+"""  # noqa: S608
+
+
+async def find_named_back(work: Work, transfers: Sequence[Transfer]) -> dict[int, list[Proposal]]:
+    """The receipts that transfers which went out may give back, by the invoices that they name."""
+    told = [(transfer.line_id, word) for transfer in transfers for word in words_of(transfer)]
+    found = defaultdict[int, list[Proposal]](list)
+    for row in await work.connection.fetch(BACK_BY_INVOICE, [line for line, _ in told], [word for _, word in told]):
+        reasons = ("names an invoice that this receipt of the same amount has paid: it may have been given back",)
+        found[row["line"]].append(Proposal(row["customer_id"], (), 0.5, reasons, row["payment"]))
+    return found
 
 
 async def find_taken_back(work: Work, line_ids: Sequence[int]) -> dict[int, str]:
