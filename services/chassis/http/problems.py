@@ -124,10 +124,16 @@ def _follows(item: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]) -
     return item["type"] == "too_short" and inside
 
 
+UNKNOWN = {
+    404: "There is nothing at this path. /docs lists all that there is.",
+    405: "This path knows no such method. /docs lists all that there is.",
+}
+
+
 def of_status(error: HTTPException) -> Problem:
     """The framework's own refusals: unknown path, wrong method, a body that can't be read."""
     phrase = HTTPStatus(error.status_code).phrase
-    detail = "" if error.detail == phrase else str(error.detail)
+    detail = UNKNOWN.get(error.status_code, "") if error.detail == phrase else str(error.detail)
     slug = phrase.lower().replace(" ", "-").replace("'", "")
     return Problem(status=error.status_code, slug=slug, title=phrase, detail=detail, headers=error.headers)
 
