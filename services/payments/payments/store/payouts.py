@@ -126,9 +126,9 @@ FROM (
     SELECT currency, amount + surcharge AS waiting, 0 AS not_paid_out, 0 AS not_in_bank, 0 AS unconfirmed FROM payments
     WHERE way = 'collect' AND reconciliation IN ('waiting', 'mismatch', 'exception') AND status IN ('succeeded', 'processing', 'unknown')
     UNION ALL
-    SELECT p.currency, 0, p.amount + p.surcharge, 0, 0 FROM payments p
-    WHERE p.way = 'collect' AND p.reconciliation = 'matched' AND p.effective_on <= $1
-        AND NOT EXISTS (SELECT FROM payout_lines l WHERE l.charge_id = p.provider_id)
+    SELECT p.currency, 0, p.amount + p.surcharge - p.reversed - p.disputed
+        - coalesce((SELECT sum(l.amount) FROM payout_lines l WHERE l.charge_id = p.provider_id), 0), 0, 0
+    FROM payments p WHERE p.way = 'collect' AND p.reconciliation = 'matched' AND p.effective_on <= $1
     UNION ALL
     SELECT currency, 0, 0, amount, 0 FROM payouts WHERE state = 'paid' AND bank_line_id IS NULL AND arrives_on <= $1
     UNION ALL
