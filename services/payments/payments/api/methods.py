@@ -163,6 +163,11 @@ async def add_method(customer_id: str, asked: MethodRequest, request: Request, i
 
 
 async def _attach(running: Running, customer_id: str, asked: MethodRequest) -> Method:
+    if asked.provider_token.isdigit():
+        detail = (
+            "A number of a card or account must never come here. Send the token that the provider's page gave for it."
+        )
+        raise problem_of(Refusal("number-for-token", detail, "provider_token"))
     provider: Provider = running.more["provider"]
     method_id = new_id()
     try:
