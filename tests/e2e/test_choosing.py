@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
+from contracts.ids import new_id
 from tests.kit.client import Client
+from tests.kit.stack import LocalStack
 
 DEBIT = "pm_card_visa_debit"
 
@@ -97,6 +99,17 @@ async def test_money_on_account_waits_as_credit_when_nothing_is_owed(client: Cli
     assert (status, quote["credit_minor"], quote["allocations"]) == (201, 5_000, [])
     payment = await client.pay(quote)
     await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
+
+
+async def test_a_quote_is_there_to_be_shown_again_to_its_customer_alone(client: Client, stack: LocalStack) -> None:
+    customer, method, _ = await owing(client, "2026-01-15", "2026-02-01")
+    _, quote = await choose(client, customer, method, all=True, currency="USD")
+    assert await client.get(f"/v1/quotes/{quote['id']}") == quote
+    assert (await client.ask("GET", f"/v1/quotes/{new_id()}"))[0] == 404
+    asked = {"name": "other", "scopes": ["payments:read"], "customer_id": await client.customer()}
+    key = await client.make("/v1/api-keys", asked)
+    async with Client(stack.url, key["key"]) as other:
+        assert (await other.ask("GET", f"/v1/quotes/{quote['id']}"))[0] == 404
 
 
 async def test_a_payment_whose_invoice_changed_meanwhile_ends_cancelled_with_a_new_quote_of_the_rest(

@@ -109,8 +109,9 @@ async def pay(asked: PaymentRequest, request: Request, identity: WritePayments, 
 async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:
     """None when another request used the quote, or its method for one payment, between the look and the payment."""
     running, route = running_of(request), "POST /v1/payments"
-    look = store.load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
-    found = await look if is_id(asked.quote_id) else None
+    found = None
+    if is_id(asked.quote_id):
+        found = await store.load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
     if found is None:
         raise problem_of(Refusal("unknown-quote", f"There is no quote {asked.quote_id}.", "quote_id"))
     key = Key(found.quote.customer_id, route, key_text, fingerprint(asked.model_dump(mode="json")))

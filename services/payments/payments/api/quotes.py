@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
+from chassis.http.problems import not_found
 from chassis.service import Running, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
@@ -20,6 +21,7 @@ from payments import store
 from payments.api.edge import (
     Asked,
     InvoiceToPay,
+    ReadPayments,
     WritePayments,
     answer,
     patiently,
@@ -134,6 +136,16 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
     if isinstance(made, Refusal):
         raise problem_of(made)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
+
+
+@router.get("/v1/quotes/{quote_id}", response_model=QuoteView, tags=["payments"])
+async def get_quote(quote_id: str, request: Request, identity: ReadPayments) -> Response:
+    """A quote again, as it was made: also the one that a cancelled payment names as `new_quote_id`."""
+    pool = running_of(request).pool
+    found = await store.load_confirming(pool, quote_id, identity.customer_id, "", "") if is_id(quote_id) else None
+    if found is None:
+        raise not_found("quote", quote_id)
+    return answer(orjson.dumps(view_of_quote(found.quote, found.invoices)), 200)
 
 
 def _choice(asked: QuoteRequest) -> Choice | Refusal:
