@@ -230,6 +230,7 @@ async def test_an_endless_body_is_cut_off_with_413_and_bounded_memory(stack: Loc
         ("/v1/invoices/%00", 404),
         ("/v1/payments/%ED%A0%80", 404),
         (f"/v1/payments/{NOBODY}", 404),
+        ("/v1/reconciliation", 404),
         (f"/v1/customers/{NOBODY}/aging", 404),
         ("/v1/customers/CUSTOMER/aging?as_of=0001-01-01", 422),
         ("/v1/customers/CUSTOMER/aging?as_of=9999-12-31", 422),
@@ -241,4 +242,12 @@ async def test_addresses_that_make_no_sense_are_answered_as_such(client: Client,
     answered, body = await client.ask("GET", path)
     assert answered == status, body
     if status != 200:
+        assert body.get("detail") or body.get("errors"), body
         assert (client.headers["Content-Type"], body["status"]) == ("application/problem+json", status)
+
+
+async def test_a_number_of_a_card_goes_no_further_and_is_never_said_again(client: Client) -> None:
+    path = f"/v1/customers/{await client.customer()}/payment-methods"
+    status, body = await client.ask("POST", path, {"provider_token": "4242424242424242", "accept_terms": True})
+    assert (status, body["errors"][0]["field"]) == (422, "provider_token"), body
+    assert "4242" not in str(body)

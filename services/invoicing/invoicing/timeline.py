@@ -39,9 +39,11 @@ def _moved(name: str, body: Mapping[str, Any], before: Mapping[str, Any]) -> int
 def next_step(invoice: Invoice, under_way: Sequence[Mapping[str, Any]], today: date) -> str | None:
     """What the invoice waits for; None when it waits for nothing."""
     if under_way:
-        days = [each["expected_by"] for each in under_way if each["expected_by"]]
-        by = f" by {max(days)}" if days and max(days) >= today else ""
-        return f"The payment under way is confirmed{by}; until then the same money can't be paid twice."
+        awaited = max((each["expected_by"] for each in under_way if each["expected_by"]), default=None)
+        if awaited is not None and awaited >= today:
+            return f"The payment under way is confirmed by {awaited}; until then the same money can't be paid twice."
+        past = f", which was expected by {awaited}" if awaited else ""
+        return f"It waits for the payment under way{past}. Until that is confirmed, the same money can't be paid twice."
     if invoice.state == "draft":
         return "It is issued."
     if invoice.state != "open":

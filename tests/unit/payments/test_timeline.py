@@ -10,7 +10,8 @@ from contracts.money import Money
 from contracts.payments import ReversalKind
 from payments import messages
 from payments.domain import Payment, Reversal, Step, What, receive, settle_by_credit
-from payments.domain.timeline import told
+from payments.domain.reversals import FAILED_LATER
+from payments.domain.timeline import next_step, told
 
 NOW, DAY = datetime(2026, 3, 1, 12, tzinfo=UTC), date(2026, 3, 1)
 
@@ -64,6 +65,19 @@ def test_what_goes_back_is_told_with_its_surcharge(what: What, kind: ReversalKin
     back = Reversal("back", "pay", "customer", kind, "succeeded", usd(1_200), usd(36), NOW)
     step = replace(by_credit(), what=what, reversal=back)
     assert line(step, other, back) == says
+
+
+def test_a_refund_that_did_not_arrive_is_not_told_as_given_back() -> None:
+    back = Reversal("back", "pay", "customer", "refund", "succeeded", usd(1_200), usd(36), NOW, code=FAILED_LATER)
+    says = "USD 12.36 was given back and did not arrive: the company has it again, and gives it back another way."
+    assert line(replace(by_credit(), what="reversed", reversal=back), back) == says
+
+
+def test_a_refund_on_its_way_is_the_next_step() -> None:
+    paid = replace(by_credit().payment, amount=usd(1_200), status="succeeded", reconciliation="matched")
+    back = Reversal("back", "pay", "customer", "refund", "requested", usd(1_200), usd(0), NOW)
+    assert next_step(paid, DAY, (back,)) == "The provider gives USD 12.00 back; its record confirms it."
+    assert next_step(paid, DAY, (replace(back, state="succeeded"),)) is None
 
 
 def test_what_goes_back_without_a_trace_of_how_much_is_told_as_money() -> None:

@@ -56,7 +56,7 @@ async def payment_timeline(payment_id: str, request: Request, identity: ReadPaym
         "status": payment.status,
         "reconciliation": payment.reconciliation,
         "expected_by": payment.waits_until,
-        "next_step": next_step(payment, running.clock.today()),
+        "next_step": next_step(payment, running.clock.today(), reversals),
         "items": items,
     }
     return answer(orjson.dumps(shown), 200)

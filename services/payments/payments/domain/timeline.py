@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from payments.domain.payments import Payment, Reversal
+from payments.domain.reversals import FAILED_LATER
 
 # What each event means.
 WORDS = {
@@ -35,6 +36,7 @@ GONE = {
     "refund": "{money} was given back.",
     "return": "The bank took {money} back.",
     "chargeback": "The chargeback was lost, and {money} is gone.",
+    FAILED_LATER: "{money} was given back and did not arrive: the company has it again, and gives it back another way.",
 }
 
 
@@ -43,7 +45,9 @@ def told(event: str, body: Mapping[str, Any], reversals: Sequence[Reversal] = ()
     reason = str(body.get("reason") or "")
     match event:
         case "PaymentReversed":
-            return _how_much(GONE.get(str(body.get("kind")), GONE["return"]), body, reversals)
+            failed = any(each.id == body.get("reversal_id") and each.code == FAILED_LATER for each in reversals)
+            kind = FAILED_LATER if failed else str(body.get("kind"))
+            return _how_much(GONE.get(kind, GONE["return"]), body, reversals)
         case _ if event in BACK:
             return _how_much(BACK[event], body, reversals)
         case "PaymentReconciled" if body.get("way") == "receive":
@@ -64,8 +68,9 @@ def _how_much(words: str, body: Mapping[str, Any], reversals: Sequence[Reversal]
     return said[0].upper() + said[1:]
 
 
-def next_step(payment: Payment, today: date) -> str | None:
+def next_step(payment: Payment, today: date, reversals: Sequence[Reversal] = ()) -> str | None:
     """What the payment waits for, and until when; None when it waits for nothing."""
+    giving = next((each for each in reversals if each.state in ("requested", "processing")), None)
     by = f" by {payment.expected_by}" if payment.expected_by and payment.expected_by >= today else ""
     if payment.disputed:
         return "The payer's bank decides the chargeback."
@@ -82,6 +87,8 @@ def next_step(payment: Payment, today: date) -> str | None:
             return f"The provider confirms{by}."
         case "unknown":
             return f"The provider is asked what became of it, until it knows{by}. Don't pay it again meanwhile."
+        case "succeeded" if giving is not None:
+            return f"The provider gives {giving.total} back; its record confirms it."
         case "succeeded" if payment.reconciliation == "waiting":
             return f"The provider's record confirms it{by}."
         case _:
