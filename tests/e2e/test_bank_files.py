@@ -105,6 +105,20 @@ async def test_each_line_of_a_file_says_what_became_of_it(client: Client) -> Non
     assert (await client.ask("GET", f"/v1/reconciliation/runs/{new_id()}/lines"))[0] == 404
 
 
+async def test_the_files_that_were_taken_are_listed_the_newest_first(client: Client) -> None:
+    runs = [await take(client, line("0.77", f"of nothing known {number}")) for number in range(3)]
+    found, cursor = list[Any](), ""
+    while len(found) < 3:
+        page = await client.get(f"/v1/reconciliation/runs?limit=2{cursor and '&cursor=' + cursor}")
+        found, cursor = found + page["items"], page["next_cursor"]
+    assert found[:3] == runs[::-1]
+    for klass, there in (("missing_here", True), ("doubled", False)):
+        page = await client.get(f"/v1/reconciliation/exceptions?state=open&class={klass}&limit=100")
+        assert {one["class"] for one in page["items"]} <= {klass}
+        assert any(one["line"]["run_id"] == runs[0]["id"] for one in page["items"] if one["line"]) == there
+    assert (await client.ask("GET", "/v1/reconciliation/exceptions?class=strange"))[0] == 422
+
+
 async def test_a_transfer_that_somebody_recorded_already_is_not_posted_twice(client: Client) -> None:
     customer, (invoice,), _ = await owing(client, 10_001)
     await client.receive(customer, 10_000, invoice, reference="WIRE 7781-X", received_on="2026-03-01")
@@ -217,7 +231,8 @@ async def test_a_key_of_one_customer_sees_no_bank_files(client: Client, stack: L
     asked = {"name": "theirs", "customer_id": customer, "scopes": ["payments:read", "payments:write"]}
     made = await client.make("/v1/api-keys", asked)
     async with Client(stack.url, made["key"]) as theirs:
-        assert (await theirs.ask("GET", "/v1/reconciliation/exceptions"))[0] == 403
+        for path in ("exceptions", "runs"):
+            assert (await theirs.ask("GET", f"/v1/reconciliation/{path}"))[0] == 403
         assert (await theirs.upload("/v1/bank-statements", b"x"))[0] == 403
 
 

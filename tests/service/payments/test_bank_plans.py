@@ -58,3 +58,10 @@ async def test_a_bank_lines_question_is_answered_by_an_index(
     plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *arguments))
     assert index in plan
     assert "Seq Scan" not in plan
+
+
+async def test_the_newest_runs_are_read_from_an_index(units: Units) -> None:
+    runs = f"EXPLAIN {bank.RUN} ORDER BY s.received_at DESC, s.id DESC LIMIT 20"
+    plan = "\n".join(row[0] for row in await units.pool.fetch(runs))
+    assert "bank_statements_newest" in plan
+    assert "Sort" not in plan

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
-from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
+from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found
 from chassis.service import cause_of, running_of
@@ -51,6 +51,11 @@ class RunView(BaseModel):
     ignored: int
     resolved: int
     received_at: datetime
+
+
+class Runs(BaseModel):
+    items: list[RunView]
+    next_cursor: str | None
 
 
 def view_of_run(run: bank.Run) -> dict[str, Any]:
@@ -196,6 +201,22 @@ def bad_file(fault: BadFile) -> Problem:
         detail=f"{str(fault)[:1].upper()}{str(fault)[1:]}. Nothing of it was taken.",
         errors=[{"field": "body", "message": fault.reason, **where}],
     )
+
+
+@router.get("/v1/reconciliation/runs", response_model=Runs, tags=["reconciliation"])
+async def list_runs(
+    request: Request,
+    identity: ReadPayments,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """The bank files that were taken, the newest first."""
+    for_the_company(identity)
+    found = await bank.list_runs(running_of(request).pool, read_instant_cursor(cursor), limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    after = write_cursor(last.received_at.isoformat(), last.id) if last else None
+    items = [view_of_run(run) for run in found[:limit]]
+    return answer(orjson.dumps({"items": items, "next_cursor": after}), 200)
 
 
 @router.get("/v1/reconciliation/runs/{run_id}", response_model=RunView, tags=["reconciliation"])

@@ -154,12 +154,13 @@ async def list_exceptions(
     request: Request,
     identity: ReadPayments,
     state: Literal["open", "resolved"] | None = None,
+    why: Annotated[ExceptionClass | None, Query(alias="class")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """What does not agree, oldest first."""
     for_the_company(identity)
-    found = await bank.list_exceptions(running_of(request).pool, state, read_instant_cursor(cursor), limit + 1)
+    found = await bank.list_exceptions(running_of(request).pool, state, why, read_instant_cursor(cursor), limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     after = write_cursor(last["created_at"].isoformat(), last["id"]) if last else None
     return answer(orjson.dumps({"items": [view_of_exception(row) for row in found[:limit]], "next_cursor": after}), 200)

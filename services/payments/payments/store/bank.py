@@ -54,6 +54,14 @@ async def find_run(connection: asyncpg.Connection, digest: bytes) -> Run | None:
     return _run(await connection.fetchrow(f"{RUN} WHERE s.digest = $1", digest))
 
 
+async def list_runs(connection: asyncpg.Connection, after: tuple[datetime, str] | None, limit: int) -> list[Run]:
+    """The newest first."""
+    sql = f"""{RUN} WHERE $1::timestamptz IS NULL OR (s.received_at, s.id) < ($1, $2::uuid)
+        ORDER BY s.received_at DESC, s.id DESC LIMIT $3"""
+    rows = await connection.fetch(sql, *(after or (None, None)), limit)
+    return [run for run in map(_run, rows) if run]
+
+
 def _run(row: asyncpg.Record | None) -> Run | None:
     return Run(**{**row, "counts": orjson.loads(row["counts"])}) if row else None
 
@@ -488,12 +496,12 @@ FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id
 
 
 async def list_exceptions(
-    connection: asyncpg.Connection, state: str | None, after: tuple[datetime, str] | None, limit: int
+    connection: asyncpg.Connection, state: str | None, why: str | None, after: tuple[datetime, str] | None, limit: int
 ) -> list[asyncpg.Record]:
-    """Oldest first."""
-    sql = f"""{EXCEPTION} WHERE ($1::text IS NULL OR e.state = $1)
-        AND ($2::timestamptz IS NULL OR (e.created_at, e.id) > ($2, $3::uuid)) ORDER BY e.created_at, e.id LIMIT $4"""
-    return list(await connection.fetch(sql, state, *(after or (None, None)), limit))
+    """Oldest first; `why` is their class."""
+    sql = f"""{EXCEPTION} WHERE ($1::text IS NULL OR e.state = $1) AND ($2::text IS NULL OR e.class = $2)
+        AND ($3::timestamptz IS NULL OR (e.created_at, e.id) > ($3, $4::uuid)) ORDER BY e.created_at, e.id LIMIT $5"""
+    return list(await connection.fetch(sql, state, why, *(after or (None, None)), limit))
 
 
 async def load_exception(connection: asyncpg.Connection, exception_id: str) -> asyncpg.Record | None:
