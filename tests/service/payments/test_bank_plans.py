@@ -65,3 +65,26 @@ async def test_the_newest_runs_are_read_from_an_index(units: Units) -> None:
     plan = "\n".join(row[0] for row in await units.pool.fetch(runs))
     assert "bank_statements_newest" in plan
     assert "Sort" not in plan
+
+
+PAYMENTS = """
+INSERT INTO payments (id, customer_id, way, status, reconciliation, currency, amount, surcharge, asked_invoices,
+    asked_amounts, received_on, effective_on, allocated_invoices, allocated_amounts, credit, sequence, created_at)
+SELECT gen_random_uuid(), $1, 'receive', 'succeeded', 'matched', 'USD', 100, 0, '{}',
+    '{}', '2026-01-01', '2026-01-01', '{}', '{}', 100, 1, now() FROM generate_series(1, 5000)
+"""
+READ = "SELECT idx_tup_read + idx_tup_fetch FROM pg_stat_user_indexes WHERE indexrelname = 'payments_pkey'"
+
+
+async def test_what_receipts_ask_of_invoices_is_looked_up_also_by_a_plan_made_while_there_were_none(
+    units: Units,
+) -> None:
+    async with units.pool.acquire() as connection:
+        await connection.fetch(bank.UNSETTLED, [new_id()])
+        await connection.execute("INSERT INTO customers (id, sequence) VALUES ($1, 1)", customer := new_id())
+        await connection.execute(PAYMENTS, customer)
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        before = await connection.fetchval(READ)
+        await connection.fetch(bank.UNSETTLED, [new_id()])
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        assert await connection.fetchval(READ) - before < 100
