@@ -194,11 +194,11 @@ async def resolve(exception_id: str, asked: Resolution, request: Request, identi
         _refuse_unused(asked)
         payment_id = await DECISIONS[asked.action](row, asked, work) if asked.action in DECISIONS else None
         await bank.resolve_exception(work, exception_id, payment_id)
-        if row["line_id"] is not None:
-            await bank.keep_states(work, {row["line_id"]: "resolved"})
         await bank.note(work, exception_id, actor, asked.action, asked.reason)
         body = await _detail(work.connection, exception_id)
         await bank.keep_decision(work, exception_id, decision, body)
+        if row["line_id"] is not None:  # last: its file's counts are held until the commit
+            await bank.keep_states(work, {row["line_id"]: "resolved"})
         return answer(body, 200)
 
 
