@@ -126,7 +126,7 @@ def signed(body: bytes, stamp: int = STAMP, secret: str = SECRET) -> str:
     return f"t={stamp},v1={mac}"
 
 
-def event(kind: str, subject: Json) -> bytes:
+def event(kind: str, subject: Any) -> bytes:
     told = {"id": f"evt_{new_id()}", "object": "event", "type": kind, "created": STAMP, "data": {"object": subject}}
     return json.dumps(told).encode()
 
@@ -208,6 +208,23 @@ async def test_ten_thousand_forged_mutated_and_old_ones_are_refused_and_change_n
     assert await route.state() == before
     assert await route.send([Told(bodies[0], signed(bodies[0]))]) == [200]
     assert await route.state() != before
+
+
+NO_EVENTS: list[bytes] = [
+    event("payment_intent.succeeded", {"id": "pi_1", "metadata": "x"}),
+    event("payment_intent.succeeded", ["a list"]),
+    event("payment_intent.succeeded", {}).replace(b'"evt_', b'"evt_' + b"x" * 100_000),
+    event("payment_intent.succeeded", {}).replace(str(STAMP).encode(), b"9" * 30),
+    b"[" * 50_000,
+    b"[]",
+    b"\xff",
+]
+
+
+async def test_what_is_signed_and_makes_no_sense_is_refused_not_asked_for_again(route: Route) -> None:
+    before = await route.state()
+    assert await route.send([Told(body, signed(body)) for body in NO_EVENTS]) == [400] * len(NO_EVENTS)
+    assert await route.state() == before
 
 
 @pytest.mark.parametrize("seconds", [-300, 300])

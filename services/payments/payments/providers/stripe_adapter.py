@@ -35,6 +35,7 @@ from payments.providers import (
 )
 from payments.providers.stripe_answers import (
     EVENTS,
+    NO_SENSE,
     attempt_of,
     charge,
     disputed,
@@ -228,7 +229,7 @@ class StripeAdapter:
         _verify(body, signature, self._secret, now)
         try:
             return event(json.loads(body))
-        except (ValueError, KeyError, TypeError) as fault:
+        except NO_SENSE as fault:
             raise BadSignature("the webhook is signed, but no event") from fault
 
     def accepts(self, amount_minor: int, currency: str) -> str | None:

@@ -164,8 +164,15 @@ def disputed(dispute: Json) -> TakenBack | None:
     return TakenBack(dispute["id"], kind, state, amount, _instant(dispute["created"]), code)
 
 
+NO_SENSE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, RecursionError)
+_LONGEST_ID = 255
+
+
 def event(told: Json) -> ProviderEvent:
+    """One of `NO_SENSE` for what is no event."""
     subject, kind = told["data"]["object"], told["type"]
+    if len(told["id"]) > _LONGEST_ID:
+        raise ValueError(f"an event's id has at most {_LONGEST_ID} characters")
     return ProviderEvent(
         told["id"],
         kind,
@@ -180,7 +187,7 @@ def event_or_not(told: Json) -> ProviderEvent:
     """One of many: one that makes no sense to us is passed over, so that those after it are read."""
     try:
         return event(told)
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+    except NO_SENSE as fault:
         log.warning("an event of the provider makes no sense", event_id=told["id"], error=repr(fault))
         return ProviderEvent(told["id"], str(told.get("type")), _instant(told.get("created") or 0), None)
 
