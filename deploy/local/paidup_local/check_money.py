@@ -6,9 +6,11 @@ with, so that memory stays bounded however many invoices there are.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import time
 import urllib.request
+from array import array
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -206,8 +208,8 @@ async def _topics(settings: Settings, service: str, connection: asyncpg.Connecti
         for topic in (topic for topic in topics.TOPICS if topic.name.startswith(f"{service}.") and not topic.commands):
             for partition in range(topics.PARTITIONS):
                 place = TopicPartition(topic.name, partition)
-                heard, missing = await _heard(consumer, place, f"paidup/{service}".encode())
-                gaps += [f"{topic.name} of {aggregate}: event {missed} is missing" for aggregate, missed in missing]
+                heard, wrong = await _heard(consumer, place, f"paidup/{service}".encode())
+                gaps += [f"{topic.name} of {aggregate}: {what}" for aggregate, what in wrong]
                 rows = [(topic.name, aggregate, sequence) for aggregate, sequence in heard.items()]
                 await connection.copy_records_to_table("heard", records=rows)
         await connection.execute("ANALYZE heard")
@@ -220,13 +222,17 @@ async def _topics(settings: Settings, service: str, connection: asyncpg.Connecti
 
 async def _heard(
     consumer: AIOKafkaConsumer, place: TopicPartition, source: bytes
-) -> tuple[dict[str, int], list[tuple[str, int]]]:
-    """Per aggregate of a partition the last sequence without a gap before it, and the sequences that are missing."""
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Per aggregate of a partition its last sequence, and what is wrong: events that are missing, or two under one sequence.
+
+    The same event again is no fault: it is what a relay sends that died before it could note the first time.
+    """
     consumer.assign([place])
     await consumer.seek_to_beginning(place)
     end = (await consumer.end_offsets([place]))[place]
     heard: dict[str, int] = {}
-    missing: list[tuple[str, int]] = []
+    events: dict[str, array[int]] = {}  # eight bytes of each one's id, as far back from the last as there is no gap
+    wrong: list[tuple[str, str]] = []
     while await consumer.position(place) < end:
         for record in (await consumer.getmany(place, timeout_ms=1_000, max_records=5_000)).get(place, ()):
             headers = dict(record.headers)
@@ -235,6 +241,13 @@ async def _heard(
             aggregate, sequence = headers["ce_subject"].decode(), int(headers["sequence"])
             last = heard.get(aggregate, 0)
             if sequence > last + 1:
-                missing.append((aggregate, last + 1))
-            heard[aggregate] = max(last, sequence)
-    return heard, missing
+                wrong.append((aggregate, f"event {last + 1} is missing"))
+                events.pop(aggregate, None)
+            told = events.setdefault(aggregate, array("Q"))
+            event = int.from_bytes(hashlib.blake2b(headers["ce_id"], digest_size=8).digest())
+            if sequence > last:
+                heard[aggregate] = sequence
+                told.append(event)
+            elif last - sequence < len(told) and told[sequence - last - 1] != event:
+                wrong.append((aggregate, f"two events are told as {sequence}"))
+    return heard, wrong
