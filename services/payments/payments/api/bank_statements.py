@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
+from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found
@@ -24,7 +25,8 @@ from payments.bank_files import BadFile
 from payments.bank_runs import BeingTakenError
 from payments.store import bank
 
-router = APIRouter()
+router = APIRouter()  # of files, as they are
+reading = APIRouter(route_class=StrictRoute)
 IN_MEMORY = 1 << 20
 
 
@@ -203,7 +205,7 @@ def bad_file(fault: BadFile) -> Problem:
     )
 
 
-@router.get("/v1/reconciliation/runs", response_model=Runs, tags=["reconciliation"])
+@reading.get("/v1/reconciliation/runs", response_model=Runs, tags=["reconciliation"])
 async def list_runs(
     request: Request,
     identity: ReadPayments,
@@ -219,7 +221,7 @@ async def list_runs(
     return answer(orjson.dumps({"items": items, "next_cursor": after}), 200)
 
 
-@router.get("/v1/reconciliation/runs/{run_id}", response_model=RunView, tags=["reconciliation"])
+@reading.get("/v1/reconciliation/runs/{run_id}", response_model=RunView, tags=["reconciliation"])
 async def get_run(run_id: str, request: Request, identity: ReadPayments) -> Response:
     """What became of a bank file's lines so far."""
     for_the_company(identity)
@@ -229,7 +231,7 @@ async def get_run(run_id: str, request: Request, identity: ReadPayments) -> Resp
     return answer(orjson.dumps(view_of_run(run)), 200)
 
 
-@router.get("/v1/reconciliation/runs/{run_id}/lines", response_model=RunLines, tags=["reconciliation"])
+@reading.get("/v1/reconciliation/runs/{run_id}/lines", response_model=RunLines, tags=["reconciliation"])
 async def list_lines(
     run_id: str,
     request: Request,
@@ -257,3 +259,6 @@ def _after(cursor: str | None) -> tuple[str, int] | None:
     if not (last.isascii() and last.isdigit() and len(last) < 19):
         raise invalid_cursor()
     return state, int(last)
+
+
+router.routes.extend(reading.routes)
