@@ -116,6 +116,11 @@ class PaymentRefundRequested(RefundState):
 class PaymentRefundFailed(RefundState):
     """The provider could not give the money back: it is still the company's to return."""
 
+    came_back: Annotated[
+        Amount | None,
+        Field(description="`refund`, where `PaymentReversed` told that it had gone: it is the customer's again"),
+    ] = None
+
 
 class DisputeState(PaymentState):
     """`disputed` is the money that the payer's bank holds until the chargeback is decided, with surcharge."""

@@ -95,6 +95,26 @@ async def test_a_lost_reply_to_a_refund_gives_it_back_once(client: Client, stack
     assert (await client.get(f"/v1/payments/{payment['id']}"))["reversed_minor"] == 5_150
 
 
+async def test_a_refund_that_does_not_arrive_is_the_customers_credit_and_can_be_given_again(client: Client) -> None:
+    _, invoice, payment = await paid(client, "pm_card_refundFail")
+    refund = await client.refund(payment["id"])
+    path = f"/v1/payments/{payment['id']}"
+    done = await client.until(path, lambda p: p["reversals"][0]["status"] == "failed" and p["credit_minor"] == 10_000)
+    assert (done["reversals"][0]["id"], done["reversed_minor"], done["allocations"]) == (refund["id"], 0, [])
+    assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "open"
+    told = [each["text"] for each in (await client.get(f"{path}/timeline"))["items"]]
+    assert told[-2:] == [
+        "USD 103.00 was given back.",
+        "USD 103.00 that was given back did not arrive: it is the customer's credit until it is given again.",
+    ]
+    waiting = (await client.get("/v1/reconciliation/exceptions?state=open&class=missing_there&limit=100"))["items"]
+    assert [one["amount_minor"] for one in waiting if one["payment_id"] == payment["id"]] == [10_300]
+    again = await client.refund(payment["id"], 1_000)
+    await client.until(
+        path, lambda p: p["reversals"][-1]["id"] == again["id"] and p["reversals"][-1]["status"] != "requested"
+    )
+
+
 async def test_an_open_chargeback_holds_the_money_and_only_losing_it_reverses(
     client: Client, stack: LocalStack
 ) -> None:

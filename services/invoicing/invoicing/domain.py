@@ -323,6 +323,18 @@ class Book:
         if credit:
             self._take_credit(self.credits[payment_id], credit.minor, effective_on)
 
+    def give_again(self, payment_id: str, money: Money, effective_on: date) -> None:
+        """What had been taken from a settlement is here after all: it is the customer's unapplied credit."""
+        settlement = self.settlements[payment_id]
+        here = replace(
+            settlement, credit=settlement.credit + money, sequence=settlement.sequence + 1, reversed=False,
+            effective_on=effective_on,
+        )  # fmt: skip
+        self.settlements[payment_id] = here
+        self.touched.add(payment_id)
+        self.facts.append(here)
+        self._credit(payment_id, settlement.customer_id, money, effective_on)
+
     def _unspent(self, payment_id: str, settlement: Settlement) -> Money:
         credit = self.credits.get(payment_id)
         return Money(credit.balance if credit else 0, settlement.credit.currency)
@@ -430,7 +442,12 @@ class Book:
         self.entries.append(Entry(paid, "settle", -minor, max(effective_on, paid.issued_on), payment_id))
 
     def _credit(self, payment_id: str, customer_id: str, money: Money, effective_on: date) -> None:
-        credit = Credit(payment_id, customer_id, payment_id, money.currency, money.minor, money.minor, 1)
+        none = Credit(payment_id, customer_id, payment_id, money.currency, 0, 0, 0)
+        before = self.credits.get(payment_id, none)
+        credit = replace(
+            before, amount=max(before.amount, before.balance + money.minor), balance=before.balance + money.minor,
+            sequence=before.sequence + 1,
+        )  # fmt: skip
         self.credits[payment_id] = credit
         self.credits_touched.add(payment_id)
         self.facts.append(credit)

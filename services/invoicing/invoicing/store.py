@@ -283,7 +283,8 @@ WITH changed AS (
     INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence, pending)
     SELECT * FROM unnest($32::uuid[], $33::uuid[], $34::uuid[], $35::text[], $36::bigint[], $37::bigint[], $38::bigint[],
         $47::bigint[])
-    ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, sequence = excluded.sequence, pending = excluded.pending
+    ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, balance = excluded.balance, sequence = excluded.sequence,
+        pending = excluded.pending
 ), credit_booked AS (
     INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at)
     SELECT n.*, $15 FROM unnest($39::uuid[], $40::uuid[], $41::text[], $42::bigint[], $43::date[]) AS n

@@ -11,8 +11,10 @@ CHECKS = {
         WHERE CASE WHEN p.reconciliation = 'matched' THEN p.amount + p.surcharge ELSE 0 END <> coalesce(l.sum, 0)""",
     "a reversal and its payment don't agree": """
         SELECT p.id::text, format('reversed %s, booked %s', p.reversed, l.sum) FROM payments p
-        LEFT JOIN (SELECT t.payment_id, sum(e.amount) FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-            WHERE t.kind = 'reversal' AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id WHERE p.reversed <> coalesce(l.sum, 0)""",
+        LEFT JOIN (SELECT t.payment_id, sum(CASE t.kind WHEN 'reversal' THEN e.amount ELSE -e.amount END) AS sum
+            FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+            WHERE t.kind IN ('reversal', 'refund_failed') AND e.amount > 0 GROUP BY 1) l ON l.payment_id = p.id
+        WHERE p.reversed <> coalesce(l.sum, 0)""",
     "a payout was paid and its money is not booked": """
         SELECT provider_id, amount || ' ' || currency FROM payouts WHERE state = 'paid' AND NOT booked""",
     "a payment's amounts are not the sums of its reversals": """

@@ -76,7 +76,8 @@ def _about(step: Step) -> dict[str, Any]:
                 "disputed": Amount.of(reversal.total),
             }
         case _:
-            return {"reversal_id": reversal.id, "refund": Amount.of(reversal.amount)}
+            came_back = {"came_back": Amount.of(reversal.amount)} if step.posting else {}  # it had been told as gone
+            return {"reversal_id": reversal.id, "refund": Amount.of(reversal.amount), **came_back}
 
 
 def _part(part: Part) -> AllocatedPart:

@@ -159,6 +159,7 @@ class Charge:
     money: bool = False  # the provider was seen to say that it took money
     matched: bool = False
     gone: dict[str, int] = field(default_factory=dict)  # what was seen to have gone back, by the provider's id
+    came_back: set[str] = field(default_factory=set)  # of this, what was seen not to have arrived: it never goes again
 
 
 class TwoBooks(RuleBasedStateMachine):
@@ -323,6 +324,23 @@ class TwoBooks(RuleBasedStateMachine):
         self.observe(payment_id, -1, evidence, 1)
         self.deliver(hear)
 
+    @precondition(lambda self: any(self.refundable(payment) for payment in self.payments.values()))
+    @rule(data=st.data(), part=st.integers(1, 1_300), times=st.integers(0, 2), hear=st.tuples(HEAR, HEAR))
+    def a_refund_does_not_arrive(self, data: st.DataObject, part: int, times: int, hear: tuple[int, int]) -> None:
+        """It goes by the provider's record, which is heard of or not, and fails there later."""
+        payment = data.draw(st.sampled_from([one for one in self.payments.values() if self.refundable(one)]))
+        known = list(self.reversals[payment.id].values())
+        step = paying.refund(payment, known, min(part, payment.amount.minor), "r", now=NOW, today=DAY)
+        if isinstance(step, Step):
+            self.take([step])
+        for what, heard, often in (("refunded", hear[0], times), ("came_back", hear[1], 1)):
+            self.decide(payment.id, what)
+            self.observe(payment.id, -1, True, often)
+            self.deliver(heard)
+
+    def refundable(self, payment: Payment) -> bool:
+        return payment.id in self.charges and self.charges[payment.id].matched and not payment.disputed
+
     def decide(self, payment_id: str, what: str) -> None:
         """The provider's own record goes on; what has ended without money there comes to money after all at times."""
         snapshots, total = self.charges[payment_id].snapshots, self.payments[payment_id].total
@@ -351,6 +369,9 @@ class TwoBooks(RuleBasedStateMachine):
                     state: Any = "succeeded" if fits else "failed"
                     back[asked.id] = SeenBack(asked.id, "refund", state, asked.total, DAY, None, asked.id)
                     left -= asked.total.minor if fits else 0
+        elif what == "came_back":
+            gone = [each for each in back.values() if each.kind == "refund" and each.state == "succeeded"]
+            back |= {each.provider_id: replace(each, state="failed") for each in gone[:1]}
         elif what in ("lost", "won") and held is not None:
             back[held.provider_id] = replace(held, state="succeeded" if what == "lost" else "won")
         elif what in ("returned", "disputed") and left and held is None:
@@ -451,6 +472,10 @@ class TwoBooks(RuleBasedStateMachine):
                 if event.taken.amount_minor:
                     self.plain.take(event.payment_id, event.taken.amount_minor)
                     self.book.reverse(event.payment_id, event.effective_on or DAY, event.taken.money())
+            case payments_says.PaymentRefundFailed() as event:
+                if event.came_back and event.came_back.amount_minor:
+                    self.plain.credit[event.payment_id] += event.came_back.amount_minor
+                    self.book.give_again(event.payment_id, event.came_back.money(), event.effective_on or DAY)
             case invoicing_says.ReservationPlaced() as event:
                 payment = self.payments[event.payment_id]
                 assert payment.status == "submitted", "nothing else waits for a reservation"
@@ -496,8 +521,12 @@ class TwoBooks(RuleBasedStateMachine):
             charge.money = True
             charge.matched |= seen.evidence and seen.captured == payment.total
             if charge.matched and seen.evidence:
+                came = {each.provider_id for each in seen.back if each.state == "failed"} & charge.gone.keys()
+                charge.came_back |= came
                 gone = [each for each in seen.back if each.state == "succeeded"]
                 charge.gone |= {each.provider_id: each.amount.minor for each in gone}
+                for one in charge.came_back & charge.gone.keys():
+                    del charge.gone[one]
 
     # --- what holds after every step
 
@@ -558,6 +587,9 @@ class TwoBooks(RuleBasedStateMachine):
             if payment is not None and message.type == "PaymentReversed":
                 back = payments_says.PaymentReversed.model_validate_json(message.body).taken
                 funds[payment.customer_id, payment.amount.currency] += back.amount_minor if back else 0
+            if payment is not None and message.type == "PaymentRefundFailed":
+                again = payments_says.PaymentRefundFailed.model_validate_json(message.body).came_back
+                funds[payment.customer_id, payment.amount.currency] -= again.amount_minor if again else 0
         held: Counter[tuple[str, str]] = Counter()
         for one in self.book.invoices.values():
             held[one.customer_id, one.currency] += one.settled

@@ -163,14 +163,31 @@ def test_a_refund_on_its_way_is_asked_about_until_it_has_gone() -> None:
     assert story.payment.next_poll_at is None
 
 
-def test_a_refund_that_fails_after_it_had_gone_is_for_a_person_once() -> None:
+def test_a_refund_that_fails_after_it_had_gone_is_the_customers_money_again_and_for_a_person_once() -> None:
+    story = Story(matched())
+    story.refund(5_000)
+    story.record(given_back(story.asked()))
+    before = story.booked()
+    assert story.record(given_back(story.asked(), "failed")) == ["refund_failed"]
+    assert (story.steps[-1].opens, story.steps[-1].in_doubt) == ("missing_there", usd(5_150))
+    assert (story.asked().state, story.asked().code) == ("failed", "failed_after_success")
+    assert (story.payment.reversed, story.payment.reversed_surcharge, story.payment.going_back) == (0, 0, 0)
+    assert before == {"customer_funds": 5_000, "surcharge_income": 150, "psp_clearing": -5_150}
+    assert story.booked() == {}
+    for state in ("failed", "succeeded"):
+        assert story.record(given_back(story.asked(), state)) == []
+    assert story.refund() == ["refund_requested"]
+
+
+def test_an_older_word_of_a_failed_refund_takes_nothing_that_another_one_took() -> None:
     story = Story(matched())
     story.refund()
-    story.record(given_back(story.asked()))
-    assert story.record(given_back(story.asked(), "failed")) == ["moved"]
-    assert (story.steps[-1].opens, story.asked().code) == ("missing_there", "failed_after_success")
-    assert story.record(given_back(story.asked(), "failed")) == []
-    assert story.payment.reversed == 10_300
+    failed = story.asked()
+    story.record(given_back(failed, "failed"))
+    story.refund()
+    story.record(given_back(failed, "failed"), replace(given_back(story.asked(1)), provider_id="re_2"))
+    assert story.record(given_back(failed)) == []
+    assert (story.payment.reversed, story.payment.going_back) == (10_300, 10_300)
 
 
 def test_more_than_came_is_for_a_person_and_what_there_was_is_booked() -> None:

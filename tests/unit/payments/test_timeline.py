@@ -9,7 +9,7 @@ import pytest
 from contracts.money import Money
 from contracts.payments import ReversalKind
 from payments import messages
-from payments.domain import Payment, Reversal, Step, What, receive, settle_by_credit
+from payments.domain import Payment, Posting, Reversal, Step, What, receive, settle_by_credit
 from payments.domain.reversals import FAILED_LATER
 from payments.domain.timeline import next_step, told
 
@@ -67,10 +67,12 @@ def test_what_goes_back_is_told_with_its_surcharge(what: What, kind: ReversalKin
     assert line(step, other, back) == says
 
 
-def test_a_refund_that_did_not_arrive_is_not_told_as_given_back() -> None:
-    back = Reversal("back", "pay", "customer", "refund", "succeeded", usd(1_200), usd(36), NOW, code=FAILED_LATER)
-    says = "USD 12.36 was given back and did not arrive: the company has it again, and gives it back another way."
-    assert line(replace(by_credit(), what="reversed", reversal=back), back) == says
+def test_a_refund_that_did_not_arrive_is_told_as_the_customers_credit() -> None:
+    back = Reversal("back", "pay", "customer", "refund", "failed", usd(1_200), usd(36), NOW, code=FAILED_LATER)
+    entries = (("psp_clearing", usd(1_236)), ("customer_funds", usd(-1_200)), ("surcharge_income", usd(-36)))
+    posting = Posting("p", "pay", "customer", "refund_failed", DAY, entries, "back")
+    says = "USD 12.36 that was given back did not arrive: it is the customer's credit until it is given again."
+    assert line(replace(by_credit(), what="refund_failed", reversal=back, posting=posting), back) == says
 
 
 def test_a_refund_on_its_way_is_the_next_step() -> None:

@@ -150,7 +150,7 @@ class Posting:
     id: str
     payment_id: str
     customer_id: str
-    kind: Literal["charge", "receipt", "dispute", "dispute_won", "reversal"]
+    kind: Literal["charge", "receipt", "dispute", "dispute_won", "reversal", "refund_failed"]
     effective_on: date
     entries: tuple[tuple[str, Money], ...]
     reversal_id: str | None = None

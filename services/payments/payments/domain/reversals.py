@@ -138,11 +138,14 @@ def _follow(
     known = next((each for each in reversals if _is(each, seen)), None)
     if known is None:
         return [] if seen.state in NOTHING_BACK else _unasked(payment, reversals, seen, record, now)
-    if known.state == "failed" and seen.state == "succeeded":  # it went after all
+    if known.code == FAILED_LATER:
+        return []
+    if known.state == "failed" and seen.state == "succeeded":  # it went after all, or this is an older word of it
+        if _sum(_left(payment, reversals)) < known.total:
+            return []
         return [_gone(_counted(payment, known), replace(known, provider_id=seen.provider_id), seen.on)]
-    if known.state == "succeeded" and seen.state == "failed" and known.code != FAILED_LATER:
-        # It came back to the company: what its customer gets instead, a person decides.
-        return [Step(payment, "moved", reversal=replace(known, code=FAILED_LATER), opens="missing_there")]
+    if known.state == "succeeded" and seen.state == "failed":
+        return [_came_back(payment, known, seen.on)]
     if known.state in ("succeeded", *NOTHING_BACK):
         return []
     step = _next(payment, replace(known, provider_id=seen.provider_id, code=known.code or seen.code), seen, now)
@@ -238,6 +241,19 @@ def _gone(payment: Payment, reversal: Reversal, on: date) -> Step:
     return _booked(step_of(payment, "reversed", **changed), gone, "reversal", on, entries)
 
 
+def _came_back(payment: Payment, reversal: Reversal, on: date) -> Step:
+    """A refund that had gone did not arrive: its money is the customer's again, and how to give it a person decides."""
+    changed = replace(
+        payment, reversed=payment.reversed - reversal.total.minor,
+        reversed_surcharge=payment.reversed_surcharge - reversal.surcharge.minor,
+    )  # fmt: skip
+    step = _ended(changed, replace(reversal, state="failed", code=FAILED_LATER), "refund_failed")
+    entries = [("psp_clearing", reversal.total), ("customer_funds", -reversal.amount)]
+    entries.append(("surcharge_income", -reversal.surcharge))
+    booked = _booked(step, step.reversal or reversal, "refund_failed", on, entries)
+    return replace(booked, opens="missing_there", about=reversal.total)
+
+
 REASONS = {"return": "returned", "chargeback": "charged_back"}
 
 
@@ -266,7 +282,7 @@ def _ended(payment: Payment, reversal: Reversal, what: Literal["refund_failed", 
 def _booked(
     step: Step,
     reversal: Reversal,
-    kind: Literal["dispute", "dispute_won", "reversal"],
+    kind: Literal["dispute", "dispute_won", "reversal", "refund_failed"],
     on: date,
     entries: Sequence[tuple[str, Money]],
 ) -> Step:

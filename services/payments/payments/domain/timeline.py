@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 from payments.domain.payments import Payment, Reversal
-from payments.domain.reversals import FAILED_LATER
 
 # What each event means.
 WORDS = {
@@ -36,8 +35,8 @@ GONE = {
     "refund": "{money} was given back.",
     "return": "The bank took {money} back.",
     "chargeback": "The chargeback was lost, and {money} is gone.",
-    FAILED_LATER: "{money} was given back and did not arrive: the company has it again, and gives it back another way.",
 }
+CAME_BACK = "{money} that was given back did not arrive: it is the customer's credit until it is given again."
 
 
 def told(event: str, body: Mapping[str, Any], reversals: Sequence[Reversal] = ()) -> str:
@@ -45,11 +44,10 @@ def told(event: str, body: Mapping[str, Any], reversals: Sequence[Reversal] = ()
     reason = str(body.get("reason") or "")
     match event:
         case "PaymentReversed":
-            failed = any(each.id == body.get("reversal_id") and each.code == FAILED_LATER for each in reversals)
-            kind = FAILED_LATER if failed else str(body.get("kind"))
-            return _how_much(GONE.get(kind, GONE["return"]), body, reversals)
+            return _how_much(GONE.get(str(body.get("kind")), GONE["return"]), body, reversals)
         case _ if event in BACK:
-            return _how_much(BACK[event], body, reversals)
+            words = CAME_BACK if body.get("came_back") else BACK[event]
+            return _how_much(words, body, reversals)
         case "PaymentReconciled" if body.get("way") == "receive":
             return "The money was received."
         case "PaymentReconciled" if not body["total"]["amount_minor"]:

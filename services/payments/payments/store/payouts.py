@@ -112,7 +112,7 @@ SELECT e.currency, e.account, coalesce(sum(e.amount) FILTER (WHERE t.effective_o
     coalesce(sum(e.amount), 0)::bigint AS closing,
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind = 'charge'), 0)::bigint AS charges,
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind = 'receipt'), 0)::bigint AS receipts,
-    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind = 'reversal'), 0)::bigint AS reversals,
+    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('reversal', 'refund_failed')), 0)::bigint AS reversals,
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('dispute', 'dispute_won')), 0)::bigint AS disputes,
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('payout', 'payout_failed')), 0)::bigint AS payouts
 FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
