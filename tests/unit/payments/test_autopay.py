@@ -217,6 +217,9 @@ def test_a_call_that_the_provider_never_heard_of_is_no_decline_and_is_made_again
     ended = follow(scheduled(), "declined", NEVER_MADE, CODES, NOW, ZONE)
     assert ended.again is not None
     assert (ended.hold, ended.again.declines, ended.again.charge_at) == (None, 0, NOW + timedelta(minutes=1))
+    declined = follow(ended.again, "declined", "insufficient_funds", CODES, NOW + timedelta(minutes=2), ZONE)
+    assert declined.again is not None
+    assert declined.again.charge_at == NOW + timedelta(days=1, minutes=1)
 
 
 def test_tries_whose_days_an_outage_let_pass_are_a_day_apart() -> None:

@@ -231,12 +231,13 @@ def follow(
     if charge.declines >= len(RETRY_DAYS):
         return Followed(ended)
     at = charge.first_at + timedelta(days=RETRY_DAYS[charge.declines])
-    at = at if at >= now else now + PUT_OFF  # days that an outage let pass: not all of them at once
+    at = at if at >= now else now + PUT_OFF  # days that have passed meanwhile: not all of them at once
     return Followed(ended, _again(charge, at, zone, charge.declines + 1))
 
 
 def _again(charge: AutopayCharge, at: datetime, zone: str, declines: int) -> AutopayCharge:
+    first_at = charge.first_at if declines else at  # what the bank never answered was no try
     return replace(
-        charge, id=new_id(), attempt=charge.attempt + 1, charge_at=at, charge_on=business_date(at, zone),
-        state="scheduled", reason=None, payment_id=None, declines=declines,
+        charge, id=new_id(), attempt=charge.attempt + 1, first_at=first_at, charge_at=at,
+        charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=declines,
     )  # fmt: skip
