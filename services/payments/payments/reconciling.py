@@ -91,8 +91,8 @@ def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
 def _seen_back(back: TakenBack, currency: str, clock: Clock) -> SeenBack:
     ours = back.refund_id if back.refund_id and is_id(back.refund_id) else None
     money = Money(back.amount_minor, currency)
-    # A chargeback counts from the day on which we hear its decision: Stripe dates only its opening.
-    decided = back.kind == "chargeback" and back.state in ("succeeded", "won")
+    # What was decided later counts from the day on which we hear of it: Stripe dates only the beginning.
+    decided = (back.kind, back.state) in {("chargeback", "succeeded"), ("chargeback", "won"), ("refund", "failed")}
     on = clock.today() if decided else clock.date_of(back.at)
     return SeenBack(back.provider_id, back.kind, back.state, money, on, back.code, ours)
 

@@ -174,6 +174,11 @@ def test_a_refund_that_fails_after_it_had_gone_is_the_customers_money_again_and_
     assert (story.payment.reversed, story.payment.reversed_surcharge, story.payment.going_back) == (0, 0, 0)
     assert before == {"customer_funds": 5_000, "surcharge_income": 150, "psp_clearing": -5_150}
     assert story.booked() == {}
+    old = Story(matched())  # as it was kept when it was only told to a person
+    old.refund()
+    old.record(given_back(old.asked()))
+    old.reversals = {one.id: replace(one, code="failed_after_success") for one in old.reversals.values()}
+    assert old.record(given_back(old.asked(), "failed")) == ["refund_failed"]
     for state in ("failed", "succeeded"):
         assert story.record(given_back(story.asked(), state)) == []
     assert story.refund() == ["refund_requested"]

@@ -138,7 +138,7 @@ def _follow(
     known = next((each for each in reversals if _is(each, seen)), None)
     if known is None:
         return [] if seen.state in NOTHING_BACK else _unasked(payment, reversals, seen, record, now)
-    if known.code == FAILED_LATER:
+    if known.state == "failed" and known.code == FAILED_LATER:
         return []
     if known.state == "failed" and seen.state == "succeeded":  # it went after all, or this is an older word of it
         if _sum(_left(payment, reversals)) < known.total:
