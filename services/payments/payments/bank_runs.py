@@ -138,7 +138,6 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     verdicts = court.judge(came)
     unclear = await _proposed(court, [*(each for each in verdicts if isinstance(each, Unclear)), *doubts], work)
     unclear += [Unclear(each, "missing_here") for each in strange]
-    unclear += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
     confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
@@ -148,6 +147,7 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     if arrived:
         linked |= await bank.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
     unclear += await _undo(went, states, work)
+    unclear += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
     # What another line became in this very moment, this one is not.
     told = [each.transfer for each in confirmed] + [each.transfer for each in arrived]
     unclear += [Unclear(each, "doubled") for each in told if each.line_id not in linked]

@@ -349,11 +349,22 @@ async def test_another_payers_equal_transfer_in_another_file_is_told_to_a_person
     assert [each["customer_id"] for each in orjson.loads(proposals)] == customers[1:] * named
 
 
+async def test_a_day_told_in_another_order_tells_nothing_new(units: Units) -> None:
+    paid = [
+        line(4_900, "Monthly fee", payer=name, payer_account=account) for name, account in (("A", "FR1"), ("B", "FR2"))
+    ]
+    assert await take(units, *paid) == ["proposed", "proposed"]
+    assert await take(units, *paid[::-1]) == ["duplicate", "duplicate"]
+
+
 async def test_the_same_transfer_told_with_less_about_its_payer_is_the_same(units: Units) -> None:
     await owed(units, 6_000, "INV-1001")
     told = line(6_000, "INV-1001", payer="Alice and Sons Limited", payer_account="FR11", references=("R1",))
     assert await take(units, told) == ["posted"]
-    for less in ({"payer": "ALICE AND SONS LIM"}, {"payer_account": None, "payer": None}, {"references": ()}):
+    for less in (
+        {"payer": "ALICE AND SONS LIM", "payer_account": None}, {"payer_account": None, "payer": None},
+        {"references": ()}, {"payer": "Sons and Alice", "references": ("r-1",)}, {"payer_account": "11"},
+    ):  # fmt: skip
         assert await take(units, replace(told, **less)) == ["duplicate"]
 
 
@@ -386,6 +397,11 @@ async def test_money_that_went_out_and_names_a_paid_invoice_is_told_with_the_rec
     ]
     proposals = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
     assert [each["payment_id"] for each in proposals] == [paid]
+
+
+async def test_what_came_and_went_back_in_one_file_is_looked_at_too(units: Units) -> None:
+    await owed(units, 7_000, "INV-1001")
+    assert await take(units, line(7_000, "INV-1001"), line(-7_000, "RETURN INV-1001")) == ["posted", "proposed"]
 
 
 async def test_what_is_booked_on_a_day_to_come_waits_for_a_person(units: Units) -> None:

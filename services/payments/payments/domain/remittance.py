@@ -187,9 +187,6 @@ class Leads:
     owing: Mapping[str, Sequence[OpenInvoice]]
 
 
-NO_LEADS = Leads({}, {})
-
-
 def _near(one: Recorded, transfer: Transfer) -> bool:
     return abs((one.received_on - transfer.booked_on).days) <= RECORDED_WITHIN_DAYS
 
@@ -232,11 +229,11 @@ class Court:
     def propose(self, unclear: Sequence[Unclear], leads: Leads) -> list[Unclear]:
         """With what each may be, the likeliest first; what has proposals keeps them.
 
-        To money that may have counted already nothing is proposed but what it names: it would be paid twice.
+        To money that may have counted already no invoice is proposed but those that it names: it would pay twice.
         """
 
         def proposed(one: Unclear) -> Unclear:
-            about = NO_LEADS if one.why == "doubled" else leads
+            about = Leads({}, {}) if one.why == "doubled" else leads
             return one if one.proposals else replace(one, proposals=self._proposals(one.transfer, about))
 
         return [proposed(each) for each in unclear]
@@ -381,7 +378,7 @@ class Court:
             self._propose(found, transfer, customer, owing, [], paying)
         for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
             self._propose(found, transfer, one.customer_id, [one], [], paying)
-        found |= {(one.payment_id,): _may_be(one) for one in self._recorded_about(transfer) if leads is not NO_LEADS}
+        found |= {(one.payment_id,): _may_be(one) for one in self._recorded_about(transfer)}
         ranked = sorted(found.values(), key=lambda each: (-each.score, [part.invoice_id for part in each.parts]))
         return tuple(ranked[:MOST_PROPOSALS])
 

@@ -207,19 +207,35 @@ WITH asked AS MATERIALIZED (
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
 """
+WRITTEN = "string_to_array(upper(regexp_replace(array_to_string({}.refs, '|'), '[^A-Za-z0-9|]+', '', 'g')), '|')"
+
+
+def _other_references(one: str) -> str:
+    """Whether a line `one` and the line `l` tell references, and none in common."""
+    return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
+
+
 # One that counted has the identity of these, and they may be other money all the same: under the bank's reference, another
-# day and another text; without one, another payer or other references. Each that differs is told once.
+# day and another text; without one, another account (of which a file may tell the end alone), where one tells none another
+# name, or other references. Each that differs is told once; none is where another of the day that counted is just it: files
+# may tell a day in another order.
 DOUBTED = f"""
 WITH told AS (
     SELECT l.id, concat_ws('/', l.identity, l.booked_on, md5(CASE WHEN l.bank_reference IS NOT NULL THEN l.text
         ELSE concat_ws('/', l.text, l.payer_account, l.payer, array_to_string(l.refs, '/')) END)) AS identity
     FROM bank_lines l JOIN bank_identities i ON i.identity = l.identity JOIN bank_lines o ON o.id = i.line_id
-    WHERE l.id = ANY($1::bigint[]) AND o.id <> l.id AND CASE WHEN l.bank_reference IS NOT NULL
-        THEN o.booked_on <> l.booked_on AND o.text <> l.text
-        ELSE o.payer_account <> l.payer_account
-            OR NOT starts_with({PLAIN.format("o.payer")}, {PLAIN.format("l.payer")})
-                AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")})
-            OR o.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT o.refs && l.refs END
+    WHERE l.id = ANY($1::bigint[]) AND o.id <> l.id AND CASE
+        WHEN l.bank_reference IS NOT NULL THEN o.booked_on <> l.booked_on AND o.text <> l.text
+        WHEN o.payer_account IS NOT NULL AND l.payer_account IS NOT NULL
+        THEN NOT {PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}
+            AND NOT {PLAIN.format("l.payer_account")} LIKE '%' || {PLAIN.format("o.payer_account")} OR {_other_references("o")}
+        ELSE NOT starts_with({PLAIN.format("o.payer")}, {PLAIN.format("l.payer")})
+            AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")}) OR {_other_references("o")} END
+    AND NOT EXISTS (
+        SELECT FROM bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.line_id = c.id
+        WHERE l.bank_reference IS NULL AND c.account = l.account AND c.payer_account = l.payer_account AND c.amount = l.amount
+            AND c.currency = l.currency AND c.booked_on = l.booked_on AND c.text = l.text AND c.statement_id <> l.statement_id
+            AND NOT {_other_references("c")})
 )
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
