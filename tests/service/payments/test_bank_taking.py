@@ -404,6 +404,17 @@ async def test_what_came_and_went_back_in_one_file_is_looked_at_too(units: Units
     assert await take(units, line(7_000, "INV-1001"), line(-7_000, "RETURN INV-1001")) == ["posted", "proposed"]
 
 
+async def test_a_reference_that_a_bank_uses_again_is_for_a_person_to_look_at_once(units: Units) -> None:
+    first = line(4_900, "Subscription", bank_reference="00001", payer_account="FR11")
+    assert await take(units, first) == ["proposed"]
+    for other in (replace(first, booked_on=DAY + timedelta(28)), replace(first, payer_account="FR22", value_on=DAY)):
+        before = len(await waiting(units))
+        assert await take(units, other) == ["proposed"]
+        assert await take(units, other) == ["duplicate"]
+        assert (await waiting(units))[before:] == [("doubled", 4_900)]
+    assert await take(units, replace(first, booked_on=DAY + timedelta(3), payer_account=None)) == ["duplicate"]
+
+
 async def test_what_is_booked_on_a_day_to_come_waits_for_a_person(units: Units) -> None:
     await owed(units, 9_000, "INV-1001")
     assert await take(units, line(9_000, "INV-1001", booked_on=datetime.now(UTC).date() + timedelta(days=2))) == [

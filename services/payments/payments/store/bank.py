@@ -215,8 +215,12 @@ def _other_references(one: str) -> str:
     return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
 
 
+# Both tell an account, and neither is the end of the other.
+OTHER_ACCOUNT = f"""(NOT coalesce({PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}, true)
+    AND NOT coalesce({PLAIN.format("l.payer_account")} LIKE '%' || {PLAIN.format("o.payer_account")}, true))"""
+
 # One that counted has the identity of these, and they may be other money all the same: under the bank's reference, another
-# day and another text; without one, another account (of which a file may tell the end alone), where one tells none another
+# day and another text, a day far off (references of days or months repeat), or another account; without one, another account (of which a file may tell the end alone), where one tells none another
 # name, or other references. Each that differs is told once; none is where another of the day that counted is just it: files
 # may tell a day in another order.
 DOUBTED = f"""
@@ -225,10 +229,9 @@ WITH told AS (
         ELSE concat_ws('/', l.text, l.payer_account, l.payer, array_to_string(l.refs, '/')) END)) AS identity
     FROM bank_lines l JOIN bank_identities i ON i.identity = l.identity JOIN bank_lines o ON o.id = i.line_id
     WHERE l.id = ANY($1::bigint[]) AND o.id <> l.id AND CASE
-        WHEN l.bank_reference IS NOT NULL THEN o.booked_on <> l.booked_on AND o.text <> l.text
-        WHEN o.payer_account IS NOT NULL AND l.payer_account IS NOT NULL
-        THEN NOT {PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}
-            AND NOT {PLAIN.format("l.payer_account")} LIKE '%' || {PLAIN.format("o.payer_account")} OR {_other_references("o")}
+        WHEN l.bank_reference IS NOT NULL
+        THEN o.booked_on <> l.booked_on AND o.text <> l.text OR abs(o.booked_on - l.booked_on) > 10 OR {OTHER_ACCOUNT}
+        WHEN o.payer_account IS NOT NULL AND l.payer_account IS NOT NULL THEN {OTHER_ACCOUNT} OR {_other_references("o")}
         ELSE NOT starts_with({PLAIN.format("o.payer")}, {PLAIN.format("l.payer")})
             AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")}) OR {_other_references("o")} END
     AND NOT EXISTS (
