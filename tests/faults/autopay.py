@@ -262,12 +262,8 @@ async def _paid(run: Run, payers: Sequence[Payer]) -> None:
 async def _asked_once(run: Run, tries: Sequence[Any]) -> None:
     """The provider's own record: one charge for each payment, and it ended as the try did."""
     charges: defaultdict[str, list[str]] = defaultdict(list)
-    after: int | None = 0
-    while after is not None:
-        page = await run.told(f"charges?after={after}&limit=10000")
-        for one in page["items"]:
-            charges[one["metadata"].get("payment_id", "")].append(one["status"])
-        after = page["next"]
+    for one in await asyncio.to_thread(lambda: list(run.stack.charges())):
+        charges[one["metadata"].get("payment_id", "")].append(one["status"])
     for one in tries:
         wanted = {"paid": ["succeeded"], "declined": ["failed"], "skipped": []}[one["state"]]
         if (found := charges.get(one["payment"] or "none", [])) != wanted:

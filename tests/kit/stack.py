@@ -101,15 +101,17 @@ class LocalStack:
 
     def intents(self) -> dict[str, str]:
         """The provider's id of the charge of each payment, declined ones too."""
-        found: dict[str, str] = {}
+        return {one["metadata"].get("payment_id", ""): one["payment_intent"] for one in self.charges()}
+
+    def charges(self) -> Iterator[Any]:
+        """The provider's own record of charges, the oldest first."""
         after: int | None = 0
         while after is not None:
             url = f"http://127.0.0.1:{self.settings.port_of('sandbox')}/_control/charges?after={after}&limit=10000"
             with urllib.request.urlopen(url) as answer:
                 page = json.load(answer)
-            found |= {one["metadata"].get("payment_id", ""): one["payment_intent"] for one in page["items"]}
+            yield from page["items"]
             after = page["next"]
-        return found
 
     def log(self, name: str) -> str:
         return (self.settings.logs / f"{name}.log").read_text(errors="replace")
