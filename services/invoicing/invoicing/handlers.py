@@ -87,12 +87,12 @@ async def reverse_settlements(events: Sequence[Received[heard.PaymentReversed]],
 @handlers.on_many(heard.PaymentRefundFailed, lock=customer_of)
 async def give_again(events: Sequence[Received[heard.PaymentRefundFailed]], work: Work) -> None:
     """A refund that had gone and did not arrive; one that never went has taken nothing from a settlement."""
-    back = [received for received in events if received.event.came_back]
-    book = await store.load_book(work, payments=[received.event.payment_id for received in back])
-    for received in back:
-        event, came_back = received.event, received.event.came_back
-        if came_back is not None and came_back.amount_minor:
-            book.give_again(event.payment_id, came_back.money(), event.effective_on or work.clock.today())
+    back = [(each, each.event.came_back.money()) for each in events if each.event.came_back]
+    book = await store.load_book(work, payments=[received.event.payment_id for received, _ in back])
+    for received, money in back:
+        event = received.event
+        if money:  # a last bit of surcharge comes back by itself
+            book.give_again(event.payment_id, money, event.effective_on or work.clock.today())
         _say(book, received, work)
     await store.save_book(work, book)
 
