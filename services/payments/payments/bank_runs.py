@@ -159,8 +159,9 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
 
 
 async def _proposed(court: Court, unclear: Sequence[Unclear], work: Work) -> list[Unclear]:
-    leads = await bank.load_leads(work, [each.transfer for each in unclear], court.known.payers) if unclear else None
-    return court.propose(unclear, leads) if leads else []
+    if not unclear:
+        return []
+    return court.propose(unclear, await bank.load_leads(work, [each.transfer for each in unclear], court.known.payers))
 
 
 async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclear]:

@@ -288,14 +288,11 @@ class Court:
         whose = {one.customer_id for one in named} | self._payer(transfer)
 
         def may_be(one: Recorded) -> bool:
-            if one.payment_id in self.confirmed:
-                return False
             if exact and ids.isdisjoint(one.pays):  # the transfer pays other invoices than the receipt
                 return not one.pays and not one.settled and one.customer_id == exact[0].customer_id
             return _near(one, transfer)
 
-        found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
-        found = [one for one in found if may_be(one)]
+        found = [one for one in self._unconfirmed(transfer) if may_be(one)]
         theirs = [one for one in found if one.customer_id in whose]
         fits = [one for one in found if one.reference and tells(transfer, one.reference)]
         if whose:  # a word that is no number tells of nobody in particular
@@ -342,10 +339,10 @@ class Court:
             groups[transfer.amount.currency, *ids].append(transfer)
         return [group for key, group in groups.items() if len(group) > 1 and len(key) > 1]
 
-    def _recorded_about(self, transfer: Transfer) -> list[Recorded]:
-        """Receipts of its amount, recorded about its day, that no line has told of."""
+    def _unconfirmed(self, transfer: Transfer) -> list[Recorded]:
+        """Recorded receipts of its amount that no line has told of."""
         found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
-        return [one for one in found if one.payment_id not in self.confirmed and _near(one, transfer)]
+        return [one for one in found if one.payment_id not in self.confirmed]
 
     def unclear(self, transfer: Transfer) -> Unclear:
         currency = transfer.amount.currency
@@ -378,7 +375,7 @@ class Court:
             self._propose(found, transfer, customer, owing, [], paying)
         for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
             self._propose(found, transfer, one.customer_id, [one], [], paying)
-        found |= {(one.payment_id,): _may_be(one) for one in self._recorded_about(transfer)}
+        found |= {(one.payment_id,): _may_be(one) for one in self._unconfirmed(transfer) if _near(one, transfer)}
         ranked = sorted(found.values(), key=lambda each: (-each.score, [part.invoice_id for part in each.parts]))
         return tuple(ranked[:MOST_PROPOSALS])
 

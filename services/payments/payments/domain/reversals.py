@@ -138,10 +138,8 @@ def _follow(
     known = next((each for each in reversals if _is(each, seen)), None)
     if known is None:
         return [] if seen.state in NOTHING_BACK else _unasked(payment, reversals, seen, record, now)
-    if known.state == "failed" and known.code == FAILED_LATER:
-        return []
     if known.state == "failed" and seen.state == "succeeded":  # it went after all, or this is an older word of it
-        if _sum(_left(payment, reversals)) < known.total:
+        if known.code == FAILED_LATER or _sum(_left(payment, reversals)) < known.total:
             return []
         return [_gone(_counted(payment, known), replace(known, provider_id=seen.provider_id), seen.on)]
     if known.state == "succeeded" and seen.state == "failed":
@@ -248,8 +246,8 @@ def _came_back(payment: Payment, reversal: Reversal, on: date) -> Step:
         reversed_surcharge=payment.reversed_surcharge - reversal.surcharge.minor,
     )  # fmt: skip
     step = _ended(changed, replace(reversal, state="failed", code=FAILED_LATER), "refund_failed")
-    entries = [("psp_clearing", reversal.total), ("customer_funds", -reversal.amount)]
-    entries.append(("surcharge_income", -reversal.surcharge))
+    income = ("surcharge_income", -reversal.surcharge)
+    entries = [("psp_clearing", reversal.total), ("customer_funds", -reversal.amount), income]
     booked = _booked(step, step.reversal or reversal, "refund_failed", on, entries)
     return replace(booked, opens="missing_there", about=reversal.total)
 

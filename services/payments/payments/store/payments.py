@@ -205,13 +205,13 @@ WITH known AS (
     {insert_history(44, topics.PAYMENT.name)} AND aggregate IN (SELECT id::text FROM paid)
 )"""  # noqa: S608
 PAID = "\nSELECT id FROM paid"
-# What payers said to a surcharge costs a twentieth of the statement: most payments have none.
 # What receipts from the bank ask of invoices, so that the next lines know before invoicing has answered.
 ASKED = """, asked AS (
     INSERT INTO receipt_parts (invoice_id, payment_id, amount)
     SELECT a.invoice_id, paid.id, a.minor FROM paid
     CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor) WHERE bank_line_id IS NOT NULL
 )"""
+# What payers said to a surcharge costs a twentieth of the statement: most payments have none.
 AGREED = f", agreed AS ({insert_consents(54)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
 
 
