@@ -102,6 +102,8 @@ async def test_credit_is_used_once_by_two_who_pay_at_once(client: Client) -> Non
     ]
     assert sorted(one["status"] for one in done) == ["cancelled", "succeeded"]
     assert next(one for one in done if one["status"] == "cancelled")["new_quote_id"]
+    (paid,) = next(one for one in done if one["status"] == "succeeded")["credit_allocations"]
+    await client.paid(paid["invoice_id"])
     assert await credits_of(client, customer) == 0
 
 
