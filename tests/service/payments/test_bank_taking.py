@@ -512,3 +512,15 @@ async def test_who_sends_a_file_that_is_taken_in_gets_its_run_or_is_told_to_ask_
     async with units.begin() as work:
         run_id = await bank_runs.keep(Reading("csv", iter([line(1, "a line")])), digest, work)
     assert (await bank_statements._taken_meanwhile(units.pool, digest)).id == run_id
+
+
+async def test_credit_that_was_given_back_and_a_cheque_that_was_are_for_a_person_with_the_receipt(units: Units) -> None:
+    customer, invoice = await owed(units, 10_000, "INV-1001")
+    cheque = await recorded(units, customer, 4_000, None, invoice)
+    assert await take(units, line(10_000, "INV-1001")) == ["posted"]
+    transfer = await units.pool.fetchval("UPDATE payments SET credit = 1_500 WHERE amount = 10_000 RETURNING id")
+    paid_out = [line(-minor, "INV-1001 too much") for minor in (1_500, 4_000, 2_000)]
+    assert await take(units, *paid_out) == ["proposed", "proposed", "ignored"]
+    found = await units.pool.fetch("SELECT amount, proposals::text FROM exceptions ORDER BY amount DESC")
+    told = [(row["amount"], [each["payment_id"] for each in orjson.loads(row["proposals"])]) for row in found]
+    assert told == [(-1_500, [transfer]), (-4_000, [cheque])]

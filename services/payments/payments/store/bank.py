@@ -375,12 +375,22 @@ BACK_BY_ENTRY = BACK.format(told="o.entry_reference = l.entry_reference")
 BACK_BY_PAYER = BACK.format(told="o.payer_account = l.payer_account AND o.refs && l.refs")
 
 
-# Money that went out, and names an invoice that a receipt of just this amount has paid.
+# Money that went out, and names an invoice that a receipt of just this amount, or with just this much of credit, has paid.
+# Receipts that a bank brought are found by what they asked for, those that people recorded by their amount.
 BACK_BY_INVOICE = f"""
-SELECT DISTINCT w.line, p.id AS payment, p.customer_id FROM unnest($1::bigint[], $2::text[]) AS w (line, word)
-JOIN bank_lines l ON l.id = w.line JOIN invoices i ON {PLAIN.format("i.number")} = w.word
-JOIN receipt_parts r ON r.invoice_id = i.id JOIN payments p ON p.id = r.payment_id
-WHERE p.amount = -l.amount AND p.currency = l.currency AND p.going_back < p.amount + p.surcharge
+WITH told AS (
+    SELECT l.id AS line, l.currency, -l.amount AS amount, i.id AS invoice, i.customer_id
+    FROM unnest($1::bigint[], $2::text[]) AS w (line, word) JOIN bank_lines l ON l.id = w.line
+    JOIN invoices i ON {PLAIN.format("i.number")} = w.word
+)
+SELECT t.line, p.id AS payment, p.customer_id FROM told t JOIN receipt_parts r ON r.invoice_id = t.invoice
+JOIN payments p ON p.id = r.payment_id
+WHERE t.amount IN (p.amount, p.credit) AND p.currency = t.currency AND p.going_back < p.amount + p.surcharge
+UNION SELECT t.line, p.id, p.customer_id FROM told t CROSS JOIN LATERAL (
+    SELECT * FROM payments
+    WHERE way = 'receive' AND bank_line_id IS NULL AND currency = t.currency AND amount = t.amount OFFSET 0
+) p WHERE p.customer_id = t.customer_id AND t.invoice = ANY(p.asked_invoices || p.allocated_invoices)
+    AND p.going_back < p.amount + p.surcharge
 """  # noqa: S608
 
 
@@ -389,7 +399,7 @@ async def find_named_back(work: Work, transfers: Sequence[Transfer]) -> dict[int
     told = [(transfer.line_id, word) for transfer in transfers for word in words_of(transfer)]
     found = defaultdict[int, list[Proposal]](list)
     for row in await work.connection.fetch(BACK_BY_INVOICE, [line for line, _ in told], [word for _, word in told]):
-        reasons = ("names an invoice that this receipt of the same amount has paid: it may have been given back",)
+        reasons = ("names an invoice that this receipt has paid: it, or its credit, may have been given back",)
         found[row["line"]].append(Proposal(row["customer_id"], (), 0.5, reasons, row["payment"]))
     return found
 
