@@ -111,3 +111,18 @@ async def test_to_find_what_a_bank_takes_back_is_no_dearer_for_all_lines_of_its_
         before = await work.connection.fetchval(READ)
         assert await bank.find_taken_back(work, ids) == {}
         assert await work.connection.fetchval(READ) - before < 500
+
+
+async def test_a_day_that_tells_another_payer_between_counts_each_payers_transfers_as_often_as_they_were_made(
+    units: Units,
+) -> None:
+    alice, bob = (replace(line(1, None), text="rent", payer_account=f"GB{n}") for n in (1, 2))
+    other = replace(alice, references=("E2",))
+    (counted,) = await kept(units, [alice])
+    assert await claimed(units, [counted]) == 1
+    whole = await kept(units, [bob, alice, replace(alice, references=("E1",)), other])
+    async with units.begin() as work:
+        assert await bank.claim_lines(work, whole) == {whole[2], whole[3]}
+        assert await bank.doubted_lines(work, whole[:2]) == {whole[0]}
+    again = await kept(units, [bob, alice, replace(alice, references=("E1",)), other])
+    assert await claimed(units, again) == 0

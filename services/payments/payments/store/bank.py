@@ -174,13 +174,30 @@ def _transfer(row: asyncpg.Record) -> Transfer:
 
 PLAIN = "upper(regexp_replace({}, '[^A-Za-z0-9]+', '', 'g'))"  # as `remittance.plain`
 
+WRITTEN = "string_to_array(upper(regexp_replace(array_to_string({}.refs, '|'), '[^A-Za-z0-9|]+', '', 'g')), '|')"
+
+
+def _other_references(one: str) -> str:
+    """Whether a line `one` and the line `l` tell references, and none in common."""
+    return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
+
+
+def _alike(one: str) -> str:
+    """Whether a booked line `one` tells a transfer of one payer just as the line `l` does: as often as it was made."""
+    return f"""{one}.account = l.account AND {one}.payer_account = l.payer_account AND {one}.amount = l.amount
+        AND {one}.booked_on = l.booked_on AND {one}.currency = l.currency AND {one}.text = l.text AND {one}.booked
+        AND {one}.bank_reference IS NULL AND {one}.entry_reference IS NULL AND NOT {_other_references(one)}"""
+
+
 # A line counts when its identity is new, and no other file's that counted tells the same money in one sum, or in parts:
 # of the entry's reference, the same kind of movement, and to the cent. Banks give a transfer's reference to its fee and
 # its return, too. Sums are made once for an entry, and looked up by references; joined, each line would be compared with
-# all of its account.
-CLAIM = """
+# all of its account. Without a bank's reference, one that its payer made no oftener than counted is none either: another
+# payer's between moves its place of the day.
+CLAIM = f"""
 WITH asked AS MATERIALIZED (
-    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference
+    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference, booked_on, text,
+        payer_account, refs
     FROM bank_lines WHERE id = ANY($1::bigint[])
 ), told_in_one AS MATERIALIZED (
     SELECT * FROM (
@@ -203,17 +220,16 @@ WITH asked AS MATERIALIZED (
     WHERE parts.counted IS NULL AND NOT EXISTS (
         SELECT FROM told_in_one t WHERE t.statement_id = l.statement_id AND t.account = l.account AND t.currency = l.currency
             AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference)
+    AND (l.bank_reference IS NOT NULL OR l.entry_reference IS NOT NULL OR l.payer_account IS NULL OR (
+        SELECT count(*) FROM bank_lines m WHERE {_alike("m")} AND m.statement_id = l.statement_id AND m.id <= l.id
+    ) > (
+        SELECT count(*) FROM bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.line_id = c.id
+        WHERE {_alike("c")} AND c.statement_id <> l.statement_id
+    ))
 )
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
-"""
-WRITTEN = "string_to_array(upper(regexp_replace(array_to_string({}.refs, '|'), '[^A-Za-z0-9|]+', '', 'g')), '|')"
-
-
-def _other_references(one: str) -> str:
-    """Whether a line `one` and the line `l` tell references, and none in common."""
-    return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
-
+"""  # noqa: S608
 
 # Both tell an account, and neither is the end of the other.
 OTHER_ACCOUNT = f"""(NOT coalesce({PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}, true)
