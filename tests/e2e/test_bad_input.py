@@ -62,7 +62,7 @@ async def test_a_body_that_is_not_quite_json_is_refused_with_the_place(
     client: Client, stack: LocalStack, old: bytes, new: bytes, says: str
 ) -> None:
     customer = await client.customer()
-    head, found, tail = receipt(customer).encode().rpartition(old)  # the customer's id stands first: it may hold a "100"
+    head, found, tail = receipt(customer).encode().rpartition(old)  # the last: ids may hold a "100"
     assert found
     status, slug, problem = await refused(stack, "/v1/payments/offline", head + new + tail)
     assert (status, slug) == (400, "malformed-json")
