@@ -17,7 +17,7 @@ from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import messages, store
-from payments.domain import Reversal, Seen, Step, expire, observe, overdue, receive
+from payments.domain import Reversal, Seen, SeenBack, Step, expire, observe, overdue, receive
 from tests.kit import paying
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -219,3 +219,37 @@ async def test_money_after_the_end_is_a_new_question_which_stays_open(units: Uni
     assert [tuple(row) for row in await units.pool.fetch("SELECT class, state FROM exceptions")] == [
         ("missing_here", "open")
     ]
+
+
+async def test_each_that_goes_back_has_a_question_of_its_own_and_the_rest_of_a_chargeback_closes_it(
+    units: Units,
+) -> None:
+    payment, _ = await paying.submitted(units)
+    gone, rest = Money(payment.total.minor // 10, payment.total.currency), payment.total
+
+    async def record(*states: str) -> None:
+        back = [
+            SeenBack("re_1", "refund", states[0], gone, DAY),  # type: ignore[arg-type]
+            SeenBack("re_2", "refund", states[1], gone, DAY),  # type: ignore[arg-type]
+            *(SeenBack("du_1", "chargeback", state, rest, DAY) for state in states[2:]),  # type: ignore[arg-type]
+        ]
+        seen = Seen("pi_1", "succeeded", rest, DAY, None, True, tuple(back))
+        async with units.begin() as work:
+            now = await store.lock_payment(work, payment.id)
+            assert now is not None
+            steps = observe(now, seen, NOW, await store.load_reversals(work.connection, [payment.id]))
+            if steps:
+                await store.save_steps(work, steps)
+
+    async def asked() -> list[tuple[str, str]]:
+        sql = "SELECT provider_id, state FROM exceptions ORDER BY provider_id"
+        return [tuple(row) for row in await units.pool.fetch(sql)]
+
+    await record("succeeded", "succeeded")
+    await record("succeeded", "succeeded", "open")
+    assert await asked() == [("du_1", "open")]
+    await record("failed", "failed", "open")
+    assert await asked() == [("du_1", "resolved"), ("re_1", "open"), ("re_2", "open")]
+    parts = [each.part for each in await store.load_reversals(units.pool, [payment.id]) if each.kind == "chargeback"]
+    assert sorted(parts) == [1, 2]
+    assert await units.pool.fetchval("SELECT disputed FROM payments") == rest.minor

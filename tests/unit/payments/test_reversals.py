@@ -191,8 +191,59 @@ def test_an_older_word_of_a_failed_refund_takes_nothing_that_another_one_took() 
     story.record(given_back(failed, "failed"))
     story.refund()
     story.record(given_back(failed, "failed"), replace(given_back(story.asked(1)), provider_id="re_2"))
-    assert story.record(given_back(failed)) == []
+    assert story.record(given_back(failed)) == ["moved"]  # to be asked about again
     assert (story.payment.reversed, story.payment.going_back) == (10_300, 10_300)
+    assert story.payment.next_poll_at is not None
+    assert story.record(given_back(failed, "failed")) == ["moved"]
+    assert story.payment.next_poll_at is None
+    assert not any(step.opens for step in story.steps)
+
+
+def test_a_refund_that_went_though_it_had_failed_is_booked_once_the_record_says_so_again() -> None:
+    story = Story(matched())
+    story.refund(4_000)
+    story.take(refused(story.payment, story.asked(), "never_made"))
+    assert story.record(given_back(story.asked())) == ["moved"]
+    assert story.record(given_back(story.asked())) == ["reversed"]
+    assert story.payment.next_poll_at is not None  # what had failed and went is asked about once more
+    assert story.record(given_back(story.asked())) == ["moved"]
+    assert (story.payment.next_poll_at, story.payment.reversed) == (None, 4_120)
+    assert story.record(given_back(story.asked())) == []
+
+
+def test_a_refund_that_went_though_the_bank_had_taken_all_of_it_first_is_for_a_person() -> None:
+    story = Story(matched())
+    story.refund(4_000)
+    story.record(chargeback("succeeded"))
+    assert (story.asked().state, story.asked().code) == ("failed", "taken_back_first")
+    record = given_back(story.asked()), chargeback("succeeded")
+    for _ in range(4):  # every other time the record is asked once more
+        story.record(*record)
+    opened = [(step.opens, step.in_doubt, step.about_id) for step in story.steps if step.opens]
+    assert set(opened) == {("wrong_amount", usd(-4_120), "re_1")}
+    assert (story.payment.reversed, story.payment.next_poll_at) == (10_300, None)
+
+
+@pytest.mark.parametrize("end", ["won", "succeeded"])
+def test_a_chargeback_takes_the_rest_once_a_refund_before_it_turns_out_to_have_failed(end: str) -> None:
+    """Refunded 40, all 100 charged back: 60 are held. The refund fails: the 40 are held, too, and go with them."""
+    story = Story(matched(10_000, 0))
+    story.refund(4_000)
+    story.record(given_back(story.asked()))
+    assert story.record(given_back(story.asked()), chargeback("open", 10_000)) == ["moved", "disputed"]
+    assert (story.steps[-2].opens, story.steps[-2].in_doubt) == ("wrong_amount", usd(-4_000))
+    assert story.payment.disputed == 6_000
+    failed = given_back(story.asked(), "failed")
+    assert story.record(failed, chargeback("open", 10_000)) == ["refund_failed", "disputed"]
+    assert (story.steps[-1].closes, story.steps[-1].about_id) == (True, "du_1")
+    assert (story.payment.disputed, story.payment.reversed) == (10_000, 0)
+    assert story.record(failed, chargeback("open", 10_000)) == []
+    told = {"won": "dispute_won", "succeeded": "reversed"}[end]
+    assert story.record(failed, chargeback(end, 10_000)) == [told, told]
+    assert story.record(failed, chargeback("open", 10_000)) == []
+    lost = 10_000 if end == "succeeded" else 0
+    assert (story.payment.disputed, story.payment.going_back, story.payment.reversed) == (0, lost, lost)
+    assert story.booked() == ({"customer_funds": lost, "psp_clearing": -lost} if lost else {})
 
 
 def test_more_than_came_is_for_a_person_and_what_there_was_is_booked() -> None:

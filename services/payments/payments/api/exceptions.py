@@ -84,6 +84,7 @@ class ExceptionView(BaseModel):
     klass: ClassName
     state: Literal["open", "resolved"]
     payment_id: str | None
+    provider_id: Annotated[str | None, Field(description="the provider's id of the refund, return or chargeback")]
     payout_line_id: Annotated[str | None, Field(description="the provider's id of a line of a payout")]
     line: LineView | None
     currency: str
@@ -138,6 +139,7 @@ def view_of_exception(row: Any) -> dict[str, Any]:
         "class": row["class"],
         "state": row["state"],
         "payment_id": row["payment_id"],
+        "provider_id": row["provider_id"],
         "payout_line_id": row["payout_line_id"],
         "line": line if row["line_id"] is not None else None,
         "currency": row["currency"],

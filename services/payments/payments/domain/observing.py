@@ -47,7 +47,8 @@ def observe(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Rev
     latest = steps[-1].payment if steps else payment
     if seen.evidence and latest.reconciliation == "matched":
         steps += follow_back(latest, reversals, seen.back, now)
-        steps += settled_back(steps[-1].payment if steps else payment, reversals, steps)
+        if latest.next_poll_at is not None:
+            steps += settled_back(steps[-1].payment if steps else payment, reversals, steps)
     return steps
 
 

@@ -122,7 +122,8 @@ class Reversal:
     """Money of a payment that goes back: `amount` from its invoices and credit, `surcharge` of what came on top.
 
     A refund is `requested` of the provider, then `processing` until its record agrees; a chargeback is `open` until it
-    is decided. `failed` and `won`: nothing went back. `code` is the provider's, `reason` the company's.
+    is decided. `failed` and `won`: nothing went back. `code` is the provider's, `reason` the company's. What the
+    provider took at once is in several parts where there was not room for all of it.
     """
 
     id: str
@@ -137,6 +138,7 @@ class Reversal:
     reason: str | None = None
     provider_id: str | None = None
     effective_on: date | None = None
+    part: int = 1
 
     @property
     def total(self) -> Money:
@@ -166,6 +168,7 @@ class Step:
     reversal: Reversal | None = None
     opens: ExceptionClass | None = None  # an exception, for a person
     about: Money | None = None  # the money of that exception, where it is not all of the payment or reversal
+    about_id: str | None = None  # the provider's id of what goes back, where it is about that
     closes: bool = False  # what was open about it
 
     @property

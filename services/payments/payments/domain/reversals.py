@@ -123,11 +123,9 @@ def follow_back(payment: Payment, reversals: Sequence[Reversal], back: Sequence[
     What did not go back after all comes first: it makes room for what did.
     """
     steps: list[Step] = []
-    known = {each.id: each for each in reversals}
     for seen in sorted(back, key=lambda each: each.state not in NOTHING_BACK):
-        for step in _follow(payment, list(known.values()), seen, back, now):
-            payment = step.payment
-            known |= {step.reversal.id: step.reversal} if step.reversal else {}
+        for step in _follow(payment, reversals, seen, back, now):
+            payment, reversals = step.payment, _with(reversals, step)
             steps.append(step)
     return steps
 
@@ -135,19 +133,53 @@ def follow_back(payment: Payment, reversals: Sequence[Reversal], back: Sequence[
 def _follow(
     payment: Payment, reversals: Sequence[Reversal], seen: SeenBack, record: Sequence[SeenBack], now: datetime
 ) -> list[Step]:
-    known = next((each for each in reversals if _is(each, seen)), None)
-    if known is None:
-        return [] if seen.state in NOTHING_BACK else _unasked(payment, reversals, seen, record, now)
-    if known.state == "failed" and seen.state == "succeeded":  # it went after all, or this is an older word of it
-        if known.code == FAILED_LATER or _sum(_left(payment, reversals)) < known.total:
-            return []
-        return [_gone(_counted(payment, known), replace(known, provider_id=seen.provider_id), seen.on)]
+    """What is known of it goes on; and what the provider takes beyond that is taken, as far as there is room."""
+    steps: list[Step] = []
+    for known in (each for each in reversals if _is(each, seen)):
+        step = _goes_on(payment, reversals, known, seen, now)
+        if step is not None:
+            steps.append(step)
+            payment, reversals = step.payment, _with(reversals, step)
+    parts = [each for each in reversals if _is(each, seen)]
+    if seen.state in NOTHING_BACK or (parts and all(each.state != seen.state for each in parts)):
+        return steps  # nothing goes back, or this is an older word of it
+    taken = [each.total for each in parts if each.state not in NOTHING_BACK]
+    lacking = seen.amount - total(taken, seen.amount.currency)
+    return [*steps, *_unasked(payment, reversals, replace(seen, amount=lacking), record, now)] if lacking else steps
+
+
+def _goes_on(
+    payment: Payment, reversals: Sequence[Reversal], known: Reversal, seen: SeenBack, now: datetime
+) -> Step | None:
+    if known.state == "failed" and seen.state == "succeeded":
+        return None if known.code == FAILED_LATER else _went_after_all(payment, reversals, known, seen, now)
     if known.state == "succeeded" and seen.state == "failed":
-        return [_came_back(payment, known, seen.on)]
+        return _came_back(payment, known, seen.on)
     if known.state in ("succeeded", *NOTHING_BACK):
-        return []
-    step = _next(payment, replace(known, provider_id=seen.provider_id, code=known.code or seen.code), seen, now)
-    return [step] if step else []
+        return None
+    return _next(payment, replace(known, provider_id=seen.provider_id, code=known.code or seen.code), seen, now)
+
+
+def _went_after_all(
+    payment: Payment, reversals: Sequence[Reversal], known: Reversal, seen: SeenBack, now: datetime
+) -> Step:
+    """A refund that had failed is told as gone: that may be an older word of it, so the record is asked once more."""
+    if payment.next_poll_at is None:
+        return Step(poll_later(replace(payment, polls=0), now), "moved")
+    if _sum(_left(payment, reversals)) < known.total:
+        return _not_booked(payment, -known.total, seen)
+    gone = _gone(_counted(payment, known), replace(known, provider_id=seen.provider_id), seen.on)
+    return replace(gone, closes=True, about_id=seen.provider_id)
+
+
+def _not_booked(payment: Payment, rest: Money, seen: SeenBack) -> Step:
+    """A person has to look: the provider took this, which is below zero, and the payment has it not."""
+    return Step(payment, "moved", opens="wrong_amount", about=rest, about_id=seen.provider_id)
+
+
+def _with(reversals: Sequence[Reversal], step: Step) -> list[Reversal]:
+    changed = {each.id: each for each in reversals}
+    return list((changed | ({step.reversal.id: step.reversal} if step.reversal else {})).values())
 
 
 def _is(reversal: Reversal, seen: SeenBack) -> bool:
@@ -175,30 +207,33 @@ def _unasked(
 ) -> list[Step]:
     """What the payer's bank takes, or somebody gave back at the provider itself; never more than is left.
 
-    It comes before refunds that were only asked for: the provider will refuse those that no longer fit.
+    It comes before refunds that were only asked for: the provider will refuse those that no longer fit. What there is
+    no room for is taken as another part once there is: when a refund turns out to have failed.
     """
     steps: list[Step] = []
     waiting = [each for each in reversals if each.state == "requested" and not any(_is(each, one) for one in record)]
     while waiting and _sum(_left(payment, reversals)) < seen.amount:
         steps.append(refused(payment, waiting.pop(), "taken_back_first"))
-        payment, gone = steps[-1].payment, steps[-1].reversal
-        reversals = [gone if gone and each.id == gone.id else each for each in reversals]
+        payment, reversals = steps[-1].payment, _with(reversals, steps[-1])
     left = _left(payment, reversals)
     money = seen.amount.capped_at(_sum(left))
-    rest = money - seen.amount  # below zero: the bank took more than there was to take
-    more = [Step(payment, "moved", opens="wrong_amount", about=rest)] if rest else []
+    if rest := money - seen.amount:
+        steps.append(_not_booked(payment, rest, seen))
     if not money:
-        return [*steps, *more]
+        return steps
     gone_by_then = payment.total - _sum(left) + money
     due = Money(payment.surcharge.minor * gone_by_then.minor // payment.total.minor, money.currency)
     surcharge = (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
     amount = (money - surcharge).capped_at(left.amount)
+    part = 1 + sum(_is(each, seen) for each in reversals)
     made = Reversal(
         new_id(), payment.id, payment.customer_id, seen.kind, "requested", amount, money - amount, now, code=seen.code,
-        provider_id=seen.provider_id,
+        provider_id=seen.provider_id, part=part,
     )  # fmt: skip
     step = _next(_counted(payment, made), made, seen, now)
-    return [*steps, *more, step] if step else [*steps, *more]
+    if step is None:
+        return steps
+    return [*steps, replace(step, closes=part > 1 and not rest, about_id=seen.provider_id)]
 
 
 def _sum(left: _Left) -> Money:
@@ -216,10 +251,12 @@ def refused(payment: Payment, reversal: Reversal, code: str) -> Step:
 
 
 def settled_back(payment: Payment, reversals: Sequence[Reversal], steps: Sequence[Step]) -> list[Step]:
-    """Nothing more to ask the provider of, once no refund is on its way."""
+    """Nothing more to ask the provider of, once no refund is on its way, and none went that had failed."""
+    failed = {each.id for each in reversals if each.state == "failed"}
     latest = {each.id: each for each in reversals}
     latest |= {step.reversal.id: step.reversal for step in steps if step.reversal}
-    if payment.next_poll_at is None or any(each.state in ("requested", "processing") for each in latest.values()):
+    open_ = any(each.state in ("requested", "processing") for each in latest.values())
+    if payment.next_poll_at is None or open_ or any(latest[one].state == "succeeded" for one in failed):
         return []
     return [Step(replace(payment, next_poll_at=None), "moved")]
 
@@ -249,7 +286,7 @@ def _came_back(payment: Payment, reversal: Reversal, on: date) -> Step:
     income = ("surcharge_income", -reversal.surcharge)
     entries = [("psp_clearing", reversal.total), ("customer_funds", -reversal.amount), income]
     booked = _booked(step, step.reversal or reversal, "refund_failed", on, entries)
-    return replace(booked, opens="missing_there", about=reversal.total)
+    return replace(booked, opens="missing_there", about=reversal.total, about_id=reversal.provider_id)
 
 
 REASONS = {"return": "returned", "chargeback": "charged_back"}

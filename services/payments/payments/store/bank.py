@@ -486,31 +486,32 @@ async def link_payments(work: Work, lines: Mapping[str, int]) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An exception to be opened: about a line or about a payment."""
+    """An exception to be opened: about a line or about a payment; `provider_id`: of what goes back of the payment."""
 
     why: ExceptionClass
     amount: Money
     payment_id: str | None = None
+    provider_id: str | None = None
     line_id: int | None = None
     payout_line_id: str | None = None
     proposals: Sequence[Proposal] = ()
 
 
 OPEN_EXCEPTIONS = """
-INSERT INTO exceptions (id, class, state, payment_id, line_id, currency, amount, proposals, payout_line_id, created_at)
-SELECT id, class, 'open', payment_id, line_id, currency, amount, proposals, payout_line_id, $9
-FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::jsonb[], $8::text[])
-    AS e (id, class, payment_id, line_id, currency, amount, proposals, payout_line_id)
+INSERT INTO exceptions (id, class, state, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, created_at)
+SELECT id, class, 'open', payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, $10
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[], $9::text[])
+    AS e (id, class, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id)
 ON CONFLICT DO NOTHING
 """
 
 
 async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> None:
-    """One for a line or a payment, however often it is opened."""
+    """One for a line, for a payment, and for each that goes back of it, however often it is opened."""
     await work.connection.execute(
         OPEN_EXCEPTIONS,
         [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
-        [e.line_id for e in exceptions], [e.amount.currency for e in exceptions], [e.amount.minor for e in exceptions],
+        [e.provider_id for e in exceptions], [e.line_id for e in exceptions], [e.amount.currency for e in exceptions], [e.amount.minor for e in exceptions],
         [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions],
         [e.payout_line_id for e in exceptions], work.now,
     )  # fmt: skip
@@ -526,16 +527,26 @@ def _view_of(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-async def close_exceptions(work: Work, payment_ids: Sequence[str], why: str) -> None:
-    """What was open about payments that have found their match."""
-    sql = """WITH closed AS (UPDATE exceptions SET state = 'resolved', resolved_at = $2
-        WHERE payment_id = ANY($1::uuid[]) AND line_id IS NULL AND payout_line_id IS NULL AND state = 'open' RETURNING id)
-        INSERT INTO exception_notes (exception_id, at, actor, action, detail) SELECT id, $2, 'system:payments', 'resolved', $3 FROM closed"""
-    await work.connection.execute(sql, payment_ids, work.now, why)
+CLOSE_EXCEPTIONS = """
+WITH closed AS (
+    UPDATE exceptions e SET state = 'resolved', resolved_at = $3
+    FROM unnest($1::uuid[], $2::text[]) AS c (payment_id, provider_id)
+    WHERE e.payment_id = c.payment_id AND e.provider_id IS NOT DISTINCT FROM c.provider_id
+        AND e.line_id IS NULL AND e.payout_line_id IS NULL AND e.state = 'open' RETURNING e.id
+)
+INSERT INTO exception_notes (exception_id, at, actor, action, detail)
+SELECT id, $3, 'system:payments', 'resolved', $4 FROM closed
+"""
+
+
+async def close_exceptions(work: Work, about: Sequence[tuple[str, str | None]], why: str) -> None:
+    """What was open about payments, or about what goes back of them (its id at the provider), and agrees now."""
+    ids, provider_ids = [one for one, _ in about], [one for _, one in about]
+    await work.connection.execute(CLOSE_EXCEPTIONS, ids, provider_ids, work.now, why)
 
 
 EXCEPTION = """
-SELECT e.id, e.class, e.state, e.payment_id, e.currency, e.amount, e.proposals::text, e.assigned_to, e.created_at, e.resolved_at,
+SELECT e.id, e.class, e.state, e.payment_id, e.provider_id, e.currency, e.amount, e.proposals::text, e.assigned_to, e.created_at, e.resolved_at,
     e.line_id, e.payout_line_id, l.statement_id, l.place, l.account, l.booked_on, l.refs, l.text, l.payer, l.state AS line_state, l.identity,
     l.payer_account, l.reversal, e.decision, e.answer
 FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id

@@ -353,11 +353,17 @@ async def save_steps(
     reversals = {step.reversal.id: step.reversal for step in steps if step.reversal}
     if reversals:
         await save_reversals(work, list(reversals.values()))
-    opened = [Open(each.opens, each.in_doubt, payment_id=each.payment.id) for each in steps if each.opens]
+    opened = [
+        Open(each.opens, each.in_doubt, payment_id=each.payment.id, provider_id=each.about_id)
+        for each in steps
+        if each.opens
+    ]
     if opened:
         await open_exceptions(work, opened)
     for ended, why in ((False, "the provider's record agrees now"), (True, "the payment ended without money")):
-        closed = [each.payment.id for each in steps if each.closes and each.payment.without_money == ended]
+        closed = [
+            (each.payment.id, each.about_id) for each in steps if each.closes and each.payment.without_money == ended
+        ]
         if closed:
             await close_exceptions(work, closed, why)
     await work.connection.execute(

@@ -14,7 +14,7 @@ from contracts.money import Money
 from payments.domain import Reversal
 
 REVERSAL = """id, payment_id, customer_id, kind, state, currency, amount, surcharge, created_at, code, reason, provider_id,
-    effective_on"""
+    effective_on, part"""
 
 
 def reversal_of(row: Mapping[str, Any]) -> Reversal:
@@ -22,7 +22,7 @@ def reversal_of(row: Mapping[str, Any]) -> Reversal:
     return Reversal(
         row["id"], row["payment_id"], row["customer_id"], row["kind"], row["state"], Money(row["amount"], currency),
         Money(row["surcharge"], currency), row["created_at"], row["code"], row["reason"], row["provider_id"],
-        row["effective_on"],
+        row["effective_on"], row["part"],
     )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ async def load_reversals(connection: asyncpg.Connection, payment_ids: Sequence[s
 SAVE_REVERSALS = f"""
 INSERT INTO reversals AS r ({REVERSAL}, call_after)
 SELECT v.*, now() FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-    $8::bigint[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::date[]) AS v
+    $8::bigint[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::date[], $14::int[]) AS v
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, code = excluded.code, provider_id = excluded.provider_id,
     effective_on = excluded.effective_on
 """  # noqa: S608
@@ -49,7 +49,7 @@ async def save_reversals(work: Work, reversals: Sequence[Reversal]) -> None:
         [r.kind for r in ordered], [r.state for r in ordered], [r.amount.currency for r in ordered],
         [r.amount.minor for r in ordered], [r.surcharge.minor for r in ordered], [r.created_at for r in ordered],
         [r.code for r in ordered], [r.reason for r in ordered], [r.provider_id for r in ordered],
-        [r.effective_on for r in ordered],
+        [r.effective_on for r in ordered], [r.part for r in ordered],
     )  # fmt: skip
 
 
