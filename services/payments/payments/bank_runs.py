@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -19,7 +20,7 @@ from chassis.messaging.work import Cause, Units, Work
 from chassis.service import Running
 from contracts.ids import new_id
 from payments import messages, store
-from payments.bank_files import Reading
+from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import Reversal, Step, receive, taken_by_bank
 from payments.domain.remittance import Arrived, Confirmed, Court, Posted, Transfer, Unclear, remittance_of
@@ -57,13 +58,24 @@ async def keep(reading: Reading, digest: bytes, work: Work) -> str | None:
         raise BeingTakenError
     if not await bank.add_statement(work, statement_id, digest, reading.format, work.cause.actor):
         return None
-    told = identities(reading.lines)
-    while lines := await asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))):  # beside the event loop
-        await bank.add_lines(work, statement_id, lines)
-        count += len(lines)
-        accounts |= {line.account for line, _ in lines}
+    async with contextlib.aclosing(_ahead(identities(reading.lines))) as batches:
+        async for lines in batches:
+            await bank.add_lines(work, statement_id, lines)
+            count += len(lines)
+            accounts |= {line.account for line, _ in lines}
     await bank.count_lines(work, statement_id, count, accounts.pop() if len(accounts) == 1 else None)
     return statement_id
+
+
+async def _ahead(told: Iterator[tuple[BankLine, str]]) -> AsyncGenerator[list[tuple[BankLine, str]]]:
+    """Lines by the batch, each read beside the event loop while the database keeps the one before."""
+    reading = asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
+    try:
+        while lines := await reading:
+            reading = asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
+            yield lines
+    finally:
+        await asyncio.gather(reading, return_exceptions=True)  # only then may the file be closed
 
 
 Take = Callable[[Sequence[bank.NewLine], Work], Awaitable[None]]

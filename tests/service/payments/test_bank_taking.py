@@ -1,8 +1,10 @@
 """What becomes of the lines of banks' files: whose money is taken, and whose is taken back."""
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
@@ -522,3 +524,20 @@ async def test_credit_that_was_given_back_and_a_cheque_that_was_are_for_a_person
     found = await units.pool.fetch("SELECT amount, proposals::text FROM exceptions ORDER BY amount DESC")
     told = [(row["amount"], [each["payment_id"] for each in orjson.loads(row["proposals"])]) for row in found]
     assert told == [(-1_500, [transfer]), (-4_000, [cheque])]
+
+
+async def test_who_stops_keeping_a_file_is_done_with_it_only_when_nothing_reads_it_any_more() -> None:
+    reading: list[bool] = []
+
+    def lines() -> Iterator[tuple[BankLine, str]]:
+        for number in range(2_000):
+            reading.append(True)
+            time.sleep(0.0001)
+            reading.pop()
+            yield line(number, "a line"), str(number)
+
+    async with contextlib.aclosing(bank_runs._ahead(lines())) as batches:
+        async for batch in batches:
+            assert len(batch) == bank_runs.BATCH
+            break
+    assert reading == []
