@@ -128,6 +128,13 @@ async def test_a_transfer_that_somebody_recorded_already_is_not_posted_twice(cli
     assert owed["credits_minor"] == 0
 
 
+async def test_a_banks_line_is_no_charge_of_the_provider_to_accept(client: Client) -> None:
+    (found,) = await exceptions(client, await take(client, line("0.78", "of nothing known")))
+    path = f"/v1/reconciliation/exceptions/{found['id']}/resolve"
+    status, problem = await client.ask("POST", path, {"action": "accept", "reason": "it is there"})
+    assert (status, problem["type"].rpartition(":")[2]) == (422, "nothing-to-accept")
+
+
 async def test_what_is_not_exact_waits_with_proposals_and_is_posted_by_a_person(client: Client) -> None:
     customer, (invoice,), (number,) = await owing(client, 10_001)
     run = await take(client, line("70.00", number))

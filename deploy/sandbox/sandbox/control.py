@@ -69,6 +69,8 @@ class Control:
                 return self._shown_intent(paid(self._store, identifier))
             case "POST", ["payment_intents", identifier, "clear" | "fail" | "return" as act]:
                 return self._act(identifier, act, _object(body))
+            case "POST", ["payment_intents", identifier, "amend"]:
+                return self._amend(identifier, _object(body))
             case "POST", ["refunds", identifier, "succeed" | "fail" as act]:
                 return self._end_refund(identifier, act, _object(body))
             case "POST", ["payment_intents", identifier, "dispute"]:
@@ -163,6 +165,16 @@ class Control:
             else:
                 self._refunds.fail(refund, str(wanted.get("reason", "declined")))
         return render_money.refund(refund)
+
+    def _amend(self, identifier: str, wanted: Json) -> Json:
+        """Somebody changes what a debit under way takes."""
+        payment, amount = paid(self._store, identifier), wanted.get("amount")
+        if payment.status != "processing" or type(amount) is not int or amount <= 0:
+            raise ApiError(400, "amount is a whole number of Stripe's unit, and the debit is under way")
+        with self._store.change():
+            payment.amount = amount
+            self._store.save_payment(payment)
+        return _shown_charge(payment)
 
     def _dispute(self, identifier: str, wanted: Json) -> Json:
         amount = wanted.get("amount")

@@ -41,7 +41,7 @@ CHECKS = {
     "a surcharge was charged without consent": """
         SELECT p.id::text, format('surcharge %s', p.surcharge) FROM payments p
         WHERE p.surcharge > 0 AND p.status NOT IN ('cancelled') AND p.created_at > (SELECT min(taken_at) FROM surcharge_editions)
-        AND NOT EXISTS (SELECT FROM consents c WHERE c.payment_id = p.id AND c.given AND c.surcharge = p.surcharge)""",
+        AND NOT EXISTS (SELECT FROM consents c WHERE c.payment_id = p.id AND c.given AND c.surcharge >= p.surcharge)""",
     "a bank file's counts are not those of its lines": """
         SELECT statement_id::text, format('%s %s, counted %s', l.n, state, c.n)
         FROM (SELECT statement_id, state, count(*) AS n FROM bank_lines WHERE state <> 'new' GROUP BY 1, 2) l

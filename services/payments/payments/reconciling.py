@@ -11,7 +11,7 @@ from chassis.messaging.work import Cause, Units, Work
 from contracts.ids import is_id
 from contracts.money import Money
 from payments import autopaying, messages, setting_up, store
-from payments.domain import Payment, Reversal, Seen, SeenBack, Step, observe
+from payments.domain import Payment, Refusal, Reversal, Seen, SeenBack, Step, accept, observe
 from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
 
 
@@ -124,3 +124,19 @@ async def poll(units: Units, provider: Provider, payment_id: str, provider_id: s
     """Ask the provider's own record of one charge."""
     charge = await provider.get_charge(provider_id)
     await units.together(record, Observed(charge, evidence=True, payment_id=payment_id))
+
+
+async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal | None:
+    """What the provider's record has is the payment, as a person decided; or why it can't be."""
+    payment = await store.lock_payment(work, payment_id)
+    if payment is None or payment.provider_id != charge.provider_id:
+        return Refusal("changed-meanwhile", "This payment has changed. Look at it again.", conflict=True)
+    reversals = await store.load_reversals(work.connection, [payment_id])
+    steps = accept(payment, _seen(charge, work.clock, evidence=True), work.now, reversals)
+    if isinstance(steps, Refusal):
+        return steps
+    steps = [step.under(payment.correlation) for step in steps]
+    work.emit(*messages.of(steps, work.now))
+    await store.keep_amounts(work, steps[-1].payment)
+    await store.save_steps(work, steps)
+    return None

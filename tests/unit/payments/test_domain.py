@@ -24,6 +24,7 @@ from payments.domain import (
     Terms,
     Wish,
     Wishes,
+    accept,
     cancel,
     choose_again,
     make_quote,
@@ -374,3 +375,47 @@ def test_a_charge_that_has_gone_on_does_not_come_back_to_asking() -> None:
     assert observe(moved.payment, asking(), NOW) == []
     done = observe(charging(), seen(), NOW)[-1].payment
     assert observe(done, asking(), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("captured", "amount", "surcharge"), [(9_000, 8_738, 262), (1, 1, 0), (10_301, 10_001, 300), (20_600, 20_300, 300)]
+)
+def test_what_the_provider_took_instead_is_the_payment_once_a_person_accepts_it(
+    captured: int, amount: int, surcharge: int
+) -> None:
+    (doubted,) = observe(charging(), seen(captured=captured), NOW)
+    steps = accept(doubted.payment, seen(captured=captured), NOW)
+    assert isinstance(steps, list)
+    (step,) = steps
+    assert (step.what, step.payment.reconciliation, step.payment.reason) == ("reconciled", "matched", None)
+    assert (step.payment.amount, step.payment.surcharge) == (usd(amount), usd(surcharge))
+    assert step.posting is not None
+    assert sum(money.minor for _, money in step.posting.entries) == 0
+    assert dict(step.posting.entries)["psp_clearing"] == usd(captured)
+    assert observe(step.payment, seen(captured=captured), NOW) == []
+    refused = accept(step.payment, seen(captured=captured), NOW)
+    assert isinstance(refused, Refusal)
+    assert refused.code == "agrees-already"
+
+
+def test_money_that_came_after_a_decline_is_taken_with_what_went_back_of_it_since() -> None:
+    (declined,) = observe(charging(), seen("declined", captured=0), NOW)
+    (late,) = observe(declined.payment, seen(), NOW)
+    assert (late.opens, late.payment.status) == ("missing_here", "declined")
+    steps = accept(late.payment, seen(returned=10_300), NOW)
+    assert isinstance(steps, list)
+    assert [step.what for step in steps] == ["succeeded", "reconciled", "reversed"]
+    assert (steps[-1].payment.status, steps[-1].payment.reversed) == ("succeeded", 10_300)
+
+
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        (seen("processing", captured=0), "no-money-there"),
+        (replace(seen(), captured=Money(10_300, "EUR")), "other-currency"),
+    ],
+)
+def test_a_record_without_the_payments_money_can_not_be_accepted(record: Seen, code: str) -> None:
+    refused = accept(overdue(charging()).payment, record, NOW)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.conflict) == (code, True)

@@ -14,16 +14,17 @@ from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.idempotency import fingerprint
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
-from chassis.service import cause_of, running_of
+from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
 from contracts.invoicing import Text
 from contracts.money import Money
-from payments import messages, store
+from payments import messages, reconciling, store
 from payments.api.bank_statements import for_the_company
-from payments.api.edge import Asked, InvoiceToPay, ReadPayments, WritePayments, answer, problem_of
+from payments.api.edge import Asked, InvoiceToPay, ReadPayments, WritePayments, answer, problem_of, provider_away
 from payments.domain import Refusal, receive
 from payments.domain.remittance import ExceptionClass, remittance_of
+from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
 from payments.store import bank
 
 router = APIRouter(route_class=StrictRoute)
@@ -107,10 +108,11 @@ class Exceptions(BaseModel):
 class Resolution(Asked):
     """`post`: the line's money is the customer's, for these invoices (none: oldest first), or as the proposal with this
     place, from 0. `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal.
+    `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
     `dismiss`: it is settled otherwise, and `reason` says how.
     """
 
-    action: Literal["post", "match", "dismiss"]
+    action: Literal["post", "match", "accept", "dismiss"]
     proposal: Annotated[int | None, Field(ge=0, le=20, strict=True)] = None
     customer_id: Annotated[str | None, Field(max_length=36)] = None
     payment_id: Annotated[str | None, Field(max_length=36)] = None
@@ -188,13 +190,17 @@ async def _detail(connection: Any, exception_id: str) -> bytes:
 async def resolve(exception_id: str, asked: Resolution, request: Request, identity: WritePayments) -> Response:
     """Decide an exception. Each is decided once: another decision is refused, the same again gets the same answer."""
     for_the_company(identity)
-    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+    running = running_of(request)
+    charge = await _charge_of(running, exception_id) if asked.action == "accept" else None
+    async with running.units.begin(cause_of(request, identity)) as work:
         row, actor = await _lock(exception_id, work), work.cause.actor or ""
         decision = fingerprint({**asked.model_dump(mode="json"), "actor": actor})
         if row["state"] != "open":
             return answer(_answered(row, decision), 200)
         _refuse_unused(asked)
         payment_id = await DECISIONS[asked.action](row, asked, work) if asked.action in DECISIONS else None
+        if asked.action == "accept":
+            await _accept(row, charge, work)
         await bank.resolve_exception(work, exception_id, payment_id)
         await bank.note(work, exception_id, actor, asked.action, asked.reason)
         body = await _detail(work.connection, exception_id)
@@ -271,14 +277,40 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str:
     return payment_id
 
 
+async def _charge_of(running: Running, exception_id: str) -> Charge | None:
+    """The provider's record of the payment that an open exception is about; asked for before anything is locked."""
+    row = await bank.load_exception(running.pool, exception_id) if is_id(exception_id) else None
+    if row is None or row["state"] != "open" or row["payment_id"] is None:
+        return None
+    payment = await store.load_payment(running.pool, row["payment_id"], None)
+    if payment is None or payment.provider_id is None:
+        return None
+    provider: Provider = running.more["provider"]
+    try:
+        return await provider.get_charge(payment.provider_id)
+    except ProviderUnknown:
+        raise provider_away() from None
+    except ProviderRefused:
+        return None
+
+
+async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
+    """The payment is what the provider took."""
+    if charge is None or row["provider_id"] is not None:
+        detail = "This is about no charge that the provider has a record of. Dismiss it, saying how it was settled."
+        raise problem_of(Refusal("nothing-to-accept", detail, "action"))
+    if refusal := await reconciling.take_as_it_is(charge, row["payment_id"], work):
+        raise problem_of(refusal)
+
+
 DECISIONS = {"post": _post, "match": _match}
-USED = {"post": {"proposal", "customer_id", "invoices"}, "match": {"proposal", "payment_id"}, "dismiss": set[str]()}
+USED = {"post": {"proposal", "customer_id", "invoices"}, "match": {"proposal", "payment_id"}}
 
 
 def _refuse_unused(asked: Resolution) -> None:
     """What a decision doesn't use may have been meant for another one, which does something else with the money."""
     given = {"proposal", "customer_id", "payment_id", "invoices"} & asked.model_dump(exclude_defaults=True).keys()
-    for name in sorted(given - USED[asked.action]):
+    for name in sorted(given - USED.get(asked.action, set())):
         raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
     if asked.proposal is not None and len(given) > 1:
         detail = "Give the place of a proposal or your own choice, not both."

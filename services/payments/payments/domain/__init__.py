@@ -27,6 +27,7 @@ from payments.domain.methods import (
 )
 from payments.domain.observing import (
     Seen,
+    accept,
     observe,
 )
 from payments.domain.payments import (
@@ -113,6 +114,7 @@ __all__ = [
     "Wish",
     "Wishes",
     "Witness",
+    "accept",
     "cancel",
     "changed",
     "choose_again",

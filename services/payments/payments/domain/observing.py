@@ -20,6 +20,7 @@ from payments.domain.payments import (
     poll_later,
     step_of,
 )
+from payments.domain.refusals import Refusal
 from payments.domain.reversals import SeenBack, follow_back, settled_back
 
 
@@ -109,6 +110,11 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
         )  # fmt: skip
         same = seen.captured.currency == payment.amount.currency
         return [replace(step, opens="wrong_amount" if same else "wrong_currency")]
+    return _reconciled(payment, seen)
+
+
+def _reconciled(payment: Payment, seen: Seen) -> list[Step]:
+    """The payment is what the provider took: it settles its invoices, and the ledger books it."""
     told = [] if payment.status == "succeeded" else [step_of(payment, "succeeded", status="succeeded")]
     payment = told[0].payment if told else payment
     step = step_of(
@@ -120,3 +126,31 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
         entries.append(("surcharge_income", -payment.surcharge))
     posting = Posting(new_id(), payment.id, payment.customer_id, "charge", seen.on, tuple(entries))
     return [*told, replace(step, posting=posting, closes=payment.reconciliation in ("exception", "mismatch"))]
+
+
+def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal] = ()) -> list[Step] | Refusal:
+    """Make the payment what the provider took, though that is other than was asked, or came after its end.
+
+    A person decides so. The surcharge keeps its share; the rest pays the invoices that were asked for, and is credit
+    beyond them. Credit that was let go at the end is not used again.
+    """
+    currency = payment.amount.currency
+    if payment.way != "collect" or payment.reconciliation not in ("mismatch", "exception"):
+        return Refusal("agrees-already", "This payment is not in doubt: there is nothing to accept.", conflict=True)
+    if seen.state != "succeeded" or not seen.captured:
+        detail = "The provider's record has no money of this payment. Wait for it, or dismiss this and say why."
+        return Refusal("no-money-there", detail, conflict=True)
+    if seen.captured.currency != currency:
+        detail = (
+            f"The provider took {seen.captured.currency}, and the invoices are in {currency}. Give it back at the "
+            "provider; then dismiss this, saying so."
+        )
+        return Refusal("other-currency", detail, conflict=True)
+    share = Money(payment.surcharge.minor * seen.captured.minor // payment.total.minor, currency)
+    surcharge = share.capped_at(payment.surcharge)
+    taken = replace(
+        payment, amount=seen.captured - surcharge, surcharge=surcharge, allocations=(), next_action_url=None,
+        act_by=None, credit_used=0 if payment.without_money else payment.credit_used,
+    )  # fmt: skip
+    steps = [replace(step, closes=False) for step in _reconciled(taken, seen)]  # the person closes it
+    return [*steps, *follow_back(steps[-1].payment, reversals, seen.back, now)]

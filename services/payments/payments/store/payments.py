@@ -389,6 +389,12 @@ async def save_steps(
     )  # fmt: skip
 
 
+async def keep_amounts(work: Work, payment: Payment) -> None:
+    """What a payment is of, where the provider took other than was asked; a method for one payment may have made another."""
+    sql = "UPDATE payments SET amount = $2, surcharge = $3, credit_used = $4, once_method_id = NULL WHERE id = $1"
+    await work.connection.execute(sql, payment.id, payment.amount.minor, payment.surcharge.minor, payment.credit_used)
+
+
 SETTLED = """
 UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS s (id, ids, amounts, credit) WHERE p.id = s.id
