@@ -32,7 +32,7 @@ from chassis.memory import collect_seldom
 from chassis.messaging import dead_letters
 from chassis.messaging.consume import Consumer, Handlers
 from chassis.messaging.outbox import Bell, Relay
-from chassis.messaging.subscribe import subscribed
+from chassis.messaging.subscribe import joining
 from chassis.messaging.work import Cause, Units
 from chassis.settings import ServiceSettings
 
@@ -124,12 +124,15 @@ class Service:
         server.run()
 
     def app(self, settings: ServiceSettings, *, serve: bool = True, work: bool = True) -> FastAPI:
-        """The process as an ASGI application: its lifespan starts and ends consumers, relay and jobs."""
-        ready: dict[str, bool] = {"started": False}
+        """The process as an ASGI application: its lifespan starts and ends consumers, relay and jobs.
+
+        It answers from the start, and is ready once it consumes, too.
+        """
+        ready: dict[str, bool] = {"started": False} | ({"consuming": False} if work and self.handlers else {})
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            async with self._running(settings, app, serve=serve, work=work):
+            async with self._running(settings, app, ready, serve=serve, work=work):
                 ready["started"] = True
                 yield
                 ready["started"] = False
@@ -151,7 +154,7 @@ class Service:
 
     @asynccontextmanager
     async def _running(
-        self, settings: ServiceSettings, app: FastAPI, *, serve: bool, work: bool
+        self, settings: ServiceSettings, app: FastAPI, ready: dict[str, bool], *, serve: bool, work: bool
     ) -> AsyncIterator[None]:
         clock = Clock(settings.time_zone, settings.clock_file)
         async with AsyncExitStack() as stack:
@@ -162,7 +165,7 @@ class Service:
                 stack.push_async_callback(_close, pool)
                 bell = Bell(pool)
                 running = Running(settings, clock, pool, Units(pool, clock, bell), more)
-                await stack.enter_async_context(self._working(running, bell))
+                await stack.enter_async_context(self._working(running, bell, ready))
             if serve:
                 pool = await open_pool(settings.api_url, size=settings.pool_size, application=f"{self.name}-api")
                 stack.push_async_callback(_close, pool)
@@ -174,7 +177,7 @@ class Service:
             yield
 
     @asynccontextmanager
-    async def _working(self, running: Running, bell: Bell) -> AsyncIterator[None]:
+    async def _working(self, running: Running, bell: Bell, ready: dict[str, bool]) -> AsyncIterator[None]:
         """Consumers, relay and jobs; on leaving the batch is finished, offsets are committed and the outbox flushed.
 
         A stop lasts ten seconds at most: requests 2, batch and offsets 3.5, broker 1.5, relay and jobs 2, pools 1.
@@ -194,7 +197,11 @@ class Service:
         ]
         tasks = [asyncio.create_task(_repeat(job, running)) for job in repeated]
         try:
-            async with subscribed(settings.kafka, self.name, consumers, settings.batch_size):
+            if not consumers:
+                yield
+                return
+            joined = partial(ready.__setitem__, "consuming")
+            async with joining(settings.kafka, self.name, consumers, settings.batch_size, joined):
                 yield
         finally:
             relay.stop()

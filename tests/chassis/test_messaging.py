@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
+import httpx2
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import RequestTimedOutError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
-from fastapi import Request
+from fastapi import APIRouter, Request
 
 from chassis import checks, telemetry
 from chassis.clock import Clock
@@ -868,3 +869,34 @@ async def test_a_database_out_of_reach_fails_all_that_wait_for_it_at_once(desk: 
     outcomes = await asyncio.gather(*(units.together(go_away, key) for key in "abc"), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ConnectionResetError] * 3
     assert tries == [3]
+
+
+async def test_a_process_answers_before_it_consumes_and_is_ready_once_it_does(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is killed is waited for by its group, and Kafka may be away: neither keeps requests waiting."""
+    urls = {"owner_url": desk.database.owner_url, "api_url": desk.database.api_url, "work_url": desk.database.work_url}
+    settings = ServiceSettings(kafka="127.0.0.1:1", **urls)
+    handlers = Handlers(f"desk-{new_id()}")
+
+    @handlers.on(KeyCreated)
+    async def ignore(event: KeyCreated, work: Work) -> None: ...
+
+    router, bootstrap = APIRouter(), await kafka.create_contract_topics()
+
+    @router.get("/v1/things")
+    async def things() -> list[str]:
+        return []
+
+    app = Service("auth", ServiceSettings, router, handlers=[handlers]).app(settings)
+    transport = httpx2.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
+        assert (await client.get("/v1/things")).status_code == 200
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["parts"]) == (503, {"started": True, "consuming": False})
+        monkeypatch.setattr("chassis.messaging.subscribe.make_broker", lambda _, name: make_broker(bootstrap, name))
+        for _ in range(100):
+            if (await client.get("/readyz")).status_code == 200:
+                break
+            await asyncio.sleep(0.2)
+        assert (await client.get("/readyz")).json()["ready"]

@@ -85,8 +85,8 @@ class Relay:
                 await asyncio.sleep(0.5)
             await connection.add_listener("outbox", lambda *_: self._bell.heard.set())
             producer = make_producer(self._kafka)
-            await producer.start()
             try:
+                await producer.start()
                 self._bell.leading = True
                 leading.set(1)
                 log.info("relay leads")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from chassis.messaging.consume import Consumer
 log = structlog.get_logger()
 unreadable = Gauge("paidup_partition_unreadable", "1 where a partition stands still", ["topic", "partition"])
 COMMIT_SECONDS = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
 async def _as_they_are(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
@@ -131,7 +132,7 @@ class Subscription:
 
 
 def make_broker(kafka: str, name: str) -> KafkaBroker:
-    return KafkaBroker(kafka, client_id=name, apply_types=False, graceful_timeout=0.1, logger=None)
+    return KafkaBroker(kafka, client_id=name, apply_types=False, graceful_timeout=0.1, logger=None, consumer_only=True)
 
 
 async def within(seconds: float, *work: Coroutine[Any, Any, Any]) -> None:
@@ -154,15 +155,52 @@ async def subscribed(kafka: str, name: str, consumers: Sequence[Consumer], batch
     """Consume while the block runs; on leaving, finish the batch and commit its offsets, in at most five seconds."""
     broker = make_broker(kafka, name)
     subscriptions = [Subscription(broker, consumer, batch_size) for consumer in consumers]
-    await broker.connect()
-    made = broker.config.broker_config
-    made.builder = partial(Careful, **made.builder.keywords)  # type: ignore[attr-defined]
-    await broker.start()
-    tasks = [asyncio.create_task(subscription.run()) for subscription in subscriptions]
+    tasks: list[asyncio.Task[None]] = []
     try:
+        await broker.connect()
+        made = broker.config.broker_config
+        made.builder = partial(Careful, **made.builder.keywords)  # type: ignore[attr-defined]
+        await broker.start()
+        tasks += [asyncio.create_task(subscription.run()) for subscription in subscriptions]
         yield broker
     finally:
         for task in tasks:
             task.cancel()
         await within(3.5, *(subscription.finish() for subscription in subscriptions))
         await within(1.5, broker.stop())
+
+
+@contextlib.asynccontextmanager
+async def joining(
+    kafka: str, name: str, consumers: Sequence[Consumer], batch_size: int, joined: Callable[[bool], None]
+) -> AsyncIterator[None]:
+    """As `subscribed`, and the block runs at once: who is slow to join, or has no broker yet, answers requests already.
+
+    `joined` is told when this process consumes, and when it does no more.
+    """
+    inside, leaving = asyncio.Event(), asyncio.Event()
+
+    async def consume() -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with subscribed(kafka, name, consumers, batch_size):
+                    inside.set()
+                    joined(True)
+                    await leaving.wait()
+                    return
+            except Exception as error:
+                log.warning("not consuming yet, trying again", error=repr(error))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    consuming = asyncio.create_task(consume())
+    try:
+        yield
+    finally:
+        leaving.set()
+        joined(False)
+        if not inside.is_set():  # there is no batch to finish
+            consuming.cancel()
+        await asyncio.wait([consuming], timeout=5)
+        consuming.cancel()
