@@ -26,7 +26,7 @@ async def submitted(units: Units, provider_method: str = "pm_1", *, saved: bool 
     step = submit(quote, method.kind, True, expected_by=now.date() + timedelta(days=5), now=now)
     assert isinstance(step, Step)
     async with units.begin() as work:
-        await store.keep_customers(work, [customer])
+        await store.keep_customers(work, {customer: None})
         await work.connection.execute(INVOICE, invoice, customer)
         await store.add_method(work, method)
         await store.add_quotes([quote], work)

@@ -129,4 +129,4 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
 
 @handlers.on_many(heard.CustomerChanged)
 async def keep_customers(events: Sequence[Received[heard.CustomerChanged]], work: Work) -> None:
-    await store.keep_customers(work, sorted({received.event.customer_id for received in events}))
+    await store.keep_customers(work, {received.event.customer_id: received.event.name for received in events})

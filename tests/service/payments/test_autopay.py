@@ -73,7 +73,7 @@ async def customer(pool: asyncpg.Pool, **more: Any) -> str:
     since = datetime.now(UTC) - timedelta(hours=1)
     autopay = Autopay(whose, True, method.id, "due", False, enabled_at=since, enabled_by="key:p", sequence=1)
     async with running(pool).units.begin() as work:
-        await store.keep_customers(work, [whose])
+        await store.keep_customers(work, {whose: None})
         await setting_up.add(method, work)
         await store.save_autopay(work, replace(autopay, **more))
     return whose

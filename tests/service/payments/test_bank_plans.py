@@ -35,6 +35,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.RECORDED, [*SUMS, [date(2026, 3, 1)]], "payments_recorded"),
         (bank.ARRIVING, SUMS, "payouts_to_arrive"),
         (bank.PAYERS, [["DE1"]], "bank_lines_of_payer"),
+        (bank.NAMESAKES, [["ACME"]], "customers_by_name"),
         (bank.OWING, [[new_id()], ["USD"]], "invoices_payable"),
         (bank.NEW_LINES, [new_id(), 0, 500], "bank_lines_of_statement"),
         (bank.LINES, [new_id(), "a", "z", "", 0, 21], "bank_lines_of_statement"),
@@ -48,8 +49,8 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "receipt_parts_pkey"),
     ],
     ids=[
-        "named", "alike", "recorded", "arriving", "payers", "owing", "new-lines", "lines", "unsettled", "claim",
-        "claim-sum", "doubted", "back", "back-entry", "back-payer", "back-invoice",
+        "named", "alike", "recorded", "arriving", "payers", "namesakes", "owing", "new-lines", "lines", "unsettled",
+        "claim", "claim-sum", "doubted", "back", "back-entry", "back-payer", "back-invoice",
     ],
 )  # fmt: skip
 async def test_a_bank_lines_question_is_answered_by_an_index(

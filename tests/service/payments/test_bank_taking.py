@@ -60,7 +60,7 @@ async def owed(units: Units, minor: int, number: str, customer: str | None = Non
     """A customer, and an invoice that it owes."""
     customer, invoice = customer or new_id(), new_id()
     async with units.begin() as work:
-        await store.keep_customers(work, [customer])
+        await store.keep_customers(work, {customer: None})
         await work.connection.execute(
             """INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now,
                 sequence) VALUES ($1, $2, $3, 'open', 'USD', $4, $4, $5, $5, 1)""",
@@ -541,3 +541,18 @@ async def test_who_stops_keeping_a_file_is_done_with_it_only_when_nothing_reads_
             assert len(batch) == bank_runs.BATCH
             break
     assert reading == []
+
+
+async def test_what_a_customer_owes_is_proposed_for_a_transfer_whose_payer_has_its_name(units: Units) -> None:
+    customer, invoice = await owed(units, 9_000, "INV-1001")
+    other, _ = await owed(units, 8_000, "INV-1002")
+    async with units.begin() as work:
+        await store.keep_customers(work, {customer: "Acme & Söhne GmbH", other: "Other Ltd"})
+    assert await take(units, line(4_000, "on account", payer="ACME & SÖHNE  GMBH")) == ["proposed"]
+    (told,) = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
+    assert (told["customer_id"], told["reasons"]) == (customer, ["the payer has the customer's name"])
+    assert told["invoices"] == [{"invoice_id": invoice, "amount_minor": 4_000}]
+    async with units.begin() as work:
+        await store.keep_customers(work, {customer: "Acme Holding"})
+    assert await take(units, line(3_000, "on account", payer="Acme & Söhne GmbH")) == ["proposed"]
+    assert await units.pool.fetchval("SELECT proposals::text FROM exceptions WHERE amount = 3_000") == "[]"

@@ -53,7 +53,7 @@ async def take(units: Units, edition: date, digest: bytes, rules: Sequence[Surch
 async def test_a_method_that_is_there_is_not_kept_twice(units: Units) -> None:
     customer = new_id()
     async with units.begin() as work:
-        await store.keep_customers(work, [customer])
+        await store.keep_customers(work, {customer: None})
     kept = []
     for _ in range(2):
         async with units.begin() as work:
@@ -96,7 +96,7 @@ async def kept(units: Units, customer: str | None = None, **more: object) -> Met
     customer = customer or new_id()
     method = Method(new_id(), customer, f"pm_{new_id()}", "card", "credit", "visa", "4242")
     async with units.begin() as work:
-        await store.keep_customers(work, [customer])
+        await store.keep_customers(work, {customer: None})
         return await setting_up.add(replace(method, **more), work)  # type: ignore[arg-type]
 
 
@@ -144,7 +144,7 @@ async def test_a_removed_method_is_forgotten_only_when_no_payment_needs_it(units
 async def begun(units: Units) -> store.Setup:
     customer, setup_id = new_id(), new_id()
     async with units.begin() as work:
-        await store.keep_customers(work, [customer])
+        await store.keep_customers(work, {customer: None})
         await store.begin_setup(work, setup_id, customer, "https://portal.example", ["card"], saved=True)
     await store.open_setup(units.pool, setup_id, f"cs_{setup_id[-6:]}", "https://pay.example")
     setup = await store.load_setup(units.pool, setup_id, customer)

@@ -44,7 +44,7 @@ async def accept(units: Units, step: Step, key: str = "k") -> bool:
 async def known_customer(units: Units) -> str:
     customer = new_id()
     async with units.begin() as work:
-        await store.keep_customers(work, [customer])
+        await store.keep_customers(work, {customer: None})
     return customer
 
 

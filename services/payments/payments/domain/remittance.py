@@ -180,11 +180,18 @@ class Known:
 class Leads:
     """What unclear transfers may pay besides what they name.
 
-    `alike`: open invoices by (currency, minor units); `owing`: what customers who paid before can pay now.
+    `alike`: open invoices by (currency, minor units); `namesakes`: customers by the `plain` name of a payer; `owing`:
+    what these, and customers who paid before, can pay now.
     """
 
     alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]
+    namesakes: Mapping[str, Sequence[str]]
     owing: Mapping[str, Sequence[OpenInvoice]]
+
+
+# What the payer tells of whose money it is: by how much likelier that makes it, and why.
+PAID_BEFORE = (0.15, "this account has paid for the customer before")
+NAMESAKE = (0.1, "the payer has the customer's name")
 
 
 def _near(one: Recorded, transfer: Transfer) -> bool:
@@ -233,7 +240,7 @@ class Court:
         """
 
         def proposed(one: Unclear) -> Unclear:
-            about = Leads({}, {}) if one.why == "doubled" else leads
+            about = Leads({}, {}, {}) if one.why == "doubled" else leads
             return one if one.proposals else replace(one, proposals=self._proposals(one.transfer, about))
 
         return [proposed(each) for each in unclear]
@@ -363,18 +370,19 @@ class Court:
     def _proposals(self, transfer: Transfer, leads: Leads) -> tuple[Proposal, ...]:
         """By what it names, by who paid, as a receipt that somebody recorded, by amount alone."""
         here = [one for one in self.named(transfer) if one.currency == transfer.amount.currency]
-        paying = self._payer(transfer)
+        signs = dict.fromkeys(leads.namesakes.get(plain(transfer.payer or ""), ()), NAMESAKE)
+        signs |= dict.fromkeys(self._payer(transfer), PAID_BEFORE)
         found: dict[tuple[str, ...], Proposal] = {}
         by_customer: dict[str, list[OpenInvoice]] = defaultdict(list)
         for one in here:
             by_customer[one.customer_id].append(one)
         for customer, invoices in by_customer.items():
-            self._propose(found, transfer, customer, invoices, ["names the invoice"], paying)
-        for customer in paying:
+            self._propose(found, transfer, customer, invoices, ["names the invoice"], signs)
+        for customer in signs:
             owing = [one for one in leads.owing.get(customer, ()) if one.currency == transfer.amount.currency]
-            self._propose(found, transfer, customer, owing, [], paying)
+            self._propose(found, transfer, customer, owing, [], signs)
         for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
-            self._propose(found, transfer, one.customer_id, [one], [], paying)
+            self._propose(found, transfer, one.customer_id, [one], [], signs)
         found |= {(one.payment_id,): _may_be(one) for one in self._unconfirmed(transfer) if _near(one, transfer)}
         ranked = sorted(found.values(), key=lambda each: (-each.score, [part.invoice_id for part in each.parts]))
         return tuple(ranked[:MOST_PROPOSALS])
@@ -386,7 +394,7 @@ class Court:
         customer: str,
         invoices: Sequence[OpenInvoice],
         reasons: list[str],
-        paying: set[str],
+        signs: Mapping[str, tuple[float, str]],
     ) -> None:
         dues = [self.due(one) for one in invoices if self.payable(one) > 0]
         parts = allocate(transfer.amount, dues).parts
@@ -395,8 +403,8 @@ class Court:
         score, wanted = 0.5 * bool(reasons), {part.invoice_id for part in parts}
         if sum(due.payable.minor for due in dues if due.invoice_id in wanted) == transfer.amount.minor:
             score, reasons = score + 0.3, [*reasons, "the amount is exact"]
-        if customer in paying:
-            score, reasons = score + 0.15, [*reasons, "this account has paid for the customer before"]
+        if customer in signs:
+            score, reasons = score + signs[customer][0], [*reasons, signs[customer][1]]
         key = tuple(part.invoice_id for part in parts)
         if key not in found or found[key].score < score:
             found[key] = Proposal(customer, parts, round(score, 2), tuple(reasons or ["is owed and was not named"]))

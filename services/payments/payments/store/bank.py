@@ -16,7 +16,17 @@ from contracts.ids import new_id
 from contracts.money import Money
 from payments.bank_files import BankLine
 from payments.domain import OpenInvoice
-from payments.domain.remittance import ExceptionClass, Known, Leads, PayoutDue, Proposal, Recorded, Transfer, words_of
+from payments.domain.remittance import (
+    ExceptionClass,
+    Known,
+    Leads,
+    PayoutDue,
+    Proposal,
+    Recorded,
+    Transfer,
+    plain,
+    words_of,
+)
 from payments.store.projections import INVOICE, columns_of
 
 LINE_COLUMNS = (
@@ -295,6 +305,10 @@ SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOI
     SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
     WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved') ORDER BY b.id DESC LIMIT 1) l
 """
+NAMESAKES = """
+SELECT c.id, c.plain_name FROM unnest($1::text[]) AS w (name) CROSS JOIN LATERAL (
+    SELECT id, plain_name FROM customers WHERE plain_name = w.name ORDER BY id LIMIT 3) c
+"""
 OWING = f"""
 SELECT {columns_of("i", INVOICE)} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) CROSS JOIN LATERAL (
     SELECT {INVOICE} FROM invoices WHERE customer_id = w.customer_id AND currency = w.currency AND payable_now > 0
@@ -350,17 +364,21 @@ async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[
     alike, owing = defaultdict[tuple[str, int], list[OpenInvoice]](list), defaultdict[str, list[OpenInvoice]](list)
     for row in await work.connection.fetch(ALIKE, *_sums(transfers)):
         alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
+    namesakes = defaultdict[str, list[str]](list)
+    for row in await work.connection.fetch(NAMESAKES, sorted({plain(each.payer) for each in transfers if each.payer})):
+        namesakes[row["plain_name"]].append(row["id"])
     whose = sorted(
         {
-            (payers[each.payer_account], each.amount.currency)
+            (customer, each.amount.currency)
             for each in transfers
-            if each.payer_account and each.payer_account in payers
+            for customer in (payers.get(each.payer_account or ""), *namesakes.get(plain(each.payer or ""), ()))
+            if customer
         }
     )
     for row in await work.connection.fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
         owing[row["customer_id"]].append(OpenInvoice(*row))
     await _less_unsettled(work, alike, owing)
-    return Leads(alike, owing)
+    return Leads(alike, namesakes, owing)
 
 
 def _sums(transfers: Sequence[Transfer]) -> tuple[list[str], list[int]]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import CreditChanged, InvoiceState
+from payments.domain.remittance import plain
+
+KEEP_CUSTOMERS = """
+INSERT INTO customers (id, plain_name, sequence) SELECT id, name, 1 FROM unnest($1::uuid[], $2::text[]) AS c (id, name)
+ON CONFLICT (id) DO UPDATE SET plain_name = excluded.plain_name
+"""
 
 
-async def keep_customers(work: Work, ids: Sequence[str]) -> None:
-    sql = "INSERT INTO customers (id, sequence) SELECT id, 1 FROM unnest($1::uuid[]) AS c (id) ON CONFLICT DO NOTHING"
-    await work.connection.execute(sql, ids)
+async def keep_customers(work: Work, names: Mapping[str, str | None]) -> None:
+    """Customers by id, with the names that they have now."""
+    ids = sorted(names)
+    plain_names = [plain(names[one] or "") or None for one in ids]
+    await work.connection.execute(KEEP_CUSTOMERS, ids, plain_names)
 
 
 async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bool:
