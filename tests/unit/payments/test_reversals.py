@@ -253,6 +253,13 @@ def test_more_than_came_is_for_a_person_and_what_there_was_is_booked() -> None:
     assert story.steps[-2].in_doubt == usd(-1_700)
 
 
+def test_a_record_of_less_than_was_taken_takes_nothing_more() -> None:
+    story = Story(matched())
+    story.record(chargeback("open"))
+    assert story.record(chargeback("open", 5_000)) == []
+    assert story.payment.disputed == 10_300
+
+
 def test_a_refund_made_at_the_provider_itself_counts_too() -> None:
     story = Story(matched())
     assert story.record(SeenBack("re_9", "refund", "succeeded", usd(5_150), LATER)) == ["reversed"]

@@ -145,7 +145,9 @@ def _follow(
         return steps  # nothing goes back, or this is an older word of it
     taken = [each.total for each in parts if each.state not in NOTHING_BACK]
     lacking = seen.amount - total(taken, seen.amount.currency)
-    return [*steps, *_unasked(payment, reversals, replace(seen, amount=lacking), record, now)] if lacking else steps
+    if lacking.minor <= 0:
+        return steps
+    return [*steps, *_unasked(payment, reversals, replace(seen, amount=lacking), record, now)]
 
 
 def _goes_on(
