@@ -12,6 +12,7 @@ import pytest
 from payments import bank_files
 from payments.providers import RefundRequest
 from payments.providers.stripe_adapter import StripeAdapter
+from sandbox.clock import Clock
 from tests.kit.provider_sandbox import Sandbox, payer, running, until
 
 
@@ -255,3 +256,12 @@ async def test_a_file_that_makes_no_sense_is_refused(sandbox: Sandbox, told: dic
     with pytest.raises(aiohttp.ClientResponseError) as refused:
         await bank_file(sandbox, **told)
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [("UTC", "2026-03-02"), ("America/New_York", "2026-03-01"), ("Asia/Tokyo", "2026-03-02")]
+)
+def test_a_payouts_day_is_the_companys(monkeypatch: pytest.MonkeyPatch, zone: str, day: str) -> None:
+    monkeypatch.setattr("time.time", lambda: datetime(2026, 3, 2, 3, tzinfo=UTC).timestamp())
+    told = datetime.fromtimestamp(Clock(None, zone).today(), UTC)
+    assert (f"{told:%Y-%m-%d}", told.hour) == (day, 0)

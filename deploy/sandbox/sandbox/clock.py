@@ -1,18 +1,28 @@
 """Business time: real time plus the offset, in seconds, that stands in a file."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 
 class Clock:
-    def __init__(self, offset_file: Path | None) -> None:
+    """`zone`: the company's, whose days its bank and its account have."""
+
+    def __init__(self, offset_file: Path | None, zone: str = "UTC") -> None:
         self._file = offset_file
+        self._zone = ZoneInfo(zone)
         self._read_at = -1
         self._offset = 0.0
 
     def now(self) -> int:
         """Seconds since 1970, as Stripe counts them."""
         return int(time.time() + self._current_offset())
+
+    def today(self) -> int:
+        """The company's day, as Stripe tells a day: its first second in UTC."""
+        day = datetime.fromtimestamp(self.now(), self._zone).date()
+        return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
     def _current_offset(self) -> float:
         if self._file is None:

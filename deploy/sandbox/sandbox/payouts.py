@@ -30,11 +30,14 @@ class Payouts:
         `pending`: what is not available yet goes along. `arrival` in seconds of business time, by default today.
         """
         now = self._clock.now()
+        arrival = self._clock.today() if arrival is None else arrival
         until = 2**53 if pending else now
         made = []
         for currency, net in self._store.unpaid(until):
             if net > 0:
-                made.append(self._create(currency, net, until, now, now if arrival is None else arrival))
+                made.append(
+                    self._create(currency, net, until, now, arrival)
+                )
         return made
 
     def _create(self, currency: str, net: int, until: int, now: int, arrival: int) -> Payout:

@@ -53,7 +53,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store = Store(settings.home)
-        clock = Clock(settings.clock_file)
+        clock = Clock(settings.clock_file, settings.time_zone)
         self._rules = Rules(self._store, settings.bank_clear_seconds)
         self._webhooks = Webhooks(
             self._store, clock, self._rules, settings.webhook_url, settings.webhook_secret, settings.webhook_events

@@ -15,6 +15,7 @@ class Settings:
     webhook_secret: str
     webhook_events: frozenset[str]
     clock_file: Path | None
+    time_zone: str
     bank_clear_seconds: float
     public_url: str
 
@@ -46,6 +47,7 @@ def from_environment() -> Settings:
         webhook_secret=env.get("SANDBOX_WEBHOOK_SECRET", ""),
         webhook_events=frozenset(env.get("SANDBOX_WEBHOOK_EVENTS", _WANTED).split(",")),
         clock_file=Path(env["PAIDUP_CLOCK_FILE"]) if env.get("PAIDUP_CLOCK_FILE") else None,
+        time_zone=env.get("PAIDUP_TIME_ZONE", "UTC"),
         public_url=env.get("SANDBOX_PUBLIC_URL", f"http://127.0.0.1:{env['SANDBOX_PORT']}").rstrip("/"),
         bank_clear_seconds=float(env.get("SANDBOX_BANK_CLEAR_SECONDS", "1")),
     )

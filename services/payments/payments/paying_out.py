@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from chassis.messaging.work import Units
@@ -32,6 +34,8 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine]) -> None:
     """Book a payout once it is paid, and back when it failed after that. What it holds beside ours is an exception."""
     amount = Money(payout.amount_minor, payout.currency)
     async with units.begin() as work:
+        if payout.state == "paid":  # the provider's days are UTC's, which begin earlier than ours may
+            payout = replace(payout, arrives_on=min(payout.arrives_on, work.clock.today()))
         known = await payouts.keep_payout(work, payout)
         if payout.state == "paid" and not known.booked:
             movements = [payouts.movement_of(line) for line in lines]

@@ -38,7 +38,8 @@ async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limi
 KEEP_PAYOUT = """
 INSERT INTO payouts AS p (provider_id, state, currency, amount, arrives_on, trace, created_at, look_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (provider_id) DO UPDATE SET state = excluded.state, arrives_on = excluded.arrives_on,
+ON CONFLICT (provider_id) DO UPDATE SET state = excluded.state,
+    arrives_on = CASE WHEN p.booked THEN p.arrives_on ELSE excluded.arrives_on END,
     trace = coalesce(excluded.trace, p.trace), look_at = excluded.look_at
 RETURNING provider_id, state, booked
 """
