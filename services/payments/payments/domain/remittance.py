@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,13 +130,22 @@ def plain(text: str) -> str:
     return re.sub("[^A-Za-z0-9]+", "", text).upper()
 
 
+def called(name: str) -> str:
+    """How a name is compared: letters and digits of any script, without marks and capitals.
+
+    >>> called("Müller & Söhne GmbH"), called("東方 Ltd.")
+    ('mullersohnegmbh', '東方ltd')
+    """
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", name).casefold()))
+
+
 def words_of(transfer: Transfer) -> list[str]:
-    """What may be an invoice's number: each reference, and one to three neighbouring words of the text."""
-    words = [plain(reference) for reference in transfer.references]
+    """What may be an invoice's number: each reference, and one to three neighbouring words of the text with a digit."""
     pieces = re.findall("[A-Za-z0-9]+", transfer.text)[:MOST_WORDS]
-    words += ["".join(pieces[at : at + width]).upper() for width in (1, 2, 3) for at in range(len(pieces) - width + 1)]
-    found = dict.fromkeys(word for word in words if 2 < len(word) <= 40 and any(map(str.isdigit, word)))
-    return list(found)[:MOST_WORDS]
+    words = ["".join(pieces[at : at + width]).upper() for width in (1, 2, 3) for at in range(len(pieces) - width + 1)]
+    told = [plain(reference) for reference in transfer.references]
+    found = dict.fromkeys([*told, *(word for word in words if any(map(str.isdigit, word)))])
+    return [word for word in found if 2 < len(word) <= 40][:MOST_WORDS]
 
 
 def tells(transfer: Transfer, reference: str) -> bool:
@@ -180,7 +190,7 @@ class Known:
 class Leads:
     """What unclear transfers may pay besides what they name.
 
-    `alike`: open invoices by (currency, minor units); `namesakes`: customers by the `plain` name of a payer; `owing`:
+    `alike`: open invoices by (currency, minor units); `namesakes`: customers by how a payer is `called`; `owing`:
     what these, and customers who paid before, can pay now.
     """
 
@@ -370,7 +380,7 @@ class Court:
     def _proposals(self, transfer: Transfer, leads: Leads) -> tuple[Proposal, ...]:
         """By what it names, by who paid, as a receipt that somebody recorded, by amount alone."""
         here = [one for one in self.named(transfer) if one.currency == transfer.amount.currency]
-        signs = dict.fromkeys(leads.namesakes.get(plain(transfer.payer or ""), ()), NAMESAKE)
+        signs = dict.fromkeys(leads.namesakes.get(called(transfer.payer or ""), ()), NAMESAKE)
         signs |= dict.fromkeys(self._payer(transfer), PAID_BEFORE)
         found: dict[tuple[str, ...], Proposal] = {}
         by_customer: dict[str, list[OpenInvoice]] = defaultdict(list)

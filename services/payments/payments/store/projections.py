@@ -9,19 +9,19 @@ import asyncpg
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import CreditChanged, InvoiceState
-from payments.domain.remittance import plain
+from payments.domain.remittance import called
 
 KEEP_CUSTOMERS = """
-INSERT INTO customers (id, plain_name, sequence) SELECT id, name, 1 FROM unnest($1::uuid[], $2::text[]) AS c (id, name)
-ON CONFLICT (id) DO UPDATE SET plain_name = excluded.plain_name
+INSERT INTO customers (id, called, sequence) SELECT id, name, 1 FROM unnest($1::uuid[], $2::text[]) AS c (id, name)
+ON CONFLICT (id) DO UPDATE SET called = excluded.called
 """
 
 
 async def keep_customers(work: Work, names: Mapping[str, str | None]) -> None:
     """Customers by id, with the names that they have now."""
     ids = sorted(names)
-    plain_names = [plain(names[one] or "") or None for one in ids]
-    await work.connection.execute(KEEP_CUSTOMERS, ids, plain_names)
+    names_of = [called(names[one] or "") or None for one in ids]
+    await work.connection.execute(KEEP_CUSTOMERS, ids, names_of)
 
 
 async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bool:
