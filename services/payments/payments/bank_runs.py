@@ -71,7 +71,7 @@ async def _ahead(told: Iterator[tuple[BankLine, str]]) -> AsyncGenerator[list[tu
     """Lines by the batch, each read beside the event loop while the database keeps the one before."""
     reading = asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
     try:
-        while lines := await reading:
+        while lines := await asyncio.shield(reading):
             reading = asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
             yield lines
     finally:
@@ -134,9 +134,11 @@ async def _set_aside(lines: Sequence[bank.NewLine], work: Work) -> None:
 async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     states = {line.id: "ignored" if line.transfer is None else "duplicate" for line in lines}
     booked = [line.transfer for line in lines if line.transfer is not None]
-    new = await bank.claim_lines(work, [each.line_id for each in booked]) if booked else set()
-    doubted = await bank.doubted_lines(work, [each.line_id for each in booked if each.line_id not in new])
-    fresh = [each for each in booked if each.line_id in new]
+    ids = [each.line_id for each in booked]
+    new = await bank.claim_lines(work, ids) if booked else set()
+    moved = await bank.moved_lines(work, ids, new)
+    doubted = moved | await bank.doubted_lines(work, [each for each in ids if each not in new])
+    fresh = [each for each in booked if each.line_id in new - moved]
     today = work.clock.today()
     due = [each for each in fresh if each.booked_on <= today]
     came = [each for each in due if each.amount.minor > 0 and not each.reversal]

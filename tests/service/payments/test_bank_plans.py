@@ -43,14 +43,17 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.CLAIM, [[1]], "bank_lines_by_entry"),
         (bank.CLAIM, [[1]], "bank_lines_by_reference"),
         (bank.DOUBTED, [[1]], "bank_identities_pkey"),
+        (bank.MOVED, [[1], [1]], "bank_lines_paid_by"),
         (bank.BACK_BY_REFERENCE, [[1]], "bank_lines_by_reference"),
         (bank.BACK_BY_ENTRY, [[1]], "bank_lines_by_entry"),
         (bank.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
         (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "receipt_parts_pkey"),
+        (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "payments_recorded_of_customer"),
     ],
     ids=[
         "named", "alike", "recorded", "arriving", "payers", "namesakes", "owing", "new-lines", "lines", "unsettled",
-        "claim", "claim-sum", "doubted", "back", "back-entry", "back-payer", "back-invoice",
+        "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "back-payer", "back-invoice",
+        "back-cheque",
     ],
 )  # fmt: skip
 async def test_a_bank_lines_question_is_answered_by_an_index(

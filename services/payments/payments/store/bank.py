@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from payments.domain.remittance import (
     Proposal,
     Recorded,
     Transfer,
-    plain,
+    called,
     words_of,
 )
 from payments.store.projections import INVOICE, columns_of
@@ -192,22 +192,13 @@ def _other_references(one: str) -> str:
     return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
 
 
-def _alike(one: str) -> str:
-    """Whether a booked line `one` tells a transfer of one payer just as the line `l` does: as often as it was made."""
-    return f"""{one}.account = l.account AND {one}.payer_account = l.payer_account AND {one}.amount = l.amount
-        AND {one}.booked_on = l.booked_on AND {one}.currency = l.currency AND {one}.text = l.text AND {one}.booked
-        AND {one}.bank_reference IS NULL AND {one}.entry_reference IS NULL AND NOT {_other_references(one)}"""
-
-
 # A line counts when its identity is new, and no other file's that counted tells the same money in one sum, or in parts:
 # of the entry's reference, the same kind of movement, and to the cent. Banks give a transfer's reference to its fee and
 # its return, too. Sums are made once for an entry, and looked up by references; joined, each line would be compared with
-# all of its account. Without a bank's reference, one that its payer made no oftener than counted is none either: another
-# payer's between moves its place of the day.
-CLAIM = f"""
+# all of its account.
+CLAIM = """
 WITH asked AS MATERIALIZED (
-    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference, booked_on, text,
-        payer_account, refs
+    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference
     FROM bank_lines WHERE id = ANY($1::bigint[])
 ), told_in_one AS MATERIALIZED (
     SELECT * FROM (
@@ -230,16 +221,10 @@ WITH asked AS MATERIALIZED (
     WHERE parts.counted IS NULL AND NOT EXISTS (
         SELECT FROM told_in_one t WHERE t.statement_id = l.statement_id AND t.account = l.account AND t.currency = l.currency
             AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference)
-    AND (l.bank_reference IS NOT NULL OR l.entry_reference IS NOT NULL OR l.payer_account IS NULL OR (
-        SELECT count(*) FROM bank_lines m WHERE {_alike("m")} AND m.statement_id = l.statement_id AND m.id <= l.id
-    ) > (
-        SELECT count(*) FROM bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.line_id = c.id
-        WHERE {_alike("c")} AND c.statement_id <> l.statement_id
-    ))
 )
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
-"""  # noqa: S608
+"""
 
 # Both tell an account, and neither is the end of the other.
 OTHER_ACCOUNT = f"""(NOT coalesce({PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}, true)
@@ -269,6 +254,33 @@ WITH told AS (
 INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
 ON CONFLICT DO NOTHING RETURNING line_id
 """  # noqa: S608
+
+
+SAME_OF_DAY = """{0}.account = {1}.account AND {0}.payer_account = {1}.payer_account AND {0}.amount = {1}.amount
+    AND {0}.booked_on = {1}.booked_on AND {0}.currency = {1}.currency AND {0}.text = {1}.text AND {0}.booked
+    AND {0}.bank_reference IS NULL AND {0}.entry_reference IS NULL"""
+# Without a reference of the bank, the place of the day makes a line new; another payer's line between moves it. One that its
+# payer's account made no oftener than another file told and counted may be that: a person says. Counted once for all alike.
+MOVED = f"""
+WITH alike AS (
+    SELECT *, row_number() OVER (same ORDER BY id) AS nth, min(id) OVER same AS first FROM bank_lines
+    WHERE id = ANY($1::bigint[]) AND bank_reference IS NULL AND entry_reference IS NULL AND payer_account IS NOT NULL
+    WINDOW same AS (PARTITION BY statement_id, account, payer_account, amount, currency, booked_on, text)
+), known AS MATERIALIZED (
+    SELECT a.first, c.n - (SELECT count(*) FROM bank_lines m
+        WHERE {SAME_OF_DAY.format("m", "a")} AND m.statement_id = a.statement_id AND m.id < a.first) AS n
+    FROM alike a CROSS JOIN LATERAL (
+        SELECT count(*) AS n FROM bank_lines o JOIN bank_identities k ON k.identity = o.identity AND k.line_id = o.id
+        WHERE {SAME_OF_DAY.format("o", "a")} AND o.statement_id <> a.statement_id OFFSET 0
+    ) c WHERE a.id = a.first AND c.n > 0
+)
+SELECT a.id FROM alike a JOIN known USING (first) WHERE a.id = ANY($2::bigint[]) AND a.nth <= known.n
+"""  # noqa: S608
+
+
+async def moved_lines(work: Work, line_ids: Sequence[int], new: Collection[int]) -> set[int]:
+    """Those of the new lines, among all of these, that may only stand at another place of the day than in another file."""
+    return {row["id"] for row in await work.connection.fetch(MOVED, line_ids, list(new))} if new else set()
 
 
 async def claim_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
@@ -306,8 +318,8 @@ SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOI
     WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved') ORDER BY b.id DESC LIMIT 1) l
 """
 NAMESAKES = """
-SELECT c.id, c.plain_name FROM unnest($1::text[]) AS w (name) CROSS JOIN LATERAL (
-    SELECT id, plain_name FROM customers WHERE plain_name = w.name ORDER BY id LIMIT 3) c
+SELECT c.id, c.called FROM unnest($1::text[]) AS w (name) CROSS JOIN LATERAL (
+    SELECT id, called FROM customers WHERE called = w.name ORDER BY id LIMIT 3) c
 """
 OWING = f"""
 SELECT {columns_of("i", INVOICE)} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) CROSS JOIN LATERAL (
@@ -365,13 +377,13 @@ async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[
     for row in await work.connection.fetch(ALIKE, *_sums(transfers)):
         alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
     namesakes = defaultdict[str, list[str]](list)
-    for row in await work.connection.fetch(NAMESAKES, sorted({plain(each.payer) for each in transfers if each.payer})):
-        namesakes[row["plain_name"]].append(row["id"])
+    for row in await work.connection.fetch(NAMESAKES, sorted({called(each.payer) for each in transfers if each.payer})):
+        namesakes[row["called"]].append(row["id"])
     whose = sorted(
         {
             (customer, each.amount.currency)
             for each in transfers
-            for customer in (payers.get(each.payer_account or ""), *namesakes.get(plain(each.payer or ""), ()))
+            for customer in (payers.get(each.payer_account or ""), *namesakes.get(called(each.payer or ""), ()))
             if customer
         }
     )
@@ -421,9 +433,9 @@ SELECT t.line, p.id AS payment, p.customer_id FROM told t JOIN receipt_parts r O
 JOIN payments p ON p.id = r.payment_id
 WHERE t.amount IN (p.amount, p.credit) AND p.currency = t.currency AND p.going_back < p.amount + p.surcharge
 UNION SELECT t.line, p.id, p.customer_id FROM told t CROSS JOIN LATERAL (
-    SELECT * FROM payments
-    WHERE way = 'receive' AND bank_line_id IS NULL AND currency = t.currency AND amount = t.amount OFFSET 0
-) p WHERE p.customer_id = t.customer_id AND t.invoice = ANY(p.asked_invoices || p.allocated_invoices)
+    SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND customer_id = t.customer_id
+        AND currency = t.currency AND amount = t.amount OFFSET 0
+) p WHERE t.invoice = ANY(p.asked_invoices || p.allocated_invoices)
     AND p.going_back < p.amount + p.surcharge
 """  # noqa: S608
 
@@ -516,16 +528,24 @@ class Open:
 
 
 OPEN_EXCEPTIONS = """
+WITH told AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[],
+        $9::text[]) AS e (id, class, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id)
+), amended AS (
+    UPDATE exceptions e SET amount = told.amount FROM told WHERE e.payment_id = told.payment_id
+        AND e.provider_id = told.provider_id AND e.class = told.class AND e.state = 'open'
+)
 INSERT INTO exceptions (id, class, state, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, created_at)
-SELECT id, class, 'open', payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, $10
-FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[], $9::text[])
-    AS e (id, class, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id)
+SELECT id, class, 'open', payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, $10 FROM told
 ON CONFLICT DO NOTHING
 """
 
 
 async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> None:
-    """One for a line, for a payment, and for each that goes back of it, however often it is opened."""
+    """One for a line, for a payment, and of each class for what goes back of it, however often it is opened.
+
+    What goes back may be told with another amount the next time.
+    """
     await work.connection.execute(
         OPEN_EXCEPTIONS,
         [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
@@ -550,6 +570,7 @@ WITH closed AS (
     UPDATE exceptions e SET state = 'resolved', resolved_at = $3
     FROM unnest($1::uuid[], $2::text[]) AS c (payment_id, provider_id)
     WHERE e.payment_id = c.payment_id AND e.provider_id IS NOT DISTINCT FROM c.provider_id
+        AND (e.provider_id IS NULL OR e.class = 'wrong_amount')
         AND e.line_id IS NULL AND e.payout_line_id IS NULL AND e.state = 'open' RETURNING e.id
 )
 INSERT INTO exception_notes (exception_id, at, actor, action, detail)
@@ -558,7 +579,7 @@ SELECT id, $3, 'system:payments', 'resolved', $4 FROM closed
 
 
 async def close_exceptions(work: Work, about: Sequence[tuple[str, str | None]], why: str) -> None:
-    """What was open about payments, or about what goes back of them (its id at the provider), and agrees now."""
+    """What was open about payments, or about the amount of what goes back of them (its id at the provider), and agrees."""
     ids, provider_ids = [one for one, _ in about], [one for _, one in about]
     await work.connection.execute(CLOSE_EXCEPTIONS, ids, provider_ids, work.now, why)
 
