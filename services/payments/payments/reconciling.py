@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis.clock import Clock
 from chassis.messaging.work import Cause, Units, Work
@@ -19,13 +19,15 @@ from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused,
 class Observed:
     """A charge as the provider told it: as `evidence` from its own record, else only as the reply to our call.
 
-    `payment_id` where the charge may not name its attempt; `event`: the provider's event that brought it.
+    `payment_id` where the charge may not name its attempt; `event`: the provider's event that brought it; `asked`: it
+    was asked for because of what is known here.
     """
 
     charge: Charge | None
     evidence: bool
     payment_id: str | None = None
     event: ProviderEvent | None = None
+    asked: bool = False
 
     @property
     def attempt_id(self) -> str | None:
@@ -46,7 +48,8 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
     for each in observed:
         payment = payments.get(each.payment_id or of_attempts.get(each.attempt_id or "", ""))
         if payment is not None and each.charge is not None:
-            seen, known = _seen(each.charge, work.clock, evidence=each.evidence), reversals[payment.id]
+            seen = replace(_seen(each.charge, work.clock, evidence=each.evidence), asked=each.asked)
+            known = reversals[payment.id]
             following = observe(payment, seen, work.now, list(known.values()))
             work.cause = Cause(correlation=payment.correlation, causation=each.event.id if each.event else None)
             work.emit(*messages.of(following, work.now))
@@ -123,7 +126,7 @@ async def _record_of(provider: Provider, provider_id: str) -> Charge | None:
 async def poll(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:
     """Ask the provider's own record of one charge."""
     charge = await provider.get_charge(provider_id)
-    await units.together(record, Observed(charge, evidence=True, payment_id=payment_id))
+    await units.together(record, Observed(charge, evidence=True, payment_id=payment_id, asked=True))
 
 
 async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal | None:
@@ -137,6 +140,7 @@ async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal 
         return steps
     steps = [step.under(payment.correlation) for step in steps]
     work.emit(*messages.of(steps, work.now))
+    await autopaying.follow_codes(steps, work)
     await store.keep_amounts(work, steps[-1].payment)
     await store.save_steps(work, steps)
     return None

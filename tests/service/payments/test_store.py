@@ -241,15 +241,30 @@ async def test_each_that_goes_back_has_a_question_of_its_own_and_the_rest_of_a_c
             if steps:
                 await store.save_steps(work, steps)
 
-    async def asked() -> list[tuple[str, str]]:
-        sql = "SELECT provider_id, state FROM exceptions ORDER BY provider_id"
+    async def asked() -> list[tuple[str, str, int]]:
+        sql = "SELECT provider_id, state, amount FROM exceptions ORDER BY provider_id"
         return [tuple(row) for row in await units.pool.fetch(sql)]
 
     await record("succeeded", "succeeded")
     await record("succeeded", "succeeded", "open")
-    assert await asked() == [("du_1", "open")]
+    assert await asked() == [("du_1", "open", -2 * gone.minor)]
+    await record("failed", "succeeded", "open")
+    assert await asked() == [("du_1", "open", -gone.minor), ("re_1", "open", gone.minor)]
     await record("failed", "failed", "open")
-    assert await asked() == [("du_1", "resolved"), ("re_1", "open"), ("re_2", "open")]
+    closed = ("du_1", "resolved", -gone.minor)
+    assert await asked() == [closed, ("re_1", "open", gone.minor), ("re_2", "open", gone.minor)]
     parts = [each.part for each in await store.load_reversals(units.pool, [payment.id]) if each.kind == "chargeback"]
-    assert sorted(parts) == [1, 2]
+    assert sorted(parts) == [1, 2, 3]
     assert await units.pool.fetchval("SELECT disputed FROM payments") == rest.minor
+
+
+async def test_what_was_asked_about_the_amount_of_a_refund_hides_no_later_word_that_it_did_not_arrive(
+    units: Units,
+) -> None:
+    payment, _ = await paying.submitted(units)
+    about = [Step(payment, "moved", opens=why, about_id="re_1") for why in ("wrong_amount", "missing_there")]  # type: ignore[arg-type]
+    for step in (about[0], replace(about[0], opens=None, closes=True), about[0], about[1]):
+        async with units.begin() as work:
+            await store.save_steps(work, [step])
+    rows = await units.pool.fetch("SELECT class, state FROM exceptions ORDER BY class")
+    assert [tuple(row) for row in rows] == [("missing_there", "open"), ("wrong_amount", "resolved")]

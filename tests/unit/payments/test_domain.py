@@ -386,8 +386,9 @@ def test_what_the_provider_took_instead_is_the_payment_once_a_person_accepts_it(
     (doubted,) = observe(charging(), seen(captured=captured), NOW)
     steps = accept(doubted.payment, seen(captured=captured), NOW)
     assert isinstance(steps, list)
-    (step,) = steps
+    step, again = steps
     assert (step.what, step.payment.reconciliation, step.payment.reason) == ("reconciled", "matched", None)
+    assert again.payment.next_poll_at is not None  # something may have been told since the record was read
     assert (step.payment.amount, step.payment.surcharge) == (usd(amount), usd(surcharge))
     assert step.posting is not None
     assert sum(money.minor for _, money in step.posting.entries) == 0
@@ -404,7 +405,7 @@ def test_money_that_came_after_a_decline_is_taken_with_what_went_back_of_it_sinc
     assert (late.opens, late.payment.status) == ("missing_here", "declined")
     steps = accept(late.payment, seen(returned=10_300), NOW)
     assert isinstance(steps, list)
-    assert [step.what for step in steps] == ["succeeded", "reconciled", "reversed"]
+    assert [step.what for step in steps] == ["succeeded", "reconciled", "reversed", "moved"]
     assert (steps[-1].payment.status, steps[-1].payment.reversed) == ("succeeded", 10_300)
 
 
@@ -419,3 +420,15 @@ def test_a_record_without_the_payments_money_can_not_be_accepted(record: Seen, c
     refused = accept(overdue(charging()).payment, record, NOW)
     assert isinstance(refused, Refusal)
     assert (refused.code, refused.conflict) == (code, True)
+
+
+def test_money_of_another_currency_lets_go_of_its_invoices_once_it_is_given_back() -> None:
+    record = replace(seen(), captured=Money(9_000, "EUR"))
+    (doubted,) = observe(charging(), record, NOW)
+    assert (doubted.opens, doubted.in_doubt) == ("wrong_currency", Money(9_000, "EUR"))
+    back = replace(record, back=(SeenBack("re_1", "refund", "succeeded", Money(9_000, "EUR"), DAY),))
+    steps = accept(doubted.payment, back, NOW)
+    assert isinstance(steps, list)
+    (step,) = steps
+    assert (step.what, step.payment.status, step.posting) == ("cancelled", "cancelled", None)
+    assert observe(step.payment, back, NOW) == []

@@ -191,8 +191,10 @@ async def resolve(exception_id: str, asked: Resolution, request: Request, identi
     """Decide an exception. Each is decided once: another decision is refused, the same again gets the same answer."""
     for_the_company(identity)
     running = running_of(request)
-    charge = await _charge_of(running, exception_id) if asked.action == "accept" else None
+    doubted, charge = await _charge_of(running, exception_id) if asked.action == "accept" else (None, None)
     async with running.units.begin(cause_of(request, identity)) as work:
+        if doubted:  # before the exception, as those who follow the provider's record do
+            await store.lock_payment(work, doubted)
         row, actor = await _lock(exception_id, work), work.cause.actor or ""
         decision = fingerprint({**asked.model_dump(mode="json"), "actor": actor})
         if row["state"] != "open":
@@ -277,21 +279,34 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str:
     return payment_id
 
 
-async def _charge_of(running: Running, exception_id: str) -> Charge | None:
-    """The provider's record of the payment that an open exception is about; asked for before anything is locked."""
+async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
+    """Nothing follows; so what holds invoices can't be dismissed."""
+    if row["payment_id"] is None or row["line_id"] is not None or row["provider_id"] is not None:
+        return
+    payment = await store.load_payment(work.connection, row["payment_id"], None)
+    if payment is not None and payment.reconciliation == "mismatch":
+        detail = (
+            "This payment holds its invoices. Give back at the provider what is not to be kept; then accept what it "
+            "has: invoices that it does not reach can be paid again."
+        )
+        raise problem_of(Refusal("holds-invoices", detail, "action", conflict=True))
+
+
+async def _charge_of(running: Running, exception_id: str) -> tuple[str | None, Charge | None]:
+    """The payment that an open exception is about, and the provider's record of it; asked before anything is locked."""
     row = await bank.load_exception(running.pool, exception_id) if is_id(exception_id) else None
     if row is None or row["state"] != "open" or row["payment_id"] is None:
-        return None
+        return None, None
     payment = await store.load_payment(running.pool, row["payment_id"], None)
     if payment is None or payment.provider_id is None:
-        return None
+        return None, None
     provider: Provider = running.more["provider"]
     try:
-        return await provider.get_charge(payment.provider_id)
+        return payment.id, await provider.get_charge(payment.provider_id)
     except ProviderUnknown:
         raise provider_away() from None
     except ProviderRefused:
-        return None
+        return None, None
 
 
 async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
@@ -303,7 +318,7 @@ async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
         raise problem_of(refusal)
 
 
-DECISIONS = {"post": _post, "match": _match}
+DECISIONS = {"post": _post, "match": _match, "dismiss": _dismiss}
 USED = {"post": {"proposal", "customer_id", "invoices"}, "match": {"proposal", "payment_id"}}
 
 

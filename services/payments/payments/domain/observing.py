@@ -26,7 +26,10 @@ from payments.domain.reversals import SeenBack, follow_back, settled_back
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The provider's state of a charge. `evidence`: read from its own record, not our call's reply."""
+    """The provider's state of a charge. `evidence`: read from its own record, not our call's reply.
+
+    `asked`: the record was asked for because of what is known here, and so is no older word.
+    """
 
     provider_id: str
     state: Literal["succeeded", "processing", "requires_action", "declined", "cancelled", "open"]
@@ -36,6 +39,7 @@ class Seen:
     evidence: bool
     back: tuple[SeenBack, ...] = ()
     next_action_url: str | None = None
+    asked: bool = False
 
 
 def observe(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal] = ()) -> list[Step]:
@@ -47,8 +51,8 @@ def observe(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Rev
         steps += _not_yet(payment, seen, now)
     latest = steps[-1].payment if steps else payment
     if seen.evidence and latest.reconciliation == "matched":
-        steps += follow_back(latest, reversals, seen.back, now)
-        if latest.next_poll_at is not None:
+        steps += follow_back(latest, reversals, seen.back, now, asked=seen.asked)
+        if seen.asked:
             steps += settled_back(steps[-1].payment if steps else payment, reversals, steps)
     return steps
 
@@ -109,7 +113,7 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
             provider_id=seen.provider_id, next_poll_at=None,
         )  # fmt: skip
         same = seen.captured.currency == payment.amount.currency
-        return [replace(step, opens="wrong_amount" if same else "wrong_currency")]
+        return [replace(step, opens="wrong_amount" if same else "wrong_currency", about=seen.captured)]
     return _reconciled(payment, seen)
 
 
@@ -141,11 +145,7 @@ def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reve
         detail = "The provider's record has no money of this payment. Wait for it, or dismiss this and say why."
         return Refusal("no-money-there", detail, conflict=True)
     if seen.captured.currency != currency:
-        detail = (
-            f"The provider took {seen.captured.currency}, and the invoices are in {currency}. Give it back at the "
-            "provider; then dismiss this, saying so."
-        )
-        return Refusal("other-currency", detail, conflict=True)
+        return _let_go(payment, seen)
     share = Money(payment.surcharge.minor * seen.captured.minor // payment.total.minor, currency)
     surcharge = share.capped_at(payment.surcharge)
     taken = replace(
@@ -153,4 +153,19 @@ def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reve
         act_by=None, credit_used=0 if payment.without_money else payment.credit_used,
     )  # fmt: skip
     steps = [replace(step, closes=False) for step in _reconciled(taken, seen)]  # the person closes it
-    return [*steps, *follow_back(steps[-1].payment, reversals, seen.back, now)]
+    steps += follow_back(steps[-1].payment, reversals, seen.back, now)
+    again = poll_later(replace(steps[-1].payment, polls=0), now)  # something may have been told since it was read
+    return [*steps, Step(again, "moved")]
+
+
+def _let_go(payment: Payment, seen: Seen) -> list[Step] | Refusal:
+    """Money of another currency pays nothing here: once it is given back, the payment ends and holds no invoice."""
+    back = sum(each.amount.minor for each in seen.back if each.state == "succeeded")
+    if back < seen.captured.minor:
+        detail = (
+            f"The provider took {seen.captured.currency}, and the invoices are in {payment.amount.currency}. Give it "
+            "back at the provider; then accept this, and the invoices can be paid again."
+        )
+        return Refusal("other-currency", detail, conflict=True)
+    ended = cancel(payment, "taken_in_another_currency")
+    return [replace(ended, payment=replace(ended.payment, reconciliation="exception"), closes=False)]

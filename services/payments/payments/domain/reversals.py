@@ -15,11 +15,15 @@ from payments.domain.refusals import Refusal
 
 NOTHING_BACK = frozenset({"failed", "won"})
 FAILED_LATER = "failed_after_success"
+NO_ROOM = "went_without_room"  # a refund that had failed went after all, and there is nothing left to book it from
 
 
 @dataclass(frozen=True, slots=True)
 class SeenBack:
-    """Money that the provider's record says goes back, with surcharge. `reversal_id`: the refund of ours that it is."""
+    """Money that the provider's record says goes back, with surcharge. `reversal_id`: the refund of ours that it is.
+
+    `asked`: its record was asked for, because of what is known here.
+    """
 
     provider_id: str
     kind: ReversalKind
@@ -28,6 +32,7 @@ class SeenBack:
     on: date
     code: str | None = None
     reversal_id: str | None = None
+    asked: bool = False
 
 
 def refund(
@@ -117,14 +122,17 @@ def taken_by_bank(payment: Payment, reversals: Sequence[Reversal], on: date, now
     return _gone(_counted(payment, made), made, on)
 
 
-def follow_back(payment: Payment, reversals: Sequence[Reversal], back: Sequence[SeenBack], now: datetime) -> list[Step]:
+def follow_back(
+    payment: Payment, reversals: Sequence[Reversal], back: Sequence[SeenBack], now: datetime, *, asked: bool = False
+) -> list[Step]:
     """The steps that follow from the provider's record of what goes back. Order and repetition don't matter.
 
-    What did not go back after all comes first: it makes room for what did.
+    What did not go back after all comes first: it makes room for what did. `asked`: the record was asked for because of
+    what is known here, so that it is no older word.
     """
     steps: list[Step] = []
     for seen in sorted(back, key=lambda each: each.state not in NOTHING_BACK):
-        for step in _follow(payment, reversals, seen, back, now):
+        for step in _follow(payment, reversals, replace(seen, asked=asked), back, now):
             payment, reversals = step.payment, _with(reversals, step)
             steps.append(step)
     return steps
@@ -141,8 +149,10 @@ def _follow(
             steps.append(step)
             payment, reversals = step.payment, _with(reversals, step)
     parts = [each for each in reversals if _is(each, seen)]
+    if seen.state in NOTHING_BACK and (steps or not parts):  # also what there was no room for goes back no more
+        return [*steps[:-1], _agrees(steps[-1] if steps else Step(payment, "moved"), seen)]
     if seen.state in NOTHING_BACK or (parts and all(each.state != seen.state for each in parts)):
-        return steps  # nothing goes back, or this is an older word of it
+        return steps  # told before, or an older word of it
     taken = [each.total for each in parts if each.state not in NOTHING_BACK]
     lacking = seen.amount - total(taken, seen.amount.currency)
     if lacking.minor <= 0:
@@ -153,10 +163,13 @@ def _follow(
 def _goes_on(
     payment: Payment, reversals: Sequence[Reversal], known: Reversal, seen: SeenBack, now: datetime
 ) -> Step | None:
-    if known.state == "failed" and seen.state == "succeeded":
-        return None if known.code == FAILED_LATER else _went_after_all(payment, reversals, known, seen, now)
-    if known.state == "succeeded" and seen.state == "failed":
-        return _came_back(payment, known, seen.on)
+    match known.state, seen.state:
+        case "failed", "succeeded":
+            return _went_after_all(payment, reversals, known, seen, now)
+        case "failed", "failed" if known.code == NO_ROOM:  # it did not go, and nobody has to look
+            return Step(payment, "moved", reversal=replace(known, code=seen.code or "failed"))
+        case "succeeded", "failed":
+            return _came_back(payment, known, seen.on)
     if known.state in ("succeeded", *NOTHING_BACK):
         return None
     return _next(payment, replace(known, provider_id=seen.provider_id, code=known.code or seen.code), seen, now)
@@ -164,14 +177,27 @@ def _goes_on(
 
 def _went_after_all(
     payment: Payment, reversals: Sequence[Reversal], known: Reversal, seen: SeenBack, now: datetime
-) -> Step:
-    """A refund that had failed is told as gone: that may be an older word of it, so the record is asked once more."""
-    if payment.next_poll_at is None:
-        return Step(poll_later(replace(payment, polls=0), now), "moved")
-    if _sum(_left(payment, reversals)) < known.total:
-        return _not_booked(payment, -known.total, seen)
-    gone = _gone(_counted(payment, known), replace(known, provider_id=seen.provider_id), seen.on)
-    return replace(gone, closes=True, about_id=seen.provider_id)
+) -> Step | None:
+    """A refund that had failed is told as gone: that may be an older word of it, so only a record asked for counts."""
+    if known.code == FAILED_LATER:
+        return None
+    room = _sum(_left(payment, reversals)) >= known.total
+    if known.code == NO_ROOM and not room:
+        return None
+    if not seen.asked:
+        waits = payment.next_poll_at is not None
+        return None if waits else Step(poll_later(replace(payment, polls=0), now), "moved")
+    if not room:
+        told = replace(known, code=NO_ROOM, provider_id=seen.provider_id)
+        return replace(_not_booked(payment, -known.total, seen), reversal=told)
+    code = None if known.code == NO_ROOM else known.code
+    gone = _gone(_counted(payment, known), replace(known, provider_id=seen.provider_id, code=code), seen.on)
+    return _agrees(gone, seen)
+
+
+def _agrees(step: Step, seen: SeenBack) -> Step:
+    """Nothing lacks any more of what goes back: who was asked about it need not look."""
+    return replace(step, closes=True, about_id=seen.provider_id)
 
 
 def _not_booked(payment: Payment, rest: Money, seen: SeenBack) -> Step:
@@ -235,7 +261,7 @@ def _unasked(
     step = _next(_counted(payment, made), made, seen, now)
     if step is None:
         return steps
-    return [*steps, replace(step, closes=part > 1 and not rest, about_id=seen.provider_id)]
+    return [*steps, step if rest else _agrees(step, seen)]
 
 
 def _sum(left: _Left) -> Money:
