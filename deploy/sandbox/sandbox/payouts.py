@@ -35,9 +35,7 @@ class Payouts:
         made = []
         for currency, net in self._store.unpaid(until):
             if net > 0:
-                made.append(
-                    self._create(currency, net, until, now, arrival)
-                )
+                made.append(self._create(currency, net, until, now, arrival))
         return made
 
     def _create(self, currency: str, net: int, until: int, now: int, arrival: int) -> Payout:
