@@ -160,6 +160,7 @@ class Charge:
     matched: bool = False
     gone: dict[str, int] = field(default_factory=dict)  # what was seen to have gone back, by the provider's id
     came_back: set[str] = field(default_factory=set)  # of this, what was seen not to have arrived: it never goes again
+    never_went: set[str] = field(default_factory=set)  # failed before it was seen to have gone
 
 
 class TwoBooks(RuleBasedStateMachine):
@@ -383,7 +384,9 @@ class TwoBooks(RuleBasedStateMachine):
 
     def observe(self, payment_id: str, place: int, evidence: bool, times: int) -> None:
         charge = self.charges[payment_id]
-        seen = replace(charge.snapshots[max(place, -len(charge.snapshots))], evidence=evidence)
+        seen = replace(
+            charge.snapshots[max(place, -len(charge.snapshots))], evidence=evidence, asked=evidence and place == -1
+        )
         for _ in range(times):
             self.expect(charge, self.payments[payment_id], seen)
             known = list(self.reversals[payment_id].values())
@@ -521,9 +524,11 @@ class TwoBooks(RuleBasedStateMachine):
             charge.money = True
             charge.matched |= seen.evidence and seen.captured == payment.total
             if charge.matched and seen.evidence:
-                came = {each.provider_id for each in seen.back if each.state == "failed"} & charge.gone.keys()
-                charge.came_back |= came
-                gone = [each for each in seen.back if each.state == "succeeded"]
+                failed = {each.provider_id for each in seen.back if each.state == "failed"}
+                charge.came_back |= failed & charge.gone.keys()
+                charge.never_went |= failed - charge.gone.keys() - charge.came_back
+                succeeded = [each for each in seen.back if each.state == "succeeded"]
+                gone = [each for each in succeeded if each.provider_id not in charge.never_went]  # else an older word
                 charge.gone |= {each.provider_id: each.amount.minor for each in gone}
                 for one in charge.came_back & charge.gone.keys():
                     del charge.gone[one]
