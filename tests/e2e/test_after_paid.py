@@ -105,7 +105,7 @@ async def test_a_refund_that_does_not_arrive_is_the_customers_credit_and_can_be_
     told = [each["text"] for each in (await client.get(f"{path}/timeline"))["items"]]
     assert told[-2:] == [
         "USD 103.00 was given back.",
-        "USD 103.00 that was given back did not arrive: it is the customer's credit until it is given again.",
+        "USD 103.00 that was given back did not arrive: USD 100.00 is the customer's credit until it is given again.",
     ]
     waiting = (await client.get("/v1/reconciliation/exceptions?state=open&class=missing_there&limit=100"))["items"]
     assert [one["amount_minor"] for one in waiting if one["payment_id"] == payment["id"]] == [10_300]

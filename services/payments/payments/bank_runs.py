@@ -23,7 +23,17 @@ from payments import messages, store
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import Reversal, Step, receive, taken_by_bank
-from payments.domain.remittance import Arrived, Confirmed, Court, Posted, Transfer, Unclear, remittance_of
+from payments.domain.remittance import (
+    Arrived,
+    Confirmed,
+    Court,
+    Posted,
+    Transfer,
+    Unclear,
+    gives_back,
+    remittance_of,
+    says_returned,
+)
 from payments.store import bank
 
 log = structlog.get_logger()
@@ -183,9 +193,14 @@ async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclea
     if not paid_out:
         return []
     found = await bank.find_taken_back(work, [each.line_id for each in paid_out])
-    named = await bank.find_named_back(work, paid_out)
-    strange = [each for each in paid_out if each.line_id in found or each.line_id in named]
-    return [Unclear(each, "missing_here", tuple(named.get(each.line_id, ()))) for each in strange]
+    named, receipts = await bank.find_named_back(work, paid_out), await bank.find_receipts(work, paid_out)
+    strange = []
+    for each in paid_out:
+        told = {one.payment_id: one for one in gives_back(each, receipts.get(each.line_id, ()))}
+        told |= {one.payment_id: one for one in named.get(each.line_id, ()) if one.payment_id not in told}
+        if told or each.line_id in found or says_returned(each):
+            strange.append(Unclear(each, "missing_here", tuple(told.values())))
+    return strange
 
 
 def _counts(transfer: Transfer) -> bool:
@@ -228,12 +243,14 @@ async def _undo(went: Sequence[Transfer], states: dict[int, str], work: Work) ->
     known = defaultdict[str, list[Reversal]](list)
     for each in await store.load_reversals(work.connection, list(payments)):
         known[each.payment_id].append(each)
+    receipts = await bank.find_receipts(work, [each for each in went if each.line_id not in found])
     unclear, steps = [], list[Step]()
     for transfer in went:
         payment = payments.get(found.get(transfer.line_id, ""))
         step = taken_by_bank(payment, known[payment.id], transfer.booked_on, work.now) if payment else None
         if step is None or step.reversal is None:
-            unclear.append(Unclear(transfer, "missing_here"))
+            may_be = gives_back(transfer, receipts.get(transfer.line_id, ()))
+            unclear.append(Unclear(transfer, "missing_here", tuple(may_be)))
             continue
         payments[step.payment.id] = step.payment
         known[step.payment.id].append(step.reversal)

@@ -46,13 +46,14 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.MOVED, [[1], [1]], "bank_lines_paid_by"),
         (bank.BACK_BY_REFERENCE, [[1]], "bank_lines_by_reference"),
         (bank.BACK_BY_ENTRY, [[1]], "bank_lines_by_entry"),
+        (bank.RECEIPTS, [[1], ["USD"], [1], [date(2026, 3, 1)]], "payments_banked"),
         (bank.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
         (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "receipt_parts_pkey"),
         (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "payments_recorded_of_customer"),
     ],
     ids=[
         "named", "alike", "recorded", "arriving", "payers", "namesakes", "owing", "new-lines", "lines", "unsettled",
-        "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "back-payer", "back-invoice",
+        "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "receipts", "back-payer", "back-invoice",
         "back-cheque",
     ],
 )  # fmt: skip

@@ -157,7 +157,7 @@ async def test_money_that_went_out_and_looks_like_a_receipt_going_back_is_for_a_
     customer, _ = await owed(units, 10_000, "INV-1001")
     paid = line(10_000, "INV-1001", payer_account="GB1", references=("RENT",))
     assert await take(units, paid) == ["posted"]
-    out = replace(back(paid, text="returned"), reversal=False)
+    out = replace(back(paid, text="our payment", references=()), reversal=False)
     assert await take(units, out, replace(out, payer_account="GB2"), replace(out, amount_minor=-9_999)) == [
         "proposed", "ignored", "ignored",
     ]  # fmt: skip
@@ -390,10 +390,7 @@ async def test_money_that_went_out_and_names_a_paid_invoice_is_told_with_the_rec
     await owed(units, 7_000, "INV-1001")
     assert await take(units, line(7_000, "INV-1001")) == ["posted"]
     paid = await units.pool.fetchval("SELECT id FROM payments")
-    assert await take(units, line(-7_000, "RETURN INV-1001"), line(-6_999, "RETURN INV-1001")) == [
-        "proposed",
-        "ignored",
-    ]
+    assert await take(units, line(-7_000, "for INV-1001"), line(-6_999, "for INV-1001")) == ["proposed", "ignored"]
     proposals = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
     assert [each["payment_id"] for each in proposals] == [paid]
 
@@ -579,3 +576,48 @@ async def test_a_customer_is_not_called_as_a_payer_with_which_it_shares_the_lega
 async def test_a_whole_reference_is_an_invoices_number_also_without_a_digit(units: Units) -> None:
     await owed(units, 9_000, "INV-DCFEBDDA")
     assert await take(units, line(9_000, "rent", references=("inv-dcfebdda",))) == ["posted"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"text": "Returned cheque", "references": ("CHQ 7002",)},
+        {"text": "RETURNED CHQ 7002", "payer": "Bramble Lane Nursery"},
+        {"text": "our payment", "payer": "BRAMBLE LANE NURSERY"},
+        {"text": "our payment", "payer_account": "GB1"},
+        {"text": "RTN-UNKNOWN"},
+        {"text": "a debit", "code": "PMNT/RCHQ/UPCQ"},
+        {"text": "taken back", "reversal": True, "bank_reference": "Z9"},
+    ],
+    ids=["reference", "text", "name", "account", "word", "code", "reversal"],
+)
+async def test_a_cheque_that_bounces_is_told_with_the_receipt_that_it_was_and_is_taken_back_by_a_person(
+    units: Units, told: dict[str, Any]
+) -> None:
+    customer, invoice = await owed(units, 11_100, "INV-1001")
+    async with units.begin() as work:
+        await store.keep_customers(work, {customer: "Bramble Lane Nursery"})
+    cheque = await recorded(units, customer, 11_100, "CHQ 7002", invoice)
+    assert await take(units, line(11_100, "deposit CHQ 7002", payer_account="GB1")) == ["matched"]
+    assert await take(units, replace(line(-11_100, "x"), **told), line(-11_100, "a supplier")) == [
+        "proposed",
+        "ignored",
+    ]
+    exception, proposals = await units.pool.fetchrow("SELECT id, proposals::text FROM exceptions")
+    assert [one["payment_id"] for one in orjson.loads(proposals)] == [cheque]
+    async with units.begin() as work:
+        row = await bank.lock_exception(work, exception)
+        asked = exceptions.Resolution(action="match", proposal=0, reason="it bounced")
+        assert await exceptions._match(row, asked, work) == cheque
+    assert await gone(units, customer) == 11_100
+    kind, day = await units.pool.fetchrow("SELECT kind, effective_on FROM reversals")
+    assert (kind, day) == ("return", DAY)
+    async with units.begin() as work:
+        with pytest.raises(Problem) as caught:
+            await exceptions._match(row, asked, work)
+    assert caught.value.slug == "more-than-left"
+
+
+async def test_a_returned_cheque_that_nobody_recorded_waits_for_a_person(units: Units) -> None:
+    assert await take(units, line(-64_000, "RETURNED CHEQUE 004511 NSF")) == ["proposed"]
+    assert await waiting(units) == [("missing_here", -64_000)]

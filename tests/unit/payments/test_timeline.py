@@ -71,7 +71,7 @@ def test_a_refund_that_did_not_arrive_is_told_as_the_customers_credit() -> None:
     back = Reversal("back", "pay", "customer", "refund", "failed", usd(1_200), usd(36), NOW, code=FAILED_LATER)
     entries = (("psp_clearing", usd(1_236)), ("customer_funds", usd(-1_200)), ("surcharge_income", usd(-36)))
     posting = Posting("p", "pay", "customer", "refund_failed", DAY, entries, "back")
-    says = "USD 12.36 that was given back did not arrive: it is the customer's credit until it is given again."
+    says = "USD 12.36 that was given back did not arrive: USD 12.00 is the customer's credit until it is given again."
     assert line(replace(by_credit(), what="refund_failed", reversal=back, posting=posting), back) == says
 
 

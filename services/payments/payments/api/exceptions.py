@@ -22,7 +22,7 @@ from contracts.money import Money
 from payments import messages, reconciling, store
 from payments.api.bank_statements import for_the_company
 from payments.api.edge import Asked, InvoiceToPay, ReadPayments, WritePayments, answer, problem_of, provider_away
-from payments.domain import Refusal, receive
+from payments.domain import Refusal, receive, taken_by_bank
 from payments.domain.remittance import ExceptionClass, remittance_of
 from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
 from payments.store import bank
@@ -107,7 +107,8 @@ class Exceptions(BaseModel):
 
 class Resolution(Asked):
     """`post`: the line's money is the customer's, for these invoices (none: oldest first), or as the proposal with this
-    place, from 0. `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal.
+    place, from 0. `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal; a line that
+    went out took so much of that receipt back.
     `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
     `dismiss`: it is settled otherwise, and `reason` says how.
     """
@@ -261,13 +262,19 @@ async def _post(row: Any, asked: Resolution, work: Work) -> str:
 
 
 async def _match(row: Any, asked: Resolution, work: Work) -> str:
-    """The line's money is a receipt that somebody recorded."""
-    _money_of_line(row, work)
+    """The line's money is a receipt that somebody recorded; or it took one back."""
+    _money_of_line(row, work, out=True)
     proposed = _proposal(row, asked.proposal).get("payment_id") if asked.proposal is not None else None
     payment_id = asked.payment_id or proposed or ""
+    if not payment_id:
+        raise problem_of(
+            Refusal("unknown-payment", "Say which receipt it is: payment_id, or a proposal.", "payment_id")
+        )
+    if row["amount"] < 0:
+        return await _take_back(row, payment_id, work)
     found = await bank.lock_recorded(work, payment_id) if is_id(payment_id) else None
     if found is None:
-        raise problem_of(Refusal("unknown-payment", "Say which payment it is: there is no such one.", "payment_id"))
+        raise problem_of(_no_such_payment(payment_id))
     if (found["currency"], found["amount"]) != (row["currency"], row["amount"]):
         detail = f"The payment is of {found['amount']} minor units of {found['currency']}, the line is not."
         raise problem_of(Refusal("other-amount", detail, "payment_id"))
@@ -277,6 +284,29 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str:
     linked = await bank.link_payments(work, {payment_id: row["line_id"]})
     assert linked, "its row is locked, and was looked at"
     return payment_id
+
+
+async def _take_back(row: Any, payment_id: str, work: Work) -> str:
+    """The bank took so much of a receipt back: its invoices are owed again."""
+    payment = await store.lock_payment(work, payment_id) if is_id(payment_id) else None
+    if payment is None:
+        raise problem_of(_no_such_payment(payment_id))
+    if payment.way != "receive":
+        detail = "Only money that was received at the bank can be taken back there; the provider tells of its charges."
+        raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
+    money, reversals = Money(-row["amount"], row["currency"]), await store.load_reversals(work.connection, [payment_id])
+    same = payment.amount.currency == money.currency
+    step = taken_by_bank(payment, reversals, row["booked_on"], work.now, money) if same else None
+    if step is None:
+        detail = f"Less than {money} of this receipt is left to take back."
+        raise problem_of(Refusal("more-than-left", detail, "payment_id", conflict=True))
+    work.emit(*messages.of([step], work.now))
+    await store.save_steps(work, [step])
+    return payment_id
+
+
+def _no_such_payment(payment_id: str) -> Refusal:
+    return Refusal("unknown-payment", f"There is no payment {payment_id}.", "payment_id")
 
 
 async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
@@ -332,17 +362,16 @@ def _refuse_unused(asked: Resolution) -> None:
         raise problem_of(Refusal("not-used", detail, "proposal"))
 
 
-def _money_of_line(row: Any, work: Work) -> None:
-    """Refuse what is no money of a bank line that has been booked."""
+def _money_of_line(row: Any, work: Work, *, out: bool = False) -> None:
+    """Refuse what is no money of a bank line that has been booked; `out`: or that went out."""
     if row["line_id"] is None:
         detail = (
             "This is about no line of a bank, so it brought no money to post. Dismiss it, saying how it was settled."
         )
         raise problem_of(Refusal("nothing-to-post", detail, "action"))
-    if row["amount"] <= 0:
+    if row["amount"] <= 0 and not out:
         detail = (
-            "This is money that went out. If it gave a payment back, record that with POST /v1/payments/{id}/refunds; "
-            "then dismiss this, saying so."
+            "This is money that went out. If it took a receipt back, match it with that; else dismiss it, saying why."
         )
         raise problem_of(Refusal("nothing-to-post", detail, "action"))
     if row["booked_on"] > work.clock.today():

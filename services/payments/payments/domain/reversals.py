@@ -100,25 +100,21 @@ def _in_proportion(payment: Payment, left: _Left, amount: Money) -> Money:
     return (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
 
 
-def taken_by_bank(payment: Payment, reversals: Sequence[Reversal], on: date, now: datetime) -> Step | None:
-    """The bank takes back a transfer that it had booked: all that is left of it goes; None when nothing is.
+def taken_by_bank(
+    payment: Payment, reversals: Sequence[Reversal], on: date, now: datetime, part: Money | None = None
+) -> Step | None:
+    """The bank takes back a transfer that it had booked: all that is left of it goes, or `part`; None when less is.
 
     The bank took the whole transfer: what had gone back of it before, a person claims.
     """
     left = _left(payment, reversals)
-    if not _sum(left):
+    money = left.amount if part is None else part
+    if not _sum(left) or left.amount < money:
         return None
     made = Reversal(
-        new_id(),
-        payment.id,
-        payment.customer_id,
-        "return",
-        "requested",
-        left.amount,
-        left.surcharge,
-        now,
-        "bank_reversal",
-    )
+        new_id(), payment.id, payment.customer_id, "return", "requested", money,
+        left.surcharge if part is None else _in_proportion(payment, left, money), now, "bank_reversal",
+    )  # fmt: skip
     return _gone(_counted(payment, made), made, on)
 
 

@@ -36,7 +36,7 @@ GONE = {
     "return": "The bank took {money} back.",
     "chargeback": "The chargeback was lost, and {money} is gone.",
 }
-CAME_BACK = "{money} that was given back did not arrive: it is the customer's credit until it is given again."
+CAME_BACK = "{money} that was given back did not arrive: {credit} is the customer's credit until it is given again."
 
 
 def told(event: str, body: Mapping[str, Any], reversals: Sequence[Reversal] = ()) -> str:
@@ -61,8 +61,8 @@ def told(event: str, body: Mapping[str, Any], reversals: Sequence[Reversal] = ()
 
 
 def _how_much(words: str, body: Mapping[str, Any], reversals: Sequence[Reversal]) -> str:
-    money = next((str(each.total) for each in reversals if each.id == body.get("reversal_id")), "the money")
-    said = words.format(money=money)
+    about = next((each for each in reversals if each.id == body.get("reversal_id")), None)
+    said = words.format(money=about.total if about else "the money", credit=about.amount if about else "it")
     return said[0].upper() + said[1:]
 
 

@@ -22,6 +22,7 @@ from payments.domain.remittance import (
     Leads,
     PayoutDue,
     Proposal,
+    Receipt,
     Recorded,
     Transfer,
     called,
@@ -156,7 +157,7 @@ async def end_run(work: Work, statement_id: str) -> None:
 
 
 NEW_LINES = """
-SELECT id, identity, currency, amount, booked_on, booked, refs, text, payer, payer_account, reversal
+SELECT id, identity, currency, amount, booked_on, booked, refs, text, payer, payer_account, reversal, code
 FROM bank_lines WHERE statement_id = $1 AND state = 'new' AND id > $2 ORDER BY id LIMIT $3
 """
 
@@ -178,7 +179,7 @@ async def new_lines(work: Work, statement_id: str, after: int, limit: int) -> li
 def _transfer(row: asyncpg.Record) -> Transfer:
     return Transfer(
         row["id"], row["identity"], Money(row["amount"], row["currency"]), row["booked_on"], tuple(row["refs"]), row["text"],
-        row["payer"], row["payer_account"], row["reversal"],
+        row["payer"], row["payer_account"], row["reversal"], row["code"],
     )  # fmt: skip
 
 
@@ -447,6 +448,28 @@ async def find_named_back(work: Work, transfers: Sequence[Transfer]) -> dict[int
     for row in await work.connection.fetch(BACK_BY_INVOICE, [line for line, _ in told], [word for _, word in told]):
         reasons = ("names an invoice that this receipt has paid: it, or its credit, may have been given back",)
         found[row["line"]].append(Proposal(row["customer_id"], (), 0.5, reasons, row["payment"]))
+    return found
+
+
+_OF_AMOUNT = """(SELECT id, customer_id, received_on, reference, bank_line_id FROM payments
+    WHERE way = 'receive' AND bank_line_id IS {} AND currency = w.currency AND amount = w.minor
+        AND received_on BETWEEN w.day - 400 AND w.day AND going_back = 0 ORDER BY received_on DESC LIMIT 50)"""
+RECEIPTS = f"""
+SELECT w.line, p.id, p.customer_id, p.received_on, array_remove(p.reference || coalesce(o.refs, '{{}}'), NULL) AS refs,
+    o.payer_account, c.called
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::date[]) AS w (line, currency, minor, day)
+CROSS JOIN LATERAL ({_OF_AMOUNT.format("NULL")} UNION ALL {_OF_AMOUNT.format("NOT NULL")}) p
+JOIN customers c ON c.id = p.customer_id LEFT JOIN bank_lines o ON o.id = p.bank_line_id
+"""  # noqa: S608
+
+
+async def find_receipts(work: Work, paid_out: Sequence[Transfer]) -> dict[int, list[Receipt]]:
+    """By line the newest receipts of the amount of money that went out, of about a year."""
+    asked = [(each.line_id, each.amount.currency, -each.amount.minor, each.booked_on) for each in paid_out]
+    found = defaultdict[int, list[Receipt]](list)
+    for row in await work.connection.fetch(RECEIPTS, *map(list, zip(*asked, strict=True))) if asked else ():
+        line, payment, customer, day, refs, account, name = row
+        found[line].append(Receipt(payment, customer, day, tuple(refs), account, name))
     return found
 
 
