@@ -2,7 +2,7 @@
 
 Python imports a module of this name at its start from PYTHONPATH, so that no service knows of it. `FAULTS_ORDERS` is a
 folder: in a file named like the service stands `COUNT POINT`, and at the COUNTth passing of the point the process
-kills itself, once: the order goes first, and what was done is noted in `SERVICE.died`. All points that are passed
+kills itself, once: what is done is noted in `SERVICE.died`, and the order goes. All points that are passed
 while there is an order are noted in `SERVICE.passed`. While the file `bug` is there, handlers have one (`BUG_MINOR`).
 """
 
@@ -44,8 +44,8 @@ class Orders:
         if name == wanted and int(count) > 1:
             order.write_text(f"{int(count) - 1} {wanted}")
         elif name == wanted:
+            _note(f"{self._order}.died", name)  # first: who sees the order gone reads what was done
             order.unlink()
-            _note(f"{self._order}.died", name)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
