@@ -78,6 +78,24 @@ async def test_an_amount_goes_to_the_oldest_first_and_what_none_needs_is_credit(
     assert (aging["outstanding_minor"], aging["credits_minor"]) == (0, 5_000)
 
 
+async def test_what_was_to_be_credit_pays_an_invoice_that_was_issued_meanwhile(client: Client) -> None:
+    customer, method, (first,) = await owing(client, "2026-02-01")
+    _, quote = await choose(client, customer, method, amount_minor=15_000, currency="USD")
+    assert quote["credit_minor"] == 5_000
+    second = await client.invoice(customer, 4_000, due_on="2026-01-15")
+    await client.quote(customer, method, second)  # payments knows it
+    body = {"quote_id": quote["id"], "accept_surcharge": True}
+    status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
+    assert (status, problem["type"].rpartition(":")[2], problem["new_quote"]["credit_minor"]) == (
+        409,
+        "quote-stale",
+        1_000,
+    )
+    await client.pay(problem["new_quote"])
+    for invoice in (first, second):
+        await client.paid(invoice)
+
+
 async def test_a_choice_is_one_thing_with_its_currency_and_something_to_pay(client: Client) -> None:
     customer, method, (invoice,) = await owing(client, "2026-02-01")
     for choice, slug in (

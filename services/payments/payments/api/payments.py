@@ -141,9 +141,9 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     against = unusable(found.method, running.clock.today())
     if against is not None:
         raise problem_of(against)
-    if quote.expires_at > now and still_fits(quote, invoices):
+    if quote.expires_at > now and still_fits(quote, invoices) and not await _credit_is_owed(running, found):
         return
-    what = "has expired" if quote.expires_at <= now else "no longer fits its invoices"
+    what = "has expired" if quote.expires_at <= now else "no longer fits what is owed"
     choice = choose_again(quote, invoices)
     if choice is not None and not isinstance(choice, Wishes):
         _, invoices = await load_oldest(running, found.method.id, quote.customer_id, quote.amount.currency)
@@ -152,6 +152,15 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
     hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
     raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
+
+
+async def _credit_is_owed(running: Running, found: store.Confirming) -> bool:
+    """Whether an amount's rest was to be credit, and there is now something that it can pay."""
+    quote = found.quote
+    if quote.choice != "amount" or not quote.credit:
+        return False
+    _, payable = await load_oldest(running, found.method.id, quote.customer_id, quote.amount.currency)
+    return bool(payable.keys() - {part.invoice_id for part in quote.parts})
 
 
 @router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])
