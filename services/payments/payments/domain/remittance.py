@@ -227,30 +227,11 @@ def _may_be(one: Recorded) -> Proposal:
 
 
 # How banks say that money comes back unpaid, in words and in ISO 20022's sub-families.
-RETURNED = frozenset(
-    [
-        "return",
-        "returned",
-        "returns",
-        "rtn",
-        "unpaid",
-        "nsf",
-        "bounced",
-        "dishonoured",
-        "dishonored",
-        "reversal",
-        "reversed",
-        "storno",
-        "retoure",
-        "rucklastschrift",
-        "impaye",
-        "rejet",
-        "devolucion",
-        "devuelto",
-        "insoluto",
-    ]
-)
-RETURN_CODES = frozenset({"UPCQ", "UPDD", "RRTN", "RPCR"})
+RETURNED = {
+    "return", "returned", "returns", "rtn", "unpaid", "nsf", "bounced", "dishonoured", "dishonored", "reversal",
+    "reversed", "storno", "retoure", "rucklastschrift", "impaye", "rejet", "devolucion", "devuelto", "insoluto",
+}  # fmt: skip
+RETURN_CODES = {"UPCQ", "UPDD", "RRTN", "RPCR"}
 
 
 def says_returned(paid_out: Transfer) -> bool:
