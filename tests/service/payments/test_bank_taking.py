@@ -373,7 +373,15 @@ async def test_to_money_that_names_what_is_paid_no_other_invoice_is_proposed(uni
     for reference, state in (("A1", "posted"), ("A2", "proposed")):
         assert await take(units, line(10_000, "INV-1001", payer_account="GB1", bank_reference=reference)) == [state]
     assert await waiting(units) == [("doubled", 10_000)]
-    assert await units.pool.fetchval("SELECT proposals::text FROM exceptions") == "[]"
+    exception, proposals = await units.pool.fetchrow("SELECT id, proposals::text FROM exceptions")
+    (told,) = orjson.loads(proposals)  # only whose it may be, which is not enough to post it
+    assert (told["customer_id"], told["invoices"]) == (customer, [])
+    assert told["reasons"] == ["names INV-1001, which is about to be paid"]
+    async with units.begin() as work:
+        row = await bank.lock_exception(work, exception)
+        with pytest.raises(Problem) as caught:
+            await exceptions._post(row, exceptions.Resolution(action="post", proposal=0, reason="theirs"), work)
+    assert caught.value.slug == "no-invoices"
 
 
 async def test_a_recorded_receipt_of_the_amount_is_proposed_where_nothing_tells_whose_money_it_is(units: Units) -> None:

@@ -38,7 +38,8 @@ class ProposedPart(BaseModel):
 class ProposalView(BaseModel):
     """What the money may pay. `score` lies between 0 and 1; the likeliest stands first.
 
-    With `payment_id`: it may be that recorded receipt, and pays nothing again.
+    With `payment_id`: it may be that recorded receipt, and pays nothing again. Without invoices: it names some of the
+    customer's that it can't pay.
     """
 
     customer_id: str
@@ -394,6 +395,12 @@ def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
         if chosen.get("payment_id"):
             detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
             raise problem_of(Refusal("recorded-already", detail, "proposal"))
+        if not chosen["invoices"]:
+            detail = (
+                "This proposal tells only whose money it may be. To post it, say the customer_id, and the invoices: "
+                "without any it pays the oldest first, and the rest is credit."
+            )
+            raise problem_of(Refusal("no-invoices", detail, "proposal"))
         return chosen["customer_id"], [
             Part(one["invoice_id"], Money(one["amount_minor"], currency)) for one in chosen["invoices"]
         ]

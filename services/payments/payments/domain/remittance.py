@@ -82,7 +82,8 @@ class PayoutDue:
 class Proposal:
     """What a transfer may pay, for a person to decide. `score` lies between 0 and 1.
 
-    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again.
+    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again. Without parts, it is
+    known whose it may be, and no more.
     """
 
     customer_id: str
@@ -442,7 +443,16 @@ class Court:
             self._propose(found, transfer, one.customer_id, [one], [], signs)
         found |= {(one.payment_id,): _may_be(one) for one in self._unconfirmed(transfer) if _near(one, transfer)}
         ranked = sorted(found.values(), key=lambda each: (-each.score, [part.invoice_id for part in each.parts]))
-        return tuple(ranked[:MOST_PROPOSALS])
+        return tuple(ranked[:MOST_PROPOSALS]) or self._whose(transfer)
+
+    def _whose(self, transfer: Transfer) -> tuple[Proposal, ...]:
+        """The customers whose invoices it names, where nothing of these can be paid with it; and why not."""
+        named: dict[str, list[str]] = defaultdict(list)
+        for one in self.named(transfer):
+            status = "about to be paid" if one.status == "open" else one.status.replace("_", " ")
+            why_not = f"in {one.currency}" if one.currency != transfer.amount.currency else status
+            named[one.customer_id].append(f"names {one.number}, which is {why_not}")
+        return tuple(Proposal(one, (), 0.1, tuple(why[:3])) for one, why in named.items())[:MOST_PROPOSALS]
 
     def _propose(
         self,
