@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import telemetry
@@ -106,6 +107,9 @@ class _Lean(FastAPI):
         return Edge(inner, self.max_body_bytes, self.larger)
 
 
+CLIENT_GONE = 499  # as nginx counts it
+
+
 class Edge:
     """Around every request: its id, a bound on its body, its span, its metrics, and an answer when all else fails.
 
@@ -140,6 +144,8 @@ class Edge:
             await self.app(scope, receive, answer)
         except problems.Problem as problem:
             await answer.unless_begun(problem, scope, receive)
+        except ClientDisconnect:  # it went amid its body: there is nobody to answer
+            answer.status = answer.status or CLIENT_GONE
         except Exception as error:
             await answer.unless_begun(problems.of_failure(error), scope, receive)
 

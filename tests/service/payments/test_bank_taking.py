@@ -629,3 +629,19 @@ async def test_a_cheque_that_bounces_is_told_with_the_receipt_that_it_was_and_is
 async def test_a_returned_cheque_that_nobody_recorded_waits_for_a_person(units: Units) -> None:
     assert await take(units, line(-64_000, "RETURNED CHEQUE 004511 NSF")) == ["proposed"]
     assert await waiting(units) == [("missing_here", -64_000)]
+
+
+@pytest.mark.parametrize("first_has_it", [True, False])
+async def test_a_transfer_that_one_file_tells_with_the_banks_reference_and_another_without_is_for_a_person(
+    units: Units, *, first_has_it: bool
+) -> None:
+    """Two instalments of one amount: what repeats the first must not be taken for the second."""
+    await owed(units, 20_000, "TV-2")
+    told = line(10_000, "TV-2 Abschlag", payer_account="GB29", bank_reference="BR902")
+    tellings = [told, replace(told, bank_reference=None)][:: 1 if first_has_it else -1]
+    assert await take(units, tellings[0]) == ["proposed"]
+    await units.pool.execute("UPDATE invoices SET payable_now = 10_000")  # a person posts it
+    assert await take(units, tellings[1]) == ["proposed"]
+    assert await waiting(units) == [("short_payment", 10_000), ("doubled", 10_000)]
+    second = replace(told, bank_reference="BR903")
+    assert await take(units, told, second) == ["duplicate", "posted"]

@@ -19,6 +19,7 @@ _BALANCE = re.compile(r"([CD])(\d{6})([A-Z]{3})(\d+,\d*)", re.ASCII)
 _MOVEMENT = re.compile(
     r"(\d{6})(\d{4})?(R?[CD]|E[CD])([A-Z])?(\d+,\d*)([A-Z][A-Z0-9]{3})((?:(?!//).)*)(?://(.*))?", re.ASCII
 )
+_BANK_CODE_AND_NUMBER = re.compile("([0-9]{8})/([0-9]{1,10})(?:[A-Z]{3})?")
 _IBAN_AND_CURRENCY = re.compile(r"([A-Z]{2}\d\d[A-Z0-9]{10,30}?)[/ ]?([A-Z]{3})", re.ASCII)
 _IN = {"C": 1, "D": -1, "RC": -1, "RD": 1, "EC": 1, "ED": -1}
 _MOST_LINES = 60  # of one field: SWIFT has six, banks add to them
@@ -151,6 +152,9 @@ def _note(field: _Field, statement: _Statement) -> None:
 
 def _account(text: str) -> str:
     account = without_spaces(text)
+    if german := _BANK_CODE_AND_NUMBER.fullmatch(account):  # as other formats of the bank have it
+        basic = german[1] + german[2].zfill(10)
+        return f"DE{98 - int(basic + '131400') % 97:02}{basic}"
     with_currency = _IBAN_AND_CURRENCY.fullmatch(account)
     if with_currency is not None and _is_iban(with_currency[1]):
         return with_currency[1]

@@ -258,21 +258,25 @@ ON CONFLICT DO NOTHING RETURNING line_id
 
 
 SAME_OF_DAY = """{0}.account = {1}.account AND {0}.payer_account = {1}.payer_account AND {0}.amount = {1}.amount
-    AND {0}.booked_on = {1}.booked_on AND {0}.currency = {1}.currency AND {0}.text = {1}.text AND {0}.booked
-    AND {0}.bank_reference IS NULL AND {0}.entry_reference IS NULL"""
-# Without a reference of the bank, the place of the day makes a line new; another payer's line between moves it. One that its
-# payer's account made no oftener than another file told and counted may be that: a person says. Counted once for all alike.
+    AND {0}.booked_on = {1}.booked_on AND {0}.currency = {1}.currency AND {0}.booked"""
+REFERENCED = "(num_nonnulls({0}.bank_reference, {0}.entry_reference) > 0)"
+# Two tellings of one transfer have one identity only where both tell the bank's reference, or neither does and the place of
+# the day is the same: another payer's line between moves it. What a payer's account made no oftener than another file told
+# otherwise and counted may be that: a person says. Counted once for all alike.
 MOVED = f"""
 WITH alike AS (
-    SELECT *, row_number() OVER (same ORDER BY id) AS nth, min(id) OVER same AS first FROM bank_lines
-    WHERE id = ANY($1::bigint[]) AND bank_reference IS NULL AND entry_reference IS NULL AND payer_account IS NOT NULL
-    WINDOW same AS (PARTITION BY statement_id, account, payer_account, amount, currency, booked_on, text)
+    SELECT l.*, {REFERENCED.format("l")} AS referenced, row_number() OVER (same ORDER BY id) AS nth, min(id) OVER same AS first
+    FROM bank_lines l WHERE id = ANY($1::bigint[]) AND payer_account IS NOT NULL
+    WINDOW same AS (PARTITION BY statement_id, account, payer_account, amount, currency, booked_on, {REFERENCED.format("l")},
+        CASE WHEN {REFERENCED.format("l")} THEN '' ELSE text END)
 ), known AS MATERIALIZED (
-    SELECT a.first, c.n - (SELECT count(*) FROM bank_lines m
-        WHERE {SAME_OF_DAY.format("m", "a")} AND m.statement_id = a.statement_id AND m.id < a.first) AS n
+    SELECT a.first, c.n - (SELECT count(*) FROM bank_lines m WHERE {SAME_OF_DAY.format("m", "a")}
+        AND m.statement_id = a.statement_id AND m.id < a.first AND {REFERENCED.format("m")} = a.referenced
+        AND (a.referenced OR m.text = a.text)) AS n
     FROM alike a CROSS JOIN LATERAL (
         SELECT count(*) AS n FROM bank_lines o JOIN bank_identities k ON k.identity = o.identity AND k.line_id = o.id
-        WHERE {SAME_OF_DAY.format("o", "a")} AND o.statement_id <> a.statement_id OFFSET 0
+        WHERE {SAME_OF_DAY.format("o", "a")} AND o.statement_id <> a.statement_id
+            AND ({REFERENCED.format("o")} <> a.referenced OR NOT a.referenced AND o.text = a.text) OFFSET 0
     ) c WHERE a.id = a.first AND c.n > 0
 )
 SELECT a.id FROM alike a JOIN known USING (first) WHERE a.id = ANY($2::bigint[]) AND a.nth <= known.n
@@ -280,7 +284,7 @@ SELECT a.id FROM alike a JOIN known USING (first) WHERE a.id = ANY($2::bigint[])
 
 
 async def moved_lines(work: Work, line_ids: Sequence[int], new: Collection[int]) -> set[int]:
-    """Those of the new lines, among all of these, that may only stand at another place of the day than in another file."""
+    """Those of the new lines, among all of these, that another file may have told of otherwise."""
     return {row["id"] for row in await work.connection.fetch(MOVED, line_ids, list(new))} if new else set()
 
 
