@@ -79,10 +79,14 @@ async def keep(reading: Reading, digest: bytes, work: Work) -> str | None:
 
 async def _ahead(told: Iterator[tuple[BankLine, str]]) -> AsyncGenerator[list[tuple[BankLine, str]]]:
     """Lines by the batch, each read beside the event loop while the database keeps the one before."""
-    reading = asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
+
+    def read() -> asyncio.Task[list[tuple[BankLine, str]]]:
+        return asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
+
+    reading = read()
     try:
         while lines := await asyncio.shield(reading):
-            reading = asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
+            reading = read()
             yield lines
     finally:
         await asyncio.gather(reading, return_exceptions=True)  # only then may the file be closed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chassis.clock import Clock
 from chassis.messaging.work import Cause, Units, Work
@@ -48,7 +48,7 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
     for each in observed:
         payment = payments.get(each.payment_id or of_attempts.get(each.attempt_id or "", ""))
         if payment is not None and each.charge is not None:
-            seen = replace(_seen(each.charge, work.clock, evidence=each.evidence), asked=each.asked)
+            seen = _seen(each.charge, work.clock, evidence=each.evidence, asked=each.asked)
             known = reversals[payment.id]
             following = observe(payment, seen, work.now, list(known.values()))
             work.cause = Cause(correlation=payment.correlation, causation=each.event.id if each.event else None)
@@ -77,7 +77,7 @@ async def _reversals(
     return found
 
 
-def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
+def _seen(charge: Charge, clock: Clock, *, evidence: bool, asked: bool = False) -> Seen:
     """In our terms; the provider's instants become days of the company's calendar."""
     return Seen(
         provider_id=charge.provider_id,
@@ -88,6 +88,7 @@ def _seen(charge: Charge, clock: Clock, *, evidence: bool) -> Seen:
         evidence=evidence,
         back=tuple(_seen_back(each, charge.currency, clock) for each in charge.taken_back),
         next_action_url=charge.next_action_url,
+        asked=asked,
     )
 
 

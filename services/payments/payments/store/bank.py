@@ -576,7 +576,8 @@ async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> None:
     await work.connection.execute(
         OPEN_EXCEPTIONS,
         [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
-        [e.provider_id for e in exceptions], [e.line_id for e in exceptions], [e.amount.currency for e in exceptions], [e.amount.minor for e in exceptions],
+        [e.provider_id for e in exceptions], [e.line_id for e in exceptions], [e.amount.currency for e in exceptions],
+        [e.amount.minor for e in exceptions],
         [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions],
         [e.payout_line_id for e in exceptions], work.now,
     )  # fmt: skip
