@@ -23,18 +23,10 @@ from payments import messages, store
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import Reversal, Step, receive, taken_by_bank
-from payments.domain.remittance import (
-    Arrived,
-    Confirmed,
-    Court,
-    Posted,
-    Transfer,
-    Unclear,
-    gives_back,
-    remittance_of,
-    says_returned,
-)
-from payments.store import bank
+from payments.domain.remittance import Arrived, Confirmed, Court, Posted, Unclear
+from payments.domain.returned import gives_back, says_returned
+from payments.domain.transfers import Transfer, remittance_of
+from payments.store import bank, exceptions, remittances
 
 log = structlog.get_logger()
 
@@ -141,7 +133,7 @@ async def _set_aside(lines: Sequence[bank.NewLine], work: Work) -> None:
     new = await bank.claim_lines(work, [each.line_id for each in booked])
     unclear = [Unclear(each, "missing_here") for each in booked if each.line_id in new]
     states = {line.id: "ignored" if line.transfer is None else "duplicate" for line in lines}
-    await bank.open_exceptions(work, [opened(each) for each in unclear])
+    await exceptions.open_exceptions(work, [opened(each) for each in unclear])
     await bank.keep_states(work, states | {each.transfer.line_id: "proposed" for each in unclear})
 
 
@@ -162,7 +154,7 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     strange += [each for each in due if each.amount.minor > 0 and each.reversal]
     doubts = [Unclear(each, "doubled") for each in booked if each.line_id in doubted and _counts(each)]
     states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
-    court = Court(await bank.load_known(work, [*came, *(each.transfer for each in doubts)]))
+    court = Court(await remittances.load_known(work, [*came, *(each.transfer for each in doubts)]))
     verdicts = court.judge(came)
     unclear = await _proposed(court, [*(each for each in verdicts if isinstance(each, Unclear)), *doubts], work)
     unclear += [Unclear(each, "missing_here") for each in strange]
@@ -171,9 +163,9 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
     linked = set[int]()
     if confirmed:  # before anything is undone: the bank may take back what it tells of in the same file
-        linked |= await bank.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
+        linked |= await remittances.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
     if arrived:
-        linked |= await bank.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
+        linked |= await remittances.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
     unclear += await _undo(went, states, work)
     unclear += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
     # What another line became in this very moment, this one is not.
@@ -182,22 +174,24 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     states |= dict.fromkeys(linked, "matched")
     states |= {each.transfer.line_id: "proposed" for each in unclear}
     if unclear:
-        await bank.open_exceptions(work, [opened(each) for each in unclear])
+        await exceptions.open_exceptions(work, [opened(each) for each in unclear])
     await bank.keep_states(work, states)
 
 
 async def _proposed(court: Court, unclear: Sequence[Unclear], work: Work) -> list[Unclear]:
     if not unclear:
         return []
-    return court.propose(unclear, await bank.load_leads(work, [each.transfer for each in unclear], court.known.payers))
+    return court.propose(
+        unclear, await remittances.load_leads(work, [each.transfer for each in unclear], court.known.payers)
+    )
 
 
 async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclear]:
     """Those that look like a receipt going back, though the bank doesn't say so: a person says whether it did."""
     if not paid_out:
         return []
-    found = await bank.find_taken_back(work, [each.line_id for each in paid_out])
-    named, receipts = await bank.find_named_back(work, paid_out), await bank.find_receipts(work, paid_out)
+    found = await remittances.find_taken_back(work, [each.line_id for each in paid_out])
+    named, receipts = await remittances.find_named_back(work, paid_out), await remittances.find_receipts(work, paid_out)
     strange = []
     for each in paid_out:
         told = {one.payment_id: one for one in gives_back(each, receipts.get(each.line_id, ()))}
@@ -212,9 +206,9 @@ def _counts(transfer: Transfer) -> bool:
     return transfer.amount.minor > 0 or transfer.reversal
 
 
-def opened(unclear: Unclear) -> bank.Open:
+def opened(unclear: Unclear) -> exceptions.Open:
     transfer = unclear.transfer
-    return bank.Open(unclear.why, transfer.amount, line_id=transfer.line_id, proposals=unclear.proposals)
+    return exceptions.Open(unclear.why, transfer.amount, line_id=transfer.line_id, proposals=unclear.proposals)
 
 
 def received(transfer: Transfer, posted: Posted, work: Work) -> Step:
@@ -242,12 +236,12 @@ async def _undo(went: Sequence[Transfer], states: dict[int, str], work: Work) ->
     """Transfers that the bank takes back reverse the payments that they were."""
     if not went:
         return []
-    found = await bank.find_taken_back(work, [each.line_id for each in went])
+    found = await remittances.find_taken_back(work, [each.line_id for each in went])
     payments, _ = await store.lock_payments(work, payments=found.values())
     known = defaultdict[str, list[Reversal]](list)
     for each in await store.load_reversals(work.connection, list(payments)):
         known[each.payment_id].append(each)
-    receipts = await bank.find_receipts(work, [each for each in went if each.line_id not in found])
+    receipts = await remittances.find_receipts(work, [each for each in went if each.line_id not in found])
     unclear, steps = [], list[Step]()
     for transfer in went:
         payment = payments.get(found.get(transfer.line_id, ""))

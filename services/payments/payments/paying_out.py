@@ -11,7 +11,7 @@ from chassis.service import Running
 from contracts.money import Money
 from payments.domain.payouts import arrived, came_back, strays
 from payments.providers import Payout, PayoutLine, Provider
-from payments.store import bank, payouts
+from payments.store import exceptions, payouts
 
 log = structlog.get_logger()
 
@@ -49,7 +49,9 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine]) -> None:
             charged = await payouts.load_charged(work.connection, [line.charge_id or "" for line in lines])
             found = strays(movements, charged)
             if found:
-                opened = [bank.Open(s.why, s.movement.amount, payout_line_id=s.movement.provider_id) for s in found]
-                await bank.open_exceptions(work, opened)
+                opened = [
+                    exceptions.Open(s.why, s.movement.amount, payout_line_id=s.movement.provider_id) for s in found
+                ]
+                await exceptions.open_exceptions(work, opened)
         elif payout.state in ("failed", "cancelled") and known.booked:
             await payouts.book_payout(work, came_back(payout.provider_id, amount, work.clock.today()))

@@ -11,7 +11,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
-from payments.store import bank
+from payments.store import bank, remittances
 from tests.kit.postgres import drop_database, fresh_database
 
 
@@ -30,26 +30,26 @@ SUMS: list[Any] = [["USD"], [100]]
 @pytest.mark.parametrize(
     ("sql", "arguments", "index"),
     [
-        (bank.NAMED, [["INV1"]], "invoices_by_number"),
-        (bank.ALIKE, SUMS, "invoices_by_amount"),
-        (bank.RECORDED, [*SUMS, [date(2026, 3, 1)]], "payments_recorded"),
-        (bank.ARRIVING, SUMS, "payouts_to_arrive"),
-        (bank.PAYERS, [["DE1"]], "bank_lines_of_payer"),
-        (bank.NAMESAKES, [["ACME"]], "customers_by_name"),
-        (bank.OWING, [[new_id()], ["USD"]], "invoices_payable"),
+        (remittances.NAMED, [["INV1"]], "invoices_by_number"),
+        (remittances.ALIKE, SUMS, "invoices_by_amount"),
+        (remittances.RECORDED, [*SUMS, [date(2026, 3, 1)]], "payments_recorded"),
+        (remittances.ARRIVING, SUMS, "payouts_to_arrive"),
+        (remittances.PAYERS, [["DE1"]], "bank_lines_of_payer"),
+        (remittances.NAMESAKES, [["ACME"]], "customers_by_name"),
+        (remittances.OWING, [[new_id()], ["USD"]], "invoices_payable"),
         (bank.NEW_LINES, [new_id(), 0, 500], "bank_lines_of_statement"),
         (bank.LINES, [new_id(), "a", "z", "", 0, 21], "bank_lines_of_statement"),
-        (bank.UNSETTLED, [[new_id()]], "receipt_parts_pkey"),
+        (remittances.UNSETTLED, [[new_id()]], "receipt_parts_pkey"),
         (bank.CLAIM, [[1]], "bank_lines_by_entry"),
         (bank.CLAIM, [[1]], "bank_lines_by_reference"),
         (bank.DOUBTED, [[1]], "bank_identities_pkey"),
         (bank.MOVED, [[1], [1]], "bank_lines_paid_by"),
-        (bank.BACK_BY_REFERENCE, [[1]], "bank_lines_by_reference"),
-        (bank.BACK_BY_ENTRY, [[1]], "bank_lines_by_entry"),
-        (bank.RECEIPTS, [[1], ["USD"], [1], [date(2026, 3, 1)]], "payments_banked"),
-        (bank.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
-        (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "receipt_parts_pkey"),
-        (bank.BACK_BY_INVOICE, [[1], ["INV1"]], "payments_recorded_of_customer"),
+        (remittances.BACK_BY_REFERENCE, [[1]], "bank_lines_by_reference"),
+        (remittances.BACK_BY_ENTRY, [[1]], "bank_lines_by_entry"),
+        (remittances.RECEIPTS, [[1], ["USD"], [1], [date(2026, 3, 1)]], "payments_banked"),
+        (remittances.BACK_BY_PAYER, [[1]], "bank_lines_paid_by"),
+        (remittances.BACK_BY_INVOICE, [[1], ["INV1"]], "receipt_parts_pkey"),
+        (remittances.BACK_BY_INVOICE, [[1], ["INV1"]], "payments_recorded_of_customer"),
     ],
     ids=[
         "named", "alike", "recorded", "arriving", "payers", "namesakes", "owing", "new-lines", "lines", "unsettled",
@@ -85,11 +85,11 @@ async def test_what_receipts_ask_of_invoices_is_looked_up_also_by_a_plan_made_wh
     units: Units,
 ) -> None:
     async with units.pool.acquire() as connection:
-        await connection.fetch(bank.UNSETTLED, [new_id()])
+        await connection.fetch(remittances.UNSETTLED, [new_id()])
         await connection.execute("INSERT INTO customers (id, sequence) VALUES ($1, 1)", customer := new_id())
         await connection.execute(PAYMENTS, customer)
         await connection.execute("SELECT pg_stat_force_next_flush()")
         before = await connection.fetchval(READ)
-        await connection.fetch(bank.UNSETTLED, [new_id()])
+        await connection.fetch(remittances.UNSETTLED, [new_id()])
         await connection.execute("SELECT pg_stat_force_next_flush()")
         assert await connection.fetchval(READ) - before < 100

@@ -15,7 +15,7 @@ from contracts.ids import new_id
 from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
 from payments.checks import CHECKS
-from payments.store import bank
+from payments.store import bank, remittances
 from tests.kit.postgres import drop_database, fresh_database
 
 READ = """
@@ -109,7 +109,7 @@ async def test_to_find_what_a_bank_takes_back_is_no_dearer_for_all_lines_of_its_
     await units.pool.execute("ANALYZE bank_lines")
     async with units.begin() as work:
         before = await work.connection.fetchval(READ)
-        assert await bank.find_taken_back(work, ids) == {}
+        assert await remittances.find_taken_back(work, ids) == {}
         assert await work.connection.fetchval(READ) - before < 500
 
 

@@ -25,12 +25,12 @@ from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
 from payments import bank_runs, store
-from payments.api import bank_statements, edge, exceptions
+from payments.api import bank_statements, decisions, edge
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import Refusal, receive, refund
 from payments.domain.remittance import Court
-from payments.store import bank
+from payments.store import bank, exceptions, remittances
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 2)
@@ -202,15 +202,15 @@ async def test_a_receipt_that_becomes_anothers_while_a_line_is_looked_at_is_not_
     customer, _ = await owed(units, 10_000, "INV-1001")
     receipt = await recorded(units, customer, 10_000, "INV-1001 wire 7781")
     assert await take(units, line(10_000, "of nothing known", bank_reference="B1")) == ["proposed"]
-    other, load_known = await units.pool.fetchval("SELECT id FROM bank_lines"), bank.load_known
+    other, load_known = await units.pool.fetchval("SELECT id FROM bank_lines"), remittances.load_known
 
     async def meanwhile(*about: Any) -> Any:
         known = await load_known(*about)
         async with units.begin() as work:
-            assert await bank.link_payments(work, {receipt: other}) == {other}
+            assert await remittances.link_payments(work, {receipt: other}) == {other}
         return known
 
-    monkeypatch.setattr(bank, "load_known", meanwhile)
+    monkeypatch.setattr(remittances, "load_known", meanwhile)
     assert await take(units, line(10_000, "INV-1001 wire 7781")) == ["proposed"]
     assert ("doubled", 10_000) in await waiting(units)
 
@@ -226,7 +226,7 @@ async def test_a_receipt_that_becomes_anothers_while_a_line_is_looked_at_is_not_
 )
 def test_a_decision_with_what_it_does_not_use_is_refused(asked: dict[str, Any], field: str) -> None:
     with pytest.raises(Problem) as caught:
-        exceptions._refuse_unused(exceptions.Resolution(reason="so", **asked))
+        decisions._refuse_unused(decisions.Resolution(reason="so", **asked))
     assert (caught.value.slug, (caught.value.errors or [{}])[0].get("field")) == ("not-used", field)
 
 
@@ -378,9 +378,9 @@ async def test_to_money_that_names_what_is_paid_no_other_invoice_is_proposed(uni
     assert (told["customer_id"], told["invoices"]) == (customer, [])
     assert told["reasons"] == ["names INV-1001, which is about to be paid"]
     async with units.begin() as work:
-        row = await bank.lock_exception(work, exception)
+        row = await exceptions.lock_exception(work, exception)
         with pytest.raises(Problem) as caught:
-            await exceptions._post(row, exceptions.Resolution(action="post", proposal=0, reason="theirs"), work)
+            await decisions._post(row, decisions.Resolution(action="post", proposal=0, reason="theirs"), work)
     assert caught.value.slug == "no-invoices"
 
 
@@ -465,8 +465,8 @@ async def test_a_line_is_matched_by_a_person_with_the_receipt_that_it_is_alone(u
 
     async def match(**asked: Any) -> str:
         async with units.begin() as work:
-            row = await bank.lock_exception(work, exception)
-            return await exceptions._match(row, exceptions.Resolution(action="match", reason="it is", **asked), work)
+            row = await exceptions.lock_exception(work, exception)
+            return await decisions._match(row, decisions.Resolution(action="match", reason="it is", **asked), work)
 
     for wrong in (less, new_id(), "none"):
         with pytest.raises(Problem):
@@ -484,9 +484,9 @@ async def test_what_a_person_posts_keeps_the_request_that_its_later_events_trave
     assert await take(units, line(4_000, "a part")) == ["proposed"]
     exception = await units.pool.fetchval("SELECT id FROM exceptions")
     async with units.begin(Cause(correlation="request-1")) as work:
-        row = await bank.lock_exception(work, exception)
-        asked = exceptions.Resolution(action="post", customer_id=customer, reason="theirs")
-        payment = await exceptions._post(row, asked, work)
+        row = await exceptions.lock_exception(work, exception)
+        asked = decisions.Resolution(action="post", customer_id=customer, reason="theirs")
+        payment = await decisions._post(row, asked, work)
     assert await units.pool.fetchval("SELECT correlation FROM payments WHERE id = $1", payment) == "request-1"
 
 
@@ -614,15 +614,15 @@ async def test_a_cheque_that_bounces_is_told_with_the_receipt_that_it_was_and_is
     exception, proposals = await units.pool.fetchrow("SELECT id, proposals::text FROM exceptions")
     assert [one["payment_id"] for one in orjson.loads(proposals)] == [cheque]
     async with units.begin() as work:
-        row = await bank.lock_exception(work, exception)
-        asked = exceptions.Resolution(action="match", proposal=0, reason="it bounced")
-        assert await exceptions._match(row, asked, work) == cheque
+        row = await exceptions.lock_exception(work, exception)
+        asked = decisions.Resolution(action="match", proposal=0, reason="it bounced")
+        assert await decisions._match(row, asked, work) == cheque
     assert await gone(units, customer) == 11_100
     kind, day = await units.pool.fetchrow("SELECT kind, effective_on FROM reversals")
     assert (kind, day) == ("return", DAY)
     async with units.begin() as work:
         with pytest.raises(Problem) as caught:
-            await exceptions._match(row, asked, work)
+            await decisions._match(row, asked, work)
     assert caught.value.slug == "more-than-left"
 
 

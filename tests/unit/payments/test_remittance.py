@@ -9,7 +9,8 @@ import pytest
 
 from contracts.money import Money
 from payments.domain import OpenInvoice
-from payments.domain.remittance import Confirmed, Court, Known, Posted, Recorded, Transfer, Unclear, Verdict, plain
+from payments.domain.remittance import Confirmed, Court, Known, Posted, Recorded, Unclear, Verdict
+from payments.domain.transfers import Transfer, plain
 
 DAY = date(2026, 3, 2)
 HUNDRED = Money(10_000, "USD")

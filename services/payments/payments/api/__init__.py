@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from payments.api import (
     autopay,
     bank_statements,
+    decisions,
     exceptions,
     history,
     methods,
@@ -21,6 +22,6 @@ from payments.api import (
 router = APIRouter()
 # …/offline before …/{payment_id}
 PAYING = (methods, autopay, quotes, receipts, payments, history, timeline, refunds, surcharges)
-RECONCILING = (bank_statements, exceptions, reports, webhooks)
+RECONCILING = (bank_statements, exceptions, decisions, reports, webhooks)
 for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)

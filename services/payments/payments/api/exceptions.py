@@ -11,21 +11,16 @@ from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
-from chassis.http.idempotency import fingerprint
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
-from chassis.service import Running, cause_of, running_of
-from contracts.allocation import Part
+from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Text
-from contracts.money import Money
-from payments import messages, reconciling, store
 from payments.api.bank_statements import for_the_company
-from payments.api.edge import Asked, InvoiceToPay, ReadPayments, WritePayments, answer, problem_of, provider_away
-from payments.domain import Refusal, receive, taken_by_bank
-from payments.domain.remittance import ExceptionClass, remittance_of
-from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
-from payments.store import bank
+from payments.api.edge import Asked, ReadPayments, WritePayments, answer, problem_of
+from payments.domain import Refusal
+from payments.domain.remittance import ExceptionClass
+from payments.store import exceptions
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -106,22 +101,6 @@ class Exceptions(BaseModel):
     next_cursor: str | None
 
 
-class Resolution(Asked):
-    """`post`: the line's money is the customer's, for these invoices (none: oldest first), or as the proposal with this
-    place, from 0. `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal; a line that
-    went out took so much of that receipt back.
-    `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
-    `dismiss`: it is settled otherwise, and `reason` says how.
-    """
-
-    action: Literal["post", "match", "accept", "dismiss"]
-    proposal: Annotated[int | None, Field(ge=0, le=20, strict=True)] = None
-    customer_id: Annotated[str | None, Field(max_length=36)] = None
-    payment_id: Annotated[str | None, Field(max_length=36)] = None
-    invoices: list[InvoiceToPay] = Field([], max_length=1000)
-    reason: Text
-
-
 class Assignment(Asked):
     """Who is to look at it; null: nobody any more."""
 
@@ -166,60 +145,27 @@ async def list_exceptions(
 ) -> Response:
     """What does not agree, oldest first."""
     for_the_company(identity)
-    found = await bank.list_exceptions(running_of(request).pool, state, why, read_instant_cursor(cursor), limit + 1)
+    found = await exceptions.list_exceptions(
+        running_of(request).pool, state, why, read_instant_cursor(cursor), limit + 1
+    )
     last = found[limit - 1] if len(found) > limit else None
-    after = write_cursor(last["created_at"].isoformat(), last["id"]) if last else None
-    return answer(orjson.dumps({"items": [view_of_exception(row) for row in found[:limit]], "next_cursor": after}), 200)
+    following = write_cursor(last["created_at"].isoformat(), last["id"]) if last else None
+    items = [view_of_exception(row) for row in found[:limit]]
+    return answer(orjson.dumps({"items": items, "next_cursor": following}), 200)
 
 
 @router.get("/v1/reconciliation/exceptions/{exception_id}", response_model=ExceptionDetail, tags=["reconciliation"])
 async def get_exception(exception_id: str, request: Request, identity: ReadPayments) -> Response:
     """An exception with its trail: who did what about it, and when."""
     for_the_company(identity)
-    return answer(await _detail(running_of(request).pool, exception_id), 200)
+    return answer(await detail_of(running_of(request).pool, exception_id), 200)
 
 
-async def _detail(connection: Any, exception_id: str) -> bytes:
-    row = await bank.load_exception(connection, exception_id) if is_id(exception_id) else None
+async def detail_of(connection: Any, exception_id: str) -> bytes:
+    row = await exceptions.load_exception(connection, exception_id) if is_id(exception_id) else None
     if row is None:
         raise not_found("exception", exception_id)
-    return orjson.dumps({**view_of_exception(row), "trail": await bank.list_notes(connection, exception_id)})
-
-
-@router.post(
-    "/v1/reconciliation/exceptions/{exception_id}/resolve", response_model=ExceptionDetail, tags=["reconciliation"]
-)
-async def resolve(exception_id: str, asked: Resolution, request: Request, identity: WritePayments) -> Response:
-    """Decide an exception. Each is decided once: another decision is refused, the same again gets the same answer."""
-    for_the_company(identity)
-    running = running_of(request)
-    doubted, charge = await _charge_of(running, exception_id) if asked.action == "accept" else (None, None)
-    async with running.units.begin(cause_of(request, identity)) as work:
-        if doubted:  # before the exception, as those who follow the provider's record do
-            await store.lock_payment(work, doubted)
-        row, actor = await _lock(exception_id, work), work.cause.actor or ""
-        decision = fingerprint({**asked.model_dump(mode="json"), "actor": actor})
-        if row["state"] != "open":
-            return answer(_answered(row, decision), 200)
-        _refuse_unused(asked)
-        payment_id = await DECISIONS[asked.action](row, asked, work) if asked.action in DECISIONS else None
-        if asked.action == "accept":
-            await _accept(row, charge, work)
-        await bank.resolve_exception(work, exception_id, payment_id)
-        await bank.note(work, exception_id, actor, asked.action, asked.reason)
-        body = await _detail(work.connection, exception_id)
-        await bank.keep_decision(work, exception_id, decision, body)
-        if row["line_id"] is not None:  # last: its file's counts are held until the commit
-            await bank.keep_states(work, {row["line_id"]: "resolved"})
-        return answer(body, 200)
-
-
-def _answered(row: Any, decision: bytes) -> bytes:
-    """The first answer, to who lost it and asks the same again."""
-    if row["decision"] != decision:
-        raise _resolved_already()
-    body: bytes = row["answer"]
-    return body
+    return orjson.dumps({**view_of_exception(row), "trail": await exceptions.list_notes(connection, exception_id)})
 
 
 @router.post(
@@ -229,190 +175,20 @@ async def assign(exception_id: str, asked: Assignment, request: Request, identit
     """Say who is to look at an exception."""
     for_the_company(identity)
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
-        if (await _lock(exception_id, work))["state"] != "open":
-            raise _resolved_already()
-        await bank.assign_exception(work, exception_id, asked.assigned_to)
-        await bank.note(work, exception_id, work.cause.actor or "", "assigned", asked.assigned_to)
-        return answer(await _detail(work.connection, exception_id), 200)
+        if (await lock_exception(exception_id, work))["state"] != "open":
+            raise resolved_already()
+        await exceptions.assign_exception(work, exception_id, asked.assigned_to)
+        await exceptions.note(work, exception_id, work.cause.actor or "", "assigned", asked.assigned_to)
+        return answer(await detail_of(work.connection, exception_id), 200)
 
 
-async def _lock(exception_id: str, work: Work) -> Any:
-    row = await bank.lock_exception(work, exception_id) if is_id(exception_id) else None
+async def lock_exception(exception_id: str, work: Work) -> Any:
+    row = await exceptions.lock_exception(work, exception_id) if is_id(exception_id) else None
     if row is None:
         raise not_found("exception", exception_id)
     return row
 
 
-def _resolved_already() -> Problem:
+def resolved_already() -> Problem:
     detail = "This exception has been resolved already; look at its trail."
     return problem_of(Refusal("already-resolved", detail, conflict=True))
-
-
-async def _post(row: Any, asked: Resolution, work: Work) -> str:
-    """The line's money becomes a payment of the customer."""
-    _money_of_line(row, work)
-    customer_id, parts = _chosen(row, asked)
-    money = Money(row["amount"], row["currency"])
-    reference = remittance_of(row["refs"], row["text"])
-    step = receive(customer_id, money, row["booked_on"], reference, parts, work.now).under(work.cause.correlation)
-    work.emit(*messages.of([step], work.now))
-    if not await store.add_payments(work, [store.NewPayment(step, line_id=row["line_id"])]):
-        detail = f"Customer {customer_id} is not known, or has no such invoice in {money.currency}."
-        raise problem_of(Refusal("unknown-names", detail, "invoices"))
-    return step.payment.id
-
-
-async def _match(row: Any, asked: Resolution, work: Work) -> str:
-    """The line's money is a receipt that somebody recorded; or it took one back."""
-    _money_of_line(row, work, out=True)
-    proposed = _proposal(row, asked.proposal).get("payment_id") if asked.proposal is not None else None
-    payment_id = asked.payment_id or proposed or ""
-    if not payment_id:
-        raise problem_of(
-            Refusal("unknown-payment", "Say which receipt it is: payment_id, or a proposal.", "payment_id")
-        )
-    if row["amount"] < 0:
-        return await _take_back(row, payment_id, work)
-    found = await bank.lock_recorded(work, payment_id) if is_id(payment_id) else None
-    if found is None:
-        raise problem_of(_no_such_payment(payment_id))
-    if (found["currency"], found["amount"]) != (row["currency"], row["amount"]):
-        detail = f"The payment is of {found['amount']} minor units of {found['currency']}, the line is not."
-        raise problem_of(Refusal("other-amount", detail, "payment_id"))
-    if found["way"] != "receive" or found["bank_line_id"] is not None or found["going_back"]:
-        detail = "Only a recorded receipt that has no bank line yet and has not gone back can be this money."
-        raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
-    linked = await bank.link_payments(work, {payment_id: row["line_id"]})
-    assert linked, "its row is locked, and was looked at"
-    return payment_id
-
-
-async def _take_back(row: Any, payment_id: str, work: Work) -> str:
-    """The bank took so much of a receipt back: its invoices are owed again."""
-    payment = await store.lock_payment(work, payment_id) if is_id(payment_id) else None
-    if payment is None:
-        raise problem_of(_no_such_payment(payment_id))
-    if payment.way != "receive":
-        detail = "Only money that was received at the bank can be taken back there; the provider tells of its charges."
-        raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
-    money, reversals = Money(-row["amount"], row["currency"]), await store.load_reversals(work.connection, [payment_id])
-    same = payment.amount.currency == money.currency
-    step = taken_by_bank(payment, reversals, row["booked_on"], work.now, money) if same else None
-    if step is None:
-        detail = f"Less than {money} of this receipt is left to take back."
-        raise problem_of(Refusal("more-than-left", detail, "payment_id", conflict=True))
-    work.emit(*messages.of([step], work.now))
-    await store.save_steps(work, [step])
-    return payment_id
-
-
-def _no_such_payment(payment_id: str) -> Refusal:
-    return Refusal("unknown-payment", f"There is no payment {payment_id}.", "payment_id")
-
-
-async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
-    """Nothing follows; so what holds invoices can't be dismissed."""
-    if row["payment_id"] is None or row["line_id"] is not None or row["provider_id"] is not None:
-        return
-    payment = await store.load_payment(work.connection, row["payment_id"], None)
-    if payment is not None and payment.reconciliation == "mismatch":
-        detail = (
-            "This payment holds its invoices. Give back at the provider what is not to be kept; then accept what it "
-            "has: invoices that it does not reach can be paid again."
-        )
-        raise problem_of(Refusal("holds-invoices", detail, "action", conflict=True))
-
-
-async def _charge_of(running: Running, exception_id: str) -> tuple[str | None, Charge | None]:
-    """The payment that an open exception is about, and the provider's record of it; asked before anything is locked."""
-    row = await bank.load_exception(running.pool, exception_id) if is_id(exception_id) else None
-    if row is None or row["state"] != "open" or row["payment_id"] is None:
-        return None, None
-    payment = await store.load_payment(running.pool, row["payment_id"], None)
-    if payment is None or payment.provider_id is None:
-        return None, None
-    provider: Provider = running.more["provider"]
-    try:
-        return payment.id, await provider.get_charge(payment.provider_id)
-    except ProviderUnknown:
-        raise provider_away() from None
-    except ProviderRefused:
-        return None, None
-
-
-async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
-    """The payment is what the provider took."""
-    if charge is None or row["provider_id"] is not None:
-        detail = "This is about no charge that the provider has a record of. Dismiss it, saying how it was settled."
-        raise problem_of(Refusal("nothing-to-accept", detail, "action"))
-    if refusal := await reconciling.take_as_it_is(charge, row["payment_id"], work):
-        raise problem_of(refusal)
-
-
-DECISIONS = {"post": _post, "match": _match, "dismiss": _dismiss}
-USED = {"post": {"proposal", "customer_id", "invoices"}, "match": {"proposal", "payment_id"}}
-
-
-def _refuse_unused(asked: Resolution) -> None:
-    """What a decision doesn't use may have been meant for another one, which does something else with the money."""
-    given = {"proposal", "customer_id", "payment_id", "invoices"} & asked.model_dump(exclude_defaults=True).keys()
-    for name in sorted(given - USED.get(asked.action, set())):
-        raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
-    if asked.proposal is not None and len(given) > 1:
-        detail = "Give the place of a proposal or your own choice, not both."
-        raise problem_of(Refusal("not-used", detail, "proposal"))
-
-
-def _money_of_line(row: Any, work: Work, *, out: bool = False) -> None:
-    """Refuse what is no money of a bank line that has been booked; `out`: or that went out."""
-    if row["line_id"] is None:
-        detail = (
-            "This is about no line of a bank, so it brought no money to post. Dismiss it, saying how it was settled."
-        )
-        raise problem_of(Refusal("nothing-to-post", detail, "action"))
-    if row["amount"] <= 0 and not out:
-        detail = (
-            "This is money that went out. If it took a receipt back, match it with that; else dismiss it, saying why."
-        )
-        raise problem_of(Refusal("nothing-to-post", detail, "action"))
-    if row["booked_on"] > work.clock.today():
-        detail = f"The bank books this on {row['booked_on']}; today is {work.clock.today()}. Post it then."
-        raise problem_of(Refusal("booked-in-future", detail, "action", conflict=True))
-
-
-def _proposal(row: Any, place: int) -> dict[str, Any]:
-    proposals: list[dict[str, Any]] = orjson.loads(row["proposals"])
-    if place >= len(proposals):
-        detail = f"This exception has {len(proposals)} proposals, counted from 0."
-        raise problem_of(Refusal("unknown-proposal", detail, "proposal"))
-    return proposals[place]
-
-
-def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
-    currency, amount = row["currency"], row["amount"]
-    if asked.proposal is not None:
-        chosen = _proposal(row, asked.proposal)
-        if chosen.get("payment_id"):
-            detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
-            raise problem_of(Refusal("recorded-already", detail, "proposal"))
-        if not chosen["invoices"]:
-            detail = (
-                "This proposal tells only whose money it may be. To post it, say the customer_id, and the invoices: "
-                "without any it pays the oldest first, and the rest is credit."
-            )
-            raise problem_of(Refusal("no-invoices", detail, "proposal"))
-        return chosen["customer_id"], [
-            Part(one["invoice_id"], Money(one["amount_minor"], currency)) for one in chosen["invoices"]
-        ]
-    if asked.customer_id is None or not is_id(asked.customer_id):
-        detail = "Say whose money it is: customer_id, or the place of a proposal."
-        raise problem_of(Refusal("customer-missing", detail, "customer_id"))
-    if not all(is_id(one.invoice_id) for one in asked.invoices):
-        raise problem_of(Refusal("unknown-invoice", "An invoice's id is no id.", "invoices"))
-    if len({one.invoice_id for one in asked.invoices}) < len(asked.invoices):
-        raise problem_of(Refusal("invoice-twice", "An invoice is named twice.", "invoices"))
-    if sum(one.amount_minor or 0 for one in asked.invoices) > amount:
-        raise problem_of(Refusal("more-than-received", f"The invoices' amounts sum to more than {amount}.", "invoices"))
-    return asked.customer_id, [
-        Part(one.invoice_id, Money(one.amount_minor or amount, currency)) for one in asked.invoices
-    ]

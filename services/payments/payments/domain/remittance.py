@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,44 +11,14 @@ from typing import Literal
 from contracts.allocation import Due, Part, allocate
 from contracts.money import Money, total
 from payments.domain.quotes import OpenInvoice
+from payments.domain.transfers import Transfer, called, plain, tells, words_of
 
-MOST_WORDS = 200
 MOST_PROPOSALS = 5
 RECORDED_WITHIN_DAYS = 10
-SHORTEST_REFERENCE = 4
-LONGEST_REMITTANCE = 200
 
 ExceptionClass = Literal[
     "missing_here", "missing_there", "wrong_amount", "short_payment", "doubled", "wrong_currency"
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A booked transaction that brought money, or (below zero) took some away."""
-
-    line_id: int
-    identity: str
-    amount: Money
-    booked_on: date
-    references: tuple[str, ...]
-    text: str
-    payer: str | None
-    payer_account: str | None
-    reversal: bool = False
-    code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Money that came and is here still: what told of it, the account it came from, how its customer is `called`."""
-
-    payment_id: str
-    customer_id: str
-    received_on: date
-    references: tuple[str, ...]
-    payer_account: str | None
-    called: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,61 +98,6 @@ class Arrived:
 Verdict = Arrived | Posted | Confirmed | Unclear
 
 
-def remittance_of(references: Iterable[str], text: str) -> str | None:
-    """What a payment keeps of what the payer wrote to the bank, the same whether posted by itself or by a person."""
-    return " ".join((*references, text)).strip()[:LONGEST_REMITTANCE] or None
-
-
-def plain(text: str) -> str:
-    """Letters and digits alone, in capitals: how a number is compared.
-
-    >>> plain("inv-1001/b")
-    'INV1001B'
-    """
-    return re.sub("[^A-Za-z0-9]+", "", text).upper()
-
-
-def called(name: str) -> str:
-    """How a name is compared: letters and digits of any script, without marks and capitals.
-
-    >>> called("Müller & Söhne GmbH"), called("東方 Ltd.")
-    ('mullersohnegmbh', '東方ltd')
-    """
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", name).casefold()))
-
-
-def words_of(transfer: Transfer) -> list[str]:
-    """What may be an invoice's number: each reference, and one to three neighbouring words of the text with a digit."""
-    pieces = re.findall("[A-Za-z0-9]+", transfer.text)[:MOST_WORDS]
-    words = ["".join(pieces[at : at + width]).upper() for width in (1, 2, 3) for at in range(len(pieces) - width + 1)]
-    told = [plain(reference) for reference in transfer.references]
-    found = dict.fromkeys([*told, *(word for word in words if any(map(str.isdigit, word)))])
-    return [word for word in found if 2 < len(word) <= 40][:MOST_WORDS]
-
-
-def tells(transfer: Transfer, reference: str) -> bool:
-    """Whether a transfer tells a reference in whole words: one of its own, or neighbouring words of the text.
-
-    >>> paid = Transfer(1, "", Money(1, "USD"), date(2026, 3, 1), ("INVB7",), "wire 77 81", None, None)
-    >>> tells(paid, "Wire 7781"), tells(paid, "INVB")
-    (True, False)
-    """
-    wanted = plain(reference)
-    if len(wanted) < SHORTEST_REFERENCE:
-        return False
-    for told in (*transfer.references, transfer.text):
-        words = [word.upper() for word in re.findall("[A-Za-z0-9]+", told)[:MOST_WORDS]]
-        for first in range(len(words)):
-            joined = ""
-            for word in words[first:]:
-                joined += word
-                if joined == wanted:
-                    return True
-                if not wanted.startswith(joined):
-                    break
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """What decides whose money transfers are.
@@ -225,40 +138,6 @@ def _near(one: Recorded, transfer: Transfer) -> bool:
 def _may_be(one: Recorded) -> Proposal:
     reasons = (f"a receipt of this amount was recorded for {one.received_on}, and no bank line has told of it",)
     return Proposal(one.customer_id, (), 0.4, reasons, one.payment_id)
-
-
-# How banks say that money comes back unpaid, in words and in ISO 20022's sub-families.
-RETURNED = {
-    "return", "returned", "returns", "rtn", "unpaid", "nsf", "bounced", "dishonoured", "dishonored", "reversal",
-    "reversed", "storno", "retoure", "rucklastschrift", "impaye", "rejet", "devolucion", "devuelto", "insoluto",
-}  # fmt: skip
-RETURN_CODES = {"UPCQ", "UPDD", "RRTN", "RPCR"}
-
-
-def says_returned(paid_out: Transfer) -> bool:
-    """Whether money that went out is told as something that came back unpaid."""
-    words = re.findall("[^\\W_]+", " ".join((*paid_out.references, paid_out.text)))
-    return any(called(word) in RETURNED for word in words) or bool(RETURN_CODES & {*(paid_out.code or "").split("/")})
-
-
-def gives_back(paid_out: Transfer, receipts: Iterable[Receipt]) -> list[Proposal]:
-    """The receipts, all of its amount, that money which went out may give back: by what it tells, and where it went."""
-    returned = paid_out.reversal or says_returned(paid_out)
-
-    def sign(one: Receipt) -> tuple[float, str] | None:
-        if any(tells(paid_out, reference) for reference in one.references):
-            return 0.6, "tells the reference of this receipt"
-        if one.payer_account is not None and one.payer_account == paid_out.payer_account:
-            return 0.5, "went to the account that this receipt came from"
-        if one.called and one.called == called(paid_out.payer or ""):
-            return 0.4, "went to who has the name of this receipt's customer"
-        return (0.3, "is of the amount of this receipt") if returned else None
-
-    found = [(one, found) for one in receipts if (found := sign(one))]
-    ranked = sorted(found, key=lambda each: (-each[1][0], -each[0].received_on.toordinal(), each[0].payment_id))
-    return [Proposal(one.customer_id, (), score, (why,), one.payment_id) for one, (score, why) in ranked][
-        :MOST_PROPOSALS
-    ]
 
 
 class Court:

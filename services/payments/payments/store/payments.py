@@ -19,8 +19,8 @@ from contracts.invoicing import AllocatedPart
 from contracts.money import Money
 from payments.domain import Attempt, Consent, Payment, Posting, Step
 from payments.store.attempts import ATTEMPT
-from payments.store.bank import Open, close_exceptions, open_exceptions
 from payments.store.consents import consents_argument, insert_consents
+from payments.store.exceptions import Open, close_exceptions, open_exceptions
 from payments.store.projections import columns_of
 from payments.store.reversals import save_reversals
 

@@ -9,7 +9,7 @@ import asyncpg
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import CreditChanged, InvoiceState
-from payments.domain.remittance import called
+from payments.domain.transfers import called
 
 KEEP_CUSTOMERS = """
 INSERT INTO customers (id, called, sequence) SELECT id, name, 1 FROM unnest($1::uuid[], $2::text[]) AS c (id, name)

@@ -9,8 +9,8 @@ import pytest
 
 from chassis.http.problems import Problem
 from contracts.ids import new_id
-from payments.api import exceptions
-from payments.api.exceptions import Resolution
+from payments.api import decisions
+from payments.api.decisions import Resolution
 
 WORK: Any = SimpleNamespace(
     clock=SimpleNamespace(today=lambda: date(2026, 3, 2)), now=datetime(2026, 3, 2, tzinfo=UTC), emit=lambda *_: None
@@ -28,7 +28,7 @@ ROW["proposals"] = "[]"
 
 def refused(row: dict[str, Any], **asked: Any) -> Problem:
     with pytest.raises(Problem) as caught:
-        asyncio.run(exceptions._post(row, Resolution(action="post", reason="theirs", **asked), WORK))
+        asyncio.run(decisions._post(row, Resolution(action="post", reason="theirs", **asked), WORK))
     return caught.value
 
 
@@ -45,7 +45,7 @@ def test_a_proposal_that_is_a_recorded_receipt_is_not_posted_once_more() -> None
 
 def test_the_same_decision_again_gets_the_first_answer_and_another_is_refused() -> None:
     row = {"decision": b"this", "answer": b"{}"}
-    assert exceptions._answered(row, b"this") == b"{}"
+    assert decisions._answered(row, b"this") == b"{}"
     with pytest.raises(Problem) as caught:
-        exceptions._answered(row, b"that")
+        decisions._answered(row, b"that")
     assert (caught.value.status, caught.value.slug) == (409, "already-resolved")

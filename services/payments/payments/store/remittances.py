@@ -1,0 +1,243 @@
+"""Whose money a bank's lines may be, and what they become."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+
+from chassis.messaging.work import Work
+from contracts.money import Money
+from payments.domain import OpenInvoice
+from payments.domain.remittance import Known, Leads, PayoutDue, Proposal, Recorded
+from payments.domain.returned import Receipt
+from payments.domain.transfers import Transfer, called, words_of
+from payments.store.bank import PLAIN
+from payments.store.projections import INVOICE, columns_of
+
+NAMED = f"""
+SELECT {PLAIN.format("number")} AS plain, {INVOICE} FROM invoices WHERE {PLAIN.format("number")} = ANY($1::text[])
+"""  # noqa: S608
+ALIKE = f"""
+SELECT {columns_of("i", INVOICE)} FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
+    SELECT {INVOICE} FROM invoices WHERE currency = w.currency AND payable_now = w.minor AND payable_now > 0
+    ORDER BY due_on LIMIT 5) i
+"""  # noqa: S608
+RECORDED = """
+SELECT p.id, p.customer_id, p.currency, p.amount, p.received_on, p.reference, p.asked_invoices || p.allocated_invoices AS pays,
+    p.allocated_invoices <> '{}' OR p.credit > 0 AS settled
+FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CROSS JOIN LATERAL (
+    SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND currency = w.currency AND amount = w.minor
+        AND received_on BETWEEN w.day - 10 AND w.day + 10 AND going_back = 0 ORDER BY received_on LIMIT 20) p
+"""
+ARRIVING = """
+SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor)
+JOIN payouts p ON p.currency = w.currency AND p.amount = w.minor WHERE p.bank_line_id IS NULL AND p.state <> 'cancelled'
+"""
+PAYERS = """
+SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOIN LATERAL (
+    SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
+    WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved') ORDER BY b.id DESC LIMIT 1) l
+"""
+NAMESAKES = """
+SELECT c.id, c.called FROM unnest($1::text[]) AS w (name) CROSS JOIN LATERAL (
+    SELECT id, called FROM customers WHERE called = w.name ORDER BY id LIMIT 3) c
+"""
+OWING = f"""
+SELECT {columns_of("i", INVOICE)} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) CROSS JOIN LATERAL (
+    SELECT {INVOICE} FROM invoices WHERE customer_id = w.customer_id AND currency = w.currency AND payable_now > 0
+    ORDER BY due_on, issued_on, number LIMIT 50) i
+"""  # noqa: S608
+
+
+# What receipts from the bank ask of invoices while invoicing has not answered: the projection does not show it yet.
+# OFFSET 0: each payment is looked up by its id, also by a plan made while there were none.
+UNSETTLED = """
+SELECT r.invoice_id, sum(r.amount)::bigint AS minor FROM receipt_parts r CROSS JOIN LATERAL (
+    SELECT FROM payments p WHERE p.id = r.payment_id AND p.allocated_invoices = '{}' AND p.credit = 0 AND p.going_back = 0 OFFSET 0
+) p
+WHERE r.invoice_id = ANY($1::uuid[]) GROUP BY r.invoice_id
+"""
+
+
+async def _less_unsettled(work: Work, *found: dict[Any, list[OpenInvoice]]) -> None:
+    """Take off what is asked of each invoice already."""
+    ids = {one.id for each in found for invoices in each.values() for one in invoices if one.payable_now > 0}
+    rows = await work.connection.fetch(UNSETTLED, sorted(ids)) if ids else ()
+    asked = {row["invoice_id"]: row["minor"] for row in rows}
+    for each in found if asked else ():
+        for key, invoices in each.items():
+            each[key] = [replace(one, payable_now=max(0, one.payable_now - asked.get(one.id, 0))) for one in invoices]
+
+
+async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
+    """What decides whose money the transfers are."""
+    fetch = work.connection.fetch
+    words = {word for transfer in transfers for word in words_of(transfer)}
+    days = sorted({(each.amount.currency, each.amount.minor, each.booked_on) for each in transfers})
+    accounts = sorted({each.payer_account for each in transfers if each.payer_account})
+    named, recorded, arriving = (defaultdict[Any, list[Any]](list) for _ in range(3))
+    for row in await fetch(NAMED, sorted(words)):
+        named[row["plain"]].append(OpenInvoice(*tuple(row)[1:]))
+    by_payment = {row["id"]: row for row in await fetch(RECORDED, *map(list, zip(*days, strict=True)))} if days else {}
+    for row in by_payment.values():
+        money = Money(row["amount"], row["currency"])
+        pays = frozenset(row["pays"])
+        one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"], pays, row["settled"])
+        recorded[money.currency, money.minor].append(one)
+    for row in await fetch(ARRIVING, *_sums(transfers)):
+        due = PayoutDue(row["provider_id"], row["arrives_on"], row["trace"])
+        arriving[row["currency"], row["amount"]].append(due)
+    payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
+    await _less_unsettled(work, named)
+    return Known(named, recorded, payers, arriving)
+
+
+async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[str, str]) -> Leads:
+    """What the transfers may pay besides what they name. `payers`: customers by the account that paid for them."""
+    alike, owing = defaultdict[tuple[str, int], list[OpenInvoice]](list), defaultdict[str, list[OpenInvoice]](list)
+    for row in await work.connection.fetch(ALIKE, *_sums(transfers)):
+        alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
+    namesakes = defaultdict[str, list[str]](list)
+    for row in await work.connection.fetch(NAMESAKES, sorted({called(each.payer) for each in transfers if each.payer})):
+        namesakes[row["called"]].append(row["id"])
+    whose = sorted(
+        {
+            (customer, each.amount.currency)
+            for each in transfers
+            for customer in (payers.get(each.payer_account or ""), *namesakes.get(called(each.payer or ""), ()))
+            if customer
+        }
+    )
+    for row in await work.connection.fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
+        owing[row["customer_id"]].append(OpenInvoice(*row))
+    await _less_unsettled(work, alike, owing)
+    return Leads(alike, namesakes, owing)
+
+
+def _sums(transfers: Sequence[Transfer]) -> tuple[list[str], list[int]]:
+    """Currencies and minor units of the different amounts."""
+    sums = sorted({(each.amount.currency, each.amount.minor) for each in transfers})
+    return [currency for currency, _ in sums], [minor for _, minor in sums]
+
+
+async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
+    """Payouts with the lines that tell of their arrival; gives the lines that it are now."""
+    sql = """UPDATE payouts p SET bank_line_id = l.line FROM unnest($1::text[], $2::bigint[]) AS l (id, line)
+        WHERE p.provider_id = l.id AND p.bank_line_id IS NULL RETURNING l.line"""
+    return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
+
+
+# What a reversing line takes back: a payment that a line of the same account and amount brought, and that this is told of,
+# with whether anything is left of it. One look-up for each way to tell, so that each has its index.
+BACK = """
+SELECT l.id AS line, p.id AS payment, p.remains FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
+CROSS JOIN LATERAL (
+    SELECT p.id, p.going_back < p.amount + p.surcharge AS remains FROM bank_lines o JOIN payments p ON p.bank_line_id = o.id
+    WHERE o.account = l.account AND o.amount = -l.amount AND o.currency = l.currency AND o.id <> l.id AND {told}
+    ORDER BY remains DESC LIMIT 2
+) p
+"""
+BACK_BY_REFERENCE = BACK.format(told="o.bank_reference = l.bank_reference")
+BACK_BY_ENTRY = BACK.format(told="o.entry_reference = l.entry_reference")
+BACK_BY_PAYER = BACK.format(told="o.payer_account = l.payer_account AND o.refs && l.refs")
+
+
+# Money that went out, and names an invoice that a receipt of just this amount, or with just this much of credit, has paid.
+# Receipts that a bank brought are found by what they asked for, those that people recorded by their amount.
+BACK_BY_INVOICE = f"""
+WITH told AS (
+    SELECT l.id AS line, l.currency, -l.amount AS amount, i.id AS invoice, i.customer_id
+    FROM unnest($1::bigint[], $2::text[]) AS w (line, word) JOIN bank_lines l ON l.id = w.line
+    JOIN invoices i ON {PLAIN.format("i.number")} = w.word
+)
+SELECT t.line, p.id AS payment, p.customer_id FROM told t JOIN receipt_parts r ON r.invoice_id = t.invoice
+JOIN payments p ON p.id = r.payment_id
+WHERE t.amount IN (p.amount, p.credit) AND p.currency = t.currency AND p.going_back < p.amount + p.surcharge
+UNION SELECT t.line, p.id, p.customer_id FROM told t CROSS JOIN LATERAL (
+    SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND customer_id = t.customer_id
+        AND currency = t.currency AND amount = t.amount OFFSET 0
+) p WHERE t.invoice = ANY(p.asked_invoices || p.allocated_invoices)
+    AND p.going_back < p.amount + p.surcharge
+"""  # noqa: S608
+
+
+async def find_named_back(work: Work, transfers: Sequence[Transfer]) -> dict[int, list[Proposal]]:
+    """The receipts that transfers which went out may give back, by the invoices that they name."""
+    told = [(transfer.line_id, word) for transfer in transfers for word in words_of(transfer)]
+    found = defaultdict[int, list[Proposal]](list)
+    for row in await work.connection.fetch(BACK_BY_INVOICE, [line for line, _ in told], [word for _, word in told]):
+        reasons = ("names an invoice that this receipt has paid: it, or its credit, may have been given back",)
+        found[row["line"]].append(Proposal(row["customer_id"], (), 0.5, reasons, row["payment"]))
+    return found
+
+
+_OF_AMOUNT = """(SELECT id, customer_id, received_on, reference, bank_line_id FROM payments
+    WHERE way = 'receive' AND bank_line_id IS {} AND currency = w.currency AND amount = w.minor
+        AND received_on BETWEEN w.day - 400 AND w.day AND going_back = 0 ORDER BY received_on DESC LIMIT 50)"""
+RECEIPTS = f"""
+SELECT w.line, p.id, p.customer_id, p.received_on, array_remove(p.reference || coalesce(o.refs, '{{}}'), NULL) AS refs,
+    o.payer_account, c.called
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::date[]) AS w (line, currency, minor, day)
+CROSS JOIN LATERAL ({_OF_AMOUNT.format("NULL")} UNION ALL {_OF_AMOUNT.format("NOT NULL")}) p
+JOIN customers c ON c.id = p.customer_id LEFT JOIN bank_lines o ON o.id = p.bank_line_id
+"""  # noqa: S608
+
+
+async def find_receipts(work: Work, paid_out: Sequence[Transfer]) -> dict[int, list[Receipt]]:
+    """By line the newest receipts of the amount of money that went out, of about a year."""
+    asked = [(each.line_id, each.amount.currency, -each.amount.minor, each.booked_on) for each in paid_out]
+    found = defaultdict[int, list[Receipt]](list)
+    for row in await work.connection.fetch(RECEIPTS, *map(list, zip(*asked, strict=True))) if asked else ():
+        line, payment, customer, day, refs, account, name = row
+        found[line].append(Receipt(payment, customer, day, tuple(refs), account, name))
+    return found
+
+
+async def find_taken_back(work: Work, line_ids: Sequence[int]) -> dict[int, str]:
+    """The payments that reversing lines undo, each where there is one alone that still has something left.
+
+    The bank's own reference decides, else that of the entry, else the payer's account with a reference of the payer's.
+    References of payers repeat, and so do amounts and texts: alone they say nothing.
+    """
+    back: dict[int, str] = {}
+    unknown = list(line_ids)
+    for sql in (BACK_BY_REFERENCE, BACK_BY_ENTRY, BACK_BY_PAYER):
+        found = defaultdict[int, list[asyncpg.Record]](list)
+        for row in await work.connection.fetch(sql, unknown):
+            found[row["line"]].append(row)
+        for line_id, rows in found.items():
+            remaining = [row["payment"] for row in rows if row["remains"]]
+            if len(remaining) == 1:
+                back[line_id] = remaining[0]
+        unknown = [line_id for line_id in unknown if line_id not in found]
+    return back
+
+
+LINK_PAYMENTS = """
+WITH linked AS (
+    UPDATE payments p SET bank_line_id = l.line FROM unnest($1::uuid[], $2::bigint[]) AS l (id, line)
+    WHERE p.id = l.id AND p.bank_line_id IS NULL AND p.going_back = 0 RETURNING l.line, p.id, p.asked_invoices, p.asked_amounts
+), asked AS (
+    INSERT INTO receipt_parts (invoice_id, payment_id, amount)
+    SELECT a.invoice_id, linked.id, a.minor FROM linked
+    CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor)
+)
+SELECT line FROM linked
+"""
+
+
+async def link_payments(work: Work, lines: Mapping[str, int]) -> set[int]:
+    """Payments with the lines that brought their money; gives the lines that it are now.
+
+    Another line may have become the payment's, or the payment have gone back, since it was looked at.
+    """
+    return {row["line"] for row in await work.connection.fetch(LINK_PAYMENTS, list(lines), list(lines.values()))}
+
+
+async def lock_recorded(work: Work, payment_id: str) -> asyncpg.Record | None:
+    sql = "SELECT id, way, currency, amount, going_back, bank_line_id FROM payments WHERE id = $1 FOR NO KEY UPDATE"
+    return await work.connection.fetchrow(sql, payment_id)
