@@ -47,6 +47,9 @@ class PaymentState(Event):
     credit_used: Annotated[
         Amount | None, Field(description="Unapplied credit that pays some of `asked`, beside `amount`")
     ] = None
+    on_account: Annotated[
+        bool | None, Field(description="True: it pays no invoice by itself, all of it is the customer's credit")
+    ] = None
     effective_on: Annotated[date | None, Field(description="The day on which the money counts")] = None
     expected_by: date | None = None
 

@@ -108,6 +108,15 @@ async def test_money_received_offline_pays_the_oldest_first_and_the_rest_is_cred
     assert (aging["outstanding_minor"], aging["credits_minor"], aging["balance_due_minor"]) == (0, 5_000, -5_000)
 
 
+async def test_money_received_on_account_waits_as_credit_while_invoices_are_open(client: Client) -> None:
+    customer = await client.customer()
+    invoice = await client.invoice(customer)
+    payment = await client.receive(customer, 4_000, on_account=True)
+    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 4_000)
+    assert done["allocations"] == []
+    assert (await client.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 10_000
+
+
 async def test_fifty_requests_with_one_idempotency_key_are_one_payment(client: Client) -> None:
     customer = await client.customer()
     invoice, key = await client.invoice(customer), new_id()

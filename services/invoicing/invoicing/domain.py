@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal, Protocol
 
-from contracts.allocation import Due, Part, allocate, allocate_as_asked, oldest_first
+from contracts.allocation import Allocation, Due, Part, allocate, allocate_as_asked, oldest_first
 from contracts.money import LARGEST_MINOR, Money, half_up, total, zero
 
 MOST_PARTS = 1_000  # of one payment
@@ -267,9 +267,19 @@ class Book:
             self._change(replace(invoice, pending=invoice.pending - part.amount.minor), "changed", payment_id)
 
     def settle(
-        self, payment_id: str, customer_id: str, amount: Money, asked: Sequence[Part], effective_on: date
+        self,
+        payment_id: str,
+        customer_id: str,
+        amount: Money,
+        asked: Sequence[Part],
+        effective_on: date,
+        *,
+        on_account: bool = False,
     ) -> Settlement:
-        """Share reconciled money: over its reservation, else as asked, else oldest first. The rest is credit."""
+        """Share reconciled money: over its reservation, else as asked, else oldest first. The rest is credit.
+
+        `on_account`: all of it is.
+        """
         reservation = self.reservations.get(payment_id)
         held = reservation is not None and reservation.state == "placed"
         if reservation is not None and held:
@@ -281,7 +291,9 @@ class Book:
             for invoice in (named if asked else self.invoices.values())
             if invoice.customer_id == customer_id and invoice.currency == amount.currency
         ]
-        if asked or (reservation is not None and held and reservation.parts):
+        if on_account:
+            shared = Allocation((), credit=amount)
+        elif asked or (reservation is not None and held and reservation.parts):
             shared = allocate_as_asked(amount, asked, [invoice.due() for invoice in theirs])
         else:
             payable = [invoice.due() for invoice in theirs if invoice.state == "open" and invoice.payable_now]

@@ -43,21 +43,28 @@ async def reserve_invoices(events: Sequence[Received[heard.PaymentSubmitted]], w
 
 @handlers.on_many(heard.PaymentReconciled, lock=customer_of)
 async def settle_invoices(events: Sequence[Received[heard.PaymentReconciled]], work: Work) -> None:
-    free = {_place(received.event) for received in events if not received.event.asked}
+    free = {_place(received.event) for received in events if _finds_invoices(received.event)}
     oldest: dict[tuple[str, str], int] = defaultdict(int)
     for event in (received.event for received in events):
         if _place(event) in free:  # what pays an invoice by name moves on what the rest reaches
             oldest[_place(event)] += event.amount.amount_minor
     named = {part.invoice_id for received in events for part in received.event.asked}
     ids = [received.event.payment_id for received in events]
-    most = MOST_PARTS * max(1, sum(not received.event.asked for received in events))
+    most = MOST_PARTS * max(1, sum(_finds_invoices(received.event) for received in events))
     book = await store.load_book(work, payments=ids, invoices=named, oldest=oldest, most=most)
     for received in events:
         event = received.event
         effective_on = event.effective_on or work.clock.today()
-        book.settle(event.payment_id, event.customer_id, event.amount.money(), _asked(event.asked), effective_on)
+        book.settle(
+            event.payment_id, event.customer_id, event.amount.money(), _asked(event.asked), effective_on,
+            on_account=bool(event.on_account),
+        )  # fmt: skip
         _say(book, received, work)
     await store.save_book(work, book)
+
+
+def _finds_invoices(event: heard.PaymentReconciled) -> bool:
+    return not event.asked and not event.on_account
 
 
 def _place(event: heard.PaymentState) -> tuple[str, str]:

@@ -50,6 +50,7 @@ def _of(step: Step, now: datetime) -> Message:
         effective_on=step.posting.effective_on if step.posting else payment.effective_on,
         expected_by=payment.expected_by,
         credit_used=Amount.of(Money(payment.credit_used, payment.amount.currency)) if payment.credit_used else None,
+        on_account=payment.on_account or None,
         **more,
     )
     return message(event, sequence=payment.sequence, time=now, customer=payment.customer_id)

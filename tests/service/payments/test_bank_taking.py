@@ -384,6 +384,46 @@ async def test_to_money_that_names_what_is_paid_no_other_invoice_is_proposed(uni
     assert caught.value.slug == "no-invoices"
 
 
+async def posted(units: Units, **asked: Any) -> Any:
+    """The payment that a person's decision makes of the one exception."""
+    exception = await units.pool.fetchval("SELECT id FROM exceptions WHERE state = 'open'")
+    async with units.begin() as work:
+        row = await exceptions.lock_exception(work, exception)
+        payment = await decisions._post(row, decisions.Resolution(action="post", reason="theirs", **asked), work)
+    return await units.pool.fetchrow("SELECT asked_invoices, on_account FROM payments WHERE id = $1", payment)
+
+
+async def test_a_proposal_whose_invoice_has_been_paid_meanwhile_is_refused_and_not_made_credit(units: Units) -> None:
+    customer, invoice = await owed(units, 10_000, "INV-1001")
+    assert await take(units, line(10_000, "thanks", payer="Nobody")) == ["proposed"]
+    await units.pool.execute("UPDATE invoices SET payable_now = 0, status = 'paid'")
+    with pytest.raises(Problem) as caught:
+        await posted(units, proposal=0)
+    assert (caught.value.status, caught.value.slug) == (409, "not-payable")
+    assert "INV-1001" in (caught.value.detail or "")
+    with pytest.raises(Problem) as caught:
+        await posted(units, customer_id=customer, invoices=[{"invoice_id": invoice}])
+    assert caught.value.errors is not None
+    assert caught.value.errors[0]["field"] == "invoices.0"
+    payment = await posted(units, customer_id=customer, on_account=True)
+    assert (payment["asked_invoices"], payment["on_account"]) == ([], True)
+
+
+async def test_a_named_invoice_may_take_less_than_all_of_the_money_and_no_more_than_is_payable(units: Units) -> None:
+    customer, invoice = await owed(units, 6_000, "INV-1001")
+    _, theirs = await owed(units, 1_000, "INV-1002")
+    assert await take(units, line(10_000, "thanks", payer="Nobody")) == ["proposed"]
+    for wrong, slug in (
+        ({"invoice_id": invoice, "amount_minor": 6_001}, "not-payable"), ({"invoice_id": theirs}, "unknown-invoice"),
+        ({"invoice_id": new_id()}, "unknown-invoice"), ({"invoice_id": "none"}, "unknown-invoice"),
+    ):  # fmt: skip
+        with pytest.raises(Problem) as caught:
+            await posted(units, customer_id=customer, invoices=[wrong])
+        assert caught.value.slug == slug
+    payment = await posted(units, customer_id=customer, invoices=[{"invoice_id": invoice}])
+    assert payment["asked_invoices"] == [invoice]
+
+
 async def test_a_recorded_receipt_of_the_amount_is_proposed_where_nothing_tells_whose_money_it_is(units: Units) -> None:
     customer, _ = await owed(units, 10_000, "INV-1001")
     receipt = await recorded(units, customer, 10_000, None)

@@ -132,7 +132,7 @@ class Plain:
         asked = cash or {part.invoice_id: part.amount.minor for part in payment.asked}
         theirs = (payment.customer_id, payment.amount.currency)
         everything = [one for one, owed in self.invoices.items() if (owed.customer, owed.currency) == theirs]
-        for one in asked if asked or only_held else everything:
+        for one in () if payment.on_account else asked if asked or only_held else everything:
             part = min(left, asked.get(one, left), self.payable(one))
             self.settled[payment.id][one] = part
             left -= part
@@ -290,7 +290,8 @@ class TwoBooks(RuleBasedStateMachine):
         theirs = [one.id for one in self.copies.values() if (one.customer_id, one.currency) == whose]
         asked = data.draw(st.lists(st.sampled_from(theirs), unique=True, max_size=2)) if theirs else []
         parts = [Part(one, Money(minor, currency)) for one in asked]
-        self.take([paying.receive(customer, Money(minor, currency), DAY, None, parts, NOW)])
+        on_account = not asked and data.draw(st.booleans())
+        self.take([paying.receive(customer, Money(minor, currency), DAY, None, parts, NOW, on_account=on_account)])
         self.deliver(hear)
 
     @precondition(lambda self: len(self.book.invoices) > 3)
@@ -465,7 +466,10 @@ class TwoBooks(RuleBasedStateMachine):
                 parts = [Part(part.invoice_id, part.amount.money()) for part in event.asked]
                 self.plain.settle(self.payments[event.payment_id])
                 assert event.effective_on is not None
-                self.book.settle(event.payment_id, event.customer_id, event.amount.money(), parts, event.effective_on)
+                self.book.settle(
+                    event.payment_id, event.customer_id, event.amount.money(), parts, event.effective_on,
+                    on_account=bool(event.on_account),
+                )  # fmt: skip
             case payments_says.PaymentDeclined() | payments_says.PaymentCancelled() as event:
                 self.plain.held.pop(event.payment_id, None)
                 self.plain.held_credit.pop(event.payment_id, None)

@@ -99,6 +99,13 @@ def test_money_for_a_closed_invoice_becomes_credit() -> None:
     assert book.credits["two"].balance == 10_000
 
 
+def test_money_on_account_pays_no_invoice_and_is_credit() -> None:
+    book = book_with(invoice())
+    settlement = book.settle("pay", "customer", usd(3_000), [], TODAY, on_account=True)
+    assert (settlement.parts, settlement.credit) == ((), usd(3_000))
+    assert book.invoices["INV-1"].balance == 10_000
+
+
 def test_a_reversal_reopens_with_the_old_due_date_and_takes_credit_back() -> None:
     book = book_with(invoice())
     book.settle("pay", "customer", usd(12_000), [], TODAY)

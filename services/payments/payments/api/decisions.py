@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import fingerprint
@@ -18,7 +19,18 @@ from contracts.invoicing import Text
 from contracts.money import Money
 from payments import messages, reconciling, store
 from payments.api.bank_statements import for_the_company
-from payments.api.edge import Asked, InvoiceToPay, WritePayments, answer, problem_of, provider_away
+from payments.api.edge import (
+    Asked,
+    InvoiceToPay,
+    WritePayments,
+    answer,
+    other_currency,
+    problem_of,
+    provider_away,
+    refuse_shares,
+    unknown_customer,
+    unknown_invoice,
+)
 from payments.api.exceptions import ExceptionDetail, detail_of, lock_exception, resolved_already
 from payments.domain import Refusal, receive, taken_by_bank
 from payments.domain.transfers import remittance_of
@@ -29,9 +41,12 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class Resolution(Asked):
-    """`post`: the line's money is the customer's, for these invoices (none: oldest first), or as the proposal with this
-    place, from 0. `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal; a line that
-    went out took so much of that receipt back.
+    """What is to become of the exception.
+
+    `post`: the line's money is the customer's, for these invoices (none: oldest first; `on_account`: for none, it is
+    credit), or as the proposal with this place, from 0.
+    `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal; a line that went out took
+    so much of that receipt back.
     `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
     `dismiss`: it is settled otherwise, and `reason` says how.
     """
@@ -41,6 +56,7 @@ class Resolution(Asked):
     customer_id: Annotated[str | None, Field(max_length=36)] = None
     payment_id: Annotated[str | None, Field(max_length=36)] = None
     invoices: list[InvoiceToPay] = Field([], max_length=1000)
+    on_account: StrictBool = False
     reason: Text
 
 
@@ -84,14 +100,37 @@ async def _post(row: Any, asked: Resolution, work: Work) -> str:
     """The line's money becomes a payment of the customer."""
     _money_of_line(row, work)
     customer_id, parts = _chosen(row, asked)
+    await _refuse_unpayable(customer_id, parts, asked, row["currency"], work)
     money = Money(row["amount"], row["currency"])
     reference = remittance_of(row["refs"], row["text"])
-    step = receive(customer_id, money, row["booked_on"], reference, parts, work.now).under(work.cause.correlation)
+    step = receive(customer_id, money, row["booked_on"], reference, parts, work.now, on_account=asked.on_account).under(
+        work.cause.correlation
+    )
     work.emit(*messages.of([step], work.now))
     if not await store.add_payments(work, [store.NewPayment(step, line_id=row["line_id"])]):
-        detail = f"Customer {customer_id} is not known, or has no such invoice in {money.currency}."
-        raise problem_of(Refusal("unknown-names", detail, "invoices"))
+        raise problem_of(unknown_customer(customer_id))
     return step.payment.id
+
+
+async def _refuse_unpayable(
+    customer_id: str, parts: Sequence[Part], asked: Resolution, currency: str, work: Work
+) -> None:
+    """A person who names invoices means to pay them: what they can't take any more would be credit, unnoticed."""
+    known = await remittances.load_invoices(work, [part.invoice_id for part in parts])
+    least = {one.invoice_id: one.amount_minor or 1 for one in asked.invoices}
+    for place, part in enumerate(parts):
+        invoice, wanted = known.get(part.invoice_id), least.get(part.invoice_id, part.amount.minor)
+        if invoice is None or invoice.customer_id != customer_id:
+            raise problem_of(unknown_invoice(place, part.invoice_id))
+        if invoice.currency != currency:
+            raise problem_of(other_currency(place, invoice.id, invoice.currency, currency))
+        if invoice.payable_now < wanted:
+            detail = (
+                f"{invoice.payable_now} minor units of invoice {invoice.number} can be paid now. Say the customer_id "
+                "and the invoices with their amounts anew: the rest is credit, and with on_account all of it."
+            )
+            field = f"invoices.{place}" if asked.invoices else "proposal"
+            raise problem_of(Refusal("not-payable", detail, field, conflict=True))
 
 
 async def _match(row: Any, asked: Resolution, work: Work) -> str:
@@ -182,12 +221,14 @@ async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
 
 
 DECISIONS = {"post": _post, "match": _match, "dismiss": _dismiss}
-USED = {"post": {"proposal", "customer_id", "invoices"}, "match": {"proposal", "payment_id"}}
+USED = {"post": {"proposal", "customer_id", "invoices", "on_account"}, "match": {"proposal", "payment_id"}}
 
 
 def _refuse_unused(asked: Resolution) -> None:
     """What a decision doesn't use may have been meant for another one, which does something else with the money."""
-    given = {"proposal", "customer_id", "payment_id", "invoices"} & asked.model_dump(exclude_defaults=True).keys()
+    given = {"proposal", "customer_id", "payment_id", "invoices", "on_account"} & asked.model_dump(
+        exclude_defaults=True
+    ).keys()
     for name in sorted(given - USED.get(asked.action, set())):
         raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
     if asked.proposal is not None and len(given) > 1:
@@ -230,7 +271,7 @@ def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
         if not chosen["invoices"]:
             detail = (
                 "This proposal tells only whose money it may be. To post it, say the customer_id, and the invoices: "
-                "without any it pays the oldest first, and the rest is credit."
+                "without any it pays the oldest first, and with on_account it is credit."
             )
             raise problem_of(Refusal("no-invoices", detail, "proposal"))
         return chosen["customer_id"], [
@@ -239,12 +280,8 @@ def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
     if asked.customer_id is None or not is_id(asked.customer_id):
         detail = "Say whose money it is: customer_id, or the place of a proposal."
         raise problem_of(Refusal("customer-missing", detail, "customer_id"))
-    if not all(is_id(one.invoice_id) for one in asked.invoices):
-        raise problem_of(Refusal("unknown-invoice", "An invoice's id is no id.", "invoices"))
-    if len({one.invoice_id for one in asked.invoices}) < len(asked.invoices):
-        raise problem_of(Refusal("invoice-twice", "An invoice is named twice.", "invoices"))
-    if sum(one.amount_minor or 0 for one in asked.invoices) > amount:
-        raise problem_of(Refusal("more-than-received", f"The invoices' amounts sum to more than {amount}.", "invoices"))
+    if refusal := refuse_shares(amount, asked.invoices, on_account=asked.on_account):
+        raise problem_of(refusal)
     return asked.customer_id, [
         Part(one.invoice_id, Money(one.amount_minor or amount, currency)) for one in asked.invoices
     ]

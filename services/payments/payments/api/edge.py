@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from chassis.http.idempotency import required_key
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem
 from chassis.service import Running, running_of
+from contracts.ids import is_id
 from contracts.invoicing import PositiveMinor
 from payments.domain import Refusal, SurchargeRule, Witness
 
@@ -76,6 +77,31 @@ def problem_of(refusal: Refusal, status: int = 422, **extra: Any) -> Problem:
 
 def unknown_customer(customer_id: str) -> Refusal:
     return Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id")
+
+
+def unknown_invoice(place: int, invoice_id: str) -> Refusal:
+    return Refusal("unknown-invoice", f"This customer has no invoice {invoice_id}.", f"invoices.{place}.invoice_id")
+
+
+def other_currency(place: int, invoice_id: str, currency: str, money: str) -> Refusal:
+    detail = f"Invoice {invoice_id} is in {currency}, the money in {money}."
+    return Refusal("other-currency", detail, f"invoices.{place}.invoice_id")
+
+
+def refuse_shares(amount: int, invoices: Sequence[InvoiceToPay], *, on_account: bool) -> Refusal | None:
+    """What is wrong, by itself, with what received money of so many minor units is to pay."""
+    if on_account and invoices:
+        return Refusal("not-used", "Money on account pays no invoices; leave them out, or on_account.", "on_account")
+    for place, each in enumerate(invoices):
+        if not is_id(each.invoice_id):
+            return unknown_invoice(place, each.invoice_id)
+    if len({each.invoice_id for each in invoices}) < len(invoices):
+        return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
+    named = sum(each.amount_minor or 0 for each in invoices)
+    if named > amount:
+        detail = f"The invoices' amounts sum to {named}, more than the {amount} received."
+        return Refusal("more-than-received", detail, "invoices")
+    return None
 
 
 async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
@@ -23,9 +23,12 @@ from payments.api.edge import (
     IdempotencyKey,
     InvoiceToPay,
     WritePayments,
+    other_currency,
     patiently,
     problem_of,
+    refuse_shares,
     unknown_customer,
+    unknown_invoice,
 )
 from payments.api.payments import save_once
 from payments.api.views import PaymentView
@@ -35,7 +38,9 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class OfflineRequest(Asked):
-    """Without `invoices`, the money goes to the oldest first. What no invoice needs is the customer's credit."""
+    """Without `invoices`, the money goes to the oldest first. What no invoice needs is the customer's credit; with
+    `on_account` all of it is.
+    """
 
     customer_id: Annotated[str, Field(max_length=36)]
     amount_minor: PositiveMinor
@@ -43,6 +48,7 @@ class OfflineRequest(Asked):
     received_on: Day
     reference: Text | None = None
     invoices: list[InvoiceToPay] = Field([], max_length=1000)
+    on_account: StrictBool = False
 
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -83,7 +89,9 @@ def _receipt(asked: OfflineRequest, now: datetime) -> Step:
     parts = [
         Part(each.invoice_id, Money(each.amount_minor or asked.amount_minor, asked.currency)) for each in asked.invoices
     ]
-    return receive(asked.customer_id, money, asked.received_on, asked.reference, parts, now)
+    return receive(
+        asked.customer_id, money, asked.received_on, asked.reference, parts, now, on_account=asked.on_account
+    )
 
 
 def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
@@ -91,16 +99,7 @@ def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
     if asked.received_on > clock.today():
         detail = f"{asked.received_on} lies in the future; the company's today is {clock.today()}."
         return Refusal("received-in-future", detail, "received_on")
-    for place, each in enumerate(asked.invoices):
-        if not is_id(each.invoice_id):
-            return unknown_invoice(place, each)
-    if len({each.invoice_id for each in asked.invoices}) < len(asked.invoices):
-        return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
-    named = sum(each.amount_minor or 0 for each in asked.invoices)
-    if named > asked.amount_minor:
-        detail = f"The invoices' amounts sum to {named}, more than the {asked.amount_minor} received."
-        return Refusal("more-than-received", detail, "invoices")
-    return None
+    return refuse_shares(asked.amount_minor, asked.invoices, on_account=asked.on_account)
 
 
 async def _refuse_names(running: Running, asked: OfflineRequest) -> Refusal | None:
@@ -112,13 +111,7 @@ async def _refuse_names(running: Running, asked: OfflineRequest) -> Refusal | No
     for place, each in enumerate(asked.invoices):
         currency = currencies.get(each.invoice_id)
         if currency is None:
-            return unknown_invoice(place, each)
+            return unknown_invoice(place, each.invoice_id)
         if currency != asked.currency:
-            detail = f"Invoice {each.invoice_id} is in {currency}, the payment in {asked.currency}."
-            return Refusal("other-currency", detail, f"invoices.{place}.invoice_id")
+            return other_currency(place, each.invoice_id, currency, asked.currency)
     return None
-
-
-def unknown_invoice(place: int, each: InvoiceToPay) -> Refusal:
-    detail = f"This customer has no invoice {each.invoice_id}."
-    return Refusal("unknown-invoice", detail, f"invoices.{place}.invoice_id")

@@ -36,6 +36,8 @@ What = Literal[
 class Payment:
     """`amount` goes to invoices and credit, `surcharge` is charged on top; `asked` is what the payer chose.
 
+    `on_account`: it pays no invoice by itself, and is credit.
+
     `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`.
     Minor units with surcharge: `reversed` went back, `going_back` did or still may, `disputed` the payer's bank holds.
     """
@@ -73,6 +75,7 @@ class Payment:
     return_url: str | None = None
     next_action_url: str | None = None
     act_by: datetime | None = None
+    on_account: bool = False
 
     @property
     def return_window_until(self) -> date | None:
@@ -248,13 +251,23 @@ def expire(payment: Payment) -> Step:
 
 
 def receive(
-    customer_id: str, amount: Money, received_on: date, reference: str | None, asked: Sequence[Part], now: datetime
+    customer_id: str,
+    amount: Money,
+    received_on: date,
+    reference: str | None,
+    asked: Sequence[Part],
+    now: datetime,
+    *,
+    on_account: bool = False,
 ) -> Step:
-    """Money that was received offline: reconciled at once, invoices are found for it by invoicing."""
+    """Money that was received offline: reconciled at once, invoices are found for it by invoicing.
+
+    `on_account`: none is to be found, it is the customer's credit.
+    """
     payment = Payment(
         id=new_id(), customer_id=customer_id, way="receive", status="succeeded", reconciliation="matched",
         amount=amount, surcharge=zero(amount.currency), asked=tuple(asked), created_at=now, received_on=received_on,
-        reference=reference, effective_on=received_on,
+        reference=reference, effective_on=received_on, on_account=on_account,
     )  # fmt: skip
     step = step_of(payment, "reconciled")
     entries = (("bank", amount), ("customer_funds", -amount))

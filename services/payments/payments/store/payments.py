@@ -27,7 +27,7 @@ from payments.store.reversals import save_reversals
 PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
-    method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by"""
+    method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by, on_account"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
@@ -44,7 +44,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         disputed=row["disputed"], provider_id=row["provider_id"], sequence=row["sequence"], polls=row["polls"],
         next_poll_at=row["next_poll_at"], method_kind=row["method_kind"],
         correlation=row["correlation"], new_quote_id=row["new_quote_id"], credit_used=row["credit_used"], return_url=row["return_url"],
-        next_action_url=row["next_action_url"], act_by=row["act_by"],
+        next_action_url=row["next_action_url"], act_by=row["act_by"], on_account=row["on_account"],
     )  # fmt: skip
 
 
@@ -159,10 +159,10 @@ WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
         $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[],
-        $41::bigint[], $43::text[], $52::text[], $53::bigint[])
+        $41::bigint[], $43::text[], $52::text[], $53::bigint[], $54::bool[])
         AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
             method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
-            sequence, created_at, method_kind, line_id, correlation, return_url, credit_used)
+            sequence, created_at, method_kind, line_id, correlation, return_url, credit_used, on_account)
     LEFT JOIN unnest($42::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key)
         ON a.payment_id = n.id
     WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
@@ -175,11 +175,12 @@ WITH known AS (
 ), paid AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
-        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url, credit_used, once_method_id)
+        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url, credit_used, on_account,
+        once_method_id)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
         allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation, return_url,
-        credit_used, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
+        credit_used, on_account, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id, bank_line_id, payments.asked_invoices, payments.asked_amounts
 ), booked AS (
@@ -212,7 +213,7 @@ ASKED = """, asked AS (
     CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor) WHERE bank_line_id IS NOT NULL
 )"""
 # What payers said to a surcharge costs a twentieth of the statement: most payments have none.
-AGREED = f", agreed AS ({insert_consents(54)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
+AGREED = f", agreed AS ({insert_consents(55)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,7 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
         [p.correlation for p in payments],
         *work.outbox_arguments(), [p.return_url for p in payments], [p.credit_used for p in payments],
-        *([consents_argument(consents)] if consents else []),
+        [p.on_account for p in payments], *([consents_argument(consents)] if consents else []),
     )  # fmt: skip
     return {row["id"] for row in rows}
 

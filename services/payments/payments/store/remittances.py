@@ -96,6 +96,14 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     return Known(named, recorded, payers, arriving)
 
 
+async def load_invoices(work: Work, ids: Sequence[str]) -> dict[str, OpenInvoice]:
+    """Invoices as they are known here; what receipts ask of them counts as paid already."""
+    sql = f"SELECT {INVOICE} FROM invoices WHERE id = ANY($1::uuid[])"  # noqa: S608
+    found = {row["id"]: [OpenInvoice(*row)] for row in (await work.connection.fetch(sql, ids) if ids else ())}
+    await _less_unsettled(work, found)
+    return {invoice_id: one for invoice_id, (one,) in found.items()}
+
+
 async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[str, str]) -> Leads:
     """What the transfers may pay besides what they name. `payers`: customers by the account that paid for them."""
     alike, owing = defaultdict[tuple[str, int], list[OpenInvoice]](list), defaultdict[str, list[OpenInvoice]](list)
