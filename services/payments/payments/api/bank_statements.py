@@ -130,7 +130,9 @@ def for_the_company(identity: Identity) -> None:
 async def take_statement(
     request: Request,
     identity: WritePayments,
-    account: Annotated[Text | None, Query(description="of a CSV export that doesn't tell it")] = None,
+    account: Annotated[
+        Text | None, Query(description="of a CSV export that doesn't tell it; a file that does has to be of it")
+    ] = None,
     currency: Annotated[Currency | None, Query(description="likewise")] = None,
 ) -> Response:
     """Take a bank's file, as it is, for the body: camt.053, camt.054, BAI2, MT940, or CSV of a known profile.

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from payments.bank_files.bai2_file import read_bai2
 from payments.bank_files.camt_file import read_camt
 from payments.bank_files.csv_file import read_csv
-from payments.bank_files.line import BadFile, BankLine, Status
+from payments.bank_files.line import BadFile, BankLine, Status, without_spaces
 from payments.bank_files.mt940_file import read_mt940
 
 __all__ = ["BadFile", "BankLine", "Reading", "Status", "read"]
@@ -37,12 +37,13 @@ class Reading:
 def read(file: BinaryIO, *, account: str | None = None, currency: str | None = None) -> Reading:
     """Read a seekable binary file whose format is found by its content.
 
-    `account` and `currency` are those of a CSV export that tells them nowhere; other formats tell them. Raises
-    `BadFile`, here or while `lines` is walked, for anything that is not a right reading; never another exception.
+    `account` and `currency` are those of a CSV export that tells them nowhere; a file that tells them has to tell the
+    same. Raises `BadFile`, here or while `lines` is walked, for anything that is not a right reading; never another
+    exception.
     The file stays open, and belongs to the reading until it is walked.
     """
     reading = _read(file, account, currency)
-    return Reading(reading.format, _bounded(reading.lines))
+    return Reading(reading.format, _as_said(_bounded(reading.lines), account, currency))
 
 
 def _bounded(lines: Iterator[BankLine]) -> Iterator[BankLine]:
@@ -53,6 +54,17 @@ def _bounded(lines: Iterator[BankLine]) -> Iterator[BankLine]:
             if found is not None and len(found) > _LONGEST_ID:
                 what = f"{name.replace('_', ' ')} has {len(found)} characters, more than {_LONGEST_ID}"
                 raise BadFile(None, f"{line.place}: its {what}. Correct it, or fetch the file again from the bank")
+        yield line
+
+
+def _as_said(lines: Iterator[BankLine], account: str | None, currency: str | None) -> Iterator[BankLine]:
+    """Refuse a file of another account or currency than who sent it says: it may be the wrong file."""
+    own = without_spaces(account).upper() if account is not None else None
+    for line in lines:
+        for told, said, what in ((line.account.upper(), own, "account"), (line.currency, currency, "currency")):
+            if said is not None and told != said:
+                wrong = f"it is of {what} {told}, and {what}={said} was said. Send the right file, or leave {what} out"
+                raise BadFile(None, f"{line.place}: {wrong}")
         yield line
 
 

@@ -97,9 +97,12 @@ def test_a_status_of_unknown_meaning_is_refused() -> None:
     assert "whether the money is booked" in str(refusal(SPARKASSE + row))
 
 
-def test_what_the_file_tells_wins_over_what_the_caller_does() -> None:
-    (line,) = read(io.BytesIO((HEADER + ROW).encode()), account="1", currency="USD").lines
-    assert (line.account, line.currency) == ("DE89370400440532013000", "EUR")
+def test_a_file_of_another_account_or_currency_than_was_said_is_refused() -> None:
+    file = (HEADER + ROW).encode()
+    for account, currency, told in (("DE1", None, "account DE89370400440532013000"), (None, "USD", "currency EUR")):
+        with pytest.raises(BadFile, match=f"line 2: it is of {told}"):
+            list(read(io.BytesIO(file), account=account, currency=currency).lines)
+    assert len(list(read(io.BytesIO(file), account="de89 3704 0044 0532 0130 00", currency="EUR").lines)) == 1
 
 
 def test_ing_tells_the_direction_in_a_column() -> None:
