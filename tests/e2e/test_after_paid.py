@@ -128,10 +128,17 @@ async def test_an_open_chargeback_holds_the_money_and_only_losing_it_reverses(
         "POST", f"/v1/payments/{payment['id']}/refunds", {"reason": "r"}, **{"Idempotency-Key": new_id()}
     )
     assert (status, problem["type"].rpartition(":")[2]) == (409, "dispute-open")
+    why = f"/v1/invoices/{invoice}/timeline"
+    await client.until(why, lambda t: t["next_step"] == "The payer's bank decides a chargeback of USD 103.00.")
     await asyncio.to_thread(stack.sandbox, f"disputes/{dispute['id']}/lose")
     lost = await reversed_at(client, payment["id"], 10_300)
     assert (lost["disputed_minor"], lost["reversals"][0]["kind"]) == (0, "chargeback")
     await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] == "open")
+    assert [item["text"] for item in (await client.get(why))["items"]][-3:] == [
+        "The payer's bank opened a chargeback of a payment, and holds USD 103.00 until it is decided.",
+        "A chargeback was lost: USD 100.00 of the payment is gone.",
+        "USD 100.00 of it went back: the invoice is owed again.",
+    ]
 
 
 async def test_a_chargeback_that_is_won_leaves_the_invoice_paid(client: Client, stack: LocalStack) -> None:

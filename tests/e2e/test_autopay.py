@@ -55,6 +55,7 @@ async def test_an_invoice_is_announced_and_two_days_later_charged_once(
     invoice = await moving.invoice(customer)
     charge = await announced(moving, customer, invoice)
     assert (charge["attempt"], charge["state"]) == (1, "scheduled")
+    await moving.until(f"/v1/invoices/{invoice}/timeline", lambda t: f"on {charge['charge_on']}." in t["next_step"])
     await pass_time(moving_stack, "47h")
     await asyncio.sleep(3)
     assert await payments(moving, customer) == []

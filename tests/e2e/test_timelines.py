@@ -39,10 +39,11 @@ async def test_a_timeline_tells_every_step_up_to_paid_and_back(client: Client) -
     why = await client.get(f"/v1/invoices/{invoice}/timeline")
     assert [item["text"] for item in why["items"]] == [
         "The invoice was issued.",
-        "A payment of a part is under way.",
-        "A part was paid.",
-        "The invoice is paid.",
-        "Money went back: the invoice is owed again.",
+        "A payment of USD 40.00 is under way.",
+        "USD 40.00 was paid.",
+        "USD 60.00 was paid: the invoice is paid.",
+        "USD 40.00 of a payment was given back.",
+        "USD 40.00 of it went back: the invoice is owed again.",
     ]
     assert why["next_step"].startswith("It waits to be paid: it was due on 2026-02-01, ")
     told = await client.get(f"/v1/payments/{payment['id']}/timeline")

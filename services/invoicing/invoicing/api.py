@@ -85,9 +85,11 @@ class InvoiceDetail(InvoiceSummary):
 
 
 class Happened(BaseModel):
+    """`status`: the invoice's after it; null where it is about its payment or autopay."""
+
     at: datetime
     event: str
-    status: str
+    status: str | None
     payment_id: str | None
     text: str
 
@@ -272,8 +274,8 @@ async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvo
     if row is None:
         raise not_found("invoice", invoice_id)
     invoice = store.invoice_of(row)
-    events, under_way = await store.load_history(running.pool, invoice_id)
-    bodies: list[Any] = [None, *(event["payload"] for event in events)]
+    history = await store.load_history(running.pool, invoice_id, invoice.customer_id)
+    bodies: list[Any] = [None, *(event["payload"] for event in history.told)]
     items = [
         {
             "at": event["at"],
@@ -282,17 +284,28 @@ async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvo
             "payment_id": event["payload"].get("payment_id"),
             "text": timeline.told(event["type"], event["payload"], before),
         }
-        for event, before in zip(events, bodies, strict=False)
+        for event, before in zip(history.told, bodies, strict=False)
+    ]
+    items += [
+        {
+            "at": event["at"],
+            "event": event["type"],
+            "status": None,
+            "payment_id": event["payload"].get("payment_id"),
+            "text": timeline.heard(event["type"], event["payload"]),
+        }
+        for event in history.heard
+        if event["type"] != "AutopayChanged"
     ]
     body = {
         "invoice_id": invoice.id,
         "status": invoice.status,
-        "next_step": timeline.next_step(invoice, under_way, today),
+        "next_step": timeline.next_step(invoice, history.under_way, today, history.heard),
         "under_way": [
             {"payment_id": each["payment_id"], "amount_minor": each["amount"], "expected_by": each["expected_by"]}
-            for each in under_way
+            for each in history.under_way
         ],
-        "items": items,
+        "items": sorted(items, key=lambda item: item["at"]),
     }
     return _json(body)
 

@@ -89,6 +89,25 @@ async def reverse_settlements(events: Sequence[Received[heard.PaymentReversed]],
             book.reverse(event.payment_id, event.effective_on or work.clock.today(), taken.money() if taken else None)
         _say(book, received, work)
     await store.save_book(work, book)
+    await _keep(events, work)
+
+
+@handlers.on_many(
+    heard.PaymentDisputed, heard.PaymentDisputeWon, heard.PaymentReconciliationOverdue, heard.AutopayScheduled,
+    heard.AutopayChanged,
+)  # fmt: skip
+async def keep_what_was_heard(events: Sequence[Received[Any]], work: Work) -> None:
+    """For an invoice's timeline alone: its amounts stay as they are."""
+    await _keep(events, work)
+
+
+async def _keep(events: Sequence[Received[Any]], work: Work) -> None:
+    kept = []
+    for received in events:
+        about = next(name for name in ("invoice_id", "payment_id", "customer_id") if hasattr(received.event, name))
+        name = type(received.event).__name__
+        kept.append((getattr(received.event, about), received.time or work.now, name, received.body))
+    await store.add_heard(work, kept)
 
 
 @handlers.on_many(heard.PaymentRefundFailed, lock=customer_of)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -346,13 +346,35 @@ FROM reservations WHERE payment_id = ANY($2::uuid[]) AND state = 'placed' ORDER 
 """
 
 
-async def load_history(
-    connection: asyncpg.Connection, invoice_id: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What was told of an invoice, oldest first, with the body of each event; and the payments that hold some of it."""
+HEARD = "SELECT type, at, payload FROM heard WHERE about = ANY($1::uuid[]) ORDER BY id LIMIT 1000"
+
+
+async def add_heard(work: Work, events: Sequence[tuple[str, datetime, str, bytes]]) -> None:
+    """Events about an invoice, a payment or a customer (its id): instant, type and body."""
+    sql = """INSERT INTO heard (about, at, type, payload)
+        SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bytea[])"""
+    await work.connection.execute(sql, *map(list, zip(*events, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was told of an invoice, and heard about it, its payments and its customer's autopay; each oldest first, with
+    the body of each event.
+
+    `under_way`: the payments that hold some of it.
+    """
+
+    told: list[dict[str, Any]]
+    heard: list[dict[str, Any]]
+    under_way: list[dict[str, Any]]
+
+
+async def load_history(connection: asyncpg.Connection, invoice_id: str, customer_id: str) -> History:
     told = [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, invoice_id)]
     payments = sorted({event["payload"]["payment_id"] for event in told if event["payload"].get("payment_id")})
-    return told, [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)]
+    rows = await connection.fetch(HEARD, [invoice_id, customer_id, *payments])
+    heard = [{**row, "payload": orjson.loads(row["payload"])} for row in rows]
+    return History(told, heard, [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)])
 
 
 async def load_invoice(connection: asyncpg.Connection, invoice_id: str, only: str | None) -> dict[str, Any] | None:
