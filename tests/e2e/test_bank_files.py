@@ -141,6 +141,7 @@ async def test_what_is_not_exact_waits_with_proposals_and_is_posted_by_a_person(
     assert counts(run) == {"lines": 1, "proposed": 1}
     (found,) = await exceptions(client, run)
     assert (found["class"], found["amount_minor"], found["currency"]) == ("short_payment", 7_000, "USD")
+    assert found["remedy"].startswith("Less came")
     proposal = found["proposals"][0]
     assert proposal["invoices"] == [{"invoice_id": invoice, "amount_minor": 7_000}]
     assert proposal["customer_id"] == customer

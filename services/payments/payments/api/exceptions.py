@@ -19,6 +19,7 @@ from contracts.invoicing import Text
 from payments.api.bank_statements import for_the_company
 from payments.api.edge import Asked, ReadPayments, WritePayments, answer, problem_of
 from payments.domain import Refusal
+from payments.domain.remedies import About, remedy
 from payments.domain.remittance import ExceptionClass
 from payments.store import exceptions
 
@@ -87,6 +88,7 @@ class ExceptionView(BaseModel):
     currency: str
     amount_minor: int
     proposals: list[ProposalView]
+    remedy: Annotated[str | None, Field(description="what can be done about it; null once it is resolved")]
     assigned_to: str | None
     created_at: datetime
     resolved_at: datetime | None
@@ -128,10 +130,19 @@ def view_of_exception(row: Any) -> dict[str, Any]:
         "currency": row["currency"],
         "amount_minor": row["amount"],
         "proposals": orjson.loads(row["proposals"]),
+        "remedy": remedy(_about(row), row["class"]) if row["state"] == "open" else None,
         "assigned_to": row["assigned_to"],
         "created_at": row["created_at"],
         "resolved_at": row["resolved_at"],
     }
+
+
+def _about(row: Any) -> About:
+    if row["line_id"] is not None:
+        return "came in" if row["amount"] > 0 else "went out"
+    if row["payout_line_id"] is not None:
+        return "payout"
+    return "goes back" if row["provider_id"] is not None else "payment"
 
 
 @router.get("/v1/reconciliation/exceptions", response_model=Exceptions, tags=["reconciliation"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contracts.allocation import Part
 from contracts.payments import PaymentStatus, Reconciliation, ReversalKind
@@ -67,6 +67,7 @@ class PaymentView(BaseModel):
     received_on: date | None
     reference: str | None
     method_id: str | None
+    provider_id: Annotated[str | None, Field(description="the provider's id of the charge")]
     new_quote_id: str | None
     next_action_url: str | None
     act_by: datetime | None
@@ -114,6 +115,7 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "received_on": payment.received_on,
         "reference": payment.reference,
         "method_id": payment.method_id,
+        "provider_id": payment.provider_id,
         "new_quote_id": payment.new_quote_id,
         "next_action_url": payment.next_action_url,
         "act_by": payment.act_by,

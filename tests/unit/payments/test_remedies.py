@@ -1,0 +1,20 @@
+"""What people are told to do about what does not agree."""
+
+from typing import get_args
+
+import pytest
+
+from payments.domain.remedies import OF_CLASS, About, remedy
+from payments.domain.remittance import ExceptionClass
+
+
+@pytest.mark.parametrize("about", get_args(About))
+@pytest.mark.parametrize("why", get_args(ExceptionClass))
+def test_whatever_does_not_agree_has_a_remedy_in_whole_sentences(about: About, why: ExceptionClass) -> None:
+    words = remedy(about, why)
+    assert words[0].isupper()
+    assert words.endswith(".")
+
+
+def test_every_remedy_of_a_class_is_another_than_the_general_one() -> None:
+    assert len({*OF_CLASS.values()}) == len(OF_CLASS)
