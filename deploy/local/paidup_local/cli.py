@@ -192,7 +192,10 @@ def import_invoices(
 
 @app.command("check-money")
 def check_money() -> None:
-    """Compare every book, balance, event and projection; the last line is JSON with `ok` and `violations`."""
+    """Compare every book, balance, event and projection; the last line is JSON with `ok` and `violations`.
+
+    `waiting`: what the provider has otherwise than the books, and a person has as an exception.
+    """
     import asyncpg
     from aiokafka.errors import KafkaError
 

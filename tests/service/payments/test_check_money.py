@@ -11,8 +11,10 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
+from contracts.money import Money
 from paidup_local import check_money
 from paidup_local.settings import load
+from payments.store import exceptions
 from tests.kit import paying
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -35,6 +37,14 @@ async def units() -> AsyncIterator[Units]:
 
 
 async def look(units: Units, monkeypatch: pytest.MonkeyPatch, home: Path, **charge: Any) -> list[str]:
+    """What is wrong, of one charge at the provider."""
+    wrong, _ = await looked(units, monkeypatch, home, **charge)
+    return wrong
+
+
+async def looked(
+    units: Units, monkeypatch: pytest.MonkeyPatch, home: Path, **charge: Any
+) -> tuple[list[str], list[str]]:
     ours = {"payment_id": new_id()}
     told = {
         "status": "succeeded",
@@ -72,3 +82,32 @@ async def test_what_went_back_must_be_the_same_on_both_sides(
     assert await look(units, monkeypatch, tmp_path, **charge, **{there: 3}) == []
     (missing_there,) = await look(units, monkeypatch, tmp_path, **charge)
     assert all("back of pi_1" in wrong for wrong in (missing_here, missing_there))
+
+
+async def test_a_charge_in_doubt_waits_for_a_person_and_is_no_fault_of_the_books(
+    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    payment, _ = await paying.submitted(units)
+    await units.pool.execute(MATCHED.replace("'matched'", "'mismatch'"), "USD")
+    charge = {"currency": "usd", "amount": 900}
+    (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
+    async with units.begin() as work:
+        await exceptions.open_exceptions(
+            work, [exceptions.Open("wrong_amount", Money(900, "USD"), payment_id=payment.id)]
+        )
+    assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])
+
+
+async def test_more_taken_back_than_was_left_waits_for_a_person(
+    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    payment, _ = await paying.submitted(units)
+    await units.pool.execute(MATCHED, "USD")
+    for kind, minor in (("refund", 600), ("chargeback", 400)):
+        await units.pool.execute(GONE, new_id(), kind, minor)
+    charge = {"currency": "usd", "amount": 1_000, "refunds_succeeded": 600, "disputes_lost": 1_000}
+    (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
+    told = exceptions.Open("wrong_amount", Money(-600, "USD"), payment_id=payment.id, provider_id="dp_1")
+    async with units.begin() as work:
+        await exceptions.open_exceptions(work, [told])
+    assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])
