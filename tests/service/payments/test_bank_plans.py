@@ -39,7 +39,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (remittances.OWING, [[new_id()], ["USD"]], "invoices_payable"),
         (bank.NEW_LINES, [new_id(), 0, 500], "bank_lines_of_statement"),
         (bank.LINES, [new_id(), "a", "z", "", 0, 21], "bank_lines_of_statement"),
-        (remittances.UNSETTLED, [[new_id()]], "receipt_parts_pkey"),
+        (remittances.NAMED, [["INV1"]], "receipt_parts_pkey"),
         (bank.CLAIM, [[1]], "bank_lines_by_entry"),
         (bank.CLAIM, [[1]], "bank_lines_by_reference"),
         (bank.DOUBTED, [[1]], "bank_identities_pkey"),
@@ -72,24 +72,31 @@ async def test_the_newest_runs_are_read_from_an_index(units: Units) -> None:
     assert "Sort" not in plan
 
 
-PAYMENTS = """
-INSERT INTO payments (id, customer_id, way, status, reconciliation, currency, amount, surcharge, asked_invoices,
-    asked_amounts, received_on, effective_on, allocated_invoices, allocated_amounts, credit, sequence, created_at)
-SELECT gen_random_uuid(), $1, 'receive', 'succeeded', 'matched', 'USD', 100, 0, '{}',
-    '{}', '2026-01-01', '2026-01-01', '{}', '{}', 100, 1, now() FROM generate_series(1, 5000)
+INVOICE = """
+INSERT INTO invoices (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
+VALUES ($1, $1, 'INV-1', 'open', 'USD', '2026-01-02', '2026-02-01', 1000, 1000, 1)
 """
-READ = "SELECT idx_tup_read + idx_tup_fetch FROM pg_stat_user_indexes WHERE indexrelname = 'payments_pkey'"
+PARTS = """
+INSERT INTO receipt_parts (invoice_id, payment_id, amount)
+SELECT gen_random_uuid(), gen_random_uuid(), 1 FROM generate_series(1, 5000)
+"""
+READ = """
+SELECT seq_tup_read + idx_tup_read FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i USING (relid)
+WHERE t.relname = 'receipt_parts'
+"""
 
 
 async def test_what_receipts_ask_of_invoices_is_looked_up_also_by_a_plan_made_while_there_were_none(
     units: Units,
 ) -> None:
     async with units.pool.acquire() as connection:
-        await connection.fetch(remittances.UNSETTLED, [new_id()])
-        await connection.execute("INSERT INTO customers (id, sequence) VALUES ($1, 1)", customer := new_id())
-        await connection.execute(PAYMENTS, customer)
+        asked = await connection.prepare(remittances.NAMED)
+        for _ in range(6):  # from then on it has the plan that was made for any values
+            await asked.fetch(["INV1"])
+        await connection.execute(INVOICE, new_id())
+        await connection.execute(PARTS)
         await connection.execute("SELECT pg_stat_force_next_flush()")
         before = await connection.fetchval(READ)
-        await connection.fetch(remittances.UNSETTLED, [new_id()])
+        assert len(await asked.fetch(["INV1"])) == 1
         await connection.execute("SELECT pg_stat_force_next_flush()")
         assert await connection.fetchval(READ) - before < 100

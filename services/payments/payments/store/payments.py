@@ -396,9 +396,15 @@ async def keep_amounts(work: Work, payment: Payment) -> None:
     await work.connection.execute(sql, payment.id, payment.amount.minor, payment.surcharge.minor, payment.credit_used)
 
 
+# Invoices that a payment asked for and was not settled with will not tell of it: what it asked of them is free again.
 SETTLED = """
-UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS s (id, ids, amounts, credit) WHERE p.id = s.id
+WITH kept AS (
+    UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS s (id, ids, amounts, credit) WHERE p.id = s.id
+    RETURNING p.id, p.asked_invoices, p.allocated_invoices
+)
+UPDATE receipt_parts r SET settled = true FROM kept CROSS JOIN LATERAL unnest(asked_invoices) AS a (invoice_id)
+WHERE r.invoice_id = a.invoice_id AND r.payment_id = kept.id AND NOT r.settled AND a.invoice_id <> ALL(allocated_invoices)
 """
 
 

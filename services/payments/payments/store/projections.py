@@ -29,6 +29,10 @@ async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bo
 
 
 KEEP_INVOICES = """
+WITH told AS (
+    UPDATE receipt_parts r SET settled = true FROM unnest($11::uuid[], $12::uuid[]) AS t (invoice_id, payment_id)
+    WHERE r.invoice_id = t.invoice_id AND r.payment_id = t.payment_id AND NOT r.settled
+)
 INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::bigint[],
     $9::bigint[], $10::bigint[])
@@ -39,16 +43,18 @@ WHERE i.sequence < excluded.sequence
 
 
 async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
-    """Each invoice as its newest event says."""
+    """Each invoice as its newest event says; what the payments asked of it that any of them tells of is in there."""
     newest = {received.event.invoice_id: received for received in events}
     rows = [newest[invoice_id] for invoice_id in sorted(newest)]
     states = [row.event for row in rows]
+    told = sorted({(each.event.invoice_id, each.event.payment_id) for each in events if each.event.payment_id})
     await work.connection.execute(
         KEEP_INVOICES,
         [s.invoice_id for s in states], [s.customer_id for s in states], [s.number for s in states],
         [s.status for s in states], [s.total.currency for s in states], [s.issued_on for s in states],
         [s.due_on for s in states], [s.balance.amount_minor for s in states],
         [s.payable_now.amount_minor for s in states], [row.sequence for row in rows],
+        [invoice_id for invoice_id, _ in told], [payment_id for _, payment_id in told],
     )  # fmt: skip
 
 

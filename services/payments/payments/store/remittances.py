@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -18,11 +17,18 @@ from payments.domain.transfers import Transfer, called, words_of
 from payments.store.bank import PLAIN
 from payments.store.projections import INVOICE, columns_of
 
+# An invoice less what receipts from the bank ask of it, until it has told of them itself. In one statement with what it told:
+# between two, it could tell.
+OWED = columns_of("i", INVOICE).replace(
+    "i.payable_now",
+    """greatest(0, i.payable_now - coalesce((SELECT sum(r.amount) FROM receipt_parts r
+        WHERE r.invoice_id = i.id AND NOT r.settled), 0))::bigint AS payable_now""",
+)
 NAMED = f"""
-SELECT {PLAIN.format("number")} AS plain, {INVOICE} FROM invoices WHERE {PLAIN.format("number")} = ANY($1::text[])
+SELECT {PLAIN.format("number")} AS plain, {OWED} FROM invoices i WHERE {PLAIN.format("number")} = ANY($1::text[])
 """  # noqa: S608
 ALIKE = f"""
-SELECT {columns_of("i", INVOICE)} FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
+SELECT {OWED} FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
     SELECT {INVOICE} FROM invoices WHERE currency = w.currency AND payable_now = w.minor AND payable_now > 0
     ORDER BY due_on LIMIT 5) i
 """  # noqa: S608
@@ -47,30 +53,10 @@ SELECT c.id, c.called FROM unnest($1::text[]) AS w (name) CROSS JOIN LATERAL (
     SELECT id, called FROM customers WHERE called = w.name ORDER BY id LIMIT 3) c
 """
 OWING = f"""
-SELECT {columns_of("i", INVOICE)} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) CROSS JOIN LATERAL (
+SELECT {OWED} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) CROSS JOIN LATERAL (
     SELECT {INVOICE} FROM invoices WHERE customer_id = w.customer_id AND currency = w.currency AND payable_now > 0
     ORDER BY due_on, issued_on, number LIMIT 50) i
 """  # noqa: S608
-
-
-# What receipts from the bank ask of invoices while invoicing has not answered: the projection does not show it yet.
-# OFFSET 0: each payment is looked up by its id, also by a plan made while there were none.
-UNSETTLED = """
-SELECT r.invoice_id, sum(r.amount)::bigint AS minor FROM receipt_parts r CROSS JOIN LATERAL (
-    SELECT FROM payments p WHERE p.id = r.payment_id AND p.allocated_invoices = '{}' AND p.credit = 0 AND p.going_back = 0 OFFSET 0
-) p
-WHERE r.invoice_id = ANY($1::uuid[]) GROUP BY r.invoice_id
-"""
-
-
-async def _less_unsettled(work: Work, *found: dict[Any, list[OpenInvoice]]) -> None:
-    """Take off what is asked of each invoice already."""
-    ids = {one.id for each in found for invoices in each.values() for one in invoices if one.payable_now > 0}
-    rows = await work.connection.fetch(UNSETTLED, sorted(ids)) if ids else ()
-    asked = {row["invoice_id"]: row["minor"] for row in rows}
-    for each in found if asked else ():
-        for key, invoices in each.items():
-            each[key] = [replace(one, payable_now=max(0, one.payable_now - asked.get(one.id, 0))) for one in invoices]
 
 
 async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
@@ -92,16 +78,13 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
         due = PayoutDue(row["provider_id"], row["arrives_on"], row["trace"])
         arriving[row["currency"], row["amount"]].append(due)
     payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
-    await _less_unsettled(work, named)
     return Known(named, recorded, payers, arriving)
 
 
 async def load_invoices(work: Work, ids: Sequence[str]) -> dict[str, OpenInvoice]:
     """Invoices as they are known here; what receipts ask of them counts as paid already."""
-    sql = f"SELECT {INVOICE} FROM invoices WHERE id = ANY($1::uuid[])"  # noqa: S608
-    found = {row["id"]: [OpenInvoice(*row)] for row in (await work.connection.fetch(sql, ids) if ids else ())}
-    await _less_unsettled(work, found)
-    return {invoice_id: one for invoice_id, (one,) in found.items()}
+    sql = f"SELECT {OWED} FROM invoices i WHERE id = ANY($1::uuid[])"  # noqa: S608
+    return {row["id"]: OpenInvoice(*row) for row in await work.connection.fetch(sql, ids)}
 
 
 async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[str, str]) -> Leads:
@@ -122,7 +105,6 @@ async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[
     )
     for row in await work.connection.fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
         owing[row["customer_id"]].append(OpenInvoice(*row))
-    await _less_unsettled(work, alike, owing)
     return Leads(alike, namesakes, owing)
 
 
@@ -228,10 +210,11 @@ async def find_taken_back(work: Work, line_ids: Sequence[int]) -> dict[int, str]
 LINK_PAYMENTS = """
 WITH linked AS (
     UPDATE payments p SET bank_line_id = l.line FROM unnest($1::uuid[], $2::bigint[]) AS l (id, line)
-    WHERE p.id = l.id AND p.bank_line_id IS NULL AND p.going_back = 0 RETURNING l.line, p.id, p.asked_invoices, p.asked_amounts
+    WHERE p.id = l.id AND p.bank_line_id IS NULL AND p.going_back = 0 RETURNING l.line, p.id, p.asked_invoices, p.asked_amounts,
+        p.allocated_invoices <> '{}' OR p.credit > 0 AS settled
 ), asked AS (
-    INSERT INTO receipt_parts (invoice_id, payment_id, amount)
-    SELECT a.invoice_id, linked.id, a.minor FROM linked
+    INSERT INTO receipt_parts (invoice_id, payment_id, amount, settled)
+    SELECT a.invoice_id, linked.id, a.minor, linked.settled FROM linked
     CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor)
 )
 SELECT line FROM linked
