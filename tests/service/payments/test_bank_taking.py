@@ -268,6 +268,55 @@ async def recorded(units: Units, customer: str, minor: int, reference: str | Non
     return step.payment.id
 
 
+async def given_back(units: Units, payment_id: str, minor: int | None = None) -> None:
+    """The company refunds so much of a receipt, and its invoice is owed again."""
+    async with units.begin() as work:
+        payment = await store.lock_payment(work, payment_id)
+        assert payment is not None
+        step = refund(payment, (), minor, "it bounced", now=work.now, today=DAY)
+        assert not isinstance(step, Refusal)
+        await store.save_steps(work, [step])
+
+
+async def test_the_line_of_a_receipt_that_has_gone_back_waits_for_a_person_who_matches_it(units: Units) -> None:
+    """Its invoice is owed again: the deposit, told late, must not pay it once more by itself."""
+    customer, invoice = await owed(units, 10_000, "INV-1001")
+    cheque = await recorded(units, customer, 10_000, None, invoice)
+    await given_back(units, cheque)
+    assert await take(units, line(10_000, "INV-1001"), line(-10_000, "returned")) == ["proposed", "proposed"]
+    proposals = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions WHERE amount > 0"))
+    assert [(each["payment_id"], len(each["invoices"])) for each in proposals] == [(cheque, 0), (None, 1)]
+    exception = await units.pool.fetchval("SELECT id FROM exceptions WHERE amount > 0")
+    async with units.begin() as work:
+        row = await exceptions.lock_exception(work, exception)
+        asked = decisions.Resolution(action="match", proposal=0, reason="it is the bounced cheque")
+        assert await decisions._match(row, asked, work) == cheque
+
+
+@pytest.mark.parametrize("again", [line(10_000, "pays INV-1001"), line(10_000, "INV-1001", payer_account="DE77")])
+async def test_a_transfer_that_was_taken_back_is_not_posted_again_when_another_file_tells_of_it(
+    units: Units, again: BankLine
+) -> None:
+    await owed(units, 10_000, "INV-1001")
+    paid = line(10_000, "INV-1001", bank_reference="A1")
+    assert await take(units, paid, back(paid)) == ["posted", "posted"]
+    assert await take(units, again) == ["proposed"]
+    assert await waiting(units) == [("doubled", 10_000)]
+
+
+async def test_a_receipt_of_which_a_part_was_refunded_is_matched_with_its_whole_line(units: Units) -> None:
+    customer, invoice = await owed(units, 10_000, "INV-1001")
+    cheque = await recorded(units, customer, 10_000, "CHQ 771", invoice)
+    await given_back(units, cheque, 1_000)
+    assert await take(units, line(10_000, "CHQ 771")) == ["proposed"]
+    exception = await units.pool.fetchval("SELECT id FROM exceptions")
+    async with units.begin() as work:
+        row = await exceptions.lock_exception(work, exception)
+        asked = decisions.Resolution(action="match", payment_id=cheque, reason="the deposit")
+        assert await decisions._match(row, asked, work) == cheque
+    assert await units.pool.fetchval("SELECT bank_line_id FROM payments WHERE id = $1", cheque)
+
+
 async def test_a_recorded_receipt_and_its_reversal_in_one_file_cancel_out(units: Units) -> None:
     customer, _ = await owed(units, 10_000, "INV-1001")
     await recorded(units, customer, 10_000, "WIRE 7781")

@@ -54,9 +54,9 @@ def test_a_part_of_a_word_is_not_the_reference(reference: str, text: str) -> Non
 @pytest.mark.parametrize(
     ("reference", "text"),
     [
-        ("INVB", "for INVB, thank you"),
+        ("INVB7", "for INVB7, thank you"),
         ("WIRE 7781-X", "our wire 77 81 x"),
-        ("Miller and Sons, rent of March", "miller and sons rent of march"),
+        ("Miller and Sons, rent of 3/26", "miller and sons rent of 3 26"),
     ],
 )
 def test_whole_words_are_the_reference_however_they_are_parted(reference: str, text: str) -> None:
@@ -99,6 +99,20 @@ def test_a_word_that_is_no_number_does_not_make_it_another_customers() -> None:
     paid = transfer("payment", payer_account="GB1")
     assert isinstance(verdict(paid, receipt("p1", "c9", "Payment"), payers={"GB1": "c1"}), Unclear)
     assert isinstance(verdict(paid, receipt("p1", "c1", "Payment"), payers={"GB1": "c1"}), Confirmed)
+    assert isinstance(verdict(transfer("WIRE TRANSFER 22"), receipt("p1", "c9", "Wire")), Unclear)
+
+
+def test_a_receipt_that_has_gone_back_is_for_a_person_to_see_beside_what_the_transfer_names() -> None:
+    for gone in ({"gone": True}, {"gone": True, "banked": True}):
+        known = receipt("p1", "c1", None, "INV-1", **gone)
+        found = verdict(transfer("INV-1"), invoice("INV-1"), known)
+        assert isinstance(found, Unclear)
+        assert found.why == "doubled"
+        assert [(each.payment_id, bool(each.parts)) for each in found.proposals] == [("p1", False), (None, True)]
+    another = receipt("p1", "c9", None, "INV-9", gone=True, banked=True)
+    assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), another), Posted)
+    earlier = Recorded("p1", "c1", HUNDRED, DAY - timedelta(days=11), None, frozenset(), gone=True, banked=True)
+    assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), earlier), Posted)
 
 
 def test_several_receipts_that_it_may_be_wait_for_a_person_who_is_told_which() -> None:

@@ -150,10 +150,10 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str:
     if (found["currency"], found["amount"]) != (row["currency"], row["amount"]):
         detail = f"The payment is of {found['amount']} minor units of {found['currency']}, the line is not."
         raise problem_of(Refusal("other-amount", detail, "payment_id"))
-    if found["way"] != "receive" or found["bank_line_id"] is not None or found["going_back"]:
-        detail = "Only a recorded receipt that has no bank line yet and has not gone back can be this money."
+    if found["way"] != "receive" or found["bank_line_id"] is not None:
+        detail = "Only a recorded receipt that has no bank line yet can be this money."
         raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
-    linked = await remittances.link_payments(work, {payment_id: row["line_id"]})
+    linked = await remittances.link_payments(work, {payment_id: row["line_id"]}, gone=True)
     assert linked, "its row is locked, and was looked at"
     return payment_id
 

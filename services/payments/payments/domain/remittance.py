@@ -23,9 +23,10 @@ ExceptionClass = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A receipt that somebody recorded and no bank line has confirmed yet.
+    """A receipt that somebody recorded and no bank line has confirmed yet; or (`banked`) one that has gone back since.
 
-    `pays`: the invoices that it was recorded for or has gone to. `settled`: what it went to is known.
+    `pays`: the invoices that it was recorded for or has gone to. `settled`: what it went to is known. `gone`: it went
+    back, all of it or a part.
     """
 
     payment_id: str
@@ -35,6 +36,8 @@ class Recorded:
     reference: str | None
     pays: frozenset[str] = frozenset()
     settled: bool = False
+    gone: bool = False
+    banked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,9 @@ Verdict = Arrived | Posted | Confirmed | Unclear
 class Known:
     """What decides whose money transfers are.
 
-    `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, by (currency,
-    minor units); `payers`: customers by the account that paid for them before; `arriving`: payouts by (currency, minor
-    units).
+    `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, and those that
+    went back, by (currency, minor units); `payers`: customers by the account that paid for them before; `arriving`:
+    payouts by (currency, minor units).
     """
 
     named: Mapping[str, Sequence[OpenInvoice]]
@@ -157,7 +160,7 @@ class Court:
         """
         verdicts: dict[int, Verdict] = {}
         for transfer in transfers:
-            if known_already := self.arrived(transfer) or self.recorded(transfer):
+            if known_already := self.arrived(transfer) or self.recorded(transfer) or self.told_again(transfer):
                 verdicts[transfer.line_id] = known_already
         unclear = []
         for transfer in (each for each in transfers if each.line_id not in verdicts):
@@ -218,12 +221,25 @@ class Court:
         fits = self._recorded(transfer)
         if not fits:
             return None
-        if len(fits) == 1:
+        if len(fits) == 1 and not fits[0].gone:
             self.confirmed.add(fits[0].payment_id)
             return Confirmed(transfer, fits[0].payment_id)
-        reasons = (f"one of {len(fits)} recorded receipts of this amount that it may be",)
-        proposals = [Proposal(one.customer_id, (), 0.5, reasons, one.payment_id) for one in fits[:MOST_PROPOSALS]]
-        return Unclear(transfer, "doubled", tuple(proposals))
+        return self._doubled(transfer, fits, f"one of {len(fits)} recorded receipts of this amount that it may be")
+
+    def told_again(self, transfer: Transfer) -> Unclear | None:
+        """It may be a receipt that has gone back, told otherwise: its invoice is owed, and it would pay that again."""
+        found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
+        whose = {one.customer_id for one in self.named(transfer)} | self._payer(transfer)
+        fits = [one for one in found if one.banked and one.customer_id in whose and _near(one, transfer)]
+        return self._doubled(transfer, fits, "a receipt of this amount, which it may be again") if fits else None
+
+    def _doubled(self, transfer: Transfer, receipts: Sequence[Recorded], why: str) -> Unclear:
+        """The receipts that it may be; where money has gone back it may be new all the same, for what it names."""
+        told = {True: (why, "that receipt has gone back since"), False: (why,)}
+        may_be = [Proposal(one.customer_id, (), 0.5, told[one.gone], one.payment_id) for one in receipts]
+        new = self._proposals(transfer, Leads({}, {}, {})) if any(one.gone for one in receipts) else ()
+        invoices = [each for each in new if each.payment_id is None]
+        return Unclear(transfer, "doubled", (*may_be[:MOST_PROPOSALS], *invoices))
 
     def _recorded(self, transfer: Transfer) -> list[Recorded]:
         """Receipts whose reference the transfer tells, else those of the customer whom it names or who paid it."""
@@ -239,8 +255,8 @@ class Court:
         found = [one for one in self._unconfirmed(transfer) if may_be(one)]
         theirs = [one for one in found if one.customer_id in whose]
         fits = [one for one in found if one.reference and tells(transfer, one.reference)]
-        if whose:  # a word that is no number tells of nobody in particular
-            fits = [one for one in fits if one in theirs or any(map(str.isdigit, one.reference or ""))]
+        # a word that is no number tells of nobody in particular
+        fits = [one for one in fits if one in theirs or any(map(str.isdigit, one.reference or ""))]
         fits = fits or [one for one in theirs if not ids or not one.pays or not ids.isdisjoint(one.pays)]
         for closer in ([one for one in fits if one in theirs], [one for one in fits if not ids.isdisjoint(one.pays)]):
             if len(fits) > 1 and closer:
@@ -286,7 +302,7 @@ class Court:
     def _unconfirmed(self, transfer: Transfer) -> list[Recorded]:
         """Recorded receipts of its amount that no line has told of."""
         found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
-        return [one for one in found if one.payment_id not in self.confirmed]
+        return [one for one in found if one.payment_id not in self.confirmed and not one.banked]
 
     def unclear(self, transfer: Transfer) -> Unclear:
         currency = transfer.amount.currency

@@ -133,7 +133,8 @@ FROM (
     UNION ALL
     SELECT currency, 0, 0, amount, 0 FROM payouts WHERE state = 'paid' AND bank_line_id IS NULL AND arrives_on <= $1
     UNION ALL
-    SELECT currency, 0, 0, 0, amount FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND received_on <= $1 AND going_back = 0
+    SELECT currency, 0, 0, 0, amount FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND received_on <= $1
+        AND going_back < amount
 ) open GROUP BY 1
 """
 OPEN = "SELECT currency, class, count(*) AS n FROM exceptions WHERE state = 'open' GROUP BY 1, 2"

@@ -34,10 +34,14 @@ SELECT {OWED} FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS
 """  # noqa: S608
 RECORDED = """
 SELECT p.id, p.customer_id, p.currency, p.amount, p.received_on, p.reference, p.asked_invoices || p.allocated_invoices AS pays,
-    p.allocated_invoices <> '{}' OR p.credit > 0 AS settled
-FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CROSS JOIN LATERAL (
+    p.allocated_invoices <> '{}' OR p.credit > 0 AS settled, p.bank_line_id IS NOT NULL AS banked, p.going_back > 0 AS gone
+FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CROSS JOIN LATERAL ((
     SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND currency = w.currency AND amount = w.minor
-        AND received_on BETWEEN w.day - 10 AND w.day + 10 AND going_back = 0 ORDER BY received_on LIMIT 20) p
+        AND received_on BETWEEN w.day - 10 AND w.day + 10 AND going_back = 0 ORDER BY received_on LIMIT 20
+) UNION ALL (
+    SELECT * FROM payments WHERE way = 'receive' AND going_back > 0 AND currency = w.currency AND amount = w.minor
+        AND received_on BETWEEN w.day - 10 AND w.day + 10 LIMIT 200
+)) p
 """
 ARRIVING = """
 SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor)
@@ -72,7 +76,10 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     for row in by_payment.values():
         money = Money(row["amount"], row["currency"])
         pays = frozenset(row["pays"])
-        one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"], pays, row["settled"])
+        one = Recorded(
+            row["id"], row["customer_id"], money, row["received_on"], row["reference"], pays, row["settled"], row["gone"],
+            row["banked"],
+        )  # fmt: skip
         recorded[money.currency, money.minor].append(one)
     for row in await fetch(ARRIVING, *_sums(transfers)):
         due = PayoutDue(row["provider_id"], row["arrives_on"], row["trace"])
@@ -210,7 +217,7 @@ async def find_taken_back(work: Work, line_ids: Sequence[int]) -> dict[int, str]
 LINK_PAYMENTS = """
 WITH linked AS (
     UPDATE payments p SET bank_line_id = l.line FROM unnest($1::uuid[], $2::bigint[]) AS l (id, line)
-    WHERE p.id = l.id AND p.bank_line_id IS NULL AND p.going_back = 0 RETURNING l.line, p.id, p.asked_invoices, p.asked_amounts,
+    WHERE p.id = l.id AND p.bank_line_id IS NULL AND (p.going_back = 0 OR $3) RETURNING l.line, p.id, p.asked_invoices, p.asked_amounts,
         p.allocated_invoices <> '{}' OR p.credit > 0 AS settled
 ), asked AS (
     INSERT INTO receipt_parts (invoice_id, payment_id, amount, settled)
@@ -221,14 +228,16 @@ SELECT line FROM linked
 """
 
 
-async def link_payments(work: Work, lines: Mapping[str, int]) -> set[int]:
+async def link_payments(work: Work, lines: Mapping[str, int], *, gone: bool = False) -> set[int]:
     """Payments with the lines that brought their money; gives the lines that it are now.
 
-    Another line may have become the payment's, or the payment have gone back, since it was looked at.
+    Another line may have become the payment's, or (unless `gone` is all right) the payment have gone back, since it was
+    looked at.
     """
-    return {row["line"] for row in await work.connection.fetch(LINK_PAYMENTS, list(lines), list(lines.values()))}
+    rows = await work.connection.fetch(LINK_PAYMENTS, list(lines), list(lines.values()), gone)
+    return {row["line"] for row in rows}
 
 
 async def lock_recorded(work: Work, payment_id: str) -> asyncpg.Record | None:
-    sql = "SELECT id, way, currency, amount, going_back, bank_line_id FROM payments WHERE id = $1 FOR NO KEY UPDATE"
+    sql = "SELECT id, way, currency, amount, bank_line_id FROM payments WHERE id = $1 FOR NO KEY UPDATE"
     return await work.connection.fetchrow(sql, payment_id)
