@@ -166,7 +166,7 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
         linked |= await remittances.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
     if arrived:
         linked |= await remittances.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
-    unclear += await _undo(went, states, work)
+    unclear += await _undo(went, [each.transfer.line_id for each in unclear], states, work)
     unclear += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
     # What another line became in this very moment, this one is not.
     told = [each.transfer for each in confirmed] + [each.transfer for each in arrived]
@@ -232,11 +232,13 @@ async def _post(verdicts: Sequence[Posted], states: dict[int, str], work: Work) 
     ]
 
 
-async def _undo(went: Sequence[Transfer], states: dict[int, str], work: Work) -> list[Unclear]:
+async def _undo(
+    went: Sequence[Transfer], unclear_lines: Sequence[int], states: dict[int, str], work: Work
+) -> list[Unclear]:
     """Transfers that the bank takes back reverse the payments that they were."""
     if not went:
         return []
-    found = await remittances.find_taken_back(work, [each.line_id for each in went])
+    found = await remittances.find_taken_back(work, [each.line_id for each in went], unclear_lines)
     payments, _ = await store.lock_payments(work, payments=found.values())
     known = defaultdict[str, list[Reversal]](list)
     for each in await store.load_reversals(work.connection, list(payments)):

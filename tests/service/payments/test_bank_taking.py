@@ -268,6 +268,21 @@ async def recorded(units: Units, customer: str, minor: int, reference: str | Non
     return step.payment.id
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("told", [{"bank_reference": "A1"}, {"payer_account": "FR11", "references": ("RENT",)}])
+async def test_what_is_taken_back_is_not_an_older_receipt_while_the_transfer_itself_waits(
+    units: Units, told: dict[str, Any], together: bool
+) -> None:
+    """References repeat: the newer transfer of the amount is for a person still, and so is its reversal."""
+    customer, _ = await owed(units, 5_000, "INV-1001")
+    old = line(5_000, "INV-1001", booked_on=date(2025, 9, 1), **told)
+    assert await take(units, old) == ["posted"]
+    new = line(5_000, "rent of march", **told)
+    undone = back(new, booked_on=date(2026, 3, 4))
+    taken = await take(units, new, undone) if together else await take(units, new) + await take(units, undone)
+    assert (taken, await gone(units, customer)) == (["proposed", "proposed"], 0)
+
+
 async def given_back(units: Units, payment_id: str, minor: int | None = None) -> None:
     """The company refunds so much of a receipt, and its invoice is owed again."""
     async with units.begin() as work:
