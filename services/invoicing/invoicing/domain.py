@@ -64,7 +64,7 @@ def price(lines: Sequence[LineLike]) -> Priced:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """Amounts are minor units of `currency`; `sequence` counts its events."""
+    """Amounts are minor units of `currency`; `sequence` counts its events. `reopened_on`: when money last went back."""
 
     id: str
     customer_id: str
@@ -78,6 +78,7 @@ class Invoice:
     settled: int = 0
     pending: int = 0
     sequence: int = 0
+    reopened_on: date | None = None
 
     @property
     def balance(self) -> int:
@@ -93,6 +94,13 @@ class Invoice:
         if self.state == "open" and self.pending and not self.payable_now:
             return "in_progress"
         return self.state
+
+    def counts_from(self, day: date) -> date:
+        """The day on which money of `day` counts here: once it is owed, and again where money went back.
+
+        So that on no day more is paid than is owed, though what happened is heard in another order.
+        """
+        return max(day, self.issued_on, self.reopened_on or self.issued_on)
 
     def due(self) -> Due:
         return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))
@@ -136,7 +144,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a payment pays: `parts` and `credit` are what has not gone back. `reversed`: nothing is left of them."""
+    """What a payment pays: `parts` and `credit` are what has not gone back. `reversed`: nothing is left of them.
+
+    `effective_on`: the last day on which money of it came or was applied; nothing goes back before.
+    """
 
     payment_id: str
     customer_id: str
@@ -319,6 +330,7 @@ class Book:
         paid, unspent = settlement.parts, self._unspent(payment_id, settlement)
         all_of_it = total([part.amount for part in paid], unspent.currency) + unspent
         taken = all_of_it if taken is None else taken
+        effective_on = max(effective_on, settlement.effective_on)
         if not taken or all_of_it < taken:
             raise ValueError(f"{taken} can't be taken from settlement {payment_id}: {all_of_it} is left")
         credit = taken.capped_at(unspent)
@@ -329,7 +341,7 @@ class Book:
             settlement, parts=_less(paid, back), credit=settlement.credit - credit, sequence=settlement.sequence + 1,
             reversed=taken == all_of_it, effective_on=effective_on,
         )  # fmt: skip
-        self.settlements[payment_id] = left
+        self.settlements[payment_id] = replace(left, effective_on=settlement.effective_on)
         self.touched.add(payment_id)
         self.facts.append(TakenBack(back, credit, left))
         if credit:
@@ -338,6 +350,7 @@ class Book:
     def give_again(self, payment_id: str, money: Money, effective_on: date) -> None:
         """What had been taken from a settlement is here after all: it is the customer's unapplied credit."""
         settlement = self.settlements[payment_id]
+        effective_on = max(effective_on, settlement.effective_on)
         here = replace(
             settlement, credit=settlement.credit + money, sequence=settlement.sequence + 1, reversed=False,
             effective_on=effective_on,
@@ -354,8 +367,10 @@ class Book:
     def _owe_again(self, invoice: Invoice, minor: int, effective_on: date, payment_id: str) -> None:
         state: State = "open" if invoice.state == "paid" else invoice.state
         what: What = "reopened" if invoice.state == "paid" else "changed"
-        back = self._change(replace(invoice, settled=invoice.settled - minor, state=state), what, payment_id)
-        self.entries.append(Entry(back, "reverse", minor, max(effective_on, back.issued_on), payment_id))
+        day = invoice.counts_from(effective_on)
+        owed = replace(invoice, settled=invoice.settled - minor, state=state, reopened_on=day)
+        back = self._change(owed, what, payment_id)
+        self.entries.append(Entry(back, "reverse", minor, day, payment_id))
 
     def _take_credit(self, credit: Credit, minor: int, effective_on: date) -> None:
         gone = replace(credit, balance=credit.balance - minor, sequence=credit.sequence + 1)
@@ -405,13 +420,14 @@ class Book:
         """The credit's money pays invoices: from then on its own settlement pays them, as its newest parts."""
         if not parts:
             return
+        settlement = self.settlements[credit.payment_id]
+        effective_on = max(effective_on, settlement.effective_on)
         for part in parts:
             self._pay(self.invoices[part.invoice_id], part.amount.minor, effective_on, credit.payment_id, applied_by)
         spent = total([part.amount for part in parts], credit.currency)
-        settlement = self.settlements[credit.payment_id]
         now = replace(
             settlement, parts=_more(settlement.parts, parts), credit=settlement.credit - spent,
-            sequence=settlement.sequence + 1,
+            sequence=settlement.sequence + 1, effective_on=effective_on,
         )  # fmt: skip
         self.settlements[credit.payment_id] = now
         self.touched.add(credit.payment_id)
@@ -451,7 +467,7 @@ class Book:
             paid = replace(paid, state="paid")
         what: What = "paid" if paid.state == "paid" else "in_progress" if paid.status == "in_progress" else "changed"
         paid = self._change(paid, what, caused_by or payment_id)
-        self.entries.append(Entry(paid, "settle", -minor, max(effective_on, paid.issued_on), payment_id))
+        self.entries.append(Entry(paid, "settle", -minor, paid.counts_from(effective_on), payment_id))
 
     def _credit(self, payment_id: str, customer_id: str, money: Money, effective_on: date) -> None:
         none = Credit(payment_id, customer_id, payment_id, money.currency, 0, 0, 0)

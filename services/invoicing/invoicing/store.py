@@ -17,7 +17,7 @@ from contracts.invoicing import CreateCustomer
 from contracts.money import Money
 from invoicing.domain import MOST_PARTS, Book, Credit, Invoice, Reservation, Settlement
 
-INVOICE = "id, customer_id, number, currency, state, issued_on, due_on, total, credited, settled, pending, sequence"
+INVOICE = "id, customer_id, number, currency, state, issued_on, due_on, total, credited, settled, pending, sequence, reopened_on"
 
 
 def invoice_of(row: Mapping[str, Any]) -> Invoice:
@@ -246,9 +246,10 @@ def _parts(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[P
 
 SAVE_BOOK = f"""
 WITH changed AS (
-    UPDATE invoices i SET state = c.state, credited = c.credited, settled = c.settled, pending = c.pending, sequence = c.sequence
-    FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-        AS c (id, state, credited, settled, pending, sequence)
+    UPDATE invoices i SET state = c.state, credited = c.credited, settled = c.settled, pending = c.pending, sequence = c.sequence,
+        reopened_on = c.reopened_on
+    FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $48::date[])
+        AS c (id, state, credited, settled, pending, sequence, reopened_on)
     WHERE i.id = c.id
 ), booked AS (
     INSERT INTO entries (invoice_id, customer_id, currency, due_on, kind, amount, effective_on, payment_id, booked_at)
@@ -278,7 +279,8 @@ WITH changed AS (
         $31::bigint[])
         AS n (payment_id, customer_id, currency, ids, amounts, credit, effective_on, reversed, sequence)
     ON CONFLICT (payment_id) DO UPDATE SET invoice_ids = excluded.invoice_ids, amounts = excluded.amounts,
-        credit = excluded.credit, reversed = excluded.reversed, sequence = excluded.sequence
+        credit = excluded.credit, reversed = excluded.reversed, sequence = excluded.sequence,
+        effective_on = excluded.effective_on
 ), credited AS (
     INSERT INTO credits AS c (id, customer_id, payment_id, currency, amount, balance, sequence, pending)
     SELECT * FROM unnest($32::uuid[], $33::uuid[], $34::uuid[], $35::text[], $36::bigint[], $37::bigint[], $38::bigint[],
@@ -289,9 +291,9 @@ WITH changed AS (
     INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at)
     SELECT n.*, $15 FROM unnest($39::uuid[], $40::uuid[], $41::text[], $42::bigint[], $43::date[]) AS n
 ), kept AS (
-    {insert_history(48, topics.INVOICE.name)}
+    {insert_history(49, topics.INVOICE.name)}
 )
-{insert_outbox(48)}
+{insert_outbox(49)}
 """  # noqa: S608
 
 
@@ -325,7 +327,7 @@ async def save_book(work: Work, book: Book) -> None:
         [day for _, _, day in book.credit_entries], [r.expected_by for r in reservations],
         ["{" + ",".join(credit for credit, _ in r.credits) + "}" for r in reservations],
         ["{" + ",".join(str(minor) for _, minor in r.credits) + "}" for r in reservations],
-        [c.pending for c in credits],
+        [c.pending for c in credits], [i.reopened_on for i in changed],
         *work.outbox_arguments(),
     )  # fmt: skip
 

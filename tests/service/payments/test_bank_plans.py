@@ -54,8 +54,8 @@ SUMS: list[Any] = [["USD"], [100]]
     ],
     ids=[
         "named", "alike", "recorded", "gone-back", "arriving", "payers", "namesakes", "owing", "new-lines", "lines",
-        "unsettled", "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "receipts", "back-payer", "back-invoice",
-        "back-cheque",
+        "unsettled", "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "receipts", "back-payer",
+        "back-invoice", "back-cheque",
     ],
 )  # fmt: skip
 async def test_a_bank_lines_question_is_answered_by_an_index(

@@ -1,5 +1,6 @@
 """The rules of invoices, as a model-based specification."""
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -163,6 +164,9 @@ def test_settled_plus_credit_is_exactly_what_was_received(totals: list[int], rec
     assert sum(i.settled for i in book.invoices.values()) + settlement.credit.minor == received
 
 
+DAYS = st.dates(date(2025, 12, 20), TODAY)
+
+
 class InvoicesLife(RuleBasedStateMachine):
     """Any order of issue, reserve, settle, release, reverse and void keeps the book's promises."""
 
@@ -190,34 +194,36 @@ class InvoicesLife(RuleBasedStateMachine):
         chosen = data.draw(st.lists(st.sampled_from(numbers), unique=True, max_size=3)) if numbers else []
         parts = [part(number, data.draw(st.integers(1, 1_200))) for number in chosen]
         before = dict(self.book.invoices)
-        reservation = self.book.reserve(payment, "customer", parts, "USD")
+        credit = min(sum(p.amount.minor for p in parts), data.draw(st.integers(0, 500)))
+        reservation = self.book.reserve(payment, "customer", parts, "USD", credit=credit)
         if reservation.state == "refused":
             assert self.book.invoices == before
         return payment
 
-    @rule(target=paid, payment=consumes(under_way))
-    def reconcile(self, payment: str) -> str:
-        parts = self.book.reservations[payment].parts
-        amount = sum(p.amount.minor for p in parts) or 1
-        self.book.settle(payment, "customer", usd(amount), parts, TODAY)
+    @rule(target=paid, payment=consumes(under_way), day=DAYS)
+    def reconcile(self, payment: str, day: date) -> str:
+        reservation = self.book.reservations[payment]
+        parts, used = reservation.parts, sum(minor for _, minor in reservation.credits)
+        amount = sum(p.amount.minor for p in parts) - used
+        self.book.settle(payment, "customer", usd(amount), parts, day)
         return payment
 
-    @rule(target=paid, received=st.integers(1, 2_000))
-    def receive(self, received: int) -> str:
+    @rule(target=paid, received=st.integers(1, 2_000), day=DAYS)
+    def receive(self, received: int, day: date) -> str:
         payment = self.name("pay")
-        self.book.settle(payment, "customer", usd(received), [], TODAY)
+        self.book.settle(payment, "customer", usd(received), [], day)
         return payment
 
     @rule(payment=consumes(under_way))
     def decline(self, payment: str) -> None:
         self.book.release(payment)
 
-    @rule(payment=paid, data=st.data())
-    def return_money(self, payment: str, data: st.DataObject) -> None:
+    @rule(payment=paid, data=st.data(), day=DAYS)
+    def return_money(self, payment: str, data: st.DataObject, day: date) -> None:
         settlement = self.book.settlements[payment]
         left = sum(p.amount.minor for p in settlement.parts) + settlement.credit.minor
         if left:
-            self.book.reverse(payment, TODAY, usd(data.draw(st.integers(1, left))))
+            self.book.reverse(payment, day, usd(data.draw(st.integers(1, left))))
 
     @rule(data=st.data())
     def void(self, data: st.DataObject) -> None:
@@ -235,6 +241,22 @@ class InvoicesLife(RuleBasedStateMachine):
             assert (one.state == "paid") == (one.balance == 0 and one.state != "void")
             entries = sum(e.amount for e in self.book.entries if e.invoice.id == one.id)
             assert entries == (0 if one.state == "void" else one.balance)
+
+    @invariant()
+    def on_no_day_is_more_paid_than_owed_or_more_credit_spent_than_there_is(self) -> None:
+        owed, here = defaultdict[tuple[str, date], int](int), defaultdict[tuple[str, date], int](int)
+        for entry in self.book.entries:
+            owed[entry.invoice.id, entry.effective_on] += entry.amount
+        for credit, minor, day in self.book.credit_entries:
+            here[credit.id, day] += minor
+        for amounts in (owed, here):
+            sums = Counter[str]()
+            for name, day in sorted(amounts):
+                sums[name] += amounts[name, day]
+                assert sums[name] >= 0
+        for one in self.book.invoices.values():
+            days = sorted(day for name, day in owed if name == one.id)
+            assert all(sum(owed[one.id, day] for day in days if day <= until) <= one.total for until in days)
 
     @invariant()
     def reservations_are_what_is_pending(self) -> None:

@@ -1,7 +1,7 @@
 """What goes back after it was reconciled: refunds, returns, chargebacks, and how they meet."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.money import Money
-from payments.domain import Payment, Refusal, Reversal, Seen, SeenBack, Step, observe, receive, refund, refused
+from payments.domain import (
+    Payment,
+    Refusal,
+    Reversal,
+    Seen,
+    SeenBack,
+    Step,
+    observe,
+    receive,
+    refund,
+    refused,
+    taken_by_bank,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
@@ -362,3 +374,12 @@ def test_money_is_provisional_while_the_payers_bank_may_take_it_back() -> None:
     assert matched().return_window_until == date(2026, 6, 29)
     assert replace(matched(), method_kind="bank_account").return_window_until == date(2026, 4, 30)
     assert receive("customer", usd(1), DAY, None, (), NOW).payment.return_window_until is None
+
+
+@pytest.mark.parametrize("told", [DAY, LATER, LATER + timedelta(days=1)])
+def test_a_return_that_the_bank_dates_before_its_receipt_counts_on_the_receipts_day(told: date) -> None:
+    payment = receive("customer", usd(5_000), LATER, None, (), NOW).payment
+    step = taken_by_bank(payment, (), told, NOW)
+    assert step is not None
+    assert step.posting is not None
+    assert step.posting.effective_on == max(told, LATER)

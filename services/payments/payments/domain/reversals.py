@@ -286,7 +286,8 @@ def settled_back(payment: Payment, reversals: Sequence[Reversal], steps: Sequenc
 
 
 def _gone(payment: Payment, reversal: Reversal, on: date) -> Step:
-    """The money has gone: what the charge booked is booked the other way round, as far as it went."""
+    """The money has gone: what the charge booked is booked the other way round, as far as it went and no day before."""
+    on = max(on, payment.effective_on or on)
     held_by = {"receive": "bank", "collect": "psp_clearing"}[payment.way]
     entries = [("customer_funds", reversal.amount), ("surcharge_income", reversal.surcharge)]
     entries.append(("disputed" if reversal.state == "open" else held_by, -reversal.total))
@@ -318,6 +319,7 @@ REASONS = {"return": "returned", "chargeback": "charged_back"}
 
 def _disputed(payment: Payment, reversal: Reversal, on: date) -> Step:
     """The payer's bank holds the money until the chargeback is decided."""
+    on = max(on, payment.effective_on or on)
     step = step_of(payment, "disputed", disputed=payment.disputed + reversal.total.minor)
     entries = [("disputed", reversal.total), ("psp_clearing", -reversal.total)]
     return _booked(step, replace(reversal, state="open"), "dispute", on, entries)
