@@ -167,7 +167,8 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     if arrived:
         linked |= await remittances.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
     unclear += await _undo(went, [each.transfer.line_id for each in unclear], states, work)
-    unclear += await _perhaps_back([each for each in due if each.amount.minor < 0 and not each.reversal], work)
+    here = {each.line_id for each in fresh} | doubted
+    unclear += await _perhaps_back([each for each in booked if each.line_id in here and not _counts(each)], work)
     # What another line became in this very moment, this one is not.
     told = [each.transfer for each in confirmed] + [each.transfer for each in arrived]
     unclear += [Unclear(each, "doubled") for each in told if each.line_id not in linked]

@@ -283,6 +283,27 @@ async def test_what_is_taken_back_is_not_an_older_receipt_while_the_transfer_its
     assert (taken, await gone(units, customer)) == (["proposed", "proposed"], 0)
 
 
+async def test_a_return_on_a_day_to_come_waits_for_a_person_as_every_line_of_such_a_day(units: Units) -> None:
+    await owed(units, 5_000, "INV-1001")
+    assert await take(units, line(5_000, "INV-1001", payer_account="FR11")) == ["posted"]
+    tomorrow = datetime.now(UTC).date() + timedelta(days=2)
+    assert await take(units, line(-5_000, "RETURNED", payer_account="FR11", booked_on=tomorrow)) == ["proposed"]
+    assert await waiting(units) == [("missing_here", -5_000)]
+
+
+async def test_another_payers_money_is_seen_in_any_script(units: Units) -> None:
+    ivanov, petrov = (line(6_107, "payment", payer=name) for name in ("Иванов ООО", "Петров ООО"))
+    assert await take(units, ivanov) == ["proposed"]
+    assert await take(units, petrov, ivanov) == ["proposed", "proposed"]
+    assert await waiting(units) == [("missing_here", 6_107), ("doubled", 6_107), ("missing_here", 6_107)]
+
+
+async def test_a_number_in_another_script_is_found_in_the_database_as_it_is_compared_here(units: Units) -> None:
+    await owed(units, 4_100, "СЧЁТ-63567")
+    assert await take(units, line(4_100, "building 63567 deposit")) == ["proposed"]
+    assert await take(units, line(4_100, "за счёт 63567")) == ["posted"]
+
+
 async def given_back(units: Units, payment_id: str, minor: int | None = None) -> None:
     """The company refunds so much of a receipt, and its invoice is owed again."""
     async with units.begin() as work:

@@ -102,6 +102,18 @@ def test_a_word_that_is_no_number_does_not_make_it_another_customers() -> None:
     assert isinstance(verdict(transfer("WIRE TRANSFER 22"), receipt("p1", "c9", "Wire")), Unclear)
 
 
+@pytest.mark.parametrize("told", ["INV-1 INV-2", "INV-1, INV-2", "inv1/inv2", "Inv. INV-1 and INV-2 of May"])
+def test_a_reference_may_hold_several_numbers(told: str) -> None:
+    found = verdict(transfer("", told), invoice("INV-1", payable=6_000), invoice("INV-2", payable=4_000))
+    assert isinstance(found, Posted)
+    assert [part.invoice_id for part in found.parts] == ["INV-1", "INV-2"]
+
+
+def test_a_number_in_another_script_is_not_its_digits_alone() -> None:
+    assert isinstance(verdict(transfer("building 63567 deposit"), invoice("СЧЕТ-63567")), Unclear)
+    assert isinstance(verdict(transfer("за счет 63567"), invoice("СЧЕТ-63567")), Posted)
+
+
 def test_a_receipt_that_has_gone_back_is_for_a_person_to_see_beside_what_the_transfer_names() -> None:
     for gone in ({"gone": True}, {"gone": True, "banked": True}):
         known = receipt("p1", "c1", None, "INV-1", **gone)

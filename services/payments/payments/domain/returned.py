@@ -33,7 +33,7 @@ RETURN_CODES = {"UPCQ", "UPDD", "RRTN", "RPCR"}
 
 def says_returned(paid_out: Transfer) -> bool:
     """Whether money that went out is told as something that came back unpaid."""
-    words = re.findall("[^\\W_]+", " ".join((*paid_out.references, paid_out.text)))
+    words = re.findall(r"[^\W_]+", " ".join((*paid_out.references, paid_out.text)))
     return any(called(word) in RETURNED for word in words) or bool(RETURN_CODES & {*(paid_out.code or "").split("/")})
 
 

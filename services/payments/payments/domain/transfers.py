@@ -13,6 +13,7 @@ from contracts.money import Money
 MOST_WORDS = 200
 SHORTEST_REFERENCE = 4
 LONGEST_REMITTANCE = 200
+_SEVERAL = re.compile(r"[\s,;:/+&|]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ def remittance_of(references: Iterable[str], text: str) -> str | None:
 
 
 def plain(text: str) -> str:
-    """Letters and digits alone, in capitals: how a number is compared.
+    """Letters and digits alone, of any script, in capitals: how a number is compared.
 
-    >>> plain("inv-1001/b")
-    'INV1001B'
+    >>> plain("inv-1001/b"), plain("Счёт № 77")
+    ('INV1001B', 'СЧЁТ77')
     """
-    return re.sub("[^A-Za-z0-9]+", "", text).upper()
+    return "".join(_pieces(text)).upper()
+
+
+def _pieces(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text)
 
 
 def called(name: str) -> str:
@@ -55,11 +60,17 @@ def called(name: str) -> str:
 
 
 def words_of(transfer: Transfer) -> list[str]:
-    """What may be an invoice's number: each reference, and one to three neighbouring words of the text with a digit."""
-    pieces = re.findall("[A-Za-z0-9]+", transfer.text)[:MOST_WORDS]
-    words = ["".join(pieces[at : at + width]).upper() for width in (1, 2, 3) for at in range(len(pieces) - width + 1)]
-    told = [plain(reference) for reference in transfer.references]
-    found = dict.fromkeys([*told, *(word for word in words if any(map(str.isdigit, word)))])
+    """What may be an invoice's number: each reference, and one to three neighbouring words with a digit of the text.
+
+    Of a reference, too, that holds several words: payers write several numbers there.
+    """
+    words = []
+    for told in (*(one for one in transfer.references if _SEVERAL.search(one)), transfer.text):
+        pieces = _pieces(told)[:MOST_WORDS]
+        for width in (1, 2, 3):
+            words += ["".join(pieces[at : at + width]).upper() for at in range(len(pieces) - width + 1)]
+    whole = [plain(reference) for reference in transfer.references]
+    found = dict.fromkeys([*whole, *(word for word in words if any(map(str.isdigit, word)))])
     return [word for word in found if 2 < len(word) <= 40][:MOST_WORDS]
 
 
@@ -74,7 +85,7 @@ def tells(transfer: Transfer, reference: str) -> bool:
     if len(wanted) < SHORTEST_REFERENCE:
         return False
     for told in (*transfer.references, transfer.text):
-        words = [word.upper() for word in re.findall("[A-Za-z0-9]+", told)[:MOST_WORDS]]
+        words = [word.upper() for word in _pieces(told)[:MOST_WORDS]]
         for first in range(len(words)):
             joined = ""
             for word in words[first:]:

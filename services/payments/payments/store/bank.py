@@ -167,9 +167,10 @@ def _transfer(row: asyncpg.Record) -> Transfer:
     )  # fmt: skip
 
 
-PLAIN = "upper(regexp_replace({}, '[^A-Za-z0-9]+', '', 'g'))"  # as `remittance.plain`
-
-WRITTEN = "string_to_array(upper(regexp_replace(array_to_string({}.refs, '|'), '[^A-Za-z0-9|]+', '', 'g')), '|')"
+# As `transfers.plain`, whatever the locale of the database.
+PLAIN = "upper(regexp_replace({} COLLATE pg_c_utf8, '[^[:alnum:]]+', '', 'g'))"
+WRITTEN = """string_to_array(upper(regexp_replace(array_to_string({}.refs, '|') COLLATE pg_c_utf8, '[^[:alnum:]|]+', '', 'g')),
+    '|')"""
 
 
 def _other_references(one: str) -> str:
