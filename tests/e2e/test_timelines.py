@@ -59,7 +59,30 @@ async def test_a_timeline_tells_every_step_up_to_paid_and_back(client: Client) -
         "USD 41.20 was given back.",
     ]
     assert sorted(item["at"] for item in told["items"]) == [item["at"] for item in told["items"]]
-    assert told["next_step"] is None
+    assert told["next_step"] == "All of it went back: its invoices are owed again. Pay what is still owed of them anew."
+
+
+async def test_a_timeline_says_why_a_payment_came_to_nothing_and_what_to_do(client: Client) -> None:
+    customer = await client.customer()
+    invoice = await client.invoice(customer)
+    for token, accept, says, to_do in (
+        (
+            "pm_card_visa_chargeDeclinedStolenCard",
+            True,
+            "The payment was declined: the card was reported stolen.",
+            "another",
+        ),
+        ("pm_card_authenticationRequired", True, "The payment was declined: the bank wants the payer", "return_url"),
+        ("pm_card_visa", False, "The surcharge was declined, so nothing was charged.", "accept the surcharge"),
+    ):
+        method = await client.method(customer, token)
+        payment = await client.pay(await client.quote(customer, method, invoice), accept=accept)
+        path = f"/v1/payments/{payment['id']}"
+        await client.until(path, lambda p: p["status"] in ("declined", "cancelled"))
+        await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+        told = await client.get(f"{path}/timeline")
+        assert told["items"][-1]["text"].startswith(says), told
+        assert to_do in told["next_step"]
 
 
 async def test_a_timeline_is_its_customers_alone(client: Client, stack: LocalStack) -> None:

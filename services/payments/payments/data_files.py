@@ -125,7 +125,7 @@ def read_consent_texts(path: Path) -> tuple[dict[str, ConsentText], dict[str, st
 
 
 class _Code(_Strict):
-    kind: Literal["return", "decline", "chargeback"]
+    kind: Literal["return", "decline", "chargeback", "refund"]
     code: Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,60}$")]
     since: date
     retry: bool

@@ -46,7 +46,7 @@ def test_a_code_says_whether_to_try_again_and_whether_the_method_is_lost(
 
 
 def test_every_return_holds_autopay_and_nothing_that_loses_the_method_is_tried_again() -> None:
-    assert all(code.holds_autopay for code in CODES if code.kind != "decline")
+    assert all(code.holds_autopay for code in CODES if code.kind in ("return", "chargeback"))
     assert not [code for code in CODES if code.retry and code.disables]
     assert not [code for code in CODES if code.disables and not code.holds_autopay]
 
@@ -54,6 +54,12 @@ def test_every_return_holds_autopay_and_nothing_that_loses_the_method_is_tried_a
 def test_a_code_means_what_it_meant_on_its_day() -> None:
     before, after = (meaning(CODES, "return", "R11", day) for day in (date(2021, 3, 31), date(2021, 4, 1)))
     assert before.words != after.words
+
+
+def test_the_words_of_a_code_go_on_after_a_colon() -> None:
+    """They begin with a word that is small in the middle of a sentence, and end without a point."""
+    assert {code.words.partition(" ")[0] for code in CODES} <= {"A", "All", "The", "There"}
+    assert not [code.words for code in CODES if code.words.endswith(".")]
 
 
 def test_an_unknown_code_is_treated_with_care() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from contracts.money import Money
 from contracts.payments import ReversalKind
 from payments import messages
-from payments.domain import Payment, Posting, Reversal, Step, What, receive, settle_by_credit
+from payments.data_files import CODES
+from payments.domain import Payment, Posting, Reversal, Step, What, cancel, expire, receive, settle_by_credit
+from payments.domain.payments import NEVER_MADE, step_of
 from payments.domain.reversals import FAILED_LATER
 from payments.domain.timeline import next_step, told
 
@@ -31,7 +34,7 @@ def by_credit() -> Step:
 def line(step: Step, *reversals: Reversal) -> str:
     """What the timeline says of a step, from its event."""
     (message,) = messages.of([step], NOW)
-    return told(message.type, orjson.loads(message.body), reversals)
+    return told(CODES, message.type, orjson.loads(message.body), DAY, reversals)
 
 
 def test_a_payment_by_credit_alone_speaks_of_no_provider_and_no_bank_can_take_it_back() -> None:
@@ -78,10 +81,102 @@ def test_a_refund_that_did_not_arrive_is_told_as_the_customers_credit() -> None:
 def test_a_refund_on_its_way_is_the_next_step() -> None:
     paid = replace(by_credit().payment, amount=usd(1_200), status="succeeded", reconciliation="matched")
     back = Reversal("back", "pay", "customer", "refund", "requested", usd(1_200), usd(0), NOW)
-    assert next_step(paid, DAY, (back,)) == "The provider gives USD 12.00 back; its record confirms it."
-    assert next_step(paid, DAY, (replace(back, state="succeeded"),)) is None
+    assert next_step(CODES, paid, DAY, (back,)) == "The provider gives USD 12.00 back; its record confirms it."
+    assert next_step(CODES, paid, DAY, (replace(back, state="succeeded"),)) is None
 
 
 def test_what_goes_back_without_a_trace_of_how_much_is_told_as_money() -> None:
-    assert told("PaymentReversed", {"reason": None, "kind": None}) == "The bank took the money back."
-    assert told("PaymentReversed", {"reason": None, "kind": "refund"}) == "The money was given back."
+    for kind, says in ((None, "The bank took the money back."), ("refund", "The money was given back.")):
+        assert told(CODES, "PaymentReversed", {"reason": None, "kind": kind}, DAY) == says
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "code", "says"),
+    [
+        ("reversed", "return", "R02", "The bank took USD 12.36 back: the account is closed."),
+        ("reversed", "return", "bank_reversal", "The bank took USD 12.36 back."),
+        ("disputed", "chargeback", "duplicate", "holds USD 12.36: the payer says that it was charged twice."),
+        ("reversed", "chargeback", "duplicate", "USD 12.36 is gone: the payer says that it was charged twice."),
+        ("reversed", "refund", "refund", "USD 12.36 was given back."),
+        ("refund_failed", "refund", "lost_or_stolen_card", "give USD 12.36 back: the card was lost or stolen."),
+        ("refund_failed", "refund", "taken_back_first", "USD 12.36 back: the payer's bank took the money first."),
+        ("refund_failed", "refund", "of_no_meaning", "The provider could not give USD 12.36 back."),
+    ],
+)
+def test_what_goes_back_is_told_with_what_its_code_means(what: What, kind: ReversalKind, code: str, says: str) -> None:
+    back = Reversal("back", "pay", "customer", kind, "succeeded", usd(1_200), usd(36), NOW, code=code)
+    assert line(replace(by_credit(), what=what, reversal=back), back).endswith(says)
+
+
+def test_a_code_is_told_as_it_was_meant_on_its_day() -> None:
+    body = {"code": "R11", "kind": "return"}
+    before, after = (told(CODES, "PaymentReversed", body, day) for day in (date(2021, 3, 31), date(2021, 4, 1)))
+    assert before != after
+
+
+def collected(**more: Any) -> Payment:
+    return replace(
+        Payment("pay", "customer", "collect", "reserved", "waiting", usd(1_000), usd(30), (), NOW, method_kind="card"),
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "says", "to_do"),
+    [
+        ("insufficient_funds", "declined: there was not enough money.", "later, or by another method."),
+        ("generic_decline", "declined: the bank said no without a reason.", "later, or by another method."),
+        ("stolen_card", "declined: the card was reported stolen.", "this one can't be charged any more."),
+        ("incorrect_cvc", "declined: the card's security code is wrong.", "by another method; the payer's bank"),
+        ("authentication_required", "the bank wants the payer to confirm the payment.", "with a return_url"),
+        (
+            "payment_intent_authentication_failure",
+            "did not confirm the payment at the bank.",
+            "confirm it with the bank",
+        ),
+        (NEVER_MADE, "never reached the provider, so nothing was charged.", "Pay what is still owed again."),
+        ("amount_too_small", "declined (amount too small).", "by another method"),
+        ("declined", "the provider gave no reason.", "by another method"),
+    ],
+)
+def test_a_declined_payment_says_why_and_what_to_do(reason: str, says: str, to_do: str) -> None:
+    step = step_of(collected(), "declined", status="declined", reason=reason, reconciliation=None)
+    assert line(step).endswith(says)
+    assert to_do in (next_step(CODES, step.payment, DAY) or "")
+
+
+@pytest.mark.parametrize(
+    ("step", "says", "to_do"),
+    [
+        (
+            cancel(collected(), "invoice_changed", "q-2"),
+            "An invoice changed",
+            "Confirm the new quote q-2 (new_quote_id)",
+        ),
+        (cancel(collected(), "invoice_changed"), "An invoice changed", "Pay what is still owed again."),
+        (
+            cancel(collected(), "surcharge_declined"),
+            "The surcharge was declined",
+            "Nothing was charged. Make a new quote",
+        ),
+        (cancel(collected(), "cancelled_by_provider"), "The payment was cancelled", "Pay what is still owed again."),
+        (expire(collected()), "The payer did not confirm in time", "confirm it with the bank within a day."),
+    ],
+)
+def test_a_payment_that_came_to_nothing_says_how_to_pay(step: Step, says: str, to_do: str) -> None:
+    assert line(step).startswith(says)
+    assert to_do in (next_step(CODES, step.payment, DAY) or "")
+
+
+def test_money_that_came_after_the_end_or_of_another_currency_is_looked_into_until_it_was_let_go() -> None:
+    looked_into = next_step(CODES, collected(status="declined", reconciliation="exception"), DAY)
+    assert (looked_into or "").startswith("Somebody of the company looks into it")
+    let_go = replace(cancel(collected(), "taken_in_another_currency").payment, reconciliation="exception")
+    assert next_step(CODES, let_go, DAY) == "Pay what is still owed again."
+
+
+def test_when_all_of_a_payment_went_back_its_invoices_are_owed_again() -> None:
+    paid = collected(status="succeeded", reconciliation="matched", reversed=1_030)
+    assert "its invoices are owed again" in (next_step(CODES, paid, DAY) or "")
+    assert next_step(CODES, replace(paid, reversed=1_029), DAY) is None
+    assert next_step(CODES, by_credit().payment, DAY) is None

@@ -15,6 +15,7 @@ from contracts.ids import is_id
 from contracts.payments import PaymentStatus, Reconciliation
 from payments import store
 from payments.api.edge import ReadPayments, answer
+from payments.data_files import CODES
 from payments.domain.timeline import next_step, told
 
 router = APIRouter(route_class=StrictRoute)
@@ -28,7 +29,10 @@ class Happened(BaseModel):
 
 
 class PaymentTimeline(BaseModel):
-    """`items`: what happened, oldest first. `next_step`: what it waits for, `expected_by` then; null for nothing."""
+    """`items`: what happened, oldest first. `next_step`: what it waits for, `expected_by` then; or what to do after it.
+
+    After a payment that came to nothing, or all of which went back, it says how to pay. Null: nothing is to be done.
+    """
 
     payment_id: str
     status: PaymentStatus
@@ -42,21 +46,22 @@ class PaymentTimeline(BaseModel):
 async def payment_timeline(payment_id: str, request: Request, identity: ReadPayments) -> Response:
     """What happened to a payment, from its events, and what comes next."""
     running = running_of(request)
+    date_of = running.clock.date_of
     payment = await store.load_payment(running.pool, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
     reversals = await store.load_reversals(running.pool, [payment.id]) if payment.reconciliation == "matched" else ()
     items = [
-        {"at": row["at"], "event": row["type"], "status": body["status"], "text": told(row["type"], body, reversals)}
+        {"at": at, "event": event, "status": body["status"], "text": told(CODES, event, body, date_of(at), reversals)}
         for row in await store.load_history(running.pool, payment_id)
-        for body in (row["payload"],)
+        for at, event, body in ((row["at"], row["type"], row["payload"]),)
     ]
     shown = {
         "payment_id": payment.id,
         "status": payment.status,
         "reconciliation": payment.reconciliation,
         "expected_by": payment.waits_until,
-        "next_step": next_step(payment, running.clock.today(), reversals),
+        "next_step": next_step(CODES, payment, running.clock.today(), reversals),
         "items": items,
     }
     return answer(orjson.dumps(shown), 200)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from payments.domain.payments import Step
 
-CodeKind = Literal["return", "decline", "chargeback"]
+CodeKind = Literal["return", "decline", "chargeback", "refund"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,22 @@ class Code:
     holds_autopay: bool
     words: str
 
+    @property
+    def clause(self) -> str:
+        """The words as they go on within a sentence."""
+        return self.words[0].lower() + self.words[1:]
+
+
+def known(codes: Sequence[Code], kind: CodeKind, code: str | None, on: date) -> Code | None:
+    """A code as it stood on a day; None when nobody has said what it means."""
+    found = [each for each in codes if (each.kind, each.code) == (kind, code) and each.since <= on]
+    return max(found, key=lambda each: each.since) if found else None
+
 
 def meaning(codes: Sequence[Code], kind: CodeKind, code: str | None, on: date) -> Code:
     """A code as it stood on a day; one that is not known is not tried again, and holds autopay."""
-    found = [each for each in codes if (each.kind, each.code) == (kind, code) and each.since <= on]
-    if found:
-        return max(found, key=lambda each: each.since)
-    return Code(kind, code or "unknown", on, False, False, True, f"The provider said no ({code or 'without a code'})")
+    words = f"The provider said no ({code or 'without a code'})"
+    return known(codes, kind, code, on) or Code(kind, code or "unknown", on, False, False, True, words)
 
 
 def consequence(codes: Sequence[Code], step: Step, on: date) -> Code | None:
