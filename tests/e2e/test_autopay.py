@@ -120,13 +120,14 @@ async def test_a_hard_decline_disables_the_card_and_holds_autopay_until_a_person
     path = f"/v1/customers/{customer}/autopay"
     held = await moving.until(path, lambda now: now["held_reason"] is not None)
     assert (held["enabled"], held["held_reason"], held["upcoming"]) == (True, "stolen_card", [])
+    assert held["held_because"].startswith("The card was reported stolen. Switch autopay on again with another method.")
     (card,) = (await moving.get(f"/v1/customers/{customer}/payment-methods"))["items"]
     assert (card["usable"], card["disabled_reason"]) == (False, "The card was reported stolen")
     status, problem = await put(moving, customer, enabled=True, method_id=stolen, surcharge_consent=True)
     assert (status, slug(problem)) == (409, "method-disabled")
     other = await moving.method(customer, DEBIT)
     status, again = await put(moving, customer, enabled=True, method_id=other)
-    assert (status, again["held_reason"]) == (200, None)
+    assert (status, again["held_reason"], again["held_because"]) == (200, None, None)
     second = await moving.invoice(customer)
     await announced(moving, customer, second)
     await pass_time(moving_stack, "2d")

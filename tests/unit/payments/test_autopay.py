@@ -23,11 +23,14 @@ from payments.domain import (
     SurchargeRule,
     confirm,
     follow,
+    held_because,
     hold,
     schedule,
     switch_off,
     switch_on,
+    unusable,
 )
+from payments.domain.autopay import BY_HAND, HELD
 
 ZONE = "America/New_York"
 NOW, DAY = datetime(2026, 3, 1, 17, tzinfo=UTC), date(2026, 3, 1)
@@ -182,6 +185,56 @@ def test_a_method_that_ceased_to_be_usable_or_costs_more_than_agreed_holds_autop
         assert confirmed(on(), method) == Skip(reason, hold=reason)
     dearer = replace(on(CREDIT, surcharge_consent=True), surcharge_rate=Decimal("0.02"))
     assert confirmed(dearer, CREDIT) == Skip("surcharge_without_consent", hold="surcharge_without_consent")
+
+
+ANOTHER = f"Switch autopay on again with another method. {BY_HAND}"
+SETTLE = f"Settle that and switch autopay on again, or do so with another method. {BY_HAND}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("R02", f"The account is closed. {ANOTHER}"),
+        ("R01", f"There was not enough money on the account. {SETTLE}"),
+        ("stolen_card", f"The card was reported stolen. {ANOTHER}"),
+        ("incorrect_cvc", f"The card's security code is wrong. {SETTLE}"),
+        ("duplicate", f"The payer says that it was charged twice. {SETTLE}"),
+        (
+            "fraudulent",
+            f"The provider thinks it a fraud, or the payer says that it never authorised this. {ANOTHER}",
+        ),
+        ("never heard of", f"The provider said no (never heard of). {SETTLE}"),
+        ("method-removed", f"The payment method was removed. {ANOTHER}"),
+    ],
+)
+def test_why_it_is_held_is_told_in_words_with_what_to_do(reason: str, says: str) -> None:
+    held = hold(on(), reason, NOW)
+    assert held is not None
+    assert held_because(held, CODES, ZONE) == says
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"removed_at": NOW},
+        {"used": True},
+        {"disabled_at": NOW},
+        {"verification": "pending"},
+        {"exp_year": 2026, "exp_month": 2},
+    ],
+)
+def test_whatever_is_in_the_way_of_its_method_has_words(change: dict[str, object]) -> None:
+    against = unusable(replace(BANK, **change), DAY)  # type: ignore[arg-type]
+    assert against is not None
+    assert against.code in HELD
+
+
+def test_what_is_not_held_has_no_reason() -> None:
+    held = hold(on(), "R01", NOW)
+    assert held is not None
+    for autopay in (on(), switch_off(held), switched(before=held)):
+        assert isinstance(autopay, Autopay)
+        assert held_because(autopay, CODES, ZONE) is None
 
 
 def test_soft_declines_are_tried_again_on_days_one_three_and_seven_and_then_no_more() -> None:

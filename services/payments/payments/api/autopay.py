@@ -16,7 +16,7 @@ from contracts.ids import is_id
 from payments import messages, store
 from payments.api.edge import Asked, ReadMethods, WriteMethods, answer, problem_of, rules_of, witness_of
 from payments.api.methods import visible_customer
-from payments.data_files import CONSENT_TEXTS
+from payments.data_files import CODES, CONSENT_TEXTS
 from payments.domain import (
     Autopay,
     AutopayCharge,
@@ -24,6 +24,7 @@ from payments.domain import (
     SurchargeRule,
     Terms,
     Witness,
+    held_because,
     switch_off,
     switch_on,
     to_method,
@@ -51,7 +52,10 @@ class UpcomingCharge(BaseModel):
 
 
 class AutopayView(BaseModel):
-    """`held_reason`: nothing is charged until it is switched on again. Those issued before `enabled_at` never are."""
+    """`held_reason`: nothing is charged until it is switched on again. Those issued before `enabled_at` never are.
+
+    `held_because` says in words why it is held, and what to do; null when it is not.
+    """
 
     customer_id: str
     enabled: bool
@@ -61,11 +65,12 @@ class AutopayView(BaseModel):
     surcharge_rate: str
     enabled_at: datetime | None
     held_reason: str | None
+    held_because: str | None
     held_at: datetime | None
     upcoming: list[UpcomingCharge]
 
 
-def _view(autopay: Autopay, upcoming: list[AutopayCharge]) -> dict[str, Any]:
+def _view(autopay: Autopay, upcoming: list[AutopayCharge], zone: str) -> dict[str, Any]:
     return {
         "customer_id": autopay.customer_id,
         "enabled": autopay.enabled,
@@ -75,6 +80,7 @@ def _view(autopay: Autopay, upcoming: list[AutopayCharge]) -> dict[str, Any]:
         "surcharge_rate": f"{autopay.surcharge_rate.normalize():f}",
         "enabled_at": autopay.enabled_at,
         "held_reason": autopay.held_reason,
+        "held_because": held_because(autopay, CODES, zone),
         "held_at": autopay.held_at,
         "upcoming": [
             {
@@ -97,7 +103,7 @@ async def get_autopay(customer_id: str, request: Request, identity: ReadMethods)
     found = await store.load_autopay(running.pool, customer_id)
     since = found.enabled_at if found and found.charges else None
     upcoming = await store.list_upcoming(running.pool, customer_id, since)
-    return answer(orjson.dumps(_view(found or _never(customer_id), upcoming)), 200)
+    return answer(orjson.dumps(_view(found or _never(customer_id), upcoming, running.clock.zone)), 200)
 
 
 def _never(customer_id: str) -> Autopay:
@@ -114,7 +120,7 @@ async def put_autopay(customer_id: str, asked: AutopayRequest, request: Request,
         await store.lock_customer(work, customer_id)
         autopay = await _switch(customer_id, asked, rules_of(running), who, work)
     upcoming = await store.list_upcoming(running.pool, customer_id, autopay.enabled_at if autopay.charges else None)
-    return answer(orjson.dumps(_view(autopay, upcoming)), 200)
+    return answer(orjson.dumps(_view(autopay, upcoming, running.clock.zone)), 200)
 
 
 async def _switch(

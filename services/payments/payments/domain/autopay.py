@@ -10,7 +10,7 @@ from typing import Literal
 
 from contracts.calendar import business_date, start_of
 from contracts.ids import new_id
-from payments.domain.codes import Code, meaning
+from payments.domain.codes import Code, CodeKind, known, meaning
 from payments.domain.methods import Method, unusable
 from payments.domain.payments import NEVER_MADE, MethodKind, Step, expected_by, submit
 from payments.domain.quotes import OpenInvoice, Quote, Wish, Wishes, make_quote
@@ -24,6 +24,25 @@ CHANGED_WAIT = timedelta(minutes=1)
 PUT_OFF = timedelta(days=1)
 CLOSED = frozenset({"paid", "void", "uncollectible"})
 ChargeDay = Literal["due", "issue"]
+
+# Why it is held and what to do, where a provider's code does not say all of it.
+WITH_ANOTHER = "Switch autopay on again with another method."
+HELD = {
+    "method-removed": f"The payment method was removed. {WITH_ANOTHER}",
+    "method-used": f"The payment method was given for one payment, which it made. {WITH_ANOTHER}",
+    "method-disabled": f"The payment method can't be used any more. {WITH_ANOTHER}",
+    "method-unverified": (
+        "The bank account is not verified. Verify it and switch autopay on again, or do so with another method."
+    ),
+    "method-expired": "The card has expired. Add the card that replaced it, and switch autopay on again with that one.",
+    "surcharge_without_consent": (
+        "The surcharge is higher than what was agreed to. Agree to it by switching autopay on again with "
+        "surcharge_consent true, or do so with another method."
+    ),
+    "not_confirmed": f"The bank asked for a confirmation, which nobody gave in time. {WITH_ANOTHER}",
+    "authentication_required": f"The bank asks for a confirmation, and nobody is there to give it. {WITH_ANOTHER}",
+}
+BY_HAND = "What was issued before that is paid by hand."
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +133,22 @@ def hold(autopay: Autopay, reason: str, now: datetime, announced_at: datetime | 
     if not autopay.charges or autopay.enabled_at is None or (announced_at and announced_at < autopay.enabled_at):
         return None
     return replace(autopay, held_reason=reason, held_at=now, sequence=autopay.sequence + 1)
+
+
+def held_because(autopay: Autopay, codes: Sequence[Code], zone: str) -> str | None:
+    """Why it is held and what to do; None when it is not. The reason alone does not tell of which kind a code is."""
+    reason, at = autopay.held_reason, autopay.held_at
+    if reason is None or at is None:
+        return None
+    if reason in HELD:
+        return f"{HELD[reason]} {BY_HAND}"
+    on = business_date(at, zone)
+    kinds: tuple[CodeKind, ...] = ("return", "decline", "chargeback")
+    found = [code for kind in kinds if (code := known(codes, kind, reason, on))]
+    first, *others = found or [meaning(codes, "decline", reason, on)]
+    why = ", or ".join((first.words, *(code.clause for code in others)))
+    settle = "Settle that and switch autopay on again, or do so with another method."
+    return f"{why}. {WITH_ANOTHER if any(code.disables for code in found) else settle} {BY_HAND}"
 
 
 def schedule(
