@@ -1,16 +1,20 @@
-"""Payouts as they reach the database: booked once, on a day that has come."""
+"""Payouts as they reach the database: booked once, on a day that has come; and the report of a day."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
+from contracts.calendar import start_of
 from payments import paying_out
 from payments.providers import Payout, PayoutLine
+from payments.store import exceptions, payouts
 from tests.kit.postgres import drop_database, fresh_database
 
 LINE = PayoutLine("txn_1", "other", None, 1_000, 0, 1_000, "USD", datetime(2026, 3, 1, tzinfo=UTC))
@@ -36,3 +40,52 @@ async def test_a_payout_that_was_paid_on_a_day_which_is_still_to_come_here_is_bo
     await paying_out.record(units, payout, [LINE])
     assert [row[0] for row in await units.pool.fetch("SELECT effective_on FROM ledger_transactions")] == [today]
     assert await units.pool.fetchval("SELECT arrives_on FROM payouts") == today
+
+
+async def stray(units: Units) -> None:
+    """A payout of today, whose charge is of no payment here: that is an exception."""
+    payout = Payout("po_1", "paid", 1_000, "USD", units.clock.today(), units.clock.now())
+    await paying_out.record(units, payout, [replace(LINE, kind="charge", charge_id="pi_unknown")])
+
+
+async def report(units: Units, day: date, known_at: datetime, zone: str = "UTC") -> Any:
+    """Of dollars; None when there is nothing of them."""
+    async with units.pool.acquire() as connection:
+        found = await payouts.daily_report(connection, day, known_at, zone)
+    return next((each for each in found["currencies"] if each["currency"] == "USD"), None)
+
+
+async def test_a_past_day_shows_the_exceptions_that_were_open_when_it_ended_and_what_was_known_then(
+    units: Units, tmp_path: Path
+) -> None:
+    day, before = units.clock.today(), units.clock.now()
+    await stray(units)
+    (opened,) = await units.pool.fetch("SELECT id, created_at FROM exceptions")
+    (tmp_path / "clock").write_text(str(86_400))
+    async with units.begin() as work:
+        await exceptions.resolve_exception(work, opened["id"], None)
+        resolved_at = work.now
+    now, one = units.clock.now(), {"missing_here": {"n": 1, "amount_minor": 1_000}}
+    then = await report(units, day, now)
+    assert (then["open_exceptions"], then["open_exception_sums"]) == ({"missing_here": 1}, one)
+    assert {each["account"]: each["closing_minor"] for each in then["accounts"]}["bank"] == 1_000
+    assert (await report(units, day + timedelta(days=1), now))["open_exceptions"] == {}
+    day_before = await report(units, day - timedelta(days=1), now)
+    assert (day_before or {"open_exceptions": {}})["open_exceptions"] == {}
+
+    known = await report(units, day + timedelta(days=1), resolved_at - timedelta(microseconds=1))
+    assert known["open_exception_sums"] == one
+    assert (await report(units, day + timedelta(days=1), resolved_at))["open_exceptions"] == {}
+    unheard_of = await report(units, day, before)
+    assert (unheard_of["accounts"], unheard_of["sum_minor"], unheard_of["open_exceptions"]) == ([], 0, {})
+    assert unheard_of["open_ends"]["not_in_bank_minor"] == 1_000, "as of now"
+
+
+async def test_the_day_ends_in_the_companys_time_zone(units: Units) -> None:
+    zone = "America/New_York"
+    await stray(units)
+    midnight = start_of(date(2026, 11, 2), zone)
+    await units.pool.execute("UPDATE exceptions SET created_at = $1, state = 'resolved', resolved_at = $2",
+                             midnight - timedelta(seconds=1), midnight)  # fmt: skip
+    days = [await report(units, date(2026, 11, day), units.clock.now() + timedelta(days=99), zone) for day in (1, 2)]
+    assert [(each or {"open_exceptions": {}})["open_exceptions"] for each in days] == [{"missing_here": 1}, {}]

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from chassis.messaging.work import Work
+from contracts.calendar import start_of
 from contracts.money import Money
 from payments.domain.payouts import Movement, PayoutPosting
 from payments.providers import Payout, PayoutLine
@@ -117,7 +118,7 @@ SELECT e.currency, e.account, coalesce(sum(e.amount) FILTER (WHERE t.effective_o
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('dispute', 'dispute_won')), 0)::bigint AS disputes,
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('payout', 'payout_failed')), 0)::bigint AS payouts
 FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-WHERE t.effective_on <= $1 GROUP BY 1, 2 ORDER BY 1, 2
+WHERE t.effective_on <= $1 AND t.booked_at <= $2 GROUP BY 1, 2 ORDER BY 1, 2
 """
 # Each level against the next one: what a level has that the next does not have yet.
 LEVELS = """
@@ -137,18 +138,27 @@ FROM (
         AND going_back < amount
 ) open GROUP BY 1
 """
-OPEN = "SELECT currency, class, count(*) AS n FROM exceptions WHERE state = 'open' GROUP BY 1, 2"
+# Open before the next day began, as it was known then: with the amounts that they have now.
+OPEN = """
+SELECT currency, class, count(*) AS n, sum(amount)::bigint AS amount FROM exceptions
+WHERE created_at < $1 AND created_at <= $2 AND (state = 'open' OR resolved_at >= $1 OR resolved_at > $2) GROUP BY 1, 2
+"""
 
 
-async def daily_report(connection: asyncpg.Connection, day: date) -> dict[str, Any]:
-    """Per currency the ledger's accounts, the open ends of each level, and open exceptions by class."""
+async def daily_report(connection: asyncpg.Connection, day: date, known_at: datetime, zone: str) -> dict[str, Any]:
+    """Per currency the ledger's accounts, the open ends of each level as of now, and open exceptions by class.
+
+    `known_at`: what was booked, opened or resolved later does not count.
+    """
+    day_after = start_of(day + timedelta(days=1), zone)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute("SET LOCAL enable_seqscan = on")  # off elsewhere; here whole tables are read
-        accounts = await connection.fetch(ACCOUNTS, day)
+        accounts = await connection.fetch(ACCOUNTS, day, known_at)
         levels = {row["currency"]: row for row in await connection.fetch(LEVELS, day)}
-        waiting = await connection.fetch(OPEN)
+        waiting = await connection.fetch(OPEN, day_after, known_at)
     currencies = sorted({row["currency"] for row in accounts} | set(levels) | {row["currency"] for row in waiting})
-    return {"date": day, "currencies": [_of_currency(each, accounts, levels.get(each), waiting) for each in currencies]}
+    found = [_of_currency(each, accounts, levels.get(each), waiting) for each in currencies]
+    return {"date": day, "known_at": known_at, "currencies": found}
 
 
 MOVES = ("charges", "receipts", "reversals", "disputes", "payouts")
@@ -159,6 +169,7 @@ def _of_currency(
     currency: str, accounts: Sequence[Any], ends: Mapping[str, Any] | None, waiting: Sequence[Any]
 ) -> dict[str, Any]:
     mine = [row for row in accounts if row["currency"] == currency]
+    unclear = [row for row in waiting if row["currency"] == currency]
     return {
         "currency": currency,
         "accounts": [
@@ -167,5 +178,6 @@ def _of_currency(
         ],
         "sum_minor": sum(row["closing"] for row in mine),
         "open_ends": {f"{name}_minor": ends[name] if ends else 0 for name in ENDS},
-        "open_exceptions": {row["class"]: row["n"] for row in waiting if row["currency"] == currency},
+        "open_exceptions": {row["class"]: row["n"] for row in unclear},
+        "open_exception_sums": {row["class"]: {"n": row["n"], "amount_minor": row["amount"]} for row in unclear},
     }
