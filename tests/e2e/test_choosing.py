@@ -59,6 +59,25 @@ async def test_an_invoice_that_changes_makes_pay_all_stale_and_the_new_quote_is_
     await client.paid(first)
 
 
+async def test_a_quote_of_what_was_paid_meanwhile_says_so(client: Client) -> None:
+    customer, method, (invoice,) = await owing(client, "2026-02-01")
+    named = await client.quote(customer, method, invoice)
+    _, every = await choose(client, customer, method, all=True, currency="USD")
+    await client.pay(await client.quote(customer, method, invoice))
+    await client.paid(invoice)
+    again = {"invoices": [{"invoice_id": invoice}]}
+    while not (await choose(client, customer, method, **again))[1].get("type", "").endswith("invoice-closed"):
+        pass
+    for quote in (named, every):
+        body = {"quote_id": quote["id"], "accept_surcharge": True}
+        status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
+        assert (status, problem["new_quote"]) == (409, None)
+        assert problem["detail"] == (
+            "This quote no longer fits what is owed. Nothing of it can be paid any more: its invoices are paid. "
+            "Make a new quote for others."
+        )
+
+
 async def test_an_amount_goes_to_the_oldest_first_and_what_none_needs_is_credit(client: Client) -> None:
     customer, method, (newer, older) = await owing(client, "2026-02-01", "2026-01-15")
     status, part = await choose(client, customer, method, amount_minor=12_000, currency="USD")

@@ -37,6 +37,7 @@ from payments.domain import (
     submit,
     surcharge,
     unanswered,
+    why_nothing,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -141,6 +142,29 @@ def test_an_invoice_issued_after_an_all_quote_does_not_void_it_but_a_changed_one
     changed = invoices | {"i0001": replace(invoices["i0001"], payable_now=150)}
     assert not still_fits(quote, changed)
     assert choose_again(quote, changed) == Everything("USD")
+
+
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [
+        (["paid"], "any more: its invoices are paid. Make a new quote for others."),
+        (["void", "paid", "paid"], "any more: its invoices are paid or void. Make a new quote for others."),
+        (
+            ["paid", "in_progress"],
+            "now: a payment of invoice i0001 is under way. Wait until that is confirmed, then make a new quote of what "
+            "is left.",
+        ),
+        (["in_progress"] * 5, "now: a payment of invoice i0000, i0001, i0002 and 2 more is under way. Wait"),
+    ],
+)
+def test_a_quote_of_which_nothing_can_be_paid_says_why_and_what_to_do(states: list[str], says: str) -> None:
+    invoices = aged(*[100] * len(states))
+    quote = make_quote(DEBIT, Everything("USD"), invoices, RATE, NOW)
+    assert isinstance(quote, Quote)
+    now = {
+        one.id: replace(one, status=state, payable_now=0) for one, state in zip(invoices.values(), states, strict=True)
+    }
+    assert why_nothing(quote, now).startswith(f"Nothing of it can be paid {says}")
 
 
 def test_an_amount_goes_to_the_oldest_first() -> None:

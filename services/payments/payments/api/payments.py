@@ -44,6 +44,7 @@ from payments.domain import (
     submit,
     to_surcharge,
     unusable,
+    why_nothing,
 )
 
 router = APIRouter(route_class=StrictRoute)
@@ -150,7 +151,12 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     again = make(running, found.method, choice, invoices, use_credit=quote.credit_used > 0) if choice else None
     new = await again if again else None
     view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
-    hint = "Confirm new_quote instead." if view else "Nothing of it can be paid now."
+    if view:
+        hint = "Confirm new_quote instead."
+    elif isinstance(new, Refusal) and new.code != "nothing-payable":
+        hint = new.detail
+    else:
+        hint = why_nothing(quote, found.invoices)
     raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
 
 

@@ -64,6 +64,7 @@ from payments.domain.quotes import (
     choose_again,
     make_quote,
     still_fits,
+    why_nothing,
 )
 from payments.domain.refusals import Refusal
 from payments.domain.reversals import (
@@ -153,4 +154,5 @@ __all__ = [
     "to_surcharge",
     "unanswered",
     "unusable",
+    "why_nothing",
 ]

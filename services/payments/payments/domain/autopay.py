@@ -13,7 +13,7 @@ from contracts.ids import new_id
 from payments.domain.codes import Code, CodeKind, known, meaning
 from payments.domain.methods import Method, unusable
 from payments.domain.payments import NEVER_MADE, MethodKind, Step, expected_by, submit
-from payments.domain.quotes import OpenInvoice, Quote, Wish, Wishes, make_quote
+from payments.domain.quotes import CLOSED, OpenInvoice, Quote, Wish, Wishes, make_quote
 from payments.domain.refusals import Refusal
 from payments.domain.surcharges import SurchargeRule, highest_rate, terms_for
 
@@ -22,7 +22,6 @@ NOTICE = timedelta(days=2)
 RETRY_DAYS = (1, 3, 7)
 CHANGED_WAIT = timedelta(minutes=1)
 PUT_OFF = timedelta(days=1)
-CLOSED = frozenset({"paid", "void", "uncollectible"})
 ChargeDay = Literal["due", "issue"]
 
 # Why it is held and what to do, where a provider's code does not say all of it.

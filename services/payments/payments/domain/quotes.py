@@ -16,6 +16,8 @@ from payments.domain.surcharges import NO_SURCHARGE, Terms, surcharge
 
 QUOTE_VALID = timedelta(minutes=15)
 MOST_PARTS = 1_000
+MOST_NAMED = 3
+CLOSED = frozenset({"paid", "void", "uncollectible"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,3 +275,16 @@ def choose_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> Choice | 
         if invoice is not None and invoice.payable_now > 0 and invoice.status != "in_progress":
             again.append(Wish(part.invoice_id, None if whole else min(part.amount.minor, invoice.payable_now)))
     return Wishes(tuple(again)) if again else None
+
+
+def why_nothing(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> str:
+    """Why nothing of its invoices can be paid now, and what to do."""
+    mine = [invoices[part.invoice_id] for part in quote.parts]
+    waiting = [each.number for each in mine if each.status not in CLOSED]
+    if waiting:
+        more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
+        why = f"a payment of invoice {', '.join(waiting[:MOST_NAMED])}{more} is under way"
+        wait = "Wait until that is confirmed, then make a new quote of what is left."
+        return f"Nothing of it can be paid now: {why}. {wait}"
+    states = " or ".join(sorted({each.status for each in mine}))
+    return f"Nothing of it can be paid any more: its invoices are {states}. Make a new quote for others."

@@ -77,7 +77,7 @@ def test_chase_needs_to_be_told_its_account() -> None:
     fee, paid = lines(rows, account="12 345")
     assert (fee.amount_minor, fee.text, fee.code, fee.account) == (-1_250, "FEE, MONTHLY", "FEE_TRANSACTION", "12345")
     assert (paid.amount_minor, paid.currency, paid.booked_on) == (500, "USD", date(2026, 3, 3))
-    assert "does not tell its account" in str(refusal(rows))
+    assert "does not tell its account. Say which one it is of by ?account=" in str(refusal(rows))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
