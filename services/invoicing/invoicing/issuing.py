@@ -26,12 +26,12 @@ class Issued:
 
 async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refused]:
     """Issue invoices (or keep drafts), each for itself: what is refused doesn't touch the others."""
-    known = await store.resolve_customers(
+    known, by_external_id = await store.resolve_customers(
         work.connection,
         sorted({a.customer_id for a in asked if a.customer_id and is_id(a.customer_id)}),
         sorted({a.customer_external_id for a in asked if a.customer_external_id}),
     )
-    made = [_make(each, known) for each in asked]
+    made = [_make(each, _customer_of(each, known, by_external_id)) for each in asked]
     new, book = _first_of_each_number([each for each in made if not isinstance(each, Refused)]), Book()
     ready = [(one.invoice if one.draft else book.issue(one.invoice), one.document, one.fingerprint) for one in new]
     added = await store.add_invoices(work, ready) if ready else set()
@@ -58,12 +58,18 @@ def _first_of_each_number(made: list[_Made]) -> list[_Made]:
     return list(first.values())[::-1]
 
 
-def _make(asked: IssueInvoice, known: dict[str, str]) -> _Made | Refused:
-    reference = asked.customer_id or asked.customer_external_id or ""
-    customer_id = known.get(reference)
-    if customer_id is None:
-        field = "customer_id" if asked.customer_id else "customer_external_id"
-        return Refused("unknown-customer", f"there is no customer {reference}", field)
+def _customer_of(asked: IssueInvoice, known: set[str], by_external_id: dict[str, str]) -> str | Refused:
+    if asked.customer_id:
+        wrong = Refused("unknown-customer", f"there is no customer {asked.customer_id}", "customer_id")
+        return asked.customer_id if asked.customer_id in known else wrong
+    name = asked.customer_external_id or ""
+    wrong = Refused("unknown-customer", f"there is no customer {name}", "customer_external_id")
+    return by_external_id.get(name, wrong)
+
+
+def _make(asked: IssueInvoice, customer_id: str | Refused) -> _Made | Refused:
+    if isinstance(customer_id, Refused):
+        return customer_id
     try:
         priced = price(asked.lines)
     except Refused as refused:

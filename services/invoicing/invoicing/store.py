@@ -57,13 +57,11 @@ async def load_customer(connection: asyncpg.Connection, customer_id: str) -> dic
 
 async def resolve_customers(
     connection: asyncpg.Connection, ids: Sequence[str], external_ids: Sequence[str]
-) -> dict[str, str]:
-    """Customer ids by id and by external id; what is unknown is absent."""
+) -> tuple[set[str], dict[str, str]]:
+    """The ids that are known, and ids by external id: one may be written as another's id. What is unknown is absent."""
     sql = "SELECT id, external_id FROM customers WHERE id = ANY($1::uuid[]) OR external_id = ANY($2::text[])"
-    found: dict[str, str] = {}
-    for row in await connection.fetch(sql, ids, external_ids):
-        found[row["id"]] = found[row["external_id"]] = row["id"]
-    return found
+    rows = await connection.fetch(sql, ids, external_ids)
+    return {row["id"] for row in rows}, {row["external_id"]: row["id"] for row in rows}
 
 
 # --- issuing

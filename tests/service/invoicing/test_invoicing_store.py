@@ -276,3 +276,12 @@ async def test_hot_queries_have_their_index(units: Units, sql: str, arguments: i
     plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
     assert index in plan
     assert "Seq Scan" not in plan
+
+
+async def test_an_external_id_written_as_anothers_id_is_nobody_elses(units: Units) -> None:
+    async with units.begin() as work:
+        one, _ = await issuing.create_customer(CreateCustomer(external_id="ONE", name="One"), work)
+        two, _ = await issuing.create_customer(CreateCustomer(external_id=str(one["id"]), name="Two"), work)
+        by_name = wish(one["id"], "B").model_copy(update={"customer_id": None, "customer_external_id": str(one["id"])})
+        outcomes = await issuing.issue([wish(one["id"], "A"), by_name], work)
+    assert [outcome.invoice.customer_id for outcome in outcomes] == [one["id"], two["id"]]
