@@ -47,13 +47,16 @@ def read(file: BinaryIO, *, account: str | None = None, currency: str | None = N
 
 
 def _bounded(lines: Iterator[BankLine]) -> Iterator[BankLine]:
-    """Refuse ids longer than any bank writes: they are looked up by."""
+    """Refuse ids longer than any bank writes, as they are looked up by; and days that no other money may have."""
     for line in lines:
         for name in _IDS:
             found: str | None = getattr(line, name)
             if found is not None and len(found) > _LONGEST_ID:
                 what = f"{name.replace('_', ' ')} has {len(found)} characters, more than {_LONGEST_ID}"
                 raise BadFile(None, f"{line.place}: its {what}. Correct it, or fetch the file again from the bank")
+        day = line.booked_on or line.value_on
+        if day is not None and not 1900 <= day.year <= 9000:
+            raise BadFile(None, f"{line.place}: its day {day} lies outside the years 1900 to 9000. Correct it")
         yield line
 
 

@@ -97,6 +97,10 @@ def test_a_status_of_unknown_meaning_is_refused() -> None:
     assert "whether the money is booked" in str(refusal(SPARKASSE + row))
 
 
+def test_a_day_that_no_other_money_may_have_is_refused() -> None:
+    assert "line 2: its day 0001-01-01 lies outside" in str(refusal(HEADER + ROW.replace("2026-03-02", "0001-01-01")))
+
+
 def test_a_file_of_another_account_or_currency_than_was_said_is_refused() -> None:
     file = (HEADER + ROW).encode()
     for account, currency, told in (("DE1", None, "account DE89370400440532013000"), (None, "USD", "currency EUR")):
