@@ -167,8 +167,10 @@ async def _take_back(row: Any, payment_id: str, work: Work) -> str:
         detail = "Only money that was received at the bank can be taken back there; the provider tells of its charges."
         raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
     money, reversals = Money(-row["amount"], row["currency"]), await store.load_reversals(work.connection, [payment_id])
-    same = payment.amount.currency == money.currency
-    step = taken_by_bank(payment, reversals, row["booked_on"], work.now, money) if same else None
+    if payment.amount.currency != money.currency:
+        detail = f"This receipt is in {payment.amount.currency}, the line in {money.currency}."
+        raise problem_of(Refusal("other-currency", detail, "payment_id"))
+    step = taken_by_bank(payment, reversals, row["booked_on"], work.now, money)
     if step is None:
         detail = f"Less than {money} of this receipt is left to take back."
         raise problem_of(Refusal("more-than-left", detail, "payment_id", conflict=True))
@@ -186,12 +188,20 @@ async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
     if row["payment_id"] is None or row["line_id"] is not None or row["provider_id"] is not None:
         return
     payment = await store.load_payment(work.connection, row["payment_id"], None)
-    if payment is not None and payment.reconciliation == "mismatch":
-        detail = (
-            "This payment holds its invoices. Give back at the provider what is not to be kept; then accept what it "
-            "has: invoices that it does not reach can be paid again."
-        )
-        raise problem_of(Refusal("holds-invoices", detail, "action", conflict=True))
+    if payment is None or payment.without_money or payment.reconciliation not in ("mismatch", "exception"):
+        return
+    holds = "This payment holds its invoices"
+    detail = {
+        "mismatch": (
+            f"{holds}. Give back at the provider what is not to be kept; then accept what it has: what it does "
+            "not reach can be paid again."
+        ),
+        "exception": (
+            f"{holds} until the provider says what became of it; this closes by itself then. Look the charge up at the "
+            "provider, and cancel it there if it is not to be."
+        ),
+    }[payment.reconciliation]
+    raise problem_of(Refusal("holds-invoices", detail, "action", conflict=True))
 
 
 async def _charge_of(running: Running, exception_id: str) -> tuple[str | None, Charge | None]:
