@@ -58,6 +58,40 @@ async def test_a_payout_takes_charges_to_the_bank_less_fees_and_its_bank_line_co
     assert (await report(client))["CAD"]["open_ends"]["not_in_bank_minor"] == 0
 
 
+async def pay_out(stack: LocalStack, currency: str) -> dict[str, Any]:
+    """Everything that the provider holds is paid out; the payout of one currency."""
+    made = await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=True)
+    return next(each for each in made["items"] if each["currency"] == currency.lower())
+
+
+async def booked(client: Client, currency: str, **accounts: int) -> dict[str, Any]:
+    """The report of a currency, once its accounts come to this."""
+    async with asyncio.timeout(20):
+        while True:
+            found = (await report(client))[currency]
+            if {name: closing(found, name) for name in accounts} == accounts:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def test_a_payout_that_was_paid_and_then_failed_is_booked_back_and_counts_once_in_the_end(
+    client: Client, stack: LocalStack
+) -> None:
+    customer = await client.customer()
+    invoice = await client.invoice(customer, currency="AUD")
+    method = await client.method(customer, "pm_card_visa_debit")
+    await client.pay(await client.quote(customer, method, invoice))
+    await client.paid(invoice)
+    payout = await pay_out(stack, "AUD")
+    await booked(client, "AUD", bank=9_680, fees=320, psp_clearing=0)
+    await asyncio.to_thread(stack.sandbox, f"payouts/{payout['id']}/fail", code="account_closed")
+    after = await booked(client, "AUD", bank=0, fees=320, psp_clearing=9_680)
+    assert after["open_ends"]["not_in_bank_minor"] == 0
+    again = await pay_out(stack, "AUD")
+    after = await booked(client, "AUD", bank=9_680, fees=320, psp_clearing=0)
+    assert after["open_ends"]["not_in_bank_minor"] == again["amount"] == 9_680
+
+
 async def test_every_currencys_accounts_sum_to_zero_on_every_day(client: Client) -> None:
     for day in ({"date": "2026-01-01"}, {"date": "2026-03-01"}, {}):
         for currency in (await report(client, **day)).values():

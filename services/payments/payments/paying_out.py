@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -23,21 +24,28 @@ async def read_payouts(running: Running) -> bool:
     provider: Provider = running.more["provider"]
     new = await provider.payouts_since(await payouts.newest_payout(running.pool), AT_ONCE)
     due = await payouts.payouts_to_look_at(running.pool, running.clock.now(), AT_ONCE)
-    again = [await provider.get_payout(payout_id) for payout_id in due]
-    for payout in [*new, *again]:
+    for known in due:  # before the new ones, which may pay the money of a failed one out again
+        payout = await provider.get_payout(known.provider_id)
+        wanted = payout.state == "paid" and not known.booked
+        lines = await provider.payout_lines(payout.provider_id) if wanted else []
+        await record(running.units, payout, lines, known.look_at)
+    for payout in new:
         lines = await provider.payout_lines(payout.provider_id) if payout.state == "paid" else []
         await record(running.units, payout, lines)
     return len(new) == AT_ONCE
 
 
-async def record(units: Units, payout: Payout, lines: list[PayoutLine]) -> None:
-    """Book a payout once it is paid, and back when it failed after that. What it holds beside ours is an exception."""
+async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_at: datetime | None = None) -> None:
+    """Book a payout once it is paid, and back when it failed after that. What it holds beside ours is an exception.
+
+    `looked_at`: when it was due to be read again; None for a new one.
+    """
     amount = Money(payout.amount_minor, payout.currency)
     async with units.begin() as work:
         if payout.state == "paid":  # the provider's days are UTC's, which begin earlier than ours may
             payout = replace(payout, arrives_on=min(payout.arrives_on, work.clock.today()))
-        known = await payouts.keep_payout(work, payout)
-        if payout.state == "paid" and not known.booked:
+        known = await payouts.keep_payout(work, payout, looked_at)
+        if payout.state == known.state == "paid" and not known.booked:
             movements = [payouts.movement_of(line) for line in lines]
             try:
                 posting = arrived(payout.provider_id, amount, movements, payout.arrives_on)
@@ -53,5 +61,5 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine]) -> None:
                     exceptions.Open(s.why, s.movement.amount, payout_line_id=s.movement.provider_id) for s in found
                 ]
                 await exceptions.open_exceptions(work, opened)
-        elif payout.state in ("failed", "cancelled") and known.booked:
+        elif known.state in ("failed", "cancelled") and known.booked:
             await payouts.book_payout(work, came_back(payout.provider_id, amount, work.clock.today()))

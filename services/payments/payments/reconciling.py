@@ -56,7 +56,9 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
             payments[payment.id] = following[-1].payment if following else payment
             known |= {step.reversal.id: step.reversal for step in following if step.reversal}
             steps += following
-    if any(each.event and each.event.payout_id for each in observed):
+    payouts = {each.event.payout_id for each in observed if each.event and each.event.payout_id}
+    if payouts:
+        await store.look_now(work, sorted(payouts))
         work.wake("read-payouts")
     await autopaying.follow_codes(steps, work)
     events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]

@@ -1,4 +1,4 @@
-"""Payouts as they reach the database: booked once, on a day that has come; and the report of a day."""
+"""Payouts as they reach the database: booked once, on a day that has come, back when they fail; and a day's report."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,13 +11,61 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
+from chassis.service import Running
 from contracts.calendar import start_of
-from payments import paying_out
-from payments.providers import Payout, PayoutLine
+from contracts.ids import new_id
+from payments import paying_out, reconciling
+from payments.providers import Payout, PayoutLine, ProviderEvent
 from payments.store import exceptions, payouts
 from tests.kit.postgres import drop_database, fresh_database
 
 LINE = PayoutLine("txn_1", "other", None, 1_000, 0, 1_000, "USD", datetime(2026, 3, 1, tzinfo=UTC))
+
+
+class Record:
+    """The provider's record of payouts and their lines; `meanwhile` happens once, while a payout is being read."""
+
+    def __init__(self) -> None:
+        self.payouts: dict[str, Payout] = {}
+        self.lines: dict[str, list[PayoutLine]] = {}
+        self.meanwhile: Any = None
+
+    def keep(self, payout: Payout, *lines: PayoutLine) -> None:
+        self.payouts[payout.provider_id] = payout
+        self.lines.setdefault(payout.provider_id, list(lines))
+
+    async def payouts_since(self, cursor: str | None, _: int) -> list[Payout]:
+        made = list(self.payouts)
+        return [self.payouts[each] for each in made[made.index(cursor) + 1 if cursor else 0 :]]
+
+    async def get_payout(self, payout_id: str) -> Payout:
+        found, meanwhile, self.meanwhile = self.payouts[payout_id], self.meanwhile, None
+        if meanwhile:
+            await meanwhile()
+        return found
+
+    async def payout_lines(self, payout_id: str) -> list[PayoutLine]:
+        return self.lines[payout_id]
+
+
+async def read(units: Units, record: Record) -> None:
+    await paying_out.read_payouts(Running(None, units.clock, units.pool, units, {"provider": record}))
+
+
+async def tell(units: Units, kind: str, payout_id: str) -> None:
+    """The provider's event about a payout."""
+    told = ProviderEvent(f"evt_{new_id()}", kind, units.clock.now(), None, payout_id)
+    await reconciling.take_event(units, Record(), told)  # type: ignore[arg-type]
+
+
+async def booked(units: Units) -> dict[str, int]:
+    sql = "SELECT account, sum(amount)::bigint FROM ledger_entries GROUP BY 1 HAVING sum(amount) <> 0"
+    return dict(await units.pool.fetch(sql))
+
+
+def paid(units: Units, name: str, minor: int, days_ago: int = 0) -> Payout:
+    made = units.clock.now() - timedelta(days=days_ago)
+    return Payout(name, "paid", minor, "USD", made.date(), made)
 
 
 @pytest_asyncio.fixture
@@ -89,3 +137,43 @@ async def test_the_day_ends_in_the_companys_time_zone(units: Units) -> None:
                              midnight - timedelta(seconds=1), midnight)  # fmt: skip
     days = [await report(units, date(2026, 11, day), units.clock.now() + timedelta(days=99), zone) for day in (1, 2)]
     assert [(each or {"open_exceptions": {}})["open_exceptions"] for each in days] == [{"missing_here": 1}, {}]
+
+
+async def test_a_payout_that_fails_long_after_it_was_paid_is_booked_back_when_that_is_told(units: Units) -> None:
+    record = Record()
+    record.keep(old := paid(units, "po_1", 1_000, days_ago=20), LINE)
+    await read(units, record)
+    record.keep(replace(old, state="failed"))
+    await read(units, record)
+    assert await booked(units) == {"bank": 1_000, "psp_clearing": -1_000}
+    await tell(units, "payout.failed", "po_1")
+    await read(units, record)
+    assert await booked(units) == {}
+    kinds = await units.pool.fetch("SELECT kind FROM ledger_transactions ORDER BY booked_at")
+    assert [row["kind"] for row in kinds] == ["payout", "payout_failed"]
+
+
+async def test_a_failure_that_is_told_while_the_payout_is_being_read_is_read_next(units: Units) -> None:
+    record = Record()
+    record.keep(old := paid(units, "po_1", 1_000, days_ago=20), LINE)
+    await read(units, record)
+    await tell(units, "payout.paid", "po_1")
+
+    async def fails() -> None:
+        record.keep(replace(old, state="failed"))
+        await tell(units, "payout.failed", "po_1")
+
+    record.meanwhile = fails
+    await read(units, record)
+    assert await booked(units) == {"bank": 1_000, "psp_clearing": -1_000}
+    await read(units, record)
+    assert await booked(units) == {}
+
+
+async def test_an_older_word_of_a_payout_that_failed_books_nothing(units: Units) -> None:
+    payout = paid(units, "po_1", 1_000)
+    await paying_out.record(units, replace(payout, state="pending"), [])
+    await paying_out.record(units, replace(payout, state="failed"), [])
+    await paying_out.record(units, payout, [LINE])
+    assert await booked(units) == {}
+    assert await units.pool.fetchval("SELECT state FROM payouts") == "failed"

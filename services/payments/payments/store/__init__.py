@@ -68,6 +68,7 @@ from payments.store.payments import (
     lock_payments,
     save_steps,
 )
+from payments.store.payouts import look_now
 from payments.store.projections import (
     available_credit,
     customer_known,
@@ -146,6 +147,7 @@ __all__ = [
     "lock_payments",
     "lock_setup",
     "lock_used_up",
+    "look_now",
     "method_needed",
     "method_of_provider",
     "open_setup",

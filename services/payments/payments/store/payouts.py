@@ -23,6 +23,7 @@ class Known:
     provider_id: str
     state: str
     booked: bool
+    look_at: datetime | None
 
 
 async def newest_payout(connection: asyncpg.Connection) -> str | None:
@@ -31,31 +32,43 @@ async def newest_payout(connection: asyncpg.Connection) -> str | None:
     return found
 
 
-async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
-    sql = "SELECT provider_id FROM payouts WHERE look_at <= $1 ORDER BY look_at LIMIT $2"
-    return [row["provider_id"] for row in await connection.fetch(sql, now, limit)]
+async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limit: int) -> list[Known]:
+    sql = "SELECT provider_id, state, booked, look_at FROM payouts WHERE look_at <= $1 ORDER BY look_at LIMIT $2"
+    return [Known(*row) for row in await connection.fetch(sql, now, limit)]
 
 
+async def look_now(work: Work, payout_ids: Sequence[str]) -> None:
+    """Have those of the payouts that were read before read again, however long ago they were settled."""
+    await work.connection.execute(
+        "UPDATE payouts SET look_at = $2 WHERE provider_id = ANY($1::text[])", payout_ids, work.now
+    )
+
+
+# The provider's records are read at one moment and saved at another. What has ended stays so, whatever an older one says;
+# and one that `look_now` named while it was being read, is read again.
 KEEP_PAYOUT = """
 INSERT INTO payouts AS p (provider_id, state, currency, amount, arrives_on, trace, created_at, look_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (provider_id) DO UPDATE SET state = excluded.state,
+ON CONFLICT (provider_id) DO UPDATE SET
+    state = CASE WHEN p.state IN ('failed', 'cancelled') OR p.state = 'paid' AND excluded.state IN ('pending', 'in_transit')
+        THEN p.state ELSE excluded.state END,
     arrives_on = CASE WHEN p.booked THEN p.arrives_on ELSE excluded.arrives_on END,
-    trace = coalesce(excluded.trace, p.trace), look_at = excluded.look_at
-RETURNING provider_id, state, booked
+    trace = coalesce(excluded.trace, p.trace),
+    look_at = CASE WHEN p.look_at IS DISTINCT FROM $9 THEN p.look_at ELSE excluded.look_at END
+RETURNING provider_id, state, booked, look_at
 """
 # A payout that was paid may still fail, for some banking days.
 LOOK_AGAIN = {"pending": timedelta(minutes=1), "in_transit": timedelta(minutes=1), "paid": timedelta(days=1)}
 MAY_STILL_FAIL = timedelta(days=10)
 
 
-async def keep_payout(work: Work, payout: Payout) -> Known:
-    """Save a payout as the provider has it; who holds its row books it."""
+async def keep_payout(work: Work, payout: Payout, looked_at: datetime | None) -> Known:
+    """Save a payout as the provider has it; who holds its row books it. `looked_at`: its `look_at` before it was read."""
     pause = LOOK_AGAIN.get(payout.state)
     settled = payout.state == "paid" and work.now - payout.created_at > MAY_STILL_FAIL
     look_at = work.now + pause if pause and not settled else None
     values = (payout.provider_id, payout.state, payout.currency, payout.amount_minor, payout.arrives_on, payout.trace)
-    row = await work.connection.fetchrow(KEEP_PAYOUT, *values, payout.created_at, look_at)
+    row = await work.connection.fetchrow(KEEP_PAYOUT, *values, payout.created_at, look_at, looked_at)
     return Known(*row)
 
 
