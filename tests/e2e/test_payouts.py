@@ -58,9 +58,9 @@ async def test_a_payout_takes_charges_to_the_bank_less_fees_and_its_bank_line_co
     assert (await report(client))["CAD"]["open_ends"]["not_in_bank_minor"] == 0
 
 
-async def pay_out(stack: LocalStack, currency: str) -> dict[str, Any]:
+async def pay_out(stack: LocalStack, currency: str, *, paid: bool = True) -> dict[str, Any]:
     """Everything that the provider holds is paid out; the payout of one currency."""
-    made = await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=True)
+    made = await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=paid)
     return next(each for each in made["items"] if each["currency"] == currency.lower())
 
 
@@ -90,6 +90,23 @@ async def test_a_payout_that_was_paid_and_then_failed_is_booked_back_and_counts_
     again = await pay_out(stack, "AUD")
     after = await booked(client, "AUD", bank=9_680, fees=320, psp_clearing=0)
     assert after["open_ends"]["not_in_bank_minor"] == again["amount"] == 9_680
+
+
+async def test_a_payout_that_fails_on_its_way_leaves_nothing_out_of_the_next_one(
+    client: Client, stack: LocalStack
+) -> None:
+    customer = await client.customer()
+    invoice = await client.invoice(customer, 20_000, currency="NZD")
+    method = await client.method(customer, "pm_card_visa_debit")
+    await client.pay(await client.quote(customer, method, invoice))
+    await client.paid(invoice)
+    payout = await pay_out(stack, "NZD", paid=False)
+    await asyncio.to_thread(stack.sandbox, f"payouts/{payout['id']}/fail", code="account_closed")
+    assert (await report(client))["NZD"]["open_ends"]["not_paid_out_minor"] == 20_000
+    again = await pay_out(stack, "NZD")
+    after = await booked(client, "NZD", bank=19_390, fees=610, psp_clearing=0)
+    assert after["open_ends"]["not_paid_out_minor"] == 0
+    assert after["open_ends"]["not_in_bank_minor"] == again["amount"] == 19_390
 
 
 async def test_every_currencys_accounts_sum_to_zero_on_every_day(client: Client) -> None:

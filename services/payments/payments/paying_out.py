@@ -10,7 +10,7 @@ import structlog
 from chassis.messaging.work import Units
 from chassis.service import Running
 from contracts.money import Money
-from payments.domain.payouts import arrived, came_back, strays
+from payments.domain.payouts import arrived, came_back, comes_again, strays
 from payments.providers import Payout, PayoutLine, Provider
 from payments.store import exceptions, payouts
 
@@ -27,12 +27,20 @@ async def read_payouts(running: Running) -> bool:
     for known in due:  # before the new ones, which may pay the money of a failed one out again
         payout = await provider.get_payout(known.provider_id)
         wanted = payout.state == "paid" and not known.booked
-        lines = await provider.payout_lines(payout.provider_id) if wanted else []
+        lines = await _lines_of(provider, payout.provider_id) if wanted else []
         await record(running.units, payout, lines, known.look_at)
     for payout in new:
-        lines = await provider.payout_lines(payout.provider_id) if payout.state == "paid" else []
+        lines = await _lines_of(provider, payout.provider_id) if payout.state == "paid" else []
         await record(running.units, payout, lines)
     return len(new) == AT_ONCE
+
+
+async def _lines_of(provider: Provider, payout_id: str) -> list[PayoutLine]:
+    """All that a payout consists of. In the place of the money of one that failed stands what that one consisted of."""
+    lines = list[PayoutLine]()
+    for line in await provider.payout_lines(payout_id):
+        lines += await _lines_of(provider, line.payout_id) if line.payout_id else [line]
+    return lines
 
 
 async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_at: datetime | None = None) -> None:
@@ -46,7 +54,9 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_a
             payout = replace(payout, arrives_on=min(payout.arrives_on, work.clock.today()))
         known = await payouts.keep_payout(work, payout, looked_at)
         if payout.state == known.state == "paid" and not known.booked:
+            before = await payouts.lines_known(work.connection, [line.provider_id for line in lines])
             movements = [payouts.movement_of(line) for line in lines]
+            movements = [comes_again(each) if each.provider_id in before else each for each in movements]
             try:
                 posting = arrived(payout.provider_id, amount, movements, payout.arrives_on)
             except ValueError as fault:  # it is looked at again; check-money names it until it is booked

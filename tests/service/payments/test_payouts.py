@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from chassis.clock import Clock
@@ -177,3 +178,42 @@ async def test_an_older_word_of_a_payout_that_failed_books_nothing(units: Units)
     await paying_out.record(units, payout, [LINE])
     assert await booked(units) == {}
     assert await units.pool.fetchval("SELECT state FROM payouts") == "failed"
+
+
+CHARGE = PayoutLine("txn_2", "charge", "pi_1", 20_000, 610, 19_390, "USD", datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def brings(payout_id: str, minor: int) -> PayoutLine:
+    """The line that brings the money of a payout again."""
+    return replace(LINE, provider_id=f"txn_{payout_id}", kind="payout_failed", amount_minor=minor, net_minor=minor,
+                   payout_id=payout_id)  # fmt: skip
+
+
+@pytest.mark.parametrize("paid_before", [False, True])
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+async def test_what_a_payout_that_came_to_nothing_consisted_of_is_booked_once_with_the_one_that_brings_it(
+    units: Units, state: Any, paid_before: bool
+) -> None:
+    record = Record()
+    first, second, third = (paid(units, f"po_{n}", 19_390) for n in (1, 2, 3))
+    record.keep(first if paid_before else replace(first, state="pending"), CHARGE)
+    await read(units, record)
+    record.keep(replace(first, state=state))
+    await tell(units, "payout.failed", "po_1")
+    record.keep(replace(second, state="failed"), brings("po_1", 19_390))
+    record.keep(third, brings("po_2", 19_390))
+    await read(units, record)
+    assert await booked(units) == {"bank": 19_390, "fees": 610, "psp_clearing": -20_000}
+    lines = await units.pool.fetch("SELECT provider_id, amount, fee FROM payout_lines")
+    assert [tuple(row) for row in lines] == [("txn_2", 20_000, 610)]
+    assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1  # a charge that is none of ours, once
+
+
+@pytest.mark.parametrize("paid_before", [False, True])
+async def test_the_lines_of_a_payout_that_failed_may_come_again_as_they_were(units: Units, paid_before: bool) -> None:
+    first, second = paid(units, "po_1", 19_390), paid(units, "po_2", 19_390)
+    if paid_before:
+        await paying_out.record(units, first, [CHARGE])
+    await paying_out.record(units, replace(first, state="failed"), [])
+    await paying_out.record(units, second, [CHARGE])
+    assert await booked(units) == {"bank": 19_390, "fees": 610, "psp_clearing": -20_000}

@@ -359,6 +359,14 @@ def test_a_line_of_a_payout_has_one_of_our_kinds(kind: str, source: Any, ours: s
     assert (line.kind, line.charge_id, line.amount_minor, line.net_minor) == (ours, charge_id, -1050, -1050)
 
 
+@pytest.mark.parametrize("kind", ["payout_failure", "payout_cancel"])
+def test_a_line_that_brings_a_payout_again_names_it(kind: str) -> None:
+    source = {"id": "po_1", "object": "payout"}
+    line = payout_line({**LINE, "type": kind, "source": source})
+    assert (line.kind, line.payout_id, line.charge_id) == ("payout_failed", "po_1", None)
+    assert payout_line({**LINE, "type": "charge", "source": {"id": "ch_1", "object": "charge"}}).payout_id is None
+
+
 @pytest.mark.parametrize("kind", ["charge.succeeded", "customer.created", "something.new"])
 def test_events_that_payments_has_no_use_for_carry_no_charge(kind: str) -> None:
     told = read(kind, {"id": "x_1"})

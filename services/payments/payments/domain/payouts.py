@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -60,6 +60,12 @@ def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: da
 def came_back(payout_id: str, amount: Money, on: date) -> PayoutPosting:
     """A payout that was booked failed after all: its money, not its fees, is at the provider again."""
     return PayoutPosting(new_id(), payout_id, "payout_failed", on, (("psp_clearing", amount), ("bank", -amount)))
+
+
+def comes_again(movement: Movement) -> Movement:
+    """A line of an earlier payout that was booked and failed: its fee counted then, and what is left leaves again."""
+    net = movement.amount - movement.fee
+    return replace(movement, kind="payout_failed", charge_id=None, amount=net, fee=net - net)
 
 
 def strays(movements: Sequence[Movement], charged: Mapping[str, Money]) -> list[Stray]:

@@ -173,7 +173,7 @@ class PayoutLine:
     """A movement that a payout consists of, in ISO 4217 minor units: `net = amount - fee`; Σ net is the payout.
 
     What was taken from the company has a negative `amount_minor`. `charge_id` is a `Charge.provider_id`; None where no
-    charge stands behind it.
+    charge stands behind it. `payout_id`: the payout that failed or was cancelled, whose money it brings again.
     """
 
     provider_id: str
@@ -184,6 +184,7 @@ class PayoutLine:
     net_minor: int
     currency: str
     at: datetime
+    payout_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

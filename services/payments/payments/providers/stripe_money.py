@@ -64,15 +64,17 @@ def payout_line(told: Json) -> PayoutLine:
     currency = told["currency"].upper()
     source = told.get("source")
     whole: Json = source if isinstance(source, dict) else {}
+    kind = _kind(told, whole)
     return PayoutLine(
         provider_id=told["id"],
-        kind=_kind(told, whole),
+        kind=kind,
         charge_id=whole.get("payment_intent"),
         amount_minor=from_stripe(told["amount"], currency),
         fee_minor=from_stripe(told["fee"], currency),
         net_minor=from_stripe(told["net"], currency),
         currency=currency,
         at=_instant(told["created"]),
+        payout_id=whole.get("id") if kind == "payout_failed" else None,
     )
 
 

@@ -72,6 +72,12 @@ async def keep_payout(work: Work, payout: Payout, looked_at: datetime | None) ->
     return Known(*row)
 
 
+async def lines_known(connection: asyncpg.Connection, line_ids: Sequence[str]) -> set[str]:
+    """Those of the lines that were booked with an earlier payout."""
+    sql = "SELECT provider_id FROM payout_lines WHERE provider_id = ANY($1::text[])"
+    return {row["provider_id"] for row in await connection.fetch(sql, line_ids)}
+
+
 ADD_PAYOUT_LINES = """
 INSERT INTO payout_lines (provider_id, payout_id, kind, charge_id, amount, fee, net, at)
 SELECT p.id, $1, p.kind, p.charge_id, p.amount, p.fee, p.net, p.at
