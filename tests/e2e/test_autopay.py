@@ -110,6 +110,25 @@ async def test_soft_declines_are_tried_again_and_what_was_paid_meanwhile_is_skip
     assert len(await payments(moving, customer)) == 3
 
 
+async def test_an_invoice_that_was_paid_by_hand_and_refunded_is_not_charged_again(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    customer, method = await switched_on(moving)
+    invoice = await moving.invoice(customer)
+    await announced(moving, customer, invoice)
+    payment = await moving.pay(await moving.quote(customer, method, invoice))
+    await moving.paid(invoice)
+    await moving.until(f"/v1/customers/{customer}/autopay", lambda now: now["upcoming"] == [])
+    await moving.until(f"/v1/payments/{payment['id']}", lambda one: one["reconciliation"] == "matched")
+    await moving.refund(payment["id"])
+    await moving.until(f"/v1/invoices/{invoice}", lambda one: one["status"] == "open")
+    assert "Autopay" not in (await moving.get(f"/v1/invoices/{invoice}/timeline"))["next_step"]
+    await pass_time(moving_stack, "3d")
+    await asyncio.sleep(3)
+    assert len(await payments(moving, customer)) == 1
+    assert (await moving.get(f"/v1/invoices/{invoice}"))["status"] == "open"
+
+
 async def test_a_hard_decline_disables_the_card_and_holds_autopay_until_a_person_switches_it_on_again(
     moving: Client, moving_stack: LocalStack
 ) -> None:

@@ -297,10 +297,11 @@ async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvo
         for event in history.heard
         if event["type"] != "AutopayChanged"
     ]
+    events = sorted([*history.told, *history.heard], key=lambda event: event["at"])
     body = {
         "invoice_id": invoice.id,
         "status": invoice.status,
-        "next_step": timeline.next_step(invoice, history.under_way, today, history.heard),
+        "next_step": timeline.next_step(invoice, history.under_way, today, events),
         "under_way": [
             {"payment_id": each["payment_id"], "amount_minor": each["amount"], "expected_by": each["expected_by"]}
             for each in history.under_way

@@ -69,15 +69,15 @@ def _disputed(events: Sequence[Mapping[str, Any]]) -> Money | None:
 
 def _announced(events: Sequence[Mapping[str, Any]], today: date) -> str | None:
     """The day on which autopay charges it, where that is to come."""
-    last = next((each for each in reversed(events) if each["type"].startswith("Autopay")), None)
-    day: str = last["payload"].get("charge_on", "") if last else ""  # none: autopay was changed since
+    last = next((each for each in reversed(events) if each["type"].startswith(("Autopay", "InvoicePaid"))), None)
+    day: str = last["payload"].get("charge_on", "") if last else ""  # none: autopay was changed, or it was paid, since
     return day if day >= today.isoformat() else None
 
 
 def next_step(
     invoice: Invoice, under_way: Sequence[Mapping[str, Any]], today: date, events: Sequence[Mapping[str, Any]] = ()
 ) -> str | None:
-    """What the invoice waits for; None when it waits for nothing. `events`: heard of it and of its payments."""
+    """What the invoice waits for; None when it waits for nothing. `events`: of it and of its payments."""
     if under_way:
         awaited = max((each["expected_by"] for each in under_way if each["expected_by"]), default=None)
         if awaited is not None and awaited >= today:

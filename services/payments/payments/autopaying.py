@@ -142,11 +142,11 @@ async def follow_ends(running: Running) -> int:
         followed = [follow(e.charge, e.status, e.reason, CODES, work.now, running.clock.zone) for e in ended]
         if followed:
             await store.save_charges(work, [each.charge for each in followed])
-            await store.add_charges(work, [each.again for each in followed if each.again])
+            new = await store.add_charges(work, [each.again for each in followed if each.again])
             await hold_autopay([(each.charge, each.hold) for each in followed if each.hold], work)
             charging = await store.lock_autopay(work, [each.charge.customer_id for each in followed if each.again])
             for each, before in zip(followed, ended, strict=True):
-                if each.again is not None:
+                if each.again is not None and each.again.id in new:
                     await _announce(each.again, before.amount, before.surcharge, charging, work)
     return len(ended)
 

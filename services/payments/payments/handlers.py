@@ -11,6 +11,7 @@ from chassis.messaging.work import Work
 from contracts import invoicing as heard
 from payments import autopaying, messages, store
 from payments.domain import (
+    CLOSED,
     MOST_PARTS,
     Attempt,
     Payment,
@@ -122,9 +123,11 @@ def _left(
 )
 async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     await store.keep_invoices(work, events)
+    closed = {received.event.invoice_id for received in events if received.event.status in CLOSED}
     issued = [received for received in events if isinstance(received.event, heard.InvoiceIssued)]
-    if issued:
-        await autopaying.schedule_charges(issued, work)
+    owed = [received for received in issued if received.event.invoice_id not in closed]
+    if owed:
+        await autopaying.schedule_charges(owed, work)
 
 
 @handlers.on_many(heard.CustomerChanged)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.consume import Received
-from chassis.messaging.work import Cause, Units, Wake
+from chassis.messaging.work import Cause, Units, Wake, Work
 from chassis.service import Running
 from contracts import invoicing as heard
 from contracts.envelope import Amount
@@ -289,6 +289,80 @@ async def test_a_charge_waits_for_a_payment_by_hand_and_takes_what_that_one_does
     await autopaying.charge_due(running(pool, days=4, minutes=1))
     (payment,) = await payments(pool)
     assert (await charges(pool), payment["amount"]) == ([(1, "submitted")], 10_000)
+
+
+def then(before: Received[heard.InvoiceIssued], kind: Any, status: str) -> Received[Any]:
+    """The invoice's next event."""
+    owed = before.event.total if status == "open" else Amount.of(Money(0, "USD"))
+    state = {**dict(before.event), "status": status, "balance": owed, "payable_now": owed}
+    return replace(before, event=kind.model_construct(**state), sequence=before.sequence + 1)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(heard.InvoicePaid, "paid"), (heard.InvoiceVoided, "void"), (heard.InvoiceWrittenOff, "uncollectible")],
+)
+async def test_an_invoice_that_was_closed_is_never_charged_also_when_it_is_owed_again(
+    pool: asyncpg.Pool, kind: Any, status: str, at_once: bool
+) -> None:
+    whose = await customer(pool)
+    event, other = issued(whose), issued(whose)
+    await hear(pool, event, other)
+    closed = then(event, kind, status)
+    again = then(closed, heard.InvoiceReopened, "open")
+    for events in ([closed, again],) if at_once else ([closed], [again]):
+        await hear(pool, *events)
+        upcoming = await store.list_upcoming(pool, whose, datetime.now(UTC) - timedelta(hours=1))
+        assert [charge.invoice_id for charge in upcoming] == [other.event.invoice_id]
+    await autopaying.charge_due(running(pool, days=3))
+    assert [payment["amount"] for payment in await payments(pool)] == [10_000]
+    rows = await pool.fetch("SELECT state, reason FROM autopay_charges ORDER BY state")
+    assert [tuple(row) for row in rows] == [("skipped", f"invoice_{status}"), ("submitted", None)]
+
+
+async def test_an_invoice_that_is_paid_before_it_is_heard_of_is_not_announced(pool: asyncpg.Pool) -> None:
+    event = issued(await customer(pool))
+    paid = then(event, heard.InvoicePaid, "paid")
+    await hear(pool, event, paid, then(paid, heard.InvoiceReopened, "open"))
+    assert (await charges(pool), await told(pool, "AutopayScheduled")) == ([], [])
+
+
+async def test_a_try_that_ends_after_its_invoice_was_paid_by_hand_is_not_repeated(pool: asyncpg.Pool) -> None:
+    event = issued(await customer(pool))
+    await hear(pool, event)
+    await autopaying.charge_due(running(pool, days=2, minutes=1))
+    await hear(pool, then(event, heard.InvoicePaid, "paid"))
+    await end(pool, "cancelled", "invoice_changed")
+    await autopaying.follow_ends(running(pool, days=2, minutes=1))
+    assert (await charges(pool), await told(pool, "AutopayScheduled")) == ([(1, "declined")], [2])
+
+
+CHARGES = """
+INSERT INTO autopay_charges (id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, charge_on, state)
+SELECT gen_random_uuid(), $1, gen_random_uuid(), 1, now(), now(), now() + interval '3 days', '2026-03-01', 'scheduled'
+FROM generate_series(1, 5000)
+"""
+READ = """
+SELECT max(seq_tup_read) + sum(idx_tup_read) FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i USING (relid)
+WHERE t.relname = 'autopay_charges'
+"""
+
+
+async def test_closed_invoices_cost_the_same_however_many_are_to_be_charged(pool: asyncpg.Pool) -> None:
+    """Also by a plan that was made while there were none."""
+    whose = await customer(pool)
+    paid = then(issued(whose), heard.InvoicePaid, "paid")
+    async with pool.acquire() as connection:
+        work = Work(connection, Clock("UTC"), datetime.now(UTC))
+        for _ in range(2):
+            await store.keep_invoices(work, [paid])
+        await connection.execute(CHARGES, whose)
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        before = await connection.fetchval(READ)
+        await store.keep_invoices(work, [paid])
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        assert await connection.fetchval(READ) - before < 100
 
 
 async def test_a_cancelled_try_is_repeated_and_leaves_all_four_that_the_bank_may_decline(pool: asyncpg.Pool) -> None:

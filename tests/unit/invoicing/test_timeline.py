@@ -59,9 +59,10 @@ NOTICE = heard_of("AutopayScheduled", charge_on="2026-03-03", total=usd(10_300))
         ([NOTICE], date(2026, 3, 3), "Autopay charges it on 2026-03-03."),
         ([NOTICE], date(2026, 3, 4), "It waits to be paid: it was due on 2026-01-31, 32 days ago."),
         ([NOTICE, heard_of("AutopayChanged")], date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
+        ([NOTICE, heard_of("InvoicePaid")], date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
     ],
 )
-def test_the_day_of_autopay_is_told_until_it_has_come_or_autopay_is_changed(
+def test_the_day_of_autopay_is_told_until_it_has_come_or_autopay_is_changed_or_it_was_paid(
     events: list[dict[str, object]], today: date, says: str
 ) -> None:
     assert next_step(OPEN, (), today, events) == says

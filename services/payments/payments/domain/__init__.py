@@ -2,6 +2,7 @@
 
 from payments.domain.autopay import (
     AUTOPAY_ACTOR,
+    CLOSED,
     Autopay,
     AutopayCharge,
     Confirmed,
@@ -84,6 +85,7 @@ from payments.domain.surcharges import (
 
 __all__ = [
     "AUTOPAY_ACTOR",
+    "CLOSED",
     "LONGEST_POLL",
     "MOST_PARTS",
     "NEVER_MADE",

@@ -11,7 +11,7 @@ import asyncpg
 
 from chassis.messaging.work import Work
 from contracts.money import Money
-from payments.domain import Autopay, AutopayCharge, Method, OpenInvoice
+from payments.domain import CLOSED, Autopay, AutopayCharge, Method, OpenInvoice
 from payments.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.store.projections import INVOICE, columns_of
 
@@ -68,15 +68,16 @@ async def save_autopay(work: Work, autopay: Autopay) -> None:
 ADD_CHARGES = f"""
 INSERT INTO autopay_charges ({CHARGE})
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-    $8::date[], $9::text[], $10::text[], $11::uuid[], $12::int[])
+    $8::date[], $9::text[], $10::text[], $11::uuid[], $12::int[]) AS c ({CHARGE})
+WHERE ((SELECT i.status FROM invoices i WHERE i.id = c.invoice_id) = ANY($13::text[])) IS NOT TRUE
 ON CONFLICT (invoice_id, attempt) DO NOTHING RETURNING id
 """  # noqa: S608
 
 
 async def add_charges(work: Work, charges: Sequence[AutopayCharge]) -> set[str]:
-    """New tries; the ids of those that were not there yet: an invoice has each try once."""
+    """New tries; the ids of those that were not there yet: an invoice has each try once, and none when it is closed."""
     columns = [[getattr(charge, name.strip()) for charge in charges] for name in CHARGE.split(",")]
-    return {row["id"] for row in await work.connection.fetch(ADD_CHARGES, *columns)}
+    return {row["id"] for row in await work.connection.fetch(ADD_CHARGES, *columns, sorted(CLOSED))}
 
 
 SAVE_CHARGES = """

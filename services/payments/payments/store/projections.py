@@ -9,6 +9,7 @@ import asyncpg
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import CreditChanged, InvoiceState
+from payments.domain.autopay import CLOSED
 from payments.domain.transfers import called
 
 KEEP_CUSTOMERS = """
@@ -28,10 +29,14 @@ async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bo
     return bool(await connection.fetchval("SELECT true FROM customers WHERE id = $1", customer_id))
 
 
+# No join finds the charges to skip: planned while there were none, it would read all that are scheduled each time.
 KEEP_INVOICES = """
 WITH told AS (
     UPDATE receipt_parts r SET settled = true FROM unnest($11::uuid[], $12::uuid[]) AS t (invoice_id, payment_id)
     WHERE r.invoice_id = t.invoice_id AND r.payment_id = t.payment_id AND NOT r.settled
+), skipped AS (
+    UPDATE autopay_charges SET state = 'skipped', reason = 'invoice_' || ($14::text[])[array_position($13::uuid[], invoice_id)]
+    WHERE invoice_id = ANY($13::uuid[]) AND state = 'scheduled'
 )
 INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::bigint[],
@@ -43,11 +48,15 @@ WHERE i.sequence < excluded.sequence
 
 
 async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
-    """Each invoice as its newest event says; what the payments asked of it that any of them tells of is in there."""
+    """Each invoice as its newest event says; what the payments asked of it that any of them tells of is in there.
+
+    One that any of them closed is not charged by itself any more, also when it is owed again since.
+    """
     newest = {received.event.invoice_id: received for received in events}
     rows = [newest[invoice_id] for invoice_id in sorted(newest)]
     states = [row.event for row in rows]
     told = sorted({(each.event.invoice_id, each.event.payment_id) for each in events if each.event.payment_id})
+    closed = {each.event.invoice_id: each.event.status for each in events if each.event.status in CLOSED}
     await work.connection.execute(
         KEEP_INVOICES,
         [s.invoice_id for s in states], [s.customer_id for s in states], [s.number for s in states],
@@ -55,6 +64,7 @@ async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) ->
         [s.due_on for s in states], [s.balance.amount_minor for s in states],
         [s.payable_now.amount_minor for s in states], [row.sequence for row in rows],
         [invoice_id for invoice_id, _ in told], [payment_id for _, payment_id in told],
+        list(closed), list(closed.values()),
     )  # fmt: skip
 
 
