@@ -11,7 +11,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
-from payments.store import bank, remittances
+from payments.store import bank, projections, remittances
 from tests.kit.postgres import drop_database, fresh_database
 
 
@@ -101,3 +101,15 @@ async def test_what_receipts_ask_of_invoices_is_looked_up_also_by_a_plan_made_wh
         assert len(await asked.fetch(["INV1"])) == 1
         await connection.execute("SELECT pg_stat_force_next_flush()")
         assert await connection.fetchval(READ) - before < 100
+
+
+async def test_what_an_invoice_tells_of_its_payments_is_found_by_an_index_however_empty_the_table_was(
+    units: Units,
+) -> None:
+    columns: list[Any] = [[] for _ in range(10)]
+    asked = [*columns, [new_id()], [new_id()], [], []]
+    for _ in range(2):
+        plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {projections.KEEP_INVOICES}", *asked))
+        assert "receipt_parts_pkey" in plan
+        assert "Seq Scan on receipt_parts" not in plan
+        await units.pool.execute("ANALYZE receipt_parts")

@@ -295,7 +295,7 @@ async def test_another_payers_money_is_seen_in_any_script(units: Units) -> None:
     ivanov, petrov = (line(6_107, "payment", payer=name) for name in ("Иванов ООО", "Петров ООО"))
     assert await take(units, ivanov) == ["proposed"]
     assert await take(units, petrov, ivanov) == ["proposed", "proposed"]
-    assert await waiting(units) == [("missing_here", 6_107), ("doubled", 6_107), ("missing_here", 6_107)]
+    assert sorted(await waiting(units)) == [("doubled", 6_107), ("missing_here", 6_107), ("missing_here", 6_107)]
 
 
 async def test_a_number_in_another_script_is_found_in_the_database_as_it_is_compared_here(units: Units) -> None:
