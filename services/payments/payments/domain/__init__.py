@@ -2,7 +2,6 @@
 
 from payments.domain.autopay import (
     AUTOPAY_ACTOR,
-    CLOSED,
     Autopay,
     AutopayCharge,
     Confirmed,
@@ -54,6 +53,7 @@ from payments.domain.payments import (
     unanswered,
 )
 from payments.domain.quotes import (
+    CLOSED,
     MOST_PARTS,
     Choice,
     Everything,

@@ -9,7 +9,7 @@ import asyncpg
 from chassis.messaging.consume import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import CreditChanged, InvoiceState
-from payments.domain.autopay import CLOSED
+from payments.domain.quotes import CLOSED
 from payments.domain.transfers import called
 
 KEEP_CUSTOMERS = """
