@@ -103,6 +103,9 @@ class PaymentReversed(PaymentState):
     taken: Annotated[
         Amount | None, Field(description="What went back now of `amount`, without surcharge; absent: all of it")
     ] = None
+    voided: Annotated[
+        bool | None, Field(description="True: no money went; a receipt was recorded in error, and counts on no day")
+    ] = None
 
 
 class RefundState(PaymentState):

@@ -98,7 +98,7 @@ async def test_each_line_of_a_file_says_what_became_of_it(client: Client) -> Non
     assert [(one["state"], one["amount_minor"]) for one in found] == [
         ("ignored", -300), ("ignored", -400), ("posted", 10_000), ("proposed", 77),
     ]  # fmt: skip
-    assert (await client.get(f"/v1/payments/{found[2]['payment_id']}"))["amount_minor"] == 10_000
+    assert (await client.get(f"/v1/payments/{found[2]['payment_ids'][0]}"))["amount_minor"] == 10_000
     assert (await client.get(f"/v1/reconciliation/exceptions/{found[3]['exception_id']}"))["amount_minor"] == 77
     assert [one["place"] for one in (await client.get(f"{path}?state=ignored"))["items"]] == ["line 3", "line 5"]
     assert (await client.ask("GET", f"{path}?cursor=x"))[0] == 422
@@ -155,6 +155,56 @@ async def test_what_is_not_exact_waits_with_proposals_and_is_posted_by_a_person(
     assert await client.make(f"{path}/resolve", body) == resolved
     status, problem = await client.ask("POST", f"{path}/resolve", {**body, "reason": "another"})
     assert (status, problem["type"].rpartition(":")[2]) == (409, "already-resolved")
+
+
+async def test_money_of_the_wrong_customer_is_voided_and_posted_to_whose_it_is(client: Client) -> None:
+    """A line names another customer's invoice: it is posted by itself, and wrongly."""
+    _, (paid, _), (number, _) = await owing(client, 10_000, 5_001)
+    right, owed, _ = await owing(client, 10_001)
+    run = await take(client, line("100.00", number))
+    await client.paid(paid)
+    (row,) = (await client.get(f"/v1/reconciliation/runs/{run['id']}/lines"))["items"]
+    (payment_id,), key = row["payment_ids"], new_id()
+    voided = await client.make(f"/v1/payments/{payment_id}/void", {"reason": "the other one paid"}, key=key)
+    assert (voided["kind"], voided["status"], voided["amount_minor"]) == ("void", "succeeded", 10_000)
+    assert await client.make(f"/v1/payments/{payment_id}/void", {"reason": "the other one paid"}, key=key) == voided
+    again = f"/v1/payments/{payment_id}/void"
+    status, problem = await client.ask("POST", again, {"reason": "once more"}, **{"Idempotency-Key": new_id()})
+    assert (status, problem["type"].rsplit(":", 1)[-1]) == (409, "voided-already")
+    reopened = await client.until(f"/v1/invoices/{paid}", lambda one: one["status"] == "open")
+    assert (reopened["balance_minor"], reopened["due_on"]) == (10_000, "2026-02-01")
+
+    (waits,) = await exceptions(client, run)
+    assert (waits["id"], waits["class"], waits["amount_minor"]) == (voided["exception_id"], "missing_here", 10_000)
+    decision = {"action": "post", "customer_id": right, "invoices": [{"invoice_id": owed[0]}], "reason": "they said so"}
+    done = await client.make(f"/v1/reconciliation/exceptions/{waits['id']}/resolve", decision)
+    assert [note["action"] for note in done["trail"]] == ["voided", "post"]
+    await client.paid(owed[0])
+    (row,) = (await client.get(f"/v1/reconciliation/runs/{run['id']}/lines"))["items"]
+    assert (row["state"], row["payment_ids"]) == ("resolved", [done["payment_id"]])
+    told = (await client.get(f"/v1/payments/{payment_id}/timeline"))["items"]
+    assert told[-1]["text"] == "The receipt of USD 100.00 was voided: it had been recorded in error."
+    lines = [one["text"] for one in (await client.get(f"/v1/invoices/{paid}/timeline"))["items"]]
+    assert "A receipt of USD 100.00 was voided: it had been recorded in error." in lines
+
+
+async def test_a_line_that_is_of_two_customers_is_split_over_them(client: Client) -> None:
+    (one, ones, _), (other, others, _) = await owing(client, 10_001), await owing(client, 5_001)
+    run = await take(client, line("155.00", text="a parent pays"))
+    (waits,) = await exceptions(client, run)
+    shares = [
+        {"customer_id": one, "amount_minor": 10_000, "invoices": [{"invoice_id": ones[0]}]},
+        {"customer_id": other, "amount_minor": 5_500},
+    ]
+    decision = {"action": "post", "shares": shares, "reason": "the parent of both"}
+    path = f"/v1/reconciliation/exceptions/{waits['id']}/resolve"
+    done = await client.make(path, decision)
+    assert await client.make(path, decision) == done
+    await client.paid(ones[0])
+    await client.paid(others[0])
+    (row,) = (await client.get(f"/v1/reconciliation/runs/{run['id']}/lines"))["items"]
+    parts = [await client.get(f"/v1/payments/{payment_id}") for payment_id in row["payment_ids"]]
+    assert sorted((p["customer_id"] == one, p["amount_minor"]) for p in parts) == [(False, 5_500), (True, 10_000)]
 
 
 async def test_two_who_resolve_one_exception_post_its_money_once(client: Client) -> None:

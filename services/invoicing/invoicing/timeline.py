@@ -29,6 +29,7 @@ GONE = {
     "refund": "{taken} of a payment was given back.",
     "return": "The payer's bank took {taken} of a payment back.",
     "chargeback": "A chargeback was lost: {taken} of the payment is gone.",
+    "void": "A receipt of {taken} was voided: it had been recorded in error.",
 }
 
 
@@ -54,7 +55,8 @@ def _moved(name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None)
 
 def heard(event: str, body: Mapping[str, Any]) -> str:
     """One line of a timeline: what another service told of its payment, or of autopay."""
-    words = GONE[body.get("kind") or "return"] if event == "PaymentReversed" else HEARD[event]
+    gone = "void" if body.get("voided") else body.get("kind") or "return"
+    words = GONE[gone] if event == "PaymentReversed" else HEARD[event]
     amounts = {name: Amount(**body[name]).money() for name in ("total", "disputed", "taken") if body.get(name)}
     return words.format(**{**body, **amounts})
 

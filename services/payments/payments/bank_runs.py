@@ -22,7 +22,7 @@ from contracts.ids import new_id
 from payments import messages, store
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
-from payments.domain import Reversal, Step, receive, taken_by_bank
+from payments.domain import Payment, Reversal, Step, receive, taken_by_bank
 from payments.domain.remittance import Arrived, Confirmed, Court, Posted, Unclear
 from payments.domain.returned import gives_back, says_returned
 from payments.domain.transfers import Transfer, remittance_of
@@ -240,26 +240,44 @@ async def _undo(
     if not went:
         return []
     found = await remittances.find_taken_back(work, [each.line_id for each in went], unclear_lines)
-    payments, _ = await store.lock_payments(work, payments=found.values())
+    payments, _ = await store.lock_payments(work, payments=itertools.chain(*found.values()))
     known = defaultdict[str, list[Reversal]](list)
     for each in await store.load_reversals(work.connection, list(payments)):
         known[each.payment_id].append(each)
     receipts = await remittances.find_receipts(work, [each for each in went if each.line_id not in found])
     unclear, steps = [], list[Step]()
     for transfer in went:
-        payment = payments.get(found.get(transfer.line_id, ""))
-        step = taken_by_bank(payment, known[payment.id], transfer.booked_on, work.now) if payment else None
-        if step is None or step.reversal is None:
-            may_be = gives_back(transfer, receipts.get(transfer.line_id, ()))
-            unclear.append(Unclear(transfer, "missing_here", tuple(may_be)))
+        rest = transfer.amount
+        for payment_id in found.get(transfer.line_id, ()):
+            step = taken_by_bank(payments[payment_id], known[payment_id], transfer.booked_on, work.now)
+            if step is not None and step.reversal is not None:
+                payments[payment_id] = step.payment
+                known[payment_id].append(step.reversal)
+                steps.append(step)
+                rest += step.reversal.total
+        if rest == transfer.amount:
+            unclear.append(
+                Unclear(transfer, "missing_here", tuple(gives_back(transfer, receipts.get(transfer.line_id, ()))))
+            )
             continue
-        payments[step.payment.id] = step.payment
-        known[step.payment.id].append(step.reversal)
-        steps.append(step)
         states[transfer.line_id] = "posted"
-        if rest := transfer.amount + step.reversal.total:  # it had gone back already, and has now gone twice
+        if rest:  # it had gone back already, and has now gone twice
             unclear.append(Unclear(replace(transfer, amount=rest), "wrong_amount"))
     work.emit(*messages.of(steps, work.now))
     if steps:
         await store.save_steps(work, steps)
     return unclear
+
+
+async def wait_again(payment: Payment, why: str, work: Work) -> str | None:
+    """The line that brought a voided receipt waits for a person again; gives the exception, None where no bank told."""
+    transfer = await bank.take_from(work, payment.id)
+    if transfer is None:
+        return None
+    transfer = replace(transfer, amount=payment.amount)  # of a line that was split, this share
+    court = Court(await remittances.load_known(work, [transfer]))
+    (unclear,) = await _proposed(court, [Unclear(transfer, "missing_here")], work)
+    exception_id = await exceptions.reopen_line(work, transfer.line_id, opened(unclear))
+    await exceptions.note(work, exception_id, work.cause.actor or "", "voided", f"payment {payment.id}: {why}")
+    await bank.keep_states(work, {transfer.line_id: "proposed"})
+    return exception_id

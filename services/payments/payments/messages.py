@@ -67,7 +67,7 @@ def _about(step: Step) -> dict[str, Any]:
                 "code": reversal.code or "unknown",
                 "reversed": Amount.of(Money(step.payment.reversed, reversal.amount.currency)),
                 "reversal_id": reversal.id,
-                "kind": reversal.kind,
+                **({"voided": True} if reversal.kind == "void" else {"kind": reversal.kind}),
                 "taken": Amount.of(reversal.amount),
             }
         case "disputed" | "dispute_won":

@@ -25,11 +25,11 @@ from contracts.envelope import Amount
 from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, InvoiceChanged
 from contracts.money import Money
-from payments import bank_runs, store
+from payments import bank_runs, messages, store
 from payments.api import bank_statements, decisions, edge
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
-from payments.domain import Refusal, receive, refund
+from payments.domain import Refusal, Step, receive, refund, void
 from payments.domain.remittance import Court
 from payments.store import bank, exceptions, remittances
 from tests.kit.postgres import drop_database, fresh_database
@@ -477,6 +477,101 @@ async def posted(units: Units, **asked: Any) -> Any:
         row = await exceptions.lock_exception(work, exception)
         payment = await decisions._post(row, decisions.Resolution(action="post", reason="theirs", **asked), work)
     return await units.pool.fetchrow("SELECT asked_invoices, on_account FROM payments WHERE id = $1", payment)
+
+
+async def split(units: Units, *customers: str, **more: Any) -> None:
+    """Post the one exception's money to customers in equal shares."""
+    row = await units.pool.fetchrow("SELECT id, amount FROM exceptions WHERE state = 'open'")
+    each = [{"customer_id": one, "amount_minor": row["amount"] // len(customers)} for one in customers]
+    async with units.begin() as work:
+        asked = decisions.Resolution(action="post", shares=each, reason="a payment of both", **more)
+        assert await decisions._post(await exceptions.lock_exception(work, row["id"]), asked, work) is None
+        await exceptions.resolve_exception(work, row["id"], None)
+        await bank.keep_states(work, {row["line_id"]: "resolved" for row in await bank_lines(work)})
+
+
+async def bank_lines(work: Any) -> list[Any]:
+    return list(await work.connection.fetch("SELECT id AS line_id FROM bank_lines WHERE state = 'proposed'"))
+
+
+async def test_a_line_that_was_split_is_taken_back_from_all_whose_it_became(units: Units) -> None:
+    (one, _), (other, _) = await owed(units, 5_000, "INV-1001"), await owed(units, 5_000, "INV-1002")
+    paid = line(10_000, "of both", bank_reference="A1")
+    assert await take(units, paid) == ["proposed"]
+    await split(units, one, other)
+    assert await take(units, back(paid)) == ["posted"]
+    assert (await gone(units, one), await gone(units, other), await waiting(units)) == (5_000, 5_000, [])
+
+
+async def test_the_shares_of_a_line_that_were_voided_wait_together(units: Units) -> None:
+    (one, _), (other, _) = await owed(units, 5_000, "INV-1001"), await owed(units, 5_000, "INV-1002")
+    assert await take(units, line(10_000, "of both")) == ["proposed"]
+    await split(units, one, other)
+    for payment_id in [row["id"] for row in await units.pool.fetch("SELECT id FROM payments")]:
+        async with units.begin() as work:
+            payment = await store.lock_payment(work, payment_id)
+            assert payment
+            step = void(payment, (), "of neither", work.now)
+            assert isinstance(step, Step)
+            assert await bank_runs.wait_again(payment, "of neither", work)
+            work.emit(*messages.of([step], work.now))
+            await store.save_steps(work, [step])
+    assert await waiting(units) == [("missing_here", 10_000)]
+    await split(units, one, other)
+    assert await waiting(units) == []
+    assert await units.pool.fetchval("SELECT count(*) FROM payments WHERE bank_line_id IS NOT NULL") == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "slug", "field"),
+    [
+        ({"amount_minor": 4_000}, "not-the-amount", "shares"),
+        ({"customer_id": "somebody"}, "customer-missing", "shares.1.customer_id"),
+        ({"customer_id": "first"}, "customer-twice", "shares"),
+        ({"customer_id": "00000000-0000-7000-8000-000000000000"}, "unknown-customer", "customer_id"),
+        ({"invoices": [{"invoice_id": "first's"}]}, "unknown-invoice", "shares.1.invoices.0.invoice_id"),
+        ({"invoices": [{"invoice_id": "second's", "amount_minor": 5_001}]}, "more-than-received", "shares.1.invoices"),
+    ],
+)
+async def test_shares_that_are_not_the_money_of_known_customers_are_refused_and_nothing_is_posted(
+    units: Units, change: dict[str, Any], slug: str, field: str
+) -> None:
+    (one, ones), (other, others) = await owed(units, 5_000, "INV-1001"), await owed(units, 5_000, "INV-1002")
+    assert await take(units, line(10_000, "of both")) == ["proposed"]
+    names = {"first": one, "first's": ones, "second's": others}
+    change = {key: names.get(value, value) if isinstance(value, str) else value for key, value in change.items()}
+    for named in change.get("invoices", []):
+        named["invoice_id"] = names[named["invoice_id"]]
+    shares = [{"customer_id": one, "amount_minor": 5_000}, {"customer_id": other, "amount_minor": 5_000} | change]
+    with pytest.raises(Problem) as caught:
+        await posted(units, shares=shares)
+    assert (caught.value.slug, (caught.value.errors or [{}])[0].get("field")) == (slug, field)
+    assert await units.pool.fetchval("SELECT count(*) FROM payments") == 0
+
+
+async def test_a_voided_receipt_is_not_the_money_of_a_line(units: Units) -> None:
+    """It had been recorded for another customer; the line confirms the one that was recorded then."""
+    (wrong, _), (right, _) = await owed(units, 10_000, "INV-1001"), await owed(units, 10_000, "INV-1002")
+    error = await recorded(units, wrong, 10_000, "CHQ 771")
+    async with units.begin() as work:
+        payment = await store.lock_payment(work, error)
+        assert payment
+        step = void(payment, (), "another's", work.now)
+        assert isinstance(step, Step)
+        assert await bank_runs.wait_again(payment, "another's", work) is None
+        work.emit(*messages.of([step], work.now))
+        await store.save_steps(work, [step])
+    anew = await recorded(units, right, 10_000, "CHQ 771")
+    assert await take(units, line(10_000, "CHQ 771")) == ["matched"]
+    assert await units.pool.fetchval("SELECT id FROM payments WHERE bank_line_id IS NOT NULL") == anew
+    assert await take(units, line(10_000, "rent")) == ["proposed"]
+    exception = await units.pool.fetchval("SELECT id FROM exceptions")
+    asked = decisions.Resolution(action="match", payment_id=error, reason="it is")
+    async with units.begin() as work:
+        row = await exceptions.lock_exception(work, exception)
+        with pytest.raises(Problem) as caught:
+            await decisions._match(row, asked, work)
+    assert caught.value.slug == "not-this-money"
 
 
 async def test_a_proposal_whose_invoice_has_been_paid_meanwhile_is_refused_and_not_made_credit(units: Units) -> None:

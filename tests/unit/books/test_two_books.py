@@ -407,6 +407,18 @@ class TwoBooks(RuleBasedStateMachine):
             self.take([step])
             self.deliver(hear)
 
+    @precondition(lambda self: any(one.reconciliation == "matched" for one in self.payments.values()))
+    @rule(data=st.data(), hear=HEAR)
+    def a_receipt_is_voided(self, data: st.DataObject, hear: int) -> None:
+        """Wherever its money has gone by then: only all of it, and only what nothing has gone back of."""
+        payment = data.draw(st.sampled_from([p for p in self.payments.values() if p.reconciliation == "matched"]))
+        known = list(self.reversals[payment.id].values())
+        step = paying.void(payment, known, "r", NOW)
+        assert isinstance(step, Refusal if known or payment.way == "collect" else Step), step
+        if isinstance(step, Step):
+            self.take([step])
+            self.deliver(hear)
+
     @precondition(lambda self: self.charges)
     @rule(data=st.data(), overdue=st.booleans())
     def nothing_is_heard(self, data: st.DataObject, overdue: bool) -> None:

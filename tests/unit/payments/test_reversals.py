@@ -22,6 +22,7 @@ from payments.domain import (
     refund,
     refused,
     taken_by_bank,
+    void,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -383,3 +384,38 @@ def test_a_return_that_the_bank_dates_before_its_receipt_counts_on_the_receipts_
     assert step is not None
     assert step.posting is not None
     assert step.posting.effective_on == max(told, LATER)
+
+
+def receipt() -> Payment:
+    return receive("customer", usd(10_000), DAY, "CHQ 7", (), NOW).payment
+
+
+def test_a_voided_receipt_counts_on_no_day() -> None:
+    story = Story(receipt())
+    step = void(story.payment, (), "another customer's", NOW)
+    assert isinstance(step, Step)
+    assert story.take(step) == ["reversed"]
+    assert story.booked() == {"customer_funds": 10_000, "bank": -10_000}
+    assert (step.posting and step.posting.effective_on, story.payment.reason) == (DAY, "voided")
+    assert (story.payment.reversed, story.asked().kind, story.asked().reason) == (10_000, "void", "another customer's")
+
+
+@pytest.mark.parametrize(
+    ("refund_first", "void_first", "way", "slug"),
+    [
+        (False, False, "collect", "not-a-receipt"),
+        (True, False, "receive", "gone-back-already"),
+        (False, True, "receive", "voided-already"),
+    ],
+)
+def test_only_a_whole_receipt_is_voided_and_once(refund_first: bool, void_first: bool, way: str, slug: str) -> None:
+    story = Story(receipt() if way == "receive" else matched())
+    if refund_first:
+        story.refund(1)
+    if void_first:
+        first = void(story.payment, (), "an error", NOW)
+        assert isinstance(first, Step)
+        story.take(first)
+    refusal = void(story.payment, list(story.reversals.values()), "an error", NOW)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.conflict) == (slug, True)

@@ -82,7 +82,7 @@ State = Literal["new", "posted", "matched", "proposed", "duplicate", "ignored", 
 class RunLineView(BaseModel):
     """A line of a bank's file and what became of it; `new`: it is still to be taken. Below zero: money that went out.
 
-    payment_id      the payment that its money is
+    payment_ids     the payments that its money is: several where a person split it over customers
     exception_id    what a person has, or had, to decide about it
     """
 
@@ -95,7 +95,7 @@ class RunLineView(BaseModel):
     text: str
     payer: str | None
     state: State
-    payment_id: str | None
+    payment_ids: list[str]
     exception_id: str | None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -15,7 +16,7 @@ from chassis.messaging.work import Work
 from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
-from contracts.invoicing import Text
+from contracts.invoicing import PositiveMinor, Text
 from contracts.money import Money
 from payments import messages, reconciling, store
 from payments.api.bank_statements import for_the_company
@@ -32,7 +33,7 @@ from payments.api.edge import (
     unknown_invoice,
 )
 from payments.api.exceptions import ExceptionDetail, detail_of, lock_exception, resolved_already
-from payments.domain import Refusal, receive, taken_by_bank
+from payments.domain import VOIDED, Refusal, Step, receive, taken_by_bank
 from payments.domain.transfers import remittance_of
 from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
 from payments.store import bank, exceptions, remittances
@@ -40,11 +41,20 @@ from payments.store import bank, exceptions, remittances
 router = APIRouter(route_class=StrictRoute)
 
 
+class Share(Asked):
+    """So much of the money is this customer's, for these invoices: none, oldest first; `on_account`, it is credit."""
+
+    customer_id: Annotated[str, Field(max_length=36)]
+    amount_minor: PositiveMinor
+    invoices: list[InvoiceToPay] = Field([], max_length=1000)
+    on_account: StrictBool = False
+
+
 class Resolution(Asked):
     """What is to become of the exception.
 
     `post`: the line's money is the customer's, for these invoices (none: oldest first; `on_account`: for none, it is
-    credit), or as the proposal with this place, from 0.
+    credit), or as the proposal with this place, from 0; or that of several customers, in `shares` that sum to it.
     `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal; a line that went out took
     so much of that receipt back.
     `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
@@ -57,6 +67,7 @@ class Resolution(Asked):
     payment_id: Annotated[str | None, Field(max_length=36)] = None
     invoices: list[InvoiceToPay] = Field([], max_length=1000)
     on_account: StrictBool = False
+    shares: list[Share] = Field([], max_length=100)
     reason: Text
 
 
@@ -96,41 +107,46 @@ def _answered(row: Any, decision: bytes) -> bytes:
     return body
 
 
-async def _post(row: Any, asked: Resolution, work: Work) -> str:
-    """The line's money becomes a payment of the customer."""
+async def _post(row: Any, asked: Resolution, work: Work) -> str | None:
+    """The line's money becomes a payment of the customer, or one of each whose share it is."""
     _money_of_line(row, work)
-    customer_id, parts = _chosen(row, asked)
-    await _refuse_unpayable(customer_id, parts, asked, row["currency"], work)
-    money = Money(row["amount"], row["currency"])
-    reference = remittance_of(row["refs"], row["text"])
-    step = receive(customer_id, money, row["booked_on"], reference, parts, work.now, on_account=asked.on_account).under(
-        work.cause.correlation
-    )
-    work.emit(*messages.of([step], work.now))
-    if not await store.add_payments(work, [store.NewPayment(step, line_id=row["line_id"])]):
-        raise problem_of(unknown_customer(customer_id))
-    return step.payment.id
+    steps, reference = list[Step](), remittance_of(row["refs"], row["text"])
+    for share, field in _shares(row, asked):
+        parts = [
+            Part(one.invoice_id, Money(one.amount_minor or share.amount_minor, row["currency"]))
+            for one in share.invoices
+        ]
+        if refusal := await _refuse_unpayable(share, parts, work):
+            raise problem_of(replace(refusal, field=field(refusal.field)))
+        money = Money(share.amount_minor, row["currency"])
+        step = receive(
+            share.customer_id, money, row["booked_on"], reference, parts, work.now, on_account=share.on_account
+        )
+        steps.append(step.under(work.cause.correlation))
+    work.emit(*messages.of(steps, work.now))
+    saved = await store.add_payments(work, [store.NewPayment(step, line_id=row["line_id"]) for step in steps])
+    for step in steps:
+        if step.payment.id not in saved:
+            raise problem_of(unknown_customer(step.payment.customer_id))
+    return steps[0].payment.id if len(steps) == 1 else None
 
 
-async def _refuse_unpayable(
-    customer_id: str, parts: Sequence[Part], asked: Resolution, currency: str, work: Work
-) -> None:
+async def _refuse_unpayable(share: Share, parts: Sequence[Part], work: Work) -> Refusal | None:
     """A person who names invoices means to pay them: what they can't take any more would be credit, unnoticed."""
     known = await remittances.load_invoices(work, [part.invoice_id for part in parts])
-    least = {one.invoice_id: one.amount_minor or 1 for one in asked.invoices}
-    for place, part in enumerate(parts):
-        invoice, wanted = known.get(part.invoice_id), least.get(part.invoice_id, part.amount.minor)
-        if invoice is None or invoice.customer_id != customer_id:
-            raise problem_of(unknown_invoice(place, part.invoice_id))
-        if invoice.currency != currency:
-            raise problem_of(other_currency(place, invoice.id, invoice.currency, currency))
-        if invoice.payable_now < wanted:
+    for place, (part, named) in enumerate(zip(parts, share.invoices, strict=True)):
+        invoice = known.get(part.invoice_id)
+        if invoice is None or invoice.customer_id != share.customer_id:
+            return unknown_invoice(place, part.invoice_id)
+        if invoice.currency != part.amount.currency:
+            return other_currency(place, invoice.id, invoice.currency, part.amount.currency)
+        if invoice.payable_now < (named.amount_minor or 1):
             detail = (
                 f"{invoice.payable_now} minor units of invoice {invoice.number} can be paid now. Say the customer_id "
                 "and the invoices with their amounts anew: the rest is credit, and with on_account all of it."
             )
-            field = f"invoices.{place}" if asked.invoices else "proposal"
-            raise problem_of(Refusal("not-payable", detail, field, conflict=True))
+            return Refusal("not-payable", detail, f"invoices.{place}", conflict=True)
+    return None
 
 
 async def _match(row: Any, asked: Resolution, work: Work) -> str:
@@ -150,8 +166,8 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str:
     if (found["currency"], found["amount"]) != (row["currency"], row["amount"]):
         detail = f"The payment is of {found['amount']} minor units of {found['currency']}, the line is not."
         raise problem_of(Refusal("other-amount", detail, "payment_id"))
-    if found["way"] != "receive" or found["bank_line_id"] is not None:
-        detail = "Only a recorded receipt that has no bank line yet can be this money."
+    if found["way"] != "receive" or found["bank_line_id"] is not None or found["reason"] == VOIDED:
+        detail = "Only a recorded receipt that was not voided, and has no bank line yet, can be this money."
         raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
     linked = await remittances.link_payments(work, {payment_id: row["line_id"]}, gone=True)
     assert linked, "its row is locked, and was looked at"
@@ -231,19 +247,18 @@ async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
 
 
 DECISIONS = {"post": _post, "match": _match, "dismiss": _dismiss}
-USED = {"post": {"proposal", "customer_id", "invoices", "on_account"}, "match": {"proposal", "payment_id"}}
+USED = {"post": {"proposal", "customer_id", "invoices", "on_account", "shares"}, "match": {"proposal", "payment_id"}}
 
 
 def _refuse_unused(asked: Resolution) -> None:
     """What a decision doesn't use may have been meant for another one, which does something else with the money."""
-    given = {"proposal", "customer_id", "payment_id", "invoices", "on_account"} & asked.model_dump(
-        exclude_defaults=True
-    ).keys()
+    given = asked.model_dump(exclude_defaults=True).keys() - {"action", "reason"}
     for name in sorted(given - USED.get(asked.action, set())):
         raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
-    if asked.proposal is not None and len(given) > 1:
-        detail = "Give the place of a proposal or your own choice, not both."
-        raise problem_of(Refusal("not-used", detail, "proposal"))
+    for alone in sorted({"proposal", "shares"} & given):
+        if len(given) > 1:
+            detail = "Give the place of a proposal, the shares of several customers, or one customer: not two of these."
+            raise problem_of(Refusal("not-used", detail, alone))
 
 
 def _money_of_line(row: Any, work: Work, *, out: bool = False) -> None:
@@ -271,27 +286,48 @@ def _proposal(row: Any, place: int) -> dict[str, Any]:
     return proposals[place]
 
 
-def _chosen(row: Any, asked: Resolution) -> tuple[str, list[Part]]:
-    currency, amount = row["currency"], row["amount"]
+Named = Callable[[str | None], str]
+
+
+def _shares(row: Any, asked: Resolution) -> list[tuple[Share, Named]]:
+    """Whose the money is, and how the request calls a field of each."""
     if asked.proposal is not None:
-        chosen = _proposal(row, asked.proposal)
-        if chosen.get("payment_id"):
-            detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
-            raise problem_of(Refusal("recorded-already", detail, "proposal"))
-        if not chosen["invoices"]:
-            detail = (
-                "This proposal tells only whose money it may be. To post it, say the customer_id, and the invoices: "
-                "without any it pays the oldest first, and with on_account it is credit."
-            )
-            raise problem_of(Refusal("no-invoices", detail, "proposal"))
-        return chosen["customer_id"], [
-            Part(one["invoice_id"], Money(one["amount_minor"], currency)) for one in chosen["invoices"]
+        return [(_proposed(row, asked.proposal), lambda _: "proposal")]
+    if asked.shares:
+        named: list[tuple[Share, Named]] = [
+            (share, lambda field, place=place: f"shares.{place}.{field or 'customer_id'}")  # type: ignore[misc]
+            for place, share in enumerate(asked.shares)
         ]
-    if asked.customer_id is None or not is_id(asked.customer_id):
-        detail = "Say whose money it is: customer_id, or the place of a proposal."
-        raise problem_of(Refusal("customer-missing", detail, "customer_id"))
-    if refusal := refuse_shares(amount, asked.invoices, on_account=asked.on_account):
-        raise problem_of(refusal)
-    return asked.customer_id, [
-        Part(one.invoice_id, Money(one.amount_minor or amount, currency)) for one in asked.invoices
-    ]
+        if len({share.customer_id for share in asked.shares}) < len(asked.shares):
+            raise problem_of(Refusal("customer-twice", "Each customer has one share, of all its invoices.", "shares"))
+        if (sum_ := sum(share.amount_minor for share in asked.shares)) != row["amount"]:
+            detail = f"The shares sum to {sum_} minor units, and {row['amount']} are to be posted."
+            raise problem_of(Refusal("not-the-amount", detail, "shares"))
+    else:
+        share = Share.model_construct(
+            customer_id=asked.customer_id or "", amount_minor=row["amount"], invoices=asked.invoices,
+            on_account=asked.on_account,
+        )  # fmt: skip
+        named = [(share, lambda field: field or "customer_id")]
+    for share, field in named:
+        if not is_id(share.customer_id):
+            detail = "Say whose money it is: customer_id, or the place of a proposal."
+            raise problem_of(Refusal("customer-missing", detail, field("customer_id")))
+        if refusal := refuse_shares(share.amount_minor, share.invoices, on_account=share.on_account):
+            raise problem_of(replace(refusal, field=field(refusal.field)))
+    return named
+
+
+def _proposed(row: Any, place: int) -> Share:
+    chosen = _proposal(row, place)
+    if chosen.get("payment_id"):
+        detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
+        raise problem_of(Refusal("recorded-already", detail, "proposal"))
+    if not chosen["invoices"]:
+        detail = (
+            "This proposal tells only whose money it may be. To post it, say the customer_id, and the invoices: "
+            "without any it pays the oldest first, and with on_account it is credit."
+        )
+        raise problem_of(Refusal("no-invoices", detail, "proposal"))
+    invoices = [InvoiceToPay(**one) for one in chosen["invoices"]]
+    return Share(customer_id=chosen["customer_id"], amount_minor=row["amount"], invoices=invoices)

@@ -1,8 +1,9 @@
-"""Giving money back, over HTTP."""
+"""Giving money back, and voiding receipts, over HTTP."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 import asyncpg
 import orjson
@@ -12,6 +13,7 @@ from pydantic import Field
 from chassis.http import idempotency
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, fingerprint, still_running
+from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
 from chassis.service import cause_of, running_of
@@ -20,7 +22,8 @@ from contracts.invoicing import PositiveMinor, Text
 from payments import messages, store
 from payments.api.edge import Asked, IdempotencyKey, WritePayments, answer, problem_of
 from payments.api.views import ReversalView, seen_header, view_of_reversal
-from payments.domain import Payment, Refusal, Reversal, refund
+from payments.bank_runs import wait_again
+from payments.domain import Payment, Refusal, Reversal, Step, refund, void
 from payments.providers import Provider
 
 router = APIRouter(route_class=StrictRoute)
@@ -33,6 +36,19 @@ class RefundRequest(Asked):
     reason: Annotated[Text, Field(description="why, for the company's own records")]
 
 
+class VoidRequest(Asked):
+    reason: Annotated[Text, Field(description="why, for the company's own records")]
+
+
+class VoidView(ReversalView):
+    """`exception_id`: there the bank's line that brought the money waits for a person; null: no bank told of it."""
+
+    exception_id: str | None
+
+
+Decide = Callable[[Payment, Work], Awaitable[tuple[Step, dict[str, Any]]]]
+
+
 @router.post("/v1/payments/{payment_id}/refunds", status_code=202, response_model=ReversalView, tags=["payments"])
 async def refund_payment(
     payment_id: str, asked: RefundRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
@@ -41,45 +57,74 @@ async def refund_payment(
 
     Its invoices are owed again, the newest first, once the provider's record says that the money went.
     """
+
+    async def decide(payment: Payment, work: Work) -> tuple[Step, dict[str, Any]]:
+        reversals = await store.load_reversals(work.connection, [payment.id])
+        step, made = _made(
+            refund(payment, reversals, asked.amount_minor, asked.reason, now=work.now, today=work.clock.today())
+        )
+        provider: Provider = running_of(request).more["provider"]
+        if against := _not_in_steps(payment, made, provider):
+            raise problem_of(against, step_minor=provider.charges_in(made.amount.currency))
+        work.wake("call-refunds")
+        return step, view_of_reversal(made)
+
+    return await _once(payment_id, "refunds", asked, decide, request, identity, key_text)
+
+
+@router.post("/v1/payments/{payment_id}/void", status_code=202, response_model=VoidView, tags=["payments"])
+async def void_receipt(
+    payment_id: str, asked: VoidRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
+) -> Response:
+    """Take back a receipt that was recorded, or posted from a bank's file, in error: for another customer, or at all.
+
+    It counts on no day, and its invoices are owed again. Where a bank told of the money, its line waits for a person
+    again, to be posted to whom it belongs. Money that came and was given back is a refund.
+    """
+
+    async def decide(payment: Payment, work: Work) -> tuple[Step, dict[str, Any]]:
+        reversals = await store.load_reversals(work.connection, [payment.id])
+        step, made = _made(void(payment, reversals, asked.reason, work.now))
+        exception_id = await wait_again(payment, asked.reason, work)
+        return step, {**view_of_reversal(made), "exception_id": exception_id}
+
+    return await _once(payment_id, "void", asked, decide, request, identity, key_text)
+
+
+def _made(step: Step | Refusal) -> tuple[Step, Reversal]:
+    if isinstance(step, Refusal):
+        raise problem_of(step)
+    assert step.reversal is not None
+    return step, step.reversal
+
+
+async def _once(
+    payment_id: str, what: str, asked: Asked, decide: Decide, request: Request, identity: Identity, key_text: str
+) -> Response:
+    """Under the payment's lock, which all who take of one payment wait for in turn; once under a key."""
     if identity.customer_id is not None:
-        detail = "This key is for one customer; refunds are given by the company."
+        detail = "This key is for one customer; money is given back by the company."
         raise Problem(status=403, slug="forbidden", detail=detail)
     if not is_id(payment_id):
         raise not_found("payment", payment_id)
     print_of = fingerprint({"payment_id": payment_id, **asked.model_dump(mode="json")})
-    running = running_of(request)
     try:
-        async with running.units.begin(cause_of(request, identity)) as work:
-            return await _refund(payment_id, asked, key_text, print_of, work, running.more["provider"])
-    except asyncpg.UniqueViolationError:  # of the key, by another payment's refund in this very moment
+        async with running_of(request).units.begin(cause_of(request, identity)) as work:
+            payment = await store.lock_payment(work, payment_id)
+            if payment is None:
+                raise not_found("payment", payment_id)
+            key = Key(payment.customer_id, f"POST /v1/payments/{{id}}/{what}", key_text, print_of)
+            stored = await idempotency.find(work.connection, key)
+            if stored is not None:
+                return idempotency.replay(stored, key)
+            step, view = await decide(payment, work)
+            body, seen = orjson.dumps(view), seen_header(step.payment)
+            work.emit(*messages.of([step], work.now))
+            await store.save_steps(work, [step])
+            await idempotency.keep(work, key, 202, body, seen)
+            return answer(body, 202, seen)
+    except asyncpg.UniqueViolationError:  # of the key, by another payment's in this very moment
         raise still_running() from None
-
-
-async def _refund(
-    payment_id: str, asked: RefundRequest, key_text: str, print_of: bytes, work: Work, provider: Provider
-) -> Response:
-    """Under the payment's lock, which refunds of one payment wait for in turn."""
-    payment = await store.lock_payment(work, payment_id)
-    if payment is None:
-        raise not_found("payment", payment_id)
-    key = Key(payment.customer_id, "POST /v1/payments/{id}/refunds", key_text, print_of)
-    stored = await idempotency.find(work.connection, key)
-    if stored is not None:
-        return idempotency.replay(stored, key)
-    reversals = await store.load_reversals(work.connection, [payment_id])
-    step = refund(payment, reversals, asked.amount_minor, asked.reason, now=work.now, today=work.clock.today())
-    if isinstance(step, Refusal):
-        raise problem_of(step)
-    assert step.reversal is not None
-    against = _not_in_steps(step.payment, step.reversal, provider)
-    if against is not None:
-        raise problem_of(against, step_minor=provider.charges_in(step.payment.amount.currency))
-    body, seen = orjson.dumps(view_of_reversal(step.reversal)), seen_header(step.payment)
-    work.emit(*messages.of([step], work.now))
-    await store.save_steps(work, [step])
-    await idempotency.keep(work, key, 202, body, seen)
-    work.wake("call-refunds")
-    return answer(body, 202, seen)
 
 
 def _not_in_steps(payment: Payment, reversal: Reversal, provider: Provider) -> Refusal | None:

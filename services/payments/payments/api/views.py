@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from contracts.allocation import Part
-from contracts.payments import PaymentStatus, Reconciliation, ReversalKind
-from payments.domain import Payment, Reversal, ReversalState
+from contracts.payments import PaymentStatus, Reconciliation
+from payments.domain import Payment, Reversal, ReversalKind, ReversalState
 
 
 class AllocationView(BaseModel):

@@ -38,6 +38,7 @@ from payments.domain.payments import (
     Payment,
     Posting,
     Reversal,
+    ReversalKind,
     ReversalState,
     Step,
     What,
@@ -69,11 +70,13 @@ from payments.domain.quotes import (
 )
 from payments.domain.refusals import Refusal
 from payments.domain.reversals import (
+    VOIDED,
     SeenBack,
     processing,
     refund,
     refused,
     taken_by_bank,
+    void,
 )
 from payments.domain.surcharges import (
     SurchargeRule,
@@ -89,6 +92,7 @@ __all__ = [
     "LONGEST_POLL",
     "MOST_PARTS",
     "NEVER_MADE",
+    "VOIDED",
     "Attempt",
     "Autopay",
     "AutopayCharge",
@@ -105,6 +109,7 @@ __all__ = [
     "Quote",
     "Refusal",
     "Reversal",
+    "ReversalKind",
     "ReversalState",
     "Seen",
     "SeenBack",
@@ -156,5 +161,6 @@ __all__ = [
     "to_surcharge",
     "unanswered",
     "unusable",
+    "void",
     "why_nothing",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from payments.domain.payments import Step
+from payments.domain.payments import ReversalKind, Step
 
 CodeKind = Literal["return", "decline", "chargeback", "refund"]
 
@@ -30,7 +30,7 @@ class Code:
         return self.words[0].lower() + self.words[1:]
 
 
-def known(codes: Sequence[Code], kind: CodeKind, code: str | None, on: date) -> Code | None:
+def known(codes: Sequence[Code], kind: CodeKind | ReversalKind, code: str | None, on: date) -> Code | None:
     """A code as it stood on a day; None when nobody has said what it means."""
     found = [each for each in codes if (each.kind, each.code) == (kind, code) and each.since <= on]
     return max(found, key=lambda each: each.since) if found else None
@@ -47,7 +47,7 @@ def consequence(codes: Sequence[Code], step: Step, on: date) -> Code | None:
     if step.what == "declined":
         return meaning(codes, "decline", step.payment.reason, on)
     reversal = step.reversal
-    if reversal is None or reversal.kind == "refund":
+    if reversal is None or reversal.kind == "refund" or reversal.kind == "void":
         return None
     opened = step.what == "disputed" or (step.what == "reversed" and reversal.kind == "return")
     return meaning(codes, reversal.kind, reversal.code, on) if opened else None

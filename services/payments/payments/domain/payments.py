@@ -11,7 +11,8 @@ from contracts.allocation import Part
 from contracts.calendar import add_banking_days
 from contracts.ids import new_id
 from contracts.money import Money, zero
-from contracts.payments import FINAL, PaymentStatus, Reconciliation, ReversalKind
+from contracts.payments import FINAL, PaymentStatus, Reconciliation
+from contracts.payments import ReversalKind as ToldKind
 from payments.domain.quotes import Quote, first_of
 from payments.domain.refusals import Refusal
 from payments.domain.remittance import ExceptionClass
@@ -117,6 +118,7 @@ class Payment:
         return self.status in ("declined", "cancelled", "expired")
 
 
+ReversalKind = ToldKind | Literal["void"]
 ReversalState = Literal["requested", "processing", "open", "succeeded", "failed", "won"]
 
 

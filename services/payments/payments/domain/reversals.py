@@ -1,4 +1,4 @@
-"""Money that goes back after it was reconciled: refunds, bank returns, chargebacks. Values in, values out."""
+"""Money that goes back after it was reconciled: refunds, bank returns, chargebacks, voids. Values in, values out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from payments.domain.refusals import Refusal
 
 NOTHING_BACK = frozenset({"failed", "won"})
 FAILED_LATER = "failed_after_success"
+VOIDED = "voided"
 NO_ROOM = "went_without_room"  # a refund that had failed went after all, and there is nothing left to book it from
 
 
@@ -98,6 +99,23 @@ def _in_proportion(payment: Payment, left: _Left, amount: Money) -> Money:
     gone = payment.amount - left.amount + amount
     due = Money(payment.surcharge.minor * gone.minor // payment.amount.minor, amount.currency)
     return (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
+
+
+def void(payment: Payment, reversals: Sequence[Reversal], reason: str, now: datetime) -> Step | Refusal:
+    """A receipt that was recorded or posted in error never was: all of it goes, on the day from which it counted."""
+    if payment.way != "receive":
+        detail = "Only what was received offline or at the bank can be voided; what the provider took is refunded."
+        return Refusal("not-a-receipt", detail, conflict=True)
+    if payment.reason == VOIDED:
+        return Refusal("voided-already", "This receipt has been voided already.", conflict=True)
+    if reversals or payment.effective_on is None:
+        detail = "Money of this receipt has gone back, so it came. Give back what is left of it, and record it anew."
+        return Refusal("gone-back-already", detail, conflict=True)
+    made = Reversal(
+        new_id(), payment.id, payment.customer_id, "void", "requested", payment.amount, payment.surcharge, now,
+        "recorded_in_error", reason,
+    )  # fmt: skip
+    return _gone(_counted(payment, made), made, payment.effective_on)
 
 
 def taken_by_bank(
@@ -295,7 +313,7 @@ def _gone(payment: Payment, reversal: Reversal, on: date) -> Step:
         "reversed": payment.reversed + reversal.total.minor,
         "reversed_surcharge": payment.reversed_surcharge + reversal.surcharge.minor,
         "disputed": payment.disputed - (reversal.total.minor if reversal.state == "open" else 0),
-        "reason": f"{REASONS[reversal.kind]}_{reversal.code}" if reversal.kind != "refund" else payment.reason,
+        "reason": _reason(payment, reversal),
     }
     gone = replace(reversal, state="succeeded", effective_on=on)
     return _booked(step_of(payment, "reversed", **changed), gone, "reversal", on, entries)
@@ -314,7 +332,16 @@ def _came_back(payment: Payment, reversal: Reversal, on: date) -> Step:
     return replace(booked, opens="missing_there", about=reversal.total, about_id=reversal.provider_id)
 
 
-REASONS = {"return": "returned", "chargeback": "charged_back"}
+def _reason(payment: Payment, reversal: Reversal) -> str | None:
+    match reversal.kind:
+        case "refund":
+            return payment.reason
+        case "void":
+            return VOIDED
+        case "return":
+            return f"returned_{reversal.code}"
+        case "chargeback":
+            return f"charged_back_{reversal.code}"
 
 
 def _disputed(payment: Payment, reversal: Reversal, on: date) -> Step:

@@ -8,6 +8,7 @@ from typing import Any
 
 from payments.domain.codes import Code, known
 from payments.domain.payments import NEVER_MADE, Payment, Reversal
+from payments.domain.reversals import VOIDED
 
 # What each event means.
 WORDS = {
@@ -53,6 +54,7 @@ GONE = {
     "refund": "{money} was given back.",
     "return": "The bank took {money} back{why}.",
     "chargeback": "The chargeback was lost, and {money} is gone{why}.",
+    "void": "The receipt of {money} was voided: it had been recorded in error.",
 }
 # Why a refund failed, where that is no code of the provider.
 REFUSED = {
@@ -70,7 +72,8 @@ def told(
     reason = str(body.get("reason") or "")
     match event:
         case "PaymentReversed":
-            return _of_back(codes, GONE.get(str(body.get("kind")), GONE["return"]), body, on, reversals)
+            kind = "void" if body.get("voided") else body.get("kind") or "return"
+            return _of_back(codes, GONE[kind], body, on, reversals)
         case _ if event in BACK:
             words = CAME_BACK if body.get("came_back") else BACK[event]
             return _of_back(codes, words, body, on, reversals)
@@ -135,6 +138,8 @@ def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: S
             return f"The provider gives {giving.total} back; its record confirms it."
         case "succeeded" if payment.reconciliation == "waiting":
             return f"The provider's record confirms it{by}."
+        case "succeeded" if payment.reason == VOIDED:
+            return None
         case "succeeded" if payment.total and payment.reversed >= payment.total.minor:
             return "All of it went back: its invoices are owed again. Pay what is still owed of them anew."
         case "declined" | "cancelled" | "expired":

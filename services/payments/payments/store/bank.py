@@ -63,9 +63,8 @@ def _run(row: asyncpg.Record | None) -> Run | None:
 
 LINES = """
 SELECT l.id, l.place, l.account, l.booked_on, l.currency, l.amount AS amount_minor, l.refs AS "references", l.text, l.payer,
-    l.state, p.id AS payment_id, e.id AS exception_id
-FROM bank_lines l LEFT JOIN LATERAL (SELECT id FROM payments WHERE bank_line_id = l.id LIMIT 1) p ON true
-LEFT JOIN LATERAL (SELECT id FROM exceptions WHERE line_id = l.id LIMIT 1) e ON true
+    l.state, ARRAY(SELECT id FROM payments WHERE bank_line_id = l.id ORDER BY id) AS payment_ids, e.id AS exception_id
+FROM bank_lines l LEFT JOIN LATERAL (SELECT id FROM exceptions WHERE line_id = l.id ORDER BY state, created_at DESC LIMIT 1) e ON true
 WHERE l.statement_id = $1 AND l.state BETWEEN $2 AND $3 AND (l.state, l.id) > ($4, $5) ORDER BY l.state, l.id LIMIT $6
 """
 
@@ -165,6 +164,23 @@ def _transfer(row: asyncpg.Record) -> Transfer:
         row["id"], row["identity"], Money(row["amount"], row["currency"]), row["booked_on"], tuple(row["refs"]), row["text"],
         row["payer"], row["payer_account"], row["reversal"], row["code"],
     )  # fmt: skip
+
+
+TAKE_FROM = """
+WITH held AS (
+    SELECT p.id AS payment, l.id, l.identity, l.currency, l.amount, l.booked_on, l.refs, l.text, l.payer, l.payer_account, l.reversal, l.code
+    FROM payments p JOIN bank_lines l ON l.id = p.bank_line_id WHERE p.id = $1
+), taken AS (
+    UPDATE payments p SET bank_line_id = NULL FROM held WHERE p.id = held.payment
+)
+SELECT * FROM held
+"""
+
+
+async def take_from(work: Work, payment_id: str) -> Transfer | None:
+    """The transfer that brought a payment's money, and is that payment no more; None where no bank told of it."""
+    row = await work.connection.fetchrow(TAKE_FROM, payment_id)
+    return _transfer(row) if row else None
 
 
 # As `transfers.plain`, whatever the locale of the database.

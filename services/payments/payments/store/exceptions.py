@@ -58,6 +58,23 @@ async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> None:
     )  # fmt: skip
 
 
+REOPEN_LINE = """
+INSERT INTO exceptions AS e (id, class, state, line_id, currency, amount, proposals, created_at)
+VALUES ($1, $2, 'open', $3, $4, $5, $6, $7)
+ON CONFLICT (line_id) WHERE state = 'open' DO UPDATE SET amount = e.amount + excluded.amount, proposals = excluded.proposals
+RETURNING id
+"""
+
+
+async def reopen_line(work: Work, line_id: int, about: Open) -> str:
+    """Have a line that had been decided wait again, or more of it; gives the exception's id."""
+    proposals = orjson.dumps([_view_of(each) for each in about.proposals]).decode()
+    found: str = await work.connection.fetchval(
+        REOPEN_LINE, new_id(), about.why, line_id, about.amount.currency, about.amount.minor, proposals, work.now
+    )
+    return found
+
+
 def _view_of(proposal: Proposal) -> dict[str, Any]:
     return {
         "customer_id": proposal.customer_id,

@@ -39,7 +39,7 @@ FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CR
     SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND currency = w.currency AND amount = w.minor
         AND received_on BETWEEN w.day - 10 AND w.day + 10 AND going_back = 0 ORDER BY received_on LIMIT 20
 ) UNION ALL (
-    SELECT * FROM payments WHERE way = 'receive' AND going_back > 0 AND currency = w.currency AND amount = w.minor
+    SELECT * FROM payments WHERE way = 'receive' AND going_back > 0 AND reason IS DISTINCT FROM 'voided' AND currency = w.currency AND amount = w.minor
         AND received_on BETWEEN w.day - 10 AND w.day + 10 ORDER BY received_on LIMIT 200
 )) p
 """
@@ -128,19 +128,20 @@ async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
     return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
 
 
-# What a reversing line takes back: a payment that a line of the same account and amount brought, and that this is told of,
-# with whether anything is left of it; or such a line that waits for a person, here or among those of $2, and is no payment
-# yet. One look-up for each way to tell, so that each has its index.
+# What a reversing line takes back: what a line of the same account and amount brought, and that this is told of, with
+# whether anything is left of it: one payment, or those that it was split into; or such a line that waits for a person, here
+# or among those of $2, and is no payment yet. One look-up for each way to tell, so that each has its index.
 BACK = """
-SELECT l.id AS line, p.id AS payment, p.remains FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
+SELECT l.id AS line, b.payments, b.remains FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
 CROSS JOIN LATERAL (
-    SELECT p.id, coalesce(p.going_back < p.amount + p.surcharge, true) AS remains
+    SELECT array_agg(p.id ORDER BY p.id) FILTER (WHERE p.going_back < p.amount + p.surcharge) AS payments,
+        bool_or(coalesce(p.going_back < p.amount + p.surcharge, true)) AS remains
     FROM bank_lines o LEFT JOIN payments p ON p.bank_line_id = o.id
     WHERE o.account = l.account AND o.amount = -l.amount AND o.currency = l.currency AND o.id <> l.id AND {told}
         AND o.booked_on BETWEEN l.booked_on - 400 AND l.booked_on + 10
         AND (p.id IS NOT NULL OR o.state = 'proposed' OR o.id = ANY($2::bigint[]))
-    ORDER BY remains DESC LIMIT 2
-) p
+    GROUP BY o.id ORDER BY remains DESC LIMIT 2
+) b
 """
 BACK_BY_REFERENCE = BACK.format(told="o.bank_reference = l.bank_reference")
 BACK_BY_ENTRY = BACK.format(told="o.entry_reference = l.entry_reference")
@@ -198,22 +199,22 @@ async def find_receipts(work: Work, paid_out: Sequence[Transfer]) -> dict[int, l
     return found
 
 
-async def find_taken_back(work: Work, line_ids: Sequence[int], unclear: Sequence[int] = ()) -> dict[int, str]:
-    """The payments that reversing lines undo, each where there is one alone that still has something left.
+async def find_taken_back(work: Work, line_ids: Sequence[int], unclear: Sequence[int] = ()) -> dict[int, list[str]]:
+    """The payments that reversing lines undo: of the one line alone of which something is left still.
 
     The bank's own reference decides, else that of the entry, else the payer's account with a reference of the payer's.
     References of payers repeat, and so do amounts and texts: alone they say nothing. `unclear`: lines that are about to
     wait for a person; one that is told of alike may be what is undone.
     """
-    back: dict[int, str] = {}
+    back: dict[int, list[str]] = {}
     unknown = list(line_ids)
     for sql in (BACK_BY_REFERENCE, BACK_BY_ENTRY, BACK_BY_PAYER):
         found = defaultdict[int, list[asyncpg.Record]](list)
         for row in await work.connection.fetch(sql, unknown, unclear):
             found[row["line"]].append(row)
         for line_id, rows in found.items():
-            remaining = [row["payment"] for row in rows if row["remains"]]
-            if len(remaining) == 1 and remaining[0] is not None:
+            remaining = [row["payments"] for row in rows if row["remains"]]
+            if len(remaining) == 1 and remaining[0]:
                 back[line_id] = remaining[0]
         unknown = [line_id for line_id in unknown if line_id not in found]
     return back
@@ -244,5 +245,5 @@ async def link_payments(work: Work, lines: Mapping[str, int], *, gone: bool = Fa
 
 
 async def lock_recorded(work: Work, payment_id: str) -> asyncpg.Record | None:
-    sql = "SELECT id, way, currency, amount, bank_line_id FROM payments WHERE id = $1 FOR NO KEY UPDATE"
+    sql = "SELECT id, way, reason, currency, amount, bank_line_id FROM payments WHERE id = $1 FOR NO KEY UPDATE"
     return await work.connection.fetchrow(sql, payment_id)
