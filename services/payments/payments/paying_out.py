@@ -10,7 +10,7 @@ import structlog
 from chassis.messaging.work import Units
 from chassis.service import Running
 from contracts.money import Money
-from payments.domain.payouts import arrived, came_back, comes_again, strays
+from payments.domain.payouts import arrived, came_back, comes_again, strays, sum_alone
 from payments.providers import Payout, PayoutLine, Provider
 from payments.store import exceptions, payouts
 
@@ -26,20 +26,23 @@ async def read_payouts(running: Running) -> bool:
     due = await payouts.payouts_to_look_at(running.pool, running.clock.now(), AT_ONCE)
     for known in due:  # before the new ones, which may pay the money of a failed one out again
         payout = await provider.get_payout(known.provider_id)
-        wanted = payout.state == "paid" and not known.booked
-        lines = await _lines_of(provider, payout.provider_id) if wanted else []
+        lines = await _lines_of(provider, payout) if payout.state == "paid" and not known.booked else []
         await record(running.units, payout, lines, known.look_at)
     for payout in new:
-        lines = await _lines_of(provider, payout.provider_id) if payout.state == "paid" else []
+        lines = await _lines_of(provider, payout) if payout.state == "paid" else []
         await record(running.units, payout, lines)
     return len(new) == AT_ONCE
 
 
-async def _lines_of(provider: Provider, payout_id: str) -> list[PayoutLine]:
-    """All that a payout consists of. In the place of the money of one that failed stands what that one consisted of."""
+async def _lines_of(provider: Provider, payout: Payout) -> list[PayoutLine]:
+    """All that a payout consists of. In the place of the money of one that failed stands what that one consisted of.
+
+    One that was made by hand consists of money alone.
+    """
     lines = list[PayoutLine]()
-    for line in await provider.payout_lines(payout_id):
-        lines += await _lines_of(provider, line.payout_id) if line.payout_id else [line]
+    for line in await provider.payout_lines(payout.provider_id) if not payout.by_hand else ():
+        failed = await provider.get_payout(line.payout_id) if line.payout_id else None
+        lines += await _lines_of(provider, failed) if failed and not failed.by_hand else [line]
     return lines
 
 
@@ -56,6 +59,8 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_a
         if payout.state == known.state == "paid" and not known.booked:
             before = await payouts.lines_known(work.connection, [line.provider_id for line in lines])
             movements = [payouts.movement_of(line) for line in lines]
+            if payout.by_hand:
+                movements = [sum_alone(payout.provider_id, amount)]
             movements = [comes_again(each) if each.provider_id in before else each for each in movements]
             try:
                 posting = arrived(payout.provider_id, amount, movements, payout.arrives_on)

@@ -33,7 +33,8 @@ class Record:
 
     def keep(self, payout: Payout, *lines: PayoutLine) -> None:
         self.payouts[payout.provider_id] = payout
-        self.lines.setdefault(payout.provider_id, list(lines))
+        if not payout.by_hand:  # the provider refuses to list those
+            self.lines.setdefault(payout.provider_id, list(lines))
 
     async def payouts_since(self, cursor: str | None, _: int) -> list[Payout]:
         made = list(self.payouts)
@@ -89,6 +90,26 @@ async def test_a_payout_that_was_paid_on_a_day_which_is_still_to_come_here_is_bo
     await paying_out.record(units, payout, [LINE])
     assert [row[0] for row in await units.pool.fetch("SELECT effective_on FROM ledger_transactions")] == [today]
     assert await units.pool.fetchval("SELECT arrives_on FROM payouts") == today
+
+
+async def test_a_payout_that_was_made_by_hand_is_booked_without_lines_and_holds_up_none_behind_it(units: Units) -> None:
+    record = Record()
+    record.keep(replace(paid(units, "po_hand", 700, 2), by_hand=True))
+    record.keep(paid(units, "po_2", 1_000, 1), LINE)
+    await read(units, record)
+    assert await booked(units) == {"bank": 1_700, "psp_clearing": -1_700}
+
+
+async def test_one_made_by_hand_that_failed_comes_again_as_its_sum(units: Units) -> None:
+    record = Record()
+    record.keep(replace(paid(units, "po_hand", 700, 2), by_hand=True))
+    await read(units, record)
+    record.keep(replace(record.payouts["po_hand"], state="failed"))
+    await tell(units, "payout.failed", "po_hand")
+    again = replace(LINE, kind="payout_failed", amount_minor=700, net_minor=700, payout_id="po_hand")
+    record.keep(paid(units, "po_2", 700), again)
+    await read(units, record)
+    assert await booked(units) == {"bank": 700, "psp_clearing": -700}
 
 
 async def stray(units: Units) -> None:

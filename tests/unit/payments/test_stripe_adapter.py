@@ -317,6 +317,7 @@ def test_a_setup_by_a_way_that_is_not_offered_is_refused() -> None:
 PAYOUT = {
     "id": "po_1",
     "amount": 50_000,
+    "automatic": True,
     "arrival_date": 1772928000,
     "created": 1772841600,
     "currency": "isk",
@@ -335,7 +336,8 @@ def test_a_payout_is_read_in_iso_units_and_days() -> None:
         "ISK",
         date(2026, 3, 8),
     )
-    assert (told.trace, told.descriptor) == (None, "PAIDUP")
+    assert (told.trace, told.descriptor, told.by_hand) == (None, "PAIDUP", False)
+    assert payout({**PAYOUT, "automatic": False}).by_hand
 
 
 LINE = {"id": "txn_1", "amount": -1050, "fee": 0, "net": -1050, "currency": "usd", "created": 1772841600}

@@ -62,6 +62,11 @@ def came_back(payout_id: str, amount: Money, on: date) -> PayoutPosting:
     return PayoutPosting(new_id(), payout_id, "payout_failed", on, (("psp_clearing", amount), ("bank", -amount)))
 
 
+def sum_alone(payout_id: str, amount: Money) -> Movement:
+    """A payout that somebody made by hand: it says nothing of charges and fees, which stay in the clearing account."""
+    return Movement(payout_id, "by_hand", None, amount, amount - amount)
+
+
 def comes_again(movement: Movement) -> Movement:
     """A line of an earlier payout that was booked and failed: its fee counted then, and what is left leaves again."""
     net = movement.amount - movement.fee

@@ -154,7 +154,7 @@ class Payout:
     """Money that the provider sends to the company's bank account, in ISO 4217 minor units.
 
     `arrives_on` is the day that the provider expects, `trace` what the bank's line about it says, where it is known.
-    `reason`: the provider's code of a failure.
+    `reason`: the provider's code of a failure. `by_hand`: somebody made it, and the provider lists no lines of it.
     """
 
     provider_id: str
@@ -166,6 +166,7 @@ class Payout:
     trace: str | None = None
     descriptor: str | None = None
     reason: str | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

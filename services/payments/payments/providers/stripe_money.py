@@ -47,6 +47,7 @@ def payout(told: Json) -> Payout:
         trace=trace.get("value"),
         descriptor=told.get("statement_descriptor"),
         reason=told.get("failure_code"),
+        by_hand=not told["automatic"],
     )
 
 
