@@ -103,6 +103,27 @@ async def test_what_receipts_ask_of_invoices_is_looked_up_also_by_a_plan_made_wh
         assert await connection.fetchval(READ) - before < 100
 
 
+PAYOUTS = """
+INSERT INTO payouts (provider_id, state, currency, amount, arrives_on, created_at)
+SELECT 'po_' || n, 'paid', 'USD', n, '2026-03-01', now() FROM generate_series(1, 5000) n
+"""
+
+
+async def test_payouts_of_an_amount_are_looked_up_also_by_a_plan_made_while_there_were_none(units: Units) -> None:
+    amounts = [["USD"] * 100, list(range(1, 101))]
+    read = READ.replace("receipt_parts", "payouts")
+    async with units.pool.acquire() as connection:
+        asked = await connection.prepare(remittances.ARRIVING)
+        for _ in range(6):
+            await asked.fetch(*amounts)
+        await connection.execute(PAYOUTS)
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        before = await connection.fetchval(f"SELECT sum(n) FROM ({read}) AS t (n)")
+        assert len(await asked.fetch(*amounts)) == 100
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        assert await connection.fetchval(f"SELECT sum(n) FROM ({read}) AS t (n)") - before < 1_000
+
+
 async def test_what_an_invoice_tells_of_its_payments_is_found_by_an_index_however_empty_the_table_was(
     units: Units,
 ) -> None:

@@ -44,8 +44,10 @@ FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CR
 )) p
 """
 ARRIVING = """
-SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor)
-JOIN payouts p ON p.currency = w.currency AND p.amount = w.minor WHERE p.bank_line_id IS NULL AND p.state <> 'cancelled'
+SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace
+FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
+    SELECT * FROM payouts WHERE currency = w.currency AND amount = w.minor AND bank_line_id IS NULL AND state <> 'cancelled'
+    OFFSET 0) p
 """
 PAYERS = """
 SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOIN LATERAL (
