@@ -34,15 +34,16 @@ class ProposedPart(BaseModel):
 class ProposalView(BaseModel):
     """What the money may pay. `score` lies between 0 and 1; the likeliest stands first.
 
-    With `payment_id`: it may be that recorded receipt, and pays nothing again. Without invoices: it names some of the
-    customer's that it can't pay.
+    With `payment_id`: it may be that recorded receipt, and pays nothing again. With `payout_id`: it may be that payout
+    of the provider, and is no customer's. Without invoices else: it names some of the customer's that it can't pay.
     """
 
-    customer_id: str
+    customer_id: str | None
     invoices: list[ProposedPart]
     score: float
     reasons: list[str]
     payment_id: str | None = None
+    payout_id: Annotated[str | None, Field(description="the provider's id of a payout")] = None
 
 
 class LineView(BaseModel):
@@ -71,11 +72,11 @@ class ExceptionView(BaseModel):
     """Minor units of `currency`; below zero: money that a bank took back.
 
     missing_here    money that came, or came back, and is of nothing known, or is booked on a day that has not come
-    missing_there   a payment that the provider's record does not have in its time
-    wrong_amount    more, or other, than was asked for
+    missing_there   a payment that the provider's record does not have in its time; money of a payout that failed there
+    wrong_amount    more, or other, than was asked for, or than the payout is of whose trace it tells
     short_payment   less than the invoices that it names
     doubled         names invoices that are paid or under way already, or may be counted or recorded already
-    wrong_currency  names invoices of another currency
+    wrong_currency  names invoices, or tells the trace of a payout, of another currency
     """
 
     id: str
@@ -139,6 +140,9 @@ def view_of_exception(row: Any) -> dict[str, Any]:
 
 def _about(row: Any) -> About:
     if row["line_id"] is not None:
+        likeliest: dict[str, Any] = next(iter(orjson.loads(row["proposals"])), {})
+        if likeliest.get("payout_id"):
+            return "paid out"
         return "came in" if row["amount"] > 0 else "went out"
     if row["payout_line_id"] is not None:
         return "payout"

@@ -6,13 +6,13 @@ from typing import Literal
 
 from payments.domain.remittance import ExceptionClass
 
-About = Literal["came in", "went out", "payment", "goes back", "payout"]
+About = Literal["came in", "went out", "payment", "goes back", "payout", "paid out"]
 
 # By what an exception is about, and by its class where that makes a difference.
 REMEDIES: dict[About, str] = {
     "came in": (
         "Say whose money it is: post it as one of the proposals, or with a customer_id, to invoices or "
-        "on_account. Match it with a receipt that was recorded for it."
+        "on_account. Match it with a receipt that was recorded for it, or with the payout of the provider that it is."
     ),
     "went out": "Match it with the receipt that it took back; dismiss it where it is none.",
     "payment": (
@@ -26,6 +26,10 @@ REMEDIES: dict[About, str] = {
     "payout": (
         "Look this line of the payout up at the provider: it is of no payment here. Then dismiss it, saying what "
         "it was."
+    ),
+    "paid out": (
+        "It may be money of the provider. Look up there which payout it is, and match it with that. Post it only where "
+        "it is none of them."
     ),
 }
 OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
@@ -43,6 +47,22 @@ OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
     ("came in", "wrong_currency"): (
         "It names invoices of another currency, and pays none of them. Post it on_account in its own, or give it "
         "back and dismiss it."
+    ),
+    ("paid out", "wrong_amount"): (
+        "It tells the trace of a payout of another amount, and can't be matched with it. Ask the provider and the bank "
+        "what was kept or added, then dismiss it, saying what it was."
+    ),
+    ("paid out", "wrong_currency"): (
+        "It tells the trace of a payout in another currency, and can't be matched with it. Ask the bank what it "
+        "exchanged, then dismiss it, saying at what rate."
+    ),
+    ("paid out", "doubled"): (
+        "It may be a payout that another line has told of. Compare the two: dismiss what is told twice, match what is "
+        "a payout without a line, and ask the provider what came once more."
+    ),
+    ("paid out", "missing_there"): (
+        "The provider says that this payout failed, and pays its money out again. Match the two once the bank has "
+        "taken the money back; where it stays, ask the provider."
     ),
     ("payment", "missing_there"): (
         "The provider has not confirmed it in its time, and is asked on: this closes by itself once it does. Look "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -15,6 +15,8 @@ from payments.domain.transfers import Transfer, called, plain, tells, words_of
 
 MOST_PROPOSALS = 5
 RECORDED_WITHIN_DAYS = 10
+ARRIVES_WITHIN_DAYS = 5
+SHORTEST_TRACE = 6  # a shorter one may be any number that a payer writes
 
 ExceptionClass = Literal[
     "missing_here", "missing_there", "wrong_amount", "short_payment", "doubled", "wrong_currency"
@@ -42,26 +44,33 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class PayoutDue:
-    """A payout of the provider that no bank line has told of yet; its line says `trace`, where it is known."""
+    """A payout of the provider; its line says `trace`, where it is known.
+
+    `failed`: it came to nothing, and the provider has its money again. `banked`: a bank's line has told of it already.
+    """
 
     provider_id: str
+    amount: Money
     arrives_on: date
     trace: str | None
+    failed: bool = False
+    banked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """What a transfer may pay, for a person to decide. `score` lies between 0 and 1.
 
-    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again. Without parts, it is
-    known whose it may be, and no more.
+    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again. With `payout_id`, it may
+    be that payout: the provider's money, of no customer. Without parts, it is known whose it may be, and no more.
     """
 
-    customer_id: str
+    customer_id: str | None
     parts: tuple[Part, ...]
     score: float
     reasons: tuple[str, ...]
     payment_id: str | None = None
+    payout_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +116,15 @@ class Known:
 
     `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, and those that
     went back, by (currency, minor units); `payers`: customers by the account that paid for them before; `arriving`:
-    payouts by (currency, minor units).
+    payouts without a bank line by (currency, minor units); `traced`: payouts, whether they have one or not, by the
+    `plain` trace that some transfer tells in words of at least `SHORTEST_TRACE`.
     """
 
     named: Mapping[str, Sequence[OpenInvoice]]
     recorded: Mapping[tuple[str, int], Sequence[Recorded]]
     payers: Mapping[str, str]
     arriving: Mapping[tuple[str, int], Sequence[PayoutDue]]
+    traced: Mapping[str, Sequence[PayoutDue]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +149,34 @@ def _near(one: Recorded, transfer: Transfer) -> bool:
     return abs((one.received_on - transfer.booked_on).days) <= RECORDED_WITHIN_DAYS
 
 
+def _told(transfer: Transfer) -> str:
+    """All that it tells, without gaps."""
+    return plain(" ".join((*transfer.references, transfer.text)))
+
+
+def _about(one: PayoutDue, transfer: Transfer) -> bool:
+    return abs((one.arrives_on - transfer.booked_on).days) <= ARRIVES_WITHIN_DAYS
+
+
 def _may_be(one: Recorded) -> Proposal:
     reasons = (f"a receipt of this amount was recorded for {one.received_on}, and no bank line has told of it",)
     return Proposal(one.customer_id, (), 0.4, reasons, one.payment_id)
+
+
+def _may_arrive(one: PayoutDue, *, traced: bool) -> Proposal:
+    """It may be this payout: it tells its trace, or is of its amount and about its day."""
+    if traced:
+        reasons, score = [f"tells the trace of this payout, which is of {one.amount}"], 0.9
+    else:
+        reasons, score = [f"a payout of this amount was to arrive on {one.arrives_on}"], 0.4
+    if one.trace and not traced:
+        reasons, score = [*reasons, "its trace is not told"], 0.2
+    if one.banked:
+        reasons.append("another line has brought its money")
+    elif one.failed:
+        reasons.append("the provider says that it failed, and has its money")
+        score = min(score, 0.6 if traced else 0.2)
+    return Proposal(None, (), score, tuple(reasons), payout_id=one.provider_id)
 
 
 class Court:
@@ -199,22 +235,51 @@ class Court:
             self._named[transfer.line_id] = named
         return named
 
-    def arrived(self, transfer: Transfer) -> Arrived | None:
-        """The payout of this amount whose trace the transfer tells; without traces, the only one of about that day."""
-        found = [
-            one
-            for one in self.known.arriving.get((transfer.amount.currency, transfer.amount.minor), ())
-            if one.provider_id not in self.confirmed
-        ]
-        told = plain(" ".join((*transfer.references, transfer.text)))
-        fits = [one for one in found if one.trace and plain(one.trace) in told]
-        near = [one for one in found if one.trace is None and abs((one.arrives_on - transfer.booked_on).days) <= 5]
-        if not fits and len(near) == 1 and not self.named(transfer):
-            fits = near
-        if not fits:
+    def arrived(self, transfer: Transfer) -> Arrived | Unclear | None:
+        """The payout of this amount whose trace the transfer tells; without traces, the only one of about that day.
+
+        Unclear where it tells the trace of one that it can't be as it stands. Money of a payout that failed may have
+        reached the bank and be taken back by it, and comes again with another payout: taken for an arrival, what stays
+        there beside the ledger would be seen by nobody. So a person says.
+        """
+        told, arriving = _told(transfer), self._arriving(transfer)
+        fits = [one for one in arriving if one.trace and plain(one.trace) in told] + self._traced(transfer, told)
+        live = [one for one in fits if one.amount == transfer.amount and not one.failed and not one.banked]
+        if fits and not live:
+            return None if self._exactly_named([transfer]) else self._strange(transfer, fits)
+        if not live and not self.named(transfer):
+            near = [one for one in arriving if one.trace is None and not one.failed and _about(one, transfer)]
+            live = near if len(near) == 1 else []
+        if not live:
             return None
-        self.confirmed.add(fits[0].provider_id)
-        return Arrived(transfer, fits[0].provider_id)
+        self.confirmed.add(live[0].provider_id)
+        return Arrived(transfer, live[0].provider_id)
+
+    def _arriving(self, transfer: Transfer) -> list[PayoutDue]:
+        """Payouts of its amount that no line has told of."""
+        found = self.known.arriving.get((transfer.amount.currency, transfer.amount.minor), ())
+        return [one for one in found if one.provider_id not in self.confirmed]
+
+    def _traced(self, transfer: Transfer, told: str) -> list[PayoutDue]:
+        """Payouts whose trace is a word, or neighbouring words, of what the transfer tells (`told` without gaps)."""
+        likely = [trace for trace in self.known.traced if trace in told]
+        words = {word for word in words_of(transfer) if len(word) >= SHORTEST_TRACE} if likely else set[str]()
+        found = [one for trace in likely if trace in words for one in self.known.traced[trace]]
+        return [replace(one, banked=True) if one.provider_id in self.confirmed else one for one in found]
+
+    def _strange(self, transfer: Transfer, payouts: Sequence[PayoutDue]) -> Unclear:
+        """It tells the trace of these payouts, and is none of them: why not, by the likeliest."""
+        told = {one.provider_id: one for one in payouts}.values()
+        payouts = sorted(told, key=lambda one: (one.banked, one.amount != transfer.amount))
+        first = payouts[0]
+        why: ExceptionClass = "missing_there"
+        if first.banked:
+            why = "doubled"
+        elif first.amount.currency != transfer.amount.currency:
+            why = "wrong_currency"
+        elif first.amount != transfer.amount:
+            why = "wrong_amount"
+        return Unclear(transfer, why, tuple(_may_arrive(one, traced=True) for one in payouts[:MOST_PROPOSALS]))
 
     def recorded(self, transfer: Transfer) -> Confirmed | Unclear | None:
         """The receipt of this amount that it is; unclear where it may be one of several."""
@@ -321,7 +386,7 @@ class Court:
         return Unclear(transfer, why)
 
     def _proposals(self, transfer: Transfer, leads: Leads) -> tuple[Proposal, ...]:
-        """By what it names, by who paid, as a receipt that somebody recorded, by amount alone."""
+        """By what it names, by who paid, as a receipt that somebody recorded or a payout, by amount alone."""
         here = [one for one in self.named(transfer) if one.currency == transfer.amount.currency]
         signs = dict.fromkeys(leads.namesakes.get(called(transfer.payer or ""), ()), NAMESAKE)
         signs |= dict.fromkeys(self._payer(transfer), PAID_BEFORE)
@@ -337,6 +402,12 @@ class Court:
         for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
             self._propose(found, transfer, one.customer_id, [one], [], signs)
         found |= {(one.payment_id,): _may_be(one) for one in self._unconfirmed(transfer) if _near(one, transfer)}
+        named = bool(self.named(transfer))  # then it is a payer's
+        near = [one for one in self._arriving(transfer) if _about(one, transfer) and not named]
+        for payout in sorted(near, key=lambda one: abs((one.arrives_on - transfer.booked_on).days)):
+            found["payout", payout.provider_id] = _may_arrive(payout, traced=False)
+        for payout in self._traced(transfer, _told(transfer)):
+            found["payout", payout.provider_id] = _may_arrive(payout, traced=True)
         ranked = sorted(found.values(), key=lambda each: (-each.score, [part.invoice_id for part in each.parts]))
         return tuple(ranked[:MOST_PROPOSALS]) or self._whose(transfer)
 

@@ -82,6 +82,7 @@ def _view_of(proposal: Proposal) -> dict[str, Any]:
         "score": proposal.score,
         "reasons": list(proposal.reasons),
         "payment_id": proposal.payment_id,
+        "payout_id": proposal.payout_id,
     }
 
 

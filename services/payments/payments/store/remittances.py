@@ -11,9 +11,9 @@ import asyncpg
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import OpenInvoice
-from payments.domain.remittance import Known, Leads, PayoutDue, Proposal, Recorded
+from payments.domain.remittance import SHORTEST_TRACE, Known, Leads, PayoutDue, Proposal, Recorded
 from payments.domain.returned import Receipt
-from payments.domain.transfers import Transfer, called, words_of
+from payments.domain.transfers import Transfer, called, plain, words_of
 from payments.store.bank import PLAIN
 from payments.store.projections import INVOICE, columns_of
 
@@ -44,11 +44,17 @@ FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CR
 )) p
 """
 ARRIVING = """
-SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace
+SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace, p.state = 'failed' AS failed, false AS banked
 FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
     SELECT * FROM payouts WHERE currency = w.currency AND amount = w.minor AND bank_line_id IS NULL AND state <> 'cancelled'
     OFFSET 0) p
 """
+# By what lines tell, whatever their amounts. One that was cancelled never left the provider: with its trace told, it did.
+TRACED = f"""
+SELECT provider_id, currency, amount, arrives_on, trace, state IN ('failed', 'cancelled') AS failed,
+    bank_line_id IS NOT NULL AS banked
+FROM payouts WHERE {PLAIN.format("trace")} = ANY($1::text[]) AND trace IS NOT NULL
+"""  # noqa: S608
 PAYERS = """
 SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOIN LATERAL (
     SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
@@ -71,7 +77,7 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     words = {word for transfer in transfers for word in words_of(transfer)}
     days = sorted({(each.amount.currency, each.amount.minor, each.booked_on) for each in transfers})
     accounts = sorted({each.payer_account for each in transfers if each.payer_account})
-    named, recorded, arriving = (defaultdict[Any, list[Any]](list) for _ in range(3))
+    named, recorded, arriving, traced = (defaultdict[Any, list[Any]](list) for _ in range(4))
     for row in await fetch(NAMED, sorted(words)):
         named[row["plain"]].append(OpenInvoice(*tuple(row)[1:]))
     by_payment = {row["id"]: row for row in await fetch(RECORDED, *map(list, zip(*days, strict=True)))} if days else {}
@@ -84,10 +90,18 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
         )  # fmt: skip
         recorded[money.currency, money.minor].append(one)
     for row in await fetch(ARRIVING, *_sums(transfers)):
-        due = PayoutDue(row["provider_id"], row["arrives_on"], row["trace"])
-        arriving[row["currency"], row["amount"]].append(due)
+        arriving[row["currency"], row["amount"]].append(_payout(row))
+    for row in await fetch(TRACED, sorted(word for word in words if len(word) >= SHORTEST_TRACE)):
+        traced[plain(row["trace"])].append(_payout(row))
     payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
-    return Known(named, recorded, payers, arriving)
+    return Known(named, recorded, payers, arriving, traced)
+
+
+def _payout(row: asyncpg.Record) -> PayoutDue:
+    money = Money(row["amount"], row["currency"])
+    return PayoutDue(
+        row["provider_id"], money, row["arrives_on"], row["trace"], failed=row["failed"], banked=row["banked"]
+    )
 
 
 async def load_invoices(work: Work, ids: Sequence[str]) -> dict[str, OpenInvoice]:
