@@ -109,6 +109,48 @@ async def test_a_payout_that_fails_on_its_way_leaves_nothing_out_of_the_next_one
     assert after["open_ends"]["not_in_bank_minor"] == again["amount"] == 19_390
 
 
+async def test_a_person_ties_a_line_to_a_payout_where_that_is_not_exact_by_itself(
+    client: Client, stack: LocalStack
+) -> None:
+    customer = await client.customer()
+    invoice = await client.invoice(customer, currency="CHF")
+    await client.pay(await client.quote(customer, await client.method(customer, "pm_card_visa_debit"), invoice))
+    await client.paid(invoice)
+    payout = await pay_out(stack, "CHF")
+    await booked(client, "CHF", bank=9_680, fees=320)
+    told = {"currency": "CHF", "booked_on": (await client.get("/v1/reports/daily-reconciliation"))["date"]}
+    less = {**told, "amount_minor": 9_180, "text": f"STRIPE TRANSFER {payout['trace_id']['value']}"}
+    bare = {**told, "amount_minor": 9_680, "text": "STRIPE"}
+    file = await asyncio.to_thread(
+        stack.sandbox, "bank-file", format="camt.053", account=f"CH{new_id()[-12:]}", lines=[less, bare], payouts=False
+    )
+    status, run = await client.upload("/v1/bank-statements", file)
+    assert status == 202, run
+    run = await client.until(f"/v1/reconciliation/runs/{run['id']}", lambda one: one["status"] == "done")
+    assert (run["matched"], run["proposed"]) == (0, 2)
+    lines = (await client.get(f"/v1/reconciliation/runs/{run['id']}/lines"))["items"]
+    waiting = {one["amount_minor"]: f"/v1/reconciliation/exceptions/{one['exception_id']}" for one in lines}
+
+    found = await client.get(waiting[9_180])
+    (proposal,) = found["proposals"]
+    assert (found["class"], proposal["payout_id"], proposal["customer_id"]) == ("wrong_amount", payout["id"], None)
+    assert proposal["reasons"] == ["tells the trace of this payout, which is of CHF 96.80"]
+    for action, slug in (("match", "other-amount"), ("post", "providers-money")):
+        asked = {"action": action, "proposal": 0, "reason": "it is"}
+        status, problem = await client.ask("POST", f"{waiting[9_180]}/resolve", asked)
+        assert (status, problem["type"].rsplit(":")[-1]) == (422, slug), problem
+    asked = {"action": "match", "payout_id": payout["id"], "reason": "as Stripe's page says"}
+    status, resolved = await client.ask("POST", f"{waiting[9_680]}/resolve", asked)
+    assert (status, resolved["class"], resolved["state"]) == (200, "missing_here", "resolved")
+    assert [(note["action"], note["detail"]) for note in resolved["trail"]] == [
+        ("payout", payout["id"]), ("match", "as Stripe's page says"),
+    ]  # fmt: skip
+    after = (await report(client))["CHF"]
+    assert (after["open_ends"]["not_in_bank_minor"], closing(after, "bank"), after["sum_minor"]) == (0, 9_680, 0)
+    asked = {"action": "dismiss", "reason": "the bank took it back"}
+    assert (await client.ask("POST", f"{waiting[9_180]}/resolve", asked))[0] == 200
+
+
 async def test_every_currencys_accounts_sum_to_zero_on_every_day(client: Client) -> None:
     for day in ({"date": "2026-01-01"}, {"date": "2026-03-01"}, {}):
         for currency in (await report(client, **day)).values():

@@ -36,7 +36,7 @@ from payments.api.exceptions import ExceptionDetail, detail_of, lock_exception, 
 from payments.domain import VOIDED, Refusal, Step, receive, taken_by_bank
 from payments.domain.transfers import remittance_of
 from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
-from payments.store import bank, exceptions, remittances
+from payments.store import bank, exceptions, payouts, remittances
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -55,8 +55,8 @@ class Resolution(Asked):
 
     `post`: the line's money is the customer's, for these invoices (none: oldest first; `on_account`: for none, it is
     credit), or as the proposal with this place, from 0; or that of several customers, in `shares` that sum to it.
-    `match`: the line's money is the recorded receipt `payment_id`, or that of the proposal; a line that went out took
-    so much of that receipt back.
+    `match`: the line's money is the recorded receipt `payment_id`, or the provider's payout `payout_id`, or that of the
+    proposal; a line that went out took so much of that receipt back.
     `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
     `dismiss`: it is settled otherwise, and `reason` says how.
     """
@@ -65,6 +65,9 @@ class Resolution(Asked):
     proposal: Annotated[int | None, Field(ge=0, le=20, strict=True)] = None
     customer_id: Annotated[str | None, Field(max_length=36)] = None
     payment_id: Annotated[str | None, Field(max_length=36)] = None
+    payout_id: Annotated[
+        str | None, Field(max_length=255, pattern="^[!-~]+$", description="the provider's id of a payout")
+    ] = None
     invoices: list[InvoiceToPay] = Field([], max_length=1000)
     on_account: StrictBool = False
     shares: list[Share] = Field([], max_length=100)
@@ -149,15 +152,17 @@ async def _refuse_unpayable(share: Share, parts: Sequence[Part], work: Work) -> 
     return None
 
 
-async def _match(row: Any, asked: Resolution, work: Work) -> str:
-    """The line's money is a receipt that somebody recorded; or it took one back."""
+async def _match(row: Any, asked: Resolution, work: Work) -> str | None:
+    """The line's money is a receipt that somebody recorded, or a payout; or it took a receipt back."""
     _money_of_line(row, work, out=True)
-    proposed = _proposal(row, asked.proposal).get("payment_id") if asked.proposal is not None else None
-    payment_id = asked.payment_id or proposed or ""
+    proposed = _proposal(row, asked.proposal) if asked.proposal is not None else {}
+    if payout_id := asked.payout_id or proposed.get("payout_id"):
+        await _match_payout(row, payout_id, work)
+        return None
+    payment_id = asked.payment_id or proposed.get("payment_id") or ""
     if not payment_id:
-        raise problem_of(
-            Refusal("unknown-payment", "Say which receipt it is: payment_id, or a proposal.", "payment_id")
-        )
+        detail = "Say which receipt or payout it is: payment_id, payout_id, or a proposal."
+        raise problem_of(Refusal("unknown-payment", detail, "payment_id"))
     if row["amount"] < 0:
         return await _take_back(row, payment_id, work)
     found = await remittances.lock_recorded(work, payment_id) if is_id(payment_id) else None
@@ -172,6 +177,32 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str:
     linked = await remittances.link_payments(work, {payment_id: row["line_id"]}, gone=True)
     assert linked, "its row is locked, and was looked at"
     return payment_id
+
+
+async def _match_payout(row: Any, payout_id: str, work: Work) -> None:
+    """The line tells of a payout's arrival; nothing is booked: that was, when the provider paid it out.
+
+    Also of one that failed since: its money may have reached the bank, which takes it back with another line.
+    """
+    found = await payouts.lock_payout(work, payout_id)
+    if found is None:
+        raise problem_of(Refusal("unknown-payout", f"There is no payout {payout_id}.", "payout_id"))
+    money = Money(found["amount"], found["currency"])
+    if money != Money(row["amount"], row["currency"]):
+        detail = (
+            f"The payout is of {money}, the line is not. Ask the provider what it sent and the bank what it kept or "
+            "exchanged; then dismiss the line, saying so."
+        )
+        raise problem_of(Refusal("other-amount", detail, "payout_id"))
+    if found["bank_line_id"] is not None:
+        detail = (
+            "Another line has told of this payout's arrival. Dismiss this one where it is the same money told twice; "
+            "ask the provider about money that came once more."
+        )
+        raise problem_of(Refusal("not-this-money", detail, "payout_id", conflict=True))
+    linked = await remittances.link_payouts(work, {payout_id: row["line_id"]})
+    assert linked, "its row is locked, and was looked at"
+    await exceptions.note(work, row["id"], work.cause.actor or "", "payout", payout_id)
 
 
 async def _take_back(row: Any, payment_id: str, work: Work) -> str:
@@ -247,7 +278,10 @@ async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
 
 
 DECISIONS = {"post": _post, "match": _match, "dismiss": _dismiss}
-USED = {"post": {"proposal", "customer_id", "invoices", "on_account", "shares"}, "match": {"proposal", "payment_id"}}
+USED = {
+    "post": {"proposal", "customer_id", "invoices", "on_account", "shares"},
+    "match": {"proposal", "payment_id", "payout_id"},
+}
 
 
 def _refuse_unused(asked: Resolution) -> None:
@@ -255,9 +289,9 @@ def _refuse_unused(asked: Resolution) -> None:
     given = asked.model_dump(exclude_defaults=True).keys() - {"action", "reason"}
     for name in sorted(given - USED.get(asked.action, set())):
         raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
-    for alone in sorted({"proposal", "shares"} & given):
+    for alone in sorted({"proposal", "shares", "payment_id", "payout_id"} & given):
         if len(given) > 1:
-            detail = "Give the place of a proposal, the shares of several customers, or one customer: not two of these."
+            detail = f"Say whose money it is in one way: {alone} goes with nothing else."
             raise problem_of(Refusal("not-used", detail, alone))
 
 
@@ -320,6 +354,12 @@ def _shares(row: Any, asked: Resolution) -> list[tuple[Share, Named]]:
 
 def _proposed(row: Any, place: int) -> Share:
     chosen = _proposal(row, place)
+    if chosen.get("payout_id"):
+        detail = (
+            f"This proposal is payout {chosen['payout_id']}: the provider's money, and no customer's. Match it, or "
+            "dismiss it, saying why. Where it is a customer's after all, say the customer_id."
+        )
+        raise problem_of(Refusal("providers-money", detail, "proposal"))
     if chosen.get("payment_id"):
         detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
         raise problem_of(Refusal("recorded-already", detail, "proposal"))

@@ -72,6 +72,11 @@ async def keep_payout(work: Work, payout: Payout, looked_at: datetime | None) ->
     return Known(*row)
 
 
+async def lock_payout(work: Work, payout_id: str) -> asyncpg.Record | None:
+    sql = "SELECT currency, amount, bank_line_id FROM payouts WHERE provider_id = $1 FOR NO KEY UPDATE"
+    return await work.connection.fetchrow(sql, payout_id)
+
+
 async def lines_known(connection: asyncpg.Connection, line_ids: Sequence[str]) -> set[str]:
     """Those of the lines that were booked with an earlier payout."""
     sql = "SELECT provider_id FROM payout_lines WHERE provider_id = ANY($1::text[])"
