@@ -1,121 +1,21 @@
-"""The rules of invoices: amounts, states, reservation, settlement, reversal. Values in, values out."""
+"""The book: issue, reservation, settlement, reversal, decided on what is locked. Values in, values out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal
 
-from contracts.allocation import Allocation, Due, Part, allocate, allocate_as_asked, oldest_first
-from contracts.money import LARGEST_MINOR, Money, half_up, total, zero
+from contracts.allocation import Allocation, Part, allocate, allocate_as_asked, oldest_first
+from contracts.money import Money, total
+from invoicing.domain.credits import Credit
+from invoicing.domain.invoices import Change, Invoice, State, What
+from invoicing.domain.refusals import Refused
+from invoicing.domain.reservations import Reservation
+from invoicing.domain.settlements import Applied, Settlement, TakenBack, less, more, newest_first
 
 MOST_PARTS = 1_000  # of one payment
-
-State = Literal["draft", "open", "paid", "void", "uncollectible"]
-What = Literal["issued", "changed", "in_progress", "paid", "reopened", "voided"]
-
-
-class Refused(Exception):
-    """An expected refusal: the request is at fault, nothing has changed. `code` is a stable slug."""
-
-    def __init__(self, code: str, detail: str, field: str | None = None, *, conflict: bool = False) -> None:
-        super().__init__(detail)
-        self.code, self.detail, self.field, self.conflict = code, detail, field, conflict
-
-
-class LineLike(Protocol):
-    @property
-    def quantity(self) -> Decimal: ...
-    @property
-    def unit_price_minor(self) -> int: ...
-    @property
-    def tax_rate(self) -> Decimal: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """Net of each line, tax of each rate, and their sum, in minor units."""
-
-    nets: tuple[int, ...]
-    taxes: tuple[tuple[Decimal, int, int], ...]  # rate, net, tax
-    total: int
-
-
-def price(lines: Sequence[LineLike]) -> Priced:
-    """A line's net rounds half up; tax is computed per rate on the sum of nets and rounded once."""
-    nets = tuple(half_up(line.quantity * line.unit_price_minor) for line in lines)
-    for place, net in enumerate(nets):
-        if abs(net) > LARGEST_MINOR:
-            raise Refused(
-                "line-out-of-range", f"line {place} comes to {net}, more than any amount here", f"lines.{place}"
-            )
-    by_rate: dict[Decimal, int] = {}
-    for line, net in zip(lines, nets, strict=True):
-        rate = line.tax_rate.normalize()
-        by_rate[rate] = by_rate.get(rate, 0) + net
-    taxes = tuple((rate, net, half_up(net * rate)) for rate, net in sorted(by_rate.items()))
-    total = sum(nets) + sum(tax for _, _, tax in taxes)
-    if not 0 < total <= LARGEST_MINOR:
-        raise Refused("total-out-of-range", f"the lines sum to {total}; an invoice's total lies above zero", "lines")
-    return Priced(nets, taxes, total)
-
-
-@dataclass(frozen=True, slots=True)
-class Invoice:
-    """Amounts are minor units of `currency`; `sequence` counts its events. `reopened_on`: when money last went back."""
-
-    id: str
-    customer_id: str
-    number: str
-    currency: str
-    state: State
-    issued_on: date
-    due_on: date
-    total: int
-    credited: int = 0
-    settled: int = 0
-    pending: int = 0
-    sequence: int = 0
-    reopened_on: date | None = None
-
-    @property
-    def balance(self) -> int:
-        return self.total - self.credited - self.settled
-
-    @property
-    def payable_now(self) -> int:
-        return self.balance - self.pending if self.state in ("open", "uncollectible") else 0
-
-    @property
-    def status(self) -> Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]:
-        """The state as people see it: In Progress when all that could be paid is reserved."""
-        if self.state == "open" and self.pending and not self.payable_now:
-            return "in_progress"
-        return self.state
-
-    def counts_from(self, day: date) -> date:
-        """The day on which money of `day` counts here: once it is owed, and again where money went back.
-
-        So that on no day more is paid than is owed, though what happened is heard in another order.
-        """
-        return max(day, self.issued_on, self.reopened_on or self.issued_on)
-
-    def due(self) -> Due:
-        return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))
-
-    def overdue(self, today: date) -> bool:
-        return self.state == "open" and self.balance > 0 and today > self.due_on
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An invoice after one step, and what the step is called."""
-
-    invoice: Invoice
-    what: What
-    payment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,71 +27,6 @@ class Entry:
     amount: int
     effective_on: date
     payment_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    payment_id: str
-    customer_id: str
-    currency: str
-    state: Literal["placed", "refused", "released", "settled"]
-    parts: tuple[Part, ...]
-    sequence: int
-    refused_by: str | None = None
-    expected_by: date | None = None
-    credits: tuple[tuple[str, int], ...] = ()  # the payment that brought each, and minor units of it
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What a payment pays: `parts` and `credit` are what has not gone back. `reversed`: nothing is left of them.
-
-    `effective_on`: the last day on which money of it came or was applied; nothing goes back before.
-    """
-
-    payment_id: str
-    customer_id: str
-    parts: tuple[Part, ...]
-    credit: Money
-    effective_on: date
-    sequence: int = 1
-    reversed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """Parts and credit that went back, and the settlement as it is left."""
-
-    parts: tuple[Part, ...]
-    credit: Money
-    left: Settlement
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    id: str
-    customer_id: str
-    payment_id: str
-    currency: str
-    amount: int
-    balance: int
-    sequence: int
-    pending: int = 0
-
-    @property
-    def available(self) -> int:
-        """What no payment under way holds."""
-        return max(0, self.balance - self.pending)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """Credit that paid invoices, the payment that was confirmed with it, and the settlement as it is now."""
-
-    parts: tuple[Part, ...]
-    credit: Money
-    applied_by: str
-    now: Settlement
 
 
 Fact = Change | Reservation | Settlement | TakenBack | Applied | Credit
@@ -334,11 +169,11 @@ class Book:
         if not taken or all_of_it < taken:
             raise ValueError(f"{taken} can't be taken from settlement {payment_id}: {all_of_it} is left")
         credit = taken.capped_at(unspent)
-        back = _newest_first(paid, taken - credit)
+        back = newest_first(paid, taken - credit)
         for part in back:
             self._owe_again(self.invoices[part.invoice_id], part.amount.minor, effective_on, payment_id)
         left = replace(
-            settlement, parts=_less(paid, back), credit=settlement.credit - credit, sequence=settlement.sequence + 1,
+            settlement, parts=less(paid, back), credit=settlement.credit - credit, sequence=settlement.sequence + 1,
             reversed=taken == all_of_it, effective_on=effective_on,
         )  # fmt: skip
         self.settlements[payment_id] = replace(left, effective_on=settlement.effective_on)
@@ -426,7 +261,7 @@ class Book:
             self._pay(self.invoices[part.invoice_id], part.amount.minor, effective_on, credit.payment_id, applied_by)
         spent = total([part.amount for part in parts], credit.currency)
         now = replace(
-            settlement, parts=_more(settlement.parts, parts), credit=settlement.credit - spent,
+            settlement, parts=more(settlement.parts, parts), credit=settlement.credit - spent,
             sequence=settlement.sequence + 1, effective_on=effective_on,
         )  # fmt: skip
         self.settlements[credit.payment_id] = now
@@ -493,31 +328,3 @@ class Book:
         self.changes.append(change)
         self.facts.append(change)
         return changed
-
-
-def _newest_first(parts: Sequence[Part], wanted: Money) -> tuple[Part, ...]:
-    """`wanted` of the parts, taken from the last one backwards."""
-    found = []
-    for part in reversed(parts):
-        share = wanted.capped_at(part.amount)
-        if share:
-            found.append(Part(part.invoice_id, share))
-            wanted -= share
-    return tuple(found)
-
-
-def _more(parts: Sequence[Part], added: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts with what was added, which stands last: it goes back first."""
-    sums = {part.invoice_id: part.amount for part in parts}
-    for part in added:
-        sums[part.invoice_id] = part.amount + sums.pop(part.invoice_id, zero(part.amount.currency))
-    return tuple(Part(invoice_id, amount) for invoice_id, amount in sums.items())
-
-
-def _less(parts: Sequence[Part], gone: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts without what has gone of them."""
-    taken = {part.invoice_id: part.amount for part in gone}
-    left = (
-        Part(part.invoice_id, part.amount - taken.get(part.invoice_id, zero(part.amount.currency))) for part in parts
-    )
-    return tuple(part for part in left if part.amount)

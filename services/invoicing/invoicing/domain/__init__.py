@@ -1,0 +1,24 @@
+"""The rules of invoices, by noun. Values in, values out."""
+
+from invoicing.domain.book import MOST_PARTS, Book, Fact
+from invoicing.domain.credits import Credit
+from invoicing.domain.invoices import Change, Invoice
+from invoicing.domain.prices import price
+from invoicing.domain.refusals import Refused
+from invoicing.domain.reservations import Reservation
+from invoicing.domain.settlements import Applied, Settlement, TakenBack
+
+__all__ = [
+    "MOST_PARTS",
+    "Applied",
+    "Book",
+    "Change",
+    "Credit",
+    "Fact",
+    "Invoice",
+    "Refused",
+    "Reservation",
+    "Settlement",
+    "TakenBack",
+    "price",
+]

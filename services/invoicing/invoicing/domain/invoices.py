@@ -1,0 +1,69 @@
+"""An invoice: its amounts and states, and what a step of it is called. Values in, values out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from contracts.allocation import Due
+from contracts.money import Money
+
+State = Literal["draft", "open", "paid", "void", "uncollectible"]
+What = Literal["issued", "changed", "in_progress", "paid", "reopened", "voided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """Amounts are minor units of `currency`; `sequence` counts its events. `reopened_on`: when money last went back."""
+
+    id: str
+    customer_id: str
+    number: str
+    currency: str
+    state: State
+    issued_on: date
+    due_on: date
+    total: int
+    credited: int = 0
+    settled: int = 0
+    pending: int = 0
+    sequence: int = 0
+    reopened_on: date | None = None
+
+    @property
+    def balance(self) -> int:
+        return self.total - self.credited - self.settled
+
+    @property
+    def payable_now(self) -> int:
+        return self.balance - self.pending if self.state in ("open", "uncollectible") else 0
+
+    @property
+    def status(self) -> Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]:
+        """The state as people see it: In Progress when all that could be paid is reserved."""
+        if self.state == "open" and self.pending and not self.payable_now:
+            return "in_progress"
+        return self.state
+
+    def counts_from(self, day: date) -> date:
+        """The day on which money of `day` counts here: once it is owed, and again where money went back.
+
+        So that on no day more is paid than is owed, though what happened is heard in another order.
+        """
+        return max(day, self.issued_on, self.reopened_on or self.issued_on)
+
+    def due(self) -> Due:
+        return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))
+
+    def overdue(self, today: date) -> bool:
+        return self.state == "open" and self.balance > 0 and today > self.due_on
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An invoice after one step, and what the step is called."""
+
+    invoice: Invoice
+    what: What
+    payment_id: str | None = None

@@ -1,0 +1,9 @@
+"""Why a request can't be met."""
+
+
+class Refused(Exception):
+    """An expected refusal: the request is at fault, nothing has changed. `code` is a stable slug."""
+
+    def __init__(self, code: str, detail: str, field: str | None = None, *, conflict: bool = False) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.field, self.conflict = code, detail, field, conflict
