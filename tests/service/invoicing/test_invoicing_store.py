@@ -22,10 +22,11 @@ from contracts.money import Money
 from contracts.payments import PaymentReconciled
 from invoicing import api, handlers, issuing, messages, store
 from invoicing.domain import Refused
+from invoicing.store.book import AGING, INVOICE, LOAD_OLDEST
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 1, 1)
-PAGE = f"SELECT {store.INVOICE} FROM invoices WHERE customer_id = $1"
+PAGE = f"SELECT {INVOICE} FROM invoices WHERE customer_id = $1"
 NEWEST = "ORDER BY issued_on DESC, id DESC LIMIT 21"
 
 
@@ -264,10 +265,10 @@ async def test_search_finds_numbers_amounts_orders_and_text(units: Units, q: str
 @pytest.mark.parametrize(
     ("sql", "arguments", "index"),
     [
-        (store.AGING, 2, "owed_by_day_pkey"),
+        (AGING, 2, "owed_by_day_pkey"),
         (f"{PAGE} AND state = 'open' {NEWEST}", 1, "invoices_open_newest"),
         (f"{PAGE} {NEWEST}", 1, "invoices_newest"),
-        (store.LOAD_OLDEST, 0, "invoices_payable"),
+        (LOAD_OLDEST, 0, "invoices_payable"),
         (f"{PAGE} ORDER BY number, id LIMIT 21", 1, "invoices_numbers_of_customer"),
     ],
 )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Every SQL statement of invoicing, one typed function each, by noun."""
+
+from invoicing.store.book import (
+    Document,
+    Page,
+    add_customer,
+    add_heard,
+    add_invoices,
+    aging,
+    find_customers,
+    find_numbers,
+    invoice_of,
+    list_invoices,
+    load_book,
+    load_customer,
+    load_history,
+    load_invoice,
+    lock_customers,
+    resolve_customers,
+    save_book,
+)
+
+__all__ = [
+    "Document",
+    "Page",
+    "add_customer",
+    "add_heard",
+    "add_invoices",
+    "aging",
+    "find_customers",
+    "find_numbers",
+    "invoice_of",
+    "list_invoices",
+    "load_book",
+    "load_customer",
+    "load_history",
+    "load_invoice",
+    "lock_customers",
+    "resolve_customers",
+    "save_book",
+]
