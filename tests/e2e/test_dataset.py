@@ -111,7 +111,7 @@ async def test_aging_of_every_customer_and_day_equals_a_plain_recomputation(clie
             customer = await connection.fetchval("SELECT id FROM customers WHERE external_id = $1", external_id)
             for offset in range((last - first).days + 1):
                 day = first + timedelta(days=offset)
-                found = await store.aging(connection, customer, day)
+                found = await store.load_aging(connection, customer, day)
                 wanted = plain_aging(rows, day)
                 got = {name: found[0][f"{name}_minor"] if found else 0 for name in wanted}
                 assert got == wanted, (external_id, day)

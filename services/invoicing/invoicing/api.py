@@ -225,7 +225,7 @@ async def get_aging(
     await _own_customer(customer_id, request, identity)
     running = running_of(request)
     day = as_of or running.clock.today()
-    currencies = await store.aging(running.pool, customer_id, day)
+    currencies = await store.load_aging(running.pool, customer_id, day)
     return _json({"as_of": day, "currencies": currencies})
 
 

@@ -22,7 +22,9 @@ from contracts.money import Money
 from contracts.payments import PaymentReconciled
 from invoicing import api, handlers, issuing, messages, store
 from invoicing.domain import Refused
-from invoicing.store.book import AGING, INVOICE, LOAD_OLDEST
+from invoicing.store.aging import AGING
+from invoicing.store.book import LOAD_OLDEST
+from invoicing.store.invoices import INVOICE
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 1, 1)

@@ -1,0 +1,47 @@
+"""What happened to an invoice: what was told of it, and what was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chassis.messaging.work import HISTORY, Work
+
+UNDER_WAY = """
+SELECT payment_id, expected_by, (SELECT sum(a)::bigint FROM unnest(invoice_ids, amounts) AS p (id, a) WHERE p.id = $1) AS amount
+FROM reservations WHERE payment_id = ANY($2::uuid[]) AND state = 'placed' ORDER BY expected_by, payment_id
+"""
+HEARD = "SELECT type, at, payload FROM heard WHERE about = ANY($1::uuid[]) ORDER BY id LIMIT 1000"
+
+
+async def add_heard(work: Work, events: Sequence[tuple[str, datetime, str, bytes]]) -> None:
+    """Events about an invoice, a payment or a customer (its id): instant, type and body."""
+    sql = """INSERT INTO heard (about, at, type, payload)
+        SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bytea[])"""
+    await work.connection.execute(sql, *map(list, zip(*events, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was told of an invoice, and heard about it, its payments and its customer's autopay; each oldest first, with
+    the body of each event.
+
+    `under_way`: the payments that hold some of it.
+    """
+
+    told: list[dict[str, Any]]
+    heard: list[dict[str, Any]]
+    under_way: list[dict[str, Any]]
+
+
+async def load_history(connection: asyncpg.Connection, invoice_id: str, customer_id: str) -> History:
+    told = [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, invoice_id)]
+    payments = sorted({event["payload"]["payment_id"] for event in told if event["payload"].get("payment_id")})
+    rows = await connection.fetch(HEARD, [invoice_id, customer_id, *payments])
+    heard = [{**row, "payload": orjson.loads(row["payload"])} for row in rows]
+    return History(told, heard, [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)])
