@@ -275,40 +275,28 @@ async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvo
         raise not_found("invoice", invoice_id)
     invoice = store.invoice_of(row)
     history = await store.load_history(running.pool, invoice_id, invoice.customer_id)
-    bodies: list[Any] = [None, *(event["payload"] for event in history.told)]
-    items = [
-        {
-            "at": event["at"],
-            "event": event["type"],
-            "status": event["payload"]["status"],
-            "payment_id": event["payload"].get("payment_id"),
-            "text": timeline.told(event["type"], event["payload"], before),
-        }
-        for event, before in zip(history.told, bodies, strict=False)
-    ]
-    items += [
-        {
-            "at": event["at"],
-            "event": event["type"],
-            "status": None,
-            "payment_id": event["payload"].get("payment_id"),
-            "text": timeline.heard(event["type"], event["payload"]),
-        }
-        for event in history.heard
-        if event["type"] != "AutopayChanged"
-    ]
-    events = sorted([*history.told, *history.heard], key=lambda event: event["at"])
     body = {
         "invoice_id": invoice.id,
         "status": invoice.status,
-        "next_step": timeline.next_step(invoice, history.under_way, today, events),
+        "next_step": timeline.next_step(invoice, history.under_way, today, history.events),
         "under_way": [
             {"payment_id": each["payment_id"], "amount_minor": each["amount"], "expected_by": each["expected_by"]}
             for each in history.under_way
         ],
-        "items": sorted(items, key=lambda item: item["at"]),
+        "items": [_happened(event) for event in history.events if event["type"] != "AutopayChanged"],
     }
     return _json(body)
+
+
+def _happened(event: dict[str, Any]) -> dict[str, Any]:
+    own, body = "before" in event, event["payload"]
+    return {
+        "at": event["at"],
+        "event": event["type"],
+        "status": body["status"] if own else None,
+        "payment_id": body.get("payment_id"),
+        "text": timeline.told(event["type"], body, event["before"]) if own else timeline.heard(event["type"], body),
+    }
 
 
 async def _change(invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"]) -> Response:

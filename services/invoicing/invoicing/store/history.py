@@ -28,20 +28,25 @@ async def add_heard(work: Work, events: Sequence[tuple[str, datetime, str, bytes
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was told of an invoice, and heard about it, its payments and its customer's autopay; each oldest first, with
-    the body of each event.
+    """What was told of an invoice, and heard about it, its payments and its customer's autopay: events with their bodies,
+    oldest first. An event of the invoice itself also has the body `before` it.
 
     `under_way`: the payments that hold some of it.
     """
 
-    told: list[dict[str, Any]]
-    heard: list[dict[str, Any]]
+    events: list[dict[str, Any]]
     under_way: list[dict[str, Any]]
 
 
 async def load_history(connection: asyncpg.Connection, invoice_id: str, customer_id: str) -> History:
-    told = [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, invoice_id)]
+    told = [_event(row) for row in await connection.fetch(HISTORY, invoice_id)]
+    for event, before in zip(told, [{}, *told], strict=False):
+        event["before"] = before.get("payload")
     payments = sorted({event["payload"]["payment_id"] for event in told if event["payload"].get("payment_id")})
-    rows = await connection.fetch(HEARD, [invoice_id, customer_id, *payments])
-    heard = [{**row, "payload": orjson.loads(row["payload"])} for row in rows]
-    return History(told, heard, [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)])
+    heard = [_event(row) for row in await connection.fetch(HEARD, [invoice_id, customer_id, *payments])]
+    under_way = [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)]
+    return History(sorted([*told, *heard], key=lambda event: event["at"]), under_way)
+
+
+def _event(row: asyncpg.Record) -> dict[str, Any]:
+    return {**row, "payload": orjson.loads(row["payload"])}
