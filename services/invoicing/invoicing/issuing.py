@@ -60,11 +60,12 @@ def _first_of_each_number(made: list[_Made]) -> list[_Made]:
 
 def _customer_of(asked: IssueInvoice, known: set[str], by_external_id: dict[str, str]) -> str | Refused:
     if asked.customer_id:
-        wrong = Refused("unknown-customer", f"there is no customer {asked.customer_id}", "customer_id")
-        return asked.customer_id if asked.customer_id in known else wrong
-    name = asked.customer_external_id or ""
-    wrong = Refused("unknown-customer", f"there is no customer {name}", "customer_external_id")
-    return by_external_id.get(name, wrong)
+        field, name = "customer_id", asked.customer_id
+        found = name if name in known else None
+    else:
+        field, name = "customer_external_id", asked.customer_external_id or ""
+        found = by_external_id.get(name)
+    return found or Refused("unknown-customer", f"there is no customer {name}", field)
 
 
 def _make(asked: IssueInvoice, customer_id: str | Refused) -> _Made | Refused:
