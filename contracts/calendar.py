@@ -32,3 +32,13 @@ def start_of(day: date, zone_name: str) -> datetime:
     '2026-07-01T04:00:00+00:00'
     """
     return datetime.combine(day, time(), zone(zone_name)).astimezone(UTC)
+
+
+def within_reach(day: date) -> date:
+    """A day, or an instant, that can be counted with in every zone; ValueError for any other.
+
+    A database takes the first and the last day of all for infinity; elsewhere they may lie in a year that there is not.
+    """
+    if not 1900 <= day.year <= 9000:
+        raise ValueError("lies outside the years 1900 to 9000")
+    return day

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from contracts import topics
+from contracts.calendar import within_reach
 from contracts.envelope import Amount, Contract, Event, known_currency
 from contracts.money import LARGEST_MINOR
 
@@ -171,20 +172,13 @@ def _written_as_a_day(value: Any) -> Any:
     raise ValueError("write a day as YYYY-MM-DD")
 
 
-def _within_reach(day: date) -> date:
-    """Days that can be counted with: a database takes the first and the last one of all for infinity."""
-    if not 1900 <= day.year <= 9000:
-        raise ValueError("lies outside the years 1900 to 9000")
-    return day
-
-
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 LongText = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 Quantity = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(gt=0, max_digits=15, decimal_places=6)]
 TaxRate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=1, max_digits=8, decimal_places=6)]
 UnitPrice = Annotated[int, Field(strict=True, ge=-LARGEST_MINOR, le=LARGEST_MINOR)]
 PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
-Day = Annotated[date, BeforeValidator(_written_as_a_day), AfterValidator(_within_reach)]
+Day = Annotated[date, BeforeValidator(_written_as_a_day), AfterValidator(within_reach)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
 
 

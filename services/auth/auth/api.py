@@ -17,6 +17,7 @@ from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow,
 from chassis.http.problems import Problem, invalid, not_found
 from chassis.messaging.work import Cause
 from chassis.service import running_of
+from contracts.calendar import within_reach
 from contracts.ids import is_id, new_id
 
 router = APIRouter(route_class=StrictRoute)
@@ -25,20 +26,13 @@ WriteKeys = Annotated[Identity, allow("keys:write")]
 Id = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
-def _within_reach(instant: datetime) -> datetime:
-    """In UTC the last hours of the year 9999 may lie in the next one, which nothing here can count with."""
-    if instant.year > 9000:
-        raise ValueError("lies after the year 9000")
-    return instant
-
-
 class NewKey(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
     scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
     customer_id: Annotated[Id | None, Field(description="The key sees this customer alone.")] = None
-    expires_at: Annotated[AwareDatetime, AfterValidator(_within_reach)] | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(within_reach)] | None = None
 
 
 class KeyView(BaseModel):

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.service import running_of
+from contracts.calendar import within_reach
 from contracts.invoicing import Day
 from payments.api.bank_statements import for_the_company
 from payments.api.edge import ReadPayments, answer, problem_of
@@ -19,15 +20,7 @@ from payments.store import payouts
 
 router = APIRouter(route_class=StrictRoute)
 
-
-def _within_reach(instant: datetime) -> datetime:
-    """An instant that can be counted with in every zone."""
-    if not 1900 <= instant.year <= 9000:
-        raise ValueError("lies outside the years 1900 to 9000")
-    return instant
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+Instant = Annotated[AwareDatetime, AfterValidator(within_reach)]
 
 
 class AccountView(BaseModel):

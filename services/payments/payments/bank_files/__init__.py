@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from contracts.calendar import within_reach
 from payments.bank_files.bai2_file import read_bai2
 from payments.bank_files.camt_file import read_camt
 from payments.bank_files.csv_file import read_csv
@@ -55,8 +56,11 @@ def _bounded(lines: Iterator[BankLine]) -> Iterator[BankLine]:
                 what = f"{name.replace('_', ' ')} has {len(found)} characters, more than {_LONGEST_ID}"
                 raise BadFile(None, f"{line.place}: its {what}. Correct it, or fetch the file again from the bank")
         day = line.booked_on or line.value_on
-        if day is not None and not 1900 <= day.year <= 9000:
-            raise BadFile(None, f"{line.place}: its day {day} lies outside the years 1900 to 9000. Correct it")
+        if day is not None:
+            try:
+                within_reach(day)
+            except ValueError as error:
+                raise BadFile(None, f"{line.place}: its day {day} {error}. Correct it") from None
         yield line
 
 
