@@ -10,7 +10,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
-from payments.store.payments import History, history_query
+from payments.store.history import History, history_query
 from tests.kit.postgres import drop_database, fresh_database
 
 # Payments of ten customers; of each a few are declined or were received offline.

@@ -26,6 +26,7 @@ from payments.store.autopay import (
     save_charges,
 )
 from payments.store.consents import add_consents, load_consents
+from payments.store.history import History, list_payments, load_history
 from payments.store.methods import (
     Setup,
     add_method,
@@ -55,14 +56,11 @@ from payments.store.methods import (
 from payments.store.payments import (
     Answer,
     Chargeable,
-    History,
     NewPayment,
     add_payments,
     keep_allocations,
     keep_amounts,
-    list_payments,
     load_chargeable,
-    load_history,
     load_payment,
     lock_payment,
     lock_payments,
