@@ -23,9 +23,10 @@ from payments import messages, store
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import Payment, Reversal, Step, receive, taken_by_bank
-from payments.domain.remittance import Arrived, Confirmed, Court, Posted, Unclear
+from payments.domain.remittance import Court
 from payments.domain.returned import gives_back, says_returned
 from payments.domain.transfers import Transfer, remittance_of
+from payments.domain.verdicts import Arrived, Confirmed, Posted, Unclear
 from payments.store import bank, exceptions, remittances
 
 log = structlog.get_logger()

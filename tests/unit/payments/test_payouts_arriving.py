@@ -8,8 +8,9 @@ import pytest
 
 from contracts.money import Money
 from payments.domain import OpenInvoice
-from payments.domain.remittance import Arrived, Court, Known, Leads, PayoutDue, Posted, Recorded, Unclear
+from payments.domain.remittance import Court
 from payments.domain.transfers import Transfer, plain
+from payments.domain.verdicts import Arrived, Known, Leads, PayoutDue, Posted, Recorded, Unclear
 
 DAY = date(2026, 3, 2)
 TRACE = "026-015 771 230 42"

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from payments.domain.remedies import OF_CLASS, About, remedy
-from payments.domain.remittance import ExceptionClass
+from payments.domain.verdicts import ExceptionClass
 
 
 @pytest.mark.parametrize("about", get_args(About))

@@ -20,7 +20,7 @@ from payments.api.bank_statements import for_the_company
 from payments.api.edge import Asked, ReadPayments, WritePayments, answer, problem_of
 from payments.domain import Refusal
 from payments.domain.remedies import About, remedy
-from payments.domain.remittance import ExceptionClass
+from payments.domain.verdicts import ExceptionClass
 from payments.store import exceptions
 
 router = APIRouter(route_class=StrictRoute)

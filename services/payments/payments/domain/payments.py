@@ -15,7 +15,7 @@ from contracts.payments import FINAL, PaymentStatus, Reconciliation
 from contracts.payments import ReversalKind as ToldKind
 from payments.domain.quotes import Quote, first_of
 from payments.domain.refusals import Refusal
-from payments.domain.remittance import ExceptionClass
+from payments.domain.verdicts import ExceptionClass
 
 LONGEST_POLL = timedelta(seconds=60)
 # How long a payer's bank may take money back: ACH returns of unauthorised debits 60 days, card networks 120 days.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from contracts.ids import new_id
 from contracts.money import Money, total
-from payments.domain.remittance import ExceptionClass
+from payments.domain.verdicts import ExceptionClass
 
 ABOUT_CHARGES = frozenset({"charge", "refund", "return", "chargeback"})
 

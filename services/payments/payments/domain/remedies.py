@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from payments.domain.remittance import ExceptionClass
+from payments.domain.verdicts import ExceptionClass
 
 About = Literal["came in", "went out", "payment", "goes back", "payout", "paid out"]
 

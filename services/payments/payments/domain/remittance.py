@@ -4,140 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
-from typing import Literal
+from dataclasses import replace
 
 from contracts.allocation import Due, Part, allocate
 from contracts.money import Money, total
 from payments.domain.quotes import OpenInvoice
 from payments.domain.transfers import Transfer, called, plain, tells, words_of
+from payments.domain.verdicts import (
+    MOST_PROPOSALS,
+    SHORTEST_TRACE,
+    Arrived,
+    Confirmed,
+    ExceptionClass,
+    Known,
+    Leads,
+    PayoutDue,
+    Posted,
+    Proposal,
+    Recorded,
+    Unclear,
+    Verdict,
+)
 
-MOST_PROPOSALS = 5
 RECORDED_WITHIN_DAYS = 10
 ARRIVES_WITHIN_DAYS = 5
-SHORTEST_TRACE = 6  # a shorter one may be any number that a payer writes
-
-ExceptionClass = Literal[
-    "missing_here", "missing_there", "wrong_amount", "short_payment", "doubled", "wrong_currency"
-]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A receipt that somebody recorded and no bank line has confirmed yet; or (`banked`) one that has gone back since.
-
-    `pays`: the invoices that it was recorded for or has gone to. `settled`: what it went to is known. `gone`: it went
-    back, all of it or a part.
-    """
-
-    payment_id: str
-    customer_id: str
-    amount: Money
-    received_on: date
-    reference: str | None
-    pays: frozenset[str] = frozenset()
-    settled: bool = False
-    gone: bool = False
-    banked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PayoutDue:
-    """A payout of the provider; its line says `trace`, where it is known.
-
-    `failed`: it came to nothing, and the provider has its money again. `banked`: a bank's line has told of it already.
-    """
-
-    provider_id: str
-    amount: Money
-    arrives_on: date
-    trace: str | None
-    failed: bool = False
-    banked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What a transfer may pay, for a person to decide. `score` lies between 0 and 1.
-
-    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again. With `payout_id`, it may
-    be that payout: the provider's money, of no customer. Without parts, it is known whose it may be, and no more.
-    """
-
-    customer_id: str | None
-    parts: tuple[Part, ...]
-    score: float
-    reasons: tuple[str, ...]
-    payment_id: str | None = None
-    payout_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """The transfer names open invoices of one customer that together are exactly its amount."""
-
-    transfer: Transfer
-    customer_id: str
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """The transfer is money that somebody has recorded already."""
-
-    transfer: Transfer
-    payment_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unclear:
-    """A person has to look: why, and what it may be."""
-
-    transfer: Transfer
-    why: ExceptionClass
-    proposals: tuple[Proposal, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """The transfer is a payout of the provider."""
-
-    transfer: Transfer
-    payout_id: str
-
-
-Verdict = Arrived | Posted | Confirmed | Unclear
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What decides whose money transfers are.
-
-    `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, and those that
-    went back, by (currency, minor units); `payers`: customers by the account that paid for them before; `arriving`:
-    payouts without a bank line by (currency, minor units); `traced`: payouts, whether they have one or not, by the
-    `plain` trace that some transfer tells in words of at least `SHORTEST_TRACE`.
-    """
-
-    named: Mapping[str, Sequence[OpenInvoice]]
-    recorded: Mapping[tuple[str, int], Sequence[Recorded]]
-    payers: Mapping[str, str]
-    arriving: Mapping[tuple[str, int], Sequence[PayoutDue]]
-    traced: Mapping[str, Sequence[PayoutDue]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Leads:
-    """What unclear transfers may pay besides what they name.
-
-    `alike`: open invoices by (currency, minor units); `namesakes`: customers by how a payer is `called`; `owing`:
-    what these, and customers who paid before, can pay now.
-    """
-
-    alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]
-    namesakes: Mapping[str, Sequence[str]]
-    owing: Mapping[str, Sequence[OpenInvoice]]
 
 
 # What the payer tells of whose money it is: by how much likelier that makes it, and why.

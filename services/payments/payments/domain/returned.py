@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from payments.domain.remittance import MOST_PROPOSALS, Proposal
 from payments.domain.transfers import Transfer, called, tells
+from payments.domain.verdicts import MOST_PROPOSALS, Proposal
 
 
 @dataclass(frozen=True, slots=True)

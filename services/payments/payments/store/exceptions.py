@@ -13,7 +13,7 @@ import orjson
 from chassis.messaging.work import Work
 from contracts.ids import new_id
 from contracts.money import Money
-from payments.domain.remittance import ExceptionClass, Proposal
+from payments.domain.verdicts import ExceptionClass, Proposal
 
 
 @dataclass(frozen=True, slots=True)

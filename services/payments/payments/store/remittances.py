@@ -11,9 +11,9 @@ import asyncpg
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import OpenInvoice
-from payments.domain.remittance import SHORTEST_TRACE, Known, Leads, PayoutDue, Proposal, Recorded
 from payments.domain.returned import Receipt
 from payments.domain.transfers import Transfer, called, plain, words_of
+from payments.domain.verdicts import SHORTEST_TRACE, Known, Leads, PayoutDue, Proposal, Recorded
 from payments.store.bank import PLAIN
 from payments.store.projections import INVOICE, columns_of
 
