@@ -76,6 +76,54 @@ async def test_credit_alone_pays_without_a_charge(client: Client) -> None:
     assert await credits_of(client, customer) == 5_000
 
 
+async def test_credit_alone_pays_without_a_method(client: Client) -> None:
+    customer, _, receipt, (invoice, other) = await with_credit(client, 9_000, 4_000, 6_000)
+    wish = {"customer_id": customer, "invoices": [{"invoice_id": invoice}], "use_credit": True}
+    quote, unused = [await client.make("/v1/quotes", wish) for _ in range(2)]
+    assert (quote["method_id"], quote["total_minor"], quote["credit_used_minor"]) == (None, 0, 4_000)
+    payment = await client.pay(quote, accept=None)
+    await client.paid(invoice)
+    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
+    assert (done["status"], done["method_id"], done["way"]) == ("succeeded", None, "collect")
+    assert done["credit_allocations"] == [{"invoice_id": invoice, "amount_minor": 4_000}]
+    told = await client.get(f"/v1/payments/{payment['id']}/timeline")
+    assert told["items"][-1]["text"] == "Credit paid it; nothing was charged."
+    await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 5_000)
+    assert await credits_of(client, customer) == 5_000
+    for more in ({"invoices": [{"invoice_id": other}]}, {"all": True, "currency": "USD"}):
+        status, problem = await client.ask("POST", "/v1/quotes", {"customer_id": customer, "use_credit": True, **more})
+        assert (status, problem["type"]) == (422, "urn:paidup:problem:method-needed")
+        assert [error["field"] for error in problem["errors"]] == ["method_id"]
+        assert "1000 minor units of USD are left to be paid by a method" in problem["detail"]
+    body, key = {"quote_id": unused["id"]}, {"Idempotency-Key": unused["id"]}
+    status, problem = await client.ask("POST", "/v1/payments", body, **key)  # its invoice is paid meanwhile
+    assert (status, problem["new_quote"]) == (409, None)
+    assert "its invoices are paid" in problem["detail"]
+
+
+async def test_a_quote_of_credit_alone_says_what_is_left_when_the_credit_went_meanwhile(client: Client) -> None:
+    customer, _, receipt, (invoice, other) = await with_credit(client, 4_000, 4_000, 3_000)
+    one, two = [
+        await client.make(
+            "/v1/quotes", {"customer_id": customer, "invoices": [{"invoice_id": each}], "use_credit": True}
+        )
+        for each in (invoice, other)
+    ]
+    await client.pay(two)
+    await client.paid(other)
+    await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 1_000)
+    body = {"customer_id": customer, "invoices": [{"invoice_id": invoice}], "use_credit": True}
+    async with asyncio.timeout(10):
+        while (await client.ask("POST", "/v1/quotes", body))[0] != 422:
+            pass
+    key = {"Idempotency-Key": one["id"]}
+    status, problem = await client.ask("POST", "/v1/payments", {"quote_id": one["id"]}, **key)
+    assert (status, problem["type"], problem["new_quote"]) == (409, "urn:paidup:problem:quote-stale", None)
+    left = "Credit pays 1000 minor units of it; 3000 minor units of USD are left"
+    assert problem["detail"].startswith(f"This quote is of credit that was used meanwhile. {left}")
+    assert (await client.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 4_000
+
+
 async def test_a_declined_card_lets_go_of_the_credit_too(client: Client) -> None:
     customer, _, _, (invoice,) = await with_credit(client, 1_000, 4_000)
     bad = await client.method(customer, "pm_card_visa_chargeDeclined")

@@ -82,12 +82,14 @@ async def _quote_again(payment: Payment, work: Work) -> str | None:
     quote, invoices = found.quote, found.invoices
     if not isinstance(choice, Wishes):
         whose, currency = quote.customer_id, quote.amount.currency
-        _, invoices = await store.load_payable(work.connection, found.method.id, whose, currency, MOST_PARTS + 1)
+        _, invoices = await store.load_payable(work.connection, quote.method_id, whose, currency, MOST_PARTS + 1)
     credit = 0
     if quote.credit_used:
         credit = await store.available_credit(work.connection, quote.customer_id, quote.amount.currency)
-    made = make_quote(found.method, choice, invoices, quote.terms, work.now, quote.step, credit)
-    if isinstance(made, Refusal) or unusable(found.method, work.clock.today()):
+    made = make_quote(
+        found.method, choice, invoices, quote.terms, work.now, quote.step, credit, customer_id=quote.customer_id
+    )
+    if isinstance(made, Refusal) or (found.method and unusable(found.method, work.clock.today())):
         return None
     await store.add_quotes([made], work)
     return made.id

@@ -120,9 +120,10 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
         return replay(found.stored, key)
     cause, clock = cause_of(request, identity), running.clock
     await refuse_stale(running, found)
+    kind = found.method.kind if found.method else None
     step = submit(
-        found.quote, found.method.kind, asked.accept_surcharge, now=clock.now(), return_url=asked.return_url,
-        expected_by=expected_by(found.method.kind, clock.today()),
+        found.quote, kind, asked.accept_surcharge, now=clock.now(), return_url=asked.return_url,
+        expected_by=expected_by(kind, clock.today()),
     )  # fmt: skip
     if isinstance(step, Refusal):
         raise problem_of(step)
@@ -135,21 +136,23 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
 
 async def refuse_stale(running: Running, found: store.Confirming) -> None:
     """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
-    quote, invoices, now = found.quote, found.invoices, running.clock.now()
+    quote, invoices = found.quote, found.invoices
     if quote.payment_id is not None:
         detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
         raise problem_of(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
-    against = unusable(found.method, running.clock.today())
+    against = unusable(found.method, running.clock.today()) if found.method else None
     if against is not None:
         raise problem_of(against)
-    if quote.expires_at > now and still_fits(quote, invoices) and not await _credit_is_owed(running, found):
+    what = await _stale(running, found)
+    if what is None:
         return
-    what = "has expired" if quote.expires_at <= now else "no longer fits what is owed"
     choice = choose_again(quote, invoices)
     if choice is not None and not isinstance(choice, Wishes):
-        _, invoices = await load_oldest(running, found.method.id, quote.customer_id, quote.amount.currency)
-    again = make(running, found.method, choice, invoices, use_credit=quote.credit_used > 0) if choice else None
-    new = await again if again else None
+        _, invoices = await load_oldest(running, quote.method_id, quote.customer_id, quote.amount.currency)
+    new = None
+    if choice is not None:
+        used = quote.credit_used > 0
+        new = await make(running, quote.customer_id, found.method, choice, invoices, use_credit=used)
     view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
     if view:
         hint = "Confirm new_quote instead."
@@ -160,13 +163,29 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
 
 
-async def _credit_is_owed(running: Running, found: store.Confirming) -> bool:
-    """Whether an amount's rest was to be credit, and there is now something that it can pay."""
+async def _stale(running: Running, found: store.Confirming) -> str | None:
+    """What is wrong with a quote by now; None while it can be confirmed."""
     quote = found.quote
+    if quote.expires_at <= running.clock.now():
+        return "has expired"
+    if not still_fits(quote, found.invoices) or await _credit_is_owed(running, quote):
+        return "no longer fits what is owed"
+    return "is of credit that was used meanwhile" if await _credit_is_gone(running, quote) else None
+
+
+async def _credit_is_owed(running: Running, quote: Quote) -> bool:
+    """Whether an amount's rest was to be credit, and there is now something that it can pay."""
     if quote.choice != "amount" or not quote.credit:
         return False
-    _, payable = await load_oldest(running, found.method.id, quote.customer_id, quote.amount.currency)
+    _, payable = await load_oldest(running, quote.method_id, quote.customer_id, quote.amount.currency)
     return bool(payable.keys() - {part.invoice_id for part in quote.parts})
+
+
+async def _credit_is_gone(running: Running, quote: Quote) -> bool:
+    """Whether credit was to pay all, with no method to pay what it can't pay any more."""
+    if quote.method_id is not None:
+        return False
+    return await store.available_credit(running.pool, quote.customer_id, quote.amount.currency) < quote.credit_used
 
 
 @router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])

@@ -31,6 +31,7 @@ from payments.api.edge import (
 )
 from payments.domain import (
     MOST_PARTS,
+    NO_SURCHARGE,
     Choice,
     Everything,
     Method,
@@ -50,10 +51,14 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class QuoteRequest(Asked):
-    """Chooses what to pay: `invoices`; or `all` of a `currency`; or an `amount_minor` of a `currency`, oldest first."""
+    """Chooses what to pay: `invoices`; or `all` of a `currency`; or an `amount_minor` of a `currency`, oldest first.
+
+    With `use_credit` the customer's unapplied credit pays before the method; where it pays all, `method_id` may be left
+    out.
+    """
 
     customer_id: Annotated[str, Field(max_length=36)]
-    method_id: Annotated[str, Field(max_length=36)]
+    method_id: Annotated[str, Field(max_length=36)] | None = None
     invoices: list[InvoiceToPay] | None = Field(None, min_length=1, max_length=MOST_PARTS)
     all: StrictBool = False
     amount_minor: PositiveMinor | None = None
@@ -72,12 +77,14 @@ class QuoteView(BaseModel):
 
     `allocations` are what the charge pays, `credit_allocations` what unapplied credit (`credit_used`) pays before it.
 
+    `method_id` is null where none was named: credit pays all, and nothing is charged.
+
     `surcharge_rate` is as 0.03 for 3 %, `surcharge_rule` the id of the rule that says so.
     """
 
     id: str
     customer_id: str
-    method_id: str
+    method_id: str | None
     currency: str
     amount_minor: int
     surcharge_minor: int
@@ -129,10 +136,12 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
     if other is not None:
         detail = f"Invoice {other.number} is in {other.currency}, the quote was to be in {asked.currency}."
         raise problem_of(Refusal("other-currency", detail, "currency"))
-    if method is None:
+    if method is None and asked.method_id is not None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
-    made = await make(running, method, choice, invoices, use_credit=asked.use_credit)
+    made = await make(running, asked.customer_id, method, choice, invoices, use_credit=asked.use_credit)
+    if isinstance(made, Refusal) and method is None and not await store.customer_known(running.pool, asked.customer_id):
+        made = unknown_customer(asked.customer_id)
     if isinstance(made, Refusal):
         raise problem_of(made)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
@@ -162,8 +171,8 @@ def _choice(asked: QuoteRequest) -> Choice | Refusal:
 async def _chosen(
     running: Running, asked: QuoteRequest, choice: Choice
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    """The method, and the invoices that the choice is about."""
-    if not is_id(asked.method_id):
+    """The method, where one is named, and the invoices that the choice is about."""
+    if asked.method_id is not None and not is_id(asked.method_id):
         return None, {}
     if isinstance(choice, Wishes):
         return await _wished(running, asked.method_id, asked.customer_id, choice)
@@ -171,14 +180,14 @@ async def _chosen(
 
 
 async def load_oldest(
-    running: Running, method_id: str, customer_id: str, currency: str
+    running: Running, method_id: str | None, customer_id: str, currency: str
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The method, and the invoices that are payable in a currency: one more than a payment may hold."""
     return await store.load_payable(running.pool, method_id, customer_id, currency, MOST_PARTS + 1)
 
 
 async def _wished(
-    running: Running, method_id: str, customer_id: str, choice: Wishes
+    running: Running, method_id: str | None, customer_id: str, choice: Wishes
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The method, and the invoices that are known; unknown ones are waited for, they may have been issued just now."""
     method: Method | None = None
@@ -188,7 +197,7 @@ async def _wished(
     async def all_known() -> bool:
         nonlocal method, invoices
         method, invoices = await store.load_wished(running.pool, method_id, customer_id, wanted)
-        return method is None or len(invoices) == len(wanted)
+        return (method is None and method_id is not None) or len(invoices) == len(wanted)
 
     await patiently(all_known)
     return method, invoices
@@ -206,7 +215,8 @@ def currency_of(choice: Choice, invoices: Mapping[str, OpenInvoice]) -> str:
 
 async def make(
     running: Running,
-    method: Method,
+    customer_id: str,
+    method: Method | None,
     choice: Choice,
     invoices: dict[str, OpenInvoice],
     *,
@@ -214,15 +224,16 @@ async def make(
 ) -> Quote | Refusal:
     """A quote that is saved and can be confirmed, or the first reason against it."""
     provider: Provider = running.more["provider"]
-    step = provider.charges_in(currency_of(choice, invoices))
-    against_method = unusable(method, running.clock.today())
+    currency, today = currency_of(choice, invoices), running.clock.today()
+    against_method = unusable(method, today) if method else None
     if against_method is not None:
         return against_method
-    terms = terms_for(rules_of(running), method, currency_of(choice, invoices), running.clock.today())
-    credit = 0
-    if use_credit:
-        credit = await store.available_credit(running.pool, method.customer_id, currency_of(choice, invoices))
-    made = make_quote(method, choice, invoices, terms, running.clock.now(), step, credit)
+    terms = terms_for(rules_of(running), method, currency, today) if method else NO_SURCHARGE
+    credit = await store.available_credit(running.pool, customer_id, currency) if use_credit else 0
+    made = make_quote(
+        method, choice, invoices, terms, running.clock.now(), provider.charges_in(currency), credit,
+        customer_id=customer_id,
+    )  # fmt: skip
     if isinstance(made, Refusal):
         return made
     against = provider.accepts(made.total.minor, made.amount.currency) if made.total else None

@@ -79,6 +79,7 @@ from payments.domain.reversals import (
     void,
 )
 from payments.domain.surcharges import (
+    NO_SURCHARGE,
     SurchargeRule,
     Terms,
     highest_rate,
@@ -93,6 +94,7 @@ __all__ = [
     "MOST_PARTS",
     "NEVER_MADE",
     "VOIDED",
+    "NO_SURCHARGE",
     "Attempt",
     "Autopay",
     "AutopayCharge",

@@ -23,6 +23,7 @@ RETURN_WINDOW = {"card": timedelta(days=120), "bank_account": timedelta(days=60)
 
 # Banking days until the provider's record should agree.
 EXPECTED_DAYS = {"card": 1, "bank_account": 5}
+EXPECTED_DAYS_OF_CREDIT = 1  # nobody outside is asked: only its reservation is waited for
 TIME_TO_ACT = timedelta(hours=24)
 NEVER_MADE = "never_made"  # why a payment or refund ended whose call the provider has no record of
 
@@ -206,14 +207,14 @@ def step_of(payment: Payment, what: What, **changes: object) -> Step:
     return Step(changed, what, closes=ends and payment.reconciliation == "exception")
 
 
-def expected_by(kind: MethodKind, today: date) -> date:
-    """The day by which the provider's record should agree."""
-    return add_banking_days(today, EXPECTED_DAYS[kind])
+def expected_by(kind: MethodKind | None, today: date) -> date:
+    """The day by which the provider's record should agree; of credit alone, by which it should have paid."""
+    return add_banking_days(today, EXPECTED_DAYS[kind] if kind else EXPECTED_DAYS_OF_CREDIT)
 
 
 def submit(
     quote: Quote,
-    kind: MethodKind,
+    kind: MethodKind | None,
     accept_surcharge: bool | None,
     *,
     expected_by: date,

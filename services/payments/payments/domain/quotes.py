@@ -47,13 +47,15 @@ class OpenInvoice:
 class Quote:
     """A preview that can be confirmed once. `whole[i]`: part i was not edited, it means all that is payable.
 
+    Without a `method_id` credit alone pays, and `total` is nothing.
+
     `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit. `terms` (of its
     surcharge) and `step` are those that it was made with.
     """
 
     id: str
     customer_id: str
-    method_id: str
+    method_id: str | None
     amount: Money
     surcharge: Money
     parts: tuple[Part, ...]
@@ -130,40 +132,69 @@ def first_of(parts: Sequence[Part], money: Money) -> tuple[Part, ...]:
 
 
 def make_quote(
-    method: Method,
+    method: Method | None,
     choice: Choice,
     invoices: Mapping[str, OpenInvoice],
     terms: Terms,
     now: datetime,
     step: int = 1,
     credit: int = 0,
+    *,
+    customer_id: str | None = None,
 ) -> Quote | Refusal:
     """A quote over what was chosen, or the first reason against it.
+
+    `customer_id`: whose it is, when there is no method; then credit has to pay all.
 
     `invoices`: the named ones; or the oldest of the currency that are payable, one more than a payment may hold.
     `step`: the provider charges multiples of so many minor units; a surcharge never makes a sum that it can't take.
     `credit`: minor units of the customer's unapplied credit, which pay before cash.
     """
+    chosen: _Chosen | Refusal
+    whose = method.customer_id if method else customer_id or ""
     match choice:
         case Wishes(wishes):
-            return _quote_wishes(method, wishes, invoices, terms, now, step, credit)
+            chosen = _choose_named(whose, wishes, invoices, credit)
         case Everything(currency):
             money = total([Money(invoice.payable_now, currency) for invoice in invoices.values()], currency)
-            return _quote_oldest(method, "all", money, invoices, terms, now, step, credit)
+            chosen = _choose_oldest("all", money, invoices, credit)
         case Sum(money):
-            return _quote_oldest(method, "amount", money, invoices, terms, now, step, credit)
+            chosen = _choose_oldest("amount", money, invoices, credit)
+    if isinstance(chosen, Refusal):
+        return chosen
+    amount = chosen.amount
+    if method is None and amount:
+        return method_needed(amount, chosen.credit_used)
+    return Quote(
+        id=new_id(), customer_id=whose, method_id=method.id if method else None, amount=amount,
+        surcharge=surcharge(method, amount, terms, step) if method else zero(amount.currency), parts=chosen.parts,
+        whole=chosen.whole, expires_at=now + QUOTE_VALID, choice=chosen.choice, terms=terms, step=step,
+        credit_used=chosen.credit_used.minor,
+    )  # fmt: skip
 
 
-def _quote_oldest(
-    method: Method,
-    choice: Literal["all", "amount"],
-    money: Money,
-    invoices: Mapping[str, OpenInvoice],
-    terms: Terms,
-    now: datetime,
-    step: int,
-    credit: int,
-) -> Quote | Refusal:
+def method_needed(left: Money, credit_used: Money) -> Refusal:
+    """Credit does not pay all that was chosen, and nothing was named that pays the rest."""
+    paid = f"Credit pays {credit_used.minor} minor units of it; " if credit_used else ""
+    rest = f"{left.minor} minor units of {left.currency} are left to be paid by a method"
+    detail = f"{paid}{rest}: make the quote with a method_id."
+    return Refusal("method-needed", detail, "method_id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What is to be paid, and of what: `amount` by the method, `credit_used` by credit before it."""
+
+    choice: Literal["invoices", "all", "amount"]
+    amount: Money
+    parts: tuple[Part, ...]
+    whole: tuple[bool, ...]
+    credit_used: Money
+
+
+def _choose_oldest(
+    choice: Literal["all", "amount"], money: Money, invoices: Mapping[str, OpenInvoice], credit: int
+) -> _Chosen | Refusal:
     """All that is payable, or a sum: what the oldest don't need of it is credit, be it all."""
     used = Money(credit, money.currency)
     if choice == "all":
@@ -176,36 +207,15 @@ def _quote_oldest(
     if len(parts) > MOST_PARTS:
         detail = f"One payment pays at most {MOST_PARTS} invoices. Choose an amount that the oldest of them hold."
         return Refusal("too-many-invoices", detail, "all" if choice == "all" else "amount_minor")
-    charge, whole = surcharge(method, money, terms, step), (choice == "all",) * len(parts)
-    until = now + QUOTE_VALID
-    return Quote(
-        new_id(),
-        method.customer_id,
-        method.id,
-        money,
-        charge,
-        parts,
-        whole,
-        until,
-        choice=choice,
-        terms=terms,
-        step=step,
-        credit_used=used.minor,
-    )
+    return _Chosen(choice, money, parts, (choice == "all",) * len(parts), used)
 
 
-def _quote_wishes(
-    method: Method,
-    wishes: Sequence[Wish],
-    invoices: Mapping[str, OpenInvoice],
-    terms: Terms,
-    now: datetime,
-    step: int,
-    credit: int,
-) -> Quote | Refusal:
+def _choose_named(
+    customer_id: str, wishes: Sequence[Wish], invoices: Mapping[str, OpenInvoice], credit: int
+) -> _Chosen | Refusal:
     parts: list[Part] = []
     for place, wish in enumerate(wishes):
-        part = _part(f"invoices.{place}", method.customer_id, wish, invoices)
+        part = _part(f"invoices.{place}", customer_id, wish, invoices)
         if isinstance(part, Refusal):
             return part
         parts.append(part)
@@ -216,22 +226,8 @@ def _quote_wishes(
         return Refusal("invoice-twice", "An invoice is named twice.", "invoices")
     amount = total([part.amount for part in parts], currencies.pop())
     used = Money(credit, amount.currency).capped_at(amount)
-    amount -= used
     whole = tuple(wish.amount_minor is None for wish in wishes)
-    charge = surcharge(method, amount, terms, step)
-    return Quote(
-        new_id(),
-        method.customer_id,
-        method.id,
-        amount,
-        charge,
-        tuple(parts),
-        whole,
-        now + QUOTE_VALID,
-        terms=terms,
-        step=step,
-        credit_used=used.minor,
-    )
+    return _Chosen("invoices", amount - used, tuple(parts), whole, used)
 
 
 def _part(field: str, customer_id: str, wish: Wish, invoices: Mapping[str, OpenInvoice]) -> Part | Refusal:

@@ -140,28 +140,30 @@ async def lock_used_up(work: Work, limit: int) -> list[Method]:
 
 
 async def load_wished(
-    connection: asyncpg.Connection, method_id: str, customer_id: str, invoice_ids: Sequence[str]
+    connection: asyncpg.Connection, method_id: str | None, customer_id: str, invoice_ids: Sequence[str]
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The customer's method, and those of the invoices that are known, in one round trip."""
-    sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM methods m
-        LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) AND i.customer_id = $2 WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
+    sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one
+        LEFT JOIN methods m ON m.id = $1 AND m.customer_id = $2
+        LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) AND i.customer_id = $2"""  # noqa: S608
     return _method_and_invoices(await connection.fetch(sql, method_id, customer_id, invoice_ids))
 
 
 async def load_payable(
-    connection: asyncpg.Connection, method_id: str, customer_id: str, currency: str, limit: int
+    connection: asyncpg.Connection, method_id: str | None, customer_id: str, currency: str, limit: int
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The customer's method, and the oldest of its invoices that can be paid now, in one round trip."""
-    sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM methods m
+    sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one
+        LEFT JOIN methods m ON m.id = $1 AND m.customer_id = $2
         LEFT JOIN LATERAL (
-            SELECT {INVOICE} FROM invoices WHERE customer_id = m.customer_id AND currency = $3 AND payable_now > 0
+            SELECT {INVOICE} FROM invoices WHERE customer_id = $2 AND currency = $3 AND payable_now > 0
             ORDER BY due_on, issued_on, number LIMIT $4
-        ) i ON true WHERE m.id = $1 AND m.customer_id = $2"""  # noqa: S608
+        ) i ON true"""  # noqa: S608
     return _method_and_invoices(await connection.fetch(sql, method_id, customer_id, currency, limit))
 
 
 def _method_and_invoices(rows: Sequence[asyncpg.Record]) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    method = method_of(tuple(rows[0])) if rows else None
+    method = method_of(tuple(rows[0])) if rows[0][0] is not None else None
     invoices = [OpenInvoice(*tuple(row)[METHOD_WIDTH:]) for row in rows if tuple(row)[METHOD_WIDTH] is not None]
     return method, {invoice.id: invoice for invoice in invoices}
 

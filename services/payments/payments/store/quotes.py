@@ -43,11 +43,14 @@ async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
 
 @dataclass(frozen=True, slots=True)
 class Confirming:
-    """What the confirmation of a quote looks at; `stored` is the answer under its Idempotency-Key."""
+    """What the confirmation of a quote looks at; `stored` is the answer under its Idempotency-Key.
+
+    No `method`: credit alone pays.
+    """
 
     quote: Quote
     stored: Mapping[str, Any] | None
-    method: Method
+    method: Method | None
     invoices: dict[str, OpenInvoice]
 
 
@@ -57,14 +60,14 @@ SELECT {METHOD}, q.id AS quote_id, q.customer_id, q.method_id, q.currency, q.amo
     q.payment_id, q.choice, q.rate, q.step, q.rule_id, q.cap, q.credit_used, {columns_of("k", STORED)},
     i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables
 FROM quotes q
-JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
+LEFT JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
 LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
 CROSS JOIN LATERAL (
     SELECT array_agg(id) AS ids, array_agg(number) AS numbers, array_agg(status) AS statuses, array_agg(issued_on) AS issues,
         array_agg(due_on) AS dues, array_agg(payable_now) AS payables
     FROM invoices WHERE id = ANY(q.invoice_ids)
 ) i
-WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2)
+WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2) AND (m.id IS NULL) = (q.method_id IS NULL)
 """  # noqa: S608
 
 
@@ -89,4 +92,5 @@ async def load_confirming(
         invoice_id: OpenInvoice(invoice_id, customer, number, status, currency, issued_on, due_on, payable)
         for invoice_id, number, status, issued_on, due_on, payable in found
     }
-    return Confirming(quote, row if row["fingerprint"] is not None else None, method_of(tuple(row)), invoices)
+    method = method_of(tuple(row)) if quote.method_id is not None else None
+    return Confirming(quote, row if row["fingerprint"] is not None else None, method, invoices)

@@ -1,0 +1,95 @@
+"""A quote and its payment without a method, as the database keeps them."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.http.idempotency import Key
+from chassis.messaging.work import Units, Wake
+from contracts.ids import new_id
+from payments import messages, store
+from payments.domain import NO_SURCHARGE, Payment, Quote, Step, Wish, Wishes, make_quote, settle_by_credit, submit
+from tests.kit import paying
+from tests.kit.postgres import drop_database, fresh_database
+
+NOW, DAY = datetime.now(UTC), date(2026, 3, 1)
+
+
+@pytest_asyncio.fixture
+async def units() -> AsyncIterator[Units]:
+    database = await fresh_database("payments")
+    pool = await open_pool(database.work_url, size=2, application="test")
+    yield Units(pool, Clock("UTC"), Wake())
+    await pool.close()
+    await drop_database(database)
+
+
+async def quoted(units: Units) -> Quote:
+    """A quote of one invoice of 10.00 that credit pays, of a customer that has no method."""
+    customer, invoice = new_id(), new_id()
+    async with units.begin() as work:
+        await store.keep_customers(work, {customer: None})
+        await work.connection.execute(paying.INVOICE, invoice, customer)
+        method, invoices = await store.load_wished(work.connection, None, customer, [invoice])
+        assert method is None
+        quote = make_quote(
+            None, Wishes((Wish(invoice, None),)), invoices, NO_SURCHARGE, NOW, credit=1_000, customer_id=customer
+        )
+        assert isinstance(quote, Quote)
+        await store.add_quotes([quote], work)
+    return quote
+
+
+async def paid(units: Units) -> Payment:
+    quote = await quoted(units)
+    step = submit(quote, None, None, expected_by=DAY, now=NOW)
+    assert isinstance(step, Step)
+    async with units.single() as work:
+        work.emit(*messages.of([step], NOW))
+        new = store.NewPayment(step, Key(quote.customer_id, paying.ROUTE, paying.KEY, b"print"), paying.ANSWER)
+        assert await store.add_payments(work, [new]) == {step.payment.id}
+    async with units.begin() as work:
+        found = await store.load_chargeable(work, [step.payment.id])
+        settled = settle_by_credit(found[step.payment.id].payment, DAY)
+        work.emit(*messages.of([settled], NOW))
+        await store.save_steps(work, [settled])
+    return settled.payment
+
+
+async def test_a_quote_without_a_method_is_read_back_as_it_was_made(units: Units) -> None:
+    quote = await quoted(units)
+    found = await store.load_confirming(units.pool, quote.id, quote.customer_id, paying.ROUTE, paying.KEY)
+    assert found is not None
+    assert (found.quote.id, found.quote.customer_id, found.quote.method_id) == (quote.id, quote.customer_id, None)
+    assert (found.quote.parts, found.quote.credit_used, found.method) == (quote.parts, 1_000, None)
+    assert await store.load_confirming(units.pool, quote.id, new_id(), paying.ROUTE, paying.KEY) is None
+
+
+async def test_what_is_payable_is_found_without_a_method_and_not_by_an_unknown_one(units: Units) -> None:
+    quote = await quoted(units)
+    for method_id in (None, new_id()):
+        method, invoices = await store.load_payable(units.pool, method_id, quote.customer_id, "USD", 10)
+        assert (method, list(invoices)) == (None, [quote.parts[0].invoice_id])
+
+
+async def test_a_payment_without_a_method_ends_paid_and_stands_in_the_history(units: Units) -> None:
+    payment = await paid(units)
+    for asked in (store.History(payment.customer_id), store.History(payment.customer_id, status="succeeded")):
+        (listed,) = await store.list_payments(units.pool, asked, 10)
+        assert (listed.id, listed.method_id, listed.status, listed.reconciliation) == (
+            payment.id, None, "succeeded", "matched",
+        )  # fmt: skip
+    assert await store.load_consents(units.pool, payment.id) == []
+    assert await units.pool.fetchval("SELECT count(*) FROM ledger_transactions") == 0
+
+
+@pytest.mark.parametrize("table", ["quotes", "payments"])
+async def test_the_database_refuses_a_charge_without_a_method(units: Units, table: str) -> None:
+    await paid(units)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await units.pool.execute(f"UPDATE {table} SET amount = 1")
