@@ -21,6 +21,7 @@ from payments.domain import (
     choose_again,
     expected_by,
     make_quote,
+    overdue,
     settle_by_credit,
     submit,
 )
@@ -76,6 +77,16 @@ def test_a_payment_by_credit_alone_is_of_no_method_and_is_settled_once_its_invoi
     assert (view["total_minor"], view["return_window_until"]) == (0, None)
     parts = [{"invoice_id": "a", "amount_minor": 300}, {"invoice_id": "b", "amount_minor": 100}]
     assert (view["allocations"], view["credit_allocations"]) == ([], parts)
+
+
+def test_what_was_late_and_is_paid_by_credit_after_all_is_no_question_any_more() -> None:
+    quote = made(NAMED, 500)
+    assert isinstance(quote, Quote)
+    step = submit(quote, None, None, expected_by=DAY, now=NOW)
+    assert isinstance(step, Step)
+    late = overdue(step.payment)
+    assert (late.opens, settle_by_credit(late.payment, DAY).closes) == ("missing_there", True)
+    assert not settle_by_credit(step.payment, DAY).closes
 
 
 def test_the_same_choice_again_needs_a_method_once_the_credit_is_gone() -> None:

@@ -285,9 +285,10 @@ def reserve(payment: Payment, provider_method: str, provider_customer: str, now:
 
 def settle_by_credit(payment: Payment, today: date) -> Step:
     """Credit alone pays: there is nothing to charge, and no record to wait for."""
-    return step_of(
+    step = step_of(
         payment, "reconciled", status="succeeded", reconciliation="matched", effective_on=today, expected_by=None
     )
+    return replace(step, closes=payment.reconciliation == "exception")
 
 
 def unanswered(payment: Payment) -> Step | None:
