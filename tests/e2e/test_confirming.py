@@ -59,6 +59,46 @@ async def test_a_payer_who_never_answers_ends_the_payment_after_a_day_and_frees_
     await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
 
 
+async def test_a_payer_lets_go_of_the_confirmation_and_the_invoice_is_payable_at_once(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    invoice, payment = await asked(moving)
+    path = f"/v1/payments/{payment['id']}"
+    scopes = ["payments:read", "payments:write"]
+    mine, other = payment["customer_id"], await moving.customer()
+    keys = [
+        await moving.make("/v1/api-keys", {"name": "portal", "scopes": scopes, "customer_id": whose})
+        for whose in (mine, other)
+    ]
+    async with Client(moving_stack.url, keys[1]["key"]) as stranger:
+        assert (await stranger.ask("POST", f"{path}/cancel"))[0] == 404
+    async with Client(moving_stack.url, keys[0]["key"]) as payer:
+        first = await payer.make(f"{path}/cancel", expect=(202,))
+        assert (first["status"], first["next_action_url"], first["act_by"]) == ("requires_action", None, None)
+        second = await payer.make(f"{path}/cancel", expect=(202,))
+        assert second["reason"] in (None, "payer_cancelled")
+    ended = await moving.until(path, lambda p: p["status"] == "cancelled", seconds=4)
+    assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("payer_cancelled", None, [])
+    await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+    assert await moving.make(f"{path}/cancel", expect=(202,)) == ended
+    told = await moving.get(f"{path}/timeline")
+    assert told["items"][-1]["text"].startswith("It was cancelled before the payer confirmed it with the bank")
+    assert told["next_step"].startswith("Pay what is still owed")
+
+
+async def test_what_the_payer_confirmed_first_is_paid_and_can_not_be_cancelled(
+    moving: Client, moving_stack: LocalStack
+) -> None:
+    invoice, payment = await asked(moving)
+    await answer(moving_stack, payment)
+    status, problem = await moving.ask("POST", f"/v1/payments/{payment['id']}/cancel")
+    assert status == 202 or (status, problem["type"]) == (409, "urn:paidup:problem:not-cancellable")
+    await moving.paid(invoice)
+    status, problem = await moving.ask("POST", f"/v1/payments/{payment['id']}/cancel")
+    assert (status, problem["type"]) == (409, "urn:paidup:problem:not-cancellable")
+    assert "refund" in problem["detail"]
+
+
 async def test_a_card_whose_bank_would_ask_is_declined_when_the_payer_is_not_there(moving: Client) -> None:
     customer = await moving.customer()
     invoice, method = await moving.invoice(customer), await moving.method(customer, ASKS)

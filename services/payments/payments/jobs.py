@@ -178,7 +178,7 @@ async def notice_overdue(running: Running) -> bool:
 
 
 async def end_unconfirmed(running: Running) -> bool:
-    """Cancel charges whose payer was to act and did not: only once the provider has, the payment ends."""
+    """Cancel charges whose payer did not act in time or let go: only once the provider has, the payment ends."""
     provider: Provider = running.more["provider"]
     due = await store.payments_to_end(running.pool, running.clock.now(), running.settings.charges_at_once)
     await _all(_end(running.units, provider, payment_id, provider_id) for payment_id, provider_id in due)

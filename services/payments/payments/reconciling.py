@@ -11,7 +11,7 @@ from chassis.messaging.work import Cause, Units, Work
 from contracts.ids import is_id
 from contracts.money import Money
 from payments import autopaying, messages, setting_up, store
-from payments.domain import Payment, Refusal, Reversal, Seen, SeenBack, Step, accept, observe
+from payments.domain import PAYER_CANCELLED, Payment, Refusal, Reversal, Seen, SeenBack, Step, accept, observe
 from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
 
 
@@ -51,7 +51,8 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
             seen = _seen(each.charge, work.clock, evidence=each.evidence, asked=each.asked)
             known = reversals[payment.id]
             following = observe(payment, seen, work.now, list(known.values()))
-            work.cause = Cause(correlation=payment.correlation, causation=each.event.id if each.event else None)
+            gave_up = payment.let_go_by if any(one.payment.reason == PAYER_CANCELLED for one in following) else None
+            work.cause = Cause(payment.correlation, each.event.id if each.event else None, gave_up)
             work.emit(*messages.of(following, work.now))
             payments[payment.id] = following[-1].payment if following else payment
             known |= {step.reversal.id: step.reversal for step in following if step.reversal}

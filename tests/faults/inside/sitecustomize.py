@@ -147,7 +147,7 @@ def provider_calls(orders: Orders) -> None:
     from payments.providers.stripe_adapter import StripeAdapter
 
     calls = ("create_customer", "attach_method", "charge", "get_charge", "find_charge", "events_since", "refund")
-    for call in (*calls, "payouts_since", "payout_lines"):
+    for call in (*calls, "cancel_charge", "payouts_since", "payout_lines"):
         name = functools.partial(str, f"provider {call}")
         setattr(StripeAdapter, call, _around(orders, getattr(StripeAdapter, call), lambda *_, name=name: name))
 

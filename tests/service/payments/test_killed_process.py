@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +18,8 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
-from payments import store
-from payments.domain import reserve
+from payments import jobs, store
+from payments.domain import Payment, let_go, reserve
 from tests.kit import kafka, keeper, paying, provider_sandbox
 from tests.kit.postgres import Database, drop_database, fresh_database
 
@@ -48,6 +48,17 @@ class World:
         """A process comes and lives on until the payment is reconciled."""
         async with self._process():
             await provider_sandbox.until(self._matched, seconds=60)
+
+    async def ended(self) -> asyncpg.Record:
+        """A process comes and lives on until the payment has ended without money."""
+        async with self._process():
+            await provider_sandbox.until(self._cancelled, seconds=60)
+        sql = "SELECT status, reason, reconciliation, act_by FROM payments WHERE id = $1"
+        return await self.units.pool.fetchrow(sql, self.payment_id)
+
+    async def _cancelled(self) -> bool:
+        payment = await store.load_payment(self.units.pool, self.payment_id, None)
+        return payment is not None and payment.status == "cancelled"
 
     async def attempt(self) -> asyncpg.Record:
         return await self.units.pool.fetchrow(
@@ -92,10 +103,12 @@ async def world(tmp_path: pathlib.Path) -> AsyncIterator[World]:
     await drop_database(database)
 
 
-async def _reserved(units: Units, payer: provider_sandbox.Payer) -> str:
+async def _reserved(units: Units, payer: provider_sandbox.Payer, return_url: str | None = None) -> str:
     payment, _ = await paying.submitted(units, payer.method.provider_id)
     async with units.begin() as work:
-        step, attempt = reserve(payment, payer.method.provider_id, payer.customer, work.now)
+        step, attempt = reserve(
+            replace(payment, return_url=return_url), payer.method.provider_id, payer.customer, work.now
+        )
         await store.save_steps(work, [step], attempts=[attempt])
     return payment.id
 
@@ -119,6 +132,36 @@ async def test_a_charge_whose_reply_died_with_the_process_is_not_made_again(worl
     await world.lease_ends()
     await world.reconciled()
     await charged_once(world)
+
+
+async def let_go_of(world: World) -> str:
+    """A payment that waited for its payer, who gave it up; nobody was there to tell the provider."""
+    stripe = world.sandbox.adapter()
+    payer = await provider_sandbox.payer(stripe, "pm_card_authenticationRequired", "customer-2")
+    payment_id = await _reserved(world.units, payer, "https://portal.example/paid")
+    for attempt in await store.claim_attempts(world.units.pool, 10):
+        await jobs._call(world.units, stripe, attempt)
+    await stripe.close()
+    async with world.units.begin() as work:
+        waiting = await store.lock_payment(work, payment_id)
+        assert waiting is not None
+        assert waiting.status == "requires_action"
+        given_up = let_go(waiting, "user:u", work.now)
+        assert isinstance(given_up, Payment)
+        await store.keep_let_go(work, given_up)
+    return payment_id
+
+
+@pytest.mark.parametrize("point", ["before provider cancel_charge", "after provider cancel_charge"])
+async def test_a_payment_that_was_given_up_is_cancelled_whoever_dies_around_the_call(world: World, point: str) -> None:
+    world.payment_id = await let_go_of(world)
+    await world.killed(point)
+    ended = await world.ended()
+    assert tuple(ended) == ("cancelled", "payer_cancelled", None, None)
+    told = await world.units.pool.fetch(
+        "SELECT type FROM history WHERE aggregate = $1 ORDER BY sequence", world.payment_id
+    )
+    assert [row["type"] for row in told] == ["PaymentSubmitted", "PaymentActionRequired", "PaymentCancelled"]
 
 
 async def charged_once(world: World) -> None:

@@ -264,6 +264,8 @@ def test_a_payment_that_its_changed_invoice_cancelled_is_made_again_of_what_is_l
     assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
     assert follow(scheduled(), "succeeded", None, CODES, NOW, ZONE).charge.state == "paid"
     assert follow(scheduled(), "expired", "not_confirmed", CODES, NOW, ZONE).hold == "not_confirmed"
+    given_up = follow(scheduled(), "cancelled", "payer_cancelled", CODES, NOW, ZONE)
+    assert (given_up.again, given_up.hold) == (None, "not_confirmed")
 
 
 def test_a_call_that_the_provider_never_heard_of_is_no_decline_and_is_made_again() -> None:

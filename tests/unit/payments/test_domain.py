@@ -27,6 +27,7 @@ from payments.domain import (
     accept,
     cancel,
     choose_again,
+    let_go,
     make_quote,
     observe,
     overdue,
@@ -392,6 +393,46 @@ def test_a_payer_who_never_answers_ends_the_payment_only_when_the_provider_has_c
     assert (step.payment.allocations, step.payment.reconciliation) == ((), None)
     (late,) = observe(step.payment, seen(), later)
     assert (late.payment.reconciliation, late.payment.reason) == ("exception", "charged_after_expired")
+
+
+def given_up() -> Payment:
+    payment = let_go(asked_at_the_bank(), "user:u", NOW)
+    assert isinstance(payment, Payment)
+    return payment
+
+
+def test_a_payment_that_was_given_up_is_cancelled_only_when_the_provider_says_so() -> None:
+    payment = given_up()
+    assert (payment.status, payment.let_go_by, payment.act_by) == ("requires_action", "user:u", NOW)
+    view = view_of_payment(payment)
+    assert (view["status"], view["next_action_url"], view["act_by"]) == ("requires_action", None, None)
+    assert observe(payment, asking(), NOW) == observe(payment, seen("open"), NOW) == []
+    (step,) = observe(payment, seen("cancelled", evidence=False), NOW)
+    assert (step.what, step.payment.status, step.payment.reason) == ("cancelled", "cancelled", "payer_cancelled")
+    assert (step.payment.allocations, step.payment.reconciliation, step.payment.act_by) == ((), None, None)
+    assert let_go(payment, "user:other", NOW + timedelta(hours=1)) == payment
+    assert let_go(step.payment, "user:other", NOW) == step.payment
+
+
+@pytest.mark.parametrize("evidence", [True, False])
+def test_money_that_came_though_its_payment_was_given_up_counts(evidence: bool) -> None:
+    steps = observe(given_up(), seen(evidence=evidence), NOW)
+    after = steps[-1].payment
+    assert (after.status, after.let_go, after.act_by) == ("succeeded", False, None)
+    assert after.reconciliation == ("matched" if evidence else "waiting")
+    again = let_go(after, "user:u", NOW)
+    assert isinstance(again, Refusal)
+    assert "refund" in again.detail
+
+
+def test_only_what_waits_for_its_payer_can_be_given_up() -> None:
+    (moved,) = observe(charging(), seen("processing"), NOW)
+    (declined,) = observe(charging(), seen("declined"), NOW)
+    ended = cancel(submitted(), "invoice_changed")
+    for payment in (submitted(), charging(), moved.payment, declined.payment, ended.payment):
+        refused = let_go(payment, "user:u", NOW)
+        assert isinstance(refused, Refusal)
+        assert (refused.code, refused.conflict) == ("not-cancellable", True)
 
 
 def test_a_charge_that_has_gone_on_does_not_come_back_to_asking() -> None:

@@ -160,12 +160,24 @@ def test_a_declined_payment_says_why_and_what_to_do(reason: str, says: str, to_d
             "Nothing was charged. Make a new quote",
         ),
         (cancel(collected(), "cancelled_by_provider"), "The payment was cancelled", "Pay what is still owed again."),
+        (
+            cancel(collected(), "payer_cancelled"),
+            "It was cancelled before the payer confirmed it",
+            "Pay what is still owed",
+        ),
         (expire(collected()), "The payer did not confirm in time", "confirm it with the bank within a day."),
     ],
 )
 def test_a_payment_that_came_to_nothing_says_how_to_pay(step: Step, says: str, to_do: str) -> None:
     assert line(step).startswith(says)
     assert to_do in (next_step(CODES, step.payment, DAY) or "")
+
+
+def test_a_payment_that_was_given_up_waits_for_the_provider_and_no_more_for_its_payer() -> None:
+    asked = collected(status="requires_action", reconciliation="waiting")
+    assert "next_action_url" in (next_step(CODES, asked, DAY) or "")
+    given_up = next_step(CODES, replace(asked, let_go_by="user:u"), DAY) or ""
+    assert given_up.startswith("The provider is asked to cancel the charge")
 
 
 def test_money_that_came_after_the_end_or_of_another_currency_is_looked_into_until_it_was_let_go() -> None:

@@ -40,6 +40,7 @@ from payments.domain import (
     Wishes,
     choose_again,
     expected_by,
+    let_go,
     still_fits,
     submit,
     to_surcharge,
@@ -196,3 +197,26 @@ async def get_payment(payment_id: str, request: Request, identity: ReadPayments)
         raise not_found("payment", payment_id)
     reversals = await store.load_reversals(pool, [payment.id]) if payment.reconciliation == "matched" else ()
     return answer(orjson.dumps(view_of_payment(payment, reversals)), 200)
+
+
+@router.post("/v1/payments/{payment_id}/cancel", status_code=202, response_model=PaymentView, tags=["payments"])
+async def cancel_payment(payment_id: str, request: Request, identity: WritePayments) -> Response:
+    """Let go of a payment that waits for the payer's confirmation at the bank (`requires_action`).
+
+    Once the provider says that its charge is cancelled, it is (`payer_cancelled`) and its invoices can be paid again;
+    where the payer has confirmed it meanwhile, the money counts. Asked again, the answer is the same.
+    """
+    running, cause = running_of(request), cause_of(request, identity)
+    if not is_id(payment_id):
+        raise not_found("payment", payment_id)
+    async with running.units.begin(cause) as work:
+        payment = await store.lock_payment(work, payment_id)
+        if payment is None or identity.customer_id not in (None, payment.customer_id):
+            raise not_found("payment", payment_id)
+        after = let_go(payment, cause.actor or "", work.now)
+        if isinstance(after, Refusal):
+            raise problem_of(after)
+        if after != payment:
+            await store.keep_let_go(work, after)
+        work.wake("end-unconfirmed")
+    return answer(orjson.dumps(view_of_payment(after)), 202, seen_header(after))

@@ -45,7 +45,7 @@ class PaymentView(BaseModel):
 
     `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
     `return_window_until` its bank may still take the money back. While it `requires_action`, the payer goes to
-    `next_action_url` before `act_by`.
+    `next_action_url` before `act_by`; both are null once somebody has cancelled it, until the provider says so too.
     """
 
     id: str
@@ -118,7 +118,7 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "provider_id": payment.provider_id,
         "new_quote_id": payment.new_quote_id,
         "next_action_url": payment.next_action_url,
-        "act_by": payment.act_by,
+        "act_by": None if payment.let_go else payment.act_by,
         "created_at": payment.created_at,
         "allocations": _view_of_parts(payment.allocations),
         "credit_allocations": _view_of_parts(payment.credit_allocations),

@@ -12,7 +12,7 @@ from contracts.calendar import business_date, start_of
 from contracts.ids import new_id
 from payments.domain.codes import Code, CodeKind, known, meaning
 from payments.domain.methods import Method, unusable
-from payments.domain.payments import NEVER_MADE, MethodKind, Step, expected_by, submit
+from payments.domain.payments import NEVER_MADE, PAYER_CANCELLED, MethodKind, Step, expected_by, submit
 from payments.domain.quotes import CLOSED, OpenInvoice, Quote, Wish, Wishes, make_quote
 from payments.domain.refusals import Refusal
 from payments.domain.surcharges import SurchargeRule, highest_rate, terms_for
@@ -254,6 +254,8 @@ def follow(
     if status == "succeeded":
         return Followed(replace(charge, state="paid"))
     ended = replace(charge, state="declined", reason=reason or status)
+    if reason == PAYER_CANCELLED:
+        return Followed(ended, hold="not_confirmed")
     if status == "cancelled" or reason == NEVER_MADE:
         wait = PUT_OFF if charge.attempt - 1 > charge.declines else CHANGED_WAIT
         return Followed(ended, _again(charge, now + wait, zone, charge.declines))

@@ -10,6 +10,7 @@ from typing import Literal
 from contracts.ids import new_id
 from contracts.money import Money
 from payments.domain.payments import (
+    PAYER_CANCELLED,
     TIME_TO_ACT,
     Payment,
     Posting,
@@ -61,8 +62,9 @@ def _not_yet(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
     if seen.state == "requires_action":
         return _action_required(payment, seen, now)
     overtime = payment.status == "requires_action" and payment.act_by is not None and payment.act_by <= now
-    if seen.state == "cancelled" and overtime:
+    if seen.state == "cancelled" and overtime and not payment.let_go:
         return [expire(payment)]
+    cancelled = PAYER_CANCELLED if payment.let_go else seen.reason or "cancelled_by_provider"
     payment = replace(payment, next_action_url=None, act_by=None) if seen.state != "open" else payment
     if seen.state == "declined":
         ended = step_of(
@@ -71,7 +73,7 @@ def _not_yet(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
         )  # fmt: skip
         return [ended]
     if seen.state == "cancelled":
-        return [cancel(replace(payment, provider_id=seen.provider_id), seen.reason or "cancelled_by_provider")]
+        return [cancel(replace(payment, provider_id=seen.provider_id), cancelled)]
     if seen.state == "processing" and (payment.status != "processing" or payment.provider_id is None):
         moved = replace(payment, status="processing", provider_id=seen.provider_id)
         return [Step(poll_later(moved, now), "moved")]

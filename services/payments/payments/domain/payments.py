@@ -25,6 +25,7 @@ RETURN_WINDOW = {"card": timedelta(days=120), "bank_account": timedelta(days=60)
 EXPECTED_DAYS = {"card": 1, "bank_account": 5}
 EXPECTED_DAYS_OF_CREDIT = 1  # nobody outside is asked: only its reservation is waited for
 TIME_TO_ACT = timedelta(hours=24)
+PAYER_CANCELLED = "payer_cancelled"  # why a payment ended whose payer let go of it instead of confirming it
 NEVER_MADE = "never_made"  # why a payment or refund ended whose call the provider has no record of
 
 MethodKind = Literal["card", "bank_account"]
@@ -40,7 +41,8 @@ class Payment:
 
     `on_account`: it pays no invoice by itself, and is credit.
 
-    `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`.
+    `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`; or until somebody,
+    `let_go_by`, gave it up.
     Minor units with surcharge: `reversed` went back, `going_back` did or still may, `disputed` the payer's bank holds.
     """
 
@@ -78,6 +80,12 @@ class Payment:
     next_action_url: str | None = None
     act_by: datetime | None = None
     on_account: bool = False
+    let_go_by: str | None = None
+
+    @property
+    def let_go(self) -> bool:
+        """It was given up, and the provider has yet to say that no money moved."""
+        return self.status == "requires_action" and self.let_go_by is not None
 
     @property
     def return_window_until(self) -> date | None:
@@ -243,6 +251,24 @@ def cancel(payment: Payment, reason: str, new_quote_id: str | None = None) -> St
         replace(payment, new_quote_id=new_quote_id), "cancelled", status="cancelled", reason=reason,
         reconciliation=None, allocations=(), expected_by=None, next_poll_at=None,
     )  # fmt: skip
+
+
+def let_go(payment: Payment, actor: str, now: datetime) -> Payment | Refusal:
+    """Give up a payment that waits for the payer's bank: its charge is to be cancelled at once. Told again: the same.
+
+    It ends once the provider says that it is cancelled; if it says that the money came, that counts.
+    """
+    if payment.let_go or (payment.status, payment.reason) == ("cancelled", PAYER_CANCELLED):
+        return payment
+    if payment.status == "requires_action":
+        return replace(payment, let_go_by=actor, next_action_url=None, act_by=now)
+    if payment.without_money:
+        why = f"It has ended without money already ({payment.status}): there is nothing to cancel."
+    elif payment.status == "succeeded":
+        why = "Its money was taken. The company can give it back by a refund."
+    else:
+        why = "It is on its way and can't be stopped any more. Wait what becomes of it: what is taken can be refunded."
+    return Refusal("not-cancellable", f"Only a payment that waits for its payer can be cancelled. {why}", conflict=True)
 
 
 def expire(payment: Payment) -> Step:

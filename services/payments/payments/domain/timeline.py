@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from payments.domain.codes import Code, known
-from payments.domain.payments import NEVER_MADE, Payment, Reversal
+from payments.domain.payments import NEVER_MADE, PAYER_CANCELLED, Payment, Reversal
 from payments.domain.reversals import VOIDED
 
 # What each event means.
@@ -25,6 +25,7 @@ REASONS = {
     "surcharge_declined": "The surcharge was declined, so nothing was charged.",
     "invoice_changed": "An invoice changed before it could be reserved, so nothing was charged.",
     "taken_in_another_currency": "The provider took another currency and gave it back, so nothing was paid.",
+    PAYER_CANCELLED: "It was cancelled before the payer confirmed it with the bank, so nothing was charged.",
     NEVER_MADE: "The charge never reached the provider, so nothing was charged.",
 }
 # What to do then. What is still owed may be less than it was to pay.
@@ -126,6 +127,8 @@ def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: S
     match payment.status:
         case "submitted":
             return "Its invoices are being reserved."
+        case "requires_action" if payment.let_go:
+            return "The provider is asked to cancel the charge; its invoices can be paid again once it says so."
         case "requires_action":
             return "Confirm it with the bank, on the page that next_action_url names."
         case "reserved" | "processing" if payment.method_kind == "bank_account":

@@ -67,7 +67,7 @@ async def claim_polls(connection: asyncpg.Connection, now: datetime, limit: int)
 
 
 async def payments_to_end(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Payment and provider ids of those whose payer was to act by now and did not."""
+    """Payment and provider ids of those whose payer was to act by now and did not, or has let go."""
     sql = "SELECT id, provider_id FROM payments WHERE act_by <= $1 ORDER BY act_by LIMIT $2"
     return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]
 

@@ -25,7 +25,8 @@ from payments.store.reversals import save_reversals
 PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
-    method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by, on_account"""
+    method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by, on_account,
+    let_go_by"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
@@ -43,6 +44,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         next_poll_at=row["next_poll_at"], method_kind=row["method_kind"],
         correlation=row["correlation"], new_quote_id=row["new_quote_id"], credit_used=row["credit_used"], return_url=row["return_url"],
         next_action_url=row["next_action_url"], act_by=row["act_by"], on_account=row["on_account"],
+        let_go_by=row["let_go_by"],
     )  # fmt: skip
 
 
@@ -334,6 +336,12 @@ async def save_steps(
         *work.outbox_arguments(),
         [p.next_action_url for p in payments], [p.act_by for p in payments], [a.return_url for a in attempts],
     )  # fmt: skip
+
+
+async def keep_let_go(work: Work, payment: Payment) -> None:
+    """That a payment was given up, and by whom: its charge is cancelled from now on, as when its time had run out."""
+    sql = "UPDATE payments SET let_go_by = $2, next_action_url = $3, act_by = $4 WHERE id = $1"
+    await work.connection.execute(sql, payment.id, payment.let_go_by, payment.next_action_url, payment.act_by)
 
 
 async def keep_amounts(work: Work, payment: Payment) -> None:
