@@ -33,7 +33,9 @@ async def test_a_full_refund_gives_amount_and_surcharge_back_and_the_invoice_is_
     assert [(each["id"], each["status"]) for each in done["reversals"]] == [(refund["id"], "succeeded")]
     again = await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] == "open")
     assert (again["balance_minor"], again["due_on"]) == (10_000, "2026-02-01")
-    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["allocations"] == [])
+    assert payment["gone_back"] == []
+    after = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["allocations"] == [])
+    assert after["gone_back"] == [{"invoice_id": invoice, "amount_minor": 10_000}]
 
 
 async def test_a_part_is_refunded_with_its_share_of_the_surcharge_and_the_rest_stays_paid(client: Client) -> None:
@@ -43,6 +45,12 @@ async def test_a_part_is_refunded_with_its_share_of_the_surcharge_and_the_rest_s
     await reversed_at(client, payment["id"], 2_575)
     owed = await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 2_500)
     assert (owed["status"], owed["settled_minor"]) == ("open", 7_500)
+    await client.refund(payment["id"], 1_500)
+    rest = [{"invoice_id": invoice, "amount_minor": 6_000}]
+    after = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["allocations"] == rest)
+    assert after["gone_back"] == [{"invoice_id": invoice, "amount_minor": 4_000}]
+    (listed,) = (await client.get(f"/v1/payments?customer_id={after['customer_id']}"))["items"]
+    assert listed["gone_back"] == after["gone_back"]
 
 
 async def test_a_cheque_is_given_back_by_the_company_and_counts_at_once(client: Client) -> None:
@@ -54,7 +62,8 @@ async def test_a_cheque_is_given_back_by_the_company_and_counts_at_once(client: 
     assert refund["status"] == "succeeded"
     owed = await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 1_000)
     assert owed["status"] == "open"
-    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 0)
+    after = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 0)
+    assert after["gone_back"] == [{"invoice_id": invoice, "amount_minor": 1_000}]  # credit went first
 
 
 async def test_a_refund_is_given_once_however_often_it_is_asked_for_under_one_key(client: Client) -> None:

@@ -102,7 +102,12 @@ async def keep_credits(events: Sequence[Received[heard.CreditChanged]], work: Wo
 
 @handlers.on_many(heard.SettlementPosted, heard.SettlementReversed, heard.CreditApplied, lock=payment_of)
 async def keep_allocations(events: Sequence[Received[Any]], work: Work) -> None:
-    await store.keep_allocations(work, [_left(received.event) for received in events])
+    back = [
+        (received.event.payment_id, received.event.allocations)
+        for received in events
+        if isinstance(received.event, heard.SettlementReversed) and received.event.allocations
+    ]
+    await store.keep_allocations(work, [_left(received.event) for received in events], back)
 
 
 def _left(

@@ -41,7 +41,7 @@ class PaymentView(BaseModel):
     `expected_by`: until then the provider's record should agree; null once it does, or the payment ended without money.
 
     `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it, as
-    its quote had it.
+    its quote had it. `gone_back` is what the money had paid of invoices and does not any more.
 
     `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
     `return_window_until` its bank may still take the money back. While it `requires_action`, the payer goes to
@@ -74,6 +74,7 @@ class PaymentView(BaseModel):
     created_at: datetime
     allocations: list[AllocationView]
     credit_allocations: list[AllocationView]
+    gone_back: list[AllocationView]
     reversals: list[ReversalView]
 
 
@@ -122,6 +123,7 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "created_at": payment.created_at,
         "allocations": _view_of_parts(payment.allocations),
         "credit_allocations": _view_of_parts(payment.credit_allocations),
+        "gone_back": _view_of_parts(payment.gone_back),
         "reversals": [view_of_reversal(each) for each in reversals if each.payment_id == payment.id],
     }
 

@@ -39,7 +39,7 @@ What = Literal[
 class Payment:
     """`amount` goes to invoices and credit, `surcharge` is charged on top; `asked` is what the payer chose.
 
-    `on_account`: it pays no invoice by itself, and is credit.
+    `on_account`: it pays no invoice by itself, and is credit. `gone_back`: what it paid of invoices, and does no more.
 
     `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`; or until somebody,
     `let_go_by`, gave it up.
@@ -81,6 +81,7 @@ class Payment:
     act_by: datetime | None = None
     on_account: bool = False
     let_go_by: str | None = None
+    gone_back: tuple[Part, ...] = ()
 
     @property
     def let_go(self) -> bool:

@@ -131,6 +131,14 @@ def first_of(parts: Sequence[Part], money: Money) -> tuple[Part, ...]:
     return tuple(found)
 
 
+def by_invoice(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """One part for each invoice, the sum of its parts, in the order of the first of them."""
+    found: dict[str, Money] = {}
+    for part in parts:
+        found[part.invoice_id] = found.get(part.invoice_id, zero(part.amount.currency)) + part.amount
+    return tuple(Part(invoice_id, amount) for invoice_id, amount in found.items())
+
+
 def make_quote(
     method: Method | None,
     choice: Choice,

@@ -15,7 +15,7 @@ from contracts import topics
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
-from payments.domain import Attempt, Consent, Payment, Posting, Step
+from payments.domain import Attempt, Consent, Payment, Posting, Step, by_invoice
 from payments.store.attempts import ATTEMPT
 from payments.store.consents import consents_argument, insert_consents
 from payments.store.exceptions import Open, close_exceptions, open_exceptions
@@ -26,7 +26,7 @@ PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amo
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
     method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by, on_account,
-    let_go_by"""
+    let_go_by, gone_invoices, gone_amounts"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
@@ -45,6 +45,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         correlation=row["correlation"], new_quote_id=row["new_quote_id"], credit_used=row["credit_used"], return_url=row["return_url"],
         next_action_url=row["next_action_url"], act_by=row["act_by"], on_account=row["on_account"],
         let_go_by=row["let_go_by"],
+        gone_back=by_invoice(parts_of(row["gone_invoices"] or (), row["gone_amounts"] or (), currency)),
     )  # fmt: skip
 
 
@@ -351,27 +352,40 @@ async def keep_amounts(work: Work, payment: Payment) -> None:
 
 
 # Invoices that a payment asked for and was not settled with will not tell of it: what it asked of them is free again.
-SETTLED = """
+_SETTLED = """
 WITH kept AS (
-    UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit
+    UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit{gone}
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS s (id, ids, amounts, credit) WHERE p.id = s.id
     RETURNING p.id, p.asked_invoices, p.allocated_invoices
 )
 UPDATE receipt_parts r SET settled = true FROM kept CROSS JOIN LATERAL unnest(asked_invoices) AS a (invoice_id)
 WHERE r.invoice_id = a.invoice_id AND r.payment_id = kept.id AND NOT r.settled AND a.invoice_id <> ALL(allocated_invoices)
 """
+# What goes back is added to what did before. Most payments keep all that they pay: nothing is written for them.
+_GONE = """,
+        gone_invoices = gone_invoices || ARRAY(SELECT g.invoice_id FROM unnest($5::uuid[], $6::uuid[])
+            WITH ORDINALITY AS g (payment_id, invoice_id, place) WHERE g.payment_id = p.id ORDER BY place),
+        gone_amounts = gone_amounts || ARRAY(SELECT g.minor FROM unnest($5::uuid[], $7::bigint[])
+            WITH ORDINALITY AS g (payment_id, minor, place) WHERE g.payment_id = p.id ORDER BY place)"""
+SETTLED, SETTLED_BACK = _SETTLED.format(gone=""), _SETTLED.format(gone=_GONE)
 
 
-async def keep_allocations(work: Work, settled: Sequence[tuple[str, Sequence[AllocatedPart], int]]) -> None:
-    """What invoicing made of payments: the parts of each and its credit."""
+async def keep_allocations(
+    work: Work,
+    settled: Sequence[tuple[str, Sequence[AllocatedPart], int]],
+    back: Sequence[tuple[str, Sequence[AllocatedPart]]] = (),
+) -> None:
+    """What invoicing made of payments: the parts of each and its credit; `back`: what it took away from them, told once."""
     newest = {payment_id: (parts, credit) for payment_id, parts, credit in settled}
+    gone = [(payment_id, part.invoice_id, part.amount.amount_minor) for payment_id, parts in back for part in parts]
     ids = sorted(newest)
     await work.connection.execute(
-        SETTLED,
+        SETTLED_BACK if gone else SETTLED,
         ids,
         ["{" + ",".join(part.invoice_id for part in newest[i][0]) + "}" for i in ids],
         ["{" + ",".join(str(part.amount.amount_minor) for part in newest[i][0]) + "}" for i in ids],
         [newest[i][1] for i in ids],
+        *(list(column) for column in zip(*gone, strict=True)),
     )
 
 
