@@ -10,10 +10,13 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.idempotency import Key
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.consume import Received
+from chassis.messaging.work import Cause, Units, Wake
+from contracts.envelope import Amount
 from contracts.ids import new_id
-from payments import messages, store
-from payments.domain import NO_SURCHARGE, Payment, Quote, Step, Wish, Wishes, make_quote, settle_by_credit, submit
+from contracts.invoicing import ReservationPlaced, ReservationRefused
+from payments import handlers, messages, store
+from payments.domain import NO_SURCHARGE, Payment, Quote, Step, Wish, Wishes, make_quote, submit
 from tests.kit import paying
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -45,7 +48,7 @@ async def quoted(units: Units) -> Quote:
     return quote
 
 
-async def paid(units: Units) -> Payment:
+async def submitted(units: Units) -> Payment:
     quote = await quoted(units)
     step = submit(quote, None, None, expected_by=DAY, now=NOW)
     assert isinstance(step, Step)
@@ -53,12 +56,15 @@ async def paid(units: Units) -> Payment:
         work.emit(*messages.of([step], NOW))
         new = store.NewPayment(step, Key(quote.customer_id, paying.ROUTE, paying.KEY, b"print"), paying.ANSWER)
         assert await store.add_payments(work, [new]) == {step.payment.id}
+    return step.payment
+
+
+async def paid(units: Units) -> Payment:
+    payment = await submitted(units)
+    placed = ReservationPlaced(payment_id=payment.id, customer_id=payment.customer_id, amount=Amount.of(payment.amount))
     async with units.begin() as work:
-        found = await store.load_chargeable(work, [step.payment.id])
-        settled = settle_by_credit(found[step.payment.id].payment, DAY)
-        work.emit(*messages.of([settled], NOW))
-        await store.save_steps(work, [settled])
-    return settled.payment
+        await handlers.charge_reserved_payments([Received(placed, new_id(), 1, b"", Cause())], work)
+    return payment
 
 
 async def test_a_quote_without_a_method_is_read_back_as_it_was_made(units: Units) -> None:
@@ -86,6 +92,28 @@ async def test_a_payment_without_a_method_ends_paid_and_stands_in_the_history(un
         )  # fmt: skip
     assert await store.load_consents(units.pool, payment.id) == []
     assert await units.pool.fetchval("SELECT count(*) FROM ledger_transactions") == 0
+
+
+@pytest.mark.parametrize(("left", "again"), [(1_000, True), (999, False)])
+async def test_a_refused_reservation_is_quoted_again_only_where_credit_still_pays_all(
+    units: Units, left: int, again: bool
+) -> None:
+    payment = await submitted(units)
+    refused = ReservationRefused(
+        payment_id=payment.id, customer_id=payment.customer_id, reason="invoice_changed",
+        invoice_id=payment.asked[0].invoice_id,
+    )  # fmt: skip
+    async with units.begin() as work:
+        sql = "INSERT INTO credits (id, customer_id, currency, available, sequence) VALUES ($1, $2, 'USD', $3, 1)"
+        await work.connection.execute(sql, new_id(), payment.customer_id, left)
+        await handlers.cancel_refused_payments([Received(refused, new_id(), 1, b"", Cause())], work)
+    ended = await store.load_payment(units.pool, payment.id, None)
+    assert ended is not None
+    assert (ended.status, ended.reason, ended.new_quote_id is not None) == ("cancelled", "invoice_changed", again)
+    if ended.new_quote_id:
+        found = await store.load_confirming(units.pool, ended.new_quote_id, None, paying.ROUTE, paying.KEY)
+        assert found is not None
+        assert (found.quote.method_id, found.quote.credit_used) == (None, 1_000)
 
 
 @pytest.mark.parametrize("table", ["quotes", "payments"])
