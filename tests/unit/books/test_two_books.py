@@ -241,13 +241,15 @@ class TwoBooks(RuleBasedStateMachine):
     @precondition(lambda self: any(one[2] for one in self.credits.values()))
     @rule(data=st.data(), minor=st.integers(1, 600), funding=FUNDING, hear=HEAR, then=MOVES)
     def pay_with_credit(self, data: st.DataObject, minor: int, funding: str | None, hear: int, then: str) -> None:
-        """A new invoice, and unapplied credit before cash."""
+        """A new invoice, and unapplied credit before cash; without a method where it pays all."""
         customer, currency, available = data.draw(st.sampled_from([c for c in self.credits.values() if c[2]]))
         self.issue((customer, currency), minor, ALL)
         method = next(one for one in METHODS if (one.customer_id, one.funding) == (customer, funding))
-        made = paying.make_quote(
-            method, Everything(currency), self.payable(customer, currency), RATE, NOW, 1, available
-        )
+        payable, choice = self.payable(customer, currency), Everything(currency)
+        made = paying.make_quote(None, choice, payable, RATE, NOW, 1, available, customer_id=customer)
+        if isinstance(made, Refusal):
+            made = paying.make_quote(method, choice, payable, RATE, NOW, 1, available)
+            assert isinstance(made, Refusal) or made.amount
         if isinstance(made, Quote):  # money that was on its way may have paid the invoice
             assert made.credit_used > 0
             self.quotes.append(made)
@@ -266,15 +268,15 @@ class TwoBooks(RuleBasedStateMachine):
     @rule(place=st.integers(0, 9), accept=OFTEN, hear=HEAR, then=MOVES)
     def confirm(self, place: int, accept: bool, hear: int, then: str) -> None:
         quote = self.quotes.pop(place % len(self.quotes))
-        method = next(one for one in METHODS if one.id == quote.method_id)
+        method = next((one for one in METHODS if one.id == quote.method_id), None)
         if not paying.still_fits(quote, self.copies):
             choice = paying.choose_again(quote, self.copies)
             named = isinstance(choice, Wishes)
             invoices = self.copies if named else self.payable(quote.customer_id, quote.amount.currency)
             again = paying.make_quote(method, choice, invoices, RATE, NOW) if choice and invoices else None
-            assert choice is None or not invoices or isinstance(again, Quote)
+            assert choice is None or not invoices or isinstance(again, Quote) == (method is not None)
             return
-        step = paying.submit(quote, method.kind, accept, expected_by=DAY, now=NOW)
+        step = paying.submit(quote, method.kind if method else None, accept, expected_by=DAY, now=NOW)
         assert isinstance(step, Step)
         self.take([step])
         self.deliver(hear)
