@@ -268,7 +268,7 @@ def let_go(payment: Payment, actor: str, now: datetime) -> Payment | Refusal:
     elif payment.status == "succeeded":
         why = "Its money was taken. The company can give it back by a refund."
     else:
-        why = "It is on its way and can't be stopped any more. Wait what becomes of it: what is taken can be refunded."
+        why = "It is on its way and can't be stopped any more. Wait for its end: what is taken can be refunded."
     return Refusal("not-cancellable", f"Only a payment that waits for its payer can be cancelled. {why}", conflict=True)
 
 
