@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from contracts import topics
@@ -172,6 +172,13 @@ def _written_as_a_day(value: Any) -> Any:
     raise ValueError("write a day as YYYY-MM-DD")
 
 
+def _written_as_an_instant(value: Any) -> Any:
+    """A number is not taken for seconds since 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and DAY_TEXT.fullmatch(value[:10])):
+        return value
+    raise ValueError("write an instant as YYYY-MM-DDThh:mm:ssZ")
+
+
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 LongText = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 Quantity = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(gt=0, max_digits=15, decimal_places=6)]
@@ -179,6 +186,7 @@ TaxRate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=1, 
 UnitPrice = Annotated[int, Field(strict=True, ge=-LARGEST_MINOR, le=LARGEST_MINOR)]
 PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
 Day = Annotated[date, BeforeValidator(_written_as_a_day), AfterValidator(within_reach)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_as_an_instant), AfterValidator(within_reach)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
 
 

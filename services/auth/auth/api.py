@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from auth import messages, store
 from auth.domain import KEY_START, ApiKey, Maker, Refused, make_key
@@ -17,8 +17,8 @@ from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow,
 from chassis.http.problems import Problem, invalid, not_found
 from chassis.messaging.work import Cause
 from chassis.service import running_of
-from contracts.calendar import within_reach
 from contracts.ids import is_id, new_id
+from contracts.invoicing import Instant
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -32,7 +32,7 @@ class NewKey(BaseModel):
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
     scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
     customer_id: Annotated[Id | None, Field(description="The key sees this customer alone.")] = None
-    expires_at: Annotated[AwareDatetime, AfterValidator(within_reach)] | None = None
+    expires_at: Instant | None = None
 
 
 class KeyView(BaseModel):

@@ -1,13 +1,13 @@
-"""Days as other systems write them."""
+"""Days and instants as other systems write them."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from contracts.invoicing import Day
+from contracts.invoicing import Day, Instant
 
-DAYS = TypeAdapter(Day)
+DAYS, INSTANTS = TypeAdapter(Day), TypeAdapter(Instant)
 
 
 def test_a_day_is_written_as_year_month_and_day() -> None:
@@ -21,3 +21,14 @@ def test_a_day_is_written_as_year_month_and_day() -> None:
 def test_a_number_an_instant_or_another_spelling_is_no_day(body: str) -> None:
     with pytest.raises(ValidationError):
         DAYS.validate_json(body)
+
+
+def test_an_instant_is_written_with_its_zone() -> None:
+    assert INSTANTS.validate_python("2026-03-01T12:00:00Z") == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert INSTANTS.validate_json('"2026-03-01T12:00:00+01:00"') == datetime(2026, 3, 1, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("body", ["0", '"10000000.0"', '"20261120"', '"2026-03-01T12:00:00"', '"9001-01-01T00:00:00Z"'])
+def test_a_number_a_day_without_zone_or_one_out_of_reach_is_no_instant(body: str) -> None:
+    with pytest.raises(ValidationError):
+        INSTANTS.validate_json(body)

@@ -7,20 +7,17 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.service import running_of
-from contracts.calendar import within_reach
-from contracts.invoicing import Day
+from contracts.invoicing import Day, Instant
 from payments.api.bank_statements import for_the_company
 from payments.api.edge import ReadPayments, answer, problem_of
 from payments.domain import Refusal
 from payments.store import payouts
 
 router = APIRouter(route_class=StrictRoute)
-
-Instant = Annotated[AwareDatetime, AfterValidator(within_reach)]
 
 
 class AccountView(BaseModel):
