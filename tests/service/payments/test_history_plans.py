@@ -16,10 +16,10 @@ from tests.kit.postgres import drop_database, fresh_database
 # Payments of ten customers; of each a few are declined or were received offline.
 MANY = """
 INSERT INTO payments (id, customer_id, way, status, currency, amount, asked_invoices, asked_amounts, sequence,
-    created_at)
+    created_at, method_id)
 SELECT gen_random_uuid(), ('00000000-0000-7000-8000-00000000000' || n % 10)::uuid,
     CASE WHEN n % 97 = 0 THEN 'receive' ELSE 'collect' END, CASE WHEN n % 89 = 0 THEN 'declined' ELSE 'succeeded' END,
-    'USD', 100, '{}', '{}', 1, now() - n * interval '1 minute'
+    'USD', 100, '{}', '{}', 1, now() - n * interval '1 minute', gen_random_uuid()
 FROM generate_series(1, 20000) n"""
 WHOSE = "00000000-0000-7000-8000-000000000003"
 
