@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import asyncpg
@@ -46,7 +47,8 @@ class VoidView(ReversalView):
     exception_id: str | None
 
 
-Decide = Callable[[Payment, Work], Awaitable[tuple[Step, dict[str, Any]]]]
+Decided = tuple[Step, dict[str, Any]]
+Decide = Callable[[Payment, Work], Awaitable[Decided]]
 
 
 @router.post("/v1/payments/{payment_id}/refunds", status_code=202, response_model=ReversalView, tags=["payments"])
@@ -57,19 +59,19 @@ async def refund_payment(
 
     Its invoices are owed again, the newest first, once the provider's record says that the money went.
     """
-
-    async def decide(payment: Payment, work: Work) -> tuple[Step, dict[str, Any]]:
-        reversals = await store.load_reversals(work.connection, [payment.id])
-        step, made = _made(
-            refund(payment, reversals, asked.amount_minor, asked.reason, now=work.now, today=work.clock.today())
-        )
-        provider: Provider = running_of(request).more["provider"]
-        if against := _not_in_steps(payment, made, provider):
-            raise problem_of(against, step_minor=provider.charges_in(made.amount.currency))
-        work.wake("call-refunds")
-        return step, view_of_reversal(made)
-
+    decide = partial(_refund, asked, running_of(request).more["provider"])
     return await _once(payment_id, "refunds", asked, decide, request, identity, key_text)
+
+
+async def _refund(asked: RefundRequest, provider: Provider, payment: Payment, work: Work) -> Decided:
+    reversals = await store.load_reversals(work.connection, [payment.id])
+    step, made = _made(
+        refund(payment, reversals, asked.amount_minor, asked.reason, now=work.now, today=work.clock.today())
+    )
+    if against := _not_in_steps(payment, made, provider):
+        raise problem_of(against, step_minor=provider.charges_in(made.amount.currency))
+    work.wake("call-refunds")
+    return step, view_of_reversal(made)
 
 
 @router.post("/v1/payments/{payment_id}/void", status_code=202, response_model=VoidView, tags=["payments"])
@@ -81,14 +83,14 @@ async def void_receipt(
     It counts on no day, and its invoices are owed again. Where a bank told of the money, its line waits for a person
     again, to be posted to whom it belongs. Money that came and was given back is a refund.
     """
+    return await _once(payment_id, "void", asked, partial(_void, asked), request, identity, key_text)
 
-    async def decide(payment: Payment, work: Work) -> tuple[Step, dict[str, Any]]:
-        reversals = await store.load_reversals(work.connection, [payment.id])
-        step, made = _made(void(payment, reversals, asked.reason, work.now))
-        exception_id = await wait_again(payment, asked.reason, work)
-        return step, {**view_of_reversal(made), "exception_id": exception_id}
 
-    return await _once(payment_id, "void", asked, decide, request, identity, key_text)
+async def _void(asked: VoidRequest, payment: Payment, work: Work) -> Decided:
+    reversals = await store.load_reversals(work.connection, [payment.id])
+    step, made = _made(void(payment, reversals, asked.reason, work.now))
+    exception_id = await wait_again(payment, asked.reason, work)
+    return step, {**view_of_reversal(made), "exception_id": exception_id}
 
 
 def _made(step: Step | Refusal) -> tuple[Step, Reversal]:
