@@ -738,6 +738,38 @@ async def test_a_line_is_matched_by_a_person_with_the_receipt_that_it_is_alone(u
     assert [row["id"] for row in linked] == [one]
 
 
+async def test_a_line_is_matched_with_the_cheques_of_one_deposit(units: Units) -> None:
+    customer, other = (await owed(units, 10_000, "INV-1001"))[0], (await owed(units, 5_000, "INV-1002"))[0]
+    cheques = [await recorded(units, whose, minor, "CHQ") for whose, minor in ((customer, 6_000), (other, 2_500))]
+    wrong = await recorded(units, other, 2_501, "CHQ")
+    deposit = line(8_500, "deposit of 2 items", bank_reference="A1")
+    assert await take(units, deposit) == ["proposed"]
+
+    async def match(*ids: str) -> str | None:
+        async with units.begin() as work:
+            row = await exceptions.lock_exception(work, await work.connection.fetchval("SELECT id FROM exceptions"))
+            asked = decisions.Resolution(action="match", payment_ids=list(ids), reason="the deposit slip")
+            return await decisions._match(row, asked, work)
+
+    for ids, slug in (
+        ((cheques[0], wrong), "other-amount"),
+        ((*cheques, cheques[0]), "payment-twice"),
+        ((*cheques, new_id()), "unknown-payment"),
+        ((*cheques, "none"), "unknown-payment"),
+    ):
+        with pytest.raises(Problem) as caught:
+            await match(*ids)
+        assert (caught.value.slug, (caught.value.errors or [{}])[0].get("field")) == (slug, "payment_ids")
+    assert await match(*cheques) is None
+    linked = await units.pool.fetch("SELECT id FROM payments WHERE bank_line_id IS NOT NULL ORDER BY id")
+    assert [row["id"] for row in linked] == sorted(cheques)
+    async with units.begin() as work:
+        await exceptions.resolve_exception(work, await work.connection.fetchval("SELECT id FROM exceptions"), None)
+        await bank.keep_states(work, {each["line_id"]: "resolved" for each in await bank_lines(work)})
+    assert await take(units, back(deposit)) == ["posted"]
+    assert (await gone(units, customer), await gone(units, other)) == (6_000, 2_500)
+
+
 async def test_what_a_person_posts_keeps_the_request_that_its_later_events_travel_under(units: Units) -> None:
     customer, _ = await owed(units, 10_000, "INV-1001")
     assert await take(units, line(4_000, "a part")) == ["proposed"]

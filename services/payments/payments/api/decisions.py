@@ -55,8 +55,9 @@ class Resolution(Asked):
 
     `post`: the line's money is the customer's, for these invoices (none: oldest first; `on_account`: for none, it is
     credit), or as the proposal with this place, from 0; or that of several customers, in `shares` that sum to it.
-    `match`: the line's money is the recorded receipt `payment_id`, or the provider's payout `payout_id`, or that of the
-    proposal; a line that went out took so much of that receipt back.
+    `match`: the line's money is the recorded receipt `payment_id`, or several that sum to it (`payment_ids`: cheques of
+    one deposit), or the provider's payout `payout_id`, or that of the proposal; a line that went out took so much of
+    that receipt back.
     `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
     `dismiss`: it is settled otherwise, and `reason` says how.
     """
@@ -65,6 +66,7 @@ class Resolution(Asked):
     proposal: Annotated[int | None, Field(ge=0, le=20, strict=True)] = None
     customer_id: Annotated[str | None, Field(max_length=36)] = None
     payment_id: Annotated[str | None, Field(max_length=36)] = None
+    payment_ids: list[Annotated[str, Field(max_length=36)]] = Field([], max_length=100)
     payout_id: Annotated[
         str | None, Field(max_length=255, pattern="^[!-~]+$", description="the provider's id of a payout")
     ] = None
@@ -159,24 +161,40 @@ async def _match(row: Any, asked: Resolution, work: Work) -> str | None:
     if payout_id := asked.payout_id or proposed.get("payout_id"):
         await _match_payout(row, payout_id, work)
         return None
-    payment_id = asked.payment_id or proposed.get("payment_id") or ""
-    if not payment_id:
-        detail = "Say which receipt or payout it is: payment_id, payout_id, or a proposal."
+    payment_id = asked.payment_id or proposed.get("payment_id")
+    payment_ids = [payment_id] if payment_id else asked.payment_ids
+    if not payment_ids:
+        detail = "Say which receipt or payout it is: payment_id, payment_ids, payout_id, or a proposal."
         raise problem_of(Refusal("unknown-payment", detail, "payment_id"))
     if row["amount"] < 0:
-        return await _take_back(row, payment_id, work)
-    found = await remittances.lock_recorded(work, payment_id) if is_id(payment_id) else None
-    if found is None:
-        raise problem_of(_no_such_payment(payment_id))
-    if (found["currency"], found["amount"]) != (row["currency"], row["amount"]):
-        detail = f"The payment is of {found['amount']} minor units of {found['currency']}, the line is not."
-        raise problem_of(Refusal("other-amount", detail, "payment_id"))
-    if found["way"] != "receive" or found["bank_line_id"] is not None or found["reason"] == VOIDED:
+        if len(payment_ids) > 1:
+            detail = "Money that went out is matched with one receipt."
+            raise problem_of(Refusal("not-used", detail, "payment_ids"))
+        return await _take_back(row, payment_ids[0], work)
+    await _match_receipts(row, payment_ids, "payment_ids" if asked.payment_ids else "payment_id", work)
+    return payment_ids[0] if len(payment_ids) == 1 else None
+
+
+async def _match_receipts(row: Any, payment_ids: Sequence[str], field: str, work: Work) -> None:
+    """The line tells of receipts that somebody recorded; nothing is booked: that was, when they were."""
+    found = {each["id"]: each for each in await remittances.lock_recorded(work, list(filter(is_id, payment_ids)))}
+    for payment_id in payment_ids:
+        if payment_id not in found:
+            raise problem_of(_no_such_payment(payment_id, field))
+    if len(found) < len(payment_ids):
+        raise problem_of(Refusal("payment-twice", "A receipt is named twice.", field))
+    sums = {each["currency"]: 0 for each in found.values()}
+    for each in found.values():
+        sums[each["currency"]] += each["amount"]
+    if sums != {row["currency"]: row["amount"]}:
+        named = " and ".join(str(Money(minor, currency)) for currency, minor in sums.items())
+        detail = f"What is named comes to {named}, and the line is of {Money(row['amount'], row['currency'])}."
+        raise problem_of(Refusal("other-amount", detail, field))
+    if any(one["way"] != "receive" or one["bank_line_id"] or one["reason"] == VOIDED for one in found.values()):
         detail = "Only a recorded receipt that was not voided, and has no bank line yet, can be this money."
-        raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
-    linked = await remittances.link_payments(work, {payment_id: row["line_id"]}, gone=True)
-    assert linked, "its row is locked, and was looked at"
-    return payment_id
+        raise problem_of(Refusal("not-this-money", detail, field, conflict=True))
+    linked = await remittances.link_payments(work, dict.fromkeys(found, row["line_id"]), gone=True)
+    assert linked, "their rows are locked, and were looked at"
 
 
 async def _match_payout(row: Any, payout_id: str, work: Work) -> None:
@@ -226,8 +244,8 @@ async def _take_back(row: Any, payment_id: str, work: Work) -> str:
     return payment_id
 
 
-def _no_such_payment(payment_id: str) -> Refusal:
-    return Refusal("unknown-payment", f"There is no payment {payment_id}.", "payment_id")
+def _no_such_payment(payment_id: str, field: str = "payment_id") -> Refusal:
+    return Refusal("unknown-payment", f"There is no payment {payment_id}.", field)
 
 
 async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
@@ -280,7 +298,7 @@ async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
 DECISIONS = {"post": _post, "match": _match, "dismiss": _dismiss}
 USED = {
     "post": {"proposal", "customer_id", "invoices", "on_account", "shares"},
-    "match": {"proposal", "payment_id", "payout_id"},
+    "match": {"proposal", "payment_id", "payment_ids", "payout_id"},
 }
 
 
@@ -289,7 +307,7 @@ def _refuse_unused(asked: Resolution) -> None:
     given = asked.model_dump(exclude_defaults=True).keys() - {"action", "reason"}
     for name in sorted(given - USED.get(asked.action, set())):
         raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
-    for alone in sorted({"proposal", "shares", "payment_id", "payout_id"} & given):
+    for alone in sorted({"proposal", "shares", "payment_id", "payment_ids", "payout_id"} & given):
         if len(given) > 1:
             detail = f"Say whose money it is in one way: {alone} goes with nothing else."
             raise problem_of(Refusal("not-used", detail, alone))

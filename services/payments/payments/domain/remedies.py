@@ -12,7 +12,8 @@ About = Literal["came in", "went out", "payment", "goes back", "payout", "paid o
 REMEDIES: dict[About, str] = {
     "came in": (
         "Say whose money it is: post it as one of the proposals, or with a customer_id, to invoices or "
-        "on_account. Match it with a receipt that was recorded for it, or with the payout of the provider that it is."
+        "on_account. Match it with a receipt that was recorded for it, with all of one deposit, or with the payout "
+        "of the provider that it is."
     ),
     "went out": "Match it with the receipt that it took back; dismiss it where it is none.",
     "payment": (

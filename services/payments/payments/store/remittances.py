@@ -260,6 +260,7 @@ async def link_payments(work: Work, lines: Mapping[str, int], *, gone: bool = Fa
     return {row["line"] for row in rows}
 
 
-async def lock_recorded(work: Work, payment_id: str) -> asyncpg.Record | None:
-    sql = "SELECT id, way, reason, currency, amount, bank_line_id FROM payments WHERE id = $1 FOR NO KEY UPDATE"
-    return await work.connection.fetchrow(sql, payment_id)
+async def lock_recorded(work: Work, payment_ids: Sequence[str]) -> list[asyncpg.Record]:
+    sql = """SELECT id, way, reason, currency, amount, bank_line_id FROM payments WHERE id = ANY($1::uuid[])
+        ORDER BY id FOR NO KEY UPDATE"""
+    return list(await work.connection.fetch(sql, payment_ids))
