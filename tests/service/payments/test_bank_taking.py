@@ -26,7 +26,7 @@ from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, InvoiceChanged
 from contracts.money import Money
 from payments import bank_runs, messages, store
-from payments.api import bank_statements, decisions, edge
+from payments.api import bank_statements, decisions, edge, matching, posting, resolutions
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
 from payments.domain import Refusal, Step, receive, refund, void
@@ -227,7 +227,7 @@ async def test_a_receipt_that_becomes_anothers_while_a_line_is_looked_at_is_not_
 )
 def test_a_decision_with_what_it_does_not_use_is_refused(asked: dict[str, Any], field: str) -> None:
     with pytest.raises(Problem) as caught:
-        decisions._refuse_unused(decisions.Resolution(reason="so", **asked))
+        decisions._refuse_unused(resolutions.Resolution(reason="so", **asked))
     assert (caught.value.slug, (caught.value.errors or [{}])[0].get("field")) == ("not-used", field)
 
 
@@ -325,8 +325,8 @@ async def test_the_line_of_a_receipt_that_has_gone_back_waits_for_a_person_who_m
     exception = await units.pool.fetchval("SELECT id FROM exceptions WHERE amount > 0")
     async with units.begin() as work:
         row = await exceptions.lock_exception(work, exception)
-        asked = decisions.Resolution(action="match", proposal=0, reason="it is the bounced cheque")
-        assert await decisions._match(row, asked, work) == cheque
+        asked = resolutions.Resolution(action="match", proposal=0, reason="it is the bounced cheque")
+        assert await matching.match(row, asked, work) == cheque
 
 
 @pytest.mark.parametrize("again", [line(10_000, "pays INV-1001"), line(10_000, "INV-1001", payer_account="DE77")])
@@ -348,8 +348,8 @@ async def test_a_receipt_of_which_a_part_was_refunded_is_matched_with_its_whole_
     exception = await units.pool.fetchval("SELECT id FROM exceptions")
     async with units.begin() as work:
         row = await exceptions.lock_exception(work, exception)
-        asked = decisions.Resolution(action="match", payment_id=cheque, reason="the deposit")
-        assert await decisions._match(row, asked, work) == cheque
+        asked = resolutions.Resolution(action="match", payment_id=cheque, reason="the deposit")
+        assert await matching.match(row, asked, work) == cheque
     assert await units.pool.fetchval("SELECT bank_line_id FROM payments WHERE id = $1", cheque)
 
 
@@ -466,7 +466,7 @@ async def test_to_money_that_names_what_is_paid_no_other_invoice_is_proposed(uni
     async with units.begin() as work:
         row = await exceptions.lock_exception(work, exception)
         with pytest.raises(Problem) as caught:
-            await decisions._post(row, decisions.Resolution(action="post", proposal=0, reason="theirs"), work)
+            await posting.post(row, resolutions.Resolution(action="post", proposal=0, reason="theirs"), work)
     assert caught.value.slug == "no-invoices"
 
 
@@ -475,7 +475,7 @@ async def posted(units: Units, **asked: Any) -> Any:
     exception = await units.pool.fetchval("SELECT id FROM exceptions WHERE state = 'open'")
     async with units.begin() as work:
         row = await exceptions.lock_exception(work, exception)
-        payment = await decisions._post(row, decisions.Resolution(action="post", reason="theirs", **asked), work)
+        payment = await posting.post(row, resolutions.Resolution(action="post", reason="theirs", **asked), work)
     return await units.pool.fetchrow("SELECT asked_invoices, on_account FROM payments WHERE id = $1", payment)
 
 
@@ -484,8 +484,8 @@ async def split(units: Units, *customers: str, **more: Any) -> None:
     row = await units.pool.fetchrow("SELECT id, amount FROM exceptions WHERE state = 'open'")
     each = [{"customer_id": one, "amount_minor": row["amount"] // len(customers)} for one in customers]
     async with units.begin() as work:
-        asked = decisions.Resolution(action="post", shares=each, reason="a payment of both", **more)
-        assert await decisions._post(await exceptions.lock_exception(work, row["id"]), asked, work) is None
+        asked = resolutions.Resolution(action="post", shares=each, reason="a payment of both", **more)
+        assert await posting.post(await exceptions.lock_exception(work, row["id"]), asked, work) is None
         await exceptions.resolve_exception(work, row["id"], None)
         await bank.keep_states(work, {row["line_id"]: "resolved" for row in await bank_lines(work)})
 
@@ -566,11 +566,11 @@ async def test_a_voided_receipt_is_not_the_money_of_a_line(units: Units) -> None
     assert await units.pool.fetchval("SELECT id FROM payments WHERE bank_line_id IS NOT NULL") == anew
     assert await take(units, line(10_000, "rent")) == ["proposed"]
     exception = await units.pool.fetchval("SELECT id FROM exceptions")
-    asked = decisions.Resolution(action="match", payment_id=error, reason="it is")
+    asked = resolutions.Resolution(action="match", payment_id=error, reason="it is")
     async with units.begin() as work:
         row = await exceptions.lock_exception(work, exception)
         with pytest.raises(Problem) as caught:
-            await decisions._match(row, asked, work)
+            await matching.match(row, asked, work)
     assert caught.value.slug == "not-this-money"
 
 
@@ -725,7 +725,7 @@ async def test_a_line_is_matched_by_a_person_with_the_receipt_that_it_is_alone(u
     async def match(**asked: Any) -> str:
         async with units.begin() as work:
             row = await exceptions.lock_exception(work, exception)
-            return await decisions._match(row, decisions.Resolution(action="match", reason="it is", **asked), work)
+            return await matching.match(row, resolutions.Resolution(action="match", reason="it is", **asked), work)
 
     for wrong in (less, new_id(), "none"):
         with pytest.raises(Problem):
@@ -748,8 +748,8 @@ async def test_a_line_is_matched_with_the_cheques_of_one_deposit(units: Units) -
     async def match(*ids: str) -> str | None:
         async with units.begin() as work:
             row = await exceptions.lock_exception(work, await work.connection.fetchval("SELECT id FROM exceptions"))
-            asked = decisions.Resolution(action="match", payment_ids=list(ids), reason="the deposit slip")
-            return await decisions._match(row, asked, work)
+            asked = resolutions.Resolution(action="match", payment_ids=list(ids), reason="the deposit slip")
+            return await matching.match(row, asked, work)
 
     for ids, slug in (
         ((cheques[0], wrong), "other-amount"),
@@ -776,8 +776,8 @@ async def test_what_a_person_posts_keeps_the_request_that_its_later_events_trave
     exception = await units.pool.fetchval("SELECT id FROM exceptions")
     async with units.begin(Cause(correlation="request-1")) as work:
         row = await exceptions.lock_exception(work, exception)
-        asked = decisions.Resolution(action="post", customer_id=customer, reason="theirs")
-        payment = await decisions._post(row, asked, work)
+        asked = resolutions.Resolution(action="post", customer_id=customer, reason="theirs")
+        payment = await posting.post(row, asked, work)
     assert await units.pool.fetchval("SELECT correlation FROM payments WHERE id = $1", payment) == "request-1"
 
 
@@ -906,14 +906,14 @@ async def test_a_cheque_that_bounces_is_told_with_the_receipt_that_it_was_and_is
     assert [one["payment_id"] for one in orjson.loads(proposals)] == [cheque]
     async with units.begin() as work:
         row = await exceptions.lock_exception(work, exception)
-        asked = decisions.Resolution(action="match", proposal=0, reason="it bounced")
-        assert await decisions._match(row, asked, work) == cheque
+        asked = resolutions.Resolution(action="match", proposal=0, reason="it bounced")
+        assert await matching.match(row, asked, work) == cheque
     assert await gone(units, customer) == 11_100
     kind, day = await units.pool.fetchrow("SELECT kind, effective_on FROM reversals")
     assert (kind, day) == ("return", DAY)
     async with units.begin() as work:
         with pytest.raises(Problem) as caught:
-            await decisions._match(row, asked, work)
+            await matching.match(row, asked, work)
     assert caught.value.slug == "more-than-left"
 
 

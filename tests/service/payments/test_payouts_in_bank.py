@@ -15,7 +15,7 @@ from chassis.http.problems import Problem
 from chassis.messaging.work import Cause, Units, Wake
 from contracts.ids import new_id
 from payments import bank_runs, store
-from payments.api import decisions
+from payments.api import decisions, resolutions
 from payments.api.exceptions import view_of_exception
 from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
@@ -70,7 +70,7 @@ async def decide(units: Units, what: str, **asked: Any) -> str | None:
     """What a person decides about the newest exception."""
     async with units.begin(Cause(actor="user:ann")) as work:
         row = await exceptions.lock_exception(work, (await waiting(units))["id"])
-        asked_for = decisions.Resolution(action=what, reason="as the provider's page says", **asked)  # type: ignore[arg-type]
+        asked_for = resolutions.Resolution(action=what, reason="as the provider's page says", **asked)  # type: ignore[arg-type]
         return await decisions.DECISIONS[what](row, asked_for, work)
 
 
@@ -168,7 +168,7 @@ async def test_a_payouts_line_is_a_customers_where_staff_says_so(units: Units) -
 
 
 def test_a_receipt_and_a_payout_are_not_matched_at_once() -> None:
-    asked = decisions.Resolution(action="match", payment_id="p", payout_id="po_1", reason="so")
+    asked = resolutions.Resolution(action="match", payment_id="p", payout_id="po_1", reason="so")
     with pytest.raises(Problem) as caught:
         decisions._refuse_unused(asked)
     assert caught.value.slug == "not-used"

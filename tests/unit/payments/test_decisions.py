@@ -10,8 +10,8 @@ import pytest
 from chassis.http.problems import Problem
 from contracts.ids import new_id
 from contracts.money import Money
-from payments.api import decisions
-from payments.api.decisions import Resolution
+from payments.api import decisions, posting
+from payments.api.resolutions import Resolution
 from payments.domain import Payment
 
 WORK: Any = SimpleNamespace(
@@ -30,7 +30,7 @@ ROW["proposals"] = "[]"
 
 def refused(row: dict[str, Any], **asked: Any) -> Problem:
     with pytest.raises(Problem) as caught:
-        asyncio.run(decisions._post(row, Resolution(action="post", reason="theirs", **asked), WORK))
+        asyncio.run(posting.post(row, Resolution(action="post", reason="theirs", **asked), WORK))
     return caught.value
 
 
