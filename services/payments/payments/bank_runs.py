@@ -271,14 +271,25 @@ async def _undo(
 
 
 async def wait_again(payment: Payment, why: str, work: Work) -> str | None:
-    """The line that brought a voided receipt waits for a person again; gives the exception, None where no bank told."""
+    """The line that brought a receipt which has just been voided waits again; gives its exception, None without line.
+
+    What the receipt had paid is about to be owed again, and may be proposed.
+    """
     transfer = await bank.take_from(work, payment.id)
     if transfer is None:
         return None
     transfer = replace(transfer, amount=payment.amount)  # of a line that was split, this share
-    court = Court(await remittances.load_known(work, [transfer]))
-    (unclear,) = await _proposed(court, [Unclear(transfer, "missing_here")], work)
-    exception_id = await exceptions.reopen_line(work, transfer.line_id, opened(unclear))
-    await exceptions.note(work, exception_id, work.cause.actor or "", "voided", f"payment {payment.id}: {why}")
+    known = await remittances.load_known(work, [transfer])
+    freed = {part.invoice_id: part.amount.minor for part in payment.allocations}
+    named = {
+        word: [replace(one, payable_now=one.payable_now + freed.get(one.id, 0)) for one in invoices]
+        for word, invoices in known.named.items()
+    }
+    (unclear,) = await _proposed(Court(replace(known, named=named)), [Unclear(transfer, "missing_here")], work)
+    actor, said = work.cause.actor or "", f"payment {payment.id}: {why}"
+    await exceptions.note_line(work, transfer.line_id, actor, "voided", said)
+    exception_id, anew = await exceptions.reopen_line(work, transfer.line_id, opened(unclear))
+    if anew:
+        await exceptions.note(work, exception_id, actor, "voided", said)
     await bank.keep_states(work, {transfer.line_id: "proposed"})
     return exception_id

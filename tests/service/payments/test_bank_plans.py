@@ -36,6 +36,8 @@ SUMS: list[Any] = [["USD"], [100]]
         (remittances.RECORDED, [*SUMS, [date(2026, 3, 1)]], "payments_gone_back"),
         (remittances.ARRIVING, SUMS, "payouts_to_arrive"),
         (remittances.TRACED, [["02601577123042"]], "payouts_by_trace"),
+        (remittances.DECIDED, [[1]], "bank_lines_decided"),
+        (remittances.DECIDED, [[1]], "exceptions_of_line"),
         (remittances.PAYERS, [["DE1"]], "bank_lines_of_payer"),
         (remittances.NAMESAKES, [["ACME"]], "customers_by_name"),
         (remittances.OWING, [[new_id()], ["USD"]], "invoices_payable"),
@@ -54,7 +56,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (remittances.BACK_BY_INVOICE, [[1], ["INV1"]], "payments_recorded_of_customer"),
     ],
     ids=[
-        "named", "alike", "recorded", "gone-back", "arriving", "traced", "payers", "namesakes", "owing", "new-lines",
+        "named", "alike", "recorded", "gone-back", "arriving", "traced", "decided", "decided-doubt", "payers", "namesakes", "owing", "new-lines",
         "lines", "unsettled", "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "receipts", "back-payer",
         "back-invoice", "back-cheque",
     ],

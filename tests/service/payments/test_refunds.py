@@ -36,8 +36,7 @@ async def refund(units: Units, payment_id: str, minor: int | None) -> int:
         async with units.begin() as work:
             payment = await store.lock_payment(work, payment_id)
             assert payment
-            step, view = await _refund(asked, provider, payment, work)
-            await store.save_steps(work, [step])
+            _, view = await _refund(asked, provider, payment, work)
             return int(view["amount_minor"])
     finally:
         await provider.close()

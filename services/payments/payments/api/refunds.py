@@ -70,6 +70,7 @@ async def _refund(asked: RefundRequest, provider: Provider, payment: Payment, wo
     )
     if against := _not_in_steps(payment, made, provider):
         raise problem_of(against, step_minor=provider.charges_in(made.amount.currency))
+    await _save(step, work)
     work.wake("call-refunds")
     return step, view_of_reversal(made)
 
@@ -89,8 +90,14 @@ async def void_receipt(
 async def _void(asked: VoidRequest, payment: Payment, work: Work) -> Decided:
     reversals = await store.load_reversals(work.connection, [payment.id])
     step, made = _made(void(payment, reversals, asked.reason, work.now))
+    await _save(step, work)
     exception_id = await wait_again(payment, asked.reason, work)
     return step, {**view_of_reversal(made), "exception_id": exception_id}
+
+
+async def _save(step: Step, work: Work) -> None:
+    work.emit(*messages.of([step], work.now))
+    await store.save_steps(work, [step])
 
 
 def _made(step: Step | Refusal) -> tuple[Step, Reversal]:
@@ -121,8 +128,6 @@ async def _once(
                 return idempotency.replay(stored, key)
             step, view = await decide(payment, work)
             body, seen = orjson.dumps(view), seen_header(step.payment)
-            work.emit(*messages.of([step], work.now))
-            await store.save_steps(work, [step])
             await idempotency.keep(work, key, 202, body, seen)
             return answer(body, 202, seen)
     except asyncpg.UniqueViolationError:  # of the key, by another payment's in this very moment

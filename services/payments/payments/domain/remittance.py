@@ -225,7 +225,7 @@ class Court:
     def exact(self, group: Sequence[Transfer]) -> list[Posted]:
         """Transfers that name the same open invoices of one customer, and are their sum to the cent; else nothing."""
         currency, named = group[0].amount.currency, self._exactly_named(group)
-        if not named:
+        if not named or any(map(self._told_before, group)):
             return []
         posted = []
         for transfer in group:
@@ -238,6 +238,15 @@ class Court:
                     left -= part
             posted.append(Posted(transfer, named[0].customer_id, tuple(parts)))
         return posted
+
+    def _told_before(self, transfer: Transfer) -> bool:
+        """Whether another line tells of as much for an invoice that it names, and whose it is a person says or said.
+
+        Posted to somebody else, that invoice is owed as before, and would be paid by the same money told otherwise.
+        """
+        others = self.known.decided.get(transfer.line_id, ())
+        named = {word for word in words_of(transfer) if word in self.known.named} if others else set[str]()
+        return any(not named.isdisjoint(words_of(other)) for other in others)
 
     def _exactly_named(self, group: Sequence[Transfer]) -> list[OpenInvoice]:
         currency = group[0].amount.currency
@@ -269,7 +278,7 @@ class Court:
             why = "missing_here"
         elif not here:
             why = "wrong_currency"
-        elif payable <= 0:
+        elif payable <= 0 or self._told_before(transfer):
             why = "doubled"
         else:
             why = "short_payment" if transfer.amount.minor < payable else "wrong_amount"

@@ -114,7 +114,8 @@ class Known:
     `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, and those that
     went back, by (currency, minor units); `payers`: customers by the account that paid for them before; `arriving`:
     payouts without a bank line by (currency, minor units); `traced`: payouts, whether they have one or not, by the
-    `plain` trace that some transfer tells in words of at least `SHORTEST_TRACE`.
+    `plain` trace that some transfer tells in words of at least `SHORTEST_TRACE`; `decided`: by line, others of the same
+    amount and about the same day that wait for a person, or were decided by one.
     """
 
     named: Mapping[str, Sequence[OpenInvoice]]
@@ -122,6 +123,7 @@ class Known:
     payers: Mapping[str, str]
     arriving: Mapping[tuple[str, int], Sequence[PayoutDue]]
     traced: Mapping[str, Sequence[PayoutDue]] = field(default_factory=dict)
+    decided: Mapping[int, Sequence[Transfer]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.bank_files import BankLine
 from payments.domain.transfers import Transfer
+from payments.store.projections import columns_of
 
 LINE_COLUMNS = (
     "statement_id", "identity", "place", "account", "currency", "amount", "booked_on", "booked", "bank_reference",
@@ -139,10 +140,10 @@ async def end_run(work: Work, statement_id: str) -> None:
     await work.connection.execute("UPDATE bank_statements SET status = 'done' WHERE id = $1", statement_id)
 
 
-NEW_LINES = """
-SELECT id, identity, currency, amount, booked_on, booked, refs, text, payer, payer_account, reversal, code
-FROM bank_lines WHERE statement_id = $1 AND state = 'new' AND id > $2 ORDER BY id LIMIT $3
-"""
+TRANSFER = "id, identity, currency, amount, booked_on, refs, text, payer, payer_account, reversal, code"
+NEW_LINES = f"""
+SELECT {TRANSFER}, booked FROM bank_lines WHERE statement_id = $1 AND state = 'new' AND id > $2 ORDER BY id LIMIT $3
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,31 +157,31 @@ class NewLine:
 async def new_lines(work: Work, statement_id: str, after: int, limit: int) -> list[NewLine]:
     """Those that follow the line of this id: by their state alone, each batch would pass over all that were taken."""
     rows = await work.connection.fetch(NEW_LINES, statement_id, after, limit)
-    return [NewLine(row["id"], _transfer(row) if row["booked"] and row["booked_on"] else None) for row in rows]
+    return [NewLine(row["id"], transfer_of(row) if row["booked"] and row["booked_on"] else None) for row in rows]
 
 
-def _transfer(row: asyncpg.Record) -> Transfer:
+def transfer_of(row: asyncpg.Record) -> Transfer:
     return Transfer(
         row["id"], row["identity"], Money(row["amount"], row["currency"]), row["booked_on"], tuple(row["refs"]), row["text"],
         row["payer"], row["payer_account"], row["reversal"], row["code"],
     )  # fmt: skip
 
 
-TAKE_FROM = """
+TAKE_FROM = f"""
 WITH held AS (
-    SELECT p.id AS payment, l.id, l.identity, l.currency, l.amount, l.booked_on, l.refs, l.text, l.payer, l.payer_account, l.reversal, l.code
+    SELECT p.id AS payment, {columns_of("l", TRANSFER)}
     FROM payments p JOIN bank_lines l ON l.id = p.bank_line_id WHERE p.id = $1
 ), taken AS (
     UPDATE payments p SET bank_line_id = NULL FROM held WHERE p.id = held.payment
 )
 SELECT * FROM held
-"""
+"""  # noqa: S608
 
 
 async def take_from(work: Work, payment_id: str) -> Transfer | None:
     """The transfer that brought a payment's money, and is that payment no more; None where no bank told of it."""
     row = await work.connection.fetchrow(TAKE_FROM, payment_id)
-    return _transfer(row) if row else None
+    return transfer_of(row) if row else None
 
 
 # As `transfers.plain`, whatever the locale of the database.

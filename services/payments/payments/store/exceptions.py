@@ -66,13 +66,13 @@ RETURNING id
 """
 
 
-async def reopen_line(work: Work, line_id: int, about: Open) -> str:
-    """Have a line that had been decided wait again, or more of it; gives the exception's id."""
-    proposals = orjson.dumps([_view_of(each) for each in about.proposals]).decode()
+async def reopen_line(work: Work, line_id: int, about: Open) -> tuple[str, bool]:
+    """Have a line that had been decided wait again, or more of it; gives the exception's id, and whether it is new."""
+    proposals, made = orjson.dumps([_view_of(each) for each in about.proposals]).decode(), new_id()
     found: str = await work.connection.fetchval(
-        REOPEN_LINE, new_id(), about.why, line_id, about.amount.currency, about.amount.minor, proposals, work.now
+        REOPEN_LINE, made, about.why, line_id, about.amount.currency, about.amount.minor, proposals, work.now
     )
-    return found
+    return found, found == made
 
 
 def _view_of(proposal: Proposal) -> dict[str, Any]:
@@ -148,6 +148,13 @@ async def assign_exception(work: Work, exception_id: str, whom: str | None) -> N
 async def note(work: Work, exception_id: str, actor: str, action: str, detail: str | None) -> None:
     sql = "INSERT INTO exception_notes (exception_id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5)"
     await work.connection.execute(sql, exception_id, work.now, actor, action, detail)
+
+
+async def note_line(work: Work, line_id: int, actor: str, action: str, detail: str) -> None:
+    """In the trail of each exception that there was about a line."""
+    sql = """INSERT INTO exception_notes (exception_id, at, actor, action, detail)
+        SELECT id, $2, $3, $4, $5 FROM exceptions WHERE line_id = $1 ORDER BY id"""
+    await work.connection.execute(sql, line_id, work.now, actor, action, detail)
 
 
 async def list_notes(connection: asyncpg.Connection, exception_id: str) -> list[dict[str, Any]]:

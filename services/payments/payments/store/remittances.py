@@ -14,7 +14,7 @@ from payments.domain import OpenInvoice
 from payments.domain.returned import Receipt
 from payments.domain.transfers import Transfer, called, plain, words_of
 from payments.domain.verdicts import SHORTEST_TRACE, Known, Leads, PayoutDue, Proposal, Recorded
-from payments.store.bank import PLAIN
+from payments.store.bank import PLAIN, TRANSFER, transfer_of
 from payments.store.projections import INVOICE, columns_of
 
 # An invoice less what receipts from the bank ask of it, until it has told of them itself. In one statement with what it told:
@@ -71,13 +71,25 @@ SELECT {OWED} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) C
 """  # noqa: S608
 
 
+# Two that the bank tells under references of its own are two; what was doubtful itself is no reason for doubt.
+DECIDED = f"""
+SELECT l.id AS line, {columns_of("o", TRANSFER)} FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
+CROSS JOIN LATERAL (
+    SELECT * FROM bank_lines b WHERE account = l.account AND currency = l.currency AND amount = l.amount AND id <> l.id
+        AND booked_on BETWEEN l.booked_on - 10 AND l.booked_on + 10 AND state IN ('proposed', 'resolved')
+        AND num_nonnulls(bank_reference, l.bank_reference) < 2
+        AND NOT EXISTS (SELECT FROM exceptions WHERE line_id = b.id AND class = 'doubled') LIMIT 50
+) o
+"""  # noqa: S608
+
+
 async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     """What decides whose money the transfers are."""
     fetch = work.connection.fetch
     words = {word for transfer in transfers for word in words_of(transfer)}
     days = sorted({(each.amount.currency, each.amount.minor, each.booked_on) for each in transfers})
     accounts = sorted({each.payer_account for each in transfers if each.payer_account})
-    named, recorded, arriving, traced = (defaultdict[Any, list[Any]](list) for _ in range(4))
+    named, recorded, arriving, traced, decided = (defaultdict[Any, list[Any]](list) for _ in range(5))
     for row in await fetch(NAMED, sorted(words)):
         named[row["plain"]].append(OpenInvoice(*tuple(row)[1:]))
     by_payment = {row["id"]: row for row in await fetch(RECORDED, *map(list, zip(*days, strict=True)))} if days else {}
@@ -93,8 +105,10 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
         arriving[row["currency"], row["amount"]].append(_payout(row))
     for row in await fetch(TRACED, sorted(word for word in words if len(word) >= SHORTEST_TRACE)):
         traced[plain(row["trace"])].append(_payout(row))
+    for row in await fetch(DECIDED, [each.line_id for each in transfers]):
+        decided[row["line"]].append(transfer_of(row))
     payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
-    return Known(named, recorded, payers, arriving, traced)
+    return Known(named, recorded, payers, arriving, traced, decided)
 
 
 def _payout(row: asyncpg.Record) -> PayoutDue:
