@@ -150,7 +150,10 @@ async def test_what_is_not_exact_waits_with_proposals_and_is_posted_by_a_person(
     await client.make(f"{path}/assign", {"assigned_to": "Kim"})
     body = {"action": "post", "proposal": 0, "reason": "the rest follows"}
     resolved = await client.make(f"{path}/resolve", body)
-    assert (resolved["state"], [note["action"] for note in resolved["trail"]]) == ("resolved", ["assigned", "post"])
+    assert (resolved["state"], [note["action"] for note in resolved["trail"]]) == (
+        "resolved",
+        ["assigned", "payment", "post"],
+    )
     await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 3_000)
     assert await client.make(f"{path}/resolve", body) == resolved
     status, problem = await client.ask("POST", f"{path}/resolve", {**body, "reason": "another"})
@@ -178,7 +181,7 @@ async def test_money_of_the_wrong_customer_is_voided_and_posted_to_whose_it_is(c
     assert (waits["id"], waits["class"], waits["amount_minor"]) == (voided["exception_id"], "missing_here", 10_000)
     decision = {"action": "post", "customer_id": right, "invoices": [{"invoice_id": owed[0]}], "reason": "they said so"}
     done = await client.make(f"/v1/reconciliation/exceptions/{waits['id']}/resolve", decision)
-    assert [note["action"] for note in done["trail"]] == ["voided", "post"]
+    assert [note["action"] for note in done["trail"]] == ["voided", "payment", "post"]
     await client.paid(owed[0])
     (row,) = (await client.get(f"/v1/reconciliation/runs/{run['id']}/lines"))["items"]
     assert (row["state"], row["payment_ids"]) == ("resolved", [done["payment_id"]])

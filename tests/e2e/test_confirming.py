@@ -59,6 +59,17 @@ async def test_a_payer_who_never_answers_ends_the_payment_after_a_day_and_frees_
     await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
 
 
+async def test_a_quote_says_which_payment_holds_the_invoice_until_its_payer_acts(moving: Client) -> None:
+    invoice, payment = await asked(moving)
+    whose = {"customer_id": payment["customer_id"], "method_id": payment["method_id"]}
+    for choice in ({"invoices": [{"invoice_id": invoice}]}, {"all": True, "currency": "USD"}):
+        status, problem = await moving.ask("POST", "/v1/quotes", {**whose, **choice})
+        assert (status, problem["payment_id"]) == (422, payment["id"])
+        assert f"Payment {payment['id']} waits for the payer" in problem["detail"]
+    await moving.make(f"/v1/payments/{payment['id']}/cancel", expect=(202,))
+    await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "cancelled", seconds=4)
+
+
 async def test_a_payer_lets_go_of_the_confirmation_and_the_invoice_is_payable_at_once(
     moving: Client, moving_stack: LocalStack
 ) -> None:

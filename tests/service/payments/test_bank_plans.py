@@ -56,7 +56,8 @@ SUMS: list[Any] = [["USD"], [100]]
         (remittances.BACK_BY_INVOICE, [[1], ["INV1"]], "payments_recorded_of_customer"),
     ],
     ids=[
-        "named", "alike", "recorded", "gone-back", "arriving", "traced", "decided", "decided-doubt", "payers", "namesakes", "owing", "new-lines",
+        "named", "alike", "recorded", "gone-back", "arriving", "traced", "decided", "decided-doubt",
+        "payers", "namesakes", "owing", "new-lines",
         "lines", "unsettled", "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "receipts", "back-payer",
         "back-invoice", "back-cheque",
     ],

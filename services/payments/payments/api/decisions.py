@@ -46,7 +46,7 @@ async def resolve(exception_id: str, asked: Resolution, request: Request, identi
             await _accept(row, charge, work)
         await exceptions.resolve_exception(work, exception_id, payment_id)
         await exceptions.note(work, exception_id, actor, asked.action, asked.reason)
-        body = await detail_of(work.connection, exception_id)
+        body = await detail_of(work.connection, exception_id, work.clock.today())
         await exceptions.keep_decision(work, exception_id, decision, body)
         if row["line_id"] is not None:  # last: its file's counts are held until the commit
             await bank.keep_states(work, {row["line_id"]: "resolved"})

@@ -110,7 +110,7 @@ class Assignment(Asked):
     assigned_to: Text | None
 
 
-def view_of_exception(row: Any) -> dict[str, Any]:
+def view_of_exception(row: Any, today: date) -> dict[str, Any]:
     line = {
         "run_id": row["statement_id"],
         "place": row["place"],
@@ -131,15 +131,17 @@ def view_of_exception(row: Any) -> dict[str, Any]:
         "currency": row["currency"],
         "amount_minor": row["amount"],
         "proposals": orjson.loads(row["proposals"]),
-        "remedy": remedy(_about(row), row["class"]) if row["state"] == "open" else None,
+        "remedy": remedy(_about(row, today), row["class"]) if row["state"] == "open" else None,
         "assigned_to": row["assigned_to"],
         "created_at": row["created_at"],
         "resolved_at": row["resolved_at"],
     }
 
 
-def _about(row: Any) -> About:
+def _about(row: Any, today: date) -> About:
     if row["line_id"] is not None:
+        if row["booked_on"] > today:
+            return "to come"
         likeliest: dict[str, Any] = next(iter(orjson.loads(row["proposals"])), {})
         if likeliest.get("payout_id"):
             return "paid out"
@@ -165,7 +167,8 @@ async def list_exceptions(
     )
     last = found[limit - 1] if len(found) > limit else None
     following = write_cursor(last["created_at"].isoformat(), last["id"]) if last else None
-    items = [view_of_exception(row) for row in found[:limit]]
+    today = running_of(request).clock.today()
+    items = [view_of_exception(row, today) for row in found[:limit]]
     return answer(orjson.dumps({"items": items, "next_cursor": following}), 200)
 
 
@@ -173,14 +176,16 @@ async def list_exceptions(
 async def get_exception(exception_id: str, request: Request, identity: ReadPayments) -> Response:
     """An exception with its trail: who did what about it, and when."""
     for_the_company(identity)
-    return answer(await detail_of(running_of(request).pool, exception_id), 200)
+    running = running_of(request)
+    return answer(await detail_of(running.pool, exception_id, running.clock.today()), 200)
 
 
-async def detail_of(connection: Any, exception_id: str) -> bytes:
+async def detail_of(connection: Any, exception_id: str, today: date) -> bytes:
     row = await exceptions.load_exception(connection, exception_id) if is_id(exception_id) else None
     if row is None:
         raise not_found("exception", exception_id)
-    return orjson.dumps({**view_of_exception(row), "trail": await exceptions.list_notes(connection, exception_id)})
+    trail = await exceptions.list_notes(connection, exception_id)
+    return orjson.dumps({**view_of_exception(row, today), "trail": trail})
 
 
 @router.post(
@@ -194,7 +199,7 @@ async def assign(exception_id: str, asked: Assignment, request: Request, identit
             raise resolved_already()
         await exceptions.assign_exception(work, exception_id, asked.assigned_to)
         await exceptions.note(work, exception_id, work.cause.actor or "", "assigned", asked.assigned_to)
-        return answer(await detail_of(work.connection, exception_id), 200)
+        return answer(await detail_of(work.connection, exception_id, work.clock.today()), 200)
 
 
 async def lock_exception(exception_id: str, work: Work) -> Any:

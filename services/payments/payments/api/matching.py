@@ -56,6 +56,7 @@ async def _match_receipts(row: Any, payment_ids: Sequence[str], field: str, work
         raise problem_of(Refusal("not-this-money", detail, field, conflict=True))
     linked = await remittances.link_payments(work, dict.fromkeys(found, row["line_id"]), gone=True)
     assert linked, "their rows are locked, and were looked at"
+    await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(payment_ids))
 
 
 async def _match_payout(row: Any, payout_id: str, work: Work) -> None:

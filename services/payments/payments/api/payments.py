@@ -29,7 +29,7 @@ from payments.api.edge import (
     problem_of,
     witness_of,
 )
-from payments.api.quotes import load_oldest, make, view_of_quote
+from payments.api.quotes import load_oldest, make, view_of_quote, way_out
 from payments.api.views import PaymentView, seen_header, view_of_payment
 from payments.data_files import CONSENT_TEXTS
 from payments.domain import (
@@ -161,7 +161,11 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
         hint = new.detail
     else:
         hint = why_nothing(quote, found.invoices)
-    raise problem_of(Refusal("quote-stale", f"This quote {what}. {hint}", "quote_id"), 409, new_quote=view)
+    ids = [part.invoice_id for part in quote.parts]
+    exit_, more = ("", {}) if view else await way_out(running, quote.customer_id, ids)
+    raise problem_of(
+        Refusal("quote-stale", f"This quote {what}. {hint}{exit_}", "quote_id"), 409, new_quote=view, **more
+    )
 
 
 async def _stale(running: Running, found: store.Confirming) -> str | None:

@@ -15,7 +15,7 @@ from payments.api.edge import InvoiceToPay, other_currency, problem_of, refuse_s
 from payments.api.resolutions import Resolution, Share, money_of_line, proposal_of
 from payments.domain import Refusal, Step, receive
 from payments.domain.transfers import remittance_of
-from payments.store import remittances
+from payments.store import exceptions, remittances
 
 
 async def post(row: Any, asked: Resolution, work: Work) -> str | None:
@@ -39,6 +39,8 @@ async def post(row: Any, asked: Resolution, work: Work) -> str | None:
     for step in steps:
         if step.payment.id not in saved:
             raise problem_of(unknown_customer(step.payment.customer_id))
+    made = [f"{one.id}: {one.amount} of customer {one.customer_id}" for one in (step.payment for step in steps)]
+    await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(made))
     return steps[0].payment.id if len(steps) == 1 else None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -143,7 +144,9 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
     if isinstance(made, Refusal) and method is None and not await store.customer_known(running.pool, asked.customer_id):
         made = unknown_customer(asked.customer_id)
     if isinstance(made, Refusal):
-        raise problem_of(made)
+        named = [wish.invoice_id for wish in choice.wishes] if isinstance(choice, Wishes) else []
+        hint, more = await way_out(running, asked.customer_id, named) if made.code in NOT_PAYABLE else ("", {})
+        raise problem_of(replace(made, detail=made.detail + hint), **more)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
 
 
@@ -155,6 +158,18 @@ async def get_quote(quote_id: str, request: Request, identity: ReadPayments) -> 
     if found is None:
         raise not_found("quote", quote_id)
     return answer(orjson.dumps(view_of_quote(found.quote, found.invoices)), 200)
+
+
+NOT_PAYABLE = {"payment-under-way", "nothing-payable", "more-than-payable"}
+
+
+async def way_out(running: Running, customer_id: str, invoices: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """What can be done about a payment that holds invoices until its payer acts, and which it is."""
+    found = await store.waiting_for_payer(running.pool, customer_id, list(filter(is_id, invoices)))
+    if found is None:
+        return "", {}
+    hint = f" Payment {found} waits for the payer: confirm it at the bank, or let go of it (its /cancel)."
+    return hint, {"payment_id": found}
 
 
 def _choice(asked: QuoteRequest) -> Choice | Refusal:

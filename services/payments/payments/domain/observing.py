@@ -144,7 +144,7 @@ def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reve
     if payment.way != "collect" or payment.reconciliation not in ("mismatch", "exception"):
         return Refusal("agrees-already", "This payment is not in doubt: there is nothing to accept.", conflict=True)
     if seen.state != "succeeded" or not seen.captured:
-        detail = "The provider's record has no money of this payment. Wait for it, or dismiss this and say why."
+        detail = "The provider's record has no money of this payment. Wait for it, or cancel it there."
         return Refusal("no-money-there", detail, conflict=True)
     if seen.captured.currency != currency:
         return _let_go(payment, seen)

@@ -172,7 +172,7 @@ def make_quote(
         return chosen
     amount = chosen.amount
     if method is None and amount:
-        return method_needed(amount, chosen.credit_used)
+        return _method_needed(chosen)
     return Quote(
         id=new_id(), customer_id=whose, method_id=method.id if method else None, amount=amount,
         surcharge=surcharge(method, amount, terms, step) if method else zero(amount.currency), parts=chosen.parts,
@@ -181,11 +181,21 @@ def make_quote(
     )  # fmt: skip
 
 
-def method_needed(left: Money, credit_used: Money) -> Refusal:
+def _method_needed(chosen: _Chosen) -> Refusal:
     """Credit does not pay all that was chosen, and nothing was named that pays the rest."""
-    paid = f"Credit pays {credit_used.minor} minor units of it; " if credit_used else ""
-    rest = f"{left.minor} minor units of {left.currency} are left to be paid by a method"
-    detail = f"{paid}{rest}: make the quote with a method_id."
+    left, used = chosen.amount, chosen.credit_used
+    if chosen.choice == "amount":
+        detail = (
+            "An amount is what a method pays, on top of the credit: name its method_id. To pay with credit alone, name "
+            "the invoices, or all."
+        )
+    elif used:
+        detail = (
+            f"Credit pays {used.minor} minor units of it; {left.minor} minor units of {left.currency} are left to be "
+            "paid by a method. Name its method_id, or invoices with amounts that the credit reaches."
+        )
+    else:
+        detail = f"{left.minor} minor units of {left.currency} are left to be paid by a method: name its method_id."
     return Refusal("method-needed", detail, "method_id")
 
 

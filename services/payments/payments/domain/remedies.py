@@ -6,7 +6,7 @@ from typing import Literal
 
 from payments.domain.verdicts import ExceptionClass
 
-About = Literal["came in", "went out", "payment", "goes back", "payout", "paid out"]
+About = Literal["came in", "to come", "went out", "payment", "goes back", "payout", "paid out"]
 
 # By what an exception is about, and by its class where that makes a difference.
 REMEDIES: dict[About, str] = {
@@ -15,6 +15,7 @@ REMEDIES: dict[About, str] = {
         "on_account. Match it with a receipt that was recorded for it, with all of one deposit, or with the payout "
         "of the provider that it is."
     ),
+    "to come": "The bank books it on a day that has not come. Wait for that day: then post or match it.",
     "went out": "Match it with the receipt that it took back; dismiss it where it is none.",
     "payment": (
         "Look the charge up at the provider. Give back what is not to be kept, then accept the payment as the "
@@ -46,8 +47,8 @@ OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
         "dismiss what is told twice; post on_account what came once more."
     ),
     ("came in", "wrong_currency"): (
-        "It names invoices of another currency, and pays none of them. Post it on_account in its own, or give it "
-        "back and dismiss it."
+        "It names invoices of another currency, and pays none of these. Post it in its own, on_account or to other "
+        "invoices of the payer; or give it back and dismiss it."
     ),
     ("paid out", "wrong_amount"): (
         "It tells the trace of a payout of another amount, and can't be matched with it. Ask the provider and the bank "

@@ -102,11 +102,12 @@ class Court:
     def propose(self, unclear: Sequence[Unclear], leads: Leads) -> list[Unclear]:
         """With what each may be, the likeliest first; what has proposals keeps them.
 
-        To money that may have counted already no invoice is proposed but those that it names: it would pay twice.
+        To money that may have counted already no invoice is proposed but those that it names: it would pay twice. To
+        money of another currency than its invoices', none of strangers.
         """
 
         def proposed(one: Unclear) -> Unclear:
-            about = Leads({}, {}, {}) if one.why == "doubled" else leads
+            about = {"doubled": Leads({}, {}, {}), "wrong_currency": replace(leads, alike={})}.get(one.why, leads)
             return one if one.proposals else replace(one, proposals=self._proposals(one.transfer, about))
 
         return [proposed(each) for each in unclear]

@@ -69,6 +69,8 @@ def _refuse_refund(payment: Payment, reversals: Sequence[Reversal], minor: int |
     if payment.by_credit_alone:
         detail = "Only credit was used, so there is nothing to give back of it: refund the payment the credit came of."
         return Refusal("paid-by-credit", detail, conflict=True)
+    if payment.reason == VOIDED:
+        return Refusal("voided-already", "This receipt was voided: no money of it came.", conflict=True)
     left = _left(payment, reversals).amount
     if not left:
         return Refusal("nothing-left", "All of this payment has gone back already, or is on its way.", conflict=True)
@@ -105,6 +107,8 @@ def void(payment: Payment, reversals: Sequence[Reversal], reason: str, now: date
     """A receipt that was recorded or posted in error never was: all of it goes, on the day from which it counted."""
     if payment.way != "receive":
         detail = "Only what was received offline or at the bank can be voided; what the provider took is refunded."
+        if payment.by_credit_alone:
+            detail = "Credit paid this, and no money came. Void or refund the payment that the credit came of."
         return Refusal("not-a-receipt", detail, conflict=True)
     if payment.reason == VOIDED:
         return Refusal("voided-already", "This receipt has been voided already.", conflict=True)

@@ -66,6 +66,7 @@ from payments.store.payments import (
     lock_payment,
     lock_payments,
     save_steps,
+    waiting_for_payer,
 )
 from payments.store.payouts import look_now
 from payments.store.projections import (
@@ -160,4 +161,5 @@ __all__ = [
     "save_method",
     "save_steps",
     "take_rules",
+    "waiting_for_payer",
 ]

@@ -55,6 +55,14 @@ async def load_payment(connection: asyncpg.Connection, payment_id: str, only: st
     return payment_of(row) if row else None
 
 
+async def waiting_for_payer(connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]) -> str | None:
+    """A payment that its payer has yet to confirm at the bank, of one of the invoices; of any, where none is named."""
+    sql = """SELECT id FROM payments WHERE act_by IS NOT NULL AND customer_id = $1 AND status = 'requires_action'
+        AND (asked_invoices && $2::uuid[] OR $2::uuid[] = '{}') LIMIT 1"""
+    found: str | None = await connection.fetchval(sql, customer_id, invoice_ids)
+    return found
+
+
 async def lock_payment(work: Work, payment_id: str) -> Payment | None:
     row = await work.connection.fetchrow(f"SELECT {PAYMENT} FROM payments WHERE id = $1 FOR NO KEY UPDATE", payment_id)  # noqa: S608
     return payment_of(row) if row else None
