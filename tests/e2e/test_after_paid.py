@@ -161,6 +161,27 @@ async def test_a_chargeback_that_is_won_leaves_the_invoice_paid(client: Client, 
     assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "paid"
 
 
+async def test_a_receipt_that_was_recorded_in_error_counts_on_no_day_wherever_its_money_went(client: Client) -> None:
+    customer = await client.customer()
+    first, second = [await client.invoice(customer, minor) for minor in (6_000, 4_000)]
+    error = await client.receive(customer, 10_000, first)
+    await client.paid(first)
+    await client.until(f"/v1/payments/{error['id']}", lambda p: p["credit_minor"] == 4_000)
+    chosen = {"customer_id": customer, "invoices": [{"invoice_id": second}], "use_credit": True}
+    async with asyncio.timeout(10):
+        while (made := await client.ask("POST", "/v1/quotes", chosen))[0] != 201:  # the credit has yet to be heard of
+            pass
+    await client.pay(made[1], accept=None)
+    await client.paid(second)
+    await client.make(f"/v1/payments/{error['id']}/void", {"reason": "another's"}, key=new_id())
+    for invoice in (first, second):
+        await client.until(f"/v1/invoices/{invoice}", lambda one: one["status"] == "open")
+    for day in ("2026-03-01", "2026-05-01", ""):
+        aging = await client.get(f"/v1/customers/{customer}/aging{day and '?as_of=' + day}")
+        (usd,) = aging["currencies"]
+        assert (usd["outstanding_minor"], usd["credits_minor"]) == (10_000, 0), day
+
+
 async def test_the_money_holds_after_all_of_this(stack: LocalStack) -> None:
     found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
     assert found["violations"] == []

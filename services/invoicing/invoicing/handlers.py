@@ -83,9 +83,12 @@ async def release_reservations(events: Sequence[Received[Any]], work: Work) -> N
 @handlers.on_many(heard.PaymentReversed, lock=customer_of)
 async def reverse_settlements(events: Sequence[Received[heard.PaymentReversed]], work: Work) -> None:
     book = await store.load_book(work, payments=[received.event.payment_id for received in events])
+    booked = await store.load_booked(work, [received.event.payment_id for received in events if received.event.voided])
     for received in events:
         event, taken = received.event, received.event.taken
-        if taken is None or taken.amount_minor:  # a last bit of surcharge goes back by itself
+        if event.voided:
+            book.unsettle(event.payment_id, booked[event.payment_id])
+        elif taken is None or taken.amount_minor:  # a last bit of surcharge goes back by itself
             book.reverse(event.payment_id, event.effective_on or work.clock.today(), taken.money() if taken else None)
         _say(book, received, work)
     await store.save_book(work, book)

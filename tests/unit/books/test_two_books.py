@@ -48,6 +48,7 @@ from payments.domain import (
 )
 from payments.domain import payments as domain_payments
 from payments.domain import reversals as domain_reversals
+from tests.kit.books import booked_of
 
 WITH_IDS = (envelope, observing, domain_payments, quotes, domain_reversals)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -492,7 +493,10 @@ class TwoBooks(RuleBasedStateMachine):
                 assert event.taken is not None
                 if event.taken.amount_minor:
                     self.plain.take(event.payment_id, event.taken.amount_minor)
-                    self.book.reverse(event.payment_id, event.effective_on or DAY, event.taken.money())
+                    if event.voided:
+                        self.book.unsettle(event.payment_id, booked_of(self.book, event.payment_id))
+                    else:
+                        self.book.reverse(event.payment_id, event.effective_on or DAY, event.taken.money())
             case payments_says.PaymentRefundFailed() as event:
                 if event.came_back and event.came_back.amount_minor:
                     self.plain.credit[event.payment_id] += event.came_back.amount_minor

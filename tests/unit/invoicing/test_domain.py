@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from contracts.allocation import Part
 from contracts.money import Money
 from invoicing.domain import Book, Change, Credit, Invoice, Refused, TakenBack, price
+from tests.kit.books import booked_of
 
 TODAY = date(2026, 3, 1)
 
@@ -178,6 +179,7 @@ class InvoicesLife(RuleBasedStateMachine):
         self.book = Book()
         self.count = 0
         self.sequences: dict[str, int] = {}
+        self.returned = set[str]()
 
     def name(self, kind: str) -> str:
         self.count += 1
@@ -224,6 +226,19 @@ class InvoicesLife(RuleBasedStateMachine):
         left = sum(p.amount.minor for p in settlement.parts) + settlement.credit.minor
         if left:
             self.book.reverse(payment, day, usd(data.draw(st.integers(1, left))))
+            self.returned.add(payment)
+
+    @rule(payment=consumes(paid))
+    def never_was(self, payment: str) -> None:
+        """A receipt was recorded in error: wherever its money has gone, it counts on no day."""
+        if payment not in self.returned:
+            self.book.unsettle(payment, booked_of(self.book, payment))
+            days = Counter[tuple[str, date]]()
+            for entry in (each for each in self.book.entries if each.payment_id == payment):
+                days[entry.invoice.id, entry.effective_on] += entry.amount
+            for credit, minor, day in self.book.credit_entries:
+                days[credit.id, day] += minor if credit.payment_id == payment else 0
+            assert not any(days.values())
 
     @rule(data=st.data())
     def void(self, data: st.DataObject) -> None:

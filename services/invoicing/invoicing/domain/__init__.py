@@ -6,12 +6,13 @@ from invoicing.domain.invoices import Change, Invoice
 from invoicing.domain.prices import price
 from invoicing.domain.refusals import Refused
 from invoicing.domain.reservations import Reservation
-from invoicing.domain.settlements import Applied, Settlement, TakenBack
+from invoicing.domain.settlements import Applied, Booked, Settlement, TakenBack
 
 __all__ = [
     "MOST_PARTS",
     "Applied",
     "Book",
+    "Booked",
     "Change",
     "Credit",
     "Fact",

@@ -13,7 +13,7 @@ from invoicing.domain.credits import Credit
 from invoicing.domain.invoices import Change, Invoice, State, What
 from invoicing.domain.refusals import Refused
 from invoicing.domain.reservations import Reservation
-from invoicing.domain.settlements import Applied, Settlement, TakenBack, less, more, newest_first
+from invoicing.domain.settlements import Applied, Booked, Settlement, TakenBack, less, more, newest_first
 
 MOST_PARTS = 1_000  # of one payment
 
@@ -182,6 +182,35 @@ class Book:
         if credit:
             self._take_credit(self.credits[payment_id], credit.minor, effective_on)
 
+    def unsettle(self, payment_id: str, booked: Booked) -> None:
+        """A settlement that never was: what it paid is owed from the day on which it had been paid.
+
+        Each thing that was booked for it is booked the other way round on its own day, so that it counts on none.
+        ValueError: `booked` is not what is left of it.
+        """
+        settlement, unspent = self.settlements[payment_id], self._unspent(payment_id, self.settlements[payment_id])
+        sums = dict.fromkeys((invoice_id for invoice_id, _, _ in booked.paid), 0)
+        for invoice_id, minor, _ in booked.paid:
+            sums[invoice_id] += minor
+        of_credit = sum(minor for minor, _ in booked.credit)
+        if (sums, of_credit) != ({part.invoice_id: part.amount.minor for part in settlement.parts}, unspent.minor):
+            raise ValueError(f"what was booked for settlement {payment_id} is not what is left of it")
+        for part in settlement.parts:
+            self._take_off(self.invoices[part.invoice_id], part.amount.minor, payment_id)
+        for invoice_id, minor, day in booked.paid:
+            self.entries.append(Entry(self.invoices[invoice_id], "reverse", minor, day, payment_id))
+        none = replace(
+            settlement, parts=(), credit=settlement.credit - unspent, sequence=settlement.sequence + 1, reversed=True
+        )
+        self.settlements[payment_id] = none
+        self.touched.add(payment_id)
+        days = [*(day for _, _, day in booked.paid), *(day for _, day in booked.credit)]
+        first = min(days, default=settlement.effective_on)
+        self.facts.append(TakenBack(settlement.parts, unspent, replace(none, effective_on=first)))
+        if unspent:
+            self._lower(self.credits[payment_id], unspent.minor)
+        self.credit_entries += [(self.credits[payment_id], -minor, day) for minor, day in booked.credit]
+
     def give_again(self, payment_id: str, money: Money, effective_on: date) -> None:
         """What had been taken from a settlement is here after all: it is the customer's unapplied credit."""
         settlement = self.settlements[payment_id]
@@ -200,19 +229,24 @@ class Book:
         return Money(credit.balance if credit else 0, settlement.credit.currency)
 
     def _owe_again(self, invoice: Invoice, minor: int, effective_on: date, payment_id: str) -> None:
-        state: State = "open" if invoice.state == "paid" else invoice.state
-        what: What = "reopened" if invoice.state == "paid" else "changed"
         day = invoice.counts_from(effective_on)
-        owed = replace(invoice, settled=invoice.settled - minor, state=state, reopened_on=day)
-        back = self._change(owed, what, payment_id)
+        back = self._take_off(replace(invoice, reopened_on=day), minor, payment_id)
         self.entries.append(Entry(back, "reverse", minor, day, payment_id))
 
+    def _take_off(self, invoice: Invoice, minor: int, payment_id: str) -> Invoice:
+        state: State = "open" if invoice.state == "paid" else invoice.state
+        what: What = "reopened" if invoice.state == "paid" else "changed"
+        return self._change(replace(invoice, settled=invoice.settled - minor, state=state), what, payment_id)
+
     def _take_credit(self, credit: Credit, minor: int, effective_on: date) -> None:
-        gone = replace(credit, balance=credit.balance - minor, sequence=credit.sequence + 1)
-        self.credits[credit.payment_id] = gone
-        self.facts.append(gone)
+        self.credit_entries.append((self._lower(credit, minor), -minor, effective_on))
+
+    def _lower(self, credit: Credit, minor: int) -> Credit:
+        lower = replace(credit, balance=credit.balance - minor, sequence=credit.sequence + 1)
+        self.credits[credit.payment_id] = lower
+        self.facts.append(lower)
         self.credits_touched.add(credit.payment_id)
-        self.credit_entries.append((gone, -minor, effective_on))
+        return lower
 
     def _oldest_credit(self, customer_id: str, currency: str, minor: int) -> tuple[tuple[str, int], ...] | None:
         """So much of the customer's credit, the oldest first; None when there is not enough."""

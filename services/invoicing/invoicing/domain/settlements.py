@@ -27,6 +27,14 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Booked:
+    """All that was booked for a settlement, by day: minor units paid of invoices, and of credit (below zero: spent)."""
+
+    paid: tuple[tuple[str, int, date], ...] = ()
+    credit: tuple[tuple[int, date], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TakenBack:
     """Parts and credit that went back, and the settlement as it is left."""
 

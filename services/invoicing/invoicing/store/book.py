@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import asyncpg
 
@@ -10,7 +11,7 @@ from chassis.messaging.work import Work, insert_history, insert_outbox
 from contracts import topics
 from contracts.allocation import Part
 from contracts.money import Money
-from invoicing.domain import MOST_PARTS, Book, Credit, Reservation, Settlement
+from invoicing.domain import MOST_PARTS, Book, Booked, Credit, Reservation, Settlement
 from invoicing.store.invoices import INVOICE, invoice_of
 
 LOAD_PAYMENTS = """
@@ -121,6 +122,26 @@ def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
 
 def _parts(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[Part, ...]:
     return tuple(Part(invoice_id, Money(minor, currency)) for invoice_id, minor in zip(ids, amounts, strict=True))
+
+
+BOOKED = """
+SELECT s.payment_id, e.invoice_id, -e.amount AS amount, e.effective_on FROM settlements s
+JOIN entries e ON e.invoice_id = ANY(s.invoice_ids) AND e.payment_id = s.payment_id WHERE s.payment_id = ANY($1::uuid[])
+UNION ALL SELECT c.payment_id, NULL, e.amount, e.effective_on FROM credits c
+JOIN credit_entries e ON e.customer_id = c.customer_id AND e.credit_id = c.id WHERE c.payment_id = ANY($1::uuid[])
+"""
+
+
+async def load_booked(work: Work, payment_ids: Sequence[str]) -> dict[str, Booked]:
+    """All that was booked for settlements; their customers' rows are locked, so it holds still."""
+    booked = dict.fromkeys(payment_ids, Booked())
+    for payment_id, invoice_id, minor, day in await work.connection.fetch(BOOKED, payment_ids) if payment_ids else ():
+        one = booked[payment_id]
+        if invoice_id is None:
+            booked[payment_id] = replace(one, credit=(*one.credit, (minor, day)))
+        else:
+            booked[payment_id] = replace(one, paid=(*one.paid, (invoice_id, minor, day)))
+    return booked
 
 
 SAVE_BOOK = f"""
