@@ -288,8 +288,7 @@ async def wait_again(payment: Payment, why: str, work: Work) -> str | None:
     (unclear,) = await _proposed(Court(replace(known, named=named)), [Unclear(transfer, "missing_here")], work)
     actor, said = work.cause.actor or "", f"payment {payment.id}: {why}"
     await exceptions.note_line(work, transfer.line_id, actor, "voided", said)
-    exception_id, anew = await exceptions.reopen_line(work, transfer.line_id, opened(unclear))
-    if anew:
-        await exceptions.note(work, exception_id, actor, "voided", said)
+    (exception_id,) = await exceptions.open_exceptions(work, [replace(opened(unclear), voided_id=payment.id)])
+    await exceptions.note(work, exception_id, actor, "voided", said)
     await bank.keep_states(work, {transfer.line_id: "proposed"})
     return exception_id

@@ -46,6 +46,13 @@ CHECKS = {
         SELECT statement_id::text, format('%s %s, counted %s', l.n, state, c.n)
         FROM (SELECT statement_id, state, count(*) AS n FROM bank_lines WHERE state <> 'new' GROUP BY 1, 2) l
         FULL JOIN (SELECT * FROM bank_line_counts WHERE n <> 0) c USING (statement_id, state) WHERE l.n IS DISTINCT FROM c.n""",
+    "more is posted of a bank's line, or waits, than it brought": """
+        SELECT l.id::text, format('brought %s, posted %s, waits %s', l.amount, p.sum, coalesce(e.sum, 0))
+        FROM (SELECT bank_line_id, sum(amount) AS sum FROM payments WHERE bank_line_id IS NOT NULL GROUP BY 1) p
+        JOIN bank_lines l ON l.id = p.bank_line_id
+        LEFT JOIN (SELECT line_id, sum(amount) AS sum FROM exceptions WHERE state = 'open' AND voided_id IS NOT NULL GROUP BY 1) e
+            ON e.line_id = l.id
+        WHERE p.sum + coalesce(e.sum, 0) > l.amount""",
     "a payment's parts and credit are not its amount": """
         SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments
         WHERE reconciliation = 'matched' AND amount - (reversed - reversed_surcharge) <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",

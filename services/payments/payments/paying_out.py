@@ -7,16 +7,19 @@ from datetime import datetime
 
 import structlog
 
-from chassis.messaging.work import Units
+from chassis.messaging.work import Units, Work
 from chassis.service import Running
 from contracts.money import Money
+from payments.bank_runs import opened
 from payments.domain.payouts import arrived, came_back, comes_again, strays, sum_alone
+from payments.domain.verdicts import Proposal, Unclear
 from payments.providers import Payout, PayoutLine, Provider
-from payments.store import exceptions, payouts
+from payments.store import bank, exceptions, payouts
 
 log = structlog.get_logger()
 
 AT_ONCE = 50
+NOTHING = ("failed", "cancelled")
 
 
 async def read_payouts(running: Running) -> bool:
@@ -76,5 +79,17 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_a
                     exceptions.Open(s.why, s.movement.amount, payout_line_id=s.movement.provider_id) for s in found
                 ]
                 await exceptions.open_exceptions(work, opened)
-        elif known.state in ("failed", "cancelled") and known.booked:
+        elif known.state in NOTHING and known.booked:
             await payouts.book_payout(work, came_back(payout.provider_id, amount, work.clock.today()))
+        if known.state in NOTHING and known.was not in NOTHING:
+            await _wait_again(payout.provider_id, known.state, work)
+
+
+async def _wait_again(payout_id: str, state: str, work: Work) -> None:
+    """A line told of the arrival of a payout that came to nothing: a person sees whether the bank took it back."""
+    transfer = await payouts.take_from(work, payout_id)
+    if transfer is not None:
+        reasons = ("told of the arrival of this payout", f"the provider says that it {state}, and has its money")
+        unclear = Unclear(transfer, "missing_there", (Proposal(None, (), 0.6, reasons, payout_id=payout_id),))
+        await exceptions.open_exceptions(work, [opened(unclear)])
+        await bank.keep_states(work, {transfer.line_id: "proposed"})

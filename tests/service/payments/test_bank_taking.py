@@ -29,6 +29,7 @@ from payments import bank_runs, messages, store
 from payments.api import bank_statements, decisions, edge, matching, posting, resolutions
 from payments.bank_files import BankLine, Reading
 from payments.bank_files.identity import identities
+from payments.checks import CHECKS
 from payments.domain import Refusal, Step, receive, refund, void
 from payments.domain.remittance import Court
 from payments.store import bank, exceptions, remittances
@@ -540,20 +541,47 @@ async def test_a_line_that_was_split_is_taken_back_from_all_whose_it_became(unit
     paid = line(10_000, "of both", bank_reference="A1")
     assert await take(units, paid) == ["proposed"]
     await split(units, one, other)
+    posted_more = CHECKS["more is posted of a bank's line, or waits, than it brought"]
+    assert await units.pool.fetch(posted_more) == []
+    await units.pool.execute("UPDATE bank_lines SET amount = amount - 1")
+    assert len(await units.pool.fetch(posted_more)) == 1
+    await units.pool.execute("UPDATE bank_lines SET amount = amount + 1")
     assert await take(units, back(paid)) == ["posted"]
     assert (await gone(units, one), await gone(units, other), await waiting(units)) == (5_000, 5_000, [])
 
 
-async def test_the_shares_of_a_line_that_were_voided_wait_together(units: Units) -> None:
-    (one, _), (other, _) = await owed(units, 5_000, "INV-1001"), await owed(units, 5_000, "INV-1002")
-    assert await take(units, line(10_000, "of both")) == ["proposed"]
+async def test_each_share_of_a_line_that_is_voided_waits_by_itself_and_the_line_for_all(units: Units) -> None:
+    """Whoever decides about one decides about its amount, whatever else is voided meanwhile."""
+    (one, _), (other, _) = await owed(units, 6_000, "INV-1001"), await owed(units, 4_000, "INV-1002")
+    paid = line(10_000, "INV-1001 INV-1002", bank_reference="A1")
+    assert await take(units, paid) == ["proposed"]
     await split(units, one, other)
-    for row in await units.pool.fetch("SELECT id FROM payments"):
+    for row in await units.pool.fetch("SELECT id FROM payments ORDER BY customer_id = $1", one):
         assert await voided(units, row["id"])
-    assert await waiting(units) == [("missing_here", 10_000)]
+    assert await waiting(units) == [("missing_here", 5_000), ("missing_here", 5_000)]
+    assert await take(units, back(paid, booked_on=DAY + timedelta(days=1))) == [
+        "proposed"
+    ]  # none is taken back by itself
+    rows = await units.pool.fetch(
+        "SELECT id, line_id FROM exceptions WHERE state = 'open' AND amount > 0 ORDER BY created_at"
+    )
+    for place, row in enumerate(rows):
+        async with units.begin() as work:
+            asked = resolutions.Resolution(action="post", customer_id=one, on_account=True, reason="theirs")
+            payment_id = await posting.post(await exceptions.lock_exception(work, row["id"]), asked, work)
+            await exceptions.resolve_exception(work, row["id"], payment_id)
+            assert await exceptions.line_waits(work, row["line_id"]) is (place == 0)
+    assert await units.pool.fetchval("SELECT sum(amount) FROM payments WHERE bank_line_id IS NOT NULL") == 10_000
+
+
+async def test_a_line_of_which_a_share_waits_is_not_taken_back_by_itself(units: Units) -> None:
+    (one, _), (other, _) = await owed(units, 6_000, "INV-1001"), await owed(units, 4_000, "INV-1002")
+    paid = line(10_000, "of both", bank_reference="A1")
+    assert await take(units, paid) == ["proposed"]
     await split(units, one, other)
-    assert await waiting(units) == []
-    assert await units.pool.fetchval("SELECT count(*) FROM payments WHERE bank_line_id IS NOT NULL") == 2
+    assert await voided(units, await units.pool.fetchval("SELECT id FROM payments WHERE customer_id = $1", one))
+    assert await take(units, back(paid)) == ["proposed"]
+    assert await gone(units, other) == 0
 
 
 @pytest.mark.parametrize(

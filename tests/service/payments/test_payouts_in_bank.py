@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,12 +15,12 @@ from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
 from chassis.messaging.work import Cause, Units, Wake
 from contracts.ids import new_id
-from payments import bank_runs, store
+from payments import bank_runs, paying_out, store
 from payments.api import decisions, resolutions
 from payments.api.exceptions import view_of_exception
 from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
-from payments.providers import Payout
+from payments.providers import Payout, PayoutLine
 from payments.store import bank, exceptions, payouts
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -172,3 +173,25 @@ def test_a_receipt_and_a_payout_are_not_matched_at_once() -> None:
     with pytest.raises(Problem) as caught:
         decisions._refuse_unused(asked)
     assert caught.value.slug == "not-used"
+
+
+@pytest.mark.parametrize("before", ["paid", "in_transit", "pending"])
+@pytest.mark.parametrize("after", ["failed", "cancelled"])
+async def test_the_line_of_a_payout_that_comes_to_nothing_waits_for_a_person_once(
+    units: Units, before: Any, after: Any
+) -> None:
+    """Its money may still be at the bank, which nobody would see."""
+    payout = Payout("po_1", before, 1_200, "USD", DAY, units.clock.now(), TRACE)
+    lines = [PayoutLine("txn_1", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())]
+    await paying_out.record(units, payout, lines)
+    assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "matched"
+    for _ in range(2):
+        await paying_out.record(units, replace(payout, state=after), [])
+    shown = await waiting(units)
+    assert (shown["class"], shown["proposals"][0]["payout_id"]) == ("missing_there", "po_1")
+    assert await units.pool.fetch("SELECT state FROM bank_lines") == [("proposed",)]
+    assert await units.pool.fetchval("SELECT coalesce(sum(amount), 0) FROM ledger_entries WHERE account = 'bank'") == 0
+    await decide(units, "match", proposal=0)
+    await paying_out.record(units, replace(payout, state=after), [])  # told once more
+    assert await linked(units) == ["po_1"]
+    assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1

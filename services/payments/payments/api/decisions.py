@@ -48,8 +48,9 @@ async def resolve(exception_id: str, asked: Resolution, request: Request, identi
         await exceptions.note(work, exception_id, actor, asked.action, asked.reason)
         body = await detail_of(work.connection, exception_id, work.clock.today())
         await exceptions.keep_decision(work, exception_id, decision, body)
-        if row["line_id"] is not None:  # last: its file's counts are held until the commit
-            await bank.keep_states(work, {row["line_id"]: "resolved"})
+        line_id = row["line_id"]
+        if line_id is not None and not await exceptions.line_waits(work, line_id):
+            await bank.keep_states(work, {line_id: "resolved"})  # last: its file's counts are held until the commit
         return answer(body, 200)
 
 

@@ -60,7 +60,7 @@ async def _match_receipts(row: Any, payment_ids: Sequence[str], field: str, work
 
 
 async def _match_payout(row: Any, payout_id: str, work: Work) -> None:
-    """The line tells of a payout's arrival; nothing is booked: that was, when the provider paid it out.
+    """The line tells of a payout's arrival; nothing is booked: that is done when the provider says that it paid it out.
 
     Also of one that failed since: its money may have reached the bank, which takes it back with another line.
     """

@@ -18,7 +18,10 @@ from payments.domain.verdicts import ExceptionClass, Proposal
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An exception to be opened: about a line or about a payment; `provider_id`: of what goes back of the payment."""
+    """An exception to be opened: about a line or about a payment; `provider_id`: of what goes back of the payment.
+
+    `voided_id`: the receipt that the line was, or a share of it, until it was voided.
+    """
 
     why: ExceptionClass
     amount: Money
@@ -27,52 +30,40 @@ class Open:
     line_id: int | None = None
     payout_line_id: str | None = None
     proposals: Sequence[Proposal] = ()
+    voided_id: str | None = None
 
 
 OPEN_EXCEPTIONS = """
 WITH told AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[],
-        $9::text[]) AS e (id, class, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id)
+        $9::text[], $11::uuid[])
+        AS e (id, class, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, voided_id)
 ), amended AS (
     UPDATE exceptions e SET amount = told.amount FROM told WHERE e.payment_id = told.payment_id
         AND e.provider_id = told.provider_id AND e.class = told.class AND e.state = 'open'
 )
-INSERT INTO exceptions (id, class, state, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, created_at)
-SELECT id, class, 'open', payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, $10 FROM told
-ON CONFLICT DO NOTHING
+INSERT INTO exceptions (id, class, state, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, created_at,
+    voided_id)
+SELECT id, class, 'open', payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, $10, voided_id FROM told
+ON CONFLICT DO NOTHING RETURNING id
 """
 
 
-async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> None:
-    """One for a line, for a payment, and of each class for what goes back of it, however often it is opened.
+async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> list[str]:
+    """One for a line, for each void of it, for a payment, and of each class for what goes back of it, however often it is
+    opened; gives the ids of those that are new.
 
     What goes back may be told with another amount the next time.
     """
-    await work.connection.execute(
+    rows = await work.connection.fetch(
         OPEN_EXCEPTIONS,
         [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
         [e.provider_id for e in exceptions], [e.line_id for e in exceptions], [e.amount.currency for e in exceptions],
         [e.amount.minor for e in exceptions],
         [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions],
-        [e.payout_line_id for e in exceptions], work.now,
+        [e.payout_line_id for e in exceptions], work.now, [e.voided_id for e in exceptions],
     )  # fmt: skip
-
-
-REOPEN_LINE = """
-INSERT INTO exceptions AS e (id, class, state, line_id, currency, amount, proposals, created_at)
-VALUES ($1, $2, 'open', $3, $4, $5, $6, $7)
-ON CONFLICT (line_id) WHERE state = 'open' DO UPDATE SET amount = e.amount + excluded.amount, proposals = excluded.proposals
-RETURNING id
-"""
-
-
-async def reopen_line(work: Work, line_id: int, about: Open) -> tuple[str, bool]:
-    """Have a line that had been decided wait again, or more of it; gives the exception's id, and whether it is new."""
-    proposals, made = orjson.dumps([_view_of(each) for each in about.proposals]).decode(), new_id()
-    found: str = await work.connection.fetchval(
-        REOPEN_LINE, made, about.why, line_id, about.amount.currency, about.amount.minor, proposals, work.now
-    )
-    return found, found == made
+    return [row["id"] for row in rows]
 
 
 def _view_of(proposal: Proposal) -> dict[str, Any]:
@@ -128,6 +119,13 @@ async def load_exception(connection: asyncpg.Connection, exception_id: str) -> a
 
 async def lock_exception(work: Work, exception_id: str) -> asyncpg.Record | None:
     return await work.connection.fetchrow(f"{EXCEPTION} WHERE e.id = $1 FOR NO KEY UPDATE OF e", exception_id)
+
+
+async def line_waits(work: Work, line_id: int) -> bool:
+    """Whether an exception about a line is still open."""
+    sql = "SELECT EXISTS (SELECT FROM exceptions WHERE line_id = $1 AND state = 'open')"
+    waits: bool = await work.connection.fetchval(sql, line_id)
+    return waits
 
 
 async def resolve_exception(work: Work, exception_id: str, payment_id: str | None) -> None:

@@ -13,17 +13,21 @@ from chassis.messaging.work import Work
 from contracts.calendar import start_of
 from contracts.money import Money
 from payments.domain.payouts import Movement, PayoutPosting
+from payments.domain.transfers import Transfer
 from payments.providers import Payout, PayoutLine
+from payments.store.bank import TRANSFER, transfer_of
+from payments.store.projections import columns_of
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A payout as payments last read it; `booked`: its money stands in the ledger's bank account."""
+    """A payout as payments last read it; `booked`: its money stands in the ledger's bank account; `was`: its state before."""
 
     provider_id: str
     state: str
     booked: bool
     look_at: datetime | None
+    was: str | None = None
 
 
 async def newest_payout(connection: asyncpg.Connection) -> str | None:
@@ -55,7 +59,7 @@ ON CONFLICT (provider_id) DO UPDATE SET
     arrives_on = CASE WHEN p.booked THEN p.arrives_on ELSE excluded.arrives_on END,
     trace = coalesce(excluded.trace, p.trace),
     look_at = CASE WHEN p.look_at IS DISTINCT FROM $9 THEN p.look_at ELSE excluded.look_at END
-RETURNING provider_id, state, booked, look_at
+RETURNING provider_id, state, booked, look_at, (SELECT state FROM payouts WHERE provider_id = $1) AS was
 """
 # A payout that was paid may still fail, for some banking days.
 LOOK_AGAIN = {"pending": timedelta(minutes=1), "in_transit": timedelta(minutes=1), "paid": timedelta(days=1)}
@@ -70,6 +74,23 @@ async def keep_payout(work: Work, payout: Payout, looked_at: datetime | None) ->
     values = (payout.provider_id, payout.state, payout.currency, payout.amount_minor, payout.arrives_on, payout.trace)
     row = await work.connection.fetchrow(KEEP_PAYOUT, *values, payout.created_at, look_at, looked_at)
     return Known(*row)
+
+
+TAKE_FROM = f"""
+WITH held AS (
+    SELECT p.provider_id, {columns_of("l", TRANSFER)}
+    FROM payouts p JOIN bank_lines l ON l.id = p.bank_line_id WHERE p.provider_id = $1
+), taken AS (
+    UPDATE payouts p SET bank_line_id = NULL FROM held WHERE p.provider_id = held.provider_id
+)
+SELECT * FROM held
+"""  # noqa: S608
+
+
+async def take_from(work: Work, payout_id: str) -> Transfer | None:
+    """The transfer that told of a payout's arrival, and is that payout no more; None where none did."""
+    row = await work.connection.fetchrow(TAKE_FROM, payout_id)
+    return transfer_of(row) if row else None
 
 
 async def lock_payout(work: Work, payout_id: str) -> asyncpg.Record | None:

@@ -58,7 +58,9 @@ FROM payouts WHERE {PLAIN.format("trace")} = ANY($1::text[]) AND trace IS NOT NU
 PAYERS = """
 SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOIN LATERAL (
     SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
-    WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved') ORDER BY b.id DESC LIMIT 1) l
+    WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved')
+        AND NOT EXISTS (SELECT FROM payments o WHERE o.bank_line_id = b.id AND o.customer_id <> p.customer_id)
+    ORDER BY b.id DESC LIMIT 1) l
 """
 NAMESAKES = """
 SELECT c.id, c.called FROM unnest($1::text[]) AS w (name) CROSS JOIN LATERAL (
@@ -159,13 +161,14 @@ async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
 
 
 # What a reversing line takes back: what a line of the same account and amount brought, and that this is told of, with
-# whether anything is left of it: one payment, or those that it was split into; or such a line that waits for a person, here
-# or among those of $2, and is no payment yet. One look-up for each way to tell, so that each has its index.
+# whether anything is left of it: one payment, or those that it was split into; or such a line that waits for a person, be it
+# a share of it, here or among those of $2, and takes nothing back by itself. One look-up for each way to tell, so that each
+# has its index.
 BACK = """
 SELECT l.id AS line, b.payments, b.remains FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
 CROSS JOIN LATERAL (
-    SELECT array_agg(p.id ORDER BY p.id) FILTER (WHERE p.going_back < p.amount + p.surcharge) AS payments,
-        bool_or(coalesce(p.going_back < p.amount + p.surcharge, true)) AS remains
+    SELECT array_agg(p.id ORDER BY p.id) FILTER (WHERE o.state <> 'proposed' AND p.going_back < p.amount + p.surcharge) AS payments,
+        bool_or(o.state = 'proposed' OR coalesce(p.going_back < p.amount + p.surcharge, true)) AS remains
     FROM bank_lines o LEFT JOIN payments p ON p.bank_line_id = o.id
     WHERE o.account = l.account AND o.amount = -l.amount AND o.currency = l.currency AND o.id <> l.id AND {told}
         AND o.booked_on BETWEEN l.booked_on - 400 AND l.booked_on + 10
