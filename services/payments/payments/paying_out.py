@@ -80,7 +80,8 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_a
                 ]
                 await exceptions.open_exceptions(work, opened)
         elif known.state in NOTHING and known.booked:
-            await payouts.book_payout(work, came_back(payout.provider_id, amount, work.clock.today()))
+            fee = Money(known.bank_fee, payout.currency)
+            await payouts.book_payout(work, came_back(payout.provider_id, amount, fee, work.clock.today()))
         if known.state in NOTHING and known.was not in NOTHING:
             await _wait_again(payout.provider_id, known.state, work)
 

@@ -195,3 +195,41 @@ async def test_the_line_of_a_payout_that_comes_to_nothing_waits_for_a_person_onc
     await paying_out.record(units, replace(payout, state=after), [])  # told once more
     assert await linked(units) == ["po_1"]
     assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1
+
+
+async def accounts(units: Units) -> dict[str, int]:
+    sql = "SELECT account, sum(amount)::bigint FROM ledger_entries GROUP BY 1 HAVING sum(amount) <> 0"
+    return dict(await units.pool.fetch(sql))
+
+
+async def test_what_the_bank_kept_of_a_payout_is_a_fee_until_the_payout_fails(units: Units) -> None:
+    payout = Payout("po_1", "paid", 1_200, "USD", DAY, units.clock.now(), TRACE)
+    lines = [PayoutLine("txn_1", "other", None, 1_250, 50, 1_200, "USD", units.clock.now())]
+    await paying_out.record(units, payout, lines)
+    assert await take(units, 1_150, f"STRIPE TRANSFER {TRACE}") == "proposed"
+    assert (await refused(units, "match", proposal=0))[:2] == (422, "other-amount")
+    await decide(units, "match", proposal=0, rest_is_fee=True)
+    assert (await linked(units), await accounts(units)) == (
+        ["po_1"],
+        {"bank": 1_150, "fees": 100, "psp_clearing": -1_250},
+    )
+    await paying_out.record(units, replace(payout, state="failed"), [])
+    assert await accounts(units) == {"fees": 50, "psp_clearing": -50}
+
+
+@pytest.mark.parametrize(
+    ("state", "minor", "asked", "slug"),
+    [
+        ("in_transit", 1_150, {"payout_id": "po_1"}, "not-paid-out"),
+        ("paid", 1_250, {"payout_id": "po_1"}, "other-amount"),
+        ("paid", 1_150, {"payment_id": "00000000-0000-7000-8000-000000000000"}, "not-used"),
+    ],
+)
+async def test_only_what_lacks_of_a_payout_that_was_paid_is_a_fee(
+    units: Units, state: Any, minor: int, asked: dict[str, Any], slug: str
+) -> None:
+    payout = Payout("po_1", state, 1_200, "USD", DAY, units.clock.now(), TRACE)
+    await paying_out.record(units, payout, [PayoutLine("t", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())])
+    await take(units, minor, f"STRIPE TRANSFER {TRACE}")
+    assert (await refused(units, "match", rest_is_fee=True, **asked))[1] == slug
+    assert await linked(units) == []

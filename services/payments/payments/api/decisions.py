@@ -112,7 +112,7 @@ async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
 DECISIONS = {"post": post, "match": match, "dismiss": _dismiss}
 USED = {
     "post": {"proposal", "customer_id", "invoices", "on_account", "shares"},
-    "match": {"proposal", "payment_id", "payment_ids", "payout_id"},
+    "match": {"proposal", "payment_id", "payment_ids", "payout_id", "rest_is_fee"},
 }
 
 
@@ -121,6 +121,7 @@ def _refuse_unused(asked: Resolution) -> None:
     given = asked.model_dump(exclude_defaults=True).keys() - {"action", "reason"}
     for name in sorted(given - USED.get(asked.action, set())):
         raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))
+    given -= {"rest_is_fee"}
     for alone in sorted({"proposal", "shares", "payment_id", "payment_ids", "payout_id"} & given):
         if len(given) > 1:
             detail = f"Say whose money it is in one way: {alone} goes with nothing else."

@@ -12,6 +12,7 @@ from payments import messages, store
 from payments.api.edge import problem_of
 from payments.api.resolutions import Resolution, money_of_line, proposal_of
 from payments.domain import VOIDED, Refusal, taken_by_bank
+from payments.domain.payouts import kept_by_bank
 from payments.store import exceptions, payouts, remittances
 
 
@@ -20,8 +21,10 @@ async def match(row: Any, asked: Resolution, work: Work) -> str | None:
     money_of_line(row, work, out=True)
     proposed = proposal_of(row, asked.proposal) if asked.proposal is not None else {}
     if payout_id := asked.payout_id or proposed.get("payout_id"):
-        await _match_payout(row, payout_id, work)
+        await _match_payout(row, payout_id, asked.rest_is_fee, work)
         return None
+    if asked.rest_is_fee:
+        raise problem_of(Refusal("not-used", "Only of a payout is the rest a fee; leave it out.", "rest_is_fee"))
     payment_id = asked.payment_id or proposed.get("payment_id")
     payment_ids = [payment_id] if payment_id else asked.payment_ids
     if not payment_ids:
@@ -59,30 +62,38 @@ async def _match_receipts(row: Any, payment_ids: Sequence[str], field: str, work
     await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(payment_ids))
 
 
-async def _match_payout(row: Any, payout_id: str, work: Work) -> None:
-    """The line tells of a payout's arrival; nothing is booked: that is done when the provider says that it paid it out.
+async def _match_payout(row: Any, payout_id: str, rest_is_fee: bool, work: Work) -> None:
+    """The line tells of a payout's arrival, which is booked when the provider says that it paid it out.
 
     Also of one that failed since: its money may have reached the bank, which takes it back with another line.
     """
     found = await payouts.lock_payout(work, payout_id)
     if found is None:
         raise problem_of(Refusal("unknown-payout", f"There is no payout {payout_id}.", "payout_id"))
-    money = Money(found["amount"], found["currency"])
-    if money != Money(row["amount"], row["currency"]):
-        detail = (
-            f"The payout is of {money}, the line is not. Ask the provider what it sent and the bank what it kept or "
-            "exchanged; then dismiss the line, saying so."
-        )
-        raise problem_of(Refusal("other-amount", detail, "payout_id"))
     if found["bank_line_id"] is not None:
         detail = (
             "Another line has told of this payout's arrival. Dismiss this one where it is the same money told twice; "
             "ask the provider about money that came once more."
         )
         raise problem_of(Refusal("not-this-money", detail, "payout_id", conflict=True))
+    money, came = Money(found["amount"], found["currency"]), Money(row["amount"], row["currency"])
+    same = money.currency == came.currency
+    kept = money - came if rest_is_fee and same and 0 < came.minor < money.minor else None
+    if kept is None and money != came:
+        detail = (
+            f"The payout is of {money}, the line is not. Ask the provider what it sent, and the bank: what that kept "
+            "is a fee with rest_is_fee. Else dismiss the line, saying what it was."
+        )
+        raise problem_of(Refusal("other-amount", detail, "payout_id"))
+    if kept and not found["booked"]:
+        detail = "The provider has not said that it paid this out; wait until it has."
+        raise problem_of(Refusal("not-paid-out", detail, "payout_id", conflict=True))
+    if kept:
+        await payouts.book_payout(work, kept_by_bank(payout_id, kept, row["booked_on"]))
     linked = await remittances.link_payouts(work, {payout_id: row["line_id"]})
     assert linked, "its row is locked, and was looked at"
-    await exceptions.note(work, row["id"], work.cause.actor or "", "payout", payout_id)
+    said = f"{payout_id}; the bank kept {kept}" if kept else payout_id
+    await exceptions.note(work, row["id"], work.cause.actor or "", "payout", said)
 
 
 async def _take_back(row: Any, payment_id: str, work: Work) -> str:

@@ -29,7 +29,7 @@ class Resolution(Asked):
     credit), or as the proposal with this place, from 0; or that of several customers, in `shares` that sum to it.
     `match`: the line's money is the recorded receipt `payment_id`, or several that sum to it (`payment_ids`: cheques of
     one deposit), or the provider's payout `payout_id`, or that of the proposal; a line that went out took so much of
-    that receipt back.
+    that receipt back. `rest_is_fee`: what the line lacks of the payout, the bank kept.
     `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
     `dismiss`: it is settled otherwise, and `reason` says how.
     """
@@ -42,6 +42,7 @@ class Resolution(Asked):
     payout_id: Annotated[
         str | None, Field(max_length=255, pattern="^[!-~]+$", description="the provider's id of a payout")
     ] = None
+    rest_is_fee: StrictBool = False
     invoices: list[InvoiceToPay] = Field([], max_length=1000)
     on_account: StrictBool = False
     shares: list[Share] = Field([], max_length=100)

@@ -31,7 +31,7 @@ class PayoutPosting:
 
     id: str
     payout_id: str
-    kind: Literal["payout", "payout_failed"]
+    kind: Literal["payout", "payout_fee", "payout_failed"]
     effective_on: date
     entries: tuple[tuple[str, Money], ...]
 
@@ -57,9 +57,15 @@ def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: da
     return PayoutPosting(new_id(), payout_id, "payout", on, entries)
 
 
-def came_back(payout_id: str, amount: Money, on: date) -> PayoutPosting:
-    """A payout that was booked failed after all: its money, not its fees, is at the provider again."""
-    return PayoutPosting(new_id(), payout_id, "payout_failed", on, (("psp_clearing", amount), ("bank", -amount)))
+def kept_by_bank(payout_id: str, fee: Money, on: date) -> PayoutPosting:
+    """A booked payout arrived with so much less, which the bank kept."""
+    return PayoutPosting(new_id(), payout_id, "payout_fee", on, (("fees", fee), ("bank", -fee)))
+
+
+def came_back(payout_id: str, amount: Money, bank_fee: Money, on: date) -> PayoutPosting:
+    """A payout that was booked failed after all: its money, not the provider's fees, is at the provider again."""
+    entries = (("psp_clearing", amount), ("bank", bank_fee - amount), ("fees", -bank_fee))
+    return PayoutPosting(new_id(), payout_id, "payout_failed", on, tuple(each for each in entries if each[1]))
 
 
 def sum_alone(payout_id: str, amount: Money) -> Movement:

@@ -51,8 +51,8 @@ OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
         "invoices of the payer; or give it back and dismiss it."
     ),
     ("paid out", "wrong_amount"): (
-        "It tells the trace of a payout of another amount, and can't be matched with it. Ask the provider and the bank "
-        "what was kept or added, then dismiss it, saying what it was."
+        "It tells the trace of a payout of another amount. What the bank kept of it is a fee: match it with "
+        "rest_is_fee. Else ask the provider and the bank, then dismiss it, saying what it was."
     ),
     ("paid out", "wrong_currency"): (
         "It tells the trace of a payout in another currency, and can't be matched with it. Ask the bank what it "

@@ -28,6 +28,7 @@ class Known:
     booked: bool
     look_at: datetime | None
     was: str | None = None
+    bank_fee: int = 0
 
 
 async def newest_payout(connection: asyncpg.Connection) -> str | None:
@@ -59,7 +60,8 @@ ON CONFLICT (provider_id) DO UPDATE SET
     arrives_on = CASE WHEN p.booked THEN p.arrives_on ELSE excluded.arrives_on END,
     trace = coalesce(excluded.trace, p.trace),
     look_at = CASE WHEN p.look_at IS DISTINCT FROM $9 THEN p.look_at ELSE excluded.look_at END
-RETURNING provider_id, state, booked, look_at, (SELECT state FROM payouts WHERE provider_id = $1) AS was
+RETURNING provider_id, state, booked, look_at, (SELECT state FROM payouts WHERE provider_id = $1) AS was,
+    bank_fee
 """
 # A payout that was paid may still fail, for some banking days.
 LOOK_AGAIN = {"pending": timedelta(minutes=1), "in_transit": timedelta(minutes=1), "paid": timedelta(days=1)}
@@ -94,7 +96,7 @@ async def take_from(work: Work, payout_id: str) -> Transfer | None:
 
 
 async def lock_payout(work: Work, payout_id: str) -> asyncpg.Record | None:
-    sql = "SELECT currency, amount, bank_line_id FROM payouts WHERE provider_id = $1 FOR NO KEY UPDATE"
+    sql = "SELECT currency, amount, booked, bank_line_id FROM payouts WHERE provider_id = $1 FOR NO KEY UPDATE"
     return await work.connection.fetchrow(sql, payout_id)
 
 
@@ -135,7 +137,7 @@ WITH booked AS (
     INSERT INTO ledger_entries (transaction_id, account, currency, amount)
     SELECT $1, e.* FROM unnest($6::text[], $7::text[], $8::bigint[]) AS e
 )
-UPDATE payouts SET booked = ($3 = 'payout') WHERE provider_id = $2
+UPDATE payouts SET booked = ($3 <> 'payout_failed'), bank_fee = CASE $3 WHEN 'payout_fee' THEN $9 ELSE 0 END WHERE provider_id = $2
 """
 
 
@@ -144,6 +146,7 @@ async def book_payout(work: Work, posting: PayoutPosting) -> None:
     await work.connection.execute(
         BOOK_PAYOUT, posting.id, posting.payout_id, posting.kind, posting.effective_on, work.now, accounts,
         [money.currency for money in moneys], [money.minor for money in moneys],
+        sum(money.minor for account, money in posting.entries if account == "fees"),
     )  # fmt: skip
 
 
@@ -161,7 +164,7 @@ SELECT e.currency, e.account, coalesce(sum(e.amount) FILTER (WHERE t.effective_o
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind = 'receipt'), 0)::bigint AS receipts,
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('reversal', 'refund_failed')), 0)::bigint AS reversals,
     coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('dispute', 'dispute_won')), 0)::bigint AS disputes,
-    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('payout', 'payout_failed')), 0)::bigint AS payouts
+    coalesce(sum(e.amount) FILTER (WHERE t.effective_on = $1 AND t.kind IN ('payout', 'payout_fee', 'payout_failed')), 0)::bigint AS payouts
 FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
 WHERE t.effective_on <= $1 AND t.booked_at <= $2 GROUP BY 1, 2 ORDER BY 1, 2
 """
