@@ -590,7 +590,7 @@ async def test_a_line_of_which_a_share_waits_is_not_taken_back_by_itself(units: 
         ({"amount_minor": 4_000}, "not-the-amount", "shares"),
         ({"customer_id": "somebody"}, "customer-missing", "shares.1.customer_id"),
         ({"customer_id": "first"}, "customer-twice", "shares"),
-        ({"customer_id": "00000000-0000-7000-8000-000000000000"}, "unknown-customer", "customer_id"),
+        ({"customer_id": "00000000-0000-7000-8000-000000000000"}, "unknown-customer", "shares.1.customer_id"),
         ({"invoices": [{"invoice_id": "first's"}]}, "unknown-invoice", "shares.1.invoices.0.invoice_id"),
         ({"invoices": [{"invoice_id": "second's", "amount_minor": 5_001}]}, "more-than-received", "shares.1.invoices"),
     ],

@@ -22,7 +22,8 @@ async def post(row: Any, asked: Resolution, work: Work) -> str | None:
     """The line's money becomes a payment of the customer, or one of each whose share it is."""
     money_of_line(row, work)
     steps, reference = list[Step](), remittance_of(row["refs"], row["text"])
-    for share, field in _shares(row, asked):
+    shares = _shares(row, asked)
+    for share, field in shares:
         parts = [
             Part(one.invoice_id, Money(one.amount_minor or share.amount_minor, row["currency"]))
             for one in share.invoices
@@ -36,9 +37,9 @@ async def post(row: Any, asked: Resolution, work: Work) -> str | None:
         steps.append(step.under(work.cause.correlation))
     work.emit(*messages.of(steps, work.now))
     saved = await store.add_payments(work, [store.NewPayment(step, line_id=row["line_id"]) for step in steps])
-    for step in steps:
+    for step, (_, field) in zip(steps, shares, strict=True):
         if step.payment.id not in saved:
-            raise problem_of(unknown_customer(step.payment.customer_id))
+            raise problem_of(replace(unknown_customer(step.payment.customer_id), field=field("customer_id")))
     made = [f"{one.id}: {one.amount} of customer {one.customer_id}" for one in (step.payment for step in steps)]
     await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(made))
     return steps[0].payment.id if len(steps) == 1 else None
