@@ -111,6 +111,11 @@ class SettlementState(Event):
 class SettlementPosted(SettlementState):
     """Reconciled money was shared over invoices; the rest is the customer's credit."""
 
+    by_credit: Annotated[
+        tuple[AllocatedPart, ...] | None,
+        Field(description="What unapplied credit paid beside it; empty: nothing. Told only where credit was reserved"),
+    ] = None
+
 
 class SettlementReversed(SettlementState):
     """Money of a settlement went back; allocations and credit are what was taken away."""

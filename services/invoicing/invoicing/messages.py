@@ -84,6 +84,7 @@ def _settlement(settlement: Settlement) -> says.SettlementPosted:
         allocations=_parts(settlement.parts),
         credit=Amount.of(settlement.credit),
         effective_on=settlement.effective_on,
+        by_credit=None if settlement.by_credit is None else _parts(settlement.by_credit),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from contracts.allocation import Part
+from contracts.invoicing import SettlementPosted
 from contracts.money import Money
-from invoicing.domain import Book, Change, Credit, Invoice, Refused, TakenBack, price
+from invoicing import messages
+from invoicing.domain import Book, Change, Credit, Invoice, Refused, Settlement, TakenBack, price
 from tests.kit.books import booked_of
 
 TODAY = date(2026, 3, 1)
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def invoice(number: str = "INV-1", total: int = 10_000, **more: object) -> Invoice:
@@ -99,6 +102,39 @@ def test_money_for_a_closed_invoice_becomes_credit() -> None:
     settlement = book.settle("two", "customer", usd(10_000), [part("INV-1", 10_000)], TODAY)
     assert settlement.parts == ()
     assert book.credits["two"].balance == 10_000
+
+
+@pytest.mark.parametrize(
+    ("gone", "paid", "cash"),
+    [(0, {"one": 600, "two": 100}, 400), (200, {"one": 500}, 400), (700, {}, 400)],
+)
+def test_a_settlement_tells_what_credit_paid_beside_it(gone: int, paid: dict[str, int], cash: int) -> None:
+    """What went back between reservation and settlement pays nothing, and cash does not stand in for it."""
+    book = book_with(invoice("one", 600), invoice("two", 500))
+    book.settle("cheque-1", "customer", usd(300), [], TODAY, on_account=True)
+    book.settle("cheque-2", "customer", usd(400), [], TODAY, on_account=True)
+    book.reserve("card", "customer", [part("one", 600), part("two", 500)], "USD", credit=700)
+    for cheque, held in (("cheque-2", 400), ("cheque-1", 300)):
+        if back := min(gone, held):
+            book.reverse(cheque, TODAY, usd(back))
+            gone -= back
+    book.take_facts()
+    book.settle("card", "customer", usd(cash), [], TODAY)
+    (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
+    assert told.by_credit is not None
+    assert {each.invoice_id: each.amount.minor for each in told.by_credit} == paid
+    assert told.parts == (part("two", 400),)
+    (message,) = messages.of([told], NOW)
+    said = SettlementPosted.model_validate_json(message.body)
+    assert {each.invoice_id: each.amount.amount_minor for each in said.by_credit or ()} == paid
+
+
+def test_a_settlement_tells_nothing_of_credit_where_none_was_reserved() -> None:
+    book = book_with(invoice("one", 600))
+    book.reserve("card", "customer", [part("one", 600)], "USD")
+    assert book.settle("card", "customer", usd(600), [], TODAY).by_credit is None
+    (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
+    assert told.by_credit is None
 
 
 def test_money_on_account_pays_no_invoice_and_is_credit() -> None:

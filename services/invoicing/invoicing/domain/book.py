@@ -128,9 +128,10 @@ class Book:
         """
         reservation = self.reservations.get(payment_id)
         held = reservation is not None and reservation.state == "placed"
+        by_credit: tuple[Part, ...] = ()
         if reservation is not None and held:
             self._free(reservation)
-            asked = self._apply_credit(reservation, effective_on)
+            asked, by_credit = self._apply_credit(reservation, effective_on)
         named = [self.invoices[part.invoice_id] for part in asked if part.invoice_id in self.invoices]
         theirs = [
             invoice
@@ -151,7 +152,8 @@ class Book:
         settlement = Settlement(payment_id, customer_id, shared.parts, shared.credit, effective_on)
         self.settlements[payment_id] = settlement
         self.touched.add(payment_id)
-        self.facts.append(settlement)
+        used_credit = reservation is not None and bool(reservation.credits)
+        self.facts.append(replace(settlement, by_credit=by_credit) if used_credit else settlement)
         if shared.credit:
             self._credit(payment_id, customer_id, shared.credit, effective_on)
         return settlement
@@ -266,12 +268,13 @@ class Book:
             self.credits_touched.add(payment_id)
             self.facts.append(held)
 
-    def _apply_credit(self, reservation: Reservation, effective_on: date) -> tuple[Part, ...]:
-        """Credit pays the first of what was reserved with it; gives the parts that are left for cash.
+    def _apply_credit(self, reservation: Reservation, effective_on: date) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        """Credit pays the first of what was reserved with it; gives the parts that are left for cash, and what it paid.
 
         Credit that went back meanwhile pays nothing, and no cash stands in for it.
         """
         left = {part.invoice_id: part.amount for part in reservation.parts}
+        by_credit: tuple[Part, ...] = ()
         for payment_id, minor in reservation.credits:
             credit, planned, spent = self.credits[payment_id], Money(minor, reservation.currency), []
             usable = planned.capped_at(Money(credit.balance, reservation.currency))
@@ -283,7 +286,8 @@ class Book:
                 if paid:
                     spent.append(Part(invoice_id, paid))
             self._spend(credit, spent, effective_on, reservation.payment_id)
-        return tuple(Part(invoice_id, amount) for invoice_id, amount in left.items() if amount)
+            by_credit = more(by_credit, spent)
+        return tuple(Part(invoice_id, amount) for invoice_id, amount in left.items() if amount), by_credit
 
     def _spend(self, credit: Credit, parts: Sequence[Part], effective_on: date, applied_by: str) -> None:
         """The credit's money pays invoices: from then on its own settlement pays them, as its newest parts."""

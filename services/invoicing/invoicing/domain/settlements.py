@@ -14,7 +14,8 @@ from contracts.money import Money, zero
 class Settlement:
     """What a payment pays: `parts` and `credit` are what has not gone back. `reversed`: nothing is left of them.
 
-    `effective_on`: the last day on which money of it came or was applied; nothing goes back before.
+    `effective_on`: the last day on which money of it came or was applied; nothing goes back before. `by_credit`: what
+    credit of other payments paid beside it, told once, as it is posted; None where none was reserved.
     """
 
     payment_id: str
@@ -24,6 +25,7 @@ class Settlement:
     effective_on: date
     sequence: int = 1
     reversed: bool = False
+    by_credit: tuple[Part, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
