@@ -14,12 +14,14 @@ from payments.domain import (
     CLOSED,
     MOST_PARTS,
     Attempt,
+    Moved,
     Payment,
     Refusal,
     Step,
     Wishes,
     cancel,
     choose_again,
+    follow_credit,
     make_quote,
     reserve,
     settle_by_credit,
@@ -107,7 +109,29 @@ async def keep_allocations(events: Sequence[Received[Any]], work: Work) -> None:
         for received in events
         if isinstance(received.event, heard.SettlementReversed) and received.event.allocations
     ]
-    await store.keep_allocations(work, [_left(received.event) for received in events], back)
+    by_credit = {
+        received.event.payment_id: received.event.by_credit
+        for received in events
+        if isinstance(received.event, heard.SettlementPosted) and received.event.by_credit is not None
+    }
+    await store.keep_allocations(work, [_left(received.event) for received in events], back, by_credit)
+    await _follow_credit(events, work)
+
+
+async def _follow_credit(events: Sequence[Received[Any]], work: Work) -> None:
+    """Whose credit paid what of which payment; what goes back of it, that payment tells, too."""
+    kinds = heard.CreditApplied | heard.SettlementReversed
+    moves = [_moved(each) for each in events if isinstance(each.event, kinds) and each.event.allocations]
+    before = await store.load_credit_uses(work, {move.receipt_id for move in moves if move.applied_by is None})
+    if changed := follow_credit(before, moves):
+        await store.save_credit_uses(work, before, changed)
+
+
+def _moved(received: Received[heard.CreditApplied | heard.SettlementReversed]) -> Moved:
+    event = received.event
+    parts = tuple((part.invoice_id, part.amount.amount_minor) for part in event.allocations)
+    applied_by = event.applied_by if isinstance(event, heard.CreditApplied) else None
+    return Moved(event.payment_id, received.sequence, parts, applied_by)
 
 
 def _left(

@@ -89,6 +89,7 @@ class Plain:
     settled: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     credit: Counter[str] = field(default_factory=Counter)
     held_credit: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))  # by payment, of whose
+    uses: list[list[Any]] = field(default_factory=list)  # whose credit pays what invoice of which payment, and how much
 
     def balance(self, one: str) -> int:
         return self.invoices[one].total - sum(parts.get(one, 0) for parts in self.settled.values())
@@ -130,6 +131,7 @@ class Plain:
                 self.credit[whose] -= paid
                 if paid:
                     self.settled[whose][one] = self.settled[whose].pop(one, 0) + paid  # it goes back first
+                    self.uses.append([whose, one, payment.id, paid])
         asked = cash or {part.invoice_id: part.amount.minor for part in payment.asked}
         theirs = (payment.customer_id, payment.amount.currency)
         everything = [one for one, owed in self.invoices.items() if (owed.customer, owed.currency) == theirs]
@@ -148,6 +150,11 @@ class Plain:
             part = min(minor, self.settled[payment][one])
             self.settled[payment][one] -= part
             minor -= part
+            for use in reversed(self.uses):
+                if use[:2] == [payment, one]:
+                    taken = min(part, use[3])
+                    use[3] -= taken
+                    part -= taken
         assert not minor, "more went back than was there"
 
 
@@ -181,6 +188,7 @@ class TwoBooks(RuleBasedStateMachine):
         self.reversals: dict[str, dict[str, Reversal]] = defaultdict(dict)  # by payment
         self.credits: dict[str, tuple[str, str, int]] = {}  # customer, currency, available: as payments has heard
         self.copies: dict[str, OpenInvoice] = {}  # invoices as payments has heard of them
+        self.uses: list[paying.CreditUse] = []  # as payments has heard of them
         self.quotes: list[Quote] = []
         self.attempts: Counter[str] = Counter()
         self.postings: list[Posting] = []
@@ -520,8 +528,10 @@ class TwoBooks(RuleBasedStateMachine):
             case invoicing_says.SettlementPosted() as event:
                 allocations = tuple(Part(part.invoice_id, part.amount.money()) for part in event.allocations)
                 payment = self.payments[event.payment_id]
-                credit = event.credit.amount_minor
-                self.payments[payment.id] = replace(payment, allocations=allocations, credit=credit)
+                credit, told = event.credit.amount_minor, payment.credit_paid
+                if event.by_credit is not None:
+                    told = tuple(Part(part.invoice_id, part.amount.money()) for part in event.by_credit)
+                self.payments[payment.id] = replace(payment, allocations=allocations, credit=credit, credit_paid=told)
             case invoicing_says.CreditChanged() as event:
                 assert event.available is not None
                 free = (event.customer_id, event.balance.currency, event.available.amount_minor)
@@ -531,12 +541,26 @@ class TwoBooks(RuleBasedStateMachine):
                 left, credit = tuple(Part(p.invoice_id, p.amount.money()) for p in event.left), event.credit_left
                 payment = self.payments[event.payment_id]
                 self.payments[payment.id] = replace(payment, allocations=left, credit=credit.amount_minor)
+                self.follow_credit(event, message.sequence)
             case invoicing_says.InvoiceState() as event:
                 self.copies[event.invoice_id] = OpenInvoice(
                     event.invoice_id, event.customer_id, event.number, event.status, event.total.currency,
                     event.issued_on, event.due_on, event.payable_now.amount_minor,
                 )  # fmt: skip
         self.say_invoicing()
+
+    def follow_credit(
+        self, event: invoicing_says.SettlementReversed | invoicing_says.CreditApplied, place: int
+    ) -> None:
+        applied_by = event.applied_by if isinstance(event, invoicing_says.CreditApplied) else None
+        parts = tuple((part.invoice_id, part.amount.amount_minor) for part in event.allocations)
+        for use in paying.follow_credit(self.uses, [paying.Moved(event.payment_id, place, parts, applied_by)]):
+            (before,) = [one for one in self.uses if replace(one, gone=use.gone) == use] or [replace(use, gone=0)]
+            self.uses = [one for one in self.uses if one != before] + [use]
+            if went := use.gone - before.gone:
+                payment = self.payments[use.payment_id]
+                gone = (*payment.credit_gone, Part(use.invoice_id, Money(went, payment.amount.currency)))
+                self.payments[payment.id] = replace(payment, credit_gone=paying.by_invoice(gone))
 
     def expect(self, charge: Charge, payment: Payment, seen: Seen) -> None:
         """Only the provider's own record of the whole sum is money, and none is after an end without money."""
@@ -643,6 +667,10 @@ class TwoBooks(RuleBasedStateMachine):
             if payment.reconciliation == "matched":
                 left = payment.amount.minor - payment.reversed + payment.reversed_surcharge
                 assert sum(part.amount.minor for part in payment.allocations) + payment.credit == left
+                by_credit = Counter[str]()
+                for _, invoice, _, minor in (use for use in self.plain.uses if use[2] == payment.id and use[3]):
+                    by_credit[invoice] += minor
+                assert {part.invoice_id: part.amount.minor for part in payment.credit_allocations} == by_credit
 
     @staticmethod
     def ended(payment: Payment) -> bool:

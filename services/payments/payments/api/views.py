@@ -40,8 +40,9 @@ class PaymentView(BaseModel):
 
     `expected_by`: until then the provider's record should agree; null once it does, or the payment ended without money.
 
-    `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it, as
-    its quote had it. `gone_back` is what the money had paid of invoices and does not any more.
+    `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it: as
+    the quote had it until that is settled, then as it paid, which is less where the credit had gone by then.
+    `gone_back` is what either had paid of invoices and does not any more.
 
     `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
     `return_window_until` its bank may still take the money back. While it `requires_action`, the payer goes to

@@ -17,6 +17,7 @@ from payments.domain.autopay import (
 )
 from payments.domain.codes import Code, consequence, meaning
 from payments.domain.consents import Consent, Witness, to_method, to_surcharge
+from payments.domain.credit_uses import CreditUse, Moved, follow_credit
 from payments.domain.methods import (
     Method,
     Verification,
@@ -106,8 +107,10 @@ __all__ = [
     "Code",
     "Confirmed",
     "Consent",
+    "CreditUse",
     "Everything",
     "Method",
+    "Moved",
     "OpenInvoice",
     "Payment",
     "Posting",
@@ -140,6 +143,7 @@ __all__ = [
     "expected_by",
     "expire",
     "follow",
+    "follow_credit",
     "held_because",
     "highest_rate",
     "hold",

@@ -10,7 +10,7 @@ from typing import Literal
 from contracts.allocation import Part
 from contracts.calendar import add_banking_days
 from contracts.ids import new_id
-from contracts.money import Money, zero
+from contracts.money import Money, total, zero
 from contracts.payments import FINAL, PaymentStatus, Reconciliation
 from contracts.payments import ReversalKind as ToldKind
 from payments.domain.quotes import Quote, first_of
@@ -40,6 +40,8 @@ class Payment:
     """`amount` goes to invoices and credit, `surcharge` is charged on top; `asked` is what the payer chose.
 
     `on_account`: it pays no invoice by itself, and is credit. `gone_back`: what it paid of invoices, and does no more.
+    `credit_paid`: what unapplied credit really paid for it, once that is told; `credit_gone`: what of that went back,
+    which `gone_back` holds, too.
 
     `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`; or until somebody,
     `let_go_by`, gave it up.
@@ -82,6 +84,8 @@ class Payment:
     on_account: bool = False
     let_go_by: str | None = None
     gone_back: tuple[Part, ...] = ()
+    credit_paid: tuple[Part, ...] | None = None
+    credit_gone: tuple[Part, ...] = ()
 
     @property
     def let_go(self) -> bool:
@@ -113,10 +117,23 @@ class Payment:
 
     @property
     def credit_allocations(self) -> tuple[Part, ...]:
-        """What unapplied credit pays, as the quote had it; `allocations` are what the money does."""
+        """What unapplied credit pays; as the quote had it, until it is told. `allocations` are what the money does."""
         if not self.credit_used or self.without_money:
             return ()
-        return first_of(self.asked, Money(self.credit_used, self.amount.currency))
+        paid = self.credit_paid
+        if paid is None:
+            paid = first_of(self.asked, Money(self.credit_used, self.amount.currency))
+        gone = {part.invoice_id: part.amount for part in self.credit_gone}
+        left = [(part, gone.get(part.invoice_id, zero(part.amount.currency)).capped_at(part.amount)) for part in paid]
+        return tuple(Part(part.invoice_id, part.amount - back) for part, back in left if part.amount - back)
+
+    @property
+    def credit_missing(self) -> Money:
+        """Of the credit that was to pay it, what is told not to: it went back, or was gone before it could pay."""
+        if self.credit_paid is None and not self.credit_gone:
+            return zero(self.amount.currency)
+        used, pays = Money(self.credit_used, self.amount.currency), [part.amount for part in self.credit_allocations]
+        return used - total(pays, used.currency).capped_at(used)
 
     @property
     def final(self) -> bool:

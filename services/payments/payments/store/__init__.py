@@ -26,6 +26,7 @@ from payments.store.autopay import (
     save_charges,
 )
 from payments.store.consents import add_consents, load_consents
+from payments.store.credit_uses import load_credit_uses, save_credit_uses
 from payments.store.history import History, list_payments, load_history
 from payments.store.methods import (
     Setup,
@@ -127,6 +128,7 @@ __all__ = [
     "load_chargeable",
     "load_confirming",
     "load_consents",
+    "load_credit_uses",
     "load_cursor",
     "load_history",
     "load_method",
@@ -157,6 +159,7 @@ __all__ = [
     "refund_again",
     "save_autopay",
     "save_charges",
+    "save_credit_uses",
     "save_cursor",
     "save_method",
     "save_steps",

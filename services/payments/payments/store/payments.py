@@ -26,11 +26,13 @@ PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amo
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
     method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by, on_account,
-    let_go_by, gone_invoices, gone_amounts"""
+    let_go_by, gone_invoices, gone_amounts, credit_invoices, credit_amounts, credit_gone_invoices, credit_gone_amounts"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
-    currency = row["currency"]
+    currency, by_credit = row["currency"], row["credit_invoices"]
+    gone = parts_of(row["gone_invoices"] or (), row["gone_amounts"] or (), currency)
+    credit_gone = parts_of(row["credit_gone_invoices"] or (), row["credit_gone_amounts"] or (), currency)
     return Payment(
         id=row["id"], customer_id=row["customer_id"], way=row["way"], status=row["status"],
         reconciliation=row["reconciliation"], reason=row["reason"], amount=Money(row["amount"], currency),
@@ -45,7 +47,8 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         correlation=row["correlation"], new_quote_id=row["new_quote_id"], credit_used=row["credit_used"], return_url=row["return_url"],
         next_action_url=row["next_action_url"], act_by=row["act_by"], on_account=row["on_account"],
         let_go_by=row["let_go_by"],
-        gone_back=by_invoice(parts_of(row["gone_invoices"] or (), row["gone_amounts"] or (), currency)),
+        gone_back=by_invoice((*gone, *credit_gone)), credit_gone=by_invoice(credit_gone),
+        credit_paid=None if by_credit is None else parts_of(by_credit, row["credit_amounts"], currency),
     )  # fmt: skip
 
 
@@ -362,8 +365,11 @@ async def keep_amounts(work: Work, payment: Payment) -> None:
 # Invoices that a payment asked for and was not settled with will not tell of it: what it asked of them is free again.
 _SETTLED = """
 WITH kept AS (
-    UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit{gone}
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS s (id, ids, amounts, credit) WHERE p.id = s.id
+    UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit,
+        credit_invoices = coalesce(s.by_credit::uuid[], p.credit_invoices),
+        credit_amounts = coalesce(s.credit_amounts::bigint[], p.credit_amounts){gone}
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])
+        AS s (id, ids, amounts, credit, by_credit, credit_amounts) WHERE p.id = s.id
     RETURNING p.id, p.asked_invoices, p.allocated_invoices
 )
 UPDATE receipt_parts r SET settled = true FROM kept CROSS JOIN LATERAL unnest(asked_invoices) AS a (invoice_id)
@@ -371,9 +377,9 @@ WHERE r.invoice_id = a.invoice_id AND r.payment_id = kept.id AND NOT r.settled A
 """
 # What goes back is added to what did before. Most payments keep all that they pay: nothing is written for them.
 _GONE = """,
-        gone_invoices = gone_invoices || ARRAY(SELECT g.invoice_id FROM unnest($5::uuid[], $6::uuid[])
+        gone_invoices = gone_invoices || ARRAY(SELECT g.invoice_id FROM unnest($7::uuid[], $8::uuid[])
             WITH ORDINALITY AS g (payment_id, invoice_id, place) WHERE g.payment_id = p.id ORDER BY place),
-        gone_amounts = gone_amounts || ARRAY(SELECT g.minor FROM unnest($5::uuid[], $7::bigint[])
+        gone_amounts = gone_amounts || ARRAY(SELECT g.minor FROM unnest($7::uuid[], $9::bigint[])
             WITH ORDINALITY AS g (payment_id, minor, place) WHERE g.payment_id = p.id ORDER BY place)"""
 SETTLED, SETTLED_BACK = _SETTLED.format(gone=""), _SETTLED.format(gone=_GONE)
 
@@ -382,19 +388,33 @@ async def keep_allocations(
     work: Work,
     settled: Sequence[tuple[str, Sequence[AllocatedPart], int]],
     back: Sequence[tuple[str, Sequence[AllocatedPart]]] = (),
+    by_credit: Mapping[str, Sequence[AllocatedPart]] | None = None,
 ) -> None:
-    """What invoicing made of payments: the parts of each and its credit; `back`: what it took away from them, told once."""
+    """What invoicing made of payments: the parts of each and its credit; `back`: what it took away from them, told once.
+
+    `by_credit`: what credit of others paid beside them, where that is told; it stays as it was told.
+    """
     newest = {payment_id: (parts, credit) for payment_id, parts, credit in settled}
     gone = [(payment_id, part.invoice_id, part.amount.amount_minor) for payment_id, parts in back for part in parts]
-    ids = sorted(newest)
+    ids, beside = sorted(newest), by_credit or {}
     await work.connection.execute(
         SETTLED_BACK if gone else SETTLED,
         ids,
-        ["{" + ",".join(part.invoice_id for part in newest[i][0]) + "}" for i in ids],
-        ["{" + ",".join(str(part.amount.amount_minor) for part in newest[i][0]) + "}" for i in ids],
+        [_ids(newest[i][0]) for i in ids],
+        [_minors(newest[i][0]) for i in ids],
         [newest[i][1] for i in ids],
+        [_ids(beside[i]) if i in beside else None for i in ids],
+        [_minors(beside[i]) if i in beside else None for i in ids],
         *(list(column) for column in zip(*gone, strict=True)),
     )
+
+
+def _ids(parts: Sequence[AllocatedPart]) -> str:
+    return "{" + ",".join(part.invoice_id for part in parts) + "}"
+
+
+def _minors(parts: Sequence[AllocatedPart]) -> str:
+    return "{" + ",".join(str(part.amount.amount_minor) for part in parts) + "}"
 
 
 def parts_of(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[Part, ...]:
