@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from contracts.allocation import Part
 from contracts.money import Money
 from contracts.payments import ReversalKind
 from payments import messages
@@ -83,6 +84,30 @@ def test_a_refund_on_its_way_is_the_next_step() -> None:
     back = Reversal("back", "pay", "customer", "refund", "requested", usd(1_200), usd(0), NOW)
     assert next_step(CODES, paid, DAY, (back,)) == "The provider gives USD 12.00 back; its record confirms it."
     assert next_step(CODES, paid, DAY, (replace(back, state="succeeded"),)) is None
+
+
+@pytest.mark.parametrize(
+    ("paid", "gone", "says"),
+    [
+        (None, 0, None),
+        (4_000, 0, None),
+        (4_000, 4_000, "USD 40.00 of the credit for it went back: its invoices are owed again."),
+        (4_000, 1_000, "USD 10.00 of the credit for it went back: its invoices are owed again."),
+        (3_000, 0, "USD 10.00 of the credit for it was gone before it could pay."),
+        (0, 0, "USD 40.00 of the credit for it was gone before it could pay."),
+        (3_000, 500, "USD 15.00 of the credit for it went back: its invoices are owed again."),
+    ],
+)
+def test_credit_that_does_not_pay_is_the_next_step(paid: int | None, gone: int, says: str | None) -> None:
+    payment = replace(
+        by_credit().payment, asked=(Part("one", usd(4_000)),),
+        credit_paid=None if paid is None else (Part("one", usd(paid)),) if paid else (),
+        credit_gone=(Part("one", usd(gone)),) if gone else (),
+    )  # fmt: skip
+    step = next_step(CODES, payment, DAY)
+    assert step is None if says is None else step and step.startswith(says)
+    left = (4_000 if paid is None else paid) - gone
+    assert payment.credit_allocations == ((Part("one", usd(left)),) if left else ())
 
 
 def test_what_goes_back_without_a_trace_of_how_much_is_told_as_money() -> None:

@@ -40,6 +40,11 @@ AGAIN = {
     ),
     "not_confirmed": "Pay what is still owed again, and confirm it with the bank within a day.",
 }
+# Where credit that was to pay does not.
+CREDIT_WENT_BACK = (
+    "{money} of the credit for it went back: its invoices are owed again. Pay what is still owed of them anew."
+)
+CREDIT_WAS_GONE = "{money} of the credit for it was gone before it could pay. Pay what is still owed of its invoices."
 PAY_AGAIN = "Pay what is still owed again."
 PAY_LATER = "Pay what is still owed later, or by another method."
 PAY_OTHERWISE = "Pay what is still owed by another method; the payer's bank can say more."
@@ -145,6 +150,9 @@ def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: S
             return None
         case "succeeded" if payment.total and payment.reversed >= payment.total.minor:
             return "All of it went back: its invoices are owed again. Pay what is still owed of them anew."
+        case "succeeded" if payment.credit_missing:
+            words = CREDIT_WENT_BACK if payment.credit_gone else CREDIT_WAS_GONE
+            return words.format(money=payment.credit_missing)
         case "declined" | "cancelled" | "expired":
             return _to_do(codes, payment, today)
         case _:
