@@ -166,6 +166,63 @@ async def test_spent_credit_goes_back_newest_first(client: Client) -> None:
     assert await credits_of(client, customer) == 0
 
 
+async def test_credit_whose_receipt_was_voided_is_shown_as_gone_of_the_payment_that_used_it(client: Client) -> None:
+    customer, method, receipt, (invoice,) = await with_credit(client, 10_001, 10_001)
+    payment = await client.pay(await quoted(client, customer, method, use_credit=True))
+    path, part = f"/v1/payments/{payment['id']}", {"invoice_id": invoice, "amount_minor": 10_001}
+    await client.paid(invoice)
+    before = await client.until(path, lambda p: p["reconciliation"] == "matched")
+    assert (before["credit_allocations"], before["gone_back"]) == ([part], [])
+    assert (await client.get(f"{path}/timeline"))["next_step"] is None
+    await client.make(f"/v1/payments/{receipt['id']}/void", {"reason": "another's"}, key=payment["id"])
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 10_001)
+    after = await client.until(path, lambda p: p["credit_allocations"] == [])
+    assert (after["status"], after["gone_back"]) == ("succeeded", [part])
+    says = (
+        "USD 100.01 of the credit for it went back: its invoices are owed again. Pay what is still owed of them anew."
+    )
+    assert (await client.get(f"{path}/timeline"))["next_step"] == says
+
+
+async def test_credit_that_is_refunded_goes_back_of_the_payment_that_used_it_and_its_cash_stays(client: Client) -> None:
+    customer, method, receipt, (invoice,) = await with_credit(client, 5_000, 8_000)
+    payment = await client.pay(await quoted(client, customer, method, use_credit=True))
+    path = f"/v1/payments/{payment['id']}"
+    await client.paid(invoice)
+    await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 0)
+    await client.refund(receipt["id"], 2_000)
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 2_000)
+    after = await client.until(path, lambda p: p["gone_back"] != [])
+    assert after["gone_back"] == [{"invoice_id": invoice, "amount_minor": 2_000}]
+    assert after["credit_allocations"] == [{"invoice_id": invoice, "amount_minor": 3_000}]
+    assert after["allocations"] == [{"invoice_id": invoice, "amount_minor": 3_000}]
+    assert (await client.get(f"{path}/timeline"))["next_step"].startswith("USD 20.00 of the credit for it went back")
+
+
+async def test_credit_that_went_before_it_could_pay_is_not_shown_as_paid(client: Client, stack: LocalStack) -> None:
+    customer, _, receipt, (invoice,) = await with_credit(client, 1_000, 4_000)
+    method = await client.method(customer, "pm_card_authenticationRequired")
+    quote = await quoted(client, customer, method, use_credit=True)
+    assert quote["credit_used_minor"] == 1_000
+    body = {"quote_id": quote["id"], "accept_surcharge": True, "return_url": "https://portal.example/paid"}
+    payment = await client.make("/v1/payments", body, key=quote["id"])
+    path = f"/v1/payments/{payment['id']}"
+    waiting = await client.until(path, lambda p: p["status"] == "requires_action")
+    assert waiting["credit_allocations"] == [{"invoice_id": invoice, "amount_minor": 1_000}]
+    await client.refund(receipt["id"])
+    async with asyncio.timeout(10):
+        while await credits_of(client, customer):
+            pass
+    intent = waiting["next_action_url"].rpartition("/")[2]
+    await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/authenticate")
+    await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 1_000)
+    done = await client.until(path, lambda p: p["reconciliation"] == "matched" and p["credit_allocations"] == [])
+    assert done["allocations"] == [{"invoice_id": invoice, "amount_minor": 3_000}]
+    assert (done["status"], done["gone_back"]) == ("succeeded", [])
+    says = "USD 10.00 of the credit for it was gone before it could pay. Pay what is still owed of its invoices."
+    assert (await client.get(f"{path}/timeline"))["next_step"] == says
+
+
 async def test_the_money_holds_after_all_of_this(stack: LocalStack) -> None:
     found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
     assert found["violations"] == []
