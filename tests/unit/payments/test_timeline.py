@@ -44,6 +44,15 @@ def test_a_payment_by_credit_alone_speaks_of_no_provider_and_no_bank_can_take_it
     assert step.payment.return_window_until is None
 
 
+@pytest.mark.parametrize(("paid", "gone"), [((), "USD 40.00"), ((Part("one", usd(1_000)),), "USD 30.00")])
+def test_credit_alone_that_was_gone_is_not_told_as_paid(paid: tuple[Part, ...], gone: str) -> None:
+    step = by_credit()
+    (message,) = messages.of([step], NOW)
+    short = replace(step.payment, credit_paid=paid).credit_short
+    line = told(CODES, message.type, orjson.loads(message.body), DAY, (), short)
+    assert line == f"Nothing was charged; of the credit that was to pay it, {gone} was gone."
+
+
 def test_money_beside_credit_is_there_by_the_providers_record() -> None:
     step = by_credit()
     charged = replace(step, payment=replace(step.payment, amount=usd(1_000)))

@@ -52,7 +52,12 @@ async def payment_timeline(payment_id: str, request: Request, identity: ReadPaym
         raise not_found("payment", payment_id)
     reversals = await store.load_reversals(running.pool, [payment.id]) if payment.reconciliation == "matched" else ()
     items = [
-        {"at": at, "event": event, "status": body["status"], "text": told(CODES, event, body, date_of(at), reversals)}
+        {
+            "at": at,
+            "event": event,
+            "status": body["status"],
+            "text": told(CODES, event, body, date_of(at), reversals, payment.credit_short),
+        }
         for row in await store.load_history(running.pool, payment_id)
         for at, event, body in ((row["at"], row["type"], row["payload"]),)
     ]

@@ -128,6 +128,14 @@ class Payment:
         return tuple(Part(part.invoice_id, part.amount - back) for part, back in left if part.amount - back)
 
     @property
+    def credit_short(self) -> Money:
+        """How much less than agreed credit is told to have paid: so much was gone before it could."""
+        used = Money(self.credit_used, self.amount.currency)
+        if self.credit_paid is None:
+            return zero(used.currency)
+        return used - total([part.amount for part in self.credit_paid], used.currency).capped_at(used)
+
+    @property
     def credit_missing(self) -> Money:
         """Of the credit that was to pay it, what is told not to: it went back, or was gone before it could pay."""
         if self.credit_paid is None and not self.credit_gone:

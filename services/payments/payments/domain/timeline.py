@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from contracts.money import Money
 from payments.domain.codes import Code, known
 from payments.domain.payments import NEVER_MADE, PAYER_CANCELLED, Payment, Reversal
 from payments.domain.reversals import VOIDED
@@ -72,9 +73,17 @@ CAME_BACK = "{money} that was given back did not arrive: {credit} is the custome
 
 
 def told(
-    codes: Sequence[Code], event: str, body: Mapping[str, Any], on: date, reversals: Sequence[Reversal] = ()
+    codes: Sequence[Code],
+    event: str,
+    body: Mapping[str, Any],
+    on: date,
+    reversals: Sequence[Reversal] = (),
+    credit_short: Money | None = None,
 ) -> str:
-    """One line of a timeline: what happened on a day. `reversals` are what its payment's events may be about."""
+    """One line of a timeline: what happened on a day. `reversals` are what its payment's events may be about.
+
+    `credit_short`: how much of the credit that was to pay it was gone by then.
+    """
     reason = str(body.get("reason") or "")
     match event:
         case "PaymentReversed":
@@ -85,6 +94,8 @@ def told(
             return _of_back(codes, words, body, on, reversals)
         case "PaymentReconciled" if body.get("way") == "receive":
             return "The money was received."
+        case "PaymentReconciled" if not body["total"]["amount_minor"] and credit_short:
+            return f"Nothing was charged; of the credit that was to pay it, {credit_short} was gone."
         case "PaymentReconciled" if not body["total"]["amount_minor"]:
             return "Credit paid it; nothing was charged."
         case "PaymentDeclined":
