@@ -75,10 +75,10 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_a
             charged = await payouts.load_charged(work.connection, [line.charge_id or "" for line in lines])
             found = strays(movements, charged)
             if found:
-                opened = [
-                    exceptions.Open(s.why, s.movement.amount, payout_line_id=s.movement.provider_id) for s in found
-                ]
-                await exceptions.open_exceptions(work, opened)
+                await exceptions.open_exceptions(
+                    work,
+                    [exceptions.Open(s.why, s.movement.amount, payout_line_id=s.movement.provider_id) for s in found],
+                )
         elif known.state in NOTHING and known.booked:
             fee = Money(known.bank_fee, payout.currency)
             await payouts.book_payout(work, came_back(payout.provider_id, amount, fee, work.clock.today()))
@@ -90,7 +90,8 @@ async def _wait_again(payout_id: str, state: str, work: Work) -> None:
     """A line told of the arrival of a payout that came to nothing: a person sees whether the bank took it back."""
     transfer = await payouts.take_from(work, payout_id)
     if transfer is not None:
-        reasons = ("told of the arrival of this payout", f"the provider says that it {state}, and has its money")
+        ended = {"failed": "failed", "cancelled": "was cancelled"}[state]
+        reasons = ("told of the arrival of this payout", f"the provider says that it {ended}, and has its money")
         unclear = Unclear(transfer, "missing_there", (Proposal(None, (), 0.6, reasons, payout_id=payout_id),))
         await exceptions.open_exceptions(work, [opened(unclear)])
         await bank.keep_states(work, {transfer.line_id: "proposed"})
