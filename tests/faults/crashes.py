@@ -41,7 +41,7 @@ POINTS = {
         "commit payments.store.attempts.claim_attempts", "provider charge", "commit payments.reconciling.record",
         "commit payments.jobs._unknown", "provider get_charge", "provider events_since",
         "commit payments.store.attempts.save_cursor", *_of_consumer("payments"), *_RELAY,
-        "provider refund", "commit payments.api.refunds.refund_payment", "commit payments.jobs._refund",
+        "provider refund", "commit payments.api.refunds._once", "commit payments.jobs._refund",
         "commit payments.store.reversals.claim_refunds", "commit payments.store.reversals.refund_again",
         "commit payments.api.bank_statements.take_statement", "commit payments.bank_runs._next_lines",
         "commit payments.store.attempts.claim_polls", "commit payments.store.methods.claim_setups",

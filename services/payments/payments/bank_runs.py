@@ -278,6 +278,7 @@ async def wait_again(payment: Payment, why: str, work: Work) -> str | None:
     transfer = await bank.take_from(work, payment.id)
     if transfer is None:
         return None
+    await bank.lock_line(work, transfer.line_id)
     transfer = replace(transfer, amount=payment.amount)  # of a line that was split, this share
     known = await remittances.load_known(work, [transfer])
     freed = {part.invoice_id: part.amount.minor for part in payment.allocations}

@@ -83,13 +83,16 @@ async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_a
             fee = Money(known.bank_fee, payout.currency)
             await payouts.book_payout(work, came_back(payout.provider_id, amount, fee, work.clock.today()))
         if known.state in NOTHING and known.was not in NOTHING:
-            await _wait_again(payout.provider_id, known.state, work)
+            came = amount - Money(known.bank_fee, payout.currency)
+            await _wait_again(payout.provider_id, known.state, came, work)
 
 
-async def _wait_again(payout_id: str, state: str, work: Work) -> None:
+async def _wait_again(payout_id: str, state: str, came: Money, work: Work) -> None:
     """A line told of the arrival of a payout that came to nothing: a person sees whether the bank took it back."""
     transfer = await payouts.take_from(work, payout_id)
     if transfer is not None:
+        await bank.lock_line(work, transfer.line_id)
+        transfer = replace(transfer, amount=came)  # of a line that was split, its share
         ended = {"failed": "failed", "cancelled": "was cancelled"}[state]
         reasons = ("told of the arrival of this payout", f"the provider says that it {ended}, and has its money")
         unclear = Unclear(transfer, "missing_there", (Proposal(None, (), 0.6, reasons, payout_id=payout_id),))

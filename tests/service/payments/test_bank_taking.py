@@ -488,7 +488,7 @@ async def split(units: Units, *customers: str, **more: Any) -> None:
         asked = resolutions.Resolution(action="post", shares=each, reason="a payment of both", **more)
         await posting.post(await exceptions.lock_exception(work, row["id"]), asked, work)
         await exceptions.resolve_exception(work, row["id"], None)
-        await bank.keep_states(work, {row["line_id"]: "resolved" for row in await bank_lines(work)})
+        await bank.keep_states(work, {each["line_id"]: "resolved" for each in await bank_lines(work)})
 
 
 async def bank_lines(work: Any) -> list[Any]:
@@ -572,6 +572,55 @@ async def test_each_share_of_a_line_that_is_voided_waits_by_itself_and_the_line_
             await exceptions.resolve_exception(work, row["id"], payment_id)
             assert await exceptions.line_waits(work, row["line_id"]) is (place == 0)
     assert await units.pool.fetchval("SELECT sum(amount) FROM payments WHERE bank_line_id IS NOT NULL") == 10_000
+
+
+async def test_shares_that_are_voided_or_decided_at_the_same_time_leave_their_line_as_it_is(units: Units) -> None:
+    """What waits of it, its state, and how many lines of its file have that state."""
+    counts = CHECKS["a bank file's counts are not those of its lines"]
+    (one, _), (other, _) = await owed(units, 6_000, "INV-1001"), await owed(units, 4_000, "INV-1002")
+    for number in range(6):
+        assert await take(units, line(10_000, f"of both {number}", bank_reference=f"A{number}")) == ["proposed"]
+        await split(units, one, other)
+        sql = "SELECT id FROM payments WHERE bank_line_id = (SELECT max(id) FROM bank_lines)"
+        found = await asyncio.gather(*(voided(units, row["id"]) for row in await units.pool.fetch(sql)))
+        assert await units.pool.fetch(counts) == []
+
+        async def decide(exception: str | None) -> None:
+            async with units.begin() as work:
+                row = await exceptions.lock_exception(work, str(exception))
+                asked = resolutions.Resolution(action="post", customer_id=one, on_account=True, reason="theirs")
+                payment_id = await posting.post(row, asked, work)
+                await exceptions.resolve_exception(work, str(exception), payment_id)
+                await decisions._line_is_decided(row["line_id"], work)
+
+        await asyncio.gather(*map(decide, found))
+        assert await units.pool.fetchval("SELECT state FROM bank_lines ORDER BY id DESC LIMIT 1") == "resolved"
+        assert await units.pool.fetch(counts) == []
+
+
+async def test_a_line_that_was_doubted_and_given_another_counts_as_decided(units: Units) -> None:
+    customer, _ = await owed(units, 10_000, "INV-1001")
+    other, _ = await owed(units, 5_000, "INV-2000")
+    receipts = [await recorded(units, customer, 10_000, "CHQ") for _ in range(2)]
+    assert await take(units, line(10_000, "INV-1001", payer_account="GB1")) == ["proposed"]
+    assert [why for why, _ in await waiting(units)] == ["doubled"]
+    for receipt in receipts:
+        await voided(units, receipt)
+    await split(units, other)
+    await units.pool.execute("UPDATE exceptions SET state = 'resolved', resolved_at = now()")
+    late = line(10_000, "INV-1001 told late", booked_on=DAY + timedelta(days=1), bank_reference="B1")
+    assert await take(units, late) == ["proposed"]
+
+
+async def test_of_many_decided_lines_of_an_amount_the_one_that_names_the_invoice_is_found(
+    units: Units,
+) -> None:
+    await owed(units, 999, "INV-1001")
+    await take(units, *(line(999, f"subscription {number}", payer=f"P{number}") for number in range(60)))
+    assert await take(units, line(999, "INV-1001")) == ["posted"]
+    await voided(units, await units.pool.fetchval("SELECT id FROM payments"))
+    await units.pool.execute("UPDATE receipt_parts SET settled = true")
+    assert await take(units, line(999, "INV-1001 told late", booked_on=DAY + timedelta(days=1))) == ["proposed"]
 
 
 async def test_a_line_of_which_a_share_waits_is_not_taken_back_by_itself(units: Units) -> None:

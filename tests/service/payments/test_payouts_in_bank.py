@@ -233,3 +233,16 @@ async def test_only_what_lacks_of_a_payout_that_was_paid_is_a_fee(
     await take(units, minor, f"STRIPE TRANSFER {TRACE}")
     assert (await refused(units, "match", rest_is_fee=True, **asked))[1] == slug
     assert await linked(units) == []
+
+
+async def test_of_a_payout_that_was_a_share_of_a_line_only_the_share_waits(units: Units) -> None:
+    await paying_out.record(
+        units, Payout("po_1", "paid", 500, "USD", DAY, units.clock.now(), None),
+        [PayoutLine("t", "other", None, 500, 0, 500, "USD", units.clock.now())],
+    )  # fmt: skip
+    await take(units, 1_200, "of two")
+    await units.pool.execute("UPDATE exceptions SET amount = 500")  # the rest was another's
+    await decide(units, "match", payout_id="po_1")
+    await units.pool.execute("UPDATE exceptions SET state = 'resolved', resolved_at = now()")
+    await paying_out.record(units, Payout("po_1", "failed", 500, "USD", DAY, units.clock.now(), None), [])
+    assert (await waiting(units))["amount_minor"] == 500

@@ -48,10 +48,16 @@ async def resolve(exception_id: str, asked: Resolution, request: Request, identi
         await exceptions.note(work, exception_id, actor, asked.action, asked.reason)
         body = await detail_of(work.connection, exception_id, work.clock.today())
         await exceptions.keep_decision(work, exception_id, decision, body)
-        line_id = row["line_id"]
-        if line_id is not None and not await exceptions.line_waits(work, line_id):
-            await bank.keep_states(work, {line_id: "resolved"})  # last: its file's counts are held until the commit
+        if row["line_id"] is not None:
+            await _line_is_decided(row["line_id"], work)
         return answer(body, 200)
+
+
+async def _line_is_decided(line_id: int, work: Work) -> None:
+    """Once nothing of it waits any more. Last of all: its file's counts are held until the commit."""
+    await bank.lock_line(work, line_id)
+    if not await exceptions.line_waits(work, line_id):
+        await bank.keep_states(work, {line_id: "resolved"})
 
 
 def _answered(row: Any, decision: bytes) -> bytes:

@@ -77,8 +77,8 @@ async def _match_payout(row: Any, payout_id: str, rest_is_fee: bool, work: Work)
         )
         raise problem_of(Refusal("not-this-money", detail, "payout_id", conflict=True))
     money, came = Money(found["amount"], found["currency"]), Money(row["amount"], row["currency"])
-    same = money.currency == came.currency
-    kept = money - came if rest_is_fee and same and 0 < came.minor < money.minor else None
+    whole = money.currency == came.currency and row["voided_id"] is None  # the rest of a share is another's money
+    kept = money - came if rest_is_fee and whole and 0 < came.minor < money.minor else None
     if kept is None and money != came:
         detail = (
             f"The payout is of {money}, the line is not. Ask the provider what it sent, and the bank: what that kept "
@@ -87,6 +87,10 @@ async def _match_payout(row: Any, payout_id: str, rest_is_fee: bool, work: Work)
         raise problem_of(Refusal("other-amount", detail, "payout_id"))
     if kept and not found["booked"]:
         detail = "The provider has not said that it paid this out; wait until it has."
+        if found["state"] in ("failed", "cancelled"):
+            detail = (
+                "It came to nothing, so there is no fee of it. Dismiss this once the bank has taken its money back."
+            )
         raise problem_of(Refusal("not-paid-out", detail, "payout_id", conflict=True))
     if kept:
         await payouts.book_payout(work, kept_by_bank(payout_id, kept, row["booked_on"]))

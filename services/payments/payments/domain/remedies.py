@@ -63,8 +63,8 @@ OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
         "a payout without a line, and ask the provider what came once more."
     ),
     ("paid out", "missing_there"): (
-        "The provider says that this payout failed, and pays its money out again. Match the two once the bank has "
-        "taken the money back; where it stays, ask the provider."
+        "The provider says that this payout failed, and pays its money out again. Once the bank has taken the money "
+        "back, match the two, or dismiss it where the amounts differ; where it stays, ask the provider."
     ),
     ("payment", "missing_there"): (
         "The provider has not confirmed it in its time, and is asked on: this closes by itself once it does. Look "

@@ -300,6 +300,11 @@ async def doubted_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
     return {row["line_id"] for row in await work.connection.fetch(DOUBTED, line_ids)} if line_ids else set()
 
 
+async def lock_line(work: Work, line_id: int) -> None:
+    """Held by whoever changes what waits of a line that was decided before, and its state with it; after its payments."""
+    await work.connection.execute("SELECT FROM bank_lines WHERE id = $1 FOR NO KEY UPDATE", line_id)
+
+
 KEEP_STATES = """
 WITH kept AS (
     UPDATE bank_lines l SET state = s.state

@@ -96,7 +96,7 @@ async def take_from(work: Work, payout_id: str) -> Transfer | None:
 
 
 async def lock_payout(work: Work, payout_id: str) -> asyncpg.Record | None:
-    sql = "SELECT currency, amount, booked, bank_line_id FROM payouts WHERE provider_id = $1 FOR NO KEY UPDATE"
+    sql = "SELECT state, currency, amount, booked, bank_line_id FROM payouts WHERE provider_id = $1 FOR NO KEY UPDATE"
     return await work.connection.fetchrow(sql, payout_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -73,14 +74,17 @@ SELECT {OWED} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) C
 """  # noqa: S608
 
 
-# Two that the bank tells under references of its own are two; what was doubtful itself is no reason for doubt.
+# Other lines that tell as much of the same invoice ($2: its number), and whose money a person gave somebody, or has to. Two
+# that the bank tells under references of its own are two, and so are two of one file; what was only doubted so far is no
+# reason for doubt.
 DECIDED = f"""
-SELECT l.id AS line, {columns_of("o", TRANSFER)} FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
-CROSS JOIN LATERAL (
+SELECT l.id AS line, {columns_of("o", TRANSFER)} FROM unnest($1::bigint[], $2::text[]) AS w (id, number)
+JOIN bank_lines l ON l.id = w.id CROSS JOIN LATERAL (
     SELECT * FROM bank_lines b WHERE account = l.account AND currency = l.currency AND amount = l.amount AND id <> l.id
         AND booked_on BETWEEN l.booked_on - 10 AND l.booked_on + 10 AND state IN ('proposed', 'resolved')
-        AND num_nonnulls(bank_reference, l.bank_reference) < 2
-        AND NOT EXISTS (SELECT FROM exceptions WHERE line_id = b.id AND class = 'doubled') LIMIT 50
+        AND num_nonnulls(bank_reference, l.bank_reference) < 2 AND statement_id <> l.statement_id
+        AND strpos({PLAIN.format("array_to_string(b.refs || b.text, '')")}, w.number) > 0
+        AND NOT EXISTS (SELECT FROM exceptions WHERE line_id = b.id AND class = 'doubled' AND resolved_at IS NULL)
 ) o
 """  # noqa: S608
 
@@ -88,7 +92,8 @@ CROSS JOIN LATERAL (
 async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     """What decides whose money the transfers are."""
     fetch = work.connection.fetch
-    words = {word for transfer in transfers for word in words_of(transfer)}
+    told = {each.line_id: words_of(each) for each in transfers}
+    words = set(itertools.chain(*told.values()))
     days = sorted({(each.amount.currency, each.amount.minor, each.booked_on) for each in transfers})
     accounts = sorted({each.payer_account for each in transfers if each.payer_account})
     named, recorded, arriving, traced, decided = (defaultdict[Any, list[Any]](list) for _ in range(5))
@@ -107,7 +112,8 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
         arriving[row["currency"], row["amount"]].append(_payout(row))
     for row in await fetch(TRACED, sorted(word for word in words if len(word) >= SHORTEST_TRACE)):
         traced[plain(row["trace"])].append(_payout(row))
-    for row in await fetch(DECIDED, [each.line_id for each in transfers]):
+    numbers = [(line_id, word) for line_id, these in told.items() for word in these if word in named]
+    for row in await fetch(DECIDED, *map(list, zip(*numbers, strict=True))) if numbers else ():
         decided[row["line"]].append(transfer_of(row))
     payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
     return Known(named, recorded, payers, arriving, traced, decided)
