@@ -1,28 +1,13 @@
 """The queries of bank files have their indexes: cost per line stays flat as lines, invoices and payments grow."""
 
-from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Units
 from contracts.ids import new_id
 from payments.store import bank, projections, remittances
-from tests.kit.postgres import drop_database, fresh_database
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=2, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
-
 
 SUMS: list[Any] = [["USD"], [100]]
 

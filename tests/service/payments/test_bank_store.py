@@ -1,36 +1,23 @@
 """Lines of bank files in the database: what counts, and what it costs to find that out."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 import orjson
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Units
 from contracts.ids import new_id
 from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
 from payments.checks import CHECKS
 from payments.store import bank, remittances
-from tests.kit.postgres import drop_database, fresh_database
 
 READ = """
 SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables
 WHERE relname LIKE 'bank%'
 """
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=4, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 def line(number: int, bank_reference: str | None, entry_reference: str | None = None) -> BankLine:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
@@ -12,13 +12,10 @@ from typing import Any, cast
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
 from chassis.messaging.consume import Received
-from chassis.messaging.work import Cause, Units, Wake
+from chassis.messaging.work import Cause, Units
 from chassis.service import Running
 from contracts.allocation import Part
 from contracts.envelope import Amount
@@ -33,18 +30,8 @@ from payments.checks import CHECKS
 from payments.domain import Refusal, Step, receive, refund, void
 from payments.domain.remittance import Court
 from payments.store import bank, exceptions, remittances
-from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 2)
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=4, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 def line(minor: int, text: str, **more: Any) -> BankLine:

@@ -1,35 +1,21 @@
 """A quote and its payment without a method, as the database keeps them."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
 from chassis.http.idempotency import Key
 from chassis.messaging.consume import Received
-from chassis.messaging.work import Cause, Units, Wake
+from chassis.messaging.work import Cause, Units
 from contracts.envelope import Amount
 from contracts.ids import new_id
 from contracts.invoicing import ReservationPlaced, ReservationRefused
 from payments import handlers, messages, store
 from payments.domain import NO_SURCHARGE, Payment, Quote, Step, Wish, Wishes, make_quote, submit
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
 
 NOW, DAY = datetime.now(UTC), date(2026, 3, 1)
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=2, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 async def quoted(units: Units) -> Quote:

@@ -1,16 +1,13 @@
 """What a payment paid of invoices and does not any more, as invoicing's events tell it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
 from chassis.messaging.consume import Received
-from chassis.messaging.work import Cause, Units, Wake
+from chassis.messaging.work import Cause, Units
 from contracts.envelope import Amount
 from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, CreditApplied, SettlementPosted, SettlementReversed
@@ -20,20 +17,10 @@ from payments.api.views import view_of_payment
 from payments.checks import CHECKS
 from payments.domain import Payment, receive
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 1)
 ONE, OTHER = new_id(), new_id()
 WENT = "what went back of credit is not what its payments tell"
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=2, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 def usd(minor: int) -> Amount:

@@ -1,14 +1,11 @@
 """A payer who lets go of a confirmation at the bank, and a provider that has the last word."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Units
 from chassis.service import Running
 from payments import jobs, reconciling, store
 from payments.domain import Payment, let_go
@@ -16,7 +13,6 @@ from payments.providers import Charge, ChargeState, Provider, ProviderUnknown
 from payments.reconciling import Observed
 from payments.settings import Settings
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
 
 
 class Bank:
@@ -35,15 +31,6 @@ class Bank:
 def charge(state: ChargeState) -> Charge:
     url = "https://bank.example/confirm" if state == "requires_action" else None
     return Charge("pi_1", None, state, 1_030, "USD", 1_030 if state == "succeeded" else 0, None, None, (), url)
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=2, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 async def tell(units: Units, payment: Payment, state: ChargeState) -> None:

@@ -1,16 +1,12 @@
 """A method for one payment pays once, however many confirm at the same time."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
 from chassis.http.idempotency import Key
 from chassis.messaging.work import Cause, Units, Wake
 from chassis.service import Running
@@ -19,18 +15,8 @@ from payments import store
 from payments.api.payments import save_once
 from payments.domain import Quote, Step, cancel, submit, unusable
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 1)
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=6, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 async def two_quotes(units: Units, *, saved: bool) -> list[Quote]:

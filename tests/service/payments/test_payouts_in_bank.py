@@ -1,19 +1,15 @@
 """Bank lines that are a payout of the provider: by themselves where that is certain, else a person matches them."""
 
 import hashlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
-from chassis.messaging.work import Cause, Units, Wake
+from chassis.messaging.work import Cause, Units
 from contracts.ids import new_id
 from payments import bank_runs, paying_out, store
 from payments.api import decisions, resolutions
@@ -22,19 +18,9 @@ from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
 from payments.providers import Payout, PayoutLine
 from payments.store import bank, exceptions, payouts
-from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 2)
 TRACE = "02601577123042"
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=2, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 async def known(units: Units, name: str, minor: int = 1_200, trace: str | None = TRACE, **more: Any) -> str:

@@ -1,22 +1,17 @@
 """A refund whose key may be forgotten at the provider is looked for in its record, never asked for again."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
 
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Units
 from contracts.ids import new_id
 from payments import jobs, store
 from payments.domain import Payment, Posting, Reversal, Step
 from payments.providers import Charge, Provider, RefundRequest, TakenBack
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
 
 NOW = datetime.now(UTC)
 
@@ -33,15 +28,6 @@ class Forgetful:
 
     async def get_charge(self, _: str) -> Charge:
         return self.charge
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=2, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 async def refund_of_yesterday(units: Units) -> tuple[Payment, Reversal]:

@@ -1,32 +1,17 @@
 """Refunds that the provider can't give are refused before anything is saved."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Units
 from payments import store
 from payments.api.refunds import RefundRequest, _refund
 from payments.providers.stripe_adapter import StripeAdapter
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
 
 MATCHED = """
 UPDATE payments SET status = 'succeeded', reconciliation = 'matched', effective_on = current_date, provider_id = 'pi_1',
     currency = $1, amount = $2, surcharge = $3, allocated_amounts = ARRAY[$2::bigint]"""
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=2, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 async def refund(units: Units, payment_id: str, minor: int | None) -> int:

@@ -1,36 +1,22 @@
 """What the database itself promises about money, whatever the code does."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Literal
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
-from chassis.clock import Clock
-from chassis.db.pool import open_pool
 from chassis.http.idempotency import Key, replay
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Units
 from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments import messages, store
 from payments.domain import Reversal, Seen, SeenBack, Step, expire, observe, overdue, receive
 from tests.kit import paying
-from tests.kit.postgres import drop_database, fresh_database
 
 NOW, DAY = datetime(2026, 3, 1, tzinfo=UTC), date(2026, 3, 1)
-
-
-@pytest_asyncio.fixture
-async def units() -> AsyncIterator[Units]:
-    database = await fresh_database("payments")
-    pool = await open_pool(database.work_url, size=4, application="test")
-    yield Units(pool, Clock("UTC"), Wake())
-    await pool.close()
-    await drop_database(database)
 
 
 async def accept(units: Units, step: Step, key: str = "k") -> bool:
