@@ -12,7 +12,7 @@ from chassis.service import Running
 from contracts import invoicing as heard
 from contracts.money import Money
 from payments import messages, setting_up, store
-from payments.data_files import CODES, CONSENT_TEXTS
+from payments.data_files import CODES, CONSENT_TEXTS, RETRIES
 from payments.domain import (
     AUTOPAY_ACTOR,
     Autopay,
@@ -107,7 +107,7 @@ def _decide(due: store.Due, provider: Provider, running: Running, work: Work) ->
     currency = due.invoice.currency if due.invoice else ""
     step = provider.charges_in(currency) if currency else 1
     made = confirm(
-        due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step,
+        due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step, retries=RETRIES,
         today=running.clock.today(), now=work.now, zone=running.clock.zone,
     )  # fmt: skip
     if isinstance(made, Confirmed) and provider.accepts(made.quote.total.minor, currency):
@@ -139,7 +139,11 @@ async def follow_ends(running: Running) -> int:
     """What became of the payments: paid, tried again another day, or held; how many had ended."""
     async with running.units.begin(Cause(actor=AUTOPAY_ACTOR)) as work:
         ended = await store.claim_ended(work, BATCH)
-        followed = [follow(e.charge, e.status, e.reason, CODES, work.now, running.clock.zone) for e in ended]
+        zone = running.clock.zone
+        followed = [
+            follow(each.charge, each.status, each.reason, each.method_kind, CODES, RETRIES, work.now, zone)
+            for each in ended
+        ]
         if followed:
             await store.save_charges(work, [each.charge for each in followed])
             new = await store.add_charges(work, [each.again for each in followed if each.again])

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from contracts.invoicing import Currency
 from payments.domain import Code, SurchargeRule
+from payments.domain.autopay import Retries
 
 HERE = Path(__file__).parent
 SURCHARGE_RULES = HERE / "surcharge_rules.toml"
@@ -132,6 +133,7 @@ class _Code(_Strict):
     disables: bool
     holds_autopay: bool
     words: Annotated[str, Field(min_length=1)]
+    returned_as: Annotated[str | None, Field(pattern="^R[0-9]{2}$")] = None
 
 
 class _Codes(_Strict):
@@ -142,12 +144,47 @@ class _Codes(_Strict):
         seen = [(code.kind, code.code, code.since) for code in self.codes]
         if len(set(seen)) < len(seen):
             raise ValueError("a code has two meanings from the same day on")
+        returns = {code.code for code in self.codes if code.kind == "return"}
+        strange = [code.returned_as for code in self.codes if code.returned_as and code.returned_as not in returns]
+        if strange:
+            raise ValueError(f"returned_as names {strange[0]}, which is no return of this file")
         return self
 
 
 def read_codes(path: Path) -> tuple[Code, ...]:
     """What the provider's codes mean."""
     return tuple(Code(**code.model_dump()) for code in _read(_Codes, path).codes)
+
+
+class _Retry(_Strict):
+    kind: Literal["card", "bank_account"]
+    since: date
+    days: Annotated[tuple[Annotated[int, Field(ge=1, le=365)], ...], Field(max_length=3)]
+    within_days: Annotated[int | None, Field(ge=1)] = None
+    source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_after_another(self) -> _Retry:
+        if list(self.days) != sorted(set(self.days)):
+            raise ValueError("the days of further tries come one after another, each once")
+        return self
+
+
+class _Retries(_Strict):
+    retries: tuple[_Retry, ...]
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Retries:
+        seen = [(each.kind, each.since) for each in self.retries]
+        if len(set(seen)) < len(seen):
+            raise ValueError("a kind of method has two sets of days from the same day on")
+        return self
+
+
+def read_retries(path: Path) -> tuple[Retries, ...]:
+    """When autopay tries again, by kind of method."""
+    found = _read(_Retries, path).retries
+    return tuple(Retries(each.kind, each.since, each.days, each.within_days) for each in found)
 
 
 def _read(model: type[Any], path: Path) -> Any:
@@ -158,4 +195,5 @@ def _read(model: type[Any], path: Path) -> Any:
 
 
 CODES = read_codes(HERE / "provider_codes.toml")
+RETRIES = read_retries(HERE / "retry_days.toml")
 CONSENT_TEXTS, EVERY_TEXT = read_consent_texts(HERE / "consent_texts.toml")

@@ -27,6 +27,7 @@ from payments.domain import Autopay, Method, Reversal, Step
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 1)
+BANK = ("bank_account", None, "A Bank", "6789")
 FILE = read_surcharge_rules(SURCHARGE_RULES)
 
 
@@ -69,7 +70,8 @@ def running(pool: asyncpg.Pool, **later: float) -> Running:
 async def customer(pool: asyncpg.Pool, **more: Any) -> str:
     """One with autopay switched on an hour ago, by a debit card unless said otherwise."""
     whose = new_id()
-    method = Method(new_id(), whose, f"pm_{new_id()}", "card", more.pop("funding", "debit"), "visa", "4242")
+    card = ("card", more.pop("funding", "debit"), "visa", "4242")
+    method = Method(new_id(), whose, f"pm_{new_id()}", *(BANK if more.pop("bank", False) else card))
     since = datetime.now(UTC) - timedelta(hours=1)
     autopay = Autopay(whose, True, method.id, "due", False, enabled_at=since, enabled_by="key:p", sequence=1)
     async with running(pool).units.begin() as work:
@@ -375,3 +377,17 @@ async def test_a_cancelled_try_is_repeated_and_leaves_all_four_that_the_bank_may
         await end(pool, "declined", "insufficient_funds")
         await autopaying.follow_ends(running(pool, days=days, minutes=3))
     assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4, 5)]
+
+
+class TestReturnedDebits:
+    async def test_presented_three_times_then_held(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool, bank=True)
+        await hear(pool, issued(whose))
+        for days in range(2, 200, 6):
+            await autopaying.charge_due(running(pool, days=days, minutes=1))
+            await end(pool, "declined", "insufficient_funds")
+            await autopaying.follow_ends(running(pool, days=days, minutes=1))
+        assert await charges(pool) == [(n, "declined") for n in (1, 2, 3)]
+        autopay = await store.load_autopay(pool, whose)
+        assert autopay is not None
+        assert autopay.held_reason == "R01"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.data_files import CODES
+from payments.data_files import CODES, RETRIES
 from payments.domain import (
     NEVER_MADE,
     Autopay,
@@ -30,7 +30,8 @@ from payments.domain import (
     switch_on,
     unusable,
 )
-from payments.domain.autopay import BY_HAND, HELD
+from payments.domain.autopay import BY_HAND, HELD, Followed, Retries, retries_of
+from payments.domain.payments import MethodKind
 
 ZONE = "America/New_York"
 NOW, DAY = datetime(2026, 3, 1, 17, tzinfo=UTC), date(2026, 3, 1)
@@ -118,7 +119,9 @@ def confirmed(
     invoice: OpenInvoice | None = INVOICE,
     charge: AutopayCharge | None = None,
 ) -> Confirmed | Skip | PutOff:
-    return confirm(charge or scheduled(), autopay, method, invoice, RULES, step=1, today=DAY, now=NOW, zone=ZONE)
+    return confirm(
+        charge or scheduled(), autopay, method, invoice, RULES, step=1, retries=RETRIES, today=DAY, now=NOW, zone=ZONE
+    )
 
 
 def test_what_is_payable_then_is_charged_with_the_surcharge_that_was_consented_to() -> None:
@@ -151,20 +154,24 @@ def test_an_invoice_with_nothing_left_to_pay_is_skipped(invoice: OpenInvoice | N
 )
 def test_while_another_payment_of_the_invoice_is_under_way_its_charge_is_put_off_a_day(invoice: OpenInvoice) -> None:
     charge = scheduled()
-    made = confirm(charge, on(), BANK, invoice, RULES, step=1, today=DAY, now=charge.charge_at, zone=ZONE)
+    made = confirm(
+        charge, on(), BANK, invoice, RULES, step=1, retries=RETRIES, today=DAY, now=charge.charge_at, zone=ZONE
+    )
     assert isinstance(made, PutOff)
     later = charge.charge_at + timedelta(days=1)
     assert (made.charge.charge_at, made.charge.first_at) == (later, later)
     assert made.charge.charge_on == charge.charge_on + timedelta(days=1)
     assert (made.charge.id, made.charge.state) == (charge.id, "scheduled")
-    again = confirm(made.charge, on(), BANK, INVOICE, RULES, step=1, today=DAY, now=later, zone=ZONE)
+    again = confirm(made.charge, on(), BANK, INVOICE, RULES, step=1, retries=RETRIES, today=DAY, now=later, zone=ZONE)
     assert isinstance(again, Confirmed)
 
 
 def test_a_further_try_that_is_put_off_leaves_the_days_of_those_after_it() -> None:
     charge = replace(scheduled(), attempt=2, declines=1)
     waits = replace(INVOICE, status="in_progress", payable_now=0)
-    made = confirm(charge, on(), BANK, waits, RULES, step=1, today=DAY, now=charge.charge_at, zone=ZONE)
+    made = confirm(
+        charge, on(), BANK, waits, RULES, step=1, retries=RETRIES, today=DAY, now=charge.charge_at, zone=ZONE
+    )
     assert isinstance(made, PutOff)
     assert made.charge.first_at == charge.first_at
 
@@ -237,42 +244,48 @@ def test_what_is_not_held_has_no_reason() -> None:
         assert held_because(autopay, CODES, ZONE) is None
 
 
+def followed(
+    charge: AutopayCharge, status: str, reason: str | None, *, now: datetime = NOW, kind: MethodKind = "card"
+) -> Followed:
+    return follow(charge, status, reason, kind, CODES, RETRIES, now, ZONE)
+
+
 def test_soft_declines_are_tried_again_on_days_one_three_and_seven_and_then_no_more() -> None:
     first = charge = scheduled()
     days = []
     for _ in range(3):
-        ended = follow(charge, "declined", "insufficient_funds", CODES, charge.charge_at, ZONE)
+        ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
         assert ended.again is not None
         assert (ended.charge.state, ended.hold, ended.again.attempt) == ("declined", None, charge.attempt + 1)
         charge = ended.again
         days.append((charge.charge_at - first.charge_at).days)
     assert days == [1, 3, 7]
-    last = follow(charge, "declined", "insufficient_funds", CODES, charge.charge_at, ZONE)
+    last = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
     assert (last.again, last.hold) == (None, None)
 
 
 @pytest.mark.parametrize("reason", ["stolen_card", "account_closed", "authentication_required", "never heard of", None])
 def test_hard_declines_are_not_tried_again_and_hold_autopay(reason: str | None) -> None:
-    ended = follow(scheduled(), "declined", reason, CODES, NOW, ZONE)
+    ended = followed(scheduled(), "declined", reason, now=NOW)
     assert (ended.charge.state, ended.again) == ("declined", None)
     assert ended.hold is not None
 
 
 def test_a_payment_that_its_changed_invoice_cancelled_is_made_again_of_what_is_left() -> None:
-    ended = follow(scheduled(), "cancelled", "invoice_changed", CODES, NOW, ZONE)
+    ended = followed(scheduled(), "cancelled", "invoice_changed", now=NOW)
     assert ended.again is not None
     assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
-    assert follow(scheduled(), "succeeded", None, CODES, NOW, ZONE).charge.state == "paid"
-    assert follow(scheduled(), "expired", "not_confirmed", CODES, NOW, ZONE).hold == "not_confirmed"
-    given_up = follow(scheduled(), "cancelled", "payer_cancelled", CODES, NOW, ZONE)
+    assert followed(scheduled(), "succeeded", None, now=NOW).charge.state == "paid"
+    assert followed(scheduled(), "expired", "not_confirmed", now=NOW).hold == "not_confirmed"
+    given_up = followed(scheduled(), "cancelled", "payer_cancelled", now=NOW)
     assert (given_up.again, given_up.hold) == (None, "not_confirmed")
 
 
 def test_a_call_that_the_provider_never_heard_of_is_no_decline_and_is_made_again() -> None:
-    ended = follow(scheduled(), "declined", NEVER_MADE, CODES, NOW, ZONE)
+    ended = followed(scheduled(), "declined", NEVER_MADE, now=NOW)
     assert ended.again is not None
     assert (ended.hold, ended.again.declines, ended.again.charge_at) == (None, 0, NOW + timedelta(minutes=1))
-    declined = follow(ended.again, "declined", "insufficient_funds", CODES, NOW + timedelta(minutes=2), ZONE)
+    declined = followed(ended.again, "declined", "insufficient_funds", now=NOW + timedelta(minutes=2))
     assert declined.again is not None
     assert declined.again.charge_at == NOW + timedelta(days=1, minutes=1)
 
@@ -282,7 +295,7 @@ def test_tries_whose_days_an_outage_let_pass_are_a_day_apart() -> None:
     late = charge.charge_at + timedelta(days=30)
     days = []
     for _ in range(3):
-        again = follow(charge, "declined", "insufficient_funds", CODES, late, ZONE).again
+        again = followed(charge, "declined", "insufficient_funds", now=late).again
         assert again is not None
         days.append((again.charge_at - late).days)
         charge, late = again, again.charge_at
@@ -291,11 +304,11 @@ def test_tries_whose_days_an_outage_let_pass_are_a_day_apart() -> None:
 
 def test_a_try_that_was_cancelled_is_no_try_of_days_one_three_and_seven() -> None:
     first = scheduled()
-    cancelled = follow(first, "cancelled", "invoice_changed", CODES, first.charge_at, ZONE)
+    cancelled = followed(first, "cancelled", "invoice_changed", now=first.charge_at)
     charge = cancelled.again
     days = []
     while charge is not None:
-        ended = follow(charge, "declined", "insufficient_funds", CODES, charge.charge_at, ZONE)
+        ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
         charge = ended.again
         days += [(charge.charge_at - first.charge_at).days] if charge else []
     assert days == [1, 3, 7]
@@ -305,8 +318,59 @@ def test_what_is_cancelled_again_and_again_is_repeated_from_day_to_day() -> None
     charge = scheduled()
     waits = []
     for _ in range(6):
-        again = follow(charge, "cancelled", "invoice_changed", CODES, charge.charge_at, ZONE).again
+        again = followed(charge, "cancelled", "invoice_changed", now=charge.charge_at).again
         assert again is not None
         waits.append(again.charge_at - charge.charge_at)
         charge = again
     assert waits == [timedelta(minutes=1)] + [timedelta(days=1)] * 5
+
+
+class TestReturnedDebits:
+    """A bank debit that comes back for want of money: the first one and at most two more, within 180 days."""
+
+    def presented(self, *waits: int) -> tuple[list[int], str | None]:
+        """The days on which it is presented, each returned after so many days; and why autopay is held then."""
+        first = scheduled()
+        charge: AutopayCharge | None = first
+        days, hold = list[int](), None
+        for wait in (*waits, 1, 1, 1, 1, 1):
+            if charge is None:
+                break
+            days.append((charge.charge_at - first.charge_at).days)
+            back = charge.charge_at + timedelta(days=wait)
+            ended = followed(charge, "declined", "insufficient_funds", now=back, kind="bank_account")
+            charge, hold = ended.again, ended.hold
+        return days, hold
+
+    def test_presented_twice_more_then_held(self) -> None:
+        assert self.presented() == ([0, 3, 7], "R01")
+
+    @given(st.lists(st.integers(0, 400), min_size=3, max_size=3))
+    def test_never_oftener_nor_later(self, waits: list[int]) -> None:
+        days, hold = self.presented(*waits)
+        assert len(days) <= 3
+        assert days[-1] <= 180
+        assert hold == "R01"
+
+    def test_put_off_beyond_180_days_is_skipped(self) -> None:
+        charge = replace(scheduled(), attempt=2, declines=1)
+        for days, allowed in ((180, True), (181, False)):
+            at = charge.first_at + timedelta(days=days)
+            made = confirm(charge, on(), BANK, INVOICE, RULES, step=1, retries=RETRIES, today=DAY, now=at, zone=ZONE)
+            assert isinstance(made, Confirmed) == allowed, made
+
+    def test_other_returns_hold_at_once(self) -> None:
+        for reason in ("account_closed", "R01_unheard_of", "debit_not_authorized"):
+            ended = followed(scheduled(), "declined", reason, kind="bank_account")
+            assert ended.again is None
+            assert ended.hold is not None
+
+    def test_days_are_those_of_their_date(self) -> None:
+        later = Retries("bank_account", date(2027, 1, 1), (2,))
+        before, after = date(2026, 12, 31), date(2027, 1, 1)
+        assert retries_of((*RETRIES, later), "bank_account", before).days == (3, 7)
+        assert retries_of((*RETRIES, later), "bank_account", after) == later
+
+    def test_kind_without_days_has_no_further_try(self) -> None:
+        ended = follow(scheduled(), "declined", "insufficient_funds", "card", CODES, (), NOW, ZONE)
+        assert ended.again is None

@@ -10,7 +10,7 @@ from typing import Literal
 
 from contracts.calendar import business_date, start_of
 from contracts.ids import new_id
-from payments.domain.codes import Code, CodeKind, known, meaning
+from payments.domain.codes import Code, CodeKind, known, meaning, meaning_of_decline
 from payments.domain.methods import Method, unusable
 from payments.domain.payments import NEVER_MADE, PAYER_CANCELLED, MethodKind, Step, expected_by, submit
 from payments.domain.quotes import CLOSED, OpenInvoice, Quote, Wish, Wishes, make_quote
@@ -19,7 +19,6 @@ from payments.domain.surcharges import SurchargeRule, highest_rate, terms_for
 
 AUTOPAY_ACTOR = "system:autopay"
 NOTICE = timedelta(days=2)
-RETRY_DAYS = (1, 3, 7)
 CHANGED_WAIT = timedelta(minutes=1)
 PUT_OFF = timedelta(days=1)
 ChargeDay = Literal["due", "issue"]
@@ -63,6 +62,25 @@ class Autopay:
     @property
     def charges(self) -> bool:
         return self.enabled and self.held_reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """From `since` on: after how many days from the first try a kind of method is tried again, and until when."""
+
+    kind: MethodKind
+    since: date
+    days: tuple[int, ...]
+    within_days: int | None = None
+
+    def allows(self, first_at: datetime, at: datetime) -> bool:
+        return self.within_days is None or at <= first_at + timedelta(days=self.within_days)
+
+
+def retries_of(retries: Sequence[Retries], kind: MethodKind | None, on: date) -> Retries:
+    """Those that hold on a day; none where nobody has said when such a method is tried again."""
+    found = [each for each in retries if each.kind == kind and each.since <= on]
+    return max(found, key=lambda each: each.since) if found else Retries(kind or "card", on, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +220,7 @@ def confirm(
     rules: Sequence[SurchargeRule],
     *,
     step: int,
+    retries: Sequence[Retries],
     today: date,
     now: datetime,
     zone: str,
@@ -220,6 +239,8 @@ def confirm(
     if method is None or against is not None:
         code = against.code if against else "method-removed"
         return Skip(code, hold=code)
+    if charge.declines and not retries_of(retries, method.kind, today).allows(charge.first_at, now):
+        return Skip("too_long_ago")
     terms = terms_for(rules, method, invoice.currency, today)
     quote = make_quote(method, Wishes((Wish(invoice.id, None),)), {invoice.id: invoice}, terms, now, step)
     if isinstance(quote, Refusal):
@@ -243,10 +264,18 @@ class Followed:
 
 
 def follow(
-    charge: AutopayCharge, status: str, reason: str | None, codes: Sequence[Code], now: datetime, zone: str
+    charge: AutopayCharge,
+    status: str,
+    reason: str | None,
+    kind: MethodKind | None,
+    codes: Sequence[Code],
+    retries: Sequence[Retries],
+    now: datetime,
+    zone: str,
 ) -> Followed:
-    """After a payment's end: soft declines are tried again on days 1, 3 and 7 after the first try, hard ones hold.
+    """After a payment's end: soft declines are tried again on the days of its kind of method, hard ones hold.
 
+    After the last try, a failure whose code holds autopay does so: a bank debit that was returned thrice.
     A payment that was cancelled because its invoice changed meanwhile, or that the provider never heard of, is made
     again of what is left: in a minute, and if that comes to nothing too, from day to day. Only what the bank declined
     counts towards the tries.
@@ -261,13 +290,17 @@ def follow(
         return Followed(ended, _again(charge, now + wait, zone, charge.declines))
     if status == "expired":
         return Followed(ended, hold="not_confirmed")
-    code = meaning(codes, "decline", reason, business_date(now, zone))
+    on = business_date(now, zone)
+    code, again = meaning_of_decline(codes, kind, reason, on), retries_of(retries, kind, on)
     if not code.retry:
         return Followed(ended, hold=code.code)
-    if charge.declines >= len(RETRY_DAYS):
-        return Followed(ended)
-    at = charge.first_at + timedelta(days=RETRY_DAYS[charge.declines])
+    last = Followed(ended, hold=code.code if code.holds_autopay else None)
+    if charge.declines >= len(again.days):
+        return last
+    at = charge.first_at + timedelta(days=again.days[charge.declines])
     at = at if at >= now else now + PUT_OFF  # days that have passed meanwhile: not all of them at once
+    if not again.allows(charge.first_at, at):
+        return last
     return Followed(ended, _again(charge, at, zone, charge.declines + 1))
 
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from payments.domain.payments import ReversalKind, Step
+from payments.domain.payments import MethodKind, ReversalKind, Step
 
 CodeKind = Literal["return", "decline", "chargeback", "refund"]
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Holds from `since` on. `retry`: the same may be tried again by itself; `words` are for people."""
+    """Holds from `since` on. `retry`: the same may be tried again by itself; `words` are for people.
+
+    `returned_as`: of a decline, the code of the return that it is when a bank debit fails with it.
+    """
 
     kind: CodeKind
     code: str
@@ -23,6 +26,7 @@ class Code:
     disables: bool
     holds_autopay: bool
     words: str
+    returned_as: str | None = None
 
     @property
     def clause(self) -> str:
@@ -40,6 +44,13 @@ def meaning(codes: Sequence[Code], kind: CodeKind, code: str | None, on: date) -
     """A code as it stood on a day; one that is not known is not tried again, and holds autopay."""
     words = f"The provider said no ({code or 'without a code'})"
     return known(codes, kind, code, on) or Code(kind, code or "unknown", on, False, False, True, words)
+
+
+def meaning_of_decline(codes: Sequence[Code], kind: MethodKind | None, code: str | None, on: date) -> Code:
+    """What a declined charge means. A bank debit that its payer's bank sends back is a return, as the bank knows it."""
+    declined = meaning(codes, "decline", code, on)
+    returned = known(codes, "return", declined.returned_as or code, on) if kind == "bank_account" else None
+    return returned or declined
 
 
 def consequence(codes: Sequence[Code], step: Step, on: date) -> Code | None:

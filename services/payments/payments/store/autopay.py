@@ -12,6 +12,7 @@ import asyncpg
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import CLOSED, Autopay, AutopayCharge, Method, OpenInvoice
+from payments.domain.payments import MethodKind
 from payments.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.store.projections import INVOICE, columns_of
 
@@ -133,12 +134,13 @@ class Ended:
     charge: AutopayCharge
     status: str
     reason: str | None
+    method_kind: MethodKind | None
     amount: Money
     surcharge: Money
 
 
 CLAIM_ENDED = f"""
-SELECT {columns_of("c", CHARGE)}, p.status AS ended, p.reason AS why, p.amount, p.surcharge, p.currency
+SELECT {columns_of("c", CHARGE)}, p.status AS ended, p.reason AS why, p.method_kind, p.amount, p.surcharge, p.currency
 FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
 WHERE c.state = 'submitted' AND p.status IN ('succeeded', 'declined', 'cancelled', 'expired')
 ORDER BY c.payment_id LIMIT $1 FOR NO KEY UPDATE OF c SKIP LOCKED
@@ -149,8 +151,8 @@ async def claim_ended(work: Work, limit: int) -> list[Ended]:
     rows = await work.connection.fetch(CLAIM_ENDED, limit)
     return [
         Ended(
-            _charge_of(row), row["ended"], row["why"], Money(row["amount"], row["currency"]),
-            Money(row["surcharge"], row["currency"]),
+            _charge_of(row), row["ended"], row["why"], row["method_kind"],
+            Money(row["amount"], row["currency"]), Money(row["surcharge"], row["currency"]),
         )
         for row in rows
     ]  # fmt: skip
