@@ -183,9 +183,7 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
 async def _proposed(court: Court, unclear: Sequence[Unclear], work: Work) -> list[Unclear]:
     if not unclear:
         return []
-    return court.propose(
-        unclear, await remittances.load_leads(work, [each.transfer for each in unclear], court.known.payers)
-    )
+    return court.propose(unclear, await remittances.load_leads(work, [each.transfer for each in unclear], court.known))
 
 
 async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclear]:

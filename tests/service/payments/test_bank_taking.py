@@ -1028,3 +1028,48 @@ async def test_a_transfer_that_one_file_tells_with_the_banks_reference_and_anoth
     second = replace(told, bank_reference="BR903")
     # what was told without the bank's reference may be this one as well
     assert await take(units, told, second) == ["duplicate", "posted" if first_has_it else "proposed"]
+
+
+class TestNumbersByChance:
+    async def test_a_known_payers_date_pays_nobody_else(self, units: Units) -> None:
+        beta, _ = await owed(units, 4_900, "BE-1")
+        assert await take(units, line(4_900, "BE-1", payer="Beta", payer_account="DE7")) == ["posted"]
+        alpha, _ = await owed(units, 4_900, "020326")
+        _, second = await owed(units, 4_900, "BE-2", beta)
+        dated = line(4_900, "Subscription of 02.03.26", payer="Beta", payer_account="DE7", place="2")
+        assert await take(units, dated) == ["proposed"]
+        named = line(4_900, "", references=("020326",), payer="Beta", payer_account="DE7", place="3")
+        assert await take(units, named) == ["proposed"]
+        first, *_ = orjson.loads(
+            await units.pool.fetchval("SELECT proposals FROM exceptions ORDER BY created_at LIMIT 1")
+        )
+        assert first["customer_id"] == beta
+        assert [part["invoice_id"] for part in first["invoices"]] == [second]
+        assert await units.pool.fetchval("SELECT count(*) FROM payments WHERE customer_id = $1", alpha) == 0
+
+    async def test_a_payer_with_another_customers_name_is_proposed(self, units: Units) -> None:
+        await owed(units, 4_900, "INV-1")
+        async with units.begin() as work:
+            await store.keep_customers(work, {new_id(): "Beta GmbH"})
+        assert await take(units, line(4_900, "INV-1", payer="BETA GmbH")) == ["proposed"]
+
+    async def test_an_account_that_pays_for_several_posts_for_each(self, units: Units) -> None:
+        for number in ("INV-1", "INV-2"):
+            await owed(units, 4_900, number)
+            assert await take(units, line(4_900, number)) == ["posted"]
+        await units.pool.execute("UPDATE bank_lines SET payer_account = 'DE7'")
+        customer = await units.pool.fetchval("SELECT customer_id FROM payments ORDER BY created_at LIMIT 1")
+        await owed(units, 5_900, "INV-3", customer)
+        assert await take(units, line(5_900, "INV-3", payer_account="DE7")) == ["posted"]
+
+    @pytest.mark.parametrize(
+        ("number", "written"),
+        [
+            ("RE/2026/03/77", "Payment of RE/2026/03/77"),
+            ("INV-2026-03-A", "INV 2026 03 A"),
+            ("RF18539007547034", "thanks, RF18 5390 0754 7034"),
+        ],
+    )
+    async def test_a_number_of_four_pieces_is_found(self, units: Units, number: str, written: str) -> None:
+        await owed(units, 4_900, number)
+        assert await take(units, line(4_900, written)) == ["posted"]

@@ -8,8 +8,9 @@ import pytest
 
 from contracts.money import Money
 from payments.domain import OpenInvoice
+from payments.domain.numbers import plain
 from payments.domain.remittance import Court
-from payments.domain.transfers import Transfer, plain
+from payments.domain.transfers import Transfer
 from payments.domain.verdicts import Arrived, Known, Leads, PayoutDue, Posted, Recorded, Unclear
 
 DAY = date(2026, 3, 2)
@@ -42,7 +43,7 @@ def judged(paid: list[Transfer], *known: PayoutDue | OpenInvoice | Recorded) -> 
     court = Court(Known(named, recorded, {"GB1": "c1"}, arriving, traced))
     verdicts = court.judge(paid)
     unclear = {each.transfer.line_id: each for each in verdicts if isinstance(each, Unclear)}
-    told = court.propose(list(unclear.values()), Leads({}, {}, {}))
+    told = court.propose(list(unclear.values()), Leads({}, {}))
     unclear = {each.transfer.line_id: each for each in told}
     return [unclear.get(each.transfer.line_id, each) for each in verdicts]
 
@@ -127,7 +128,7 @@ def test_a_trace_makes_nobodys_receipt_of_it_for_the_account_alone() -> None:
 def test_a_line_that_may_have_counted_already_is_told_with_the_payout_whose_trace_it_tells() -> None:
     """Nobody judged it: its identity is that of a line that counted."""
     known = Known({}, {}, {}, {}, {plain(TRACE): [payout("po_1", banked=True)]})
-    (found,) = Court(known).propose([Unclear(transfer(TELLS), "doubled")], Leads({}, {}, {}))
+    (found,) = Court(known).propose([Unclear(transfer(TELLS), "doubled")], Leads({}, {}))
     assert why(found) == ("doubled", ["po_1"])
 
 

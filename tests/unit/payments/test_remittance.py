@@ -9,8 +9,9 @@ import pytest
 
 from contracts.money import Money
 from payments.domain import OpenInvoice
+from payments.domain.numbers import plain
 from payments.domain.remittance import Court
-from payments.domain.transfers import Transfer, plain
+from payments.domain.transfers import Transfer
 from payments.domain.verdicts import Confirmed, Known, Posted, Recorded, Unclear, Verdict
 
 DAY = date(2026, 3, 2)

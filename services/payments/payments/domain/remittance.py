@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from contracts.allocation import Due, Part, allocate
 from contracts.money import Money, total
+from payments.domain.numbers import Likelihood, plain
 from payments.domain.quotes import OpenInvoice
-from payments.domain.transfers import Transfer, called, plain, tells, words_of
+from payments.domain.transfers import Transfer, called, numbers_in, tells, words_of
 from payments.domain.verdicts import (
     MOST_PROPOSALS,
-    SHORTEST_TRACE,
     Arrived,
     Confirmed,
     ExceptionClass,
@@ -33,6 +33,9 @@ ARRIVES_WITHIN_DAYS = 5
 # What the payer tells of whose money it is: by how much likelier that makes it, and why.
 PAID_BEFORE = (0.15, "this account has paid for the customer before")
 NAMESAKE = (0.1, "the payer has the customer's name")
+# What the transfer tells of an invoice.
+NAMES = (0.5, "names the invoice")
+CHANCE = (0.25, "digits that it tells are the invoice's number, maybe by chance")
 
 
 def _near(one: Recorded, transfer: Transfer) -> bool:
@@ -76,7 +79,8 @@ class Court:
         self.known = known
         self.taken: dict[str, int] = defaultdict(int)
         self.confirmed: set[str] = set()
-        self._named: dict[int, list[OpenInvoice]] = {}
+        self._named: dict[int, dict[str, tuple[OpenInvoice, Likelihood]]] = {}
+        self._numbers = {key: {one.number for one in invoices} for key, invoices in known.named.items()}
 
     def judge(self, transfers: Sequence[Transfer]) -> list[Verdict]:
         """What each transfer is: a payout, recorded by somebody, exactly what named invoices ask for, or unclear.
@@ -107,7 +111,7 @@ class Court:
         """
 
         def proposed(one: Unclear) -> Unclear:
-            about = {"doubled": Leads({}, {}, {}), "wrong_currency": replace(leads, alike={})}.get(one.why, leads)
+            about = {"doubled": Leads({}, {}), "wrong_currency": replace(leads, alike={})}.get(one.why, leads)
             return one if one.proposals else replace(one, proposals=self._proposals(one.transfer, about))
 
         return [proposed(each) for each in unclear]
@@ -119,12 +123,46 @@ class Court:
         return replace(invoice.due(), payable=Money(self.payable(invoice), invoice.currency))
 
     def named(self, transfer: Transfer) -> list[OpenInvoice]:
-        named = self._named.get(transfer.line_id)
-        if named is None:
-            found = {one.id: one for word in words_of(transfer) for one in self.known.named.get(word, ())}
-            named = sorted(found.values(), key=lambda one: (one.due_on, one.issued_on, one.number))
-            self._named[transfer.line_id] = named
-        return named
+        """The invoices whose numbers it tells, be it by chance; those that are due first."""
+        return self._due_first(one for one, _ in self._told_numbers(transfer).values())
+
+    def sure(self, transfer: Transfer) -> list[OpenInvoice]:
+        """Those whose numbers nothing but a number is likely to be."""
+        return self._due_first(one for one, likely in self._told_numbers(transfer).values() if likely == "sure")
+
+    def meant(self, transfer: Transfer) -> list[OpenInvoice]:
+        """Those that it surely names, and where digits may be a number by chance, those of the customer who pays."""
+        theirs = self._payer(transfer) | self._namesakes(transfer) | {one.customer_id for one in self.sure(transfer)}
+        told = self._told_numbers(transfer).values()
+        return self._due_first(one for one, likely in told if likely == "sure" or one.customer_id in theirs)
+
+    def _due_first(self, invoices: Iterable[OpenInvoice]) -> list[OpenInvoice]:
+        return sorted(invoices, key=lambda one: (one.due_on, one.issued_on, one.number))
+
+    def _told_numbers(self, transfer: Transfer) -> dict[str, tuple[OpenInvoice, Likelihood]]:
+        """Invoices by their ids, and how likely each is meant."""
+        told = self._named.get(transfer.line_id)
+        if told is None:
+            numbers = numbers_in(transfer, self._numbers)
+            told = self._named[transfer.line_id] = {
+                one.id: (one, likely)
+                for number, likely in numbers.items()
+                for one in self.known.named[plain(number)]
+                if one.number == number
+            }
+        return told
+
+    def _namesakes(self, transfer: Transfer) -> set[str]:
+        return set(self.known.namesakes.get(called(transfer.payer or ""), ()))
+
+    def _anothers(self, transfer: Transfer, customer: str) -> str | None:
+        """Why the money is rather another customer's: by its payer's account, or by its name; None where it is not."""
+        paid_for, namesakes = self.known.paid_for.get(transfer.payer_account or "", ()), self._namesakes(transfer)
+        if customer in paid_for or customer in namesakes:
+            return None
+        if paid_for:
+            return "this account has paid for another customer before"
+        return "the payer has another customer's name" if namesakes else None
 
     def arrived(self, transfer: Transfer) -> Arrived | Unclear | None:
         """The payout of this amount whose trace the transfer tells; without traces, the only one of about that day.
@@ -154,8 +192,7 @@ class Court:
     def _traced(self, transfer: Transfer, told: str) -> list[PayoutDue]:
         """Payouts whose trace is a word, or neighbouring words, of what the transfer tells (`told` without gaps)."""
         likely = [trace for trace in self.known.traced if trace in told]
-        words = {word for word in words_of(transfer) if len(word) >= SHORTEST_TRACE} if likely else set[str]()
-        found = [one for trace in likely if trace in words for one in self.known.traced[trace]]
+        found = [one for trace in likely for one in self.known.traced[trace] if tells(transfer, one.trace or "")]
         return [replace(one, banked=True) if one.provider_id in self.confirmed else one for one in found]
 
     def _strange(self, transfer: Transfer, payouts: Sequence[PayoutDue]) -> Unclear:
@@ -185,7 +222,7 @@ class Court:
     def told_again(self, transfer: Transfer) -> Unclear | None:
         """It may be a receipt that has gone back, told otherwise: its invoice is owed, and it would pay that again."""
         found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
-        whose = {one.customer_id for one in self.named(transfer)} | self._payer(transfer)
+        whose = {one.customer_id for one in self.meant(transfer)} | self._payer(transfer)
         fits = [one for one in found if one.banked and one.customer_id in whose and _near(one, transfer)]
         return self._doubled(transfer, fits, "a receipt of this amount, which it may be again") if fits else None
 
@@ -193,13 +230,13 @@ class Court:
         """The receipts that it may be; where money has gone back it may be new all the same, for what it names."""
         told = {True: (why, "that receipt has gone back since"), False: (why,)}
         may_be = [Proposal(one.customer_id, (), 0.5, told[one.gone], one.payment_id) for one in receipts]
-        new = self._proposals(transfer, Leads({}, {}, {})) if any(one.gone for one in receipts) else ()
+        new = self._proposals(transfer, Leads({}, {})) if any(one.gone for one in receipts) else ()
         invoices = [each for each in new if each.payment_id is None]
         return Unclear(transfer, "doubled", (*may_be[:MOST_PROPOSALS], *invoices))
 
     def _recorded(self, transfer: Transfer) -> list[Recorded]:
         """Receipts whose reference the transfer tells, else those of the customer whom it names or who paid it."""
-        named = self.named(transfer)
+        named = self.meant(transfer)
         ids, exact = {one.id for one in named}, self._exactly_named([transfer])
         whose = {one.customer_id for one in named} | self._payer(transfer)
 
@@ -226,7 +263,7 @@ class Court:
     def exact(self, group: Sequence[Transfer]) -> list[Posted]:
         """Transfers that name the same open invoices of one customer, and are their sum to the cent; else nothing."""
         currency, named = group[0].amount.currency, self._exactly_named(group)
-        if not named or any(map(self._told_before, group)):
+        if not named or any(self._told_before(one) or self._anothers(one, named[0].customer_id) for one in group):
             return []
         posted = []
         for transfer in group:
@@ -250,17 +287,22 @@ class Court:
         return any(not named.isdisjoint(words_of(other)) for other in others)
 
     def _exactly_named(self, group: Sequence[Transfer]) -> list[OpenInvoice]:
+        """What all of the group surely name, else what they mean, where that is of one customer and their sum."""
         currency = group[0].amount.currency
-        named = [one for one in self.named(group[0]) if one.currency == currency and self.payable(one) > 0]
         came = total([each.amount for each in group], currency)
-        if len({one.customer_id for one in named}) != 1 or sum(map(self.payable, named)) != came.minor:
-            return []
-        return named
+        for told in (self.sure, self.meant):
+            first, *others = map(told, group)
+            named = [one for one in first if one.currency == currency and self.payable(one) > 0]
+            if any(each != first for each in others) or len({one.customer_id for one in named}) != 1:
+                continue
+            if sum(map(self.payable, named)) == came.minor:
+                return named
+        return []
 
     def together(self, transfers: Iterable[Transfer]) -> list[list[Transfer]]:
         groups: dict[tuple[str, ...], list[Transfer]] = defaultdict(list)
         for transfer in transfers:
-            ids = tuple(one.id for one in self.named(transfer))
+            ids = tuple(one.id for one in self.meant(transfer))
             groups[transfer.amount.currency, *ids].append(transfer)
         return [group for key, group in groups.items() if len(group) > 1 and len(key) > 1]
 
@@ -275,7 +317,7 @@ class Court:
         here = [one for one in named if one.currency == currency]
         payable = sum(self.payable(one) for one in here)
         why: ExceptionClass
-        if not named:
+        if not named or self._doubted(transfer, here):
             why = "missing_here"
         elif not here:
             why = "wrong_currency"
@@ -285,22 +327,38 @@ class Court:
             why = "short_payment" if transfer.amount.minor < payable else "wrong_amount"
         return Unclear(transfer, why)
 
+    def _doubted(self, transfer: Transfer, named: Sequence[OpenInvoice]) -> bool:
+        """Whether it comes to what it names, and may name it by chance, or be another customer's money."""
+        sums: dict[str, int] = defaultdict(int)
+        for one in named:
+            sums[one.customer_id] += self.payable(one)
+        sure = {one.id for one in self.meant(transfer)}
+        return any(
+            minor == transfer.amount.minor
+            and (
+                self._anothers(transfer, customer)
+                or not all(one.id in sure for one in named if one.customer_id == customer)
+            )
+            for customer, minor in sums.items()
+        )
+
     def _proposals(self, transfer: Transfer, leads: Leads) -> tuple[Proposal, ...]:
         """By what it names, by who paid, as a receipt that somebody recorded or a payout, by amount alone."""
         here = [one for one in self.named(transfer) if one.currency == transfer.amount.currency]
-        signs = dict.fromkeys(leads.namesakes.get(called(transfer.payer or ""), ()), NAMESAKE)
+        signs = dict.fromkeys(self._namesakes(transfer), NAMESAKE)
         signs |= dict.fromkeys(self._payer(transfer), PAID_BEFORE)
         found: dict[tuple[str, ...], Proposal] = {}
         by_customer: dict[str, list[OpenInvoice]] = defaultdict(list)
         for one in here:
             by_customer[one.customer_id].append(one)
         for customer, invoices in by_customer.items():
-            self._propose(found, transfer, customer, invoices, ["names the invoice"], signs)
+            sure = [one for one in self.meant(transfer) if one.customer_id == customer]
+            self._propose(found, transfer, customer, sure or invoices, NAMES if sure else CHANCE, signs)
         for customer in signs:
             owing = [one for one in leads.owing.get(customer, ()) if one.currency == transfer.amount.currency]
-            self._propose(found, transfer, customer, owing, [], signs)
+            self._propose(found, transfer, customer, owing, None, signs)
         for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
-            self._propose(found, transfer, one.customer_id, [one], [], signs)
+            self._propose(found, transfer, one.customer_id, [one], None, signs)
         found |= {(one.payment_id,): _may_be(one) for one in self._unconfirmed(transfer) if _near(one, transfer)}
         named = bool(self.named(transfer))  # then it is a payer's
         near = [one for one in self._arriving(transfer) if _about(one, transfer) and not named]
@@ -326,16 +384,20 @@ class Court:
         transfer: Transfer,
         customer: str,
         invoices: Sequence[OpenInvoice],
-        reasons: list[str],
+        told: tuple[float, str] | None,
         signs: Mapping[str, tuple[float, str]],
     ) -> None:
         dues = [self.due(one) for one in invoices if self.payable(one) > 0]
         parts = allocate(transfer.amount, dues).parts
         if not parts:
             return
-        score, wanted = 0.5 * bool(reasons), {part.invoice_id for part in parts}
+        score, reasons = (told[0], [told[1]]) if told else (0.0, list[str]())
+        wanted = {part.invoice_id for part in parts}
         if sum(due.payable.minor for due in dues if due.invoice_id in wanted) == transfer.amount.minor:
             score, reasons = score + 0.3, [*reasons, "the amount is exact"]
+        against = self._anothers(transfer, customer) if told else None
+        if against:
+            score, reasons = score - 0.2, [*reasons, against]
         if customer in signs:
             score, reasons = score + signs[customer][0], [*reasons, signs[customer][1]]
         key = tuple(part.invoice_id for part in parts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from contracts.money import Money
+from payments.domain.numbers import LONGEST, SHORTEST, Likelihood, likelihood, places_of, plain, quoted, runs_of
 
-MOST_WORDS = 200
+MOST_WORDS = 400
 SHORTEST_REFERENCE = 4
 LONGEST_REMITTANCE = 200
 _SEVERAL = re.compile(r"[\s,;:/+&|]")
@@ -37,19 +38,6 @@ def remittance_of(references: Iterable[str], text: str) -> str | None:
     return " ".join((*references, text)).strip()[:LONGEST_REMITTANCE] or None
 
 
-def plain(text: str) -> str:
-    """Letters and digits alone, of any script, in capitals: how a number is compared.
-
-    >>> plain("inv-1001/b"), plain("Счёт № 77")
-    ('INV1001B', 'СЧЁТ77')
-    """
-    return "".join(_pieces(text)).upper()
-
-
-def _pieces(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", text)
-
-
 def called(name: str) -> str:
     """How a name is compared: letters and digits of any script, without marks and capitals.
 
@@ -60,38 +48,61 @@ def called(name: str) -> str:
 
 
 def words_of(transfer: Transfer) -> list[str]:
-    """What may be an invoice's number: each reference, and one to three neighbouring words with a digit of the text.
+    """What may be a number, in `plain`: each reference, and neighbouring words with a digit of the text.
 
     Of a reference, too, that holds several words: payers write several numbers there.
     """
-    words = []
-    for told in (*(one for one in transfer.references if _SEVERAL.search(one)), transfer.text):
-        pieces = _pieces(told)[:MOST_WORDS]
-        for width in (1, 2, 3):
-            words += ["".join(pieces[at : at + width]).upper() for at in range(len(pieces) - width + 1)]
-    whole = [plain(reference) for reference in transfer.references]
-    found = dict.fromkeys([*whole, *(word for word in words if any(map(str.isdigit, word)))])
-    return [word for word in found if 2 < len(word) <= 40][:MOST_WORDS]
+    found = dict.fromkeys(map(plain, transfer.references))
+    for told in _texts(transfer):
+        found |= dict.fromkeys(key for key, _, _ in runs_of(told))
+    return [word for word in found if SHORTEST <= len(word) <= LONGEST][:MOST_WORDS]
+
+
+def _texts(transfer: Transfer) -> list[str]:
+    return [*(one for one in transfer.references if _SEVERAL.search(one)), transfer.text]
+
+
+def numbers_in(transfer: Transfer, known: Mapping[str, Iterable[str]]) -> dict[str, Likelihood]:
+    """Those of the known numbers (by `plain`) that a transfer tells, and how likely each is meant.
+
+    A number that stands within a longer one that is known, too, is not told there.
+    """
+    found: dict[str, Likelihood] = {}
+
+    def add(number: str, likely: Likelihood | None) -> None:
+        if likely == "sure" or (likely and number not in found):
+            found[number] = likely
+
+    for reference in transfer.references:
+        for number in known.get(plain(reference), ()):
+            add(number, quoted(reference, number))
+    for told in _texts(transfer):
+        longest = 0
+        runs = [run for run in runs_of(told) if run[0] in known]
+        for key, start, end in sorted(runs, key=lambda run: (run[1], -run[2])):
+            here = [(one, likelihood(told, start, end, one, transfer.booked_on.year)) for one in known[key]]
+            if end <= longest or not any(likely for _, likely in here):
+                continue
+            longest = end
+            for number, likely in here:
+                add(number, likely)
+    return found
 
 
 def tells(transfer: Transfer, reference: str) -> bool:
     """Whether a transfer tells a reference in whole words: one of its own, or neighbouring words of the text.
 
-    >>> paid = Transfer(1, "", Money(1, "USD"), date(2026, 3, 1), ("INVB7",), "wire 77 81", None, None)
-    >>> tells(paid, "Wire 7781"), tells(paid, "INVB")
-    (True, False)
+    >>> paid = Transfer(1, "", Money(1, "USD"), date(2026, 3, 1), ("INVB7",), "wire 77 81, 12.34", None, None)
+    >>> tells(paid, "Wire 7781"), tells(paid, "INVB"), tells(paid, "1234")
+    (True, False, False)
     """
-    wanted = plain(reference)
+    wanted, year = plain(reference), transfer.booked_on.year
     if len(wanted) < SHORTEST_REFERENCE:
         return False
-    for told in (*transfer.references, transfer.text):
-        words = [word.upper() for word in _pieces(told)[:MOST_WORDS]]
-        for first in range(len(words)):
-            joined = ""
-            for word in words[first:]:
-                joined += word
-                if joined == wanted:
-                    return True
-                if not wanted.startswith(joined):
-                    break
-    return False
+    if any(plain(one) == wanted and quoted(one, reference) for one in transfer.references):
+        return True
+    return any(
+        likelihood(told, start, end, reference, year)
+        for told in (*transfer.references, transfer.text)
+        for start, end in places_of(wanted, told)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -115,7 +115,8 @@ class Known:
     went back, by (currency, minor units); `payers`: customers by the account that paid for them before; `arriving`:
     payouts without a bank line by (currency, minor units); `traced`: payouts, whether they have one or not, by the
     `plain` trace that some transfer tells in words of at least `SHORTEST_TRACE`; `decided`: by line, others of the same
-    amount and about the same day that wait for a person, or were decided by one.
+    amount and about the same day that wait for a person, or were decided by one; `paid_for`: by account, all customers
+    for whom it has paid of late; `namesakes`: customers by how a payer is `called`.
     """
 
     named: Mapping[str, Sequence[OpenInvoice]]
@@ -124,16 +125,17 @@ class Known:
     arriving: Mapping[tuple[str, int], Sequence[PayoutDue]]
     traced: Mapping[str, Sequence[PayoutDue]] = field(default_factory=dict)
     decided: Mapping[int, Sequence[Transfer]] = field(default_factory=dict)
+    paid_for: Mapping[str, Collection[str]] = field(default_factory=dict)
+    namesakes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Leads:
     """What unclear transfers may pay besides what they name.
 
-    `alike`: open invoices by (currency, minor units); `namesakes`: customers by how a payer is `called`; `owing`:
-    what these, and customers who paid before, can pay now.
+    `alike`: open invoices by (currency, minor units); `owing`: what customers who paid before, or have the
+    payer's name, can pay now.
     """
 
     alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]
-    namesakes: Mapping[str, Sequence[str]]
     owing: Mapping[str, Sequence[OpenInvoice]]

@@ -184,7 +184,7 @@ async def take_from(work: Work, payment_id: str) -> Transfer | None:
     return transfer_of(row) if row else None
 
 
-# As `transfers.plain`, whatever the locale of the database.
+# As `numbers.plain`, whatever the locale of the database.
 PLAIN = "upper(regexp_replace({} COLLATE pg_c_utf8, '[^[:alnum:]]+', '', 'g'))"
 WRITTEN = """string_to_array(upper(regexp_replace(array_to_string({}.refs, '|') COLLATE pg_c_utf8, '[^[:alnum:]|]+', '', 'g')),
     '|')"""

@@ -12,8 +12,9 @@ import asyncpg
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import OpenInvoice
+from payments.domain.numbers import plain
 from payments.domain.returned import Receipt
-from payments.domain.transfers import Transfer, called, plain, words_of
+from payments.domain.transfers import Transfer, called, words_of
 from payments.domain.verdicts import SHORTEST_TRACE, Known, Leads, PayoutDue, Proposal, Recorded
 from payments.store.bank import PLAIN, TRANSFER, transfer_of
 from payments.store.projections import INVOICE, columns_of
@@ -56,16 +57,20 @@ SELECT provider_id, currency, amount, arrives_on, trace, state IN ('failed', 'ca
     bank_line_id IS NOT NULL AS banked
 FROM payouts WHERE {PLAIN.format("trace")} = ANY($1::text[]) AND trace IS NOT NULL
 """  # noqa: S608
+# Whose the newest line of an account was alone, and all whose its newest lines were.
 PAYERS = """
-SELECT w.account, l.customer_id FROM unnest($1::text[]) AS w (account) CROSS JOIN LATERAL (
+SELECT w.account, l.customer_id, ARRAY(
+    SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
+    WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved') ORDER BY b.id DESC LIMIT 50) AS paid_for
+FROM unnest($1::text[]) AS w (account) LEFT JOIN LATERAL (
     SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
     WHERE b.payer_account = w.account AND b.state IN ('posted', 'resolved')
         AND NOT EXISTS (SELECT FROM payments o WHERE o.bank_line_id = b.id AND o.customer_id <> p.customer_id)
-    ORDER BY b.id DESC LIMIT 1) l
+    ORDER BY b.id DESC LIMIT 1) l ON true
 """
 NAMESAKES = """
 SELECT c.id, c.called FROM unnest($1::text[]) AS w (name) CROSS JOIN LATERAL (
-    SELECT id, called FROM customers WHERE called = w.name ORDER BY id LIMIT 3) c
+    SELECT id, called FROM customers WHERE called = w.name ORDER BY id LIMIT 20) c
 """
 OWING = f"""
 SELECT {OWED} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) CROSS JOIN LATERAL (
@@ -115,8 +120,14 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     numbers = [(line_id, word) for line_id, these in told.items() for word in these if word in named]
     for row in await fetch(DECIDED, *map(list, zip(*numbers, strict=True))) if numbers else ():
         decided[row["line"]].append(transfer_of(row))
-    payers = {row["account"]: row["customer_id"] for row in await fetch(PAYERS, accounts)} if accounts else {}
-    return Known(named, recorded, payers, arriving, traced, decided)
+    rows = await fetch(PAYERS, accounts) if accounts else []
+    payers = {row["account"]: row["customer_id"] for row in rows if row["customer_id"]}
+    paid_for = {row["account"]: frozenset(row["paid_for"]) for row in rows}
+    names = sorted({called(each.payer) for each in transfers if each.payer} - {""})
+    namesakes = defaultdict[str, list[str]](list)
+    for row in await fetch(NAMESAKES, names) if names else ():
+        namesakes[row["called"]].append(row["id"])
+    return Known(named, recorded, payers, arriving, traced, decided, paid_for, namesakes)
 
 
 def _payout(row: asyncpg.Record) -> PayoutDue:
@@ -132,25 +143,24 @@ async def load_invoices(work: Work, ids: Sequence[str]) -> dict[str, OpenInvoice
     return {row["id"]: OpenInvoice(*row) for row in await work.connection.fetch(sql, ids)}
 
 
-async def load_leads(work: Work, transfers: Sequence[Transfer], payers: Mapping[str, str]) -> Leads:
-    """What the transfers may pay besides what they name. `payers`: customers by the account that paid for them."""
+async def load_leads(work: Work, transfers: Sequence[Transfer], known: Known) -> Leads:
+    """What the transfers may pay besides what they name."""
     alike, owing = defaultdict[tuple[str, int], list[OpenInvoice]](list), defaultdict[str, list[OpenInvoice]](list)
     for row in await work.connection.fetch(ALIKE, *_sums(transfers)):
         alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
-    namesakes = defaultdict[str, list[str]](list)
-    for row in await work.connection.fetch(NAMESAKES, sorted({called(each.payer) for each in transfers if each.payer})):
-        namesakes[row["called"]].append(row["id"])
     whose = sorted(
         {
             (customer, each.amount.currency)
             for each in transfers
-            for customer in (payers.get(each.payer_account or ""), *namesakes.get(called(each.payer or ""), ()))
+            for customer in (
+                known.payers.get(each.payer_account or ""), *known.namesakes.get(called(each.payer or ""), ())[:3]
+            )
             if customer
         }
-    )
+    )  # fmt: skip
     for row in await work.connection.fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
         owing[row["customer_id"]].append(OpenInvoice(*row))
-    return Leads(alike, namesakes, owing)
+    return Leads(alike, owing)
 
 
 def _sums(transfers: Sequence[Transfer]) -> tuple[list[str], list[int]]:

@@ -1,0 +1,234 @@
+"""Whether an invoice's number stands in a text, or digits that chance to be the same. Values in, values out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from typing import Literal
+
+from contracts.money import EXPONENTS
+
+Likelihood = Literal["sure", "chance"]
+
+SHORTEST, LONGEST = 3, 40
+MOST_PIECES = 200  # of one text
+_WIDEST = 8  # pieces of one number
+_FREE = 3  # neighbouring words that may be a number whatever they are
+_LONGEST_GAP = 3
+_LONG_ENOUGH = 16  # digits that no date, amount, postcode or telephone number has
+_CONTEXT = 60  # characters before and after that say what a number is
+
+_PIECE = re.compile(r"[^\W_]+")
+_DASHES = str.maketrans("‐‑‒–—−_", "-------")
+_MONTHS = "JAN|FEB|MAR|MÄR|APR|MAI|MAY|JUN|JUL|AUG|AOU|AOÛ|SEP|OCT|OKT|NOV|DEC|DEZ|DÉC|ENE|ABR|AGO|DIC"
+# A month or a quarter with its year, a thing that is counted or of a house, a postcode.
+_ORDINARY = re.compile(
+    rf"\d{{0,2}}({_MONTHS})[^\W\d_]{{0,6}}(\d\d|(19|20)\d\d)|(Q[1-4]|[HT][12]|W\d\d?|KW\d\d?)?(19|20)?\d\d(Q[1-4]|[HT][12])?"
+    r"|\d{1,8}[^\W\d_]{1,3}|[^\W\d_]\d{1,3}|[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}|[A-Z]\d[A-Z]\d[A-Z]\d"
+)
+_DATE = re.compile(
+    r"(\d{4}([-./ ])\d\d?\2\d\d?|\d\d?([-./ ])\d\d?\3(\d{4}|\d\d)|\d\d?[-./]((19|20)\d\d)|(19|20)\d\d[-./]\d\d?)"
+)
+_AMOUNT = re.compile(r"\d{1,3}([.,'’ ]\d{3})+([.,]\d{1,3})?|\d+[.,]\d{1,3}")
+_ZIP = re.compile(r"\d{5}-\d{4}|\d\d-\d{3}|\d{3}-\d{4}")
+_GLUED_BEFORE = re.compile(r"\d[.:'’\-*]$|(?<!\d)(\d{1,3},|(\d{1,2}|(19|20)\d\d)/|\+)$")
+_GLUED_AFTER = re.compile(r"[.:'’\-*]\d|,\d{1,3}(?!\d)|/(\d{1,2}|(19|20)\d\d)(?!\d)")
+_MONEY_BEFORE = re.compile(r"(?:[€$£¥]|(?<![^\W_])([A-Za-z]{3}))\s?[-+]?$")
+_MONEY_AFTER = re.compile(r"\s?(?:[€$£¥%]|[.,]-|([A-Za-z]{3})(?![^\W_])|(euros?|dollars?|cents?)\b)", re.IGNORECASE)
+_CURRENCIES = frozenset({"eur", "usd", "gbp", "chf"})
+_WORD = (
+    r"inv|invoices?|rechnung(?:en|s?nr|s?nummern?)?|rg|rgnr|rgn|facturas?|factures?|fattur[ae]|faktur\w{0,4}|factuur|facturen"
+    r"|fatura|lasku\w{0,4}|сч[её]т\w{0,4}"
+)
+_LABEL = re.compile(
+    rf"(?:^|[\W_])(?:{_WORD})[\s.:#№°-]{{0,3}}(?:(?:no|nos|nr|nrs|n|num|number|numbers|nummer|numero|número)[\s.:#№°-]{{1,3}})?"
+    r"(?:(?=[\w-]*\d)[\w-]+(?:\s?[,;&+/]\s?|\s(?:and|und|et|y|e)\s|\s)){0,4}$"
+)
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, of any script, in capitals: how a number is compared.
+
+    >>> plain("inv-1001/b"), plain("Счёт № 77")
+    ('INV1001B', 'СЧЁТ77')
+    """
+    return "".join(_PIECE.findall(text)).upper()
+
+
+def runs_of(told: str) -> Iterator[tuple[str, int, int]]:
+    """Neighbouring words that may be a number: `plain`, and where they begin and end.
+
+    Up to three words; up to eight where signs stand between all of them, or all between the first and the last have a
+    digit.
+    """
+    found = _pieces(told)
+    digits = [not piece.isalpha() for piece, _, _ in found]
+    for first, (joined, start, end) in enumerate(found):
+        has_digit = digits[first]
+        if has_digit and SHORTEST <= len(joined) <= LONGEST:
+            yield joined, start, end
+        signs = within = True
+        for at in range(first + 1, min(first + _WIDEST, len(found))):
+            piece, begin, after = found[at]
+            gap = told[end:begin].strip()
+            signs = signs and bool(gap)
+            within = within and (at - 1 == first or digits[at - 1])
+            joined, end, has_digit = joined + piece, after, has_digit or digits[at]
+            if len(gap) > _LONGEST_GAP or len(joined) > LONGEST or (at - first >= _FREE and not signs and not within):
+                break
+            if has_digit and len(joined) >= SHORTEST:
+                yield joined, start, end
+
+
+def _pieces(told: str) -> list[tuple[str, int, int]]:
+    """The first words, in capitals, and where they begin and end."""
+    return [(one[0].upper(), *one.span()) for one in islice(_PIECE.finditer(told), MOST_PIECES)]
+
+
+def places_of(key: str, told: str) -> Iterator[tuple[int, int]]:
+    """Where neighbouring words of a text, however many, are together the `key`."""
+    found = _pieces(told)
+    for first, (_, start, _) in enumerate(found):
+        joined = ""
+        for piece, _, end in found[first:]:
+            joined += piece
+            if joined == key:
+                yield start, end
+            if not key.startswith(joined):
+                break
+
+
+def _gaps(text: str) -> dict[int, str]:
+    """What stands between the words, by how many letters and digits come before it."""
+    gaps: dict[int, str] = {}
+    count, last = 0, 0
+    for one in _PIECE.finditer(text):
+        if count:
+            gaps[count] = text[last : one.start()]
+        count, last = count + len(one.group().upper()), one.end()
+    return gaps
+
+
+def _grouped(key: str, gaps: dict[int, str]) -> bool:
+    """Whether a long number is written in groups of one size with spaces, as RF18 5390 0754 7034."""
+    ends = [0, *gaps, len(key)]
+    sizes = [after - before for before, after in pairwise(ends)]
+    first, *middle, last = sizes
+    size = max(sizes)
+    return len(key) >= 8 and all(not gap.strip() for gap in gaps.values()) and size <= 5 and (
+        all(each == size for each in middle) and first <= size and last <= size and (first == size or last == size)
+    )  # fmt: skip
+
+
+def _spelled(key: str, written: str, number: str) -> Likelihood | None:
+    """Whether it is written as the number is: with its own signs, with spaces in their place, or without.
+
+    Signs of another kind say nothing where letters are about. Between digits they make dates and amounts.
+    """
+    told, own = _gaps(written), _gaps(number)
+    letters = not key.isdecimal()
+    likely: Likelihood = "sure"
+    added = {at: gap for at, gap in told.items() if at not in own}
+    if added and not _grouped(key, told):
+        between_digits = [gap for at, gap in added.items() if key[at - 1].isdecimal() and key[at].isdecimal()]
+        if any(map(str.strip, between_digits)) or (between_digits and not letters):
+            return None
+        likely = "chance" if between_digits else "sure"
+    for at, gap in own.items():
+        here = told.get(at)
+        if here is None or not here.strip():
+            likely = likely if letters else "chance"
+        elif here.strip().translate(_DASHES) != gap.strip().translate(_DASHES) and not letters:
+            if {*here, *gap} & set(".,'’:"):
+                return None
+            likely = "chance"
+    return likely
+
+
+def _dated(digits: str, year: int) -> bool:
+    """Whether digits without signs may be a year, a month or a day of about this year."""
+    near = {f"{each % 100:02}" for each in range(year - 3, year + 3)}
+    if len(digits) == 4:
+        return 1900 <= int(digits) < 2100
+    if len(digits) == 6 and (digits[:2] == "20" and digits[2:4] in near and digits[4:] <= "12"):
+        return True
+    if len(digits) == 6 and digits[2:4] == "20" and digits[4:] in near and digits[:2] <= "12":
+        return True
+    if len(digits) == 8:
+        for century, rest in ((digits[:2], digits[2:]), (digits[4:6], digits[:4] + digits[6:])):
+            if century == "20" and _dated(rest, year):
+                return True
+        return False
+    if len(digits) != 6:
+        return False
+    for two, months, days in ((0, 2, 4), (4, 2, 0), (4, 0, 2)):
+        told = digits[two : two + 2], digits[months : months + 2], digits[days : days + 2]
+        if told[0] in near and "01" <= told[1] <= "12" and "01" <= told[2] <= "31":
+            return True
+    return False
+
+
+def likelihood(told: str, start: int, end: int, number: str, year: int) -> Likelihood | None:
+    """Whether a number that is known stands here in a text; None where a date, an amount or another number does.
+
+    What is digits alone, or as short as a house's number, is the number by chance too often: it is sure only behind a
+    word for invoices.
+
+    >>> for text in ("Inv. 010326", "of 01.03.26", "a postcode 80532", "INV 2026/03/7", "80.532", "80532 EUR"):
+    ...     number = "INV-2026-03-7" if "INV" in text else "010326" if "01" in text else "80532"
+    ...     [likelihood(text, at, end, number, 2020) for key, at, end in runs_of(text) if key == plain(number)]
+    ['sure']
+    [None]
+    ['chance']
+    ['sure']
+    [None]
+    [None]
+    """
+    key, written = plain(number), told[start:end]
+    spelled = _spelled(key, written, number)
+    if spelled is None:
+        return None
+    before, after = told[max(0, start - _CONTEXT) : start], told[end : end + _CONTEXT]
+    ordinary = bool(_ORDINARY.fullmatch(key))
+    if not key.isdecimal():
+        return "chance" if ordinary else spelled
+    if _GLUED_BEFORE.search(before) or _GLUED_AFTER.match(after) or _money(before, after):
+        return None
+    signs = written != key
+    if signs and (_DATE.fullmatch(written) or _AMOUNT.fullmatch(written)):
+        return None
+    if len(key) >= _LONG_ENOUGH or (signs and spelled == "sure" and len(key) >= 8 and _no_other(written)):
+        return "sure"
+    if _LABEL.search(before.casefold()) and not _dated(key, year) and not ordinary:
+        return "sure"
+    return "chance"
+
+
+def quoted(reference: str, number: str) -> Likelihood | None:
+    """Whether a whole reference, which the payer was asked to give, is the number.
+
+    >>> quoted("2026/0042", "2026-0042"), quoted("01.03.26", "010326"), quoted("45.13", "4513"), quoted("4513", "4513")
+    ('sure', None, None, 'sure')
+    """
+    if reference.strip() == number.strip():
+        return "sure"
+    key, gaps = plain(number), _gaps(reference).values()
+    parted = any(not gap.isspace() and {*gap} & set(".,:'’") for gap in gaps)
+    written = reference.strip()
+    if key.isdecimal() and (parted or _DATE.fullmatch(written)) and _spelled(key, written, number) != "sure":
+        return None
+    return "sure"
+
+
+def _no_other(written: str) -> bool:
+    """Whether digits with signs are no telephone number or postcode."""
+    return not (written.startswith("0") or _ZIP.fullmatch(written) or " " in written)
+
+
+def _money(before: str, after: str) -> bool:
+    """Whether a currency, or a sign of one, stands beside it."""
+    for found in (_MONEY_BEFORE.search(before), _MONEY_AFTER.match(after)):
+        if found is not None and (found[1] is None or found[1] in EXPONENTS or found[1].casefold() in _CURRENCIES):
+            return True
+    return False

@@ -1,0 +1,185 @@
+"""Which invoices a transfer names: their numbers, not digits that chance to be the same."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.money import Money
+from payments.domain import OpenInvoice
+from payments.domain.numbers import plain
+from payments.domain.remittance import Court
+from payments.domain.transfers import Transfer, numbers_in
+from payments.domain.verdicts import Known, Leads, Posted, Unclear
+
+DAY = date(2026, 3, 2)
+
+
+def transfer(text: str, *references: str, **more: Any) -> Transfer:
+    told: dict[str, Any] = {"payer": None, "payer_account": None, **more}
+    return Transfer(1, "i1", Money(10_000, "USD"), DAY, references, text, **told)
+
+
+def likely(number: str, text: str, *references: str) -> str | None:
+    return numbers_in(transfer(text, *references), {plain(number): [number]}).get(number)
+
+
+def court(*numbers: str, **more: Any) -> Court:
+    """Each number is an invoice of 100.00 USD; `A…` belongs to Alpha by its place in the list, the first."""
+    named = {plain(one): [OpenInvoice(one, "alpha", one, "open", "USD", DAY, DAY, 10_000)] for one in numbers}
+    return Court(Known(named, {}, more.pop("payers", {}), {}, **more))
+
+
+class TestNumbersInText:
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            ("INV-2026-03-0042", "Payment of INV-2026-03-0042"),
+            ("INV-2026-03-0042", "Payment of INV 2026 03 0042"),
+            ("INV-2026-03-0042", "payment of inv2026030042, thanks"),
+            ("INV-2026-03-0042", "INV/2026/03/0042"),
+            ("RE/2026/03/A/7", "for RE/2026/03/A/7"),
+            ("RF18539007547034", "RF18 5390 0754 7034"),
+            ("RF18539007547034", "ref: RF18 5390 0754 7034 from Acme"),
+            ("210000000003139471430009017", "21 00000 00003 13947 14300 09017"),
+            ("INV-1001", "INV–1001"),
+            ("INV1001", "Inv. 1001"),
+            ("1001", "Invoice 1001"),
+            ("1001", "Rechnung Nr. 1001"),
+            ("1002", "invoices 1001, 1002"),
+            ("1002", "Invoices 1001 and 1002 of May"),
+            ("2026-0042", "our payment 2026-0042"),
+        ],
+    )
+    def test_a_number_with_its_signs_is_sure(self, number: str, text: str) -> None:
+        assert likely(number, text) == "sure"
+
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            ("010326", "Subscription of 01.03.26"),
+            ("010326", "Subscription of 01/03/26"),
+            ("010326", "from 01-03-26 on"),
+            ("010326", "from 01 03 26 on"),
+            ("20260301", "2026-03-01"),
+            ("20260301", "paid 2026/03/01 12:00"),
+            ("1246", "Till 12:46:08"),
+            ("032026", "rent of 03/2026"),
+            ("2026", "rent of 03/2026"),
+            ("2026", "rent of 01.03.2026"),
+            ("4513", "Order 45.13 less discount"),
+            ("4513", "45,13 EUR"),
+            ("1234567", "1.234.567"),
+            ("123456", "USD 1,234.56"),
+            ("4513", "EUR 4513"),
+            ("4513", "4513 €"),
+            ("4513", "$4513"),
+            ("4513", "4513,-"),
+            ("101234", "SAMPLE LANE 10 1234 SAMPLETOWN"),
+            ("10011", "1001 1 piece"),
+            ("491711234567", "+49 171 1234567"),
+            ("123456789", "12345-6789"),
+            ("1001", "12.1001"),
+        ],
+    )
+    def test_dates_amounts_and_addresses_are_no_numbers(self, number: str, text: str) -> None:
+        assert likely(number, text) is None
+        assert likely(number, "", text + " a") is None  # a reference of several words is a text, too
+
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            ("80532", "CREDIT FROM: GAMMA LTD SAMPLE LANE 10 80532 SAMPLETOWN"),
+            ("1234567", "call 1234567"),
+            ("20260301", "20260301"),
+            ("20260301", "Invoice 20260301"),
+            ("2026", "Invoice 2026"),
+            ("Q1-2026", "for Q1 2026"),
+            ("MAY2026", "rent May 2026"),
+            ("12B", "12 B Sample Lane"),
+            ("12B", "Flat 12B"),
+            ("M25", "toll M25"),
+            ("1001", "PO-1001"),
+            ("0171-1234567", "0171-1234567"),
+        ],
+    )
+    def test_what_may_be_something_else_is_chance(self, number: str, text: str) -> None:
+        assert likely(number, text) == "chance"
+
+    def test_a_reference_is_told_as_the_number(self) -> None:
+        assert likely("80532", "", "80532") == "sure"
+        assert likely("2026-0042", "", "2026/0042") == "sure"
+        assert likely("010326", "", "01.03.26") is None
+        assert likely("4513", "", "45.13") is None
+
+    def test_a_number_within_a_longer_known_one_is_not_told(self) -> None:
+        known = {"INV1001": ["INV-1001"], "INV10012": ["INV-1001-2"], "10012": ["1001-2"]}
+        assert numbers_in(transfer("for INV-1001-2"), known) == {"INV-1001-2": "sure"}
+        assert numbers_in(transfer("for INV-1001-2 INV-1001"), known).keys() == {"INV-1001-2", "INV-1001"}
+
+    @settings(deadline=None)
+    @given(st.text(max_size=80), st.text(alphabet="A1-./ 9", min_size=3, max_size=20))
+    def test_any_text_is_read_and_the_number_itself_is_found(self, text: str, number: str) -> None:
+        numbers_in(transfer(text, text), {plain(number): [number]})
+        named = "RE-" + number
+        assert len(plain(named)) < 4 or likely(named, "", named) == "sure"
+
+    def test_a_long_line_of_digits_is_read_at_once(self) -> None:
+        text = "inv " + "1-1 " * 20 + "1" * 60 + " " + "9 1,1 " * 3_000
+        assert likely("99999", text + "invoice 99999") is None  # behind the words that are read at all
+
+
+class TestEvidence:
+    def test_digits_by_chance_are_proposed_and_not_posted(self) -> None:
+        found = court("80532")
+        (verdict,) = found.judge([transfer("SAMPLE LANE 10 80532 SAMPLETOWN")])
+        assert isinstance(verdict, Unclear)
+        (proposed,) = found.propose([verdict], Leads({}, {}))[0].proposals
+        assert proposed.reasons == (
+            "digits that it tells are the invoice's number, maybe by chance", "the amount is exact"
+        )  # fmt: skip
+        assert (verdict.why, proposed.score) == ("missing_here", 0.55)
+
+    @pytest.mark.parametrize(
+        ("known", "told"),
+        [
+            ({"payers": {"GB1": "alpha"}, "paid_for": {"GB1": {"alpha", "beta"}}}, {"payer_account": "GB1"}),
+            ({"namesakes": {"alphaltd": ["alpha"]}}, {"payer": "Alpha Ltd."}),
+        ],
+        ids=["account", "name"],
+    )
+    def test_digits_are_the_number_where_the_customer_pays(self, known: dict[str, Any], told: dict[str, Any]) -> None:
+        (verdict,) = court("80532", **known).judge([transfer("for 80532", **told)])
+        assert isinstance(verdict, Posted)
+
+    @pytest.mark.parametrize("text", ["INV-1001", "80532"])
+    @pytest.mark.parametrize(
+        ("known", "told", "why"),
+        [
+            ({"payers": {"GB1": "beta"}, "paid_for": {"GB1": {"beta"}}}, {"payer_account": "GB1"}, "this account has"),
+            ({"namesakes": {"beta": ["beta"]}}, {"payer": "Beta"}, "the payer has another"),
+        ],
+        ids=["account", "name"],
+    )
+    def test_a_payer_known_as_another_makes_a_proposal(
+        self, text: str, known: dict[str, Any], told: dict[str, Any], why: str
+    ) -> None:
+        found = court(text, **known)
+        (verdict,) = found.judge([transfer("", text, **told)])
+        assert isinstance(verdict, Unclear)
+        (proposed,) = found.propose([verdict], Leads({}, {}))[0].proposals
+        assert verdict.why == "missing_here"
+        assert proposed.reasons[-1].startswith(why)
+
+    def test_digits_by_chance_beside_a_number_hide_it_not(self) -> None:
+        (verdict,) = court("INV-1001", "80532").judge([transfer("INV-1001 SAMPLE LANE 10 80532 SAMPLETOWN")])
+        assert isinstance(verdict, Posted)
+        assert [part.invoice_id for part in verdict.parts] == ["INV-1001"]
+
+    def test_numbers_together_are_posted_with_their_customers_digits(self) -> None:
+        paid = Transfer(1, "i1", Money(20_000, "USD"), DAY, (), "INV-1001 and 80532", None, None)
+        (verdict,) = court("INV-1001", "80532").judge([paid])
+        assert isinstance(verdict, Posted)
+        assert len(verdict.parts) == 2
