@@ -13,7 +13,7 @@ from chassis.messaging.work import Work
 from contracts.ids import is_id, new_id
 from contracts.invoicing import CreateCustomer, IssueInvoice
 from invoicing import messages, store
-from invoicing.domain import Book, Invoice, Refused, price
+from invoicing.domain import Book, Change, Invoice, Refused, price
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,10 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
     new, book = _first_of_each_number([each for each in made if not isinstance(each, Refused)]), Book()
     ready = [(one.invoice if one.draft else book.issue(one.invoice), one.document, one.fingerprint) for one in new]
     added = await store.add_invoices(work, ready) if ready else set()
-    work.emit(*messages.of([change for change in book.changes if change.invoice.id in added], work.now))
+    changes = [fact for fact in book.take_facts() if isinstance(fact, Change) and fact.invoice.id in added]
+    work.emit(*messages.of(changes, work.now))
     book.entries = [entry for entry in book.entries if entry.invoice.id in added]
-    book.changes = []
+    book.invoices_touched.clear()  # they are written already
     await store.save_book(work, book)
     by_number = await store.find_numbers(work, [a.number for a in asked])
     return [_outcome(each, by_number, added) for each in made]

@@ -129,6 +129,34 @@ def test_a_settlement_tells_what_credit_paid_beside_it(gone: int, paid: dict[str
     assert {each.invoice_id: each.amount.amount_minor for each in said.by_credit or ()} == paid
 
 
+class TestFinalState:
+    """What one decision says of an invoice or a credit is its final state, once."""
+
+    def test_credit_and_cash_pay_in_one_event(self) -> None:
+        book = book_with(invoice("one", 600))
+        book.settle("cheque", "customer", usd(400), [], TODAY, on_account=True)
+        book.take_facts()
+        book.reserve("card", "customer", [part("one", 600)], "USD", credit=400)
+        book.take_facts()
+        book.settle("card", "customer", usd(200), [], TODAY)
+        facts = book.take_facts()
+        assert [(f.what, f.invoice.status, f.payment_id) for f in facts if isinstance(f, Change)] == [
+            ("paid", "paid", "card")
+        ]
+        assert [(f.balance, f.pending) for f in facts if isinstance(f, Credit)] == [(0, 0)]
+
+    def test_credit_alone_pays_in_one_event(self) -> None:
+        book = book_with(invoice("one", 600))
+        for cheque in ("cheque-1", "cheque-2"):
+            book.settle(cheque, "customer", usd(300), [], TODAY, on_account=True)
+        book.reserve("credit", "customer", [part("one", 600)], "USD", credit=600)
+        book.take_facts()
+        book.settle("credit", "customer", usd(0), [], TODAY)
+        facts = book.take_facts()
+        assert [f.what for f in facts if isinstance(f, Change)] == ["paid"]
+        assert [f.balance for f in facts if isinstance(f, Credit)] == [0, 0]
+
+
 def test_a_settlement_tells_nothing_of_credit_where_none_was_reserved() -> None:
     book = book_with(invoice("one", 600))
     book.reserve("card", "customer", [part("one", 600)], "USD")
@@ -323,11 +351,16 @@ class InvoicesLife(RuleBasedStateMachine):
         assert received == settled + sum(c.balance for c in self.book.credits.values())
 
     @invariant()
-    def sequences_have_no_gap(self) -> None:
-        for change in self.book.changes[self.sequences.setdefault("_", 0) :]:
-            assert change.invoice.sequence == self.sequences.get(change.invoice.id, 0) + 1
-            self.sequences[change.invoice.id] = change.invoice.sequence
-        self.sequences["_"] = len(self.book.changes)
+    def each_state_is_said_once_without_gap(self) -> None:
+        states = [fact.invoice if isinstance(fact, Change) else fact for fact in self.book.take_facts()]
+        said = [state for state in states if isinstance(state, Invoice | Credit)]
+        now = self.book.invoices | {credit.id: credit for credit in self.book.credits.values()}
+        assert len({state.id for state in said}) == len(said)
+        for state in said:
+            assert state == now[state.id]
+            assert state.sequence == self.sequences.get(state.id, 0) + 1
+            self.sequences[state.id] = state.sequence
+        assert all(state.sequence == self.sequences.get(state.id, 0) for state in now.values())
 
 
 TestInvoicesLife = InvoicesLife.TestCase

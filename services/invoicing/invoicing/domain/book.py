@@ -10,7 +10,7 @@ from typing import Literal
 from contracts.allocation import Allocation, Part, allocate, allocate_as_asked, oldest_first
 from contracts.money import Money, total
 from invoicing.domain.credits import Credit
-from invoicing.domain.invoices import Change, Invoice, State, What
+from invoicing.domain.invoices import Change, Invoice, State, step
 from invoicing.domain.refusals import Refused
 from invoicing.domain.reservations import Reservation
 from invoicing.domain.settlements import Applied, Booked, Settlement, TakenBack, less, more, newest_first
@@ -41,23 +41,29 @@ class Book:
     settlements: dict[str, Settlement] = field(default_factory=dict)
     credits: dict[str, Credit] = field(default_factory=dict)  # by payment
 
-    changes: list[Change] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     credit_entries: list[tuple[Credit, int, date]] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)  # what has not been said yet
     touched: set[str] = field(default_factory=set)  # payments whose reservation or settlement changed
+    invoices_touched: set[str] = field(default_factory=set)
     credits_touched: set[str] = field(default_factory=set)
 
+    # What has not been said yet, in order; an invoice or a credit has one place, its newest state.
+    facts: dict[object, Fact] = field(default_factory=dict)
+    said: dict[object, Invoice | Credit] = field(default_factory=dict)  # as each of them was when it was last said
+
     def take_facts(self) -> list[Fact]:
-        """What decisions have led to since the last time, in order."""
-        facts, self.facts = self.facts, []
+        """What decisions have led to since the last time, in order.
+
+        Each invoice and each credit is said once, in its final state: nobody hears a state that nobody could read.
+        """
+        facts, self.facts, self.said = list(self.facts.values()), {}, {}
         return facts
 
     def issue(self, invoice: Invoice) -> Invoice:
         """Owed from its issue date on."""
         if invoice.state != "draft":
             raise Refused("not-a-draft", f"invoice {invoice.number} is {invoice.status}, not a draft", conflict=True)
-        issued = self._change(replace(invoice, state="open"), "issued")
+        issued = self._change(replace(invoice, state="open"))
         self.entries.append(Entry(issued, "issue", issued.total, issued.issued_on))
         return issued
 
@@ -69,7 +75,7 @@ class Book:
             how = "partly paid" if invoice.state == "open" else invoice.status
             detail = f"invoice {invoice.number} is {how}; only one of which nothing is paid can be voided"
             raise Refused("not-voidable", detail, conflict=True)
-        voided = self._change(replace(invoice, state="void"), "voided")
+        voided = self._change(replace(invoice, state="void"))
         if invoice.state == "open":
             self.entries.append(Entry(voided, "void", -voided.balance, max(today, voided.issued_on)))
         return voided
@@ -97,8 +103,7 @@ class Book:
             self._hold(reservation.credits, 1)
             for part in parts:
                 invoice = self.invoices[part.invoice_id]
-                pending = replace(invoice, pending=invoice.pending + part.amount.minor)
-                self._change(pending, "in_progress" if not pending.payable_now else "changed", payment_id)
+                self._change(replace(invoice, pending=invoice.pending + part.amount.minor), payment_id)
         return reservation
 
     def release(self, payment_id: str) -> None:
@@ -110,7 +115,7 @@ class Book:
         self._hold(reservation.credits, -1)
         for part in reservation.parts:
             invoice = self.invoices[part.invoice_id]
-            self._change(replace(invoice, pending=invoice.pending - part.amount.minor), "changed", payment_id)
+            self._change(replace(invoice, pending=invoice.pending - part.amount.minor), payment_id)
 
     def settle(
         self,
@@ -153,7 +158,7 @@ class Book:
         self.settlements[payment_id] = settlement
         self.touched.add(payment_id)
         used_credit = reservation is not None and bool(reservation.credits)
-        self.facts.append(replace(settlement, by_credit=by_credit) if used_credit else settlement)
+        self._say(replace(settlement, by_credit=by_credit) if used_credit else settlement)
         if shared.credit:
             self._credit(payment_id, customer_id, shared.credit, effective_on)
         return settlement
@@ -180,7 +185,7 @@ class Book:
         )  # fmt: skip
         self.settlements[payment_id] = replace(left, effective_on=settlement.effective_on)
         self.touched.add(payment_id)
-        self.facts.append(TakenBack(back, credit, left))
+        self._say(TakenBack(back, credit, left))
         if credit:
             self._take_credit(self.credits[payment_id], credit.minor, effective_on)
 
@@ -208,7 +213,7 @@ class Book:
         self.touched.add(payment_id)
         days = [*(day for _, _, day in booked.paid), *(day for _, day in booked.credit)]
         first = min(days, default=settlement.effective_on)
-        self.facts.append(TakenBack(settlement.parts, unspent, replace(none, effective_on=first)))
+        self._say(TakenBack(settlement.parts, unspent, replace(none, effective_on=first)))
         if unspent:
             self._lower(self.credits[payment_id], unspent.minor)
         self.credit_entries += [(self.credits[payment_id], -minor, day) for minor, day in booked.credit]
@@ -223,7 +228,7 @@ class Book:
         )  # fmt: skip
         self.settlements[payment_id] = here
         self.touched.add(payment_id)
-        self.facts.append(here)
+        self._say(here)
         self._credit(payment_id, settlement.customer_id, money, effective_on)
 
     def _unspent(self, payment_id: str, settlement: Settlement) -> Money:
@@ -237,18 +242,13 @@ class Book:
 
     def _take_off(self, invoice: Invoice, minor: int, payment_id: str) -> Invoice:
         state: State = "open" if invoice.state == "paid" else invoice.state
-        what: What = "reopened" if invoice.state == "paid" else "changed"
-        return self._change(replace(invoice, settled=invoice.settled - minor, state=state), what, payment_id)
+        return self._change(replace(invoice, settled=invoice.settled - minor, state=state), payment_id)
 
     def _take_credit(self, credit: Credit, minor: int, effective_on: date) -> None:
         self.credit_entries.append((self._lower(credit, minor), -minor, effective_on))
 
     def _lower(self, credit: Credit, minor: int) -> Credit:
-        lower = replace(credit, balance=credit.balance - minor, sequence=credit.sequence + 1)
-        self.credits[credit.payment_id] = lower
-        self.facts.append(lower)
-        self.credits_touched.add(credit.payment_id)
-        return lower
+        return self._keep_credit(replace(credit, balance=credit.balance - minor))
 
     def _oldest_credit(self, customer_id: str, currency: str, minor: int) -> tuple[tuple[str, int], ...] | None:
         """So much of the customer's credit, the oldest first; None when there is not enough."""
@@ -263,10 +263,7 @@ class Book:
     def _hold(self, picked: Sequence[tuple[str, int]], sign: Literal[1, -1]) -> None:
         for payment_id, minor in picked:
             credit = self.credits[payment_id]
-            held = replace(credit, pending=credit.pending + sign * minor, sequence=credit.sequence + 1)
-            self.credits[payment_id] = held
-            self.credits_touched.add(payment_id)
-            self.facts.append(held)
+            self._keep_credit(replace(credit, pending=credit.pending + sign * minor))
 
     def _apply_credit(self, reservation: Reservation, effective_on: date) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         """Credit pays the first of what was reserved with it; gives the parts that are left for cash, and what it paid.
@@ -304,7 +301,7 @@ class Book:
         )  # fmt: skip
         self.settlements[credit.payment_id] = now
         self.touched.add(credit.payment_id)
-        self.facts.append(Applied(tuple(parts), spent, applied_by, now))
+        self._say(Applied(tuple(parts), spent, applied_by, now))
         self._take_credit(credit, spent.minor, effective_on)
 
     def _can_take(self, part: Part, customer_id: str) -> bool:
@@ -322,6 +319,7 @@ class Book:
         self.touched.add(reservation.payment_id)
         for part in reservation.parts:
             invoice = self.invoices[part.invoice_id]
+            self.said.setdefault(("invoice", invoice.id), invoice)
             self.invoices[part.invoice_id] = replace(invoice, pending=invoice.pending - part.amount.minor)
         self._hold(reservation.credits, -1)
 
@@ -330,7 +328,7 @@ class Book:
         got = {part.invoice_id for part in paid}
         for part in reservation.parts:
             if part.invoice_id not in got:
-                self._change(self.invoices[part.invoice_id], "changed", payment_id)
+                self._change(self.invoices[part.invoice_id], payment_id)
 
     def _pay(
         self, invoice: Invoice, minor: int, effective_on: date, payment_id: str, caused_by: str | None = None
@@ -338,31 +336,39 @@ class Book:
         paid = replace(invoice, settled=invoice.settled + minor)
         if not paid.balance:
             paid = replace(paid, state="paid")
-        what: What = "paid" if paid.state == "paid" else "in_progress" if paid.status == "in_progress" else "changed"
-        paid = self._change(paid, what, caused_by or payment_id)
+        paid = self._change(paid, caused_by or payment_id)
         self.entries.append(Entry(paid, "settle", -minor, paid.counts_from(effective_on), payment_id))
 
     def _credit(self, payment_id: str, customer_id: str, money: Money, effective_on: date) -> None:
         none = Credit(payment_id, customer_id, payment_id, money.currency, 0, 0, 0)
         before = self.credits.get(payment_id, none)
-        credit = replace(
-            before, amount=max(before.amount, before.balance + money.minor), balance=before.balance + money.minor,
-            sequence=before.sequence + 1,
-        )  # fmt: skip
-        self.credits[payment_id] = credit
-        self.credits_touched.add(payment_id)
-        self.facts.append(credit)
+        balance = before.balance + money.minor
+        credit = self._keep_credit(replace(before, amount=max(before.amount, balance), balance=balance))
         self.credit_entries.append((credit, money.minor, effective_on))
 
     def _keep(self, reservation: Reservation) -> None:
         self.reservations[reservation.payment_id] = reservation
         self.touched.add(reservation.payment_id)
-        self.facts.append(reservation)
+        self._say(reservation)
 
-    def _change(self, invoice: Invoice, what: What, payment_id: str | None = None) -> Invoice:
-        changed = replace(invoice, sequence=invoice.sequence + 1)
+    def _change(self, invoice: Invoice, payment_id: str | None = None) -> Invoice:
+        key = ("invoice", invoice.id)
+        before = self.said.setdefault(key, self.invoices.get(invoice.id, invoice))
+        assert isinstance(before, Invoice)
+        changed = replace(invoice, sequence=before.sequence + 1)
         self.invoices[changed.id] = changed
-        change = Change(changed, what, payment_id)
-        self.changes.append(change)
-        self.facts.append(change)
+        self.invoices_touched.add(changed.id)
+        self.facts[key] = Change(changed, step(before, changed), payment_id)
         return changed
+
+    def _keep_credit(self, credit: Credit) -> Credit:
+        key = ("credit", credit.payment_id)
+        before = self.said.setdefault(key, self.credits.get(credit.payment_id, credit))
+        kept = replace(credit, sequence=before.sequence + 1)
+        self.credits[credit.payment_id] = kept
+        self.credits_touched.add(credit.payment_id)
+        self.facts[key] = kept
+        return kept
+
+    def _say(self, fact: Fact) -> None:
+        self.facts[object()] = fact

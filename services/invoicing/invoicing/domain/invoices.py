@@ -67,3 +67,16 @@ class Change:
     invoice: Invoice
     what: What
     payment_id: str | None = None
+
+
+def step(before: Invoice, after: Invoice) -> What:
+    """What a change of an invoice is called."""
+    if after.state == "void":
+        return "voided"
+    if before.state == "draft":
+        return "issued"
+    if after.state == "paid" and before.state != "paid":
+        return "paid"
+    if before.state == "paid" and after.state != "paid":
+        return "reopened"
+    return "in_progress" if after.status == "in_progress" else "changed"

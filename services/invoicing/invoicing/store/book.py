@@ -203,7 +203,7 @@ async def save_book(work: Work, book: Book) -> None:
     settlements = [book.settlements[payment_id] for payment_id in touched if payment_id in book.settlements]
     reservations = [book.reservations[payment_id] for payment_id in touched if payment_id in book.reservations]
     credits = [book.credits[payment_id] for payment_id in sorted(book.credits_touched)]
-    changed = list({change.invoice.id: book.invoices[change.invoice.id] for change in book.changes}.values())
+    changed = [book.invoices[invoice_id] for invoice_id in sorted(book.invoices_touched)]
     entries = book.entries
     await work.connection.execute(
         SAVE_BOOK,
