@@ -72,6 +72,8 @@ def _example(name: str, hint: Any) -> Any:
         return typing.get_args(hint)[0]
     if origin in (typing.Union, types.UnionType):
         return _example(name, typing.get_args(hint)[0])
+    if origin is dict:
+        return {"order": "4711"}
     if origin is tuple:
         return [_example(name, typing.get_args(hint)[0])]
     if isinstance(hint, type) and issubclass(hint, BaseModel):

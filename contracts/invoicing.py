@@ -13,7 +13,9 @@ from pydantic_core import PydanticCustomError
 from contracts import topics
 from contracts.calendar import within_reach
 from contracts.envelope import Amount, Contract, Event, known_currency
+from contracts.metadata import Metadata
 from contracts.money import LARGEST_MINOR
+from contracts.normal import Name
 
 InvoiceStatus = Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]
 
@@ -193,6 +195,7 @@ PositiveMinor = Annotated[int, Field(strict=True, gt=0, le=LARGEST_MINOR)]
 Day = Annotated[date, BeforeValidator(_written_as_a_day), AfterValidator(within_reach)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_as_an_instant), AfterValidator(within_reach)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
+Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")]
 
 
 class CommandState(Event):
@@ -204,11 +207,12 @@ class CommandState(Event):
 
 
 class CreateCustomer(CommandState):
-    external_id: Text
+    external_id: Name
     name: Text
-    email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")] = None
+    email: Email | None = None
     address: LongText | None = None
     account_manager: Text | None = None
+    metadata: Metadata | None = None
 
 
 class LineRequest(Contract):
@@ -220,21 +224,25 @@ class LineRequest(Contract):
     tax_rate: TaxRate = Decimal(0)
 
 
+MostLines = Annotated[tuple[LineRequest, ...], Field(min_length=1, max_length=1000)]
+
+
 class IssueInvoice(CommandState):
     """Names its customer by `customer_id` or `customer_external_id`, one of the two."""
 
     aggregate: ClassVar[str] = "number"
 
     customer_id: Annotated[str, Field(max_length=36)] | None = None
-    customer_external_id: Text | None = None
-    number: Text
+    customer_external_id: Name | None = None
+    number: Name
     currency: Currency
     issued_on: Day
     due_on: Day
-    lines: Annotated[tuple[LineRequest, ...], Field(min_length=1, max_length=1000)]
+    lines: MostLines
     po_number: Text | None = None
     terms: LongText | None = None
     notes: LongText | None = None
+    metadata: Metadata | None = None
     draft: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")

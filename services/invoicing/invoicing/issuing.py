@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
         sorted({a.customer_id for a in asked if a.customer_id and is_id(a.customer_id)}),
         sorted({a.customer_external_id for a in asked if a.customer_external_id}),
     )
-    made = [_make(each, _customer_of(each, known, by_external_id)) for each in asked]
+    made = [make(each, _customer_of(each, known, by_external_id)) for each in asked]
     new, book = _first_of_each_number([each for each in made if not isinstance(each, Refused)]), Book()
     ready = [(one.invoice if one.draft else book.issue(one.invoice), one.document, one.fingerprint) for one in new]
     added = await store.add_invoices(work, ready) if ready else set()
@@ -45,7 +45,7 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
     """What one request comes to, before it is known whether its number is free."""
 
     invoice: Invoice
@@ -54,7 +54,7 @@ class _Made:
     draft: bool
 
 
-def _first_of_each_number(made: list[_Made]) -> list[_Made]:
+def _first_of_each_number(made: list[Made]) -> list[Made]:
     first = {one.invoice.number: one for one in reversed(made)}
     return list(first.values())[::-1]
 
@@ -69,7 +69,8 @@ def _customer_of(asked: IssueInvoice, known: set[str], by_external_id: dict[str,
     return found or Refused("unknown-customer", f"there is no customer {name}", field)
 
 
-def _make(asked: IssueInvoice, customer_id: str | Refused) -> _Made | Refused:
+def make(asked: IssueInvoice, customer_id: str | Refused) -> Made | Refused:
+    """The draft that a request comes to, its document and the fingerprint of the request."""
     if isinstance(customer_id, Refused):
         return customer_id
     try:
@@ -90,10 +91,11 @@ def _make(asked: IssueInvoice, customer_id: str | Refused) -> _Made | Refused:
     invoice = Invoice(
         new_id(), customer_id, asked.number, asked.currency, "draft", asked.issued_on, asked.due_on, priced.total
     )
-    document = store.Document(lines, taxes, asked.po_number, asked.terms, asked.notes)
-    body = asked.model_dump(mode="json", exclude={"customer_id", "customer_external_id", "lines"})
+    document = store.Document(lines, taxes, asked.po_number, asked.terms, asked.notes, asked.metadata or {})
+    without = {"customer_id", "customer_external_id", "lines"} | (set() if asked.metadata else {"metadata"})
+    body = asked.model_dump(mode="json", exclude=without)
     print_of = hashlib.sha256(orjson.dumps([body, customer_id, lines], option=orjson.OPT_SORT_KEYS)).digest()
-    return _Made(invoice, document, print_of, asked.draft)
+    return Made(invoice, document, print_of, asked.draft)
 
 
 def _plain(number: Any) -> str:
@@ -102,7 +104,7 @@ def _plain(number: Any) -> str:
     return text
 
 
-def _outcome(made: _Made | Refused, stored: dict[str, tuple[Invoice, bytes]], added: set[str]) -> Issued | Refused:
+def _outcome(made: Made | Refused, stored: dict[str, tuple[Invoice, bytes]], added: set[str]) -> Issued | Refused:
     if isinstance(made, Refused):
         return made
     invoice, print_of = stored[made.invoice.number]
@@ -115,12 +117,28 @@ def _outcome(made: _Made | Refused, stored: dict[str, tuple[Invoice, bytes]], ad
 
 async def create_customer(asked: CreateCustomer, work: Work) -> tuple[dict[str, Any], bool]:
     """The customer, and whether it is new. The same external id with another body is refused."""
-    customer_id = new_id()
+    customer_id, wanted = new_id(), {**asked.model_dump(), "metadata": asked.metadata or {}}
     if await store.add_customer(work, customer_id, asked):
-        work.emit(messages.customer_changed(customer_id, asked, work.now))
-        return {"id": customer_id, **asked.model_dump(), "created_at": work.now}, True
-    there = (await store.find_customers(work.connection, asked.external_id, None))[0]
-    if any(there[name] != value for name, value in asked.model_dump().items()):
+        customer = {"id": customer_id, **wanted, "created_at": work.now}
+        work.emit(messages.customer_changed(customer, 1, work.now))
+        return customer, True
+    there = (await store.list_customers(work.connection, store.Customers([asked.external_id])))[0]
+    if any(there[name] != value for name, value in wanted.items() if name != "external_id"):
         detail = f"customer {asked.external_id} exists with other content"
-        raise Refused("external-id-taken", detail, "external_id", conflict=True)
+        raise Refused("external-id-taken", f"{detail}: PATCH /v1/customers/{there['id']} changes it", "external_id",
+                      conflict=True)  # fmt: skip
     return there, False
+
+
+async def change_customer(customer_id: str, wanted: Mapping[str, Any], work: Work) -> tuple[dict[str, Any], int] | None:
+    """A customer with some of its fields anew, and the sequence of its newest event; None where there is none."""
+    found = await store.lock_customer(work, customer_id) if is_id(customer_id) else None
+    if found is None:
+        return None
+    before, sequence = found
+    customer = before | dict(wanted) | ({"metadata": wanted["metadata"] or {}} if "metadata" in wanted else {})
+    if customer == before:
+        return found
+    await store.change_customer(work, customer, sequence + 1)
+    work.emit(messages.customer_changed(customer, sequence + 1, work.now))
+    return customer, sequence + 1

@@ -1,7 +1,8 @@
 """What invoicing says: facts of its book as events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from contracts import invoicing as says
 from contracts.allocation import Part
@@ -124,9 +125,10 @@ def _credit(credit: Credit) -> says.CreditChanged:
     )
 
 
-def customer_changed(customer_id: str, asked: says.CreateCustomer, now: datetime) -> Message:
-    event = says.CustomerChanged(customer_id=customer_id, **asked.model_dump())
-    return message(event, sequence=1, time=now, customer=customer_id)
+def customer_changed(customer: Mapping[str, Any], sequence: int, now: datetime) -> Message:
+    told = {name: customer[name] for name in ("external_id", "name", "email", "address", "account_manager")}
+    event = says.CustomerChanged(customer_id=customer["id"], **told)
+    return message(event, sequence=sequence, time=now, customer=customer["id"])
 
 
 def accepted(command_id: str, command: str, resource_id: str, now: datetime) -> Message:

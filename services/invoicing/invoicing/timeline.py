@@ -1,8 +1,9 @@
-"""Why an invoice is as it is, and what comes next, in words for people. Values in, values out."""
+"""Why an invoice is as it is, and what comes next: codes with values, said in English too. Values in, values out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -11,41 +12,90 @@ from contracts.money import Money
 from invoicing.domain import Invoice
 
 WORDS = {
-    "InvoiceIssued": "The invoice was issued.",
-    "InvoiceInProgress": "A payment of {held}, all that was left, is under way.",
-    "InvoicePaid": "{paid} was paid: the invoice is paid.",
-    "InvoiceReopened": "{back} of it went back: the invoice is owed again.",
-    "InvoiceVoided": "The invoice was withdrawn.",
-    "InvoiceWrittenOff": "The invoice is held to be uncollectible.",
+    "issued": "The invoice was issued.",
+    "changed": "The invoice changed.",
+    "part_under_way": "A payment of {amount} is under way.",
+    "all_under_way": "A payment of {amount}, all that was left, is under way.",
+    "part_paid": "{amount} was paid.",
+    "paid": "{amount} was paid: the invoice is paid.",
+    "part_went_back": "{amount} of it went back.",
+    "reopened": "{amount} of it went back: the invoice is owed again.",
+    "ended_without_money": "A payment that was under way ended without money.",
+    "voided": "The invoice was withdrawn.",
+    "written_off": "The invoice is held to be uncollectible.",
+    "chargeback_opened": "The payer's bank opened a chargeback of a payment, and holds {amount} until it is decided.",
+    "chargeback_won": "The chargeback of {amount} was decided for the company.",
+    "confirmation_overdue": "The payment of {amount} was not confirmed in its time; the company looks into it.",
+    "autopay_announced": "Autopay was announced: it charges {amount} on {day}.",
+    "refunded": "{amount} of a payment was given back.",
+    "returned": "The payer's bank took {amount} of a payment back.",
+    "chargeback_lost": "A chargeback was lost: {amount} of the payment is gone.",
+    "receipt_voided": "A receipt of {amount} was voided: it had been recorded in error.",
+    # What comes next.
+    "confirmed_by": "The payment under way is confirmed by {day}; until then the same money can't be paid twice.",
+    "confirmation_awaited": "It waits for the payment under way. "
+    "Until that is confirmed, the same money can't be paid twice.",
+    "confirmation_late": "It waits for the payment under way, which was expected by {day}. "
+    "Until that is confirmed, the same money can't be paid twice.",
+    "to_be_issued": "It is issued.",
+    "chargeback_undecided": "The payer's bank decides a chargeback of {amount}.",
+    "charged_on": "Autopay charges it on {day}.",
+    "overdue": "It waits to be paid: it was due on {day}, {days} days ago.",
+    "overdue_since_yesterday": "It waits to be paid: it was due on {day}, 1 day ago.",
+    "due": "It waits to be paid, by {day}.",
 }
-# What was heard: of its payments, and of autopay.
+# Events by the code of their line, and by the field of their body that holds its amount.
+OWN = {
+    "InvoiceIssued": "issued", "InvoiceVoided": "voided", "InvoiceWrittenOff": "written_off",
+    "InvoiceInProgress": "all_under_way", "InvoicePaid": "paid", "InvoiceReopened": "reopened",
+}  # fmt: skip
 HEARD = {
-    "PaymentDisputed": "The payer's bank opened a chargeback of a payment, and holds {disputed} until it is decided.",
-    "PaymentDisputeWon": "The chargeback of {disputed} was decided for the company.",
-    "PaymentReconciliationOverdue": "The payment of {total} was not confirmed in its time; the company looks into it.",
-    "AutopayScheduled": "Autopay was announced: it charges {total} on {charge_on}.",
+    "PaymentDisputed": ("chargeback_opened", "disputed"),
+    "PaymentDisputeWon": ("chargeback_won", "disputed"),
+    "PaymentReconciliationOverdue": ("confirmation_overdue", "total"),
+    "AutopayScheduled": ("autopay_announced", "total"),
 }
-GONE = {
-    "refund": "{taken} of a payment was given back.",
-    "return": "The payer's bank took {taken} of a payment back.",
-    "chargeback": "A chargeback was lost: {taken} of the payment is gone.",
-    "void": "A receipt of {taken} was voided: it had been recorded in error.",
-}
+GONE = {"refund": "refunded", "return": "returned", "chargeback": "chargeback_lost", "void": "receipt_voided"}
 
 
-def told(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
-    """One line of a timeline; a change is told by what it changed since the event before."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A stable code with its values, so that it can be said in any language."""
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The line in English."""
+        return WORDS[self.code].format(**self.values)
+
+    @property
+    def plain_values(self) -> dict[str, Any]:
+        """The values as JSON: an amount is `amount_minor` beside `currency`."""
+        plain = {name: value for name, value in self.values.items() if not isinstance(value, Money)}
+        amount = self.values.get("amount")
+        return plain | ({"amount_minor": amount.minor, "currency": amount.currency} if amount is not None else {})
+
+
+def of_invoice(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Line:
+    """The line of an invoice's own event; the amounts are what it changed since the event before."""
     settled, pending = (_moved(name, body, before) for name in ("settled", "pending"))
-    if event != "InvoiceChanged":
-        words = WORDS.get(event, "The invoice changed.")
-        return words.format(held=pending, paid=settled, back=-settled)
+    code = OWN.get(event)
+    if code is None:
+        return _changed(settled, pending)
+    amounts = {"all_under_way": pending, "paid": settled, "reopened": -settled}
+    return Line(code, {"amount": amounts[code]} if code in amounts else {})
+
+
+def _changed(settled: Money, pending: Money) -> Line:
     if settled.minor > 0:
-        return f"{settled} was paid."
+        return Line("part_paid", {"amount": settled})
     if settled.minor < 0:
-        return f"{-settled} of it went back."
+        return Line("part_went_back", {"amount": -settled})
     if pending.minor > 0:
-        return f"A payment of {pending} is under way."
-    return "A payment that was under way ended without money." if pending else "The invoice changed."
+        return Line("part_under_way", {"amount": pending})
+    return Line("ended_without_money" if pending else "changed")
 
 
 def _moved(name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Money:
@@ -53,12 +103,14 @@ def _moved(name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None)
     return now - Amount(**before[name]).money() if before else now
 
 
-def heard(event: str, body: Mapping[str, Any]) -> str:
-    """One line of a timeline: what another service told of its payment, or of autopay."""
-    gone = "void" if body.get("voided") else body.get("kind") or "return"
-    words = GONE[gone] if event == "PaymentReversed" else HEARD[event]
-    amounts = {name: Amount(**body[name]).money() for name in ("total", "disputed", "taken") if body.get(name)}
-    return words.format(**{**body, **amounts})
+def of_payment(event: str, body: Mapping[str, Any]) -> Line:
+    """The line of another service's event: about a payment of the invoice, or about autopay."""
+    if event == "PaymentReversed":
+        code, name = GONE["void" if body.get("voided") else body.get("kind") or "return"], "taken"
+    else:
+        code, name = HEARD[event]
+    amount = {"amount": Amount(**body[name]).money()} if body.get(name) else {}
+    return Line(code, amount | ({"day": body["charge_on"]} if "charge_on" in body else {}))
 
 
 def _disputed(events: Sequence[Mapping[str, Any]]) -> Money | None:
@@ -78,21 +130,20 @@ def _announced(events: Sequence[Mapping[str, Any]], today: date) -> str | None:
 
 def next_step(
     invoice: Invoice, under_way: Sequence[Mapping[str, Any]], today: date, events: Sequence[Mapping[str, Any]] = ()
-) -> str | None:
+) -> Line | None:
     """What the invoice waits for; None when it waits for nothing. `events`: of it and of its payments."""
     if under_way:
         awaited = max((each["expected_by"] for each in under_way if each["expected_by"]), default=None)
-        if awaited is not None and awaited >= today:
-            return f"The payment under way is confirmed by {awaited}; until then the same money can't be paid twice."
-        past = f", which was expected by {awaited}" if awaited else ""
-        return f"It waits for the payment under way{past}. Until that is confirmed, the same money can't be paid twice."
+        if awaited is None:
+            return Line("confirmation_awaited")
+        return Line("confirmed_by" if awaited >= today else "confirmation_late", {"day": awaited.isoformat()})
     if invoice.state == "draft":
-        return "It is issued."
+        return Line("to_be_issued")
     if invoice.state != "open":
-        return f"The payer's bank decides a chargeback of {disputed}." if (disputed := _disputed(events)) else None
+        return Line("chargeback_undecided", {"amount": disputed}) if (disputed := _disputed(events)) else None
     if charge_on := _announced(events, today):
-        return f"Autopay charges it on {charge_on}."
-    if invoice.overdue(today):
-        late = (today - invoice.due_on).days
-        return f"It waits to be paid: it was due on {invoice.due_on}, {late} day{'s' if late > 1 else ''} ago."
-    return f"It waits to be paid, by {invoice.due_on}."
+        return Line("charged_on", {"day": charge_on})
+    due, late = {"day": invoice.due_on.isoformat()}, (today - invoice.due_on).days
+    if not invoice.overdue(today):
+        return Line("due", due)
+    return Line("overdue" if late > 1 else "overdue_since_yesterday", due | {"days": late})

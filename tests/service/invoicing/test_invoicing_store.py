@@ -20,11 +20,13 @@ from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
 from contracts.money import Money
 from contracts.payments import PaymentReconciled
-from invoicing import api, handlers, issuing, messages, store
+from invoicing import handlers, issuing, messages, store
+from invoicing.api.invoices import decide
 from invoicing.domain import Refused
 from invoicing.store.aging import AGING
 from invoicing.store.book import LOAD_OLDEST
-from invoicing.store.invoices import INVOICE
+from invoicing.store.customers import SEARCHED
+from invoicing.store.invoices import CALLED, INVOICE
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 1, 1)
@@ -60,6 +62,10 @@ def wish(customer_id: str, number: str, *, day: date = DAY, minor: int = 100, **
         }
         | more
     )
+
+
+def chosen(who: str | None, **more: Any) -> store.Filter:
+    return store.Filter(who, drafts=True, today=date(2027, 1, 1), **more)
 
 
 async def issue(units: Units, *asked: IssueInvoice) -> list[issuing.Issued | Refused]:
@@ -187,7 +193,7 @@ async def test_a_change_whose_answer_was_lost_may_be_asked_for_again(units: Unit
     assert isinstance(made, issuing.Issued)
     for _ in range(2):
         async with units.begin() as work:
-            changed = await api.decide(made.invoice, work, what)
+            changed = await decide(made.invoice, work, what)
     assert changed.state == ("open" if what == "issue" else "void")
     assert await units.pool.fetchval("SELECT max(sequence) FROM outbox WHERE topic = 'invoicing.invoice.v1'") < 3
 
@@ -199,7 +205,7 @@ async def test_an_invoice_is_not_voided_while_money_is_shared_over_the_oldest(un
 
     async def void() -> None:
         async with units.begin() as work:
-            await api.decide(outcome.invoice, work, "void")
+            await decide(outcome.invoice, work, "void")
 
     async with units.begin() as work:
         await store.lock_customers(work, [who])
@@ -236,12 +242,12 @@ async def test_the_book_is_append_only(units: Units) -> None:
 async def test_pages_follow_one_another_without_gap_or_repetition(units: Units) -> None:
     who = await customer(units)
     await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n % 3)) for n in range(25)))
-    for sort in ("-issued_on", "due_on", "number"):
+    for sort in ("-issued_on", "due_on", "number", "-total"):
         seen: list[str] = []
         after = None
         while True:
             rows = await store.list_invoices(
-                units.pool, store.Page(who, "open", "overdue", None, sort, 10, after, True), date(2027, 1, 1)
+                units.pool, store.Page(chosen(who, tab="open", status="overdue"), sort, 10, after)
             )
             seen += [row["id"] for row in rows[:10]]
             if len(rows) <= 10:
@@ -260,7 +266,7 @@ async def test_search_finds_numbers_amounts_orders_and_text(units: Units, q: str
         wish(who, "M-1", lines=[line], po_number="PO-9"),
         wish(who, "M-2", lines=[line]),
     )
-    rows = await store.list_invoices(units.pool, store.Page(who, "all", None, q, "-issued_on", 20, None, True), DAY)
+    rows = await store.list_invoices(units.pool, store.Page(chosen(who, q=q), "-issued_on", 20, None))
     assert len(rows) == found
 
 
@@ -279,6 +285,27 @@ async def test_hot_queries_have_their_index(units: Units, sql: str, arguments: i
     plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
     assert index in plan
     assert "Seq Scan" not in plan
+
+
+class TestSearchPlans:
+    async def plan(self, units: Units, sql: str, *values: Any) -> str:
+        return "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
+
+    async def test_customers_are_found_by_trigrams(self, units: Units) -> None:
+        found = f"SELECT id FROM customers WHERE {SEARCHED} LIKE $1 OFFSET 0"
+        sql = f"SELECT id FROM customers WHERE id IN ({found}) ORDER BY external_id LIMIT 101"
+        plan = await self.plan(units, sql, "%acme%")
+        assert "customers_searched" in plan
+        assert "Seq Scan" not in plan
+
+    async def test_old_spellings_have_their_own_index(self, units: Units) -> None:
+        plan = await self.plan(units, f"SELECT id FROM invoices WHERE {CALLED.format('$1::text[]')}", ["A"])
+        assert {"invoices_by_normal_number", "invoices_number_key"} <= set(plan.replace(":", " ").split())
+        assert "Seq Scan" not in plan
+
+    async def test_numbers_of_all_customers_are_a_range(self, units: Units) -> None:
+        sql = "SELECT id FROM invoices WHERE lower(number) ~>=~ $1 AND lower(number) ~<~ $2"
+        assert "invoices_number " in await self.plan(units, sql, "inv-", "inv-z")
 
 
 async def test_an_external_id_written_as_anothers_id_is_nobody_elses(units: Units) -> None:

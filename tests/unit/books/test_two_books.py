@@ -92,7 +92,8 @@ class Plain:
     uses: list[list[Any]] = field(default_factory=list)  # whose credit pays what invoice of which payment, and how much
 
     def balance(self, one: str) -> int:
-        return self.invoices[one].total - sum(parts.get(one, 0) for parts in self.settled.values())
+        owed = 0 if self.invoices[one].void else self.invoices[one].total
+        return owed - sum(parts.get(one, 0) for parts in self.settled.values())
 
     def pending(self, one: str) -> int:
         return sum(parts.get(one, 0) for parts in self.held.values())

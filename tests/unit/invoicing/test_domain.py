@@ -145,6 +145,17 @@ class TestFinalState:
         ]
         assert [(f.balance, f.pending) for f in facts if isinstance(f, Credit)] == [(0, 0)]
 
+    def test_steps_have_their_names(self) -> None:
+        book = Book()
+        book.issue(invoice("one", 600))
+        assert [f.what for f in book.take_facts() if isinstance(f, Change)] == ["issued"]
+        book.settle("cheque", "customer", usd(600), [], TODAY)
+        assert [f.what for f in book.take_facts() if isinstance(f, Change)] == ["paid"]
+        book.reverse("cheque", TODAY)
+        assert [f.what for f in book.take_facts() if isinstance(f, Change)] == ["reopened"]
+        book.void(book.invoices["one"], TODAY)
+        assert [f.what for f in book.take_facts() if isinstance(f, Change)] == ["voided"]
+
     def test_credit_alone_pays_in_one_event(self) -> None:
         book = book_with(invoice("one", 600))
         for cheque in ("cheque-1", "cheque-2"):

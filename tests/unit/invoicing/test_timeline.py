@@ -6,7 +6,12 @@ from datetime import date
 import pytest
 
 from invoicing.domain import Invoice
-from invoicing.timeline import heard, next_step
+from invoicing.timeline import Line, next_step, of_invoice, of_payment
+
+
+def said(line: Line | None) -> str | None:
+    return line.text if line else None
+
 
 OPEN = Invoice("i", "c", "INV-1", "USD", "open", date(2026, 1, 1), date(2026, 1, 31), 10_000)
 
@@ -20,7 +25,7 @@ OPEN = Invoice("i", "c", "INV-1", "USD", "open", date(2026, 1, 1), date(2026, 1,
     ],
 )
 def test_an_open_invoice_waits_to_be_paid_and_is_never_said_to_be_paid(today: date, says: str) -> None:
-    assert next_step(OPEN, (), today) == says
+    assert said(next_step(OPEN, (), today)) == says
 
 
 @pytest.mark.parametrize(
@@ -39,7 +44,7 @@ def test_an_open_invoice_waits_to_be_paid_and_is_never_said_to_be_paid(today: da
     ],
 )
 def test_a_payment_under_way_is_never_said_to_be_confirmed_before_it_is(expected_by: date | None, says: str) -> None:
-    assert next_step(replace(OPEN, pending=10_000), [{"expected_by": expected_by}], date(2026, 3, 1)) == says
+    assert said(next_step(replace(OPEN, pending=10_000), [{"expected_by": expected_by}], date(2026, 3, 1))) == says
 
 
 def heard_of(kind: str, **body: object) -> dict[str, object]:
@@ -65,25 +70,48 @@ NOTICE = heard_of("AutopayScheduled", charge_on="2026-03-03", total=usd(10_300))
 def test_the_day_of_autopay_is_told_until_it_has_come_or_autopay_is_changed_or_it_was_paid(
     events: list[dict[str, object]], today: date, says: str
 ) -> None:
-    assert next_step(OPEN, (), today, events) == says
+    assert said(next_step(OPEN, (), today, events)) == says
 
 
 def test_an_open_chargeback_is_told_until_it_is_decided() -> None:
     paid = replace(OPEN, state="paid", settled=10_000)
     opened = heard_of("PaymentDisputed", reversal_id="r", disputed=usd(4_000))
-    assert next_step(paid, (), date(2026, 3, 1), [opened]) == "The payer's bank decides a chargeback of USD 40.00."
+    assert (
+        said(next_step(paid, (), date(2026, 3, 1), [opened])) == "The payer's bank decides a chargeback of USD 40.00."
+    )
     for over in ("PaymentDisputeWon", "PaymentReversed"):
         assert next_step(paid, (), date(2026, 3, 1), [opened, heard_of(over, reversal_id="r")]) is None
 
 
 def test_what_was_heard_of_a_payment_is_told_with_its_amount() -> None:
-    assert heard("PaymentReversed", {"kind": "chargeback", "taken": usd(4_000)}) == (
+    assert of_payment("PaymentReversed", {"kind": "chargeback", "taken": usd(4_000)}).text == (
         "A chargeback was lost: USD 40.00 of the payment is gone."
     )
-    assert heard("AutopayScheduled", {"charge_on": "2026-03-03", "total": usd(10_300)}) == (
+    assert of_payment("AutopayScheduled", {"charge_on": "2026-03-03", "total": usd(10_300)}).text == (
         "Autopay was announced: it charges USD 103.00 on 2026-03-03."
     )
 
 
 def test_a_paid_invoice_waits_for_nothing() -> None:
     assert next_step(replace(OPEN, state="paid", settled=10_000), (), date(2026, 3, 1)) is None
+
+
+class TestCodes:
+    """Every line is a code with plain values, so that it can be said in another language."""
+
+    def test_amounts_are_minor_units_beside_currency(self) -> None:
+        line = of_payment("AutopayScheduled", {"charge_on": "2026-03-03", "total": usd(10_300)})
+        assert line.code == "autopay_announced"
+        assert line.plain_values == {"day": "2026-03-03", "amount_minor": 10_300, "currency": "USD"}
+
+    def test_a_change_is_named_by_what_changed(self) -> None:
+        before = {"settled": usd(0), "pending": usd(4_000)}
+        paid = of_invoice("InvoiceChanged", {"settled": usd(4_000), "pending": usd(0)}, before)
+        assert (paid.code, paid.plain_values["amount_minor"]) == ("part_paid", 4_000)
+        ended = of_invoice("InvoiceChanged", {"settled": usd(0), "pending": usd(0)}, before)
+        assert (ended.code, ended.plain_values) == ("ended_without_money", {})
+
+    def test_what_comes_next_has_a_code(self) -> None:
+        late = next_step(OPEN, (), date(2026, 3, 1))
+        assert late is not None
+        assert (late.code, late.plain_values) == ("overdue", {"day": "2026-01-31", "days": 29})

@@ -63,6 +63,7 @@ class Book:
         """Owed from its issue date on."""
         if invoice.state != "draft":
             raise Refused("not-a-draft", f"invoice {invoice.number} is {invoice.status}, not a draft", conflict=True)
+        self.invoices.setdefault(invoice.id, invoice)
         issued = self._change(replace(invoice, state="open"))
         self.entries.append(Entry(issued, "issue", issued.total, issued.issued_on))
         return issued
@@ -77,7 +78,7 @@ class Book:
             raise Refused("not-voidable", detail, conflict=True)
         voided = self._change(replace(invoice, state="void"))
         if invoice.state == "open":
-            self.entries.append(Entry(voided, "void", -voided.balance, max(today, voided.issued_on)))
+            self.entries.append(Entry(voided, "void", -invoice.balance, max(today, voided.issued_on)))
         return voided
 
     def reserve(

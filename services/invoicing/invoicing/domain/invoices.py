@@ -33,7 +33,8 @@ class Invoice:
 
     @property
     def balance(self) -> int:
-        return self.total - self.credited - self.settled
+        """What is owed; a void invoice is not."""
+        return 0 if self.state == "void" else self.total - self.credited - self.settled
 
     @property
     def payable_now(self) -> int:

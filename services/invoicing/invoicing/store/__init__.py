@@ -2,27 +2,45 @@
 
 from invoicing.store.aging import load_aging
 from invoicing.store.book import load_book, load_booked, save_book
-from invoicing.store.customers import add_customer, find_customers, load_customer, lock_customers, resolve_customers
+from invoicing.store.customers import (
+    Customers,
+    add_customer,
+    change_customer,
+    list_customers,
+    load_customer,
+    lock_customer,
+    lock_customers,
+    resolve_customers,
+)
 from invoicing.store.history import add_heard, load_history
 from invoicing.store.invoices import (
     Document,
-    Page,
     add_invoices,
+    change_draft,
+    change_metadata,
+    delete_draft,
     find_numbers,
     invoice_of,
-    list_invoices,
     load_invoice,
 )
+from invoicing.store.lists import Filter, Page, count_invoices, list_invoices
 
 __all__ = [
+    "Customers",
     "Document",
+    "Filter",
     "Page",
     "add_customer",
     "add_heard",
     "add_invoices",
-    "find_customers",
+    "change_customer",
+    "change_draft",
+    "change_metadata",
+    "count_invoices",
+    "delete_draft",
     "find_numbers",
     "invoice_of",
+    "list_customers",
     "list_invoices",
     "load_aging",
     "load_book",
@@ -30,6 +48,7 @@ __all__ = [
     "load_customer",
     "load_history",
     "load_invoice",
+    "lock_customer",
     "lock_customers",
     "resolve_customers",
     "save_book",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import asyncpg
@@ -29,10 +28,11 @@ class Document:
     po_number: str | None
     terms: str | None
     notes: str | None
+    metadata: dict[str, str]
 
     @property
     def search(self) -> str:
-        return " ".join([self.po_number or "", *(line["description"] for line in self.lines)]).lower()[:500]
+        return " ".join([self.po_number or "", *(line["description"] for line in self.lines)]).lower()
 
 
 ADD_INVOICES = """
@@ -43,10 +43,12 @@ WITH added AS (
     FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::bigint[],
         $9::bigint[], $10::bytea[], $11::text[], $12::text[])
         AS i (id, customer_id, number, currency, state, issued_on, due_on, total, sequence, fingerprint, po_number, search)
+    WHERE NOT EXISTS (SELECT FROM invoices old WHERE old.number <> normal_form(old.number) AND normal_form(old.number) = i.number)
     ON CONFLICT (number) DO NOTHING RETURNING id
 ), documented AS (
-    INSERT INTO invoice_documents (invoice_id, lines, taxes, terms, notes)
-    SELECT d.* FROM unnest($1::uuid[], $13::jsonb[], $14::jsonb[], $15::text[], $16::text[]) AS d (id, l, t, te, n)
+    INSERT INTO invoice_documents (invoice_id, lines, taxes, terms, notes, metadata)
+    SELECT d.* FROM unnest($1::uuid[], $13::jsonb[], $14::jsonb[], $15::text[], $16::text[], $18::jsonb[])
+        AS d (id, l, t, te, n, m)
     JOIN added USING (id)
 )
 SELECT id FROM added
@@ -66,91 +68,58 @@ async def add_invoices(work: Work, new: Sequence[tuple[Invoice, Document, bytes]
         [d.po_number for d in documents], [d.search for d in documents],
         [orjson.dumps(d.lines).decode() for d in documents], [orjson.dumps(d.taxes).decode() for d in documents],
         [d.terms for d in documents], [d.notes for d in documents], work.now,
+        [orjson.dumps(d.metadata).decode() for d in documents],
     )  # fmt: skip
     return {row["id"] for row in rows}
 
 
+CALLED = "(number = ANY({0}) OR number <> normal_form(number) AND normal_form(number) = ANY({0}))"
+
+
 async def find_numbers(work: Work, numbers: Sequence[str]) -> dict[str, tuple[Invoice, bytes]]:
-    """Invoices and fingerprints by number."""
-    sql = f"SELECT {INVOICE}, fingerprint FROM invoices WHERE number = ANY($1::text[])"  # noqa: S608
+    """Invoices and fingerprints by number in its normal form."""
+    sql = f"""SELECT {INVOICE}, fingerprint, normal_form(number) AS called FROM invoices
+        WHERE {CALLED.format("$1::text[]")} ORDER BY number = normal_form(number)"""  # noqa: S608 - own constants
     rows = await work.connection.fetch(sql, numbers)
-    return {row["number"]: (invoice_of(row), bytes(row["fingerprint"])) for row in rows}
+    return {row["called"]: (invoice_of(row), bytes(row["fingerprint"])) for row in rows}
 
 
-async def load_invoice(connection: asyncpg.Connection, invoice_id: str, only: str | None) -> dict[str, Any] | None:
+async def load_invoice(
+    connection: asyncpg.Connection, invoice_id: str, only: str | None, *, lock: bool = False
+) -> dict[str, Any] | None:
     """One invoice with its document, when it is the identity's to see."""
-    sql = f"""SELECT {INVOICE}, po_number, created_at, lines, taxes, terms, notes FROM invoices
+    sql = f"""SELECT {INVOICE}, po_number, created_at, lines, taxes, terms, notes, metadata FROM invoices
         JOIN invoice_documents ON invoice_id = id
-        WHERE id = $1 AND ($2::uuid IS NULL OR (customer_id = $2 AND state <> 'draft'))"""  # noqa: S608
+        WHERE id = $1 AND ($2::uuid IS NULL OR (customer_id = $2 AND state <> 'draft')){" FOR UPDATE" if lock else ""}"""  # noqa: S608
     row = await connection.fetchrow(sql, invoice_id, only)
     return dict(row) if row else None
 
 
-TABS = {
-    "all": "true",
-    "open": "state = 'open' AND total - credited - settled > pending",
-    "in_progress": "state = 'open' AND pending > 0 AND total - credited - settled = pending",
-    "paid": "state = 'paid'",
-}
-STATUSES = {"unpaid": "state = 'open'", "overdue": "state = 'open' AND due_on < {today}", "paid": "state = 'paid'"}
-SORTS = {"issued_on": "issued_on", "due_on": "due_on", "number": "number"}
+CHANGE_DRAFT = """
+WITH changed AS (
+    UPDATE invoices SET number = $2, currency = $3, issued_on = $4, due_on = $5, total = $6, po_number = $7, search = $8,
+        fingerprint = $9
+    WHERE id = $1 AND state = 'draft'
+)
+UPDATE invoice_documents SET lines = $10, taxes = $11, terms = $12, notes = $13, metadata = $14 WHERE invoice_id = $1
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What a list asks for. `sort` is a column with `-` for descending; `after` is the last row's value and id."""
-
-    customer_id: str | None
-    tab: str
-    status: str | None
-    q: str | None
-    sort: str
-    limit: int
-    after: tuple[Any, str] | None
-    drafts: bool
+async def change_draft(work: Work, invoice: Invoice, document: Document, print_of: bytes) -> None:
+    """Write a locked draft anew; UniqueViolationError when its number is taken."""
+    await work.connection.execute(
+        CHANGE_DRAFT, invoice.id, invoice.number, invoice.currency, invoice.issued_on, invoice.due_on, invoice.total,
+        document.po_number, document.search, print_of, orjson.dumps(document.lines).decode(),
+        orjson.dumps(document.taxes).decode(), document.terms, document.notes, orjson.dumps(document.metadata).decode(),
+    )  # fmt: skip
 
 
-async def list_invoices(connection: asyncpg.Connection, page: Page, today: date) -> list[dict[str, Any]]:
-    """One more than `limit`, to tell whether a next page exists."""
-    arguments: list[Any] = []
-
-    def bind(value: Any, kind: str) -> str:
-        arguments.append(value)
-        return f"${len(arguments)}::{kind}"
-
-    where = [TABS[page.tab]]
-    if not page.drafts:
-        where.append("state <> 'draft'")
-    if page.customer_id:
-        where.append(f"customer_id = {bind(page.customer_id, 'uuid')}")
-    if page.status:
-        where.append(STATUSES[page.status].format(today=bind(today, "date") if page.status == "overdue" else ""))
-    if page.q:
-        where.append(_matches(page.q, bind, everywhere=page.customer_id is not None))
-    column, way = SORTS[page.sort.lstrip("-")], "DESC" if page.sort.startswith("-") else "ASC"
-    if page.after:
-        kind = "text" if column == "number" else "date"
-        sign = "<" if way == "DESC" else ">"
-        where.append(f"({column}, id) {sign} ({bind(page.after[0], kind)}, {bind(page.after[1], 'uuid')})")
-    sql = f"""SELECT {INVOICE}, po_number FROM invoices WHERE {" AND ".join(where)}
-        ORDER BY {column} {way}, id {way} LIMIT {bind(page.limit + 1, "int")}"""  # noqa: S608
-    return [dict(row) for row in await connection.fetch(sql, *arguments)]
+async def change_metadata(work: Work, invoice_id: str, metadata: Mapping[str, str]) -> None:
+    sql = "UPDATE invoice_documents SET metadata = $2 WHERE invoice_id = $1"
+    await work.connection.execute(sql, invoice_id, orjson.dumps(metadata).decode())
 
 
-LAST_CHARACTER = "\U0010ffff"
-
-
-def _matches(q: str, bind: Any, *, everywhere: bool) -> str:
-    """Number, PO, amount and text of a customer's invoices; over all customers, numbers that begin so."""
-    pattern = q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    if not everywhere:
-        # As a range, since a plan for any pattern can't know that this one has a beginning.
-        return f"number ~>=~ {bind(q, 'text')} AND number ~<~ {bind(q + LAST_CHARACTER, 'text')}"
-    like = bind(f"%{pattern.lower()}%", "text")
-    digits = q.replace(".", "").replace(",", "")
-    amount = (
-        f" OR total = {bind(int(digits), 'bigint')}"
-        if digits.isascii() and digits.isdigit() and len(digits) < 16
-        else ""
-    )
-    return f"(lower(number) LIKE {like} OR search LIKE {like}{amount})"
+async def delete_draft(work: Work, invoice_id: str) -> None:
+    """Remove a locked draft. Nothing was said of it, so there is nothing to take back."""
+    await work.connection.execute("DELETE FROM invoice_documents WHERE invoice_id = $1", invoice_id)
+    await work.connection.execute("DELETE FROM invoices WHERE id = $1 AND state = 'draft'", invoice_id)

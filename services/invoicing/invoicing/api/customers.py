@@ -1,0 +1,158 @@
+"""Customers over HTTP: made, found, changed; and what they owe."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.http.bodies import StrictRoute
+from chassis.http.cursors import read_cursor, write_cursor
+from chassis.http.identity import Identity
+from chassis.http.problems import not_found
+from chassis.service import cause_of, running_of
+from contracts.ids import is_id
+from contracts.invoicing import CreateCustomer, Day, Email, LongText, Text
+from contracts.metadata import Metadata
+from contracts.normal import normal_form
+from invoicing import issuing, store
+from invoicing.api.edge import (
+    ReadCustomers,
+    ReadInvoices,
+    WriteCustomers,
+    answer,
+    forbid_one_customer,
+    problem_of,
+    without_nul,
+)
+from invoicing.domain import Refused
+
+router = APIRouter(route_class=StrictRoute)
+
+
+class Customer(BaseModel):
+    id: str
+    external_id: str
+    name: str
+    email: str | None
+    address: str | None
+    account_manager: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+
+
+class Customers(BaseModel):
+    items: list[Customer]
+    next_cursor: str | None
+
+
+class ChangeCustomer(BaseModel):
+    """What is left out stays; null empties a field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text = Field(default_factory=str)
+    email: Email | None = None
+    address: LongText | None = None
+    account_manager: Text | None = None
+    metadata: Metadata | None = None
+
+
+class AgingOfCurrency(BaseModel):
+    """Minor units. `outstanding` = `amount_due` + the four buckets; `balance_due` = `outstanding` - `credits`."""
+
+    currency: str
+    outstanding_minor: int
+    amount_due_minor: int
+    days_0_30_minor: int
+    days_31_60_minor: int
+    days_61_90_minor: int
+    over_90_minor: int
+    credits_minor: int
+    balance_due_minor: int
+
+
+class Aging(BaseModel):
+    as_of: date
+    currencies: list[AgingOfCurrency]
+
+
+@router.post(
+    "/v1/customers", status_code=201, response_model=Customer, responses={200: {"model": Customer}}, tags=["customers"]
+)
+async def create_customer(asked: CreateCustomer, request: Request, identity: WriteCustomers) -> Response:
+    """Create a customer. The same external id with the same body answers 200 with the customer that is there."""
+    forbid_one_customer(identity)
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+        try:
+            customer, new = await issuing.create_customer(asked, work)
+        except Refused as refused:
+            raise problem_of(refused) from None
+    return answer(customer, 201 if new else 200, seen=f"{customer['id']}:1")
+
+
+@router.get("/v1/customers", response_model=Customers, tags=["customers"])
+async def list_customers(
+    request: Request,
+    identity: ReadCustomers,
+    external_id: Annotated[str | None, Query(max_length=200)] = None,
+    q: Annotated[str | None, Query(max_length=100, description="A part of a name, external id or e-mail")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 100,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Response:
+    """Customers by external id. `next_cursor` asks for the next page; it is null on the last one."""
+    after = read_cursor(cursor, 1)[0] if cursor else None
+    called = _spellings(without_nul(external_id)) if external_id is not None else None
+    asked = store.Customers(called, without_nul(q), identity.customer_id, after, limit)
+    rows = await store.list_customers(running_of(request).pool, asked)
+    items, more = rows[:limit], len(rows) > limit
+    return answer({"items": items, "next_cursor": write_cursor(items[-1]["external_id"]) if more else None})
+
+
+def _spellings(external_id: str | None) -> list[str]:
+    """As it was sent, for what was stored before there was a normal form; and that form."""
+    try:
+        return sorted({external_id or "", normal_form(external_id or "")})
+    except ValueError:
+        return [external_id or ""]
+
+
+@router.get("/v1/customers/{customer_id}", response_model=Customer, tags=["customers"])
+async def get_customer(customer_id: str, request: Request, identity: ReadCustomers) -> Response:
+    return answer(await _own_customer(customer_id, request, identity))
+
+
+@router.patch("/v1/customers/{customer_id}", response_model=Customer, tags=["customers"])
+async def change_customer(
+    customer_id: str, asked: ChangeCustomer, request: Request, identity: WriteCustomers
+) -> Response:
+    """Change a customer: fields that are left out stay, null empties one. The external id stays what it is."""
+    forbid_one_customer(identity)
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+        changed = await issuing.change_customer(customer_id, asked.model_dump(exclude_unset=True), work)
+    if changed is None:
+        raise not_found("customer", customer_id)
+    customer, sequence = changed
+    return answer(customer, seen=f"{customer_id}:{sequence}")
+
+
+async def _own_customer(customer_id: str, request: Request, identity: Identity) -> dict[str, Any]:
+    mine = is_id(customer_id) and identity.customer_id in (None, customer_id)
+    customer = await store.load_customer(running_of(request).pool, customer_id) if mine else None
+    if customer is None:
+        raise not_found("customer", customer_id)
+    return customer
+
+
+@router.get("/v1/customers/{customer_id}/aging", response_model=Aging, tags=["customers"])
+async def get_aging(
+    customer_id: str, request: Request, identity: ReadInvoices, as_of: Annotated[Day | None, Query()] = None
+) -> Response:
+    """What a customer owes by days past due, on a day of the company's calendar (today, unless given)."""
+    await _own_customer(customer_id, request, identity)
+    running = running_of(request)
+    day = as_of or running.clock.today()
+    currencies = await store.load_aging(running.pool, customer_id, day)
+    return answer({"as_of": day, "currencies": currencies})

@@ -1,0 +1,58 @@
+"""What all of invoicing's requests share: who may ask, refusals, answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Response
+
+from chassis.http.identity import Identity, allow
+from chassis.http.problems import Problem, not_found
+from contracts.ids import is_id
+from invoicing.domain import Refused
+
+ReadInvoices = Annotated[Identity, allow("invoices:read")]
+WriteInvoices = Annotated[Identity, allow("invoices:write")]
+ReadCustomers = Annotated[Identity, allow("customers:read")]
+WriteCustomers = Annotated[Identity, allow("customers:write")]
+
+
+def problem_of(refused: Refused) -> Problem:
+    """A refusal as people read it: 409 where the state is in the way, 422 where the request is at fault."""
+    return Problem(
+        status=409 if refused.conflict else 422,
+        slug=refused.code,
+        title=refused.code.replace("-", " ").capitalize(),
+        detail=refused.detail,
+        errors=[{"field": refused.field, "message": refused.detail}] if refused.field else None,
+    )
+
+
+def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:
+    headers = {"Paidup-Seen": seen} if seen else None
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+def forbid_one_customer(identity: Identity) -> None:
+    """403 for a key of one customer: what a customer owes is for the company to write."""
+    if identity.customer_id is not None:
+        raise Problem(
+            status=403, slug="forbidden", title="Forbidden", detail="This key is for one customer; it may only read."
+        )
+
+
+def whose(customer_id: str | None, identity: Identity) -> str | None:
+    """The customer whose things are asked for; None for all. 404 where the identity may not see them."""
+    if customer_id is not None and not is_id(customer_id):
+        raise not_found("customer", customer_id)
+    if identity.customer_id is not None and customer_id not in (None, identity.customer_id):
+        raise not_found("customer", customer_id or "")
+    return identity.customer_id or customer_id
+
+
+def without_nul(text: str | None) -> str | None:
+    """PostgreSQL's text holds no NUL: nothing can match one."""
+    if text is not None and "\x00" in text:
+        raise Problem(status=422, slug="invalid-request", title="Invalid request", detail="The query holds a NUL byte.")
+    return text

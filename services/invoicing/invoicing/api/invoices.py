@@ -1,0 +1,253 @@
+"""One invoice over HTTP: issued, read, edited while it is a draft, voided; and why it is as it is."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.http.bodies import StrictRoute
+from chassis.http.identity import Identity
+from chassis.http.problems import not_found
+from chassis.messaging.work import Work
+from chassis.service import cause_of, running_of
+from contracts.ids import is_id
+from contracts.invoicing import Currency, Day, IssueInvoice, LineRequest, LongText, MostLines, Text
+from contracts.metadata import Metadata
+from contracts.normal import Name
+from invoicing import drafts, issuing, messages, store, timeline
+from invoicing.api.edge import ReadInvoices, WriteInvoices, answer, forbid_one_customer, problem_of
+from invoicing.api.lists import InvoiceSummary, Status, summary
+from invoicing.domain import Invoice, Refused
+
+router = APIRouter(route_class=StrictRoute)
+
+
+class Line(BaseModel):
+    description: str
+    quantity: str
+    unit_price_minor: int
+    tax_rate: str
+    net_minor: int
+
+
+class Tax(BaseModel):
+    tax_rate: str
+    net_minor: int
+    tax_minor: int
+
+
+class InvoiceDetail(InvoiceSummary):
+    lines: list[Line]
+    taxes: list[Tax]
+    terms: str | None
+    notes: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+
+
+class ChangeInvoice(BaseModel):
+    """What is left out stays; null empties a field. `lines` replace all lines."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: Name = Field(default_factory=str)
+    currency: Currency = Field(default_factory=str)
+    issued_on: Day = Field(default_factory=lambda: date.min)
+    due_on: Day = Field(default_factory=lambda: date.min)
+    lines: MostLines = Field(default_factory=tuple[LineRequest, ...])
+    po_number: Text | None = None
+    terms: LongText | None = None
+    notes: LongText | None = None
+    metadata: Metadata | None = None
+
+
+class Happened(BaseModel):
+    """`status`: the invoice's after it; null where it is about its payment or autopay.
+
+    `text` is `code` with its `values` in English: render these for another language.
+    """
+
+    at: datetime
+    event: str
+    status: str | None
+    payment_id: str | None
+    code: str
+    values: dict[str, str | int]
+    text: str
+
+
+class UnderWay(BaseModel):
+    """A payment that holds a part of the invoice, in minor units of its currency, until it is confirmed."""
+
+    payment_id: str
+    amount_minor: int
+    expected_by: date | None
+
+
+class InvoiceTimeline(BaseModel):
+    """`items`: what happened, oldest first. `next_step`: what it waits for, beside its code and values, or null."""
+
+    invoice_id: str
+    status: Status
+    next_step: str | None
+    next_step_code: str | None
+    next_step_values: dict[str, str | int]
+    under_way: list[UnderWay]
+    items: list[Happened]
+
+
+@router.post(
+    "/v1/invoices",
+    status_code=201,
+    response_model=InvoiceDetail,
+    responses={200: {"model": InvoiceDetail}},
+    tags=["invoices"],
+)
+async def issue_invoice(asked: IssueInvoice, request: Request, identity: WriteInvoices) -> Response:
+    """Issue an invoice, or keep a draft. The same number with the same body answers 200 with the one that is there."""
+    forbid_one_customer(identity)
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+        outcome = (await issuing.issue([asked], work))[0]
+        if isinstance(outcome, Refused):
+            raise problem_of(outcome)
+        detail = await _detail(work.connection, outcome.invoice.id, None, work.clock.today())
+    return answer(detail, 200 if outcome.repeated else 201, seen=_seen(outcome.invoice))
+
+
+def _seen(invoice: Invoice) -> str:
+    return f"{invoice.id}:{invoice.sequence}"
+
+
+async def _detail(connection: Any, invoice_id: str, only: str | None, today: date) -> dict[str, Any]:
+    row = await store.load_invoice(connection, invoice_id, only) if is_id(invoice_id) else None
+    if row is None:
+        raise not_found("invoice", invoice_id)
+    document = {name: row[name] for name in ("terms", "notes", "created_at")}
+    read = {name: orjson.loads(row[name]) for name in ("lines", "taxes", "metadata")}
+    return {**summary(store.invoice_of(row), row, today), **read, **document}
+
+
+@router.get("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
+async def get_invoice(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
+    running = running_of(request)
+    return answer(await _detail(running.pool, invoice_id, identity.customer_id, running.clock.today()))
+
+
+@router.patch("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
+async def change_invoice(invoice_id: str, asked: ChangeInvoice, request: Request, identity: WriteInvoices) -> Response:
+    """Edit a draft: fields that are left out stay, null empties one. Of an issued invoice, `metadata` alone changes."""
+    forbid_one_customer(identity)
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+        row = await _locked(invoice_id, work)
+        try:
+            await drafts.change(row, asked.model_dump(exclude_unset=True, mode="json"), work)
+        except Refused as refused:
+            raise problem_of(refused) from None
+        detail = await _detail(work.connection, invoice_id, None, work.clock.today())
+    return answer(detail)
+
+
+@router.delete("/v1/invoices/{invoice_id}", status_code=204, tags=["invoices"])
+async def delete_invoice(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
+    """Delete a draft. An issued invoice is voided instead, so that its number stays explained."""
+    forbid_one_customer(identity)
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+        row = await _locked(invoice_id, work)
+        try:
+            await drafts.delete(store.invoice_of(row), work)
+        except Refused as refused:
+            raise problem_of(refused) from None
+    return Response(status_code=204)
+
+
+async def _locked(invoice_id: str, work: Work) -> dict[str, Any]:
+    row = await store.load_invoice(work.connection, invoice_id, None, lock=True) if is_id(invoice_id) else None
+    if row is None:
+        raise not_found("invoice", invoice_id)
+    return row
+
+
+@router.get("/v1/invoices/{invoice_id}/timeline", response_model=InvoiceTimeline, tags=["invoices"])
+async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
+    """What happened to an invoice, from its events, and what comes next."""
+    running, today = running_of(request), running_of(request).clock.today()
+    row = await store.load_invoice(running.pool, invoice_id, identity.customer_id) if is_id(invoice_id) else None
+    if row is None:
+        raise not_found("invoice", invoice_id)
+    invoice = store.invoice_of(row)
+    history = await store.load_history(running.pool, invoice_id, invoice.customer_id)
+    step = timeline.next_step(invoice, history.under_way, today, history.events)
+    body = {
+        "invoice_id": invoice.id,
+        "status": invoice.status,
+        "next_step": step.text if step else None,
+        "next_step_code": step.code if step else None,
+        "next_step_values": step.plain_values if step else {},
+        "under_way": [
+            {"payment_id": each["payment_id"], "amount_minor": each["amount"], "expected_by": each["expected_by"]}
+            for each in history.under_way
+        ],
+        "items": [_happened(event) for event in history.events if event["type"] != "AutopayChanged"],
+    }
+    return answer(body)
+
+
+def _happened(event: dict[str, Any]) -> dict[str, Any]:
+    own, body = "before" in event, event["payload"]
+    line = (
+        timeline.of_invoice(event["type"], body, event["before"]) if own else timeline.of_payment(event["type"], body)
+    )
+    return {
+        "at": event["at"],
+        "event": event["type"],
+        "status": body["status"] if own else None,
+        "payment_id": body.get("payment_id"),
+        "code": line.code,
+        "values": line.plain_values,
+        "text": line.text,
+    }
+
+
+async def _change(invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"]) -> Response:
+    forbid_one_customer(identity)
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+        row = await store.load_invoice(work.connection, invoice_id, None) if is_id(invoice_id) else None
+        if row is None:
+            raise not_found("invoice", invoice_id)
+        invoice = await decide(store.invoice_of(row), work, what)
+        detail = await _detail(work.connection, invoice_id, None, work.clock.today())
+    return answer(detail, seen=_seen(invoice))
+
+
+async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> Invoice:
+    """`found` names the invoice and its customer; what it is now, is read again under the locks."""
+    await store.lock_customers(work, [found.customer_id])
+    book = await store.load_book(work, invoices=[found.id])
+    if found.id not in book.invoices:
+        raise not_found("invoice", found.id)  # a draft that was deleted meanwhile
+    invoice, today = book.invoices[found.id], work.clock.today()
+    if invoice.state == "void" if what == "void" else invoice.state not in ("draft", "void"):
+        return invoice  # asked again: its answer may have been lost
+    try:
+        changed = book.issue(invoice) if what == "issue" else book.void(invoice, today)
+    except Refused as refused:
+        raise problem_of(refused) from None
+    work.emit(*messages.of(book.take_facts(), work.now))
+    await store.save_book(work, book)
+    return changed
+
+
+@router.post("/v1/invoices/{invoice_id}/issue", response_model=InvoiceDetail, tags=["invoices"])
+async def issue_draft(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
+    """Issue a draft. One that is issued already is answered as it is."""
+    return await _change(invoice_id, request, identity, "issue")
+
+
+@router.post("/v1/invoices/{invoice_id}/void", response_model=InvoiceDetail, tags=["invoices"])
+async def void_invoice(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
+    """Withdraw an invoice of which nothing is paid or under way. One that is void already is answered as it is."""
+    return await _change(invoice_id, request, identity, "void")

@@ -1,0 +1,62 @@
+"""Drafts: edited and deleted while nothing was said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import orjson
+from pydantic import ValidationError
+
+from chassis.messaging.work import Work
+from contracts import words
+from contracts.invoicing import IssueInvoice
+from invoicing import issuing, store
+from invoicing.domain import Invoice, Refused
+
+ASKED = ("number", "currency", "issued_on", "due_on", "po_number", "terms", "notes", "metadata")
+OF_LINE = ("description", "quantity", "unit_price_minor", "tax_rate")
+
+
+async def change(row: Mapping[str, Any], wanted: Mapping[str, Any], work: Work) -> None:
+    """Write a locked invoice with some of its fields anew; `Refused` where it is no draft, or would be none of ours."""
+    invoice = store.invoice_of(row)
+    if set(wanted) == {"metadata"}:
+        await store.change_metadata(work, invoice.id, wanted["metadata"] or {})
+        return
+    _only_drafts(invoice, "edited")
+    made = issuing.make(_asked(row, wanted), invoice.customer_id)
+    if isinstance(made, Refused):
+        raise made
+    try:
+        async with work.connection.transaction():
+            await store.change_draft(work, replace(made.invoice, id=invoice.id), made.document, made.fingerprint)
+    except asyncpg.UniqueViolationError:
+        detail = f"invoice {made.invoice.number} exists already"
+        raise Refused("number-taken", detail, "number", conflict=True) from None
+
+
+async def delete(invoice: Invoice, work: Work) -> None:
+    """Remove a locked draft; `Refused` where it is none."""
+    _only_drafts(invoice, "deleted")
+    await store.delete_draft(work, invoice.id)
+
+
+def _only_drafts(invoice: Invoice, how: str) -> None:
+    if invoice.state != "draft":
+        detail = f"invoice {invoice.number} is {invoice.status}; only a draft can be {how}"
+        raise Refused("not-a-draft", f"{detail}. POST /v1/invoices/{invoice.id}/void withdraws it", conflict=True)
+
+
+def _asked(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> IssueInvoice:
+    """The request that would have made the draft as it is wanted now."""
+    stored = {name: row[name] for name in ASKED} | {"metadata": orjson.loads(row["metadata"])}
+    lines = [{name: line[name] for name in OF_LINE} for line in orjson.loads(row["lines"])]
+    whole = {"customer_id": row["customer_id"], "lines": lines, "draft": True} | stored | dict(wanted)
+    try:
+        return IssueInvoice.model_validate(whole)
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        raise Refused("invalid-request", words.sentence(fault), words.field(fault) or None) from None
