@@ -184,7 +184,7 @@ class Service:
         """
         settings = running.settings
         relay = Relay(settings.work_url, settings.kafka, f"paidup/{self.name}", bell)
-        relaying = asyncio.create_task(relay.run())
+        relaying = _told(asyncio.create_task(relay.run()), partial(ready.__setitem__, "relay"))
         consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
         for consumer in consumers:
             consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
@@ -195,7 +195,10 @@ class Service:
             *self.jobs,
             *(_retrying(consumer) for consumer in consumers),
         ]
-        tasks = [asyncio.create_task(_repeat(job, running)) for job in repeated]
+        tasks = [
+            _told(asyncio.create_task(_repeat(job, running)), partial(ready.__setitem__, f"job {job.name}"))
+            for job in repeated
+        ]
         try:
             if not consumers:
                 yield
@@ -213,6 +216,12 @@ class Service:
     async def _look(self, running: Running) -> bool:
         await checks.look(running.pool, checks.EVERYWHERE | dict(self.checks))
         return False
+
+
+def _told(task: asyncio.Task[None], goes_on: Callable[[bool], None]) -> asyncio.Task[None]:
+    """A task that never ends by itself: should it end all the same, /readyz says so."""
+    task.add_done_callback(lambda _: goes_on(False))
+    return task
 
 
 async def _close(pool: asyncpg.Pool) -> None:
@@ -245,7 +254,8 @@ async def _repeat(job: Job, running: Running) -> None:
         try:
             some = await job.run(running)
         except Exception as error:
-            log.warning("job failed, it runs again", job=job.name, error=repr(error))
+            with contextlib.suppress(Exception):  # to log must not end the job
+                log.warning("job failed, it runs again", job=job.name, error=repr(error))
         if not some:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(job.every_seconds):  # `wait_for` may swallow a cancellation

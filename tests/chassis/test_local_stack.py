@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 import pytest
 
-from paidup_local import business_clock, downloads, launch, plan, postgres, programs, state
+from paidup_local import business_clock, downloads, launch, plan, postgres, programs, state, supervisor
 from paidup_local.errors import StackError
 from paidup_local.settings import Settings, cache_folder, load
 from tests.kit import containers, kafka, keeper, ports
@@ -283,3 +283,36 @@ async def _until(look: Callable[[], Awaitable[bool]], seconds: float = 10) -> No
     async with asyncio.timeout(seconds):
         while not await look():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+class TestSupervisorWithoutLogs:
+    async def test_died_program_starts_again(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Neither its log nor the file of who runs can be written, as on a full disk."""
+        settings.logs.mkdir(parents=True)
+        stack = supervisor.Stack(settings, lambda _: None)
+        running = stack.running["sleeper"] = programs.Running(
+            programs.Program("sleeper", SLEEPER, os.environ), settings.logs, stack.note
+        )
+        await running.start()
+        first = running.pid
+        assert first is not None
+        running.log.unlink()
+        running.log.symlink_to("/dev/full")
+        monkeypatch.setattr("paidup_local.state.write", _no_space)
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while running.pid in (None, first):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert not stack.is_noted
+        running.log.unlink()
+        running.log.mkdir()
+        assert running.pid is not None
+        os.kill(second := running.pid, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while running.pid in (None, second):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await running.stop()
+
+
+def _no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from chassis.messaging.consume import SOURCES, Consumer, Handlers, RacedError, R
 from chassis.messaging.outbox import Bell, Relay, make_producer
 from chassis.messaging.subscribe import Subscription, make_broker, subscribed
 from chassis.messaging.work import Cause, Units, Wake, Work
-from chassis.service import Job, Running, Service, cause_of
+from chassis.service import Job, Running, Service, _repeat, cause_of
 from chassis.settings import ServiceSettings
 from contracts.auth import KeyCreated, KeyRevoked
 from contracts.envelope import Message, message, type_registry
@@ -900,3 +901,128 @@ async def test_a_process_answers_before_it_consumes_and_is_ready_once_it_does(
                 break
             await asyncio.sleep(0.2)
         assert (await client.get("/readyz")).json()["ready"]
+
+
+@dataclass
+class RaisingLog:
+    """A log of which every line raises, as one on a full disk once did; or so many lines."""
+
+    left: float = math.inf
+
+    def line(self, *_: Any, **__: Any) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise OSError(28, "No space left on device")
+
+    info = warning = error = line
+
+
+LOGGING = ("messaging.consume", "messaging.dead_letters", "messaging.outbox", "messaging.subscribe", "service")
+
+
+class TestLogThatRaises:
+    """Nothing of what is handled, published or committed depends on a line that can be written."""
+
+    @pytest.fixture(autouse=True)
+    def raising(self, monkeypatch: pytest.MonkeyPatch) -> RaisingLog:
+        log = RaisingLog()
+        for module in LOGGING:
+            monkeypatch.setattr(f"chassis.{module}.log", log)
+        return log
+
+    async def test_batch_waits_for_its_database(self, desk: Desk, raising: RaisingLog) -> None:
+        raising.left = 0
+        bootstrap = await kafka.create_contract_topics()
+        keys = [new_id() for _ in range(8)]
+        async with taking(desk.consumer(f"desk-{new_id()}"), bootstrap) as send:
+            await send(keys[0])
+            await _all_taken(desk, keys[:1])
+            admin = await asyncpg.connect(admin_dsn())
+            await admin.execute(f"ALTER DATABASE {desk.database.name} SET default_transaction_read_only = on")
+            await cut(desk.database, "test")
+            raising.left = math.inf
+            for key in keys[1:]:
+                await send(key)
+                await asyncio.sleep(0.2)
+            raising.left = 0
+            await admin.execute(f"ALTER DATABASE {desk.database.name} RESET default_transaction_read_only")
+            await admin.close()
+            await _all_taken(desk, keys)
+
+    async def test_batch_that_raises_is_tried_again(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        consumer, taken = desk.consumer(), desk.consumer().take
+        tries: list[int] = []
+
+        async def twice(records: Sequence[Any]) -> None:
+            tries.append(len(records))
+            if len(tries) < 3:
+                raise RuntimeError("told to")
+            await taken(records)
+
+        monkeypatch.setattr(consumer, "take", twice)
+        monkeypatch.setattr("chassis.messaging.subscribe.AGAIN_SECONDS", 0.01)
+        subscription = Subscription(make_broker("127.0.0.1:1", "late"), consumer, 10)
+        await subscription._take([desk.record("a", 1)])
+        assert (await desk.taken(), tries) == (["a"], [1, 1, 1])
+
+    async def test_offsets_after_a_cut_batch_stay(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        consumer = desk.consumer()
+        broker = ForgetfulBroker(TopicPartition("auth.key.v1", 0))
+        broker.refuse = False
+        subscription = Subscription(make_broker("127.0.0.1:1", "late"), consumer, 10)
+        subscription._subscriber = SimpleNamespace(consumer=broker, tasks=[])
+        await subscription._take([desk.record("a", 1)])
+        monkeypatch.setattr(consumer, "take", _end)
+        with pytest.raises(SystemExit):
+            await subscription._take([desk.record("b", 1)])
+        await subscription._take([desk.record("c", 1)])
+        await subscription.commit_offsets()
+        assert broker.committed == {broker.place: 2}
+
+    async def test_relay_goes_on(self, desk: Desk, raising: RaisingLog) -> None:
+        bootstrap, bell = await kafka.create_contract_topics(), Bell(desk.pool)
+        raising.left = 2
+        relay = Relay(desk.database.work_url, bootstrap, SOURCE, bell)
+        running = asyncio.create_task(relay.run())
+        async with Units(desk.pool, Clock("UTC"), bell).begin() as work:
+            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
+        async with asyncio.timeout(20):
+            while await desk.pool.fetchval("SELECT count(*) FROM outbox"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        relay.stop()
+        await asyncio.wait_for(running, 20)
+
+    async def test_job_goes_on(self) -> None:
+        ran = asyncio.Queue[None]()
+
+        async def fail(_: Running) -> bool:
+            ran.put_nowait(None)
+            raise RuntimeError("told to")
+
+        running: Any = SimpleNamespace(units=SimpleNamespace(woken={"fail": asyncio.Event()}))
+        repeating = asyncio.create_task(_repeat(Job("fail", 0.01, fail), running))
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await ran.get()
+        repeating.cancel()
+
+
+async def _end(*_: Any) -> None:
+    raise SystemExit
+
+
+class TestReadiness:
+    async def test_ended_relay_is_not_ready(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def end(_: Relay) -> None: ...
+
+        monkeypatch.setattr(Relay, "run", end)
+        urls = {f"{role}_url": getattr(desk.database, f"{role}_url") for role in ("owner", "api", "work")}
+        app = Service("auth", ServiceSettings, APIRouter()).app(ServiceSettings(kafka="127.0.0.1:1", **urls))
+        transport = httpx2.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx2.AsyncClient(transport=transport, base_url="http://x") as client,
+        ):
+            await asyncio.sleep(0)
+            answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["parts"]) == (503, {"started": True, "relay": False})

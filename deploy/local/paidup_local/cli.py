@@ -1,5 +1,6 @@
 """The `paidup` command: the local stack and what one does with it."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -38,8 +39,9 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # a terminal that is gone stops nothing
+        sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
+        sys.stdout.flush()
 
 
 def _settings() -> Settings:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from paidup_local.errors import StackError
 
@@ -129,7 +130,8 @@ class Running:
         """Keep the newest two pieces of the log; the file itself is cut, since the program holds it open."""
         with contextlib.suppress(FileNotFoundError):
             if self.log.stat().st_size > LOG_LIMIT:
-                self.log.with_suffix(".log.1").write_bytes(self.log.read_bytes())
+                with contextlib.suppress(OSError):  # no space for a copy: all the more reason to cut
+                    self.log.with_suffix(".log.1").write_bytes(self.log.read_bytes())
                 os.truncate(self.log, 0)
 
     def tail(self, lines: int = 15) -> str:
@@ -139,9 +141,8 @@ class Running:
         return ""
 
     async def _spawn(self) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
         mine = {} if self.program.user is None else {"user": self.program.user, "group": self.program.user}
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.program.command,
                 env=dict(self.program.env),
@@ -155,6 +156,14 @@ class Running:
             )
         self.pid = self._process.pid
         self.changed()
+
+    def _open_log(self) -> BinaryIO:
+        """To run matters more than to be heard: without a place for its log a program runs silently."""
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            return self.log.open("ab")
+        except OSError:
+            return open(os.devnull, "ab")
 
     async def _keep(self) -> None:
         pause = FIRST_PAUSE
@@ -187,8 +196,9 @@ class Running:
 
 
 def note(log: pathlib.Path, text: str) -> None:
+    """A line of the supervisor's own in a program's log; where that has no space, the program is kept all the same."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    with log.open("a") as file:
+    with contextlib.suppress(OSError), log.open("a") as file:
         file.write(f"{stamp} supervisor: {text}\n")
 
 

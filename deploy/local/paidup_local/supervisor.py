@@ -30,6 +30,7 @@ class Stack:
         self.say = say
         self.running: dict[str, Running] = {}
         self.is_ready = False
+        self.is_noted = True
 
     async def up(self) -> None:
         """Start everything and return once every process is ready; on failure the error, with nothing left running."""
@@ -129,7 +130,13 @@ class Stack:
         return out.decode()
 
     def note(self) -> None:
-        """Write down who runs, for `status` and `down`."""
+        """Write down who runs, for `status` and `down`; what has no space now is written at the next look."""
+        self.is_noted = False
+        with contextlib.suppress(OSError):
+            self._write()
+            self.is_noted = True
+
+    def _write(self) -> None:
         own = state.Process("supervisor", os.getpid(), None, state.started(os.getpid()))
         processes = tuple(
             state.Process(one.program.name, one.pid, one.program.port, state.started(one.pid))
@@ -206,8 +213,11 @@ async def _look_after(stack: Stack, ended: asyncio.Event, watched: int | None) -
         await asyncio.sleep(LOOK_EVERY)
         if watched is not None and not state.Process("watched", watched, None, since).alive:
             ended.set()
+        if not stack.is_noted:
+            stack.note()
         for one in list(stack.running.values()):
-            one.bound_log()
+            with contextlib.suppress(OSError):
+                one.bound_log()
 
 
 def run(settings: Settings, say: Say, watched: int | None = None) -> None:
@@ -220,9 +230,10 @@ def run(settings: Settings, say: Say, watched: int | None = None) -> None:
 
 
 def say_line(text: str) -> None:
-    """A message in one write, since threads speak at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """A message in one write, since threads speak at once. Nobody to read it, or no space for it, stops nothing."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def main() -> None:

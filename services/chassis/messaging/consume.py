@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -166,8 +166,9 @@ class Consumer:
                 try:
                     return await self._take(records)
                 except Exception as error:
-                    stuck.labels(self.name).inc()
-                    log.error("batch can't be taken, it is tried again", consumer=self.name, error=repr(error))
+                    with suppress(Exception):  # to count and to log must not end what is tried for ever
+                        stuck.labels(self.name).inc()
+                        log.error("batch can't be taken, it is tried again", consumer=self.name, error=repr(error))
                     await asyncio.sleep(wait)
                     wait = min(2.0, wait * 2)
 

@@ -63,7 +63,8 @@ class Relay:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                log.warning("relay starts again", error=repr(error))
+                with contextlib.suppress(Exception):  # to log must not end the relay
+                    log.warning("relay starts again", error=repr(error))
                 await asyncio.sleep(0.2)
             finally:
                 self._bell.leading = False

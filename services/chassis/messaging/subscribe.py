@@ -20,7 +20,7 @@ from chassis.messaging.consume import Consumer
 
 log = structlog.get_logger()
 unreadable = Gauge("paidup_partition_unreadable", "1 where a partition stands still", ["topic", "partition"])
-COMMIT_SECONDS = 1.0
+COMMIT_SECONDS, AGAIN_SECONDS = 1.0, 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -68,8 +68,8 @@ class Careful(AIOKafkaConsumer):  # type: ignore[misc]
                 await super().getmany(place, timeout_ms=500)
             except Exception as error:
                 unreadable.labels(place.topic, str(place.partition)).set(1)
-                log.error("a partition can't be read, it is paused", partition=str(place), error=repr(error))
                 self.pause(place)
+                log.error("a partition can't be read, it is paused", partition=str(place), error=repr(error))
         await self._go_back()
 
 
@@ -102,9 +102,23 @@ class Subscription:
         async with self._busy:
             if self._stopping:  # what was read and not taken is read again by whoever comes next
                 return
-            await self._consumer.take(batch)
+            try:
+                await self._until_taken(batch)
+            except BaseException:  # cut off in the middle: nothing after this batch may be taken, or committed
+                self._stopping = True
+                raise
             for record in batch:
                 self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+
+    async def _until_taken(self, batch: Sequence[ConsumerRecord]) -> None:
+        """FastStream swallows the error of a batch and reads on, so this returns only once all of it is handled."""
+        while True:
+            try:
+                return await self._consumer.take(batch)
+            except Exception as error:
+                with contextlib.suppress(Exception):
+                    log.error("a batch was not taken, it is tried again", error=repr(error))
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def finish(self) -> None:
         """Take no further batch, let the one under way end, and commit."""
@@ -122,11 +136,12 @@ class Subscription:
         try:
             await kafka.commit(offsets)
         except Exception as error:  # beside KafkaError, a rebalance under way raises what it likes
-            log.info("offsets not committed yet, seen sequences stand in", error=repr(error))
             self._done = offsets | self._done
+            log.info("offsets not committed yet, seen sequences stand in", error=repr(error))
 
     async def run(self) -> None:
-        while True:
+        """Commit again and again; ends when nothing is read any more, so that whoever started it begins anew."""
+        while not self._stopping and not all(task.done() for task in self._subscriber.tasks):
             await asyncio.sleep(COMMIT_SECONDS)
             await self.commit_offsets()
 
@@ -151,8 +166,13 @@ async def within(seconds: float, *work: Coroutine[Any, Any, Any]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def subscribed(kafka: str, name: str, consumers: Sequence[Consumer], batch_size: int) -> Any:
-    """Consume while the block runs; on leaving, finish the batch and commit its offsets, in at most five seconds."""
+async def subscribed(
+    kafka: str, name: str, consumers: Sequence[Consumer], batch_size: int
+) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+    """Consume while the block runs; on leaving, finish the batch and commit its offsets, in at most five seconds.
+
+    Gives a task of each consumer, which ends only when that consumer reads no more.
+    """
     broker = make_broker(kafka, name)
     subscriptions = [Subscription(broker, consumer, batch_size) for consumer in consumers]
     tasks: list[asyncio.Task[None]] = []
@@ -162,7 +182,7 @@ async def subscribed(kafka: str, name: str, consumers: Sequence[Consumer], batch
         made.builder = partial(Careful, **made.builder.keywords)  # type: ignore[attr-defined]
         await broker.start()
         tasks += [asyncio.create_task(subscription.run()) for subscription in subscriptions]
-        yield broker
+        yield tasks
     finally:
         for task in tasks:
             task.cancel()
@@ -179,22 +199,28 @@ async def joining(
     `joined` is told when this process consumes, and when it does no more.
     """
     inside, leaving = asyncio.Event(), asyncio.Event()
+    left = asyncio.create_task(leaving.wait())
 
     async def consume() -> None:
         pause = FIRST_PAUSE
         while True:
             try:
-                async with subscribed(kafka, name, consumers, batch_size):
+                async with subscribed(kafka, name, consumers, batch_size) as reading:
                     inside.set()
                     joined(True)
-                    await leaving.wait()
-                    return
+                    await asyncio.wait([left, *reading], return_when=asyncio.FIRST_COMPLETED)
+                    if leaving.is_set():
+                        return
+                raise RuntimeError("a consumer reads no more")
             except Exception as error:
-                log.warning("not consuming yet, trying again", error=repr(error))
+                joined(False)
+                with contextlib.suppress(Exception):  # to log must not end the consuming
+                    log.warning("not consuming, trying again", error=repr(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     consuming = asyncio.create_task(consume())
+    consuming.add_done_callback(lambda _: joined(False))
     try:
         yield
     finally:
@@ -202,5 +228,5 @@ async def joining(
         joined(False)
         if not inside.is_set():  # there is no batch to finish
             consuming.cancel()
-        await asyncio.wait([consuming], timeout=5)
+        await asyncio.wait([consuming, left], timeout=5)
         consuming.cancel()
