@@ -1026,3 +1026,94 @@ class TestReadiness:
             await asyncio.sleep(0)
             answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["parts"]) == (503, {"started": True, "relay": False})
+
+
+class TestReplay:
+    """Three letters of one key, each tells an event; failures planted at each letter, in every way, lose nothing."""
+
+    @staticmethod
+    async def _parked(desk: Desk) -> tuple[Consumer, dict[int, Callable[[Work], Awaitable[None]]]]:
+        """A consumer with three letters that wait; what a letter does besides, by its sequence."""
+        handlers, planted = Handlers("desk"), dict[int, Callable[[Work], Awaitable[None]]]()
+
+        @handlers.on_many(KeyCreated, KeyRevoked)
+        async def answer(events: Sequence[Received[Any]], work: Work) -> None:
+            for received in events:
+                told = KeyCreated(key_id=f"told-{received.event.key_id}")
+                work.emit(message(told, sequence=received.sequence, time=work.now))
+                await planted[received.sequence](work)
+
+        consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+        planted[1] = _fail
+        await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked), desk.record("a", 3, KeyRevoked)])
+        planted |= {sequence: _nothing for sequence in (1, 2, 3)}
+        return consumer, planted
+
+    @pytest.mark.parametrize("way", ["raises", "statement", "flush", "commit"])
+    @pytest.mark.parametrize("bad", [1, 2, 3])
+    async def test_each_replayed_letter_has_told_its_event(self, desk: Desk, bad: int, way: str) -> None:
+        owner = await asyncpg.connect(desk.database.owner_url)
+        await owner.execute(PROMISES)
+        consumer, planted = await self._parked(desk)
+        planted[bad] = {"raises": _fail, "statement": _flush_and_fail, "flush": _tell_twice, "commit": _promise}[way]
+        await desk.hurry()
+        assert await dead_letters.retry_due(consumer)
+        assert await self._told(owner) == list(range(1, bad))
+        assert await owner.fetchval("SELECT attempts FROM parked") == 1
+        planted[bad] = _nothing
+        await desk.hurry()
+        assert await dead_letters.retry_due(consumer)
+        assert await self._told(owner) == [1, 2, 3]
+        assert not await owner.fetchval("SELECT count(*) FROM parked")
+        await owner.close()
+
+    @staticmethod
+    async def _told(owner: asyncpg.Connection) -> list[int]:
+        replayed = await owner.fetch("SELECT sequence FROM dead_letters WHERE state = 'replayed' ORDER BY 1")
+        told = await owner.fetch("SELECT sequence FROM outbox WHERE aggregate = 'told-a' ORDER BY 1")
+        assert told == replayed
+        return [row["sequence"] for row in replayed]
+
+    async def test_key_that_fails_at_commit_ends(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Even where only the commit itself fails, the failure counts and the keys behind it are reached."""
+        owner = await asyncpg.connect(desk.database.owner_url)
+        await owner.execute(PROMISES)
+        consumer, planted = await self._parked(desk)
+        monkeypatch.setattr(dead_letters, "_conclude", Work.flush)
+        planted[2] = _promise
+        for attempts in (1, 2, 3):
+            await desk.hurry()
+            assert await dead_letters.retry_due(consumer)
+            assert await owner.fetchval("SELECT attempts FROM parked") == attempts
+        assert not await dead_letters.retry_due(consumer)
+        await owner.close()
+
+
+# A promise that is checked at the commit, as the ledger's is.
+PROMISES = """
+CREATE TABLE promises (kept bool);
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a promise is broken'; END $$;
+CREATE CONSTRAINT TRIGGER kept AFTER INSERT ON promises DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (NOT NEW.kept) EXECUTE FUNCTION keep();
+"""
+
+
+async def _nothing(work: Work) -> None: ...
+
+
+async def _fail(work: Work) -> None:
+    raise RuntimeError("told to fail")
+
+
+async def _flush_and_fail(work: Work) -> None:
+    """As a handler that writes the outbox in a statement of its own, which fails."""
+    await work.flush()
+    await work.connection.execute("SELECT 1 / 0")
+
+
+async def _tell_twice(work: Work) -> None:
+    work.emit(work.emitted[-1][0])
+
+
+async def _promise(work: Work) -> None:
+    await work.connection.execute("INSERT INTO promises VALUES (false)")

@@ -68,7 +68,11 @@ async def follow(work: Work, consumer: str, record: Record, envelope: Envelope, 
 
 def describe(error: Exception) -> str:
     """At most 1,000 characters that a database takes."""
-    text = f"{type(error).__name__}: {error}"[:1000].replace("\x00", "\ufffd")
+    try:
+        said = str(error)
+    except Exception:  # an error that can't be said is set aside like any other
+        said = "it has no words"
+    text = f"{type(error).__name__}: {said}"[:1000].replace("\x00", "\ufffd")
     return text.encode(errors="replace").decode()
 
 
@@ -80,40 +84,64 @@ def _columns(consumer: str, record: Record, envelope: Envelope | None, key: str 
 
 async def retry_due(consumer: Consumer) -> bool:
     """Replay one parked key whose time has come; whether there was one."""
-    async with consumer.units.begin() as work:
-        row = await work.connection.fetchrow(NEXT_DUE, consumer.name)
-        if row is None:
-            return False
-        await _replay(consumer, work, row)
-        return True
+    parked: asyncpg.Record | None = None
+    try:
+        async with consumer.units.begin() as work:
+            parked = await work.connection.fetchrow(NEXT_DUE, consumer.name)
+            if parked is None:
+                return False
+            failure = await _replay(consumer, work, parked)
+    except Exception as error:  # at the commit: nothing was replayed, and the keys behind this one must be reached
+        if parked is None or out_of_reach(error):
+            raise
+        failure = error
+    if failure is not None:
+        await _put_off(consumer, parked, failure)
+    return True
 
 
-async def _replay(consumer: Consumer, work: Work, parked: asyncpg.Record) -> None:
-    """All letters of a key in order, each in a savepoint; the first that fails again keeps the rest waiting."""
-    from chassis.messaging.consume import COMMAND_TOPICS, Item, RacedError
+async def _replay(consumer: Consumer, work: Work, parked: asyncpg.Record) -> Exception | None:
+    """All letters of a key in order, each in a savepoint; the error of the first that fails again, the rest wait."""
+    from chassis.messaging.consume import COMMAND_TOPICS, Item
 
-    topic, key, attempts = parked["topic"], parked["key"], parked["attempts"]
+    topic, key = parked["topic"], parked["key"]
     for row in await work.connection.fetch(LETTERS, consumer.name, topic, key):
         letter = _letter(row)
         command = topic in COMMAND_TOPICS
-        before = len(work.emitted)
         try:
             async with work.connection.transaction():
                 item = Item(letter, read_headers(letter.headers, commands=command), key, command)
                 handled = await consumer.handle([item], work, parked=True)
+                await _conclude(work)
         except Exception as error:
             if out_of_reach(error):
                 raise
-            del work.emitted[before:]
-            wait: float | None = 0.1
-            if not isinstance(error, (RacedError, *COLLIDED)):  # whoever meets another tries again for free
-                attempts += 1
-                wait = RETRY_SECONDS[attempts] if attempts < len(RETRY_SECONDS) else None
-            log.error("replay failed", consumer=consumer.name, key=key, attempts=attempts, error=describe(error))
-            await work.connection.execute(PUT_OFF, consumer.name, topic, key, attempts, wait, describe(error))
-            return
+            work.emitted.clear()  # its own alone: those of the letters before are written
+            return error
         await work.connection.execute(SETTLE, letter.id, "replayed" if handled else "seen", None)
     await work.connection.execute(RELEASE, consumer.name, topic, key)
+    return None
+
+
+async def _conclude(work: Work) -> None:
+    """What a commit would do, within the letter's savepoint: a letter fails by itself, and with what it emitted."""
+    await work.flush()
+    await work.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    await work.connection.execute("SET CONSTRAINTS ALL DEFERRED")  # none of ours begins as immediate
+
+
+async def _put_off(consumer: Consumer, parked: asyncpg.Record, error: Exception) -> None:
+    """Count a failure in a transaction of its own, unless somebody has asked for another try meanwhile."""
+    from chassis.messaging.consume import RacedError
+
+    topic, key, attempts = parked["topic"], parked["key"], parked["attempts"]
+    wait: float | None = 0.1
+    if not isinstance(error, (RacedError, *COLLIDED)):  # whoever meets another tries again for free
+        attempts += 1
+        wait = RETRY_SECONDS[attempts] if attempts < len(RETRY_SECONDS) else None
+    due = parked["retry_at"]
+    await consumer.units.pool.execute(PUT_OFF, consumer.name, topic, key, attempts, wait, describe(error), due)
+    log.error("replay failed", consumer=consumer.name, key=key, attempts=attempts, error=describe(error))
 
 
 def _letter(row: asyncpg.Record) -> Letter:
@@ -184,7 +212,7 @@ ON CONFLICT (key, topic, consumer) DO NOTHING
 """
 HOLD = "SELECT 1 FROM parked WHERE consumer = $1 AND topic = $2 AND key = $3 FOR UPDATE"
 NEXT_DUE = """
-SELECT topic, key, attempts FROM parked WHERE consumer = $1 AND retry_at <= now()
+SELECT topic, key, attempts, retry_at FROM parked WHERE consumer = $1 AND retry_at <= now()
 ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 LETTERS = """
@@ -193,7 +221,7 @@ WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'waiting' ORDER BY s
 """
 PUT_OFF = """
 UPDATE parked SET attempts = $4, retry_at = now() + make_interval(secs => $5), error = $6
-WHERE consumer = $1 AND topic = $2 AND key = $3
+WHERE consumer = $1 AND topic = $2 AND key = $3 AND retry_at = $7
 """
 SETTLE = "UPDATE dead_letters SET state = $2, reason = $3, settled_at = now() WHERE id = $1"
 RELEASE = "DELETE FROM parked WHERE consumer = $1 AND topic = $2 AND key = $3"
