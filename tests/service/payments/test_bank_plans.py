@@ -33,6 +33,8 @@ SUMS: list[Any] = [["USD"], [100]]
         (bank.CLAIM, [[1]], "bank_lines_by_reference"),
         (bank.DOUBTED, [[1]], "bank_identities_pkey"),
         (bank.MOVED, [[1], [1]], "bank_lines_paid_by"),
+        (bank.AGAIN, [[1]], "bank_lines_by_reference"),
+        (bank.AGAIN, [[1]], "bank_lines_by_entry"),
         (remittances.BACK_BY_REFERENCE, [[1], []], "bank_lines_by_reference"),
         (remittances.BACK_BY_ENTRY, [[1], []], "bank_lines_by_entry"),
         (remittances.RECEIPTS, [[1], ["USD"], [1], [date(2026, 3, 1)]], "payments_banked"),
@@ -43,7 +45,8 @@ SUMS: list[Any] = [["USD"], [100]]
     ids=[
         "named", "alike", "recorded", "gone-back", "arriving", "traced", "decided", "decided-doubt",
         "payers", "namesakes", "owing", "new-lines",
-        "lines", "unsettled", "claim", "claim-sum", "doubted", "moved", "back", "back-entry", "receipts", "back-payer",
+        "lines", "unsettled", "claim", "claim-sum", "doubted", "moved", "again", "again-entry",
+        "back", "back-entry", "receipts", "back-payer",
         "back-invoice", "back-cheque",
     ],
 )  # fmt: skip

@@ -391,10 +391,12 @@ async def test_one_reference_on_two_days_with_two_texts_is_for_a_person_to_look_
     first = line(9_000, "INV-1001", bank_reference="A1")
     other = line(9_000, "INV-1002", bank_reference="A1", booked_on=date(2026, 3, 4))
     assert await take(units, first) == ["posted"]
-    assert await take(units, replace(first, booked_on=date(2026, 3, 3))) == ["duplicate"]  # told before it was booked
+    before = replace(first, booked_on=date(2026, 3, 3))  # it may be the same, told before it was booked
+    assert await take(units, before) == ["proposed"]
     assert await take(units, other) == ["proposed"]
     assert await take(units, other, line(1, "a later file")) == ["duplicate", "proposed"]
-    assert await waiting(units) == [("doubled", 9_000), ("missing_here", 1)]
+    assert await take(units, before, first) == ["duplicate", "duplicate"]
+    assert await waiting(units) == [("doubled", 9_000), ("doubled", 9_000), ("missing_here", 1)]
 
 
 @pytest.mark.parametrize(
@@ -728,7 +730,7 @@ async def test_a_reference_that_a_bank_uses_again_is_for_a_person_to_look_at_onc
         assert await take(units, other) == ["proposed"]
         assert await take(units, other) == ["duplicate"]
         assert (await waiting(units))[before:] == [("doubled", 4_900)]
-    assert await take(units, replace(first, booked_on=DAY + timedelta(3), payer_account=None)) == ["duplicate"]
+    assert await take(units, replace(first, booked_on=DAY + timedelta(28), payer_account=None)) == ["duplicate"]
 
 
 async def test_what_is_booked_on_a_day_to_come_waits_for_a_person(units: Units) -> None:
@@ -1073,3 +1075,46 @@ class TestNumbersByChance:
     async def test_a_number_of_four_pieces_is_found(self, units: Units, number: str, written: str) -> None:
         await owed(units, 4_900, number)
         assert await take(units, line(4_900, written)) == ["posted"]
+
+
+class TestReferencesThatRepeat:
+    async def test_within_one_file_another_day_counts(self, units: Units) -> None:
+        for number in ("INV-1", "INV-2", "INV-3"):
+            await owed(units, 5_000, number)
+        days = [
+            line(5_000, f"INV-{number}", bank_reference="LOC0042", booked_on=DAY + timedelta(number))
+            for number in range(4)
+        ]
+        assert await take(units, *days[1:3]) == ["posted", "posted"]
+        assert await take(units, *days[1:]) == ["duplicate", "duplicate", "posted"]  # a file of more days
+        assert await waiting(units) == []
+
+    async def test_the_same_text_on_another_day_waits_for_a_person(self, units: Units) -> None:
+        first = line(20_000, "DEPOSIT NORTH STREET", bank_reference="LOC0042")
+        assert await take(units, first) == ["proposed"]
+        assert await take(units, replace(first, booked_on=DAY + timedelta(1))) == ["proposed"]
+        assert await take(units, replace(first, booked_on=DAY + timedelta(1)), first) == ["duplicate", "duplicate"]
+        assert await waiting(units) == [("missing_here", 20_000), ("doubled", 20_000)]
+
+    async def test_the_reference_of_an_entry_may_repeat_too(self, units: Units) -> None:
+        one = line(20_000, "a transaction", entry_reference="B1", end_to_end_id="E1")
+        assert await take(units, one, replace(one, booked_on=DAY + timedelta(1))) == ["proposed", "proposed"]
+        assert await take(units, replace(one, booked_on=DAY + timedelta(2))) == ["proposed"]
+        assert [why for why, _ in await waiting(units)] == ["missing_here", "missing_here", "doubled"]
+
+    async def test_a_sum_and_its_parts_of_another_day_wait(self, units: Units) -> None:
+        whole = line(300, "batch", bank_reference="B1")
+        parts = [line(minor, f"part {minor}", entry_reference="B1", end_to_end_id=str(minor)) for minor in (100, 200)]
+        later = [replace(part, booked_on=DAY + timedelta(1)) for part in parts]
+        assert await take(units, whole) == ["proposed"]
+        assert await take(units, *parts) == ["duplicate", "duplicate"]
+        assert await take(units, *later) == ["proposed", "proposed"]
+        assert [why for why, _ in await waiting(units)] == ["missing_here", "doubled", "doubled"]
+
+    async def test_parts_and_a_sum_of_another_day_wait(self, units: Units) -> None:
+        parts = [line(minor, f"part {minor}", entry_reference="B1", end_to_end_id=str(minor)) for minor in (100, 200)]
+        whole = line(300, "batch", bank_reference="B1", booked_on=DAY + timedelta(1))
+        assert await take(units, *parts) == ["proposed", "proposed"]
+        assert await take(units, replace(whole, booked_on=DAY)) == ["duplicate"]
+        assert await take(units, whole) == ["proposed"]
+        assert (await waiting(units))[-1] == ("doubled", 300)

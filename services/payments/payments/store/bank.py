@@ -195,56 +195,62 @@ def _other_references(one: str) -> str:
     return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
 
 
-# A line counts when its identity is new, and no other file's that counted tells the same money in one sum, or in parts:
-# of the entry's reference, the same kind of movement, and to the cent. Banks give a transfer's reference to its fee and
-# its return, too. Sums are made once for an entry, and looked up by references; joined, each line would be compared with
-# all of its account.
-CLAIM = """
-WITH asked AS MATERIALIZED (
-    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference
+# Lines whose money another file that counted tells in one sum, or in parts: of the entry's reference, the same kind of
+# movement, and to the cent. Banks give a transfer's reference to its fee and its return, too, and use it again on other days.
+# Sums are made once for an entry, and looked up by references; joined, each line would be compared with all of its account.
+SUMMED = """
+asked AS MATERIALIZED (
+    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference, booked_on, refs
     FROM bank_lines WHERE id = ANY($1::bigint[])
 ), told_in_one AS MATERIALIZED (
     SELECT * FROM (
-        SELECT DISTINCT statement_id, account, currency, reversal, entry_reference FROM asked WHERE entry_reference IS NOT NULL
+        SELECT DISTINCT statement_id, account, currency, reversal, entry_reference, booked_on FROM asked
+        WHERE entry_reference IS NOT NULL
     ) e WHERE EXISTS (
         SELECT FROM bank_lines o JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
         WHERE o.account = e.account AND o.bank_reference = e.entry_reference AND o.entry_reference IS NULL
             AND o.statement_id <> e.statement_id AND o.currency = e.currency AND o.reversal = e.reversal
+            AND o.booked_on {day} e.booked_on
             AND o.amount = (SELECT sum(p.amount) FROM bank_lines p WHERE p.account = e.account AND p.booked
                 AND p.entry_reference = e.entry_reference AND p.statement_id = e.statement_id AND p.currency = e.currency
-                AND p.reversal = e.reversal)
+                AND p.reversal = e.reversal AND p.booked_on = e.booked_on)
     )
-), told AS (
-    SELECT l.id, l.identity FROM asked l LEFT JOIN LATERAL (
-        SELECT true AS counted FROM bank_lines o LEFT JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
+), summed AS (
+    SELECT l.id FROM asked l WHERE EXISTS (
+        SELECT FROM bank_lines o LEFT JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
         WHERE o.account = l.account AND o.entry_reference = l.bank_reference AND o.statement_id <> l.statement_id
-            AND o.booked AND o.currency = l.currency AND o.reversal = l.reversal
-        GROUP BY o.statement_id HAVING sum(o.amount) = l.amount AND count(i.line_id) > 0 LIMIT 1
-    ) parts ON true
-    WHERE parts.counted IS NULL AND NOT EXISTS (
+            AND o.booked AND o.currency = l.currency AND o.reversal = l.reversal AND o.booked_on {day} l.booked_on
+        GROUP BY o.statement_id, o.booked_on HAVING sum(o.amount) = l.amount AND count(i.line_id) > 0
+    ) OR EXISTS (
         SELECT FROM told_in_one t WHERE t.statement_id = l.statement_id AND t.account = l.account AND t.currency = l.currency
-            AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference)
-)
-INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
+            AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference AND t.booked_on = l.booked_on)
+)"""
+
+# A line counts when its identity is new on its day, and no other file's that counted tells the same money in one sum, or in
+# parts.
+CLAIM = f"""
+WITH {SUMMED.format(day="=")}
+INSERT INTO bank_identities (identity, booked_on, line_id)
+SELECT identity, booked_on, min(id) FROM asked WHERE id NOT IN (SELECT id FROM summed) GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT DO NOTHING RETURNING line_id
-"""
+"""  # noqa: S608
 
 # Both tell an account, and neither is the end of the other.
 OTHER_ACCOUNT = f"""(NOT coalesce({PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}, true)
     AND NOT coalesce({PLAIN.format("l.payer_account")} LIKE '%' || {PLAIN.format("o.payer_account")}, true))"""
 
-# One that counted has the identity of these, and they may be other money all the same: under the bank's reference, another
-# day and another text, a day far off (references of days or months repeat), or another account; without one, another account (of which a file may tell the end alone), where one tells none another
+# One that counted has the identity of these, and they may be other money all the same: under the bank's reference, of another
+# account; without one, of another account (of which a file may tell the end alone), where one tells none another
 # name, or other references. Each that differs is told once; none is where another of the day that counted is just it: files
 # may tell a day in another order.
 DOUBTED = f"""
 WITH told AS (
-    SELECT l.id, concat_ws('/', l.identity, l.booked_on, md5(CASE WHEN l.bank_reference IS NOT NULL THEN l.text
+    SELECT l.id, l.booked_on, concat_ws('/', l.identity, md5(CASE WHEN l.bank_reference IS NOT NULL THEN l.payer_account
         ELSE concat_ws('/', l.text, l.payer_account, l.payer, array_to_string(l.refs, '/')) END)) AS identity
-    FROM bank_lines l JOIN bank_identities i ON i.identity = l.identity JOIN bank_lines o ON o.id = i.line_id
+    FROM bank_lines l JOIN bank_identities i ON i.identity = l.identity AND i.booked_on = l.booked_on
+    JOIN bank_lines o ON o.id = i.line_id
     WHERE l.id = ANY($1::bigint[]) AND o.id <> l.id AND CASE
-        WHEN l.bank_reference IS NOT NULL
-        THEN o.booked_on <> l.booked_on AND o.text <> l.text OR abs(o.booked_on - l.booked_on) > 10 OR {OTHER_ACCOUNT}
+        WHEN l.bank_reference IS NOT NULL THEN {OTHER_ACCOUNT}
         WHEN o.payer_account IS NOT NULL AND l.payer_account IS NOT NULL THEN {OTHER_ACCOUNT} OR {_other_references("o")}
         ELSE NOT starts_with({PLAIN.format("o.payer")}, {PLAIN.format("l.payer")})
             AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")}) OR {_other_references("o")} END
@@ -254,10 +260,26 @@ WITH told AS (
             AND c.currency = l.currency AND c.booked_on = l.booked_on AND c.text = l.text AND c.statement_id <> l.statement_id
             AND NOT {_other_references("c")})
 )
-INSERT INTO bank_identities (identity, line_id) SELECT identity, min(id) FROM told GROUP BY identity ORDER BY identity
+INSERT INTO bank_identities (identity, booked_on, line_id) SELECT identity, booked_on, min(id) FROM told
+GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT DO NOTHING RETURNING line_id
 """  # noqa: S608
 
+# The reference and amount of these have counted on another day, by another file that does not tell of this day, while this
+# one tells nothing of that day: banks use references again, and tell one transfer by its booking and by its value date.
+_AGAIN = """EXISTS (
+    SELECT FROM bank_lines o JOIN bank_identities k ON k.identity = o.identity AND k.line_id = o.id
+    WHERE o.account = l.account AND o.{0} = l.{0} AND o.amount = l.amount AND o.currency = l.currency
+        AND o.booked_on <> l.booked_on AND o.statement_id <> l.statement_id AND o.booked {1}
+        AND NOT EXISTS (SELECT FROM bank_lines s WHERE s.account = o.account AND s.{0} = o.{0} AND s.amount = o.amount
+            AND s.currency = o.currency AND s.booked_on = o.booked_on AND s.booked AND s.statement_id = l.statement_id)
+)"""
+AGAIN = f"""
+WITH {SUMMED.format(day="<>")}
+SELECT id FROM asked l WHERE {_AGAIN.format("bank_reference", "")}
+    OR l.bank_reference IS NULL AND {_AGAIN.format("entry_reference", "AND o.bank_reference IS NULL AND o.refs = l.refs")}
+    OR id IN (SELECT id FROM summed)
+"""  # noqa: S608
 
 SAME_OF_DAY = """{0}.account = {1}.account AND {0}.payer_account = {1}.payer_account AND {0}.amount = {1}.amount
     AND {0}.booked_on = {1}.booked_on AND {0}.currency = {1}.currency AND {0}.booked"""
@@ -286,8 +308,11 @@ SELECT a.id FROM alike a JOIN known USING (first) WHERE a.id = ANY($2::bigint[])
 
 
 async def moved_lines(work: Work, line_ids: Sequence[int], new: Collection[int]) -> set[int]:
-    """Those of the new lines, among all of these, that another file may have told of otherwise."""
-    return {row["id"] for row in await work.connection.fetch(MOVED, line_ids, list(new))} if new else set()
+    """Those of the new lines, among all of these, that another file may have told of otherwise, or on another day."""
+    if not new:
+        return set()
+    moved = await work.connection.fetch(MOVED, line_ids, list(new))
+    return {row["id"] for row in (*moved, *await work.connection.fetch(AGAIN, list(new)))}
 
 
 async def claim_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
