@@ -10,7 +10,7 @@ from chassis.db.pool import open_pool
 from chassis.service import Service
 from payments import store
 from payments.api import router
-from payments.bank_runs import LARGEST_FILE
+from payments.bank_intake import LARGEST_FILE
 from payments.checks import CHECKS
 from payments.data_files import read_surcharge_rules
 from payments.domain import SurchargeRule

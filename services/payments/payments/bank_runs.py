@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import hashlib
 import itertools
-import json
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import BinaryIO
 
 import structlog
 
@@ -18,10 +13,8 @@ from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging.dead_letters import describe
 from chassis.messaging.work import Cause, Units, Work
 from chassis.service import Running
-from contracts.ids import new_id
 from payments import messages, store
-from payments.bank_files import BankLine, Reading
-from payments.bank_files.identity import identities
+from payments.bank_intake import BATCH
 from payments.domain import Payment, Reversal, Step, receive, taken_by_bank
 from payments.domain.remittance import Court
 from payments.domain.returned import gives_back, says_returned
@@ -30,59 +23,6 @@ from payments.domain.verdicts import Arrived, Confirmed, Posted, Unclear
 from payments.store import bank, exceptions, remittances
 
 log = structlog.get_logger()
-
-BATCH = 500
-LARGEST_FILE = 268_435_456
-PIECE = 1 << 20
-
-
-class BeingTakenError(Exception):
-    """The same file is being taken in at this moment, for another request."""
-
-
-def digest_of(file: BinaryIO, account: str | None = None, currency: str | None = None) -> bytes:
-    """SHA-256 of the content, and of what was said about it: a file that is sent again is known by it."""
-    file.seek(0)
-    digest = hashlib.sha256()
-    while piece := file.read(PIECE):
-        digest.update(piece)
-    if account is not None or currency is not None:
-        digest.update(hashlib.sha256(json.dumps([account, currency]).encode()).digest())
-    return digest.digest()
-
-
-async def keep(reading: Reading, digest: bytes, work: Work) -> str | None:
-    """Keep every line of a file, all or none, to be taken from then on; None when the file is known already.
-
-    Raises `BadFile` where it can't be read, `BeingTakenError` where another request keeps it now; then nothing is kept.
-    """
-    statement_id, count, accounts = new_id(), 0, set[str]()
-    if not await bank.lock_digest(work, digest):
-        raise BeingTakenError
-    if not await bank.add_statement(work, statement_id, digest, reading.format, work.cause.actor):
-        return None
-    async with contextlib.aclosing(_ahead(identities(reading.lines))) as batches:
-        async for lines in batches:
-            await bank.add_lines(work, statement_id, lines)
-            count += len(lines)
-            accounts |= {line.account for line, _ in lines}
-    await bank.count_lines(work, statement_id, count, accounts.pop() if len(accounts) == 1 else None)
-    return statement_id
-
-
-async def _ahead(told: Iterator[tuple[BankLine, str]]) -> AsyncGenerator[list[tuple[BankLine, str]]]:
-    """Lines by the batch, each read beside the event loop while the database keeps the one before."""
-
-    def read() -> asyncio.Task[list[tuple[BankLine, str]]]:
-        return asyncio.create_task(asyncio.to_thread(lambda: list(itertools.islice(told, BATCH))))
-
-    reading = read()
-    try:
-        while lines := await asyncio.shield(reading):
-            reading = read()
-            yield lines
-    finally:
-        await asyncio.gather(reading, return_exceptions=True)  # only then may the file be closed
 
 
 Take = Callable[[Sequence[bank.NewLine], Work], Awaitable[None]]

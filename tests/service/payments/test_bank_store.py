@@ -33,7 +33,7 @@ async def kept(units: Units, lines: Sequence[BankLine]) -> list[int]:
     statement = new_id()
     async with units.begin() as work:
         assert await bank.add_statement(work, statement, hashlib.sha256(statement.encode()).digest(), "camt.053", None)
-        await bank.add_lines(work, statement, list(identities(lines)))
+        await bank.add_rows(work, statement, [bank.row_of(*each) for each in identities(lines)])
         return [one.id for one in await bank.new_lines(work, statement, 0, len(lines))]
 
 

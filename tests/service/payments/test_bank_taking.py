@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,9 +23,9 @@ from contracts.envelope import Amount
 from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, InvoiceChanged
 from contracts.money import Money
-from payments import bank_runs, messages, store
+from payments import bank_intake, bank_runs, messages, store
 from payments.api import bank_statements, decisions, edge, matching, posting, resolutions
-from payments.bank_files import BankLine, Reading
+from payments.bank_files import BankLine
 from payments.bank_files.identity import identities
 from payments.checks import CHECKS
 from payments.domain import Refusal, Step, receive, refund, void
@@ -63,7 +64,7 @@ async def kept(units: Units, *lines: BankLine) -> str:
     statement = new_id()
     async with units.begin() as work:
         await bank.add_statement(work, statement, hashlib.sha256(statement.encode()).digest(), "camt.053", None)
-        await bank.add_lines(work, statement, list(identities(lines)))
+        await bank.add_rows(work, statement, [bank.row_of(*each) for each in identities(lines)])
     return statement
 
 
@@ -874,18 +875,52 @@ async def test_what_a_person_posts_keeps_the_request_that_its_later_events_trave
     assert await units.pool.fetchval("SELECT correlation FROM payments WHERE id = $1", payment) == "request-1"
 
 
+async def whole(*said: str) -> bank_intake.Whole:
+    """A file of Paidup's own format with a line for each text."""
+    rows = "".join(f"2026-03-02,1.00,USD,DE1,,{text},,\n" for text in said)
+    header = "date,amount,currency,account,reference,text,payer,payer_account\n"
+    return await bank_intake.read_whole(io.BytesIO((header + rows).encode()), io.BytesIO())
+
+
 async def test_a_file_that_another_request_takes_in_is_not_waited_for(units: Units) -> None:
-    digest, reading = hashlib.sha256(b"one file").digest(), Reading("csv", iter([line(1, "a line")]))
+    digest, read = hashlib.sha256(b"one file").digest(), await whole("a line")
     async with units.begin() as first:
-        run_id = await bank_runs.keep(reading, digest, first)
-        with pytest.raises(bank_runs.BeingTakenError):
+        run_id = await bank_intake.keep(read, digest, first)
+        with pytest.raises(bank_intake.BeingTakenError):
             async with asyncio.timeout(1), units.begin() as second:
-                await bank_runs.keep(reading, digest, second)
+                await bank_intake.keep(read, digest, second)
     async with units.begin() as third:
-        assert await bank_runs.keep(reading, digest, third) is None
+        assert await bank_intake.keep(read, digest, third) is None
     run = await bank.find_run(units.pool, digest)
     assert run is not None
     assert run.id == run_id
+
+
+class TestIntake:
+    async def test_every_line_is_kept_as_it_was_read(self, units: Units) -> None:
+        said = [f"line {number}" for number in range(1_100)]
+        async with units.begin() as work:
+            run_id = await bank_intake.keep(await whole(*said), b"digest of a file", work)
+        rows = await units.pool.fetch("SELECT * FROM bank_lines WHERE statement_id = $1 ORDER BY id", run_id)
+        assert [row["text"] for row in rows] == said
+        assert {(row["booked_on"], row["amount"], row["account"]) for row in rows} == {(DAY, 100, "DE1")}
+        run = await bank.load_run(units.pool, str(run_id))
+        assert run is not None
+        assert (run.lines, run.account, run.format) == (1_100, "DE1", "csv:paidup")
+
+    async def test_no_connection_is_held_before_all_is_read(self, units: Units) -> None:
+        held = []
+
+        class Slow(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                held.append(units.pool.get_size() - units.pool.get_idle_size())
+                return super().read(size)
+
+        slow = Slow(b"date,amount,currency,account,reference,text,payer,payer_account\n2026-03-02,1.00,USD,DE1,,a,,\n")
+        running = cast(Running, SimpleNamespace(pool=units.pool, units=units))
+        made = await bank_statements._kept(slow, b"another digest", None, None, running, Cause())
+        assert made is not None
+        assert set(held) == {0}
 
 
 async def test_who_sends_a_file_that_is_taken_in_gets_its_run_or_is_told_to_ask_again(
@@ -898,7 +933,7 @@ async def test_who_sends_a_file_that_is_taken_in_gets_its_run_or_is_told_to_ask_
     assert (caught.value.status, dict(caught.value.headers or {})) == (409, {"Retry-After": "5"})
     assert digest.hex() in caught.value.detail
     async with units.begin() as work:
-        run_id = await bank_runs.keep(Reading("csv", iter([line(1, "a line")])), digest, work)
+        run_id = await bank_intake.keep(await whole("a line"), digest, work)
     assert (await bank_statements._taken_meanwhile(units.pool, digest)).id == run_id
 
 
@@ -917,22 +952,22 @@ async def test_credit_that_was_given_back_and_a_cheque_that_was_are_for_a_person
 async def test_who_stops_keeping_a_file_is_done_with_it_only_when_nothing_reads_it_any_more() -> None:
     reading: list[bool] = []
 
-    def lines() -> Iterator[tuple[BankLine, str]]:
-        for number in range(2_000):
+    def batches() -> Iterator[int]:
+        for number in range(200):
             reading.append(True)
-            time.sleep(0.0001)
+            time.sleep(0.005)
             reading.pop()
-            yield line(number, "a line"), str(number)
+            yield number
 
-    async with contextlib.aclosing(bank_runs._ahead(lines())) as batches:
-        async for batch in batches:
-            assert len(batch) == bank_runs.BATCH
+    async with contextlib.aclosing(bank_intake.beside(batches())) as made:
+        async for one in made:
+            assert one == 0
             break
     assert reading == []
 
     async def keep() -> None:
-        async with contextlib.aclosing(bank_runs._ahead(lines())) as batches:
-            async for _ in batches:
+        async with contextlib.aclosing(bank_intake.beside(batches())) as made:
+            async for _ in made:
                 pass
 
     keeping = asyncio.create_task(keep())

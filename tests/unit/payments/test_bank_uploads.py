@@ -9,8 +9,9 @@ import pytest
 from fastapi import Request
 
 from chassis.http.problems import Problem
-from payments.api.bank_statements import spool
-from payments.bank_runs import digest_of
+from payments.api.bank_statements import Room, spool
+from payments.bank_files import BadFile
+from payments.bank_intake import digest_of
 
 
 def test_a_file_is_known_by_its_content_and_by_what_was_said_about_it() -> None:
@@ -35,3 +36,17 @@ def test_a_body_that_is_cut_off_is_the_callers_fault() -> None:
     with pytest.raises(Problem) as caught:
         asyncio.run(spool(Request({"type": "http", "method": "POST", "headers": []}, receive), io.BytesIO()))
     assert (caught.value.status, caught.value.slug) == (400, "body-cut-off")
+
+
+class TestRoom:
+    def test_one_upload_too_many_is_refused(self) -> None:
+        room = Room(2)
+        with room.one(), room.one():
+            with pytest.raises(Problem) as caught, room.one():
+                pass
+            assert (caught.value.status, caught.value.slug) == (503, "too-many-uploads")
+            assert dict(caught.value.headers or {}) == {"Retry-After": "5"}
+        with pytest.raises(BadFile), room.one(), room.one():
+            raise BadFile(1, "not read")
+        with room.one(), room.one():
+            pass

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, BinaryIO, Literal, cast
 
@@ -15,19 +18,43 @@ from starlette.requests import ClientDisconnect
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
 from chassis.http.identity import Identity
-from chassis.http.problems import Problem, not_found
-from chassis.service import cause_of, running_of
+from chassis.http.problems import Problem, not_found, unavailable
+from chassis.messaging.work import Cause
+from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Text
-from payments import bank_files, bank_runs
+from payments import bank_intake
 from payments.api.edge import ReadPayments, WritePayments, answer, patiently
 from payments.bank_files import BadFile
-from payments.bank_runs import BeingTakenError
+from payments.bank_intake import BeingTakenError
 from payments.store import bank
 
 router = APIRouter()  # of files, as they are
 reading = APIRouter(route_class=StrictRoute)
 IN_MEMORY = 1 << 20
+
+
+class Room:
+    """For so many requests at a time; a 503 problem for one more."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        if not self._left:
+            detail = "As many bank files as this service takes at a time are on their way in. Send this one again then."
+            raise unavailable(detail, slug="too-many-uploads", retry_after=RETRY_SECONDS)
+        self._left -= 1
+        try:
+            yield
+        finally:
+            self._left += 1
+
+
+RETRY_SECONDS = 5
+UPLOADS = Room(16)  # a file on the disk each
+READING = asyncio.Semaphore(2)  # a thread each, then a connection of the pool's eight
 
 
 class RunView(BaseModel):
@@ -141,17 +168,14 @@ async def take_statement(
     """
     for_the_company(identity)
     running = running_of(request)
-    with tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
+    with UPLOADS.one(), tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
         file = cast(BinaryIO, spooled)
         await spool(request, file)
-        digest = bank_runs.digest_of(file, account, currency)
+        digest = await asyncio.to_thread(bank_intake.digest_of, file, account, currency)
         run, made = await bank.find_run(running.pool, digest), None
         if run is None:
             try:
-                reading = bank_files.read(file, account=account, currency=currency)
-                async with running.units.begin(cause_of(request, identity)) as work:
-                    made = await bank_runs.keep(reading, digest, work)
-                    work.wake("take-bank-lines")
+                made = await _kept(file, digest, account, currency, running, cause_of(request, identity))
             except BadFile as fault:
                 raise bad_file(fault) from None
             except BeingTakenError:
@@ -159,6 +183,19 @@ async def take_statement(
             run = run or await (bank.load_run(running.pool, made) if made else bank.find_run(running.pool, digest))
     assert run is not None
     return answer(orjson.dumps(view_of_run(run)), 202 if made else 200)
+
+
+async def _kept(
+    file: BinaryIO, digest: bytes, account: str | None, currency: str | None, running: Running, cause: Cause
+) -> str | None:
+    """The id of the run, None when the file is known. A connection is held only once all of the file is read."""
+    async with READING:
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as rows:
+            whole = await bank_intake.read_whole(file, cast(BinaryIO, rows), account, currency)
+            async with running.units.begin(cause) as work:
+                made = await bank_intake.keep(whole, digest, work)
+                work.wake("take-bank-lines")
+    return made
 
 
 async def spool(request: Request, file: BinaryIO) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 import asyncpg
 import orjson
@@ -96,17 +97,24 @@ async def add_statement(work: Work, statement_id: str, digest: bytes, form: str,
     return await work.connection.fetchval(ADD_STATEMENT, statement_id, digest, form, work.now, actor) is not None
 
 
-async def add_lines(work: Work, statement_id: str, lines: Iterable[tuple[BankLine, str]]) -> None:
-    rows = [
-        (
-            statement_id, identity, line.place, line.account, line.currency, line.amount_minor,
-            line.booked_on or line.value_on, line.status == "booked", line.bank_reference, line.entry_reference,
-            line.reversal, [*line.references, *([line.end_to_end_id] if line.end_to_end_id else [])], line.text, line.payer,
-            line.payer_account, line.code,
-        )
-        for line, identity in lines
+def row_of(line: BankLine, identity: str) -> list[Any]:
+    """A line as `add_rows` takes it; in the order of `LINE_COLUMNS`."""
+    return [
+        identity, line.place, line.account, line.currency, line.amount_minor, line.booked_on or line.value_on,
+        line.status == "booked", line.bank_reference, line.entry_reference, line.reversal,
+        [*line.references, *([line.end_to_end_id] if line.end_to_end_id else [])], line.text, line.payer,
+        line.payer_account, line.code,
     ]  # fmt: skip
-    await work.connection.copy_records_to_table("bank_lines", records=rows, columns=LINE_COLUMNS)
+
+
+async def add_rows(work: Work, statement_id: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Lines of a statement, each a `row_of`; its day may have become ISO text."""
+
+    def day(told: date | str | None) -> date | None:
+        return date.fromisoformat(told) if isinstance(told, str) else told
+
+    records = [(statement_id, *row[:5], day(row[5]), *row[6:]) for row in rows]
+    await work.connection.copy_records_to_table("bank_lines", records=records, columns=LINE_COLUMNS)
 
 
 async def count_lines(work: Work, statement_id: str, lines: int, account: str | None) -> None:
