@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,14 +12,31 @@ from typing import BinaryIO, NamedTuple
 from payments.bank_files.line import BadFile, BankLine, bank_id, exponent, given, minor, short_day, without_spaces
 from payments.bank_files.text_lines import encoding_of, text_lines
 
-_TAG = re.compile(r":(\d\d[A-Z]?|NS):")
+_TAG = re.compile(r"\s{0,3}:(\d\d[A-Z]?|NS):")
+_BROKEN_TAG = re.compile(r":(\d?|\d\d[A-Z]?)")
 _ENVELOPE = re.compile(r"\x01?\{[1-5S]:|\x03?\$\s*$|-\}?[\s\x03]*(\{5:.*)?$")
-_BALANCE = re.compile(r"([CD])(\d{6})([A-Z]{3})(\d+,\d*)", re.ASCII)
+_BALANCE = re.compile(r"([CD])\s*(\d{6})?\s*([A-Z]{3})\s*(\d+(?:,\d*)?)", re.ASCII)
 # Value date, entry date, mark (C, D, reversals RC, RD, expected EC, ED), third letter of the currency, amount, type,
-# reference for the owner, reference of the bank.
-_MOVEMENT = re.compile(
-    r"(\d{6})(\d{4})?(R?[CD]|E[CD])([A-Z])?(\d+,\d*)([A-Z][A-Z0-9]{3})((?:(?!//).)*)(?://(.*))?", re.ASCII
+# reference for the owner, reference of the bank. As the standard has it; and as banks write it: with spaces, without
+# parts.
+_START = r"(\d{6})\s*(\d{4})?\s*(R?[CD]|E[CD])\s*([A-Z])?\s*"
+_END = r"\s*((?:(?!//).)*)(?://(.*))?"
+_EXACT = re.compile(
+    rf"(\d{{6}})(\d{{4}})?(R?[CD]|E[CD])([A-Z])?(\d+,\d*)((?!NONREF)[A-Z][A-Z0-9]{{3}}){_END}", re.ASCII
 )
+_TYPED = re.compile(rf"{_START}(\d+,\d*)\s*((?!NONREF)[SNF](?:[A-Z]{{3}}|\d{{3}})){_END}", re.ASCII)
+_LENIENT = re.compile(
+    rf"{_START}(\d+(?:,\d*)?)(?![\d.,])\s*((?!NONREF)[A-Z][A-Z0-9 ]{{3}}|[SNF][A-Z0-9 ]{{0,2}}$)?{_END}", re.ASCII
+)
+_BROKEN_UP_TO = 3  # lines that a movement may be broken into
+# What a tag is followed by where it may stand among the movements; any other begins a line of text there.
+_AMONG_MOVEMENTS = {
+    "61": re.compile(r"\s*\d{6}"),
+    "64": re.compile(r"\s*[CD]\s*\d{6}"),
+    "65": re.compile(r"\s*[CD]\s*\d{6}"),
+    "90C": re.compile(r"\s*\d{1,5}[A-Z]{3}"),
+    "90D": re.compile(r"\s*\d{1,5}[A-Z]{3}"),
+} | dict.fromkeys(("60F", "60M", "62F", "62M", "86", "NS"), re.compile(""))
 _BANK_CODE_AND_NUMBER = re.compile("([0-9]{8})/([0-9]{1,10})(?:[A-Z]{3})?")
 _IBAN_AND_CURRENCY = re.compile(r"([A-Z]{2}\d\d[A-Z0-9]{10,30}?)[/ ]?([A-Z]{3})", re.ASCII)
 _IN = {"C": 1, "D": -1, "RC": -1, "RD": 1, "EC": 1, "ED": -1}
@@ -61,39 +79,71 @@ class _Told(NamedTuple):
     payer_account: str | None = None
 
 
+class _Movement:
+    """A movement that may be told more of: by :86:, by another, and by movements of 0,00, in which its text goes on."""
+
+    def __init__(self, line: BankLine) -> None:
+        self._line = line
+        self._more: list[BankLine] = []
+        self._told: list[list[str]] = []
+
+    def tell(self, texts: list[str]) -> None:
+        if self._told and not _SUBFIELDS.match(texts[0]):
+            self._told[-1].extend(texts)
+        else:
+            self._told.append(texts)
+
+    def goes_on(self, line: BankLine) -> None:
+        self._more.append(line)
+
+    def line(self) -> BankLine:
+        told = [_told(texts) for texts in self._told]
+        references = [one.references for one in (self._line, *self._more)] + [one.references for one in told]
+        said = " ".join(one.text for one in told if one.text)
+        return replace(
+            self._line,
+            text=" ".join(filter(None, (said or self._line.text, *(one.text for one in self._more)))),
+            references=tuple(dict.fromkeys(itertools.chain(*references))),
+            end_to_end_id=next((one.end_to_end_id for one in told if one.end_to_end_id), None),
+            payer=next((one.payer for one in told if one.payer), None),
+            payer_account=next((one.payer_account for one in told if one.payer_account), None),
+        )
+
+
 def read_mt940(file: BinaryIO) -> Iterator[BankLine]:
-    """Lines in order; each statement's (or page's) closing balance is checked when it comes."""
+    """Lines in order; each statement's (or page's) closing balance is checked when it comes.
+
+    Movements are read leniently, as the closing balance proves the reading.
+    """
     statement: _Statement | None = None
-    waiting: BankLine | None = None  # a movement, until it is known whether a :86: belongs to it
+    waiting: _Movement | None = None  # until it is known what belongs to it
     last = 0
     for field in _fields(file):
         last = field.line
-        if waiting is not None:
-            if field.tag == "86":
-                told = _told(field.texts)
-                yield replace(
-                    waiting,
-                    text=told.text or waiting.text,
-                    references=tuple(dict.fromkeys((*waiting.references, *told.references))),
-                    end_to_end_id=told.end_to_end_id,
-                    payer=told.payer,
-                    payer_account=told.payer_account,
-                )
-                waiting = None
-                continue
-            yield waiting
-            waiting = None
+        if field.tag == "86":
+            if waiting is not None:
+                waiting.tell(field.texts)
+            continue
         if field.tag == "20":
             _refuse_unclosed(statement, field.line)
             statement = _Statement(field.line)
         elif statement is None:
             raise _bad(field, "it stands before any :20:, which begins a statement")
         elif field.tag == "61":
-            waiting = _movement(field, statement)
+            line = _movement(field, statement)
+            if waiting is not None and not line.amount_minor:
+                waiting.goes_on(line)
+                continue
+            if waiting is not None:
+                yield waiting.line()
+            waiting = _Movement(line)
         else:
+            if waiting is not None and field.tag in ("60F", "60M", "62F", "62M"):
+                yield waiting.line()
+                waiting = None
             _note(field, statement)
     if waiting is not None:
-        yield waiting
+        yield waiting.line()
     _refuse_unclosed(statement, last)
     if statement is None:
         raise BadFile(last or None, "there is no statement (:20:) in it. Fetch the file again")
@@ -102,22 +152,45 @@ def read_mt940(file: BinaryIO) -> Iterator[BankLine]:
 def _fields(file: BinaryIO) -> Iterator[_Field]:
     """Tagged fields with their further lines; what stands between the messages is envelope."""
     field: _Field | None = None
-    for number, text in text_lines(file, encoding_of(file, "latin-1")):
+    moving = False  # between the opening and the closing balance
+    for number, text in _whole_tags(text_lines(file, encoding_of(file, "latin-1"))):
         found = _TAG.match(text)
-        if found is not None:
+        shape = _AMONG_MOVEMENTS.get(found[1]) if found is not None else None
+        among_text = moving and field is not None and field.tag in ("61", "86")
+        if found is not None and (not among_text or (shape and shape.match(text, found.end()))):
             if field is not None:
                 yield field
             field = _Field(found[1], number, [text[found.end() :].rstrip()])
-        elif _ENVELOPE.match(text):
+            moving = moving or found[1] in ("60F", "60M")
+            moving = moving and found[1] not in ("62F", "62M")
+        elif not moving and _ENVELOPE.match(text):
             if field is not None:
                 yield field
             field = None
-        elif field is not None and text.strip():
+        elif field is not None and text.strip() not in ("", "-"):
             if len(field.texts) >= _MOST_LINES:
                 raise BadFile(number, f"field :{field.tag}: has more than {_MOST_LINES} lines. Fetch the file again")
             field.texts.append(text.rstrip())
     if field is not None:
         yield field
+
+
+def _whole_tags(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The lines, with those joined between which a tag is broken, as ":" and "86:"."""
+    held: tuple[int, str] | None = None
+    for number, text in lines:
+        if held is not None:
+            joined = held[1] + text.strip()
+            number, text = (held[0], joined) if _TAG.match(joined) else (number, text)
+            if text != joined:
+                yield held
+            held = None
+        if _BROKEN_TAG.fullmatch(text.strip()):
+            held = number, text.strip()
+        else:
+            yield number, text
+    if held is not None:
+        yield held
 
 
 def _bad(field: _Field, reason: str) -> BadFile:
@@ -137,6 +210,8 @@ def _note(field: _Field, statement: _Statement) -> None:
         if not statement.account:
             raise _bad(field, "names no account")
     elif field.tag in ("60F", "60M"):
+        if statement.balance is not None:
+            _refuse_unclosed(statement, field.line)
         if statement.balance is not None or not statement.account:
             raise _bad(field, "is a second opening balance, or stands before the account (:25:)")
         statement.balance, statement.currency = _balance(field)
@@ -168,22 +243,43 @@ def _is_iban(text: str) -> bool:
 
 def _balance(field: _Field) -> tuple[int, str]:
     found = _BALANCE.fullmatch(field.texts[0].strip())
-    if found is None or short_day(found[2]) is None:
+    if found is None or (found[2] and _day(found[2]) is None):
         raise _bad(field, f"{field.texts[0][:40]!r} is no balance (C or D, YYMMDD, currency, amount with a comma)")
     mark, _, currency, amount = found.groups()
     return minor(amount, currency, field.line, ",") * _IN[mark], currency
+
+
+def _day(text: str) -> date | None:
+    """The day of YYMMDD; where a month has fewer days, its last one: banks book on 30 February, too."""
+    found = short_day(text)
+    while found is None and "29" <= text[4:6] <= "31":
+        text = f"{text[:4]}{int(text[4:6]) - 1}"
+        found = short_day(text)
+    return found
+
+
+def _parts(texts: list[str]) -> tuple[tuple[str | None, ...], list[str]] | None:
+    """The parts of a movement, and the lines of text behind it; it may be broken into lines."""
+    for pattern in (_EXACT, _TYPED, _LENIENT):
+        for count in range(1, min(_BROKEN_UP_TO, len(texts)) + 1):
+            found = pattern.fullmatch("".join(texts[:count]).strip())
+            if found is not None and (count == 1 or pattern is not _EXACT):
+                return found.groups(), texts[count:]
+    return None
 
 
 def _movement(field: _Field, statement: _Statement) -> BankLine:
     if statement.balance is None or statement.closed:
         reason = "stands outside an opening (:60F:) and a closing balance (:62F:)"
         raise _bad(field, f"{reason}; interim reports (MT942) are not read, give the MT940 of the day")
-    found = _MOVEMENT.fullmatch(field.texts[0].strip())
-    value_on = short_day(found[1]) if found is not None else None
-    if found is None or value_on is None:
+    read = _parts(field.texts)
+    value_on = _day(read[0][0] or "") if read is not None else None
+    if read is None or value_on is None:
         raise _bad(field, f"{field.texts[0][:40]!r} is no movement (YYMMDD, MMDD, C or D, amount with a comma, type)")
-    _, entry_day, mark, _, amount_text, kind, owner_reference, bank_reference = found.groups()
-    booked_on = _entry_date(entry_day, value_on) if entry_day else value_on
+    (_, entry_day, mark, _, amount_text, kind, owner_reference, bank_reference), texts = read
+    assert mark is not None
+    assert amount_text is not None
+    booked_on = _entry_date(entry_day, value_on) if entry_day and entry_day != "0000" else value_on
     if booked_on is None:
         raise _bad(field, f"the entry date {entry_day!r} is not MMDD")
     exponent(statement.currency, field.line)
@@ -204,10 +300,10 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
         bank_reference=bank_id(bank_reference),
         end_to_end_id=None,
         references=(reference,) if reference else (),
-        text=" ".join(" ".join(field.texts[1:]).split()),
+        text=" ".join(" ".join(texts).split()),
         payer=None,
         payer_account=None,
-        code=kind,
+        code=kind.strip() if kind else None,
         reversal=mark.startswith("R"),
         place=f"line {field.line}",
     )
@@ -215,13 +311,10 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
 
 def _entry_date(month_and_day: str, value_on: date) -> date | None:
     """The day MMDD that is nearest to the value date: its year is not told, and may be the one before or after."""
-    near = []
-    for year in (value_on.year - 1, value_on.year, value_on.year + 1):
-        try:
-            near.append(date(year, int(month_and_day[:2]), int(month_and_day[2:])))
-        except ValueError:
-            continue
-    return min(near, key=lambda day: abs(day - value_on), default=None)
+    years = (value_on.year - 1, value_on.year, value_on.year + 1)
+    near = [short_day(f"{year % 100:02}{month_and_day}") for year in years]
+    near = near if any(near) else [_day(f"{year % 100:02}{month_and_day}") for year in years]
+    return min((day for day in near if day), key=lambda day: abs(day - value_on), default=None)
 
 
 def _told(texts: list[str]) -> _Told:

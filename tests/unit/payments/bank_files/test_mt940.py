@@ -109,7 +109,9 @@ def test_words_in_slashes_are_taken_apart() -> None:
 
 
 def test_the_second_line_of_a_movement_is_its_text_where_there_is_no_other() -> None:
-    first, second = lines(statement(TEN + "\nCASH", ":61:2603020302C0,00NTRFREF-9//B2\nMORE", ":86:Told"))
+    first, second = lines(
+        statement(TEN + "\nCASH", ":61:2603020302C1,00NTRFREF-9//B2\nMORE", ":86:Told", closing="C260302EUR111,00")
+    )
     assert (first.text, second.text, second.references) == ("CASH", "Told", ("REF-9",))
 
 
@@ -187,3 +189,80 @@ def test_what_does_not_agree_is_refused_at_its_line(old: str, new: str, line: in
 def test_an_older_encoding_is_read() -> None:
     (line,) = read(io.BytesIO(statement(TEN, ":86:Müller").encode("latin-1"))).lines
     assert line.text == "Müller"
+
+
+class TestLenientMovements:
+    @pytest.mark.parametrize(
+        ("movement", "booked_on", "code", "bank_reference"),
+        [
+            ("2602300227C10,00NMSCNONREF", date(2026, 2, 27), "NMSC", None),
+            ("260230C10,00NMSCNONREF", date(2026, 2, 28), "NMSC", None),
+            ("2602290229C10,00NMSCNONREF", date(2026, 2, 28), "NMSC", None),
+            ("2604310431C10,00NMSCNONREF", date(2026, 4, 30), "NMSC", None),
+            ("2603020302CF10,00S   X", date(2026, 3, 2), "S", None),
+            ("260302C10,00NOV NONREF", date(2026, 3, 2), "NOV", None),
+            ("2603020302C10,00 NTRFNONREF//77", date(2026, 3, 2), "NTRF", "77"),
+            ("260302    C10,00NMSCNONREF", date(2026, 3, 2), "NMSC", None),
+            ("260302 0302 C 10,00 NMSC NONREF", date(2026, 3, 2), "NMSC", None),
+            ("2603020000C10,NMSCNONREF", date(2026, 3, 2), "NMSC", None),
+            ("2603020302C10NTRFNONREF", date(2026, 3, 2), "NTRF", None),
+            ("2603020302CN10,00//192", date(2026, 3, 2), None, "192"),
+            ("2603020302C10,00NONREF", date(2026, 3, 2), None, None),
+            ("2603020302C10,00", date(2026, 3, 2), None, None),
+            ("2603020302CR\n10,00N062NONREF", date(2026, 3, 2), "N062", None),
+            ("2603020302C1\n0,00NTRFNONREF//B1", date(2026, 3, 2), "NTRF", "B1"),
+            ("260302\n0302C10,00\nNTRFNONREF//B1", date(2026, 3, 2), "NTRF", "B1"),
+        ],
+    )
+    def test_it_is_read_as_banks_write_it(
+        self, movement: str, booked_on: date, code: str | None, bank_reference: str | None
+    ) -> None:
+        (line,) = lines(statement(f":61:{movement}", ":86:Rent"))
+        assert (line.amount_minor, line.booked_on, line.code) == (1_000, booked_on, code)
+        assert (line.bank_reference, line.text) == (bank_reference, "Rent")
+
+    def test_text_behind_it_is_no_part_of_it(self) -> None:
+        (line,) = lines(statement(":61:2603020302C10,00\nPAID BY BANK"))
+        assert (line.amount_minor, line.code, line.text) == (1_000, None, "PAID BY BANK")
+
+    @pytest.mark.parametrize("movement", ["2603020302C10.00NTRF", "2603020302C1.010,00NTRF", "2613020302C10,00NTRF"])
+    def test_what_may_be_another_amount_or_day_is_refused(self, movement: str) -> None:
+        assert "is no movement" in str(refusal(statement(f":61:{movement}")))
+
+    def test_a_lenient_reading_has_to_agree(self) -> None:
+        assert "come to" in str(refusal(statement(":61:2603020302C7 NTRFNONREF")))
+
+
+class TestTextOfMovements:
+    @pytest.mark.parametrize(
+        ("told", "text", "payer"),
+        [
+            (":86:166?20SVWZ+Till 12\n:46:08?21INV-1?32BETA", "Till 12:46:08 INV-1", "BETA"),
+            (":86:166?20SVWZ+Till 12\n:20:15?21INV-1?32BETA", "Till 12:20:15 INV-1", "BETA"),
+            (":86:166?20SVWZ+Till 12\n:61:15?21INV-1?32BETA", "Till 12:61:15 INV-1", "BETA"),
+            (":86:166?20SVWZ+Till 12\n:25:59?21INV-1?32BETA", "Till 12:25:59 INV-1", "BETA"),
+            (":86:166?20SVWZ+Till 12\n:28:00?21INV-1?32BETA", "Till 12:28:00 INV-1", "BETA"),
+            (":86:Payment\n:86:INV-1", "Payment INV-1", None),
+            (":86:166?20SVWZ+Rent?32BETA\n:86:166?20INV-1", "Rent INV-1", "BETA"),
+            (":86:166?20SVWZ+Rent\n:86:?21INV-1?32BETA", "Rent INV-1", "BETA"),
+            (":\n86:166?20SVWZ+INV-1?32BETA", "INV-1", "BETA"),
+            (":8\n6:166?20SVWZ+INV-1?32BETA", "INV-1", "BETA"),
+            (":86\n:166?20SVWZ+INV-1?32BETA", "INV-1", "BETA"),
+            (" :86:166?20SVWZ+INV-1?32BETA", "INV-1", "BETA"),
+            (":86:Payment\n-\nINV-1", "Payment INV-1", None),
+            (":NS:22X\n:86:INV-1", "INV-1", None),
+            (":86:166?20Rent?32BETA\n:61:2603020302C0,00NMSCNONREF\n:86:166?20INV-1", "Rent INV-1", "BETA"),
+            (":86:Rent\n:61:2603020302D0,00NMSCINV-2\nMORE\n:86:INV-1", "Rent INV-1 MORE", None),
+        ],
+    )
+    def test_all_of_it_joins_the_movement(self, told: str, text: str, payer: str | None) -> None:
+        (line,) = lines(statement(TEN, told))
+        assert (line.amount_minor, line.text, line.payer) == (1_000, text, payer)
+
+    def test_a_colon_alone_is_text(self) -> None:
+        (line,) = lines(statement(TEN, ":86:a\n:\nb"))
+        assert line.text == "a : b"
+
+    def test_a_part_that_is_missing_is_seen_at_the_next_statement(self) -> None:
+        cut = statement(TEN).split(":62F:")[0] + statement(TEN, closing="C260302EUR120,00")
+        assert "no closing balance" in str(refusal(cut))
