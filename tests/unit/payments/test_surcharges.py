@@ -59,14 +59,40 @@ def test_the_most_specific_rule_wins_and_place_stands_above_brand_and_currency()
         rule("france", "0", country="FR"),
         rule("ohio", "0.05", country="US", state="OH"),
     )
-    amex = replace(CREDIT, brand="amex")
+    amex = replace(living_in("NY"), brand="amex")
     assert rate_of(rules, CREDIT) == Decimal("0.01")
-    assert rate_of(rules, CREDIT, "EUR") == Decimal("0.02")
+    assert rate_of(rules, living_in("NY"), "EUR") == Decimal("0.02")
     assert rate_of(rules, amex) == Decimal("0.03")
     assert rate_of(rules, amex, "EUR") == Decimal("0.04")
     assert rate_of(rules, replace(amex, country="FR"), "EUR") == 0
     assert rate_of(rules, replace(amex, country="US", state="OH"), "EUR") == Decimal("0.05")
     assert highest_rate(rules, amex, DAY) == Decimal("0.04")
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("currency", ["EUR", "USD", "GBP", "JPY"])
+    @pytest.mark.parametrize("country", ["DE", "FR", "GB", "CA", "JP", "GU"])
+    def test_none_outside_the_united_states(self, country: str, currency: str) -> None:
+        card = living_in(None, country)
+        assert terms_for(SHIPPED, card, currency, DAY) == Terms()
+        broad = (rule("all"), rule("euro", currency=currency), rule("visa", brand="visa", currency=currency))
+        assert terms_for(broad, card, currency, DAY) == Terms()
+        assert highest_rate(broad, card, DAY) == 0
+
+    def test_elsewhere_a_rule_names_the_place(self) -> None:
+        rules = (*SHIPPED, rule("canada", "0.024", country="CA"))
+        assert rate_of(rules, living_in("ON", "CA"), "CAD") == Decimal("0.024")
+        assert rate_of(rules, living_in(None, "FR"), "CAD") == 0
+
+    @pytest.mark.parametrize("currency", ["EUR", "GBP", "CAD", "JPY", "KWD"])
+    def test_unknown_address_in_other_currencies_carries_none(self, currency: str) -> None:
+        rules = (*SHIPPED, rule("this", currency=currency))
+        assert terms_for(rules, CREDIT, currency, DAY) == Terms()
+        assert rate_of(rules, living_in("NY"), currency) == Decimal("0.03")
+
+    def test_unknown_address_in_dollars_carries_the_general(self) -> None:
+        assert rate_of(SHIPPED, CREDIT) == Decimal("0.03")
+        assert highest_rate(SHIPPED, CREDIT, DAY) == Decimal("0.03")
 
 
 def test_of_two_alike_the_later_one_holds_from_its_day_until_it_ends() -> None:

@@ -21,7 +21,10 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class SurchargeRuleView(BaseModel):
-    """Criteria that are null fit everything; `rate` is as 0.03 for 3 %, `cap` in minor units of `currency`."""
+    """Criteria that are null fit everything, but a rule without `country` holds in the United States alone, and where
+    the address is not known for payments in USD.
+
+    `rate` is as 0.03 for 3 %, `cap` in minor units of `currency`."""
 
     id: str
     valid_from: date

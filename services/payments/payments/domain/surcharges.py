@@ -22,11 +22,15 @@ class Terms:
 
 
 NO_SURCHARGE = Terms()
+HOME, HOME_CURRENCY = "US", "USD"  # where a surcharge is allowed unless a rule says otherwise
 
 
 @dataclass(frozen=True, slots=True)
 class SurchargeRule:
     """Holds from `valid_from` to `valid_until`, both included, for what its criteria name; None names everything.
+
+    A rule without a `country` holds in the United States alone: most other places forbid a surcharge, so that one there
+    needs a rule that names the place. Where the address is not known, the currency says whether it may be there.
 
     `country` and `state` are of the card's billing address; `cap` is in minor units of `currency`.
     """
@@ -46,6 +50,8 @@ class SurchargeRule:
     def fits(self, method: Method, currency: str, on: date) -> bool:
         if not (self.valid_from <= on and (self.valid_until is None or on <= self.valid_until)):
             return False
+        if self.country is None and not _at_home(method, currency):
+            return False
         given = (currency, method.country, method.state, method.brand)
         wanted = (self.currency, self.country, self.state, self.brand)
         return all(want is None or want == has for want, has in zip(wanted, given, strict=True))
@@ -54,6 +60,10 @@ class SurchargeRule:
     def specific(self) -> tuple[bool, bool, bool, bool, date, str]:
         named = (self.state, self.country, self.brand, self.currency)
         return (*(each is not None for each in named), self.valid_from, self.id)  # type: ignore[return-value]
+
+
+def _at_home(method: Method, currency: str) -> bool:
+    return method.country == HOME or (method.country is None and currency == HOME_CURRENCY)
 
 
 def carries_surcharge(method: Method) -> bool:
@@ -77,7 +87,7 @@ def terms_for(rules: Sequence[SurchargeRule], method: Method, currency: str, on:
 
 def highest_rate(rules: Sequence[SurchargeRule], method: Method, on: date) -> Decimal:
     """The highest rate that a payment by this method may carry on a day, whatever its currency."""
-    currencies = {rule.currency or "" for rule in rules} | {""}
+    currencies = {rule.currency or "" for rule in rules} | {"", HOME_CURRENCY}
     return max(terms_for(rules, method, currency, on).rate for currency in currencies)
 
 
