@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from contracts import topics
-from contracts.envelope import Amount, Event
+from contracts.envelope import Amount, Contract, CurrencyCode, Event
 from contracts.invoicing import AllocatedPart
 
 PaymentStatus = Literal[
@@ -190,6 +190,13 @@ class MethodRemoved(Event):
     kind: Literal["card", "bank_account"]
 
 
+class CurrencyMethod(Contract):
+    """The method that pays what is in one currency."""
+
+    currency: CurrencyCode
+    method_id: str
+
+
 class AutopayChanged(Event):
     """A customer's autopay after a change. `held_reason`: it charges nothing until a person switches it on again."""
 
@@ -202,6 +209,10 @@ class AutopayChanged(Event):
     day: Annotated[Literal["due", "issue"], Field(description="The day of an invoice on which it is charged")]
     surcharge_consent: bool
     held_reason: Annotated[str | None, Field(description="A code of the provider's, or of what is in the way")] = None
+    methods: Annotated[
+        tuple[CurrencyMethod, ...] | None,
+        Field(description="The methods of single currencies; `method_id` pays the others, as far as it can"),
+    ] = None
 
 
 class AutopayScheduled(Event):

@@ -210,3 +210,32 @@ async def test_a_key_of_one_customer_switches_nothing_on_for_another(moving: Cli
         assert (await limited.ask("GET", f"/v1/customers/{other}/autopay"))[0] == 404
         assert (await put(limited, other, enabled=False))[0] == 404
         assert (await put(limited, mine, enabled=True, method_id=method))[0] == 422
+
+
+class TestCurrencies:
+    async def test_what_no_method_pays_is_left(self, moving: Client, moving_stack: LocalStack) -> None:
+        customer, account = await switched_on(moving, "pm_usBankAccount_success")
+        euros, dollars = await moving.invoice(customer, currency="EUR"), await moving.invoice(customer)
+        await announced(moving, customer, dollars)
+        path = f"/v1/customers/{customer}/autopay"
+        autopay = await moving.until(path, lambda now: now["left_by_hand"])
+        assert [(one["invoice_id"], one["because"]) for one in autopay["left_by_hand"]] == [
+            (euros, "no_method_for_currency")
+        ]
+        assert "by hand" in autopay["left_by_hand"][0]["text"]
+        status, problem = await put(
+            moving, customer, enabled=True, method_id=account, methods=[{"currency": "EUR", "method_id": account}]
+        )
+        assert (status, slug(problem)) == (422, "method-not-for-currency")
+        card = await moving.method(customer, DEBIT)
+        methods = [{"currency": "EUR", "method_id": card}]
+        status, autopay = await put(moving, customer, enabled=True, method_id=account, methods=methods)
+        assert (status, autopay["method_id"], autopay["methods"]) == (200, account, methods)
+        later = await moving.invoice(customer, currency="EUR")
+        await announced(moving, customer, later)
+        await pass_time(moving_stack, "2d")
+        await moving.paid(later)
+        await moving.paid(dollars)
+        made = {(one["currency"], one["method_id"]) for one in await payments(moving, customer)}
+        assert made == {("EUR", card), ("USD", account)}
+        assert (await moving.ask("DELETE", f"/v1/customers/{customer}/payment-methods/{card}"))[0] == 409

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from contracts.ids import new_id
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack
@@ -168,3 +170,27 @@ async def test_a_payment_whose_invoice_changed_meanwhile_ends_cancelled_with_a_n
         assert (status, answer["amount_minor"]) == (202, 10_000)
         await client.paid(second)
     assert cheque["status"] == "succeeded"
+
+
+class TestMethodOfCurrency:
+    @pytest.mark.parametrize("currency", ["EUR", "GBP", "JPY", "KWD"])
+    async def test_bank_account_pays_dollars_alone(self, client: Client, currency: str) -> None:
+        customer = await client.customer()
+        account, card = await client.method(customer, "pm_usBankAccount_success"), await client.method(customer)
+        invoice = await client.invoice(customer, currency=currency)
+        for choice in (
+            {"invoices": [{"invoice_id": invoice}]},
+            {"all": True, "currency": currency},
+            {"amount_minor": 5000, "currency": currency},
+        ):
+            wish = {"customer_id": customer, "method_id": account, **choice}
+            status, problem = await client.ask("POST", "/v1/quotes", wish)
+            assert (status, problem["type"].rpartition(":")[2]) == (422, "method-not-for-currency"), problem
+            assert [one["id"] for one in problem["methods"]] == [card]
+            assert problem["errors"][0]["field"] == "method_id"
+            assert (await client.ask("POST", "/v1/quotes", {**wish, "method_id": card}))[0] == 201
+        path = f"/v1/customers/{customer}/payment-methods"
+        offered = (await client.get(f"{path}?currency={currency}"))["items"]
+        assert [(one["id"], one["currencies"]) for one in offered] == [(card, None)]
+        everything = {one["id"]: one["currencies"] for one in (await client.get(path))["items"]}
+        assert everything == {account: ["USD"], card: None}

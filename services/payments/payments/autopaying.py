@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chassis.http.idempotency import Key, fingerprint
@@ -12,7 +12,7 @@ from chassis.service import Running
 from contracts import invoicing as heard
 from contracts.money import Money
 from payments import messages, setting_up, store
-from payments.data_files import CODES, CONSENT_TEXTS, RETRIES
+from payments.data_files import CODES, CONSENT_TEXTS, CURRENCIES, RETRIES
 from payments.domain import (
     AUTOPAY_ACTOR,
     Autopay,
@@ -32,6 +32,7 @@ from payments.domain import (
     terms_for,
     to_surcharge,
 )
+from payments.domain.methods import Method, pays_in
 from payments.providers import Provider
 
 BATCH = 100
@@ -39,28 +40,37 @@ ROUTE = "autopay"
 
 
 async def schedule_charges(issued: Sequence[Received[heard.InvoiceIssued]], work: Work) -> None:
-    """Announce the charge of each invoice whose customer has autopay switched on, once."""
+    """Announce the charge of each invoice whose customer has autopay switched on, once.
+
+    What none of its methods can pay is not announced: it is left to be paid by hand.
+    """
     by_customer = await store.lock_autopay(work, [received.event.customer_id for received in issued])
     if not by_customer:
         return
+    methods = await store.load_methods(work.connection, [one for a in by_customer.values() for one in a.method_ids])
     announced: list[tuple[AutopayCharge, Received[heard.InvoiceIssued]]] = []
     for received in issued:
         event, autopay = received.event, by_customer.get(received.event.customer_id)
-        if autopay is not None:
+        if autopay is not None and _payable(event, autopay, methods, work):
             at = received.time or work.now
             charge = schedule(autopay, event.invoice_id, event.issued_on, event.due_on, at, work.now, work.clock.zone)
             if charge is not None:
                 announced.append((charge, received))
     new = await store.add_charges(work, [charge for charge, _ in announced])
     rules = await store.load_rules(work.connection) if new else ()
-    methods = await store.load_methods(work.connection, [a.method_id for a in by_customer.values() if a.method_id])
     for charge, received in announced:
         if charge.id in new:
-            method = methods[by_customer[charge.customer_id].method_id or ""]
             amount = received.event.payable_now.money()
+            method = methods[by_customer[charge.customer_id].method_for(amount.currency) or ""]
             more = surcharge(method, amount, terms_for(rules, method, amount.currency, charge.charge_on))
             work.cause = received.cause
             await _announce(charge, amount, more, by_customer, work)
+
+
+def _payable(event: heard.InvoiceIssued, autopay: Autopay, methods: Mapping[str, Method], work: Work) -> bool:
+    currency = event.total.currency
+    method = methods.get(autopay.method_for(currency) or "")
+    return method is not None and pays_in(CURRENCIES, method, currency, work.clock.today())
 
 
 async def _announce(
@@ -107,8 +117,8 @@ def _decide(due: store.Due, provider: Provider, running: Running, work: Work) ->
     currency = due.invoice.currency if due.invoice else ""
     step = provider.charges_in(currency) if currency else 1
     made = confirm(
-        due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step, retries=RETRIES,
-        today=running.clock.today(), now=work.now, zone=running.clock.zone,
+        due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step,
+        retries=RETRIES, currencies=CURRENCIES, today=running.clock.today(), now=work.now, zone=running.clock.zone,
     )  # fmt: skip
     if isinstance(made, Confirmed) and provider.accepts(made.quote.total.minor, currency):
         return Skip("amount-not-chargeable")
@@ -185,7 +195,8 @@ async def follow_codes(steps: Sequence[Step], work: Work) -> None:
     grave = {method_id: code for method_id, code in meant.items() if code.disables or code.kind != "decline"}
     holding = {method_id: code.code for method_id, code in grave.items() if code.holds_autopay}
     for autopay in await store.lock_autopay_by_method(work, list(holding)) if holding else ():
-        held = hold(autopay, holding[autopay.method_id or ""], work.now)
+        why = next(holding[method_id] for method_id in autopay.method_ids if method_id in holding)
+        held = hold(autopay, why, work.now)
         if held is not None:
             await store.save_autopay(work, held)
             work.emit(messages.autopay_changed(held, work.now))

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from contracts.invoicing import Currency
 from payments.domain import Code, SurchargeRule
 from payments.domain.autopay import Retries
+from payments.domain.methods import Currencies
 
 HERE = Path(__file__).parent
 SURCHARGE_RULES = HERE / "surcharge_rules.toml"
@@ -187,6 +188,31 @@ def read_retries(path: Path) -> tuple[Retries, ...]:
     return tuple(Retries(each.kind, each.since, each.days, each.within_days) for each in found)
 
 
+class _MethodCurrencies(_Strict):
+    kind: Literal["card", "bank_account"]
+    since: date
+    currencies: Annotated[tuple[Currency, ...], Field(min_length=1)]
+    called: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+
+
+class _MethodsOfCurrencies(_Strict):
+    methods: tuple[_MethodCurrencies, ...]
+
+    @model_validator(mode="after")
+    def _no_two_alike(self) -> _MethodsOfCurrencies:
+        seen = [(each.kind, each.since) for each in self.methods]
+        if len(set(seen)) < len(seen):
+            raise ValueError("a kind of method has two sets of currencies from the same day on")
+        return self
+
+
+def read_method_currencies(path: Path) -> tuple[Currencies, ...]:
+    """In which currencies kinds of methods pay."""
+    found = _read(_MethodsOfCurrencies, path).methods
+    return tuple(Currencies(each.kind, each.since, each.currencies, each.called) for each in found)
+
+
 def _read(model: type[Any], path: Path) -> Any:
     try:
         return model.model_validate(tomllib.loads(path.read_text()))
@@ -196,4 +222,5 @@ def _read(model: type[Any], path: Path) -> Any:
 
 CODES = read_codes(HERE / "provider_codes.toml")
 RETRIES = read_retries(HERE / "retry_days.toml")
+CURRENCIES = read_method_currencies(HERE / "method_currencies.toml")
 CONSENT_TEXTS, EVERY_TEXT = read_consent_texts(HERE / "consent_texts.toml")

@@ -24,6 +24,7 @@ from payments import autopaying, handlers, setting_up, store
 from payments.checks import CHECKS
 from payments.data_files import SURCHARGE_RULES, read_surcharge_rules
 from payments.domain import Autopay, Method, Reversal, Step
+from payments.store.autopay import load_left
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 1)
@@ -82,7 +83,7 @@ async def customer(pool: asyncpg.Pool, **more: Any) -> str:
 
 
 def issued(whose: str, minor: int = 10_000, **more: Any) -> Received[heard.InvoiceIssued]:
-    money = Amount.of(Money(minor, "USD"))
+    money = Amount.of(Money(minor, more.get("currency", "USD")))
     event = heard.InvoiceIssued.model_construct(
         invoice_id=new_id(), customer_id=whose, number=f"INV-{new_id()}", status="open", issued_on=DAY, due_on=DAY,
         total=money, balance=money, payable_now=money,
@@ -391,3 +392,45 @@ class TestReturnedDebits:
         autopay = await store.load_autopay(pool, whose)
         assert autopay is not None
         assert autopay.held_reason == "R01"
+
+
+class TestCurrencies:
+    async def test_what_no_method_pays_is_not_announced(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool, bank=True)
+        euros, dollars = issued(whose, currency="EUR"), issued(whose)
+        await hear(pool, euros, dollars)
+        assert await charges(pool) == [(1, "scheduled")]
+        left = await load_left(pool, whose, datetime.now(UTC) - timedelta(hours=1))
+        assert [(invoice.id, tried) for invoice, tried in left] == [(euros.event.invoice_id, False)]
+
+    async def test_each_is_charged_by_its_method(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool, bank=True)
+        card = Method(new_id(), whose, f"pm_{new_id()}", "card", "debit", "visa", "4242")
+        autopay = await store.load_autopay(pool, whose)
+        assert autopay is not None
+        async with running(pool).units.begin() as work:
+            await setting_up.add(card, work)
+            await store.save_autopay(work, replace(autopay, by_currency=(("EUR", card.id),)))
+        await hear(pool, issued(whose, currency="EUR"), issued(whose))
+        await autopaying.charge_due(running(pool, days=3))
+        made = {(p["currency"], p["method_id"], p["method_kind"]) for p in await payments(pool)}
+        assert made == {("EUR", card.id, "card"), ("USD", autopay.method_id, "bank_account")}
+        assert (await store.method_needed(pool, card.id))[0]
+
+    async def test_lost_card_of_a_currency_holds(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool, bank=True)
+        card = Method(new_id(), whose, f"pm_{new_id()}", "card", "debit", "visa", "4242")
+        autopay = await store.load_autopay(pool, whose)
+        assert autopay is not None
+        async with running(pool).units.begin() as work:
+            await setting_up.add(card, work)
+            await store.save_autopay(work, replace(autopay, by_currency=(("EUR", card.id),)))
+        await hear(pool, issued(whose, currency="EUR"))
+        await autopaying.charge_due(running(pool, days=3))
+        payment = await store.load_payment(pool, (await payments(pool))[0]["id"], None)
+        assert payment is not None
+        async with running(pool).units.begin() as work:
+            await autopaying.follow_codes([Step(replace(payment, reason="stolen_card"), "declined")], work)
+        held = await store.load_autopay(pool, whose)
+        assert held is not None
+        assert held.held_reason == "stolen_card"

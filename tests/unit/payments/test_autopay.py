@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.data_files import CODES, RETRIES
+from payments.data_files import CODES, CURRENCIES, RETRIES
 from payments.domain import (
     NEVER_MADE,
     Autopay,
@@ -30,7 +30,7 @@ from payments.domain import (
     switch_on,
     unusable,
 )
-from payments.domain.autopay import BY_HAND, HELD, Followed, Retries, retries_of
+from payments.domain.autopay import BY_HAND, HELD, Followed, Payers, Retries, left_by_hand, retries_of
 from payments.domain.payments import MethodKind
 
 ZONE = "America/New_York"
@@ -44,7 +44,8 @@ INVOICE = OpenInvoice("i", "c", "INV-1", "open", "USD", DAY, DAY + timedelta(day
 def switched(method: Method = BANK, before: Autopay | None = None, **more: object) -> Autopay | Refusal:
     wanted = {"surcharge_consent": False, "actor": "key:p", "today": DAY, "now": NOW, **more}
     day = wanted.pop("day", "due")
-    return switch_on(before, method, day, RULES, **wanted)  # type: ignore[arg-type]
+    payers = wanted.pop("payers", Payers(method))
+    return switch_on(before, "c", payers, day, RULES, CURRENCIES, **wanted)  # type: ignore[arg-type]
 
 
 def on(method: Method = BANK, **more: object) -> Autopay:
@@ -120,7 +121,17 @@ def confirmed(
     charge: AutopayCharge | None = None,
 ) -> Confirmed | Skip | PutOff:
     return confirm(
-        charge or scheduled(), autopay, method, invoice, RULES, step=1, retries=RETRIES, today=DAY, now=NOW, zone=ZONE
+        charge or scheduled(),
+        autopay,
+        method,
+        invoice,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=NOW,
+        zone=ZONE,
     )
 
 
@@ -155,14 +166,36 @@ def test_an_invoice_with_nothing_left_to_pay_is_skipped(invoice: OpenInvoice | N
 def test_while_another_payment_of_the_invoice_is_under_way_its_charge_is_put_off_a_day(invoice: OpenInvoice) -> None:
     charge = scheduled()
     made = confirm(
-        charge, on(), BANK, invoice, RULES, step=1, retries=RETRIES, today=DAY, now=charge.charge_at, zone=ZONE
+        charge,
+        on(),
+        BANK,
+        invoice,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=charge.charge_at,
+        zone=ZONE,
     )
     assert isinstance(made, PutOff)
     later = charge.charge_at + timedelta(days=1)
     assert (made.charge.charge_at, made.charge.first_at) == (later, later)
     assert made.charge.charge_on == charge.charge_on + timedelta(days=1)
     assert (made.charge.id, made.charge.state) == (charge.id, "scheduled")
-    again = confirm(made.charge, on(), BANK, INVOICE, RULES, step=1, retries=RETRIES, today=DAY, now=later, zone=ZONE)
+    again = confirm(
+        made.charge,
+        on(),
+        BANK,
+        INVOICE,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=later,
+        zone=ZONE,
+    )
     assert isinstance(again, Confirmed)
 
 
@@ -170,7 +203,17 @@ def test_a_further_try_that_is_put_off_leaves_the_days_of_those_after_it() -> No
     charge = replace(scheduled(), attempt=2, declines=1)
     waits = replace(INVOICE, status="in_progress", payable_now=0)
     made = confirm(
-        charge, on(), BANK, waits, RULES, step=1, retries=RETRIES, today=DAY, now=charge.charge_at, zone=ZONE
+        charge,
+        on(),
+        BANK,
+        waits,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=charge.charge_at,
+        zone=ZONE,
     )
     assert isinstance(made, PutOff)
     assert made.charge.first_at == charge.first_at
@@ -356,7 +399,19 @@ class TestReturnedDebits:
         charge = replace(scheduled(), attempt=2, declines=1)
         for days, allowed in ((180, True), (181, False)):
             at = charge.first_at + timedelta(days=days)
-            made = confirm(charge, on(), BANK, INVOICE, RULES, step=1, retries=RETRIES, today=DAY, now=at, zone=ZONE)
+            made = confirm(
+                charge,
+                on(),
+                BANK,
+                INVOICE,
+                RULES,
+                step=1,
+                retries=RETRIES,
+                currencies=CURRENCIES,
+                today=DAY,
+                now=at,
+                zone=ZONE,
+            )
             assert isinstance(made, Confirmed) == allowed, made
 
     def test_other_returns_hold_at_once(self) -> None:
@@ -374,3 +429,50 @@ class TestReturnedDebits:
     def test_kind_without_days_has_no_further_try(self) -> None:
         ended = follow(scheduled(), "declined", "insufficient_funds", "card", CODES, (), NOW, ZONE)
         assert ended.again is None
+
+
+CARD = replace(CREDIT, id="card", funding="debit")
+EUROS = replace(INVOICE, currency="EUR")
+
+
+class TestCurrencies:
+    """A bank account of the United States pays in USD alone."""
+
+    def test_method_of_a_currency_pays_it(self) -> None:
+        both = on(payers=Payers(BANK, (("EUR", CARD),)))
+        assert (both.method_for("EUR"), both.method_for("USD"), both.method_ids) == ("card", "m", ("m", "card"))
+        assert isinstance(confirmed(both, CARD, EUROS), Confirmed)
+
+    def test_what_no_method_pays_is_skipped(self) -> None:
+        assert confirmed(on(), BANK, EUROS) == Skip("method-not-for-currency")
+        only = on(payers=Payers(None, (("EUR", CARD),)))
+        assert confirmed(only, None, INVOICE) == Skip("method-not-for-currency")
+
+    def test_method_that_cannot_pay_is_refused(self) -> None:
+        refused = switched(payers=Payers(CARD, (("USD", BANK), ("EUR", BANK))))
+        assert isinstance(refused, Refusal)
+        assert (refused.code, refused.field) == ("method-not-for-currency", "methods.1.method_id")
+
+    def test_consent_is_for_the_dearest_method(self) -> None:
+        card = replace(CREDIT, country="US")
+        refused = switched(payers=Payers(BANK, (("EUR", card),)))
+        assert isinstance(refused, Refusal)
+        assert refused.code == "surcharge-consent-missing"
+        assert on(payers=Payers(BANK, (("EUR", card),)), surcharge_consent=True).surcharge_rate == Decimal("0.03")
+
+    def test_another_method_of_a_currency_changes_it(self) -> None:
+        first = on()
+        other = on(before=first, now=NOW + timedelta(days=1), payers=Payers(BANK, (("EUR", CARD),)))
+        assert (other.enabled_at, other.sequence) == (first.enabled_at, 2)
+
+    def test_left_by_hand_says_why(self) -> None:
+        methods, open_ones = {"m": BANK, "card": CARD}, [(EUROS, False), (INVOICE, True), (INVOICE, False)]
+
+        def left(autopay: Autopay) -> list[str]:
+            return [each.because for each in left_by_hand(autopay, methods, open_ones, CURRENCIES, DAY)]
+
+        assert left(on()) == ["no_method_for_currency", "tries_ended", "issued_before"]
+        held = hold(on(), "R01", NOW)
+        assert held is not None
+        assert left(held) == ["no_method_for_currency", "held", "held"]
+        assert left(switch_off(on())) == []

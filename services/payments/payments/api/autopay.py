@@ -11,15 +11,17 @@ from pydantic import BaseModel, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
 from chassis.messaging.work import Work
-from chassis.service import cause_of, running_of
+from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id
+from contracts.invoicing import Currency
 from payments import messages, store
 from payments.api.edge import Asked, ReadMethods, WriteMethods, answer, problem_of, rules_of, witness_of
 from payments.api.methods import visible_customer
-from payments.data_files import CODES, CONSENT_TEXTS
+from payments.data_files import CODES, CONSENT_TEXTS, CURRENCIES
 from payments.domain import (
     Autopay,
     AutopayCharge,
+    Method,
     Refusal,
     SurchargeRule,
     Terms,
@@ -29,16 +31,30 @@ from payments.domain import (
     switch_on,
     to_method,
 )
+from payments.domain.autopay import LEFT, Left, LeftBecause, Payers, left_by_hand
+from payments.store.autopay import load_left
 
 router = APIRouter(route_class=StrictRoute)
 PATH = "/v1/customers/{customer_id}/autopay"
 
 
+class MethodOfCurrency(Asked):
+    """The method that pays what is in one currency."""
+
+    currency: Currency
+    method_id: Annotated[str, Field(max_length=36)]
+
+
 class AutopayRequest(Asked):
-    """`day`: the invoice's due date or its issue. `surcharge_consent` is needed when the method carries a surcharge."""
+    """`day`: the invoice's due date or its issue. `surcharge_consent` is needed when a method carries a surcharge.
+
+    `methods` names a method for each of several currencies; `method_id` pays all others, as far as it can. One of the
+    two is needed to switch it on.
+    """
 
     enabled: StrictBool
     method_id: Annotated[str, Field(max_length=36)] | None = None
+    methods: tuple[MethodOfCurrency, ...] = Field((), max_length=50)
     day: Literal["due", "issue"] = "due"
     surcharge_consent: StrictBool = False
 
@@ -51,15 +67,32 @@ class UpcomingCharge(BaseModel):
     payment_id: str | None
 
 
+class LeftByHand(BaseModel):
+    """An invoice that autopay will not charge. `because`: no method of autopay pays in its currency; autopay is held;
+    its tries have ended; or it was issued before autopay was switched on. `text` says so in words.
+    """
+
+    invoice_id: str
+    number: str
+    currency: str
+    payable_now_minor: int
+    due_on: date
+    because: LeftBecause
+    text: str
+
+
 class AutopayView(BaseModel):
     """`held_reason`: nothing is charged until it is switched on again. Those issued before `enabled_at` never are.
 
     `held_because` says in words why it is held, and what to do; null when it is not.
+
+    `left_by_hand`: up to 100 payable invoices that autopay will not charge, the oldest first; empty while it is off.
     """
 
     customer_id: str
     enabled: bool
     method_id: str | None
+    methods: list[MethodOfCurrency]
     day: Literal["due", "issue"]
     surcharge_consent: bool
     surcharge_rate: str
@@ -68,13 +101,15 @@ class AutopayView(BaseModel):
     held_because: str | None
     held_at: datetime | None
     upcoming: list[UpcomingCharge]
+    left_by_hand: list[LeftByHand]
 
 
-def _view(autopay: Autopay, upcoming: list[AutopayCharge], zone: str) -> dict[str, Any]:
+def _view(autopay: Autopay, upcoming: list[AutopayCharge], left: list[Left], zone: str) -> dict[str, Any]:
     return {
         "customer_id": autopay.customer_id,
         "enabled": autopay.enabled,
         "method_id": autopay.method_id,
+        "methods": [{"currency": currency, "method_id": one} for currency, one in autopay.by_currency],
         "day": autopay.day,
         "surcharge_consent": autopay.surcharge_consent,
         "surcharge_rate": f"{autopay.surcharge_rate.normalize():f}",
@@ -92,6 +127,18 @@ def _view(autopay: Autopay, upcoming: list[AutopayCharge], zone: str) -> dict[st
             }
             for charge in upcoming
         ],
+        "left_by_hand": [
+            {
+                "invoice_id": each.invoice.id,
+                "number": each.invoice.number,
+                "currency": each.invoice.currency,
+                "payable_now_minor": each.invoice.payable_now,
+                "due_on": each.invoice.due_on,
+                "because": each.because,
+                "text": LEFT[each.because].format(currency=each.invoice.currency),
+            }
+            for each in left
+        ],
     }
 
 
@@ -101,9 +148,18 @@ async def get_autopay(customer_id: str, request: Request, identity: ReadMethods)
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     found = await store.load_autopay(running.pool, customer_id)
-    since = found.enabled_at if found and found.charges else None
-    upcoming = await store.list_upcoming(running.pool, customer_id, since)
-    return answer(orjson.dumps(_view(found or _never(customer_id), upcoming, running.clock.zone)), 200)
+    return await _answer(running, found or _never(customer_id))
+
+
+async def _answer(running: Running, autopay: Autopay) -> Response:
+    pool, since = running.pool, autopay.enabled_at if autopay.charges else None
+    upcoming = await store.list_upcoming(pool, autopay.customer_id, since)
+    left = list[Left]()
+    if autopay.enabled:
+        methods = await store.load_methods(pool, autopay.method_ids)
+        invoices = await load_left(pool, autopay.customer_id, since)
+        left = left_by_hand(autopay, methods, invoices, CURRENCIES, running.clock.today())
+    return answer(orjson.dumps(_view(autopay, upcoming, left, running.clock.zone)), 200)
 
 
 def _never(customer_id: str) -> Autopay:
@@ -119,8 +175,7 @@ async def put_autopay(customer_id: str, asked: AutopayRequest, request: Request,
     async with running.units.begin(cause_of(request, identity)) as work:
         await store.lock_customer(work, customer_id)
         autopay = await _switch(customer_id, asked, rules_of(running), who, work)
-    upcoming = await store.list_upcoming(running.pool, customer_id, autopay.enabled_at if autopay.charges else None)
-    return answer(orjson.dumps(_view(autopay, upcoming, running.clock.zone)), 200)
+    return await _answer(running, autopay)
 
 
 async def _switch(
@@ -131,14 +186,10 @@ async def _switch(
         if before is None or not before.enabled:
             return before or _never(customer_id)
         return await _save(switch_off(before), work)
-    known = asked.method_id is not None and is_id(asked.method_id)
-    method = await store.load_method(work.connection, customer_id, asked.method_id or "") if known else None
-    if method is None:
-        what = f"This customer has no payment method {asked.method_id}." if asked.method_id else "Send the method_id."
-        raise problem_of(Refusal("unknown-method", f"{what} Autopay needs one that can be charged.", "method_id"))
+    payers = await _payers(customer_id, asked, work)
     made = switch_on(
-        before, method, asked.day, rules, surcharge_consent=asked.surcharge_consent, actor=who.actor,
-        today=work.clock.today(), now=work.now,
+        before, customer_id, payers, asked.day, rules, CURRENCIES, surcharge_consent=asked.surcharge_consent,
+        actor=who.actor, today=work.clock.today(), now=work.now,
     )  # fmt: skip
     if isinstance(made, Refusal):
         raise problem_of(made)
@@ -146,9 +197,33 @@ async def _switch(
         return made
     agreed = Terms(made.surcharge_rate)
     version = CONSENT_TEXTS["autopay"].version
-    consent = to_method("autopay", customer_id, version, who, work.now, method_id=method.id, terms=agreed)
-    await store.add_consents(work.connection, [consent])
+    consents = [
+        to_method("autopay", customer_id, version, who, work.now, method_id=method_id, terms=agreed)
+        for method_id in made.method_ids
+    ]
+    await store.add_consents(work.connection, consents)
     return await _save(made, work)
+
+
+async def _payers(customer_id: str, asked: AutopayRequest, work: Work) -> Payers:
+    """The methods that are named, which have to be the customer's; of each currency one."""
+    named = [(each.currency, each.method_id, f"methods.{n}.method_id") for n, each in enumerate(asked.methods)]
+    if len({currency for currency, _, _ in named}) < len(named):
+        raise problem_of(Refusal("currency-twice", "A currency is named twice: send one method for each.", "methods"))
+    if asked.method_id is None and not named:
+        detail = "Send the method_id, or methods by currency. Autopay needs one that can be charged."
+        raise problem_of(Refusal("unknown-method", detail, "method_id"))
+    rest = await _method(customer_id, asked.method_id, "method_id", work) if asked.method_id else None
+    by_currency = [(currency, await _method(customer_id, one, field, work)) for currency, one, field in named]
+    return Payers(rest, tuple(by_currency))
+
+
+async def _method(customer_id: str, method_id: str, field: str, work: Work) -> Method:
+    found = await store.load_method(work.connection, customer_id, method_id) if is_id(method_id) else None
+    if found is None:
+        detail = f"This customer has no payment method {method_id}. Autopay needs one that can be charged."
+        raise problem_of(Refusal("unknown-method", detail, field))
+    return found
 
 
 async def _save(autopay: Autopay, work: Work) -> Autopay:

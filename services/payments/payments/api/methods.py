@@ -15,6 +15,7 @@ from chassis.http.identity import Identity
 from chassis.http.problems import not_found
 from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id, new_id
+from contracts.invoicing import Currency
 from payments import messages, setting_up, store
 from payments.api.edge import (
     Asked,
@@ -27,8 +28,9 @@ from payments.api.edge import (
     provider_away,
     witness_of,
 )
-from payments.data_files import CONSENT_TEXTS
+from payments.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.domain import Method, Refusal, make_default, remove, to_method, unusable
+from payments.domain.methods import currencies_of, pays_in
 from payments.providers import MethodKind, Provider, ProviderRefused, ProviderUnknown, SetupOutcome
 
 router = APIRouter(route_class=StrictRoute)
@@ -65,7 +67,10 @@ class DepositsRequest(Asked):
 
 
 class MethodView(BaseModel):
-    """`expires` as 2030-04; `expires_soon`: within 30 days. `usable`: a quote takes it now."""
+    """`expires` as 2030-04; `expires_soon`: within 30 days. `usable`: a quote takes it now.
+
+    `currencies`: those that it can pay in; null: all that the provider charges in.
+    """
 
     id: str
     customer_id: str
@@ -84,6 +89,7 @@ class MethodView(BaseModel):
     disabled_at: datetime | None
     disabled_reason: str | None
     usable: bool
+    currencies: list[str] | None
 
 
 class Methods(BaseModel):
@@ -102,6 +108,7 @@ class SetupView(BaseModel):
 
 def _method_view(method: Method, running: Running) -> dict[str, Any]:
     today = running.clock.today()
+    only = currencies_of(CURRENCIES, method.kind, today)
     return {
         "id": method.id,
         "customer_id": method.customer_id,
@@ -120,6 +127,7 @@ def _method_view(method: Method, running: Running) -> dict[str, Any]:
         "disabled_at": method.disabled_at,
         "disabled_reason": method.disabled_reason,
         "usable": unusable(method, today) is None,
+        "currencies": list(only.currencies) if only else None,
     }
 
 
@@ -192,11 +200,15 @@ async def _provider_customer(running: Running, customer_id: str) -> str:
 
 
 @router.get(PATH, response_model=Methods, tags=["payment methods"])
-async def list_methods(customer_id: str, request: Request, identity: ReadMethods) -> Response:
-    """Saved methods, the default first."""
+async def list_methods(
+    customer_id: str, request: Request, identity: ReadMethods, currency: Currency | None = None
+) -> Response:
+    """Saved methods, the default first; with a `currency`, those alone that can pay in it."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
-    items = [_method_view(method, running) for method in await store.list_methods(running.pool, customer_id)]
+    known, today = await store.list_methods(running.pool, customer_id), running.clock.today()
+    offered = [one for one in known if currency is None or pays_in(CURRENCIES, one, currency, today)]
+    items = [_method_view(method, running) for method in offered]
     return answer(orjson.dumps({"items": items}), 200)
 
 

@@ -29,7 +29,7 @@ from payments.api.edge import (
     problem_of,
     witness_of,
 )
-from payments.api.quotes import load_oldest, make, view_of_quote, way_out
+from payments.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
 from payments.api.views import PaymentView, seen_header, view_of_payment
 from payments.data_files import CONSENT_TEXTS
 from payments.domain import (
@@ -144,6 +144,9 @@ async def refuse_stale(running: Running, found: store.Confirming) -> None:
     against = unusable(found.method, running.clock.today()) if found.method else None
     if against is not None:
         raise problem_of(against)
+    against_currency = await wrong_currency(running, found.method, quote) if found.method else None
+    if against_currency is not None:
+        raise against_currency
     what = await _stale(running, found)
     if what is None:
         return

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
-from chassis.http.problems import not_found
+from chassis.http.problems import Problem, not_found
 from chassis.service import Running, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
@@ -30,6 +30,7 @@ from payments.api.edge import (
     rules_of,
     unknown_customer,
 )
+from payments.data_files import CURRENCIES
 from payments.domain import (
     MOST_PARTS,
     NO_SURCHARGE,
@@ -46,6 +47,7 @@ from payments.domain import (
     terms_for,
     unusable,
 )
+from payments.domain.methods import cannot_pay, payable_by, pays_in
 from payments.providers import Provider
 
 router = APIRouter(route_class=StrictRoute)
@@ -255,5 +257,22 @@ async def make(
     if against:
         field = {"invoices": "invoices", "all": "currency", "amount": "amount_minor"}[made.choice]
         return Refusal("amount-not-chargeable", f"The provider can't charge this: {against}.", field)
+    against_currency = await wrong_currency(running, method, made) if method else None
+    if against_currency is not None:
+        raise against_currency
     await running.units.together(store.add_quotes, made, single=True)
     return made
+
+
+async def wrong_currency(running: Running, method: Method, made: Quote) -> Problem | None:
+    """A method that can't pay in the quote's currency is a problem that names those which can."""
+    currency, today = made.amount.currency, running.clock.today()
+    if not made.total or pays_in(CURRENCIES, method, currency, today):
+        return None
+    saved = await store.list_methods(running.pool, made.customer_id)
+    refusal = cannot_pay(CURRENCIES, method, currency, today, saved)
+    able = [
+        {"id": one.id, "kind": one.kind, "brand": one.brand, "last4": one.last4}
+        for one in payable_by(CURRENCIES, saved, currency, today)
+    ]
+    return problem_of(refusal, currency=currency, methods=able) if refusal else None

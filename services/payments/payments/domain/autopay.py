@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Literal
 from contracts.calendar import business_date, start_of
 from contracts.ids import new_id
 from payments.domain.codes import Code, CodeKind, known, meaning, meaning_of_decline
-from payments.domain.methods import Method, unusable
+from payments.domain.methods import WRONG_CURRENCY, Currencies, Method, cannot_pay, pays_in, unusable
 from payments.domain.payments import NEVER_MADE, PAYER_CANCELLED, MethodKind, Step, expected_by, submit
 from payments.domain.quotes import CLOSED, OpenInvoice, Quote, Wish, Wishes, make_quote
 from payments.domain.refusals import Refusal
@@ -45,7 +45,10 @@ BY_HAND = "What was issued before that is paid by hand."
 
 @dataclass(frozen=True, slots=True)
 class Autopay:
-    """Invoices issued since `enabled_at` are charged. `surcharge_rate`: the highest that was consented to."""
+    """Invoices issued since `enabled_at` are charged. `surcharge_rate`: the highest that was consented to.
+
+    `by_currency` has the methods of single currencies; `method_id` pays the others, as far as it can.
+    """
 
     customer_id: str
     enabled: bool
@@ -58,6 +61,14 @@ class Autopay:
     held_reason: str | None = None
     held_at: datetime | None = None
     sequence: int = 0
+    by_currency: tuple[tuple[str, str], ...] = ()
+
+    def method_for(self, currency: str) -> str | None:
+        return dict(self.by_currency).get(currency, self.method_id)
+
+    @property
+    def method_ids(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*filter(None, [self.method_id]), *(one for _, one in self.by_currency)]))
 
     @property
     def charges(self) -> bool:
@@ -108,24 +119,50 @@ def switch_off(before: Autopay) -> Autopay:
     return replace(before, enabled=False, held_reason=None, held_at=None, sequence=before.sequence + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Payers:
+    """The methods that autopay is to charge: `rest` what is in no currency of `by_currency`, as far as it can."""
+
+    rest: Method | None
+    by_currency: tuple[tuple[str, Method], ...] = ()
+
+    def refused(self, known: Sequence[Currencies], today: date) -> Refusal | None:
+        """The first thing that is in the way of one of them."""
+        for place, (currency, method) in enumerate(self.by_currency):
+            against = _against(method, today) or cannot_pay(known, method, currency, today)
+            if against is not None:
+                return replace(against, field=f"methods.{place}.method_id")
+        return _against(self.rest, today) if self.rest else None
+
+    def highest_rate(self, rules: Sequence[SurchargeRule], today: date) -> Decimal:
+        rates = [terms_for(rules, method, currency, today).rate for currency, method in self.by_currency]
+        return max([*rates, highest_rate(rules, self.rest, today) if self.rest else Decimal(0)])
+
+
+def _against(method: Method, today: date) -> Refusal | None:
+    if not method.saved:
+        return Refusal("method-not-saved", "A method for one payment can't pay again. Save it first.", "method_id")
+    return unusable(method, today)
+
+
 def switch_on(
     before: Autopay | None,
-    method: Method,
+    customer_id: str,
+    payers: Payers,
     day: ChargeDay,
     rules: Sequence[SurchargeRule],
+    currencies: Sequence[Currencies],
     *,
     surcharge_consent: bool,
     actor: str,
     today: date,
     now: datetime,
 ) -> Autopay | Refusal:
-    """Autopay by a method, from the next invoice on; what was held goes on. As it was, when nothing changes."""
-    against = unusable(method, today)
+    """Autopay by these methods, from the next invoice on; what was held goes on. As it was, when nothing changes."""
+    against = payers.refused(currencies, today)
     if against is not None:
         return against
-    if not method.saved:
-        return Refusal("method-not-saved", "A method for one payment can't pay again. Save it first.", "method_id")
-    rate = highest_rate(rules, method, today)
+    rate = payers.highest_rate(rules, today)
     if rate and not surcharge_consent:
         detail = (
             "Payments by this card carry a surcharge: send surcharge_consent true to agree to it, or choose a bank "
@@ -133,8 +170,9 @@ def switch_on(
         )
         return Refusal("surcharge-consent-missing", detail, "surcharge_consent")
     wanted = Autopay(
-        method.customer_id, True, method.id, day, surcharge_consent, rate if surcharge_consent else Decimal(0), now,
-        actor, sequence=before.sequence + 1 if before else 1,
+        customer_id, True, payers.rest.id if payers.rest else None, day, surcharge_consent,
+        rate if surcharge_consent else Decimal(0), now, actor, sequence=before.sequence + 1 if before else 1,
+        by_currency=tuple((currency, method.id) for currency, method in payers.by_currency),
     )  # fmt: skip
     if before is None or not before.charges:
         return wanted
@@ -182,6 +220,56 @@ def schedule(
     return AutopayCharge(new_id(), autopay.customer_id, invoice_id, 1, at, now, at, business_date(at, zone))
 
 
+LeftBecause = Literal["held", "no_method_for_currency", "tries_ended", "issued_before"]
+
+
+LEFT: dict[LeftBecause, str] = {
+    "held": "Autopay is held: pay this invoice by hand.",
+    "no_method_for_currency": (
+        "No method of autopay pays in {currency}: pay this invoice by hand. For those to come, name a method that does."
+    ),
+    "tries_ended": "Autopay has tried and does not try again: pay this invoice by hand.",
+    "issued_before": "It was issued before autopay was switched on: pay this invoice by hand.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An invoice that autopay will not charge: somebody pays it by hand."""
+
+    invoice: OpenInvoice
+    because: LeftBecause
+
+
+def left_by_hand(
+    autopay: Autopay,
+    methods: Mapping[str, Method],
+    invoices: Sequence[tuple[OpenInvoice, bool]],
+    currencies: Sequence[Currencies],
+    today: date,
+) -> list[Left]:
+    """What is left of a customer's open invoices that no try is announced of; with each, whether one had been."""
+    if not autopay.enabled:
+        return []
+    return [Left(invoice, _because(autopay, methods, invoice, tried, currencies, today)) for invoice, tried in invoices]
+
+
+def _because(
+    autopay: Autopay,
+    methods: Mapping[str, Method],
+    invoice: OpenInvoice,
+    tried: bool,
+    currencies: Sequence[Currencies],
+    today: date,
+) -> LeftBecause:
+    method = methods.get(autopay.method_for(invoice.currency) or "")
+    if method is None or not pays_in(currencies, method, invoice.currency, today):
+        return "no_method_for_currency"
+    if autopay.held_reason is not None:
+        return "held"
+    return "tries_ended" if tried else "issued_before"
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """A quote, and the payment that confirms it."""
@@ -221,6 +309,7 @@ def confirm(
     *,
     step: int,
     retries: Sequence[Retries],
+    currencies: Sequence[Currencies],
     today: date,
     now: datetime,
     zone: str,
@@ -235,6 +324,10 @@ def confirm(
         return Skip(f"invoice_{invoice.status}" if invoice else "invoice_unknown")
     if invoice.pending or invoice.payable_now <= 0:
         return put_off(charge, now, zone)
+    if autopay.method_for(invoice.currency) is None or (
+        method and not pays_in(currencies, method, invoice.currency, today)
+    ):
+        return Skip(WRONG_CURRENCY)
     against = unusable(method, today) if method else Refusal("method-removed", "The method is gone.")
     if method is None or against is not None:
         code = against.code if against else "method-removed"

@@ -13,6 +13,7 @@ from payments.domain.refusals import Refusal
 Verification = Literal["verified", "pending", "failed"]
 Warning = Literal["expired", "expires_soon"]
 SOON = timedelta(days=30)
+WRONG_CURRENCY = "method-not-for-currency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,47 @@ class Method:
         if last is None or today + SOON < last:
             return None
         return "expired" if last < today else "expires_soon"
+
+
+@dataclass(frozen=True, slots=True)
+class Currencies:
+    """From `since` on: the currencies that a kind of method can pay in."""
+
+    kind: Literal["card", "bank_account"]
+    since: date
+    currencies: tuple[str, ...]
+    called: str
+
+
+def currencies_of(known: Sequence[Currencies], kind: str, on: date) -> Currencies | None:
+    """Those of a kind of method on a day; None when it pays in whatever the provider charges in."""
+    found = [each for each in known if each.kind == kind and each.since <= on]
+    return max(found, key=lambda each: each.since) if found else None
+
+
+def pays_in(known: Sequence[Currencies], method: Method, currency: str, on: date) -> bool:
+    only = currencies_of(known, method.kind, on)
+    return only is None or currency in only.currencies
+
+
+def cannot_pay(
+    known: Sequence[Currencies], method: Method, currency: str, on: date, others: Sequence[Method] = ()
+) -> Refusal | None:
+    """Why a method can't pay in a currency, and which of the customer's `others` can; None when it can."""
+    only = currencies_of(known, method.kind, on)
+    if only is None or currency in only.currencies:
+        return None
+    why = f"{only.called} pays in {' or '.join(only.currencies)}, not in {currency}."
+    able = payable_by(known, others, currency, on)
+    if not able:
+        return Refusal(WRONG_CURRENCY, f"{why} None of this customer's methods can: add a card.", "method_id")
+    names = ", ".join(f"{one.id} ({one.brand or one.kind} {one.last4 or ''})".replace(" )", ")") for one in able)
+    return Refusal(WRONG_CURRENCY, f"{why} Use one that can: {names}.", "method_id")
+
+
+def payable_by(known: Sequence[Currencies], methods: Sequence[Method], currency: str, on: date) -> list[Method]:
+    """Those of the methods that can pay in a currency now."""
+    return [one for one in methods if pays_in(known, one, currency, on) and unusable(one, on) is None]
 
 
 def unusable(method: Method, today: date) -> Refusal | None:

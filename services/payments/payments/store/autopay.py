@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,20 +17,24 @@ from payments.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.store.projections import INVOICE, columns_of
 
 AUTOPAY = """customer_id, enabled, method_id, day, surcharge_consent, surcharge_rate, enabled_at, enabled_by, held_reason, held_at,
-    sequence"""
+    sequence, currencies, currency_methods"""
 CHARGE = "id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, charge_on, state, reason, payment_id, declines"
 _AUTOPAY_WIDTH, _CHARGE_WIDTH = len(AUTOPAY.split(",")), len(CHARGE.split(","))
 
 
 async def load_autopay(connection: asyncpg.Connection, customer_id: str) -> Autopay | None:
     row = await connection.fetchrow(f"SELECT {AUTOPAY} FROM autopay WHERE customer_id = $1", customer_id)  # noqa: S608
-    return Autopay(*row.values()) if row else None
+    return _autopay_of(tuple(row)) if row else None
+
+
+def _autopay_of(row: tuple[Any, ...]) -> Autopay:
+    return replace(Autopay(*row[:-2]), by_currency=tuple(zip(row[-2], row[-1], strict=True)))
 
 
 async def lock_autopay_of(work: Work, customer_id: str) -> Autopay | None:
     sql = f"SELECT {AUTOPAY} FROM autopay WHERE customer_id = $1 FOR NO KEY UPDATE"  # noqa: S608
     row = await work.connection.fetchrow(sql, customer_id)
-    return Autopay(*row.values()) if row else None
+    return _autopay_of(tuple(row)) if row else None
 
 
 LOCK_CHARGING = f"""
@@ -42,28 +46,30 @@ ORDER BY customer_id FOR NO KEY UPDATE
 async def lock_autopay(work: Work, customer_ids: Sequence[str]) -> dict[str, Autopay]:
     """Of those customers that have it switched on and not held."""
     rows = await work.connection.fetch(LOCK_CHARGING, sorted(set(customer_ids)))
-    return {row["customer_id"]: Autopay(*row.values()) for row in rows}
+    return {row["customer_id"]: _autopay_of(tuple(row)) for row in rows}
 
 
 async def lock_autopay_by_method(work: Work, method_ids: Sequence[str]) -> list[Autopay]:
     """That charges one of these methods."""
-    sql = f"""SELECT {AUTOPAY} FROM autopay WHERE method_id = ANY($1::uuid[]) AND enabled AND held_reason IS NULL
-        ORDER BY customer_id FOR NO KEY UPDATE"""  # noqa: S608
-    return [Autopay(*row.values()) for row in await work.connection.fetch(sql, sorted(set(method_ids)))]
+    sql = f"""SELECT {AUTOPAY} FROM autopay WHERE (method_id = ANY($1::uuid[]) OR currency_methods && $1::uuid[]) AND enabled
+        AND held_reason IS NULL ORDER BY customer_id FOR NO KEY UPDATE"""  # noqa: S608
+    return [_autopay_of(tuple(row)) for row in await work.connection.fetch(sql, sorted(set(method_ids)))]
 
 
 SAVE_AUTOPAY = f"""
-INSERT INTO autopay ({AUTOPAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO autopay ({AUTOPAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (customer_id) DO UPDATE SET enabled = excluded.enabled, method_id = excluded.method_id, day = excluded.day,
     surcharge_consent = excluded.surcharge_consent, surcharge_rate = excluded.surcharge_rate,
     enabled_at = excluded.enabled_at, enabled_by = excluded.enabled_by, held_reason = excluded.held_reason,
-    held_at = excluded.held_at, sequence = excluded.sequence
+    held_at = excluded.held_at, sequence = excluded.sequence, currencies = excluded.currencies,
+    currency_methods = excluded.currency_methods
 """  # noqa: S608
 
 
 async def save_autopay(work: Work, autopay: Autopay) -> None:
-    values = [getattr(autopay, name.strip()) for name in AUTOPAY.split(",")]
-    await work.connection.execute(SAVE_AUTOPAY, *values)
+    values = [getattr(autopay, name.strip()) for name in AUTOPAY.split(",")[:-2]]
+    currencies, methods = [one for one, _ in autopay.by_currency], [one for _, one in autopay.by_currency]
+    await work.connection.execute(SAVE_AUTOPAY, *values, currencies, methods)
 
 
 ADD_CHARGES = f"""
@@ -109,8 +115,8 @@ class Due:
 
 CLAIM_DUE = f"""
 SELECT {columns_of("c", CHARGE)}, {columns_of("a", AUTOPAY)}, {METHOD}, {columns_of("i", INVOICE)}
-FROM autopay_charges c JOIN autopay a ON a.customer_id = c.customer_id LEFT JOIN methods m ON m.id = a.method_id
-LEFT JOIN invoices i ON i.id = c.invoice_id
+FROM autopay_charges c JOIN autopay a ON a.customer_id = c.customer_id LEFT JOIN invoices i ON i.id = c.invoice_id
+LEFT JOIN methods m ON m.id = coalesce(a.currency_methods[array_position(a.currencies, i.currency)], a.method_id)
 WHERE c.state = 'scheduled' AND c.charge_at <= $1 ORDER BY c.charge_at, c.id LIMIT $2 FOR NO KEY UPDATE OF c, a SKIP LOCKED
 """  # noqa: S608
 
@@ -122,7 +128,7 @@ async def claim_due(work: Work, limit: int) -> list[Due]:
 
 def _due_of(row: tuple[Any, ...]) -> Due:
     charge, rest = AutopayCharge(*row[:_CHARGE_WIDTH]), row[_CHARGE_WIDTH:]
-    autopay, rest = Autopay(*rest[:_AUTOPAY_WIDTH]), rest[_AUTOPAY_WIDTH:]
+    autopay, rest = _autopay_of(rest[:_AUTOPAY_WIDTH]), rest[_AUTOPAY_WIDTH:]
     method, rest = method_of(rest) if rest[0] is not None else None, rest[METHOD_WIDTH:]
     return Due(charge, autopay, method, OpenInvoice(*rest) if rest[0] is not None else None)
 
@@ -169,6 +175,24 @@ async def list_upcoming(
     sql = f"""SELECT {CHARGE} FROM autopay_charges WHERE customer_id = $1 AND state IN ('scheduled', 'submitted')
         AND notice_at >= $2 ORDER BY charge_at, id LIMIT 100"""  # noqa: S608
     return [_charge_of(row) for row in await connection.fetch(sql, customer_id, since)] if since else []
+
+
+LOAD_LEFT = f"""
+SELECT {columns_of("i", INVOICE)}, c.tried FROM invoices i
+CROSS JOIN LATERAL (
+    SELECT count(*) > 0 AS tried, coalesce(bool_or(state IN ('scheduled', 'submitted') AND notice_at >= $2), false) AS coming
+    FROM autopay_charges WHERE invoice_id = i.id AND (reason IS DISTINCT FROM 'switched_off')
+) c
+WHERE i.customer_id = $1 AND i.payable_now > 0 AND NOT c.coming ORDER BY i.due_on, i.number LIMIT 100
+"""  # noqa: S608
+
+
+async def load_left(
+    connection: asyncpg.Connection, customer_id: str, since: datetime | None
+) -> list[tuple[OpenInvoice, bool]]:
+    """Payable invoices that no try is announced of since then, the oldest first; with each, whether one had been."""
+    rows = await connection.fetch(LOAD_LEFT, customer_id, since)
+    return [(OpenInvoice(*tuple(row)[:-1]), row["tried"]) for row in rows]
 
 
 async def load_methods(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Method]:

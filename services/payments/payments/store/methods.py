@@ -98,7 +98,8 @@ async def save_method(work: Work, method: Method) -> None:
 
 async def method_needed(connection: asyncpg.Connection, method_id: str) -> tuple[bool, bool]:
     """Whether autopay needs a method, and whether a payment by it is under way."""
-    sql = """SELECT EXISTS (SELECT FROM autopay WHERE method_id = $1 AND enabled), EXISTS (SELECT FROM payments
+    sql = """SELECT EXISTS (SELECT FROM autopay WHERE method_id = $1 AND enabled)
+        OR EXISTS (SELECT FROM autopay WHERE currency_methods @> ARRAY[$1::uuid] AND enabled), EXISTS (SELECT FROM payments
         WHERE method_id = $1 AND status NOT IN ('succeeded', 'declined', 'cancelled', 'expired'))"""
     row = await connection.fetchrow(sql, method_id)
     return row[0], row[1]
