@@ -11,7 +11,7 @@ from chassis.messaging.work import Cause, Work
 from chassis.service import Running
 from contracts import invoicing as heard
 from contracts.money import Money
-from payments import messages, setting_up, store
+from payments import in_turn, messages, setting_up, store
 from payments.data_files import CODES, CONSENT_TEXTS, CURRENCIES, RETRIES
 from payments.domain import (
     AUTOPAY_ACTOR,
@@ -34,6 +34,7 @@ from payments.domain import (
 )
 from payments.domain.methods import Method, pays_in
 from payments.providers import Provider
+from payments.store.autopay import due_charges, ended_charges
 
 BATCH = 100
 ROUTE = "autopay"
@@ -85,13 +86,28 @@ async def _announce(
 
 
 async def charge_due(running: Running) -> int:
-    """Confirm what is due, all in one transaction: quotes, payments, tries; how many were due.
+    """Confirm what is due, all in one transaction; how many were taken.
+
+    Where that fails, each is taken in a transaction of its own: one that can't be confirmed stops no other.
+    """
+    ids, taken = await due_charges(running.pool, running.clock.now(), BATCH), 0
+
+    async def take(some: Sequence[str]) -> None:
+        nonlocal taken
+        taken += await _charge(some, running)
+
+    await in_turn.together(running.units, "charge-autopay", ids, take)
+    return taken
+
+
+async def _charge(ids: Sequence[str], running: Running) -> int:
+    """Save quotes, payments and tries in one transaction; how many there were.
 
     Whatever dies in between, either all of it was saved or nothing; the key of an invoice and try stands behind that.
     """
     provider: Provider = running.more["provider"]
     async with running.units.begin() as work:
-        due = await store.claim_due(work, BATCH)
+        due = await store.claim_due(work, ids)
         decided = [(each.charge, _decide(each, provider, running, work)) for each in due]
         confirmed = [(charge, made) for charge, made in decided if isinstance(made, Confirmed)]
         saved = await _save(confirmed, work) if confirmed else set()
@@ -146,9 +162,20 @@ def key_of(charge: AutopayCharge) -> str:
 
 
 async def follow_ends(running: Running) -> int:
-    """What became of the payments: paid, tried again another day, or held; how many had ended."""
+    """What became of the payments: paid, tried again another day, or held; how many were taken."""
+    ids, taken = await ended_charges(running.pool, BATCH), 0
+
+    async def take(some: Sequence[str]) -> None:
+        nonlocal taken
+        taken += await _follow(some, running)
+
+    await in_turn.together(running.units, "follow-autopay", ids, take)
+    return taken
+
+
+async def _follow(ids: Sequence[str], running: Running) -> int:
     async with running.units.begin(Cause(actor=AUTOPAY_ACTOR)) as work:
-        ended = await store.claim_ended(work, BATCH)
+        ended = await store.claim_ended(work, ids)
         zone = running.clock.zone
         followed = [
             follow(each.charge, each.status, each.reason, each.method_kind, CODES, RETRIES, work.now, zone)

@@ -13,7 +13,7 @@ from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging.dead_letters import describe
 from chassis.messaging.work import Cause, Units, Work
 from chassis.service import Running
-from payments import messages, store
+from payments import in_turn, messages, store
 from payments.bank_intake import BATCH
 from payments.domain import Payment, Reversal, Step, receive, taken_by_bank
 from payments.domain.remittance import Court
@@ -43,8 +43,19 @@ async def take_lines(running: Running) -> bool:
             if _passes(error):
                 raise
             log.error("bank line not taken, a person has to look", error=describe(error))
-            return await _next_lines(running.units, 1, _set_aside)
+            await _leave_to_a_person(running)
+            return True
     return True
+
+
+async def _leave_to_a_person(running: Running) -> None:
+    """Set the next line aside. Where that fails too, its file is put off, so that other files are read."""
+    statement_id = await bank.oldest_running(running.units.pool)
+
+    async def set_aside(_: str) -> None:
+        await _next_lines(running.units, 1, _set_aside)
+
+    await in_turn.one_by_one(running.units, "take-bank-lines", [statement_id] if statement_id else [], set_aside)
 
 
 def _passes(error: Exception) -> bool:

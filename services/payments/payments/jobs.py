@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -12,16 +11,19 @@ import structlog
 
 from chassis.messaging.work import Units
 from chassis.service import Job, Running
-from payments import autopaying, bank_runs, messages, paying_out, reconciling, setting_up, store
+from payments import autopaying, bank_runs, in_turn, messages, paying_out, reconciling, setting_up, store
 from payments.domain import NEVER_MADE, Attempt, Payment, Refusal, overdue, processing, refused, remove, unanswered
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.reconciling import Observed
+from payments.store.methods import used_up
+from payments.store.setbacks import due_again
 
 log = structlog.get_logger()
 
 # Stripe keeps an Idempotency-Key for at least a day: within that time the same call again is the question itself.
 KEY_LIVES = timedelta(hours=20)
 LONGEST_WAIT = 20
+EVENTS = 100
 
 
 async def call_provider(running: Running) -> bool:
@@ -149,45 +151,50 @@ async def poll_provider(running: Running) -> bool:
 async def catch_up_events(running: Running) -> bool:
     """Read the provider's events since the last time: webhooks that were lost, and returns long after Paid."""
     provider: Provider = running.more["provider"]
-    events = await provider.events_since(await store.load_cursor(running.pool), 100)
-    known = await store.events_known(running.pool, [event.id for event in events])
-    new = [event for event in events if event.id not in known]
-    taken = await asyncio.gather(
-        *(reconciling.take_event(running.units, provider, event) for event in new), return_exceptions=True
-    )
-    failures = {event.id: outcome for event, outcome in zip(new, taken, strict=True) if isinstance(outcome, Exception)}
-    read = list(itertools.takewhile(lambda event: event.id not in failures, events))
-    if read:
-        await store.save_cursor(running.pool, read[-1].id)
-    for failure in failures.values():  # those before it are read; it comes again
-        raise failure
-    return len(events) == 100
+    events = await provider.events_since(await store.load_cursor(running.pool), EVENTS)
+    new = {event.id: event for event in events}
+
+    async def take(event_id: str) -> None:
+        event = new.get(event_id) or await provider.get_event(event_id)
+        await reconciling.take_event(running.units, provider, event)
+
+    again = await due_again(running.pool, "catch-up-events", EVENTS)
+    known = await store.events_known(running.pool, [*again, *new])
+    ids = [each for each in dict.fromkeys([*again, *new]) if each in again or each not in known]
+    await in_turn.one_by_one(running.units, "catch-up-events", ids, take, at_once=EVENTS)
+    if events:  # what failed is kept, to be read again by its id
+        await store.save_cursor(running.pool, events[-1].id)
+    return len(events) == EVENTS
 
 
 async def notice_overdue(running: Running) -> bool:
     """Payments whose window has passed become exceptions."""
     ids = await store.payments_overdue(running.pool, running.clock.today(), 100)
-    for payment_id in ids:
-        async with running.units.begin() as work:
-            payment = await store.lock_payment(work, payment_id)
-            if payment is not None and _is_overdue(payment, running):
-                step = overdue(payment)
-                work.emit(*messages.of([step], work.now))
-                await store.save_steps(work, [step])
+    await in_turn.one_by_one(running.units, "notice-overdue", ids, partial(_notice, running))
     return len(ids) == 100
+
+
+async def _notice(running: Running, payment_id: str) -> None:
+    async with running.units.begin() as work:
+        payment = await store.lock_payment(work, payment_id)
+        if payment is not None and _is_overdue(payment, running):
+            step = overdue(payment)
+            work.emit(*messages.of([step], work.now))
+            await store.save_steps(work, [step])
 
 
 async def end_unconfirmed(running: Running) -> bool:
     """Cancel charges whose payer did not act in time or let go: only once the provider has, the payment ends."""
     provider: Provider = running.more["provider"]
-    due = await store.payments_to_end(running.pool, running.clock.now(), running.settings.charges_at_once)
-    await _all(_end(running.units, provider, payment_id, provider_id) for payment_id, provider_id in due)
+    at_once = running.settings.charges_at_once
+    due = dict(await store.payments_to_end(running.pool, running.clock.now(), at_once))
+
+    async def end(payment_id: str) -> None:
+        charge = await provider.cancel_charge(due[payment_id])
+        await running.units.together(reconciling.record, Observed(charge, evidence=False, payment_id=payment_id))
+
+    await in_turn.one_by_one(running.units, "end-unconfirmed", list(due), end, at_once=at_once)
     return False
-
-
-async def _end(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:
-    charge = await provider.cancel_charge(provider_id)
-    await units.together(reconciling.record, Observed(charge, evidence=False, payment_id=payment_id))
 
 
 async def charge_autopay(running: Running) -> bool:
@@ -208,16 +215,22 @@ async def look_at_setups(running: Running) -> bool:
 
 async def detach_methods(running: Running) -> bool:
     """Have the provider forget methods that were removed, and remove those whose one payment was made."""
-    async with running.units.begin() as work:
-        for method in await store.lock_used_up(work, 100):
-            gone = remove(method, autopay_needs=False, under_way=False, now=work.now)
-            assert not isinstance(gone, Refusal)
-            await store.save_method(work, gone)
-            work.emit(messages.method_removed(gone, work.now))
+    used = await used_up(running.pool, 100)
+    await in_turn.together(running.units, "detach-methods", used, partial(_remove, running.units))
     provider: Provider = running.more["provider"]
     due = await store.claim_detaches(running.pool, running.settings.charges_at_once)
     await _all(_detach(running, provider, method_id, provider_id) for method_id, provider_id in due)
     return False
+
+
+async def _remove(units: Units, method_ids: Sequence[str]) -> None:
+    async with units.begin() as work:
+        for method in (await store.lock_methods_by_id(work, method_ids)).values():
+            gone = remove(method, autopay_needs=False, under_way=False, now=work.now)
+            assert not isinstance(gone, Refusal)
+            if method.removed_at is None:
+                await store.save_method(work, gone)
+                work.emit(messages.method_removed(gone, work.now))
 
 
 async def _detach(running: Running, provider: Provider, method_id: str, provider_id: str) -> None:

@@ -10,31 +10,42 @@ import structlog
 from chassis.messaging.work import Units, Work
 from chassis.service import Running
 from contracts.money import Money
+from payments import in_turn
 from payments.bank_runs import opened
 from payments.domain.payouts import arrived, came_back, comes_again, strays, sum_alone
 from payments.domain.verdicts import Proposal, Unclear
 from payments.providers import Payout, PayoutLine, Provider
 from payments.store import bank, exceptions, payouts
+from payments.store.setbacks import due_again, put_off_now
 
 log = structlog.get_logger()
 
 AT_ONCE = 50
+JOB = "read-payouts"
 NOTHING = ("failed", "cancelled")
 
 
 async def read_payouts(running: Running) -> bool:
     """New payouts, and those whose state may have changed; whether there may be more."""
     provider: Provider = running.more["provider"]
-    new = await provider.payouts_since(await payouts.newest_payout(running.pool), AT_ONCE)
-    due = await payouts.payouts_to_look_at(running.pool, running.clock.now(), AT_ONCE)
-    for known in due:  # before the new ones, which may pay the money of a failed one out again
-        payout = await provider.get_payout(known.provider_id)
-        lines = await _lines_of(provider, payout) if payout.state == "paid" and not known.booked else []
-        await record(running.units, payout, lines, known.look_at)
-    for payout in new:
-        lines = await _lines_of(provider, payout) if payout.state == "paid" else []
-        await record(running.units, payout, lines)
-    return len(new) == AT_ONCE
+    listed = await provider.payouts_since(await payouts.newest_payout(running.pool), AT_ONCE)
+    again = await due_again(running.pool, JOB, AT_ONCE)
+    looked = await payouts.payouts_to_look_at(running.pool, running.clock.now(), AT_ONCE)
+    due = {known.provider_id: known for known in looked}
+    new = {payout.provider_id: payout for payout in listed}
+
+    async def read(payout_id: str) -> None:
+        payout, known = new.get(payout_id) or await provider.get_payout(payout_id), due.get(payout_id)
+        booked = known is not None and known.booked
+        lines = await _lines_of(provider, payout) if payout.state == "paid" and not booked else []
+        await record(running.units, payout, lines, known.look_at if known else None)
+
+    # Those that are known before the new ones, which may pay the money of a failed one out again. One that can't be
+    # read is kept by its id, and those after it are read.
+    waiting = await put_off_now(running.pool, JOB, list(new))
+    ids = [each for each in dict.fromkeys([*due, *again, *new]) if each not in waiting]
+    await in_turn.one_by_one(running.units, JOB, ids, read)
+    return len(listed) == AT_ONCE and bool(new.keys() - waiting)
 
 
 async def _lines_of(provider: Provider, payout: Payout) -> list[PayoutLine]:

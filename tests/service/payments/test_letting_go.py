@@ -67,6 +67,7 @@ async def test_a_payment_that_was_given_up_ends_once_the_provider_has_cancelled_
     await end(units, bank)  # no answer: nothing is known, and it is asked again
     waiting = await now(units, payment)
     assert (waiting.status, waiting.let_go, waiting.next_action_url) == ("requires_action", True, None)
+    await units.pool.execute("UPDATE setbacks SET next_at = now()")
     await end(units, bank)
     await end(units, bank)  # nothing is left to ask
     ended = await now(units, payment)

@@ -270,6 +270,10 @@ class Provider(Protocol):
         """Events after the one with the id `cursor`, or from the oldest that is kept; oldest first."""
         ...
 
+    async def get_event(self, event_id: str) -> ProviderEvent:
+        """An event again."""
+        ...
+
     def read_webhook(self, body: bytes, signature: str, now: datetime) -> ProviderEvent:
         """The event that the provider pushed; `BadSignature` unless signed within 300 s of `now`."""
         ...

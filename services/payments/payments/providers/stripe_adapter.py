@@ -225,6 +225,9 @@ class StripeAdapter:
         oldest = await self._oldest("/v1/events", params)
         return [event_or_not(told) for told in oldest[: params["limit"]]]
 
+    async def get_event(self, event_id: str) -> ProviderEvent:
+        return event_or_not(await self._get(f"/v1/events/{_safe(event_id)}", {}))
+
     def read_webhook(self, body: bytes, signature: str, now: datetime) -> ProviderEvent:
         _verify(body, signature, self._secret, now)
         try:

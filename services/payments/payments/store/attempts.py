@@ -11,6 +11,7 @@ import asyncpg
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.domain import LONGEST_POLL, Attempt
+from payments.store.setbacks import in_turn
 
 ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, return_url, calls"
 
@@ -67,13 +68,15 @@ async def claim_polls(connection: asyncpg.Connection, now: datetime, limit: int)
 
 
 async def payments_to_end(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Payment and provider ids of those whose payer was to act by now and did not, or has let go."""
-    sql = "SELECT id, provider_id FROM payments WHERE act_by <= $1 ORDER BY act_by LIMIT $2"
+    """Payment and provider ids of those whose payer was to act by now and did not, or has let go; none put off."""
+    sql = f"""SELECT id, provider_id FROM payments p WHERE act_by <= $1 AND {in_turn("end-unconfirmed", "p.id")}
+        ORDER BY act_by LIMIT $2"""  # noqa: S608
     return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]
 
 
 async def payments_overdue(connection: asyncpg.Connection, today: date, limit: int) -> list[str]:
-    sql = "SELECT id FROM payments WHERE reconciliation = 'waiting' AND expected_by < $1 ORDER BY expected_by LIMIT $2"
+    sql = f"""SELECT id FROM payments p WHERE reconciliation = 'waiting' AND expected_by < $1
+        AND {in_turn("notice-overdue", "p.id")} ORDER BY expected_by LIMIT $2"""  # noqa: S608
     return [row["id"] for row in await connection.fetch(sql, today, limit)]
 
 

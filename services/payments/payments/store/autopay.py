@@ -15,6 +15,7 @@ from payments.domain import CLOSED, Autopay, AutopayCharge, Method, OpenInvoice
 from payments.domain.payments import MethodKind
 from payments.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.store.projections import INVOICE, columns_of
+from payments.store.setbacks import in_turn
 
 AUTOPAY = """customer_id, enabled, method_id, day, surcharge_consent, surcharge_rate, enabled_at, enabled_by, held_reason, held_at,
     sequence, currencies, currency_methods"""
@@ -113,17 +114,29 @@ class Due:
     invoice: OpenInvoice | None
 
 
+DUE_CHARGES = f"""
+SELECT c.id FROM autopay_charges c WHERE c.state = 'scheduled' AND c.charge_at <= $1 AND {in_turn("charge-autopay", "c.id")}
+ORDER BY c.charge_at, c.id LIMIT $2
+"""  # noqa: S608
+
+
+async def due_charges(connection: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
+    """Tries whose time has come, and that were not put off."""
+    return [row["id"] for row in await connection.fetch(DUE_CHARGES, now, limit)]
+
+
 CLAIM_DUE = f"""
 SELECT {columns_of("c", CHARGE)}, {columns_of("a", AUTOPAY)}, {METHOD}, {columns_of("i", INVOICE)}
 FROM autopay_charges c JOIN autopay a ON a.customer_id = c.customer_id LEFT JOIN invoices i ON i.id = c.invoice_id
 LEFT JOIN methods m ON m.id = coalesce(a.currency_methods[array_position(a.currencies, i.currency)], a.method_id)
-WHERE c.state = 'scheduled' AND c.charge_at <= $1 ORDER BY c.charge_at, c.id LIMIT $2 FOR NO KEY UPDATE OF c, a SKIP LOCKED
+WHERE c.id = ANY($2::uuid[]) AND c.state = 'scheduled' AND c.charge_at <= $1
+ORDER BY c.charge_at, c.id FOR NO KEY UPDATE OF c, a SKIP LOCKED
 """  # noqa: S608
 
 
-async def claim_due(work: Work, limit: int) -> list[Due]:
+async def claim_due(work: Work, ids: Sequence[str]) -> list[Due]:
     """Held, with their customers' autopay, by the transaction that saves what becomes of them; others look past."""
-    return [_due_of(tuple(row)) for row in await work.connection.fetch(CLAIM_DUE, work.now, limit)]
+    return [_due_of(tuple(row)) for row in await work.connection.fetch(CLAIM_DUE, work.now, ids)]
 
 
 def _due_of(row: tuple[Any, ...]) -> Due:
@@ -145,16 +158,28 @@ class Ended:
     surcharge: Money
 
 
-CLAIM_ENDED = f"""
-SELECT {columns_of("c", CHARGE)}, p.status AS ended, p.reason AS why, p.method_kind, p.amount, p.surcharge, p.currency
-FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
+ENDED_CHARGES = f"""
+SELECT c.id FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
 WHERE c.state = 'submitted' AND p.status IN ('succeeded', 'declined', 'cancelled', 'expired')
-ORDER BY c.payment_id LIMIT $1 FOR NO KEY UPDATE OF c SKIP LOCKED
+    AND {in_turn("follow-autopay", "c.id")} ORDER BY c.payment_id LIMIT $1
 """  # noqa: S608
 
 
-async def claim_ended(work: Work, limit: int) -> list[Ended]:
-    rows = await work.connection.fetch(CLAIM_ENDED, limit)
+async def ended_charges(connection: asyncpg.Connection, limit: int) -> list[str]:
+    """Tries whose payment has ended, and that were not put off."""
+    return [row["id"] for row in await connection.fetch(ENDED_CHARGES, limit)]
+
+
+CLAIM_ENDED = f"""
+SELECT {columns_of("c", CHARGE)}, p.status AS ended, p.reason AS why, p.method_kind, p.amount, p.surcharge, p.currency
+FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
+WHERE c.id = ANY($1::uuid[]) AND c.state = 'submitted'
+    AND p.status IN ('succeeded', 'declined', 'cancelled', 'expired') ORDER BY c.payment_id FOR NO KEY UPDATE OF c SKIP LOCKED
+"""  # noqa: S608
+
+
+async def claim_ended(work: Work, ids: Sequence[str]) -> list[Ended]:
+    rows = await work.connection.fetch(CLAIM_ENDED, ids)
     return [
         Ended(
             _charge_of(row), row["ended"], row["why"], row["method_kind"],

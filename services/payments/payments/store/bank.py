@@ -15,6 +15,7 @@ from contracts.money import Money
 from payments.bank_files import BankLine
 from payments.domain.transfers import Transfer
 from payments.store.projections import columns_of
+from payments.store.setbacks import in_turn
 
 LINE_COLUMNS = (
     "statement_id", "identity", "place", "account", "currency", "amount", "booked_on", "booked", "bank_reference",
@@ -122,11 +123,14 @@ async def count_lines(work: Work, statement_id: str, lines: int, account: str | 
     await work.connection.execute(sql, statement_id, lines, account)
 
 
-LOCK_RUNNING = """
+OLDEST_RUNNING = f"""
+SELECT b.id, b.taken_up_to FROM bank_statements b WHERE b.status = 'running' AND {in_turn("take-bank-lines", "b.id")}
+ORDER BY b.received_at, b.id LIMIT 1
+"""  # noqa: S608
+LOCK_RUNNING = f"""
 WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
-SELECT s.id, s.taken_up_to FROM turn CROSS JOIN LATERAL (
-    SELECT id, taken_up_to FROM bank_statements WHERE status = 'running' ORDER BY received_at, id LIMIT 1) s WHERE turn.mine
-"""
+SELECT s.id, s.taken_up_to FROM turn CROSS JOIN LATERAL ({OLDEST_RUNNING}) s WHERE turn.mine
+"""  # noqa: S608
 TURN = 7_208_851_906
 
 
@@ -137,6 +141,12 @@ async def lock_running(work: Work) -> tuple[str, int] | None:
     """
     row = await work.connection.fetchrow(LOCK_RUNNING, TURN)
     return (row["id"], row["taken_up_to"]) if row else None
+
+
+async def oldest_running(connection: asyncpg.Connection) -> str | None:
+    """The statement whose lines are to be taken next."""
+    row = await connection.fetchrow(OLDEST_RUNNING)
+    return row["id"] if row else None
 
 
 async def move_on(work: Work, statement_id: str, line_id: int) -> None:

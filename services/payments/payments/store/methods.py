@@ -12,6 +12,7 @@ import asyncpg
 from chassis.messaging.work import Work
 from payments.domain import Method, OpenInvoice
 from payments.store.projections import INVOICE, columns_of
+from payments.store.setbacks import in_turn
 
 KEPT = """id, customer_id, provider_id, kind, funding, brand, last4, exp_year, exp_month, country, state, postal_code, saved,
     is_default, verification, disabled_at, disabled_reason, removed_at, sequence, setup_reference"""
@@ -128,16 +129,16 @@ async def detached(connection: asyncpg.Connection, method_id: str, now: datetime
     await connection.execute("UPDATE methods SET detached_at = $2, detach_after = NULL WHERE id = $1", method_id, now)
 
 
-LOCK_USED_UP = f"""
-SELECT {METHOD} FROM methods m WHERE NOT m.saved AND m.removed_at IS NULL AND EXISTS (
-    SELECT FROM payments p WHERE p.method_id = m.id AND p.status = 'succeeded')
-ORDER BY m.id LIMIT $1 FOR NO KEY UPDATE OF m SKIP LOCKED
+USED_UP = f"""
+SELECT m.id FROM methods m WHERE NOT m.saved AND m.removed_at IS NULL AND EXISTS (
+    SELECT FROM payments p WHERE p.method_id = m.id AND p.status = 'succeeded') AND {in_turn("detach-methods", "m.id")}
+ORDER BY m.id LIMIT $1
 """  # noqa: S608
 
 
-async def lock_used_up(work: Work, limit: int) -> list[Method]:
-    """Methods for one payment, which has succeeded."""
-    return [method_of(row) for row in await work.connection.fetch(LOCK_USED_UP, limit)]
+async def used_up(connection: asyncpg.Connection, limit: int) -> list[str]:
+    """Methods for one payment, which has succeeded; none that was put off."""
+    return [row["id"] for row in await connection.fetch(USED_UP, limit)]
 
 
 async def load_wished(

@@ -17,6 +17,7 @@ from payments.domain.transfers import Transfer
 from payments.providers import Payout, PayoutLine
 from payments.store.bank import TRANSFER, transfer_of
 from payments.store.projections import columns_of
+from payments.store.setbacks import in_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ async def newest_payout(connection: asyncpg.Connection) -> str | None:
 
 
 async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limit: int) -> list[Known]:
-    sql = "SELECT provider_id, state, booked, look_at FROM payouts WHERE look_at <= $1 ORDER BY look_at LIMIT $2"
+    sql = f"""SELECT provider_id, state, booked, look_at FROM payouts p WHERE look_at <= $1
+        AND {in_turn("read-payouts", "p.provider_id")} ORDER BY look_at LIMIT $2"""  # noqa: S608
     return [Known(*row) for row in await connection.fetch(sql, now, limit)]
 
 
