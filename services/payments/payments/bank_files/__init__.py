@@ -13,19 +13,24 @@ from payments.bank_files.camt_file import read_camt
 from payments.bank_files.csv_file import read_csv
 from payments.bank_files.line import BadFile, BankLine, Status, without_spaces
 from payments.bank_files.mt940_file import read_mt940
+from payments.bank_files.zip_file import is_zip, read_zip
 
 __all__ = ["BadFile", "BankLine", "Reading", "Status", "read"]
 
 _HEAD = 1 << 14
 _LONGEST_ID = 200
 _IDS = ("account", "bank_reference", "entry_reference", "end_to_end_id", "payer_account")
+_OTHERS = {
+    b"%PDF": "a PDF", b"\x1f\x8b": "packed with gzip", b"7z\xbc\xaf": "packed with 7-Zip", b"Rar!": "packed with RAR",
+    b"\xd0\xcf\x11\xe0": "an Office document",
+}  # fmt: skip
 _BAI2 = re.compile(r"\s*01,")
 _MT940 = re.compile(r"^\x01?(\{1:|:20:)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`format` is "camt.053", "camt.054", "bai2", "mt940" or "csv:<profile>".
+    """`format` is "camt.053", "camt.054", "bai2", "mt940" or "csv:<profile>"; of a ZIP, that of its first file.
 
     `lines` is read from the file while it is walked, once, and may raise `BadFile` up to its very end, where totals
     are checked: nothing of a file counts before the end is reached.
@@ -43,7 +48,11 @@ def read(file: BinaryIO, *, account: str | None = None, currency: str | None = N
     exception.
     The file stays open, and belongs to the reading until it is walked.
     """
-    reading = _read(file, account, currency)
+    file.seek(0)
+    if is_zip(file.read(4)):
+        reading = Reading(*read_zip(file, lambda one: _read(one, account, currency)))
+    else:
+        reading = Reading(*_read(file, account, currency))
     return Reading(reading.format, _as_said(_bounded(reading.lines), account, currency))
 
 
@@ -75,19 +84,22 @@ def _as_said(lines: Iterator[BankLine], account: str | None, currency: str | Non
         yield line
 
 
-def _read(file: BinaryIO, account: str | None, currency: str | None) -> Reading:
+def _read(file: BinaryIO, account: str | None, currency: str | None) -> tuple[str, Iterator[BankLine]]:
     file.seek(0)
     head = file.read(_HEAD)
     if not head.strip():
         raise BadFile(None, "the file is empty. Fetch it again from the bank")
+    for begins, what in _OTHERS.items():
+        if head.startswith(begins):
+            raise BadFile(None, f"it is {what}, which is not read. Fetch camt.053, BAI2, MT940 or CSV from the bank")
     text = _start(head)
     if text.startswith("<"):
-        return Reading(*read_camt(file))
+        return read_camt(file)
     if _BAI2.match(text):
-        return Reading("bai2", read_bai2(file))
+        return "bai2", read_bai2(file)
     if _MT940.search(text):
-        return Reading("mt940", read_mt940(file))
-    return Reading(*read_csv(file, account, currency))
+        return "mt940", read_mt940(file)
+    return read_csv(file, account, currency)
 
 
 def _start(head: bytes) -> str:

@@ -26,16 +26,23 @@ _AMT_CCY = ("Amt@Ccy",)
 _INDICATOR = ("CdtDbtInd",)
 _OWN_REFERENCE = ("Refs/AcctSvcrRef",)
 _ENTRY_REFERENCE = ("AcctSvcrRef",)
-_SHARES = tuple(((path,), (f"{path}@Ccy",)) for path in ("Amt", "AmtDtls/TxAmt/Amt"))
-OF_STATEMENT = tuple(f"Acct/{path}" for path in _ACCOUNT)
+_INSTRUCTED = "AmtDtls/InstdAmt/Amt"
+_SHARES = tuple(((path,), (f"{path}@Ccy",)) for path in ("Amt", "AmtDtls/TxAmt/Amt", _INSTRUCTED))
+_TEXTS = ("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf")
+OF_STATEMENT = (
+    *(f"Acct/{path}" for path in _ACCOUNT),
+    *(f"TxsSummry/Ttl{which}Ntries/{what}" for which in ("", "Cdt", "Dbt") for what in ("NbOfNtries", "Sum")),
+)
+OF_BALANCE = ("Tp/CdOrPrtry/Cd", "Amt", "CdtDbtInd")
 OF_ENTRY = (
     *("Amt", "CdtDbtInd", "RvslInd", "Sts", "Sts/Cd", "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"),
     *("AcctSvcrRef", "AddtlNtryInf", "Chrgs/Amt", "Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Rcrd/Amt", *_CODE),
 )
 OF_TRANSACTION = (
-    *("Refs/AcctSvcrRef", "Refs/EndToEndId", "Amt", "AmtDtls/TxAmt/Amt", "CdtDbtInd", "AddtlTxInf", *_CODE),
+    *("Refs/AcctSvcrRef", "Refs/EndToEndId", "Amt", "AmtDtls/TxAmt/Amt", _INSTRUCTED),
+    *("CdtDbtInd", "AddtlTxInf", *_CODE),
     *("Chrgs/Amt", "Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Rcrd/Amt"),
-    *("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf", *_STRUCTURED),
+    *(*_TEXTS, *_STRUCTURED),
     *(path for paths in (*_NAMES.values(), *_ACCOUNTS.values()) for path in paths),
 )
 
@@ -44,13 +51,17 @@ Values = dict[str, list[str]]
 
 
 class Entry(NamedTuple):
-    """An entry on its way: what it says of itself and of each of its transactions."""
+    """An entry on its way: what it says of itself and of each of its transactions.
+
+    `turned`: it reverses another, whose sign it has.
+    """
 
     account: str
     values: Values
     transactions: list[Values]
     line: int
     place: str
+    turned: bool = False
 
 
 class Sum:
@@ -59,32 +70,33 @@ class Sum:
     def __init__(self) -> None:
         self.minor = self.count = 0
         self.complete = True
-        self.charged = False
+        self.charged = self.instructed = False
 
     def add(self, entry: Entry, transaction: Values) -> None:
         share = _share(entry, transaction)
         self.count += 1
         self.complete = self.complete and share is not None
         self.minor += share or 0
+        self.instructed = self.instructed or not (transaction.get("Amt") or transaction.get("AmtDtls/TxAmt/Amt"))
         self.charged = self.charged or any(path.startswith("Chrgs/") for path in transaction)
 
     def explains(self, entry: Entry) -> bool:
         """Whether there are several, all tell their amounts in the entry's currency, and these sum to the entry's.
 
-        Another sum is refused, unless charges are told that may explain it.
+        Another sum is refused, unless charges are told that may explain it, or amounts are those that were instructed.
         """
         if self.count < 2 or not self.complete:
             return False
-        currency, whole = _money(entry)
+        currency, whole = money_of(entry)
         if self.minor == whole:
             return True
-        if self.charged or any(path.startswith("Chrgs/") for path in entry.values):
+        if self.instructed or self.charged or any(path.startswith("Chrgs/") for path in entry.values):
             return False
         reason = f"its transactions sum to {self.minor} minor units of {currency}, the entry says {whole}"
         raise _wrong(entry, reason)
 
 
-def _money(entry: Entry) -> tuple[str, int]:
+def money_of(entry: Entry) -> tuple[str, int]:
     """The currency of an entry, and its amount with its sign."""
     currency = _first(entry.values, _AMT_CCY) or ""
     return currency, minor(_must(entry, "Amt"), currency, entry.line) * _sign(entry, entry.values, None)
@@ -114,7 +126,7 @@ def lines_of(entry: Entry) -> Iterator[BankLine]:
 
 def split(entry: Entry, first: int) -> Iterator[BankLine]:
     """One line per transaction, numbered from `first`, of an entry that its transactions explain."""
-    currency, _ = _money(entry)
+    currency, _ = money_of(entry)
     reference = bank_id(_first(entry.values, _ENTRY_REFERENCE))
     for number, transaction in enumerate(entry.transactions, first):
         share = _share(entry, transaction) or 0
@@ -123,17 +135,27 @@ def split(entry: Entry, first: int) -> Iterator[BankLine]:
 
 def whole_of(entry: Entry) -> BankLine:
     """The entry in one sum, with the details of its only transaction or the references of all."""
-    currency, amount = _money(entry)
+    currency, amount = money_of(entry)
     transaction = entry.transactions[0] if len(entry.transactions) == 1 else gathered(entry.transactions)
     reference = bank_id(_first(entry.values, _ENTRY_REFERENCE))
     return _line(entry, transaction, currency, amount, entry.place, reference, None)
 
 
 def gathered(transactions: list[Values]) -> Values:
-    """What is worth keeping of transactions that are told in one sum: their structured references."""
+    """What is worth keeping of transactions that are told in one sum: their references and texts."""
     return {
-        path: [text for one in transactions for text in one.get(path, ())][:_MOST_REFERENCES] for path in _STRUCTURED
+        path: found
+        for path in (*_STRUCTURED, *_TEXTS)
+        if (found := [text for one in transactions for text in one.get(path, ())][:_MOST_REFERENCES])
     }
+
+
+def is_reversal(values: Values) -> bool:
+    return _first(values, ("RvslInd",)) in ("true", "1")
+
+
+def is_booked(values: Values) -> bool:
+    return _first(values, ("Sts/Cd", "Sts")) == "BOOK"
 
 
 def _line(
@@ -149,7 +171,7 @@ def _line(
     if status is None:
         raise _wrong(entry, "Sts is none of BOOK, PDNG, INFO, FUTR")
     payer, payer_account = _other_side(transaction, entry.account, came_in=amount >= 0)
-    texts = (*transaction.get("RmtInf/Ustrd", ()), *transaction.get("RmtInf/Strd/AddtlRmtInf", ()))
+    texts = [text for path in _TEXTS for text in transaction.get(path, ())]
     text = " ".join(texts) or _first(transaction, ("AddtlTxInf",)) or _first(entry.values, ("AddtlNtryInf",)) or ""
     references = (reference for path in _STRUCTURED for reference in transaction.get(path, ()))
     return BankLine(
@@ -166,7 +188,7 @@ def _line(
         payer=payer,
         payer_account=payer_account,
         code=_code(transaction) or _code(entry.values),
-        reversal=_first(entry.values, ("RvslInd",)) in ("true", "1"),
+        reversal=is_reversal(entry.values),
         place=place,
         entry_reference=entry_reference,
     )
@@ -205,7 +227,7 @@ def _sign(entry: Entry, values: Values, otherwise: Values | None) -> int:
     said = _first(values, _INDICATOR) or (_first(otherwise, _INDICATOR) if otherwise else None) or ""
     if said not in _SIGN:
         raise _wrong(entry, f"CdtDbtInd {said[:10]!r} is neither CRDT nor DBIT")
-    return _SIGN[said]
+    return -_SIGN[said] if entry.turned else _SIGN[said]
 
 
 def _must(entry: Entry, path: str) -> str:

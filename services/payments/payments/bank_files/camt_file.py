@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import BinaryIO
 from xml.parsers import expat
 
 from payments.bank_files.camt_entry import (
+    OF_BALANCE,
     OF_ENTRY,
     OF_STATEMENT,
     OF_TRANSACTION,
@@ -15,13 +17,16 @@ from payments.bank_files.camt_entry import (
     Sum,
     Values,
     gathered,
+    is_reversal,
     lines_of,
     split,
     whole_of,
 )
+from payments.bank_files.camt_sums import Sums
 from payments.bank_files.line import BadFile, BankLine, without_spaces
 
-_NAMESPACE = re.compile(r"\S*camt\.(05[234])\.001\.\d\d")
+_BOM_16 = (b"\xff\xfe", b"\xfe\xff")
+_BEFORE_XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff|[\s\0])*(?=<)")
 _CHUNK = 1 << 16
 _LONGEST_TOKEN = 1 << 20  # bytes of one tag, comment or instruction
 _LONGEST_TEXT = 200_000  # characters kept of one transaction, or of one entry beside its transactions
@@ -43,7 +48,7 @@ class _Node:
     def grow(self, namespace: str, path: str, opens: str | None = None) -> _Node:
         node = self
         for name in path.split("/"):
-            node = node.children.setdefault(f"{namespace} {name}", _Node())
+            node = node.children.setdefault(f"{namespace} {name}" if namespace else name, _Node())
         node.opens = opens
         return node
 
@@ -52,22 +57,35 @@ class _Node:
             self.grow(namespace, path).key = path
 
 
-def _schema(namespace: str, message: str, statement: str) -> _Node:
-    root = _Node()
-    body = root.grow(namespace, message, "message")
+def _schema(namespace: str, statement: str) -> _Node:
+    """What stands in a message, from its own element on. Most banks use ISO's namespace, some another or none."""
+    body = _Node("message")
     of_statement = body.grow(namespace, statement, "statement")
     of_statement.keep(namespace, OF_STATEMENT)
+    of_statement.grow(namespace, "Bal", "balance").keep(namespace, OF_BALANCE)
     of_entry = of_statement.grow(namespace, "Ntry", "entry")
     of_entry.keep(namespace, OF_ENTRY)
     of_entry.grow(namespace, "NtryDtls/TxDtls", "transaction").keep(namespace, OF_TRANSACTION)
-    return root
+    return body
 
 
-_MESSAGES = {"053": ("BkToCstmrStmt", "Stmt"), "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}
+_MESSAGES = {
+    "BkToCstmrStmt": ("camt.053", "Stmt"),
+    "BkToCstmrDbtCdtNtfctn": ("camt.054", "Ntfctn"),
+    "BkToCstmrAcctRpt": ("camt.052", "Rpt"),
+}
 
 
-Verdicts = dict[tuple[int, int], bool]
-"""Statement and entry → whether it is split into its transactions; of entries with more than `MOST_HELD`."""
+@dataclass(slots=True)
+class Verdicts:
+    """What can be known of a file only when it is read to its end.
+
+    splits      statement and entry → whether it is split into its transactions; of entries with more than `MOST_HELD`
+    turned      statements whose reversals have the sign of what they take back, as their balances prove
+    """
+
+    splits: dict[tuple[int, int], bool] = field(default_factory=dict)
+    turned: set[int] = field(default_factory=set)
 
 
 class _Document:
@@ -84,12 +102,15 @@ class _Document:
         self._count = 0
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start_root
-        self.parser.EndElementHandler = self._end
+        self.parser.StartElementHandler = self._start_outside
+        self.parser.EndElementHandler = self._end_outside
         self.parser.StartDoctypeDeclHandler = self._refuse_doctype
         self.kind: str | None = None
         self.lines: list[BankLine] = []
         self._stack: list[_Node] = []
+        self._depth = 0  # of the elements around the message
+        self._skipped_lines: int | None = None  # empty ones before the XML begins; None before the first piece
+        self._sums = Sums()
         self._skipped = 0
         self._text = ""
         self._size = 0
@@ -105,11 +126,13 @@ class _Document:
     def feed(self, piece: bytes) -> None:
         """`BadFile` for what is not well-formed, has a DTD, or passes the bounds."""
         last = not piece
+        if self._skipped_lines is None and piece:
+            piece = self._begun(piece)
         try:
             self.parser.Parse(piece, last)
         except expat.ExpatError as error:
-            said = expat.ErrorString(error.code)
-            raise BadFile(error.lineno, f"the XML is broken ({said}). Fetch the file again from the bank") from None
+            line, said = error.lineno + (self._skipped_lines or 0), expat.ErrorString(error.code)
+            raise BadFile(line, f"the XML is broken ({said}). Fetch the file again from the bank") from None
         except (LookupError, ValueError):
             raise BadFile(1, "the XML names an encoding that is not known. Give it in UTF-8") from None
         if len(self.parser.intern) > _MOST_NAMES:
@@ -117,12 +140,25 @@ class _Document:
         self._fed += len(piece)
         if not last and self._fed - self.parser.CurrentByteIndex > _LONGEST_TOKEN:
             raise self._bad("a tag or comment of more than a megabyte. Fetch the file again from the bank")
-        if last:
+        if last and self.kind is not None:
             self._refuse_empty()
 
     def _bad(self, reason: str) -> BadFile:
         where = f"{self._place()}: " if self._entries else ""
-        return BadFile(self.parser.CurrentLineNumber, where + reason)
+        return BadFile(self._line_now(), where + reason)
+
+    def _line_now(self) -> int:
+        return self.parser.CurrentLineNumber + (self._skipped_lines or 0)
+
+    def _begun(self, piece: bytes) -> bytes:
+        """Without what must not stand before <?xml: empty lines."""
+        found = _BEFORE_XML.match(piece)
+        before = found[0] if found is not None else b""
+        if before.endswith(b"\0") and not piece.startswith(b"<\0", len(before)):
+            before = before[:-1]  # half of the first sign in UTF-16
+        self._skipped_lines = before.count(b"\n")
+        mark = next((mark for mark in _BOM_16 if mark in before), b"")
+        return mark + piece[len(before) :]
 
     def _place(self) -> str:
         return f"statement {self._statements}, entry {self._entries}"
@@ -130,17 +166,25 @@ class _Document:
     def _refuse_doctype(self, *_: object) -> None:
         raise self._bad("the XML has a DTD, which no bank file needs. Have <!DOCTYPE …> taken out by who made it")
 
-    def _start_root(self, name: str, attributes: dict[str, str]) -> None:
+    def _start_outside(self, name: str, attributes: dict[str, str]) -> None:
+        """Elements around the message, as Document, or the envelope of a header (AppHdr) and a document."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._bad(f"elements stand more than {_DEEPEST} deep. Fetch the file again from the bank")
         namespace, _, local = name.rpartition(" ")
-        found = _NAMESPACE.fullmatch(namespace)
-        if local != "Document" or not found:
-            raise self._bad("the XML is no camt message. Ask the bank for camt.053 or camt.054")
-        if found[1] == "052":
+        kind, statement = _MESSAGES.get(local, (None, ""))
+        if kind is None:
+            return
+        if kind == "camt.052":
             reason = "an intraday report (camt.052) holds nothing final. Give the statement of the day, camt.053"
             raise self._bad(reason)
-        self.kind = f"camt.{found[1]}"
-        self._stack.append(_schema(namespace, *_MESSAGES[found[1]]))
+        self.kind = self.kind or kind
+        self._stack.append(_schema(namespace, statement))
         self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+
+    def _end_outside(self, _: str) -> None:
+        self._depth -= 1
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         node = self._stack[-1].children.get(name)
@@ -188,7 +232,7 @@ class _Document:
 
     def _open(self, what: str) -> None:
         self._size = 0
-        if what == "transaction":
+        if what in ("transaction", "balance"):
             self._values = {}
         elif what == "entry":
             self._entries += 1
@@ -197,7 +241,7 @@ class _Document:
                 if not found:
                     raise self._bad("the statement names no account (Acct/Id). Ask the bank for one that does")
                 self._account = without_spaces(found[0])
-            self._entry_line = self.parser.CurrentLineNumber
+            self._entry_line = self._line_now()
             self._values = self._entry_values = {}
             self._transactions = []
             self._splits, self._count = None, 0
@@ -206,6 +250,7 @@ class _Document:
             self._entries = 0
             self._account = ""
             self._values = self._statement_values = {}
+            self._sums = Sums()
 
     def _close(self, what: str) -> None:
         self._size = 0
@@ -215,25 +260,47 @@ class _Document:
             self._values = self._entry_values
             if self._count > MOST_HELD:
                 self._pass_on()
+        elif what == "balance":
+            self._sums.balance(self._values, self._line_now())
+            self._values = self._statement_values
         elif what == "entry":
+            self._sums.add(self._entry(), self._count)
             if self._splits is None:
                 self.lines.extend(lines_of(self._entry()))
             elif not self._splits:
                 self.lines.append(whole_of(self._entry()))
             self._values = self._statement_values
             self._transactions = []
+        elif what == "statement":
+            self._end_statement()
         elif what == "message":
             self._refuse_empty()
+            self.parser.StartElementHandler = self._start_outside
+            self.parser.EndElementHandler = self._end_outside
+            self._depth -= 1
+
+    def _end_statement(self) -> None:
+        wrong = self._sums.wrong(self._statement_values, self._line_now())
+        if wrong is not None:
+            what = f"statement {self._statements}: {wrong}"
+            raise BadFile(self._line_now(), f"{what}. Fetch the file again, or ask the bank to correct it")
 
     def _entry(self) -> Entry:
-        return Entry(self._account, self._entry_values, self._transactions, self._entry_line, self._place())
+        turned = (
+            is_reversal(self._entry_values) and self._sums.balanced and self._statements in self._known_ahead().turned
+        )
+        place = self._place()
+        return Entry(self._account, self._entry_values, self._transactions, self._entry_line, place, turned=turned)
+
+    def _known_ahead(self) -> Verdicts:
+        if self._verdicts is None:
+            self._verdicts = self._look_ahead() if self._look_ahead is not None else Verdicts()
+        return self._verdicts
 
     def _pass_on(self) -> None:
         """Let go of the transactions of a large entry: as lines, or as references of the one line to come."""
         if self._splits is None:
-            if self._verdicts is None:
-                self._verdicts = self._look_ahead() if self._look_ahead is not None else {}
-            self._splits = self._verdicts[self._statements, self._entries]
+            self._splits = self._known_ahead().splits[self._statements, self._entries]
         if self._splits:
             self.lines.extend(split(self._entry(), self._count - len(self._transactions) + 1))
             self._transactions = []
@@ -275,7 +342,7 @@ class _Survey(_Document):
     def __init__(self) -> None:
         super().__init__()
         self._sum = Sum()
-        self.verdicts: Verdicts = {}
+        self.verdicts = Verdicts()
 
     def _close(self, what: str) -> None:
         if what == "transaction":
@@ -286,8 +353,12 @@ class _Survey(_Document):
             self._values = self._entry_values
         elif what == "entry":
             if self._count > MOST_HELD:
-                self.verdicts[self._statements, self._entries] = self._sum.explains(self._entry())
+                self.verdicts.splits[self._statements, self._entries] = self._sum.explains(self._entry())
+            self._sums.add(self._entry(), self._count)
             self._values = self._statement_values
+        elif what == "statement":
+            if self._sums.turned():
+                self.verdicts.turned.add(self._statements)
         else:
             super()._close(what)
 

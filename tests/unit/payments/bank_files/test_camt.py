@@ -230,3 +230,149 @@ def test_older_encodings_that_the_xml_declares_are_read(encoding: str) -> None:
     text = "".join(camt([camt_entry(Transfer(5, payer="Müller & Söhne"))])).replace("UTF-8", encoding)
     (line,) = read(io.BytesIO(text.encode(encoding))).lines
     assert line.payer == "Müller & Söhne"
+
+
+def balance(kind: str, amount: str, mark: str = "CRDT", currency: str = "EUR") -> str:
+    return f"""<Bal><Tp><CdOrPrtry><Cd>{kind}</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">{amount}</Amt>
+      <CdtDbtInd>{mark}</CdtDbtInd></Bal>"""
+
+
+def balanced(opening: str, closing: str, *entries: str) -> bytes:
+    return content(camt([balance("OPBD", opening), balance("CLBD", closing), *entries]))
+
+
+def read_all(data: bytes) -> list[BankLine]:
+    return list(read(io.BytesIO(data)).lines)
+
+
+REVERSED = "<RvslInd>true</RvslInd>"
+
+
+class TestContradictions:
+    def test_balances_that_agree_are_read(self) -> None:
+        entries = [entry(), entry(amount="3.00", mark="DBIT"), entry(sts="PDNG"), entry(sts="INFO")]
+        assert len(read_all(balanced("1.00", "8.00", *entries))) == 4
+
+    def test_balances_that_do_not_agree_are_refused(self) -> None:
+        refused = refusal(balanced("1.00", "8.01", entry(), entry(amount="3.00", mark="DBIT")))
+        assert "statement 1: opening balance and entries come to 800 minor units of EUR, CLBD says 801" in str(refused)
+
+    def test_a_statement_without_entries_has_one_balance(self) -> None:
+        assert read_all(balanced("1.00", "1.00")) == []
+        assert "CLBD" in refusal(balanced("1.00", "2.00")).reason
+
+    @pytest.mark.parametrize(
+        "balances",
+        [
+            balance("OPBD", "1.00"),
+            balance("CLBD", "1.00"),
+            balance("OPBD", "1.00") + balance("CLBD", "2.00", currency="SEK"),
+            balance("OPBD", "1.00", currency="SEK") + balance("CLBD", "2.00", currency="SEK"),
+            balance("OPAV", "1.00") + balance("CLAV", "2.00"),
+            balance("OPBD", "lots") + balance("CLBD", "2.00"),
+        ],
+    )
+    def test_balances_that_prove_nothing_refuse_nothing(self, balances: str) -> None:
+        assert len(read_all(content(camt([balances, entry()])))) == 1
+
+    @pytest.mark.parametrize(
+        ("closing", "mark", "amount"),
+        [("5.00", "DBIT", -500), ("5.00", "CRDT", -500), ("15.00", "CRDT", 500), ("15.00", "DBIT", 500)],
+    )
+    def test_balances_prove_the_sign_of_a_reversal(self, closing: str, mark: str, amount: int) -> None:
+        (line,) = read_all(balanced("10.00", closing, entry(amount="5.00", mark=mark, more=REVERSED)))
+        assert (line.amount_minor, line.reversal) == (amount, True)
+
+    def test_all_reversals_of_a_statement_turn(self) -> None:
+        batch = entry(transaction("2.00") + transaction("3.00"), amount="5.00", more=REVERSED)
+        found = read_all(balanced("10.00", "13.00", entry(), batch, entry(amount="2.00", more=REVERSED)))
+        assert [line.amount_minor for line in found] == [1_000, -200, -300, -200]
+
+    def test_a_large_batch_that_is_reversed_turns_too(self) -> None:
+        count = MOST_HELD + 1
+        batch = entry(transaction("1.00") * count, amount=str(count), more=REVERSED)
+        found = read_all(balanced("2000.00", f"{2000 - count}.00", batch))
+        assert {line.amount_minor for line in found} == {-100}
+        assert len(found) == count
+
+    @pytest.mark.parametrize(
+        ("totals", "wrong"),
+        [
+            ("<TtlNtries><NbOfNtries>2</NbOfNtries><Sum>13.00</Sum></TtlNtries>", None),
+            ("<TtlNtries><NbOfNtries>3</NbOfNtries><Sum>13</Sum></TtlNtries>", None),
+            ("<TtlNtries><NbOfNtries>4</NbOfNtries></TtlNtries>", "NbOfNtries says 4"),
+            ("<TtlNtries><NbOfNtries>1</NbOfNtries></TtlNtries>", "NbOfNtries says 1"),
+            ("<TtlNtries><Sum>13.01</Sum></TtlNtries>", "Sum says 13.01"),
+            ("<TtlNtries><Sum>7.00</Sum></TtlNtries>", None),
+            ("<TtlCdtNtries><NbOfNtries>1</NbOfNtries><Sum>10.00</Sum></TtlCdtNtries>", None),
+            ("<TtlCdtNtries><NbOfNtries>1</NbOfNtries><Sum>11.00</Sum></TtlCdtNtries>", "Sum says 11.00"),
+            ("<TtlDbtNtries><NbOfNtries>0</NbOfNtries></TtlDbtNtries>", "NbOfNtries says 0"),
+            ("<TtlDbtNtries><Sum>3.00</Sum></TtlDbtNtries>", None),
+        ],
+    )
+    def test_numbers_and_sums_of_entries_have_to_agree(self, totals: str, wrong: str | None) -> None:
+        entries = [entry(transaction("7.00") + transaction("3.00")), entry(amount="3.00", mark="DBIT")]
+        data = content(camt([f"<TxsSummry>{totals}</TxsSummry>", *entries]))
+        if wrong is None:
+            assert len(read_all(data)) == 3
+        else:
+            assert wrong in refusal(data).reason
+
+
+class TestEnvelopes:
+    PLAIN = "".join(camt([entry()]))
+    ISO = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
+    HEADER = """<AppHdr xmlns="urn:iso:std:iso:20022:tech:xsd:head.001.001.02"><Fr><FIId><FinInstnId><BICFI>A</BICFI>
+      </FinInstnId></FIId></Fr><MsgDefIdr>camt.053.001.08</MsgDefIdr></AppHdr>"""
+    BODY = PLAIN.split("\n", 1)[1]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            "\n" + PLAIN,
+            "\ufeff\r\n \n" + PLAIN,
+            "\n\ufeff" + PLAIN,
+            PLAIN.replace(f' xmlns="{ISO}"', ""),
+            PLAIN.replace(ISO, "ISO:camt.053.001.08:APC:STUZZA:payments:003"),
+            PLAIN.replace(ISO, "http://bank.example/xsd/statement"),
+            PLAIN.replace(ISO, ISO + ".ch.03"),
+            f"<BizMsgEnvlp>{HEADER}{BODY}</BizMsgEnvlp>",
+            f"<S:Envelope xmlns:S='urn:s'><S:Body><Payload>{HEADER}{BODY}</Payload></S:Body></S:Envelope>",
+            PLAIN.replace("Document", "Nachricht"),
+        ],
+        ids=range(10),
+    )
+    def test_a_message_is_found_in_what_is_around_it(self, data: str) -> None:
+        (line,) = read_all(data.encode())
+        assert (line.amount_minor, line.account) == (1_000, ACCOUNT)
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+    def test_empty_lines_come_first_in_any_encoding(self, encoding: str) -> None:
+        text = "\n\n" + self.PLAIN.replace("UTF-8", "UTF-16")
+        assert len(read_all((text if encoding == "utf-16" else "\ufeff" + text).encode(encoding))) == 1
+
+    def test_lines_are_counted_with_the_empty_ones(self) -> None:
+        plain = "".join(camt([entry(amount="x")]))
+        line = refusal(plain.encode()).line or 0
+        assert refusal(("\n\n\n" + plain).encode()).line == line + 3
+
+    def test_all_messages_of_an_envelope_are_read(self) -> None:
+        assert len(read_all(f"<All>{self.BODY}{self.BODY}</All>".encode())) == 2
+
+    def test_an_envelope_without_a_message_is_refused(self) -> None:
+        assert "no camt message" in refusal(f"<BizMsgEnvlp>{self.HEADER}</BizMsgEnvlp>".encode()).reason
+
+
+class TestDetailsInOneSum:
+    def instructed(self, amount: str, text: str) -> str:
+        told = f'<AmtDtls><InstdAmt><Amt Ccy="EUR">{amount}</Amt></InstdAmt></AmtDtls>' if amount else ""
+        return f"<TxDtls>{told}<RmtInf><Ustrd>{text}</Ustrd></RmtInf></TxDtls>"
+
+    def test_instructed_amounts_that_sum_to_it_split_the_entry(self) -> None:
+        found = lines(entry(self.instructed("4.00", "INV-1") + self.instructed("6.00", "INV-2")))
+        assert [(line.amount_minor, line.text) for line in found] == [(400, "INV-1"), (600, "INV-2")]
+
+    @pytest.mark.parametrize("amounts", [("4.00", "6.01"), ("", ""), ("4.00", "")])
+    def test_else_one_line_keeps_all_texts(self, amounts: tuple[str, str]) -> None:
+        (line,) = lines(entry(self.instructed(amounts[0], "INV-1") + self.instructed(amounts[1], "INV-2")))
+        assert (line.amount_minor, line.text) == (1_000, "INV-1 INV-2")

@@ -1,0 +1,106 @@
+"""What the entries of a camt statement come to, and whether its balances and totals say the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from payments.bank_files.camt_entry import Entry, Values, is_booked, is_reversal, money_of
+from payments.bank_files.line import BadFile, minor
+
+_OPENING, _CLOSING = ("OPBD", "PRCD"), "CLBD"
+_SIDES = {"": ("Cdt", "Dbt"), "Cdt": ("Cdt",), "Dbt": ("Dbt",)}
+_READINGS = [(what, turned) for what in ("all", "booked") for turned in (False, True)]
+
+
+class Sums:
+    """The entries of one statement, counted and summed while they pass."""
+
+    def __init__(self) -> None:
+        self._balances: dict[str, tuple[str, int]] = {}
+        self._booked = Counter[str]()  # by currency
+        self._reversals = Counter[str]()  # likewise, of reversals alone
+        # By all entries or those that are booked, by side, and by whether reversals count on the other side.
+        self._entries = Counter[tuple[str, str, bool]]()
+        self._transactions = Counter[tuple[str, str, bool]]()
+        self._gross = Counter[tuple[str, str, bool]]()
+
+    def balance(self, values: Values, line: int) -> None:
+        """The first of each kind counts; one that can't be read proves nothing."""
+        kind, amount, mark, currency = (
+            values.get(path, [""])[0] for path in ("Tp/CdOrPrtry/Cd", "Amt", "CdtDbtInd", "Amt@Ccy")
+        )
+        if kind not in (*_OPENING, _CLOSING) or mark not in ("CRDT", "DBIT"):
+            return
+        try:
+            told = minor(amount, currency, line)
+        except BadFile:
+            return
+        self._balances.setdefault(kind, (currency, told if mark == "CRDT" else -told))
+
+    def add(self, entry: Entry, transactions: int) -> None:
+        currency, amount = money_of(entry)
+        reversal, booked = is_reversal(entry.values), is_booked(entry.values)
+        if booked:
+            self._booked[currency] += amount
+            self._reversals[currency] += amount * reversal
+        for what, turned in _READINGS:
+            if booked or what == "all":
+                side = "Cdt" if (amount > 0) != (turned and reversal) else "Dbt"
+                self._entries[what, side, turned] += 1
+                self._transactions[what, side, turned] += transactions or 1
+                self._gross[what, side, turned] += abs(amount)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether an opening and a closing balance are told."""
+        return _CLOSING in self._balances and not self._balances.keys().isdisjoint(_OPENING)
+
+    def balances(self) -> tuple[str, int, int] | None:
+        """Currency, opening and closing; None where they prove nothing."""
+        opening = next((self._balances[kind] for kind in _OPENING if kind in self._balances), None)
+        closing = self._balances.get(_CLOSING)
+        if opening is None or closing is None or {opening[0], *self._booked} != {closing[0]}:
+            return None
+        return opening[0], opening[1], closing[1]
+
+    def turned(self) -> bool:
+        """Whether the balances prove that reversals have the sign of what they take back."""
+        told = self.balances()
+        if told is None:
+            return False
+        currency, opening, closing = told
+        came = opening + self._booked[currency]
+        return came != closing and came - 2 * self._reversals[currency] == closing
+
+    def wrong(self, values: Values, line: int) -> str | None:
+        """What of the statement's balances and totals contradicts its entries."""
+        if told := self.balances():
+            currency, opening, closing = told
+            came = opening + self._booked[currency]
+            if came != closing:
+                return f"opening balance and entries come to {came} minor units of {currency}, CLBD says {closing}"
+        for which, sides in _SIDES.items():
+            path = f"TxsSummry/Ttl{which}Ntries"
+            number, total = (values.get(f"{path}/{name}", [""])[0] for name in ("NbOfNtries", "Sum"))
+            numbers = {
+                sum(counted[what, side, turned] for side in sides)
+                for what, turned in _READINGS
+                for counted in (self._entries, self._transactions)
+            }
+            if number.isascii() and number.isdigit() and int(number[:20]) not in numbers:
+                return f"{path}/NbOfNtries says {number[:20]}, but {max(numbers)} entries were read"
+            sums = {sum(self._gross[what, side, turned] for side in sides) for what, turned in _READINGS}
+            net = {abs(self._gross[what, "Cdt", on] - self._gross[what, "Dbt", on]) for what, on in _READINGS}
+            said = self._minor(total, line)
+            if said is not None and said not in sums and not (not which and said in net):
+                return f"{path}/Sum says {total[:40]}, but the entries come to {max(sums)} minor units"
+        return None
+
+    def _minor(self, total: str, line: int) -> int | None:
+        """A total in minor units, where all entries are of one currency."""
+        if len(self._booked) != 1 or not total:
+            return None
+        try:
+            return minor(total.removeprefix("-"), next(iter(self._booked)), line)
+        except BadFile:
+            return None

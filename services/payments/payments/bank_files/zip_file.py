@@ -1,0 +1,105 @@
+"""Bank files in a ZIP, as banks hand them out: unpacked within bounds, one after another."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
+
+from payments.bank_files.line import BadFile, BankLine
+
+MOST_FILES = 200
+LARGEST = 268_435_456  # bytes of all files together
+LARGEST_RATIO = 200  # of what is unpacked to what was sent
+_PIECE = 1 << 18
+_KIND = b"PK\x03\x04"
+_UNPACK = "Unpack it, and send its files one by one"
+_BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+
+Read = Callable[[BinaryIO], tuple[str, Iterator[BankLine]]]
+
+
+def is_zip(head: bytes) -> bool:
+    return head.startswith(_KIND)
+
+
+def read_zip(file: BinaryIO, read: Read) -> tuple[str, Iterator[BankLine]]:
+    """The kind of its first file, and the lines of all; places and refusals begin with the file's name."""
+    lines = _lines(file, read)
+    kind = next(lines)
+    assert isinstance(kind, str)
+    return kind, cast(Iterator[BankLine], lines)
+
+
+def _lines(file: BinaryIO, read: Read) -> Iterator[str | BankLine]:
+    told = False
+    with _opened(file) as archive:
+        for member in _members(archive):
+            with TemporaryFile() as unpacked:
+                _unpack(archive, member, unpacked)
+                try:
+                    kind, lines = read(unpacked)
+                    if not told:
+                        yield kind
+                    told = True
+                    for line in lines:
+                        yield replace(line, place=f"{_called(member)}: {line.place}")
+                except BadFile as fault:
+                    where = f"line {fault.line}: " if fault.line is not None else ""
+                    raise BadFile(fault.line, f"{_called(member)}: {where}{fault.reason}") from None
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    try:
+        archive = zipfile.ZipFile(file)
+    except _BROKEN:
+        raise BadFile(None, "the ZIP is broken. Fetch it again from the bank") from None
+    with archive:
+        yield archive
+
+
+def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Its files, or a refusal in words that fit."""
+    found = archive.infolist()
+    if any(one.filename == "[Content_Types].xml" for one in found):
+        raise BadFile(None, "it is an Office document. Save it as CSV, or fetch camt.053 from the bank")
+    files = [one for one in found if not (one.is_dir() or one.filename.startswith(("__MACOSX/", ".")))]
+    if not files:
+        raise BadFile(None, "the ZIP holds no file. Fetch it again from the bank")
+    if len(files) > MOST_FILES:
+        raise BadFile(None, f"the ZIP holds {len(files)} files, more than {MOST_FILES}. {_UNPACK}")
+    size, packed = sum(one.file_size for one in files), sum(one.compress_size for one in files)
+    if size > LARGEST:
+        raise BadFile(None, f"the files in the ZIP have {size} bytes, more than {LARGEST}. {_UNPACK}")
+    if size > max(packed, 1) * LARGEST_RATIO:
+        raise BadFile(None, f"the ZIP unpacks to more than {LARGEST_RATIO} times its size. {_UNPACK}")
+    if any(one.flag_bits & 1 for one in files):
+        raise BadFile(None, "the ZIP is locked with a password. Unpack it, and send the files in it")
+    return files
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: BinaryIO) -> None:
+    """Never more bytes than it says that it has; those were bounded."""
+    left = member.file_size
+    try:
+        with archive.open(member) as packed:
+            while piece := packed.read(_PIECE):
+                left -= len(piece)
+                if left < 0:
+                    raise BadFile(None, f"{_called(member)} is larger than the ZIP says. Fetch it again from the bank")
+                into.write(piece)
+    except _BROKEN:
+        broken = f"{_called(member)} can't be unpacked: the ZIP is broken, or packed in a way that is not read"
+        raise BadFile(None, f"{broken}. {_UNPACK}") from None
+    into.seek(0)
+    if is_zip(into.read(len(_KIND))):
+        raise BadFile(None, f"{_called(member)} is a ZIP in a ZIP. {_UNPACK}")
+
+
+def _called(member: zipfile.ZipInfo) -> str:
+    return "".join(one if one.isprintable() else "?" for one in member.filename[-80:])
