@@ -93,3 +93,33 @@ def test_a_mapping_that_makes_no_sense_is_refused_by_name(
     (tmp_path / "m.toml").write_text(MAPPING.replace(*change))
     with pytest.raises(StackError, match=says):
         read_mapping(tmp_path / "m.toml")
+
+
+class TestDelimiters:
+    @pytest.mark.parametrize("delimiter", [";", "\\t", "|"])
+    def test_columns_are_parted_as_the_mapping_says(self, tmp_path: pathlib.Path, delimiter: str) -> None:
+        (tmp_path / "m.toml").write_text(f'delimiter = "{delimiter}"\ndecimal_mark = ","\n{MAPPING}')
+        sign = "\t" if len(delimiter) > 1 else delimiter
+        text = (HEADER + "C1,I1,1/2/2026,2/1/2026,AMOUNT,\n").replace(",", sign).replace("AMOUNT", "1.234,50")
+        (tmp_path / "f.csv").write_text(text)
+        (row,) = read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+        assert (row.number, row.amount_minor) == ("I1", 123_450)
+
+    @pytest.mark.parametrize("delimiter", ['""', '";;"', "7", '"a"', "'\"'", '"\\n"', '" "'])
+    def test_another_delimiter_is_refused(self, tmp_path: pathlib.Path, delimiter: str) -> None:
+        (tmp_path / "m.toml").write_text(f"delimiter = {delimiter}\n{MAPPING}")
+        with pytest.raises(StackError, match="delimiter"):
+            read_mapping(tmp_path / "m.toml")
+
+    def test_a_file_of_another_delimiter_says_so(self, tmp_path: pathlib.Path) -> None:
+        (tmp_path / "m.toml").write_text(MAPPING)
+        (tmp_path / "f.csv").write_text((HEADER + GOOD).replace(",", ";"))
+        with pytest.raises(StackError, match="name the file's delimiter"):
+            read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+
+    @pytest.mark.parametrize("empty", [",,,,,", " , ,\t, , , ", ",,", ",,,,,,,", '"","",,,,'])
+    def test_rows_of_empty_cells_are_passed_over(self, tmp_path: pathlib.Path, empty: str) -> None:
+        (tmp_path / "m.toml").write_text(MAPPING)
+        (tmp_path / "f.csv").write_text(f"{HEADER}{empty}\n{GOOD}{empty}\n{GOOD.replace('I1', 'I2')}{empty}\n")
+        rows = read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+        assert [(row.line, row.number) for row in rows] == [(3, "I1"), (5, "I2")]

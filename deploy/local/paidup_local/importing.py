@@ -23,13 +23,14 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """Which column holds what, how dates are written, and the currency of all amounts."""
+    """Which column holds what, what parts them, how dates are written, and the currency of all amounts."""
 
     currency: str
     date_format: str
     columns: Mapping[str, str]
     decimal_mark: str = "."
     thousands_mark: str = ","
+    delimiter: str = ","
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,13 @@ def read_mapping(path: Path) -> ColumnMapping:
             f"{path}: decimal_mark {mark!r} and thousands_mark {group!r} don't go together.",
             'write, say, decimal_mark = "," and thousands_mark = ".", or leave both out for 1,234.56.',
         )
-    return ColumnMapping(currency, found["date_format"], columns, mark, group)
+    delimiter = found.get("delimiter", ",")
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n\0 ':
+        raise StackError(
+            f"{path}: delimiter {delimiter!r} is not one sign that parts columns.",
+            'write, say, delimiter = ";" or "\\t", or leave it out for a comma.',
+        )
+    return ColumnMapping(currency, found["date_format"], columns, mark, group, delimiter)
 
 
 def read_rows(path: Path, mapping: ColumnMapping, today: date) -> list[Row]:
@@ -92,7 +99,9 @@ def read_rows(path: Path, mapping: ColumnMapping, today: date) -> list[Row]:
     try:
         data = path.read_bytes()
         rows, faults = _read(
-            csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True), mapping, today
+            csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, delimiter=mapping.delimiter),
+            mapping,
+            today,
         )
     except OSError as error:
         raise StackError(f"{path} can't be read: {error}.", "give a CSV file in UTF-8 with a header line.") from None
@@ -110,11 +119,15 @@ def read_rows(path: Path, mapping: ColumnMapping, today: date) -> list[Row]:
 def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping, today: date) -> tuple[list[Row], list[str]]:
     absent = [column for column in mapping.columns.values() if column not in (lines.fieldnames or ())]
     if absent:
-        return [], [f"line 1: there is no column {column}" for column in absent]
+        one = len(lines.fieldnames or ()) == 1
+        why = f"; by {mapping.delimiter!r} the line is one column: name the file's delimiter in the mapping" * one
+        return [], [f"line 1: there is no column {column}{why}" for column in absent]
     rows: list[Row] = []
     faults: list[str] = []
     numbers: dict[str, int] = {}
     for values in _until_broken(lines, faults):
+        if not any(map(_said, values.values())):  # as spreadsheets end a file
+            continue
         try:
             row = _row(lines.line_num, values, mapping, today)
             first = numbers.setdefault(row.number, row.line)
@@ -124,6 +137,11 @@ def _read(lines: "csv.DictReader[str]", mapping: ColumnMapping, today: date) -> 
         except _FaultError as fault:
             faults.append(f"line {lines.line_num}, {fault.column}: {fault}")
     return rows, faults
+
+
+def _said(cell: Any) -> bool:
+    """Whether a cell, or those beyond the header's, hold anything."""
+    return any(map(_said, cell)) if isinstance(cell, list) else bool(cell and cell.strip())
 
 
 def _until_broken(lines: "csv.DictReader[str]", faults: list[str]) -> Iterator[dict[str, Any]]:
