@@ -154,8 +154,8 @@ class _Document:
         """Without what must not stand before <?xml: empty lines."""
         found = _BEFORE_XML.match(piece)
         before = found[0] if found is not None else b""
-        if before.endswith(b"\0") and not piece.startswith(b"<\0", len(before)):
-            before = before[:-1]  # half of the first sign in UTF-16
+        if before.endswith(b"\0") and len(before) % 2:
+            before = before[:-1]  # half of the first sign, in UTF-16
         self._skipped_lines = before.count(b"\n")
         mark = next((mark for mark in _BOM_16 if mark in before), b"")
         return mark + piece[len(before) :]
