@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _NEXT_ON_LINE = re.compile(r"/\s+(?=(?:01|02|03|88|98|99),|16,\d{3},|49,[+-]?\d+
 _RECORD = re.compile(r"(01|02|03|16|49|88|98|99),", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _TYPE = re.compile(r"\d{3}", re.ASCII)
+_MOST_READINGS = 64
 _BREAK = "\n"  # between the pieces of a record that 88 continues after a "/"
 _LONGEST_RECORD = 200_000
 
@@ -53,6 +55,8 @@ class _Sums:
     amount: int = 0
     parts: int = 0
     rows: int = 0
+    summaries: tuple[int, ...] = (0,)
+    """What the summaries of an account may come to besides; the control total says which."""
 
 
 @dataclass(slots=True)
@@ -191,47 +195,64 @@ def _open_account(record: _Record, at: _Open) -> None:
         raise _bad(record, "the account has no number")
     at.number, at.currency = without_spaces(number), currency or at.group_currency
     exponent(at.currency, record.line)
-    at.account = _Sums(rows=record.rows, amount=sum(_summaries(record)))
+    at.account = _Sums(rows=record.rows, summaries=_summaries(record))
 
 
-def _summaries(record: _Record) -> Iterator[int]:
-    """Amounts of an account's balances and totals, which its control total contains.
+def _summaries(record: _Record) -> tuple[int, ...]:
+    """What the balances and totals of an account, part of its control total, come to: all readings, likely ones first.
 
-    Each is type, amount, items, funds type and what that asks for. A "/" may end a summary early.
+    Each is type, amount, items, funds type and what that asks for. A "/" may end one early, or stand within it: then a
+    number of three digits behind it is a type, or the amount or the items.
     """
-    pieces = [piece.split(",") for piece in record.body.split(_BREAK)]
+    pieces = [[one.strip() for one in piece.split(",")] for piece in record.body.split(_BREAK)]
     pieces[0] = pieces[0][2:]
-    fields: list[str] = []
-    for piece in pieces:
-        if fields and _begins_summary(piece):
-            yield from _amounts(fields, record)
-            fields = []
-        fields.extend(one.strip() for one in piece)
-    yield from _amounts(fields, record)
+    fields = list(itertools.chain(*pieces))
+    breaks = set(itertools.accumulate(map(len, pieces)))
+    sums: dict[int, dict[int, None]] = {0: {0: None}}
+    furthest = 0
+    for start in range(len(fields)):
+        if start in sums:
+            furthest = start
+            for end, amount in _readings(fields, start, breaks):
+                reached = sums.setdefault(min(end, len(fields)), {})
+                for each in list(sums[start])[:_MOST_READINGS]:
+                    reached.setdefault(each + amount)
+    if len(fields) not in sums:
+        raise _bad(record, _why_not(fields[furthest : furthest + 5]))
+    return tuple(sums[len(fields)])[:_MOST_READINGS]
 
 
-def _begins_summary(piece: list[str]) -> bool:
-    """Whether a continuation starts with a type code and an amount, rather than in the midst of a summary."""
-    return len(piece) > 1 and bool(_TYPE.fullmatch(piece[0].strip())) and bool(_INTEGER.fullmatch(piece[1].strip()))
+def _readings(fields: list[str], start: int, breaks: set[int]) -> Iterator[tuple[int, int]]:
+    """Where a summary that begins here may end, and its amount."""
+    code, amount, _, funds, count = (*fields[start : start + 5], "", "", "", "", "")[:5]
+    if (code and not _TYPE.fullmatch(code)) or (amount and not _INTEGER.fullmatch(amount)):
+        if not code or _TYPE.fullmatch(code):
+            yield from ((start + 1, 0) for at in (start + 1,) if at in breaks)
+        return
+    minor = int(amount or 0)
+    early = [start + length for length in (1, 2, 3) if start + length in breaks]
+    for end in early:
+        if end < len(fields) and _TYPE.fullmatch(fields[end]) and end - start > 1:
+            yield end, minor
+    distributions = int(count) if count.isascii() and count.isdigit() and len(count) <= 3 else None
+    more = {"": 0, "Z": 0, "0": 0, "1": 0, "2": 0, "S": 3, "V": 2}.get(funds)
+    if funds == "D" and distributions is not None:
+        more = 1 + 2 * distributions
+    if more is not None:
+        yield start + 4 + more, minor
+    for end in early:
+        yield end, minor if end - start > 1 else 0
 
 
-def _amounts(fields: list[str], record: _Record) -> Iterator[int]:
-    position = 0
-    while position < len(fields):
-        code, amount, _, funds = (*fields[position : position + 4], "", "", "", "")[:4]
-        position += 4
-        if funds == "S":
-            position += 3
-        elif funds == "V":
-            position += 2
-        elif funds == "D":
-            position += 1 + 2 * _distributions(fields[position : position + 1], record)
-        elif funds not in ("", "Z", "0", "1", "2"):
-            raise _bad(record, f"the funds type {funds[:10]!r} is not one of Z, 0, 1, 2, S, V, D")
-        if code and not _TYPE.fullmatch(code):
-            raise _bad(record, f"the type code {code[:10]!r} is not three digits")
-        if amount:
-            yield _integer(amount, record, "the amount")
+def _why_not(fields: list[str]) -> str:
+    code, amount, _, funds, _ = (*fields, "", "", "", "", "")[:5]
+    if code and not _TYPE.fullmatch(code):
+        return f"the type code {code[:10]!r} is not three digits"
+    if amount and not _INTEGER.fullmatch(amount):
+        return f"the amount {amount[:30]!r} is not a whole number of minor units"
+    if funds == "D":
+        return "funds type D does not say its number of distributions"
+    return f"the funds type {funds[:10]!r} is not one of Z, 0, 1, 2, S, V, D"
 
 
 def _distributions(fields: list[str], record: _Record) -> int:
@@ -262,21 +283,26 @@ def _transaction(record: _Record, at: _Open) -> BankLine:
     at.account.amount += amount
     at.account.rows += record.rows
     reference = given(customer_reference)
+    if not code:
+        raise _bad(record, "the type code is missing")
+    sign, said = _sign(code), " ".join(text.replace(_BREAK, " ").removesuffix("/").split())
+    if sign is None:
+        said = f"{said} (type code {code[:10]}: not known whether this came in or went out)".strip()
     return BankLine(
         account=at.number,
         currency=at.currency,
-        amount_minor=amount * _sign(code, record),
+        amount_minor=amount * (1 if sign is None else sign),
         booked_on=at.as_of,
         value_on=value_on,
         status="information" if code == _NO_MONEY else at.status,
         bank_reference=bank_id(bank_reference),
         end_to_end_id=None,
         references=(reference,) if reference else (),
-        text=" ".join(text.replace(_BREAK, " ").removesuffix("/").split()),
+        text=said,
         payer=None,
         payer_account=None,
         code=code,
-        reversal=code in _REVERSALS_IN or code in _REVERSALS_OUT,
+        reversal=sign is None or code in _REVERSALS_IN or code in _REVERSALS_OUT,
         place=f"line {record.line}",
     )
 
@@ -288,7 +314,11 @@ def _cut(text: str, times: int) -> list[str]:
     return [*(part.strip() for part in parts[:-1]), parts[-1]]
 
 
-def _sign(code: str, record: _Record) -> int:
+def _sign(code: str) -> int | None:
+    """1 for money that came in, -1 for money that went out; None for a code of the bank's own.
+
+    Such a line is told as a reversal that came in, which a person decides about, whatever it is.
+    """
     if code == _NO_MONEY:
         return 0
     if _TYPE.fullmatch(code):
@@ -296,7 +326,7 @@ def _sign(code: str, record: _Record) -> int:
             return 1
         if "400" <= code <= "699" or "960" <= code <= "999" or code in _LOAN_DEBITS:
             return -1
-    raise _bad(record, f"the type code {code[:10]!r} is neither a credit (100-399) nor a debit (400-699)")
+    return None
 
 
 def _close_account(record: _Record, at: _Open) -> None:
@@ -304,6 +334,9 @@ def _close_account(record: _Record, at: _Open) -> None:
     if at.account is None or at.group is None:
         raise _bad(record, "an account's trailer without its header (03)")
     at.account.rows += record.rows
+    readings = [at.account.amount + each for each in at.account.summaries]
+    said = _integer(total, record, "the account's control total") if total else readings[0]
+    at.account.amount = said if said in readings else readings[0]
     _agree(record, "the account's control total", total, at.account.amount)
     _agree(record, "the account's number of records", rows, at.account.rows)
     at.group.amount += at.account.amount
@@ -313,7 +346,7 @@ def _close_account(record: _Record, at: _Open) -> None:
 
 
 def _close_group(record: _Record, at: _Open) -> None:
-    total, accounts, rows, *_ = _fields(record, 3)
+    total, accounts, rows = _trailer(record)
     if at.group is None or at.file is None or at.account is not None:
         raise _bad(record, "a group's trailer without its header (02), or before its account's trailer (49)")
     at.group.rows += record.rows
@@ -327,7 +360,7 @@ def _close_group(record: _Record, at: _Open) -> None:
 
 
 def _close_file(record: _Record, at: _Open) -> None:
-    total, groups, rows, *_ = _fields(record, 3)
+    total, groups, rows = _trailer(record)
     if at.file is None or at.group is not None:
         raise _bad(record, "the file's trailer without its header (01), or before its group's trailer (98)")
     at.file.rows += record.rows
@@ -336,6 +369,15 @@ def _close_file(record: _Record, at: _Open) -> None:
     _agree(record, "the file's number of records", rows, at.file.rows)
 
 
+def _trailer(record: _Record) -> tuple[str, str, str]:
+    """Total, number of parts and number of records; some banks leave the number of parts out."""
+    fields = _fields(record, 2)
+    if len(fields) == 2:
+        return fields[0], "", fields[1]
+    return fields[0], fields[1], fields[2]
+
+
 def _agree(record: _Record, what: str, said: str, counted: int) -> None:
-    if _integer(said, record, what) != counted:
+    """What a bank leaves blank is not checked."""
+    if said and _integer(said, record, what) != counted:
         raise _bad(record, f"{what} is {said}, but what was read comes to {counted}")

@@ -45,9 +45,8 @@ def test_the_type_code_says_which_way_the_money_went(code: str, amount: int) -> 
     assert line.amount_minor == amount
 
 
-@pytest.mark.parametrize("code", ["099", "701", "800", "A12", ""])
-def test_a_code_of_no_direction_is_refused(code: str) -> None:
-    assert "neither a credit" in str(refusal(account_of(f"16,{code},5,Z,,,X")))
+def test_a_transaction_without_a_code_is_refused() -> None:
+    assert "type code is missing" in str(refusal(account_of("16,,5,Z,,,X")))
 
 
 @pytest.mark.parametrize("funds", ["", "Z", "0", "1", "2", "S,1,2,3", "V,260304,", "D,2,0,3,1,2", "D,0"])
@@ -134,3 +133,48 @@ def test_what_does_not_agree_is_refused_at_its_record(old: str, new: str, line: 
     assert old in GOOD
     refused = refusal(GOOD.replace(old, new, 1))
     assert (refused.line, reason in str(refused)) == (line, True), str(refused)
+
+
+class TestFilesAsBanksSendThem:
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("49,12,4/", "49,,4/"),
+            ("49,12,4/", "49,12,/"),
+            ("98,12,1,6/", "98,,1,6/"),
+            ("98,12,1,6/", "98,12,,6/"),
+            ("98,12,1,6/", "98,12,6/"),
+            ("98,12,1,6/", "98,,6/"),
+            ("99,12,1,8/", "99,,1,8/"),
+            ("99,12,1,8/", "99,12,8/"),
+            ("99,12,1,8/", "99,,,/"),
+        ],
+    )
+    def test_what_a_trailer_leaves_out_is_not_checked(self, old: str, new: str) -> None:
+        assert old in GOOD
+        assert [line.amount_minor for line in lines(GOOD.replace(old, new))] == [5, -7]
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "03,12345,USD,010/\n88,500,2,Z,015,300,,/",
+            "03,12345,USD,010,500/\n88,300,Z,015,300,,/",
+            "03,12345,USD,010,500/\n88,015,300/",
+            "03,12345,USD,010,500,,/\n88,015,300,1/",
+            "03,12345,USD/\n88,010,500/\n88,015/\n88,300,2,S,100,100,100/",
+            "03,12345,USD,010,500,,,015,300/\n88,100,V,260302,/",
+        ],
+    )
+    def test_the_control_total_says_what_three_digits_are(self, header: str) -> None:
+        rows = header.count("\n") + 1
+        text = f"01,A,B,260302,,1,,,2/\n02,B,A,1,260302,,,/\n{header}\n16,195,5,Z,,,X\n"
+        good = text + f"49,805,{rows + 2}/\n98,805,1,{rows + 4}/\n99,805,1,{rows + 6}/"
+        assert [line.amount_minor for line in lines(good)] == [5]
+        assert "control total" in str(refusal(good.replace("49,805", "49,806")))
+
+    @pytest.mark.parametrize("code", ["734", "001", "810", "AB1", "1950"])
+    def test_a_code_of_the_banks_own_goes_to_a_person(self, code: str) -> None:
+        first, second = lines(account_of(f"16,{code},5,Z,BANK1,,INV-1", "16,195,7,Z,,,Y"))
+        assert (first.amount_minor, first.reversal, first.code) == (5, True, code)
+        assert first.text == f"INV-1 (type code {code}: not known whether this came in or went out)"
+        assert (second.amount_minor, second.reversal) == (7, False)
