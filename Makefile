@@ -47,7 +47,7 @@ lint: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/contract tests/chassis tests/service
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest tests/e2e tests/browser
 
 schemas: $(STAMP)
 	$(BIN)/python -m contracts.generate

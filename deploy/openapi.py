@@ -5,11 +5,13 @@ import pathlib
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
 import auth.api
 import invoicing.api
 import payments.api
-from gateway.openapi import merge
+from gateway.openapi import SCOPES, merge
 
 FILE = pathlib.Path(__file__).parents[1] / "contracts" / "openapi.json"
 ROUTERS = {"auth": auth.api.router, "invoicing": invoicing.api.router, "payments": payments.api.router}
@@ -18,7 +20,17 @@ ROUTERS = {"auth": auth.api.router, "invoicing": invoicing.api.router, "payments
 def document_of(name: str, router: APIRouter) -> dict[str, Any]:
     app = FastAPI(title=name, generate_unique_id_function=lambda route: route.name)
     app.include_router(router)
-    return app.openapi()
+    document = app.openapi()
+    for route in (one for one in router.routes if isinstance(one, APIRoute)):
+        for method in route.methods if route.include_in_schema else ():
+            document["paths"][route.path][method.lower()][SCOPES] = scopes_of(route.dependant)
+    return document
+
+
+def scopes_of(dependant: Dependant) -> list[str]:
+    """The scopes that the guards of a route ask for."""
+    own = [scope] if (scope := getattr(dependant.call, "scope", None)) else []
+    return [*own, *(scope for part in dependant.dependencies for scope in scopes_of(part))]
 
 
 def text() -> str:

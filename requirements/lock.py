@@ -33,3 +33,4 @@ if __name__ == "__main__":
     compile_pins(third_party(), "runtime.txt")
     dev = (ROOT / "requirements/dev.in").read_text().splitlines()
     compile_pins([*third_party(), *dev], "dev.txt", "-c", "requirements/runtime.txt")
+    compile_pins((ROOT / "requirements/clients.in").read_text().splitlines(), "clients.txt")

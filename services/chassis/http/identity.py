@@ -131,14 +131,20 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
-def allow(scope: str) -> Any:
-    """A dependency that yields the identity of a caller with this scope: `who: Annotated[Identity, allow("a:b")]`."""
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Lets those pass whose token has the scope; a 401 or 403 problem else."""
 
-    async def guard(request: Request) -> Identity:
+    scope: str
+
+    async def __call__(self, request: Request) -> Identity:
         verifier: TokenVerifier = request.app.state.verifier
         identity = verifier.verify(bearer(request))
-        if not identity.may(scope):
-            raise Problem(status=403, slug="scope-missing", detail=f"This needs the scope {scope}.")
+        if not identity.may(self.scope):
+            raise Problem(status=403, slug="scope-missing", detail=f"This needs the scope {self.scope}.")
         return identity
 
-    return Depends(guard)
+
+def allow(scope: str) -> Any:
+    """A dependency that yields the identity of a caller with this scope: `who: Annotated[Identity, allow("a:b")]`."""
+    return Depends(Guard(scope))

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.openapi_words import (
+    add_example,
+    describe_parameters,
+    describe_schemas,
+    problem_text,
+    tag_of,
+    tags,
+)
 from gateway.routes import find_route
 
 Document = dict[str, Any]
@@ -15,23 +23,45 @@ PROBLEM = {
     "description": "RFC 9457. `type` ends in a stable slug; some problems carry further members.",
     "required": ["type", "status", "title", "detail", "request_id"],
     "properties": {
-        "type": {"type": "string", "pattern": "^urn:paidup:problem:[a-z0-9-]+$"},
-        "status": {"type": "integer"},
-        "title": {"type": "string"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
+        "type": {
+            "type": "string",
+            "description": "A URN that ends in a stable slug: read the slug, not the title.",
+            "pattern": "^urn:paidup:problem:[a-z0-9-]+$",
+            "examples": ["urn:paidup:problem:invalid-request"],
+        },
+        "status": {"type": "integer", "description": "The HTTP status again."},
+        "title": {"type": "string", "description": "What kind of problem it is, for people."},
+        "detail": {"type": "string", "description": "What is wrong and what to do, for people."},
+        "request_id": {"type": "string", "description": "Name it when you report the problem."},
         "errors": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "message"],
-                "properties": {
-                    "field": {"type": "string", "description": "dotted path, as lines.0.quantity"},
-                    "message": {"type": "string"},
-                },
-            },
+            "description": "The fields at fault.",
+            "items": {"$ref": "#/components/schemas/FieldError"},
         },
     },
+}
+FIELD_ERROR = {
+    "type": "object",
+    "required": ["field", "message"],
+    "properties": {
+        "field": {"type": "string", "description": "A dotted path, as lines.0.quantity."},
+        "message": {"type": "string", "description": "What is wrong with it, for people."},
+    },
+}
+# What a 409 may carry beside: the quote to confirm instead, and the payment that is in the way.
+CONFLICT = PROBLEM | {
+    "properties": PROBLEM["properties"]  # type: ignore[operator]
+    | {
+        "new_quote": {
+            "anyOf": [{"$ref": "#/components/schemas/QuoteView"}, {"type": "null"}],
+            "description": "With `quote-stale`: the quote to confirm instead; null where nothing can be paid.",
+        },
+        "payment_id": {
+            "type": "string",
+            "format": "uuid",
+            "description": "With `quote-used` the payment that it became; else the one that is in the way.",
+        },
+    }
 }
 EVERYWHERE = {
     "401": "No key, or one that is unknown, expired or revoked",
@@ -82,15 +112,17 @@ SEEN: Document = {
     ),
     "schema": {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,18}$"},
 }
+SCOPES = "x-scopes"  # as deploy/openapi.py names them; the document says them as security
 DROPPED = ("HTTPValidationError", "ValidationError")
 
 STREAM: Document = {
     "get": {
         "operationId": "stream_events",
+        "x-scopes": ["events:read"],
         "summary": "Events as they happen",
         "description": (
             "Server-sent events: `event` is the type, `data` a CloudEvent in JSON. Resume with Last-Event-ID within "
-            "ten minutes; `event: reset` says that events are missing. Needs the scope events:read."
+            "ten minutes; `event: reset` says that events are missing."
         ),
         "parameters": [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}}],
         "responses": {
@@ -105,8 +137,8 @@ STREAM: Document = {
 
 def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: str = "1") -> Document:
     """The public API. `documents`: the OpenAPI of each service by its name; paths that it doesn't own are left out."""
-    paths: Document = {"/v1/events/stream": _finished(STREAM, keyless=False)}
-    schemas: Document = {"Problem": PROBLEM}
+    paths: Document = {"/v1/events/stream": _finished("/v1/events/stream", STREAM, keyless=False)}
+    schemas: Document = {"Problem": PROBLEM, "Conflict": CONFLICT, "FieldError": FIELD_ERROR}
     for owner, document in sorted(documents.items()):
         renamed = _without_clashes(owner, document, schemas)
         schemas |= {
@@ -117,12 +149,15 @@ def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: 
         for path, item in renamed.get("paths", {}).items():
             route = find_route(path)
             if route is not None and route.owner == owner:
-                paths[path] = _finished(item, keyless=route.keyless)
+                paths[path] = _finished(path, item, keyless=route.keyless)
+    schemas = json.loads(json.dumps(schemas))
+    describe_schemas(schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": "Customers see what they owe and pay it."},
         "servers": [{"url": "/"}],
         "security": [{"apiKey": []}],
+        "tags": tags(),
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(schemas.items())),
@@ -136,9 +171,10 @@ def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: 
 
 
 def _problem(description: str, status: str) -> Document:
-    schema = {"$ref": "#/components/schemas/Problem"}
+    schema = {"$ref": f"#/components/schemas/{'Conflict' if status == '409' else 'Problem'}"}
+    slugs = problem_text(int(status))
     return {
-        "description": description,
+        "description": description + (f"\n\n{slugs}" if slugs else ""),
         "headers": _headers("X-Request-Id", *SENT_WITH.get(status, ())),
         "content": {"application/problem+json": {"schema": schema}},
     }
@@ -148,8 +184,8 @@ def _headers(*names: str) -> Document:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _finished(item: Document, *, keyless: bool) -> Document:
-    """Each operation with the problems and the headers that it may answer."""
+def _finished(path: str, item: Document, *, keyless: bool) -> Document:
+    """Each operation with the problems and the headers that it may answer, its tag, its scope and its examples."""
     finished: Document = {}
     for method, operation in item.items():
         parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
@@ -164,9 +200,20 @@ def _finished(item: Document, *, keyless: bool) -> Document:
         }
         possible = [*EVERYWHERE, *(WITH_BODY if method in WRITES else ["409"] if method == "delete" else ())]
         problems = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in possible}
+        describe_parameters(parameters)
+        add_example(operation)
+        scopes = operation.pop(SCOPES, [])
         finished[method] = operation | {"responses": dict(sorted((problems | answers).items()))}
+        finished[method] |= {"tags": [tag_of(path, operation)], "description": _described(operation, scopes)}
+        finished[method] |= {"security": [{"apiKey": scopes}]} if scopes else {}
         finished[method] |= ({"parameters": parameters} if parameters else {}) | ({"security": []} if keyless else {})
     return finished
+
+
+def _described(operation: Document, scopes: Sequence[str]) -> str:
+    """What the operation does, and the scope that a key needs for it."""
+    says = operation.get("description") or f"{operation['summary']}."
+    return f"{says}\n\nNeeds the scope `{'`, `'.join(scopes)}`." if scopes else says
 
 
 def _parameter(parameter: Document) -> Document:
@@ -175,7 +222,10 @@ def _parameter(parameter: Document) -> Document:
         return parameter
     description = "A new one for each new request; the same one again when an answer was lost"
     schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
-    return {"name": KEY, "in": "header", "required": True, "description": description, "schema": schema}
+    return {
+        "name": KEY, "in": "header", "required": True, "description": description, "schema": schema,
+        "example": "order-4711",
+    }  # fmt: skip
 
 
 def _without_clashes(owner: str, document: Document, schemas: Document) -> Document:

@@ -1,0 +1,46 @@
+"""The catalogue of problems is what the code answers."""
+
+import ast
+import pathlib
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from contracts.problems import PROBLEMS
+
+SERVICES = pathlib.Path(__file__).parents[3] / "services"
+KEBAB = re.compile("[a-z]+(-[a-z0-9]+)*")
+REFUSALS = {"Refusal", "Refused", "conflict"}
+NOT_OVER_HTTP = {"invalid-command"}  # a command's, answered on Kafka
+
+
+def slugs() -> Iterator[tuple[str, str]]:
+    """Each slug that stands in the code of the services, with its file."""
+    for path in sorted(SERVICES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                texts = [word.value for word in node.keywords if word.arg == "slug"]
+                texts += node.args[:1] if name in REFUSALS else []
+                for text in texts:
+                    if isinstance(text, ast.Constant) and isinstance(text.value, str) and "_" not in text.value:
+                        yield text.value, path.name
+
+
+def test_every_slug_is_in_the_catalogue() -> None:
+    fields = {"scopes"}  # auth's refusals begin with the field
+    unknown = {slug: place for slug, place in slugs() if slug not in PROBLEMS}
+    assert {slug for slug in unknown if slug not in NOT_OVER_HTTP | fields} == set(), unknown
+
+
+def test_the_catalogue_holds_nothing_else() -> None:
+    # "unavailable" is a default, and the framework's own refusals have their slugs from the status.
+    assert PROBLEMS.keys() - {slug for slug, _ in slugs()} == {"unavailable"}
+
+
+@pytest.mark.parametrize("slug", PROBLEMS)
+def test_a_kind_is_said_in_a_sentence(slug: str) -> None:
+    assert KEBAB.fullmatch(slug)
+    assert PROBLEMS[slug].meaning.endswith(".")
+    assert all(400 <= status < 600 for status in PROBLEMS[slug].statuses)
