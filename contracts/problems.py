@@ -48,6 +48,7 @@ PROBLEMS: dict[str, Kind] = {
     "not-yet-here": Kind((503,), "What Paidup-Seen names has not arrived yet; ask again."),
     "provider-unavailable": Kind((503,), "The payment provider does not answer; nothing was done."),
     "service-unavailable": Kind((503,), "The service does not answer just now."),
+    "too-many-uploads": Kind((503,), "Too many files come in at once; see Retry-After."),
     "unavailable": Kind((503,), "The service can't answer just now; nothing was done."),
     "service-timed-out": Kind((504,), "The service has not answered in time."),
     # Customers and invoices.

@@ -152,10 +152,16 @@ def test_a_body_that_is_no_json_does_not_break_the_stream() -> None:
     assert orjson.loads(data.removeprefix(b"data: "))["data"] is None
 
 
+OPERATION = {"operationId": "look", "summary": "Look", "tags": ["invoices"]}
+
+
 def document(path: str, schema: dict[str, object]) -> dict[str, object]:
     answer = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}}}
     return {
-        "paths": {path: {"get": {"responses": {"200": answer, "422": {}}}}, "/internal/x": {"get": {"responses": {}}}},
+        "paths": {
+            path: {"get": OPERATION | {"responses": {"200": answer, "422": {}}}},
+            "/internal/x": {"get": OPERATION | {"responses": {}}},
+        },
         "components": {"schemas": {"Item": schema, "HTTPValidationError": {}}},
     }
 
@@ -168,7 +174,7 @@ def test_documents_merge_into_one_and_clashing_names_part() -> None:
         }
     )
     assert set(merged["paths"]) == {"/v1/invoices", "/v1/webhooks/{provider}", "/v1/events/stream"}
-    assert set(merged["components"]["schemas"]) == {"Problem", "Item", "PaymentsItem"}
+    assert set(merged["components"]["schemas"]) == {"Problem", "Conflict", "FieldError", "Item", "PaymentsItem"}
     hook = merged["paths"]["/v1/webhooks/{provider}"]["get"]
     assert hook["security"] == []
     assert "Paidup-Seen" not in str(hook.get("parameters"))
@@ -181,7 +187,7 @@ def test_documents_merge_into_one_and_clashing_names_part() -> None:
 
 def test_the_idempotency_key_is_asked_for_in_the_document() -> None:
     parameter = {"name": "idempotency-key", "in": "header", "required": False}
-    operation = {"parameters": [parameter], "responses": {"202": {"description": "Accepted"}}}
+    operation = OPERATION | {"parameters": [parameter], "responses": {"202": {"description": "Accepted"}}}
     merged = merge({"payments": {"paths": {"/v1/payments": {"post": operation}}}})
     finished = merged["paths"]["/v1/payments"]["post"]
     named = [(one["name"], one["required"]) for one in finished["parameters"]]
