@@ -81,6 +81,7 @@ PROBLEMS: dict[str, Kind] = {
     "unknown-quote": Kind((422,), "There is no such quote."),
     # Methods and autopay.
     "autopay-needs-method": Kind((409,), "Autopay needs this method: switch it off or give it another first."),
+    "currency-twice": Kind((422,), "A currency is named twice."),
     "deposits-refused": Kind((422,), "The provider does not take these deposits."),
     "deposits-wrong": Kind((422,), "The deposits are others."),
     "method-in-use": Kind((409,), "A payment under way needs the method."),

@@ -22,8 +22,10 @@ def describe_schemas(schemas: Document) -> None:
     for name, schema in schemas.items():
         schema["title"] = name
         for field, described in schema.get("properties", {}).items():
-            own = WORDS["of"].get(f"{name}.{field}") or described.get("description")
-            described["description"] = own or WORDS["fields"][field]
+            own = WORDS["of"].get(f"{name}.{field}") or described.get("description") or WORDS["fields"].get(field)
+            if own is None:
+                raise ValueError(f"{name}.{field} has no description: write one into openapi_words.toml")
+            described["description"] = own
             described.pop("title", None)
             _format(described, ID.search(field) is not None and field not in FOREIGN_IDS)
 
