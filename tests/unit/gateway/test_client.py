@@ -138,10 +138,10 @@ async def test_a_late_answer_is_given_up_and_never_taken_for_the_next() -> None:
 
 async def test_connections_are_bounded_and_waiting_counts_as_time() -> None:
     async def serve(request: bytes, nth: int, writer: asyncio.StreamWriter) -> bool:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.4)
         return await answers(request, nth, writer)
 
-    async with raw_server(serve) as (url, seen), to(url, connections=2, timeout=0.12) as upstream:
+    async with raw_server(serve) as (url, seen), to(url, connections=2, timeout=1.0) as upstream:
         asked = [upstream.request(b"GET", b"/", []) for _ in range(8)]
         answered = await asyncio.gather(*asked, return_exceptions=True)
         assert sum(isinstance(one, TimeoutError) for one in answered) == 4
