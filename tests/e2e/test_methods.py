@@ -1,10 +1,12 @@
 """Ways to pay: given on the provider's own page, surcharged by rule with consent, chosen, verified and removed."""
 
 import asyncio
+import hmac
 from typing import Any
 
 import asyncpg
 
+from contracts.ids import new_id
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack
 
@@ -205,3 +207,25 @@ async def test_a_key_of_one_customer_sets_up_and_removes_for_no_other(client: Cl
             assert (await limited.ask("PATCH", at(whose, theirs), {"is_default": True}))[0] == 404
         wish = {"return_url": RETURN, "accept_terms": True}
         assert (await limited.ask("POST", at(other, "setup"), wish))[0] == 404
+
+
+class TestClientAddress:
+    """Consent tells from which address it came, as the gateway saw it; what a client writes of it counts nothing."""
+
+    async def test_evidence_holds_the_address(self, client: Client, stack: LocalStack) -> None:
+        customer = await client.customer()
+        forged = {"X-Forwarded-For": "6.6.6.6", "Paidup-Client-Address": "6.6.6.6", "Forwarded": "for=6.6.6.6"}
+        path = f"/v1/customers/{customer}/payment-methods"
+        body = {"provider_token": "pm_card_visa", "accept_terms": True}
+        status, method = await client.ask("POST", path, body, **forged)
+        assert status == 201
+        quote = await client.quote(customer, method["id"], await client.invoice(customer))
+        wish = {"quote_id": quote["id"], "accept_surcharge": True}
+        status, payment = await client.ask("POST", "/v1/payments", wish, **{"Idempotency-Key": new_id()}, **forged)
+        assert status == 202
+        evidence = (await client.get(f"/v1/payments/{payment['id']}/consent"))["consents"]
+        secret = stack.environment("payments")["PAYMENTS_ADDRESS_SECRET"].encode()
+        assert {each["kind"] for each in evidence} == {"surcharge", "terms"}
+        for each in evidence:
+            told = hmac.digest(secret, f"{each['id']}:127.0.0.1".encode(), "sha256").hex()
+            assert each["address_hash"] == told

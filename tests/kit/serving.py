@@ -14,11 +14,12 @@ from chassis.http.protocol import BoundedHead
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, *, port: int = 0, keep_alive: int = 75) -> AsyncIterator[str]:
-    """Serve until the block ends; gives the address, as http://127.0.0.1:1234."""
+async def serving(app: Any, *, port: int = 0, keep_alive: int = 75, trusted: str = "") -> AsyncIterator[str]:
+    """Serve until the block ends; gives the address, as http://127.0.0.1:1234. `trusted`: proxies, as the gateway's."""
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, http=BoundedHead, ws="none", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=keep_alive, timeout_graceful_shutdown=1,
+        proxy_headers=bool(trusted), forwarded_allow_ips=trusted or None,
     )  # fmt: skip
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())

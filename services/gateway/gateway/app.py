@@ -22,6 +22,7 @@ from gateway.settings import Settings
 from gateway.stream import Streams
 from gateway.tail import Tail
 from gateway.uploads import Uploads
+from gateway.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ class Gateway:
         self.keys.hears = self.tail.fresh
         self._per_address = Buckets(settings.rate_per_address)
         self.uploads = Uploads({"payments": settings.payments_url})
-        self._proxy = Proxy(self.upstreams, self.keys, Buckets(settings.rate_per_key), self.uploads)
+        self.waiting = Waiting(
+            {"payments": settings.payments_url}, most=settings.waiting, per_key=settings.waiting_per_key,
+            timeout=settings.upstream_timeout,
+        )  # fmt: skip
+        self._proxy = Proxy(self.upstreams, self.keys, Buckets(settings.rate_per_key), self.uploads, self.waiting)
         self._edge = Edge(self._handle, BODY_LIMIT, LARGER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +79,7 @@ class Gateway:
             await tailing
         for upstream in self.upstreams.values():
             upstream.close()
+        self.waiting.close()
         await self.uploads.close()
         await send({"type": "lifespan.shutdown.complete"})
 

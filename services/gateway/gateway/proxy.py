@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from ipaddress import ip_address
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -14,6 +15,7 @@ from gateway.keys import Keys
 from gateway.limits import Buckets
 from gateway.routes import METHODS, Route
 from gateway.uploads import Uploads
+from gateway.waiting import Waiting, waits
 
 HOP_BY_HOP = frozenset(
     {
@@ -23,28 +25,43 @@ HOP_BY_HOP = frozenset(
 )  # fmt: skip
 NOT_PASSED_ON = HOP_BY_HOP | {
     b"authorization", b"accept-encoding", b"content-length", b"cookie", b"expect", b"forwarded", b"host",
-    b"paidup-internal", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
+    b"paidup-client-address", b"paidup-internal", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
     b"x-request-id",
 }  # fmt: skip
 NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-request-id"}
 
 
 class Proxy:
-    def __init__(self, upstreams: Mapping[str, Upstream], keys: Keys, per_key: Buckets, uploads: Uploads) -> None:
+    def __init__(
+        self, upstreams: Mapping[str, Upstream], keys: Keys, per_key: Buckets, uploads: Uploads, waiting: Waiting
+    ) -> None:
         self._upstreams, self._keys, self._per_key, self._uploads = upstreams, keys, per_key, uploads
+        self._waiting = waiting
 
     async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         given: Headers = scope["headers"]
-        headers, authorization = passed_on(given)
+        headers, authorization = passed_on(given, scope.get("client"))
         if not route.keyless:
             admitted = await self._keys.admit(authorization, route.owner)
             self._per_key.take(admitted.key_id)
             headers.append((b"authorization", admitted.authorization or b""))
-        answer = await self._ask(route, scope, headers, receive)
+        if not route.keyless and waits(scope["method"], headers):
+            answer = await self._ask_patiently(route, admitted.key_id, scope, headers, receive)
+        else:
+            answer = await self._ask(route, self._upstreams[route.owner], scope, headers, receive)
         await send({"type": "http.response.start", "status": answer.status, "headers": passed_back(answer)})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _ask(self, route: Route, scope: Scope, headers: Headers, receive: Receive) -> Answer:
+    async def _ask_patiently(
+        self, route: Route, key_id: str, scope: Scope, headers: Headers, receive: Receive
+    ) -> Answer:
+        """On a connection for requests that wait; without one the preference is left out."""
+        with self._waiting.place(route.owner, key_id) as upstream:
+            if upstream is None:
+                headers = [header for header in headers if header[0] != b"prefer"]
+            return await self._ask(route, upstream or self._upstreams[route.owner], scope, headers, receive)
+
+    async def _ask(self, route: Route, upstream: Upstream, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         # Another method is asked as OPTIONS, which no service has: its owner refuses it, and says what it allows.
         method = scope["method"] if scope["method"] in METHODS else "OPTIONS"
         query: bytes = scope["query_string"]
@@ -56,9 +73,7 @@ class Proxy:
         try:
             if route.largest:
                 return await self._uploads.send(route.owner, method, target, headers, parts_of(receive))
-            return await self._upstreams[route.owner].request(
-                method.encode(), target, headers, body, repeatable=repeatable
-            )
+            return await upstream.request(method.encode(), target, headers, body, repeatable=repeatable)
         except TimeoutError as error:
             raise Problem(
                 status=504, slug="service-timed-out",
@@ -73,8 +88,11 @@ class Proxy:
             ) from error  # fmt: skip
 
 
-def passed_on(given: Headers) -> tuple[Headers, bytes | None]:
-    """What the owner gets to see, and the caller's credential. Names come in lower case."""
+def passed_on(given: Headers, client: tuple[str, int] | None = None) -> tuple[Headers, bytes | None]:
+    """What the owner gets to see, and the caller's credential. Names come in lower case.
+
+    `client`: who is connected, or whom a trusted proxy names. The owner hears its address from the gateway alone.
+    """
     named: frozenset[bytes] = frozenset()
     authorization = None
     for name, value in given:
@@ -84,11 +102,22 @@ def passed_on(given: Headers) -> tuple[Headers, bytes | None]:
             named = frozenset(part.strip().lower() for part in value.split(b","))
     kept = [header for header in given if header[0] not in NOT_PASSED_ON and header[0] not in named]
     kept.append((b"x-request-id", request_id.get().encode()))
+    if address := address_of(client):
+        kept.append((b"paidup-client-address", address.encode()))
     trace = telemetry.traceparent()
     if trace:
         kept = [header for header in kept if header[0] != b"traceparent"]
         kept.append((b"traceparent", trace.encode()))
     return kept, authorization
+
+
+def address_of(client: tuple[str, int] | None) -> str | None:
+    """A caller's address in its one normal form; None for what is no address, as a proxy may pass on anything."""
+    try:
+        address = ip_address((client[0] if client else "").partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def passed_back(answer: Answer) -> Headers:

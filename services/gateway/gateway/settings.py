@@ -19,6 +19,8 @@ class Settings(ServiceSettings):
     trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For is believed, separated by commas")
     upstream_connections: int = Field(64, ge=1)
     upstream_timeout: float = Field(30, gt=0, description="seconds")
+    waiting: int = Field(256, ge=1, description="requests that ask to be answered late, at a time")
+    waiting_per_key: int = Field(32, ge=1, description="of them for one key")
     streams_per_key: int = Field(50, ge=1, description="event streams that one key holds at a time")
     ring_seconds: float = 600
     ring_bytes: int = 33_554_432

@@ -442,3 +442,49 @@ async def test_metrics_and_probes(world: World) -> None:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).json() == {"ready": True, "parts": {"stream": True}}
         assert 'route="/v1/invoices"' in (await client.get("/metrics")).text
+
+
+class TestWaiting:
+    async def test_late_answers_hold_no_shared_connection(self, world: World, admin: httpx2.AsyncClient) -> None:
+        """More of them than there are shared connections, each answered after the time of all others."""
+        keys = [(await world.key())["key"] for _ in range(3)]
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(world.client(key)) for key in keys]
+            late = [
+                asyncio.create_task(client.post("/v1/payments/slow", headers={"Prefer": "wait=10"}))
+                for client in clients
+                for _ in range(25)
+            ]
+            await until(lambda: sum(world.gateway.waiting._held.values()) >= 150)
+            answered = await asyncio.wait_for(admin.get("/v1/payments"), 1)
+            assert answered.status_code == 200
+            assert {answer.status_code for answer in await asyncio.gather(*late)} == {200}
+        assert not +world.gateway.waiting._held
+
+    async def test_beyond_its_places_a_key_is_not_kept(self, world: World) -> None:
+        few = Gateway(world.settings.model_copy(update={"waiting_per_key": 1}))
+        async with serving(few) as url, httpx2.AsyncClient(base_url=url, headers=world.client().headers) as client:
+            prefer = {"Prefer": "wait=10"}
+            first = asyncio.create_task(client.post("/v1/payments/slow", headers=prefer))
+            await until(lambda: bool(few.waiting._held))
+            second = await client.post("/v1/payments", headers=prefer)
+            assert "prefer" not in second.json()["headers"]
+            assert (await first).json()["headers"]["prefer"] == "wait=10"
+
+
+class TestClientAddress:
+    async def test_owner_hears_it_from_the_gateway(self, world: World, admin: httpx2.AsyncClient) -> None:
+        forged = {"X-Forwarded-For": "6.6.6.6", "Paidup-Client-Address": "6.6.6.6"}
+        seen = (await admin.post("/v1/payments", headers=forged)).json()["headers"]
+        assert seen["paidup-client-address"] == "127.0.0.1"
+        assert "x-forwarded-for" not in seen
+
+    async def test_trusted_proxy_names_the_last_hop_before(self, world: World) -> None:
+        behind = Gateway(world.settings)
+        async with (
+            serving(behind, trusted="127.0.0.1, 10.0.0.0/8") as url,
+            httpx2.AsyncClient(base_url=url, headers=world.client().headers) as client,
+        ):
+            hops = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9, 10.1.2.3", "Paidup-Client-Address": "6.6.6.6"}
+            seen = (await client.post("/v1/payments", headers=hops)).json()["headers"]
+            assert seen["paidup-client-address"] == "203.0.113.9"

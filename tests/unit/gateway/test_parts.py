@@ -12,9 +12,10 @@ from contracts.topics import PARTITIONS
 from gateway.client import Answer
 from gateway.limits import Buckets
 from gateway.openapi import merge
-from gateway.proxy import passed_back, passed_on
+from gateway.proxy import address_of, passed_back, passed_on
 from gateway.ring import STREAMED, Entry, Position, Ring
 from gateway.routes import find_route
+from gateway.waiting import Waiting, waits
 
 COUNT = len(STREAMED) * PARTITIONS
 
@@ -197,3 +198,53 @@ def test_the_idempotency_key_is_asked_for_in_the_document() -> None:
 
 def test_a_service_cannot_document_what_another_owns() -> None:
     assert "/v1/invoices" not in merge({"payments": document("/v1/invoices", {})})["paths"]
+
+
+class TestClientAddress:
+    def test_nobody_else_sends_it(self) -> None:
+        sent = [(b"paidup-client-address", b"6.6.6.6"), (b"x-forwarded-for", b"7.7.7.7"), (b"prefer", b"wait=1")]
+        for headers in (sent, [*sent, (b"connection", b"paidup-client-address")]):
+            kept, _ = passed_on(headers, ("203.0.113.9", 4711))
+            assert [value for name, value in kept if name == b"paidup-client-address"] == [b"203.0.113.9"]
+            assert not any(value in (b"6.6.6.6", b"7.7.7.7") for _, value in kept)
+        assert not any(name == b"paidup-client-address" for name, _ in passed_on(sent)[0])
+
+    @pytest.mark.parametrize(
+        ("host", "address"),
+        [
+            ("203.0.113.9", "203.0.113.9"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("2001:DB8:0::1", "2001:db8::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("", None),
+            ("unknown", None),
+            ("_hidden\r\nx: y", None),
+        ],
+    )
+    def test_has_one_normal_form(self, host: str, address: str | None) -> None:
+        assert address_of((host, 1)) == address
+
+
+class TestWaiting:
+    def test_has_places_for_each_key(self) -> None:
+        waiting = Waiting({"payments": "http://127.0.0.1:1"}, most=3, per_key=2, timeout=1)
+        with waiting.place("payments", "a") as one, waiting.place("payments", "a") as two:
+            assert one is two is not None
+            with waiting.place("payments", "a") as third, waiting.place("payments", "b") as other:
+                assert (third, other) == (None, one)
+                with waiting.place("payments", "c") as beyond:
+                    assert beyond is None
+        with waiting.place("payments", "a") as again, waiting.place("auth", "a") as elsewhere:
+            assert (again, elsewhere) == (one, None)
+
+    @pytest.mark.parametrize(
+        ("method", "value", "asked"),
+        [
+            ("POST", b"wait=10", True),
+            ("POST", b"respond-async, WAIT=10", True),
+            ("POST", b"return=minimal", False),
+            ("GET", b"wait=10", False),
+        ],
+    )
+    def test_is_asked_for_by_posts(self, method: str, value: bytes, asked: bool) -> None:
+        assert waits(method, [(b"prefer", value)]) == asked

@@ -48,8 +48,8 @@ class InvoiceToPay(Asked):
 
 
 def witness_of(request: Request, identity: Identity) -> Witness:
-    """Who speaks in a request, and from which address where the way here tells it."""
-    address = request.headers.get("x-forwarded-for", "").split(",")[0].strip() or None
+    """Who speaks in a request, and from which address: the gateway alone writes it, and lets none through."""
+    address = request.headers.get("paidup-client-address") or None
     secret = running_of(request).settings.address_secret.get_secret_value()
     return Witness(f"{identity.kind}:{identity.subject}", logs.request_id.get() or None, address, secret)
 
