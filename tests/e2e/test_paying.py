@@ -261,3 +261,50 @@ async def test_a_key_of_one_customer_sees_no_other(client: Client, stack: LocalS
         assert (await limited.ask("GET", f"/v1/customers/{other}/aging"))[0] == 404
         assert (await limited.get("/v1/invoices"))["items"] == []
         assert (await limited.ask("POST", "/v1/invoices", {}))[0] in (403, 422)
+
+
+class TestWaiting:
+    async def confirm(self, client: Client, token: str, prefer: str, key: str | None = None, **more: Any) -> Any:
+        customer = await client.customer()
+        quote = await client.quote(customer, await client.method(customer, token), await client.invoice(customer))
+        return await self.ask(client, quote, prefer, key or new_id(), **more)
+
+    async def ask(self, client: Client, quote: Any, prefer: str, key: str, **more: Any) -> Any:
+        body = {"quote_id": quote["id"], "accept_surcharge": True, **more}
+        return await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": key, "Prefer": prefer})
+
+    async def test_final_payment_is_the_answer(self, client: Client) -> None:
+        for token, outcome in (("pm_card_visa", "succeeded"), ("pm_card_visa_chargeDeclined", "declined")):
+            status, payment = await self.confirm(client, token, "respond-async, wait=10")
+            assert (status, payment["status"]) == (200, outcome)
+            assert client.headers["Preference-Applied"] == "wait=10"
+
+    async def test_time_that_runs_out_answers_202(self, client: Client) -> None:
+        begun = asyncio.get_running_loop().time()
+        status, payment = await self.confirm(client, "pm_usBankAccount_processing", "wait=1")
+        assert 0.9 < asyncio.get_running_loop().time() - begun < 8
+        assert (status, payment["status"]) == (202, "processing")
+        assert client.headers["Preference-Applied"] == "wait=1"
+
+    async def test_payer_who_has_to_confirm_is_told_at_once(self, client: Client) -> None:
+        more = {"return_url": "https://portal.example/paid"}
+        async with asyncio.timeout(20):
+            status, payment = await self.confirm(client, "pm_card_authenticationRequired", "wait=25", **more)
+        assert (status, payment["status"]) == (202, "requires_action")
+        assert payment["next_action_url"]
+
+    async def test_sent_again_it_waits_again(self, client: Client) -> None:
+        customer, key = await client.customer(), new_id()
+        quote = await client.quote(customer, await client.method(customer), await client.invoice(customer))
+        first = await client.pay(quote, key=key)
+        status, payment = await self.ask(client, quote, "wait=10", key)
+        assert (status, payment["id"], payment["status"]) == (200, first["id"], "succeeded")
+        assert client.headers["Idempotent-Replayed"] == "true"
+        again = await client.pay(quote, key=key)
+        assert again == first, "without the preference the first answer is told again"
+
+    async def test_what_cannot_be_read_is_ignored(self, client: Client) -> None:
+        for prefer in ("wait=soon", "wait=-1", "return=minimal"):
+            status, _ = await self.confirm(client, "pm_card_visa_debit", prefer)
+            assert status == 202
+            assert "Preference-Applied" not in client.headers

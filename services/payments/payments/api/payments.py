@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import asyncpg
 import orjson
@@ -31,6 +31,7 @@ from payments.api.edge import (
 )
 from payments.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
 from payments.api.views import PaymentView, seen_header, view_of_payment
+from payments.api.waiting import Wait, outcomes_of
 from payments.data_files import CONSENT_TEXTS
 from payments.domain import (
     Consent,
@@ -98,14 +99,42 @@ async def save_once(
     return replay(stored, key) if stored is not None else None
 
 
-@router.post("/v1/payments", status_code=202, response_model=PaymentView, tags=["payments"])
-async def pay(asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey) -> Response:
-    """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm."""
+FINISHED: dict[int | str, dict[str, Any]] = {
+    200: {"model": PaymentView, "description": "With `Prefer: wait`: the payment has ended within that time"}
+}
+
+
+@router.post("/v1/payments", status_code=202, response_model=PaymentView, responses=FINISHED, tags=["payments"])
+async def pay(
+    asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey, wait: Wait
+) -> Response:
+    """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm.
+
+    With `Prefer: wait=10` the answer comes once it is final (200) or its payer has to confirm it (202), or after
+    ten seconds (202), at most thirty; `Preference-Applied` says so. Sent again under its key, it waits again.
+    """
     ask = asked, request, identity, key_text
     confirmed = await _confirm(*ask) or await _confirm(*ask)  # again, when another request was quicker
     if confirmed is None:
         raise still_running()
-    return confirmed
+    return await _once_final(running_of(request), confirmed, wait) if wait else confirmed
+
+
+async def _once_final(running: Running, confirmed: Response, wait: int) -> Response:
+    """The payment as it is once it is final, or after so many seconds; at once where too many wait already."""
+    outcomes, payment_id = outcomes_of(running), orjson.loads(confirmed.body)["id"]
+    if outcomes.full:
+        return confirmed
+    await outcomes.known(running, payment_id, wait)
+    payment = await store.load_payment(running.pool, payment_id, None)
+    assert payment is not None, "payments are never deleted"
+    reversals = await store.load_reversals(running.pool, [payment.id]) if payment.reconciliation == "matched" else ()
+    status = 200 if payment.final else 202
+    answered = answer(orjson.dumps(view_of_payment(payment, reversals)), status, seen_header(payment))
+    answered.headers["Preference-Applied"] = f"wait={wait}"
+    if "Idempotent-Replayed" in confirmed.headers:
+        answered.headers["Idempotent-Replayed"] = "true"
+    return answered
 
 
 async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:

@@ -15,6 +15,7 @@ from contracts import topics
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
+from contracts.payments import FINAL
 from payments.domain import Attempt, Consent, Payment, Posting, Step, by_invoice
 from payments.store.attempts import ATTEMPT
 from payments.store.consents import consents_argument, insert_consents
@@ -56,6 +57,13 @@ async def load_payment(connection: asyncpg.Connection, payment_id: str, only: st
     sql = f"SELECT {PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"  # noqa: S608
     row = await connection.fetchrow(sql, payment_id, only)
     return payment_of(row) if row else None
+
+
+async def answerable(connection: asyncpg.Connection, payment_ids: Sequence[str]) -> list[str]:
+    """Those of the payments that are final, or that their payer has to go on with."""
+    sql = "SELECT id FROM payments WHERE id = ANY($1::uuid[]) AND status = ANY($2::text[])"
+    rows = await connection.fetch(sql, payment_ids, ["requires_action", *sorted(FINAL)])
+    return [row["id"] for row in rows]
 
 
 async def waiting_for_payer(connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]) -> str | None:
