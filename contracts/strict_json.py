@@ -8,25 +8,43 @@ from typing import Any
 
 LONGEST_NUMBER = 100
 LARGEST_EXPONENT = 400
+MOST_MEMBERS = 1_000  # of one object; an invoice of 1,000 lines has 6,000 in all of its objects
+MOST_MEMBERS_IN_ALL = 20_000
+MOST_COMMAS = 30_000  # so many values in all, or fewer
 
 
 class NotJsonError(ValueError):
     """Says what is wrong with a body, and where; never the body itself."""
 
 
+class TooManyError(NotJsonError):
+    """It is JSON, of more members than anything here has: to find fault with each would take minutes."""
+
+
 class _TwiceError(ValueError):
     """A member stands twice: which of the two was meant can't be known, and it may be an amount."""
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _TwiceError(name)
-            seen.add(name)
-    return members
+class _Members:
+    """Objects of one body: each member once, and not too many of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        self.count += len(pairs)
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            seen: set[str] = set()
+            for name, _ in pairs:
+                if name in seen:
+                    raise _TwiceError(name)
+                seen.add(name)
+        if len(pairs) > MOST_MEMBERS:
+            raise TooManyError(f"an object holds more than {MOST_MEMBERS:,} members")
+        if self.count > MOST_MEMBERS_IN_ALL:
+            raise TooManyError(f"its objects hold more than {MOST_MEMBERS_IN_ALL:,} members in all")
+        return members
 
 
 def _no_number(text: str) -> None:
@@ -44,17 +62,20 @@ def _exactly(text: str) -> Decimal:
     return number
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number, parse_float=_exactly)
-
-
 def read_strict(body: bytes) -> Any:
     """What the body says, its fractions as Decimal; NotJsonError when it is not quite JSON.
 
     >>> read_strict(b'{"rate": 0.0825}')
     {'rate': Decimal('0.0825')}
     """
+    read = json.JSONDecoder(object_pairs_hook=_Members().once, parse_constant=_no_number, parse_float=_exactly)
     try:
-        return _decoder.decode(body.decode("utf-8-sig"))
+        said = read.decode(body.decode("utf-8-sig"))
+        if body.count(b",") > MOST_COMMAS:
+            raise TooManyError(f"it holds more than {MOST_COMMAS:,} values")
+        return said
+    except NotJsonError:
+        raise
     except json.JSONDecodeError as error:
         raise NotJsonError(f"{error.msg} (line {error.lineno}, column {error.colno}).") from None
     except UnicodeDecodeError as error:

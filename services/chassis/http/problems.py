@@ -111,17 +111,16 @@ def of_validation(error: RequestValidationError) -> Problem:
     if any(item["type"] == "json_invalid" for item in found):
         reason = found[0].get("ctx", {}).get("error", "")
         return Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(reason))
-    found = [item for item in found if not _follows(item, [other["loc"] for other in found])]
+    inside = _with_parts_at_fault(found)
+    found = [item for item in found if item["type"] != "too_short" or item["loc"] not in inside]
     # Where it was sent (body, query, path) goes without saying.
     named = [(words.field({**item, "loc": item["loc"][1:]}), words.sentence(item)) for item in found[:MOST_ERRORS]]
     return invalid([{"field": field, "message": message} for field, message in named])
 
 
-def _follows(item: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]) -> bool:
-    """A list is said to be too short when its parts are at fault."""
-    place = item["loc"]
-    inside = any(len(other) > len(place) and other[: len(place)] == place for other in places)
-    return item["type"] == "too_short" and inside
+def _with_parts_at_fault(found: Sequence[Mapping[str, Any]]) -> set[tuple[int | str, ...]]:
+    """The places that have findings inside: a list is said to be too short when its parts are at fault."""
+    return {item["loc"][:length] for item in found for length in range(1, len(item["loc"]))}
 
 
 UNKNOWN = {
