@@ -96,6 +96,7 @@ class Service:
     larger_bodies: Mapping[str, int] = field(default_factory=dict)  # bytes by path, of bodies that are streamed
     kept_routes: Sequence[str] = ()  # whose Idempotency-Keys are never forgotten
     sequence_of: str = ""  # SQL: a row with the sequence of what this service owns, by its id ($1)
+    sequence_of_customers: str = ""  # the same of what is a customer's ($2), for that customer's own keys
     version: str = "1"
 
     def main(self) -> None:
@@ -149,7 +150,9 @@ class Service:
             lifespan=lifespan,
             ready=is_ready,
             larger=self.larger_bodies,
-            sequences=sequences(self.sequence_of) if self.handlers or self.sequence_of else None,
+            sequences=sequences(self.sequence_of, self.sequence_of_customers)
+            if self.handlers or self.sequence_of
+            else None,
         )
 
     @asynccontextmanager

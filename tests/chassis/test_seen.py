@@ -40,27 +40,38 @@ class World:
     client: httpx2.AsyncClient
     connection: asyncpg.Connection
     work_url: str
+    signer: TokenSigner
 
-    async def hear(self, aggregate: str, sequence: int, consumer: str = "things") -> None:
-        row = (consumer, "others.other.v1", aggregate, sequence)
-        await self.connection.execute("INSERT INTO seen VALUES ($1, $2, $3, $4)", *row)
+    async def hear(self, aggregate: str, sequence: int, consumer: str = "things", customer: str | None = None) -> None:
+        row = (consumer, "others.other.v1", aggregate, sequence, customer)
+        await self.connection.execute("INSERT INTO seen VALUES ($1, $2, $3, $4, $5)", *row)
 
-    async def seconds(self, seen: str) -> tuple[int, float]:
+    def key_of(self, customer: str | None, scopes: str = "things:read") -> dict[str, str]:
+        """The headers of a key of one customer, or of none."""
+        who = Identity(new_id(), "system", frozenset(scopes.split()), customer)
+        return {"Authorization": f"Bearer {self.signer.sign(who, 'things')[0]}"}
+
+    async def seconds(self, seen: str, headers: dict[str, str] | None = None) -> tuple[int, float]:
         begun = asyncio.get_running_loop().time()
-        answer = await self.client.get("/v1/things", headers={"Paidup-Seen": seen})
+        answer = await self.client.get("/v1/things", headers={"Paidup-Seen": seen} | (headers or {}))
         if answer.status_code == 503:
             assert (answer.json()["type"], answer.headers["retry-after"]) == ("urn:paidup:problem:not-yet-here", "1")
         return answer.status_code, asyncio.get_running_loop().time() - begun
 
 
 @contextlib.asynccontextmanager
-async def world_of(folder: Path, *handlers: Handlers, sequence_of: str = "") -> AsyncIterator[World]:
+async def world_of(
+    folder: Path, *handlers: Handlers, sequence_of: str = "", of_customers: str = ""
+) -> AsyncIterator[World]:
     private, public = write_keys(folder)
     database = await fresh_database("auth", folder)
     connection = await asyncpg.connect(database.owner_url)
-    await connection.execute("CREATE TABLE own (id uuid PRIMARY KEY, sequence bigint)")
+    await connection.execute("CREATE TABLE own (id uuid PRIMARY KEY, sequence bigint, customer text)")
     settings = ServiceSettings(public_keys=public, api_url=database.api_url, work_url=database.work_url)
-    app = Service("things", ServiceSettings, router, handlers, sequence_of=sequence_of).app(settings, work=False)
+    service = Service(
+        "things", ServiceSettings, router, handlers, sequence_of=sequence_of, sequence_of_customers=of_customers
+    )
+    app = service.app(settings, work=False)
     token, _ = TokenSigner(private).sign(Identity("me", "system", frozenset({"*"})), "things")
     headers = {"Authorization": f"Bearer {token}"}
     transport = httpx2.ASGITransport(app)
@@ -68,14 +79,15 @@ async def world_of(folder: Path, *handlers: Handlers, sequence_of: str = "") -> 
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://things", headers=headers) as client,
     ):
-        yield World(client, connection, database.work_url)
+        yield World(client, connection, database.work_url, TokenSigner(private))
     await connection.close()
     await drop_database(database)
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_of(tmp_path, Handlers("h"), sequence_of="SELECT sequence FROM own WHERE id = $1") as made:
+    own = "SELECT sequence FROM own WHERE id = $1"
+    async with world_of(tmp_path, Handlers("h"), sequence_of=own, of_customers=f"{own} AND customer = $2") as made:
         yield made
 
 
@@ -149,3 +161,25 @@ async def test_old_keys_are_forgotten_in_portions_but_for_the_routes_that_are_ke
     assert await connection.fetchval("SELECT array_agg(id) FROM seen_commands") == ["new"]
     plan = await connection.fetch("EXPLAIN SELECT FROM idempotency_keys WHERE route = 'POST /b' AND created_at < now()")
     assert "idempotency_keys_by_age" in str(plan)
+
+
+class TestWhoIsAnswered:
+    async def test_scope_comes_before_the_wait(self, world: World) -> None:
+        status, seconds = await world.seconds(f"{new_id()}:1", world.key_of(None, "other:read"))
+        assert (status, seconds < 0.5) == (403, True)
+
+    async def test_customers_key_sees_its_own_alone(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chassis.http.seen.PATIENCE_SECONDS", 0.1)
+        mine, other, heard, own = new_id(), new_id(), new_id(), new_id()
+        await world.hear(heard, 3, customer=mine)
+        await world.connection.execute("INSERT INTO own VALUES ($1, 3, $2)", own, mine)
+        for aggregate in (heard, own):
+            assert (await world.seconds(f"{aggregate}:3", world.key_of(mine)))[0] == 200
+            assert (await world.seconds(f"{aggregate}:3", world.key_of(other)))[0] == 503
+            assert (await world.seconds(f"{aggregate}:3", world.key_of(None)))[0] == 200
+
+    async def test_nobody_waits_beyond_its_share(self, world: World) -> None:
+        keys = [world.key_of(mine) for mine in [new_id()] for _ in range(40)]
+        asked = await asyncio.gather(*(world.seconds(f"{new_id()}:1", key) for key in keys))
+        assert {status for status, _ in asked} == {503}
+        assert sum(seconds > 1.9 for _, seconds in asked) == 8

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis import telemetry
 from chassis.http import problems
 from chassis.http.identity import TokenVerifier
+from chassis.http.seen import Sequences, Waiting
 from chassis.logs import request_id
 from contracts.ids import new_id
 
@@ -57,14 +58,14 @@ def create_app(
     ready: Ready,
     max_body_bytes: int = BODY_LIMIT,
     larger: Mapping[str, int] = MappingProxyType({}),
-    sequences: str | None = None,
+    sequences: Sequences | None = None,
 ) -> FastAPI:
     """An application that takes tokens for `audience`; without `public_keys` it has no guarded routes."""
     app = _Lean(title=title, version=version, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
                 redirect_slashes=False, telemetry=NO_TELEMETRY)  # type: ignore[arg-type]  # fmt: skip
     app.max_body_bytes, app.larger = max_body_bytes, larger
     app.state.verifier = TokenVerifier(public_keys, audience) if public_keys else None
-    app.state.sequences = sequences
+    app.state.sequences, app.state.waiting = sequences, Waiting()
     problems.install(app)
     for router in (*routers, probes(ready)):
         app.router.routes.extend(router.routes)  # `include_router` would match every request twice
@@ -198,11 +199,10 @@ _timers: dict[str, Any] = {}
 
 def observe(method: str, route: str, status: int, seconds: float) -> None:
     """Count a request. Children are kept here, since finding them by label costs more than counting."""
-    key = (method, route, status)
+    key = (method if method in METHODS else "other", route, status)
     counter = _counters.get(key)
     if counter is None:
-        known = method if method in METHODS else "other"
-        counter = _counters.setdefault(key, requests_total.labels(known, route, str(status)))
+        counter = _counters.setdefault(key, requests_total.labels(key[0], route, str(status)))
     counter.inc()
     timer = _timers.get(route)
     if timer is None:

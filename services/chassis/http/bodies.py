@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 from fastapi.routing import APIRoute
 
+from chassis.http.identity import Guard
 from chassis.http.problems import MOST_ERRORS, Problem, invalid
 from chassis.http.seen import caught_up
-from contracts.strict_json import NotJsonError, read_strict
+from contracts.strict_json import NotJsonError, TooManyError, read_strict
 
 
 def read_json(body: bytes) -> Any:
-    """What the body says, or a 400 problem."""
+    """What the body says, or a 400 problem; 422 for one of more members than anything has."""
     try:
         return read_strict(body)
+    except TooManyError as error:
+        raise invalid([{"field": "", "message": str(error)}]) from None
     except NotJsonError as error:
         raise Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(error)) from None
 
@@ -35,14 +39,18 @@ def _is_json(content_type: str) -> bool:
 
 class StrictRoute(APIRoute):
     """For `APIRouter(route_class=StrictRoute)`. The framework takes the last of two members, NaN, any charset, and any
-    parameter whose name it doesn't know: a misspelt filter would list everything."""
+    parameter whose name it doesn't know: a misspelt filter would list everything. It also reads a body before it asks
+    who sent it: here the scope comes first, before anything is read, waited for or looked up."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, has_body = super().get_route_handler(), self.body_field is not None
         known = {one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, Query)}
+        guards = [guard for guard in _calls(self.dependant) if isinstance(guard, Guard)]
 
         async def strictly(request: Request) -> Response:
             strict = _StrictRequest(request.scope, request.receive)
+            for guard in guards:
+                guard.check(strict)
             if request.scope["query_string"]:
                 _refuse_unknown(strict.query_params, known)
             if has_body and not _is_json(request.headers.get("content-type", "")) and await strict.body():
@@ -52,6 +60,12 @@ class StrictRoute(APIRoute):
             return await handle(strict)
 
         return strictly
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _calls(inner)
 
 
 def _refuse_unknown(sent: Iterable[str], known: set[str]) -> None:

@@ -138,6 +138,9 @@ class Guard:
     scope: str
 
     async def __call__(self, request: Request) -> Identity:
+        return self.check(request)
+
+    def check(self, request: Request) -> Identity:
         verifier: TokenVerifier = request.app.state.verifier
         identity = verifier.verify(bearer(request))
         if not identity.may(self.scope):

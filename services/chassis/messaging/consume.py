@@ -275,7 +275,7 @@ class Consumer:
         rows = await work.connection.fetch(LOAD_SEEN, self.name, topics, aggregates)
         before = {(row["topic"], row["aggregate"]): row["sequence"] for row in rows}
         held = set() if replay else {(row["topic"], row["aggregate"]) for row in rows if row["held"]}
-        now_seen, fresh = dict(before), []
+        now_seen, customers, fresh = dict(before), dict[tuple[str, str], str | None](), []
         for item in items:
             place = (item.record.topic, item.key)
             if item.envelope.sequence <= now_seen[place]:
@@ -286,12 +286,13 @@ class Consumer:
                 raise GapError(f"sequence {item.envelope.sequence} came after {now_seen[place]}")
             else:
                 now_seen[place] += 1
+                customers[place] = item.envelope.customer
                 fresh.append(item)
         moved = [place for place in places if now_seen[place] != before[place]]
         if moved:
             marked = await work.connection.fetchval(
                 MARK_SEEN, self.name, [p[0] for p in moved], [p[1] for p in moved],
-                [now_seen[p] for p in moved], [before[p] for p in moved],
+                [now_seen[p] for p in moved], [before[p] for p in moved], [customers[p] for p in moved],
             )  # fmt: skip
             if marked != len(moved):
                 raise RacedError
@@ -380,14 +381,15 @@ LEFT JOIN parked p ON p.key = w.aggregate AND p.topic = w.topic AND p.consumer =
 # Only from the sequence that was read: when another replica has moved it meanwhile, fewer rows come back.
 MARK_SEEN = """
 WITH mark AS (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS m (topic, aggregate, sequence, before)
+    SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
+        AS m (topic, aggregate, sequence, before, customer)
 ), moved AS (
-    UPDATE seen s SET sequence = m.sequence FROM mark m
+    UPDATE seen s SET sequence = m.sequence, customer = m.customer FROM mark m
     WHERE m.before > 0 AND s.aggregate = m.aggregate AND s.topic = m.topic AND s.consumer = $1 AND s.sequence = m.before
     RETURNING 1
 ), made AS (
-    INSERT INTO seen (consumer, topic, aggregate, sequence)
-    SELECT $1, topic, aggregate, sequence FROM mark WHERE before = 0 ORDER BY aggregate
+    INSERT INTO seen (consumer, topic, aggregate, sequence, customer)
+    SELECT $1, topic, aggregate, sequence, customer FROM mark WHERE before = 0 ORDER BY aggregate
     ON CONFLICT DO NOTHING RETURNING 1
 )
 SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM made)

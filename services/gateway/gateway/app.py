@@ -46,7 +46,9 @@ class Gateway:
                 ("payments", settings.payments_url),
             )
         }
-        self.keys = Keys(self.upstreams["auth"], settings.internal_secret)
+        # Apart from what others ask of auth: a request that holds a slot there needs a token to go on.
+        self._authority = Upstream(settings.auth_url, connections=settings.upstream_connections)
+        self.keys = Keys(self._authority, settings.internal_secret)
         self.ring = Ring(seconds=settings.ring_seconds, most_bytes=settings.ring_bytes)
         self.streams = Streams(
             self.ring, self.keys, heartbeat_seconds=settings.heartbeat_seconds, per_key=settings.streams_per_key
@@ -77,7 +79,7 @@ class Gateway:
         tailing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await tailing
-        for upstream in self.upstreams.values():
+        for upstream in (self._authority, *self.upstreams.values()):
             upstream.close()
         self.waiting.close()
         await self.uploads.close()

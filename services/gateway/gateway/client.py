@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import time
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
+
+from gateway.limits import Slots
 
 IDLE_SECONDS = 30  # less than the services keep a connection open
 LONGEST_ANSWER = 33_554_432
@@ -29,6 +33,20 @@ class UnreachableError(Exception):
 
 class BrokenError(Exception):
     """The connection ended before the answer did: the request may or may not have been carried out."""
+
+
+class BusyError(TimeoutError):
+    """No slot came free in time: nothing was sent."""
+
+
+class Share(NamedTuple):
+    """Who asks, and the part of all slots that it may hold at a time."""
+
+    name: str
+    part: float
+
+
+EVERYBODY = Share("", 1)
 
 
 class Connection(asyncio.Protocol):
@@ -99,28 +117,55 @@ class Upstream:
         self._addresses = [(part.hostname or "", part.port or 80) for part in parts]
         self.host = b"host: " + parts[0].netloc.encode() + b"\r\n"
         self._turn = itertools.count()
-        self._slots = asyncio.Semaphore(connections)
+        self._connections = connections
+        self._slots, self._patient = Slots(connections), Slots(connections)
         self._idle: list[Connection] = []
         self._timeout = timeout
 
     async def request(
-        self, method: bytes, target: bytes, headers: Headers, body: bytes = b"", *, repeatable: bool = False
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        repeatable: bool = False,
+        share: Share = EVERYBODY,
+        patient: bool = False,
+        authorize: Callable[[], Awaitable[bytes]] | None = None,
     ) -> Answer:
-        """The answer; raises UnreachableError, BrokenError or TimeoutError.
+        """The answer; raises UnreachableError, BrokenError, TimeoutError, or BusyError when no slot came free in time.
 
         `repeatable`: may be sent again when a kept connection turns out to have been closed by the other side.
+        `patient`: the service may wait before it answers, so this holds none of the slots that all others need.
+        `authorize`: asked once there is a slot, since a token would grow old while its request waits for one.
         """
+        sent = False
+        slots, most = self._patient if patient else self._slots, math.ceil(self._connections * share.part)
+        try:
+            async with asyncio.timeout(self._timeout), slots.taken(share.name, most):
+                if authorize is not None:
+                    headers = [*headers, (b"authorization", await authorize())]
+                sent = True
+                return await self._exchange(method, target, headers, body, repeatable=repeatable)
+        except TimeoutError as error:
+            if sent:
+                raise
+            raise BusyError from error
+
+    async def _exchange(
+        self, method: bytes, target: bytes, headers: Headers, body: bytes, *, repeatable: bool
+    ) -> Answer:
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         size = b"content-length: %d\r\n" % len(body) if body or method not in (b"GET", b"DELETE") else b""
         request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (method, target, self.host, lines, size, body)
-        async with asyncio.timeout(self._timeout), self._slots:
-            if kept := self._kept():
-                try:
-                    return await self._ask(kept, request)
-                except BrokenError:
-                    if not repeatable:
-                        raise
-            return await self._ask(await self._connect(), request)
+        if kept := self._kept():
+            try:
+                return await self._ask(kept, request)
+            except BrokenError:
+                if not repeatable:
+                    raise
+        return await self._ask(await self._connect(), request)
 
     async def _ask(self, connection: Connection, request: bytes) -> Answer:
         answer = await connection.ask(request)

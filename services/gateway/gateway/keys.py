@@ -13,13 +13,14 @@ import orjson
 
 from chassis.http.identity import unauthenticated
 from chassis.http.problems import Problem, unavailable
-from gateway.client import Answer, BrokenError, UnreachableError, Upstream
+from gateway.client import Answer, BrokenError, Share, UnreachableError, Upstream
 
 KEEP_SECONDS = 50
 STALE_SECONDS = 1  # while it can't be heard that a key was revoked
 REFUSAL_SECONDS = 2
 REVOKED_SECONDS = 600
 MOST_TOKENS = 20_000
+CUSTOMERS_PART, KEYS_PART = 0.25, 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Pass:
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "*" in self.scopes
+
+    @property
+    def share(self) -> Share:
+        """All keys of one customer are one share, and a small one: a customer makes as many keys as it likes."""
+        return Share(self.customer_id, CUSTOMERS_PART) if self.customer_id else Share(self.key_id, KEYS_PART)
 
 
 class Keys:

@@ -1,10 +1,13 @@
-"""Rate limits of one process: a bucket per key and per address."""
+"""Limits of one process: a bucket per key and per address, and slots that are shared fairly."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
 
 from chassis.http.problems import Problem
 
@@ -30,6 +33,64 @@ class Buckets:
             self._buckets.popitem(last=False)
         if left < 1:
             raise too_many((1 - left) / self.rate)
+
+
+class Slots:
+    """So many at a time. The next turn goes round among the shares that wait, however many requests each has."""
+
+    def __init__(self, most: int) -> None:
+        self.free = most
+        self._held: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._most: dict[str, int] = {}
+
+    @contextlib.asynccontextmanager
+    async def taken(self, share: str, most: int) -> AsyncIterator[None]:
+        """One slot while the block runs; a share has at most so many at a time."""
+        if self.free and share not in self._waiting and self._held[share] < most:
+            self._give(share)
+        else:
+            await self._turn(share, most)
+        try:
+            yield
+        finally:
+            self._back(share)
+
+    async def _turn(self, share: str, most: int) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(share, deque()).append(turn)
+        self._most[share] = most
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():  # given in the same moment
+                self._back(share)
+            raise
+
+    def _give(self, share: str) -> None:
+        self.free -= 1
+        self._held[share] += 1
+
+    def _back(self, share: str) -> None:
+        self.free += 1
+        self._held[share] -= 1
+        if not self._held[share]:
+            del self._held[share]
+        for waiting in list(self._waiting):
+            if self.free and self._held[waiting] < self._most[waiting]:
+                self._next(waiting)
+
+    def _next(self, share: str) -> None:
+        """The first of a share that still waits has its turn; the share goes to the end."""
+        turns = self._waiting[share]
+        while turns and (turn := turns.popleft()):
+            if not turn.done():
+                self._give(share)
+                turn.set_result(None)
+                break
+        self._waiting.move_to_end(share)
+        if not turns:
+            del self._waiting[share], self._most[share]
 
 
 def too_many(seconds: float) -> Problem:

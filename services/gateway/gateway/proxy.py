@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 
 from starlette.types import Message, Receive, Scope, Send
@@ -10,8 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis import telemetry
 from chassis.http.problems import Problem, unavailable
 from chassis.logs import request_id
-from gateway.client import Answer, BrokenError, Headers, UnreachableError, Upstream
-from gateway.keys import Keys
+from gateway.client import Answer, BrokenError, BusyError, Headers, Share, UnreachableError, Upstream
+from gateway.keys import Keys, Pass
 from gateway.limits import Buckets
 from gateway.routes import METHODS, Route
 from gateway.uploads import Uploads
@@ -31,6 +33,37 @@ NOT_PASSED_ON = HOP_BY_HOP | {
 NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-request-id"}
 
 
+KEYLESS = Share("keyless", 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request on its way to the owner of its path; `admitted` is None on a path that takes no key."""
+
+    route: Route
+    scope: Scope
+    headers: Headers
+    authorization: bytes | None
+    admitted: Pass | None
+
+    @property
+    def method(self) -> str:
+        """Another method is asked as OPTIONS, which no service has: its owner refuses it, and says what it allows."""
+        return self.scope["method"] if self.scope["method"] in METHODS else "OPTIONS"
+
+    @property
+    def target(self) -> bytes:
+        raw: bytes = self.scope["raw_path"]
+        return raw + (b"?" + self.scope["query_string"] if self.scope["query_string"] else b"")
+
+    @property
+    def repeatable(self) -> bool:
+        return self.method in ("GET", "PUT", "DELETE", "OPTIONS") or self.has(b"idempotency-key")
+
+    def has(self, name: bytes) -> bool:
+        return any(header == name for header, _ in self.headers)
+
+
 class Proxy:
     def __init__(
         self, upstreams: Mapping[str, Upstream], keys: Keys, per_key: Buckets, uploads: Uploads, waiting: Waiting
@@ -41,39 +74,44 @@ class Proxy:
     async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         given: Headers = scope["headers"]
         headers, authorization = passed_on(given, scope.get("client"))
+        admitted = None
         if not route.keyless:
             admitted = await self._keys.admit(authorization, route.owner)
             self._per_key.take(admitted.key_id)
-            headers.append((b"authorization", admitted.authorization or b""))
-        if not route.keyless and waits(scope["method"], headers):
-            answer = await self._ask_patiently(route, admitted.key_id, scope, headers, receive)
+        asked = Asked(route, scope, headers, authorization, admitted)
+        if admitted is not None and waits(scope["method"], headers):
+            answer = await self._ask_patiently(asked, admitted.share.name, receive)
         else:
-            answer = await self._ask(route, self._upstreams[route.owner], scope, headers, receive)
+            answer = await self._ask(asked, self._upstreams[route.owner], receive)
         await send({"type": "http.response.start", "status": answer.status, "headers": passed_back(answer)})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _ask_patiently(
-        self, route: Route, key_id: str, scope: Scope, headers: Headers, receive: Receive
-    ) -> Answer:
+    async def _ask_patiently(self, asked: Asked, share: str, receive: Receive) -> Answer:
         """On a connection for requests that wait; without one the preference is left out."""
-        with self._waiting.place(route.owner, key_id) as upstream:
+        with self._waiting.place(asked.route.owner, share) as upstream:
             if upstream is None:
-                headers = [header for header in headers if header[0] != b"prefer"]
-            return await self._ask(route, upstream or self._upstreams[route.owner], scope, headers, receive)
+                asked = replace(asked, headers=[header for header in asked.headers if header[0] != b"prefer"])
+            return await self._ask(asked, upstream or self._upstreams[asked.route.owner], receive)
 
-    async def _ask(self, route: Route, upstream: Upstream, scope: Scope, headers: Headers, receive: Receive) -> Answer:
-        # Another method is asked as OPTIONS, which no service has: its owner refuses it, and says what it allows.
-        method = scope["method"] if scope["method"] in METHODS else "OPTIONS"
-        query: bytes = scope["query_string"]
-        target = scope["raw_path"] + (b"?" + query if query else b"")
-        repeatable = method in ("GET", "PUT", "DELETE", "OPTIONS") or any(
-            name == b"idempotency-key" for name, _ in headers
-        )
-        body = await read_body(receive) if not route.largest else b""
+    async def _authorization(self, asked: Asked) -> bytes:
+        """Fresh: the key may have been revoked, and its token have ended, while its request waited."""
+        return (await self._keys.admit(asked.authorization, asked.route.owner)).authorization or b""
+
+    async def _ask(self, asked: Asked, upstream: Upstream, receive: Receive) -> Answer:
+        route = asked.route
         try:
             if route.largest:
-                return await self._uploads.send(route.owner, method, target, headers, parts_of(receive))
-            return await upstream.request(method.encode(), target, headers, body, repeatable=repeatable)
+                headers = [*asked.headers, (b"authorization", await self._authorization(asked))]
+                return await self._uploads.send(route.owner, asked.method, asked.target, headers, parts_of(receive))
+            return await upstream.request(
+                asked.method.encode(), asked.target, asked.headers, await read_body(receive),
+                repeatable=asked.repeatable, patient=asked.has(b"paidup-seen"),
+                share=asked.admitted.share if asked.admitted else KEYLESS,
+                authorize=partial(self._authorization, asked) if asked.admitted else None,
+            )  # fmt: skip
+        except BusyError as error:
+            detail = "There are more requests than can be answered. Send this one again: nothing was carried out."
+            raise unavailable(detail, slug="too-busy") from error
         except TimeoutError as error:
             raise Problem(
                 status=504, slug="service-timed-out",

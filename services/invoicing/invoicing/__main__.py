@@ -19,6 +19,11 @@ service = Service(
         "SELECT sequence FROM invoices WHERE id = $1 UNION ALL SELECT sequence FROM customers WHERE id = $1"
         " UNION ALL SELECT sequence FROM credits WHERE id = $1"
     ),
+    sequence_of_customers=(
+        "SELECT sequence FROM invoices WHERE id = $1 AND customer_id::text = $2"
+        " UNION ALL SELECT sequence FROM customers WHERE id = $1 AND id::text = $2"
+        " UNION ALL SELECT sequence FROM credits WHERE id = $1 AND customer_id::text = $2"
+    ),
 )
 
 if __name__ == "__main__":

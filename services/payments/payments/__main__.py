@@ -57,6 +57,10 @@ service = Service(
     larger_bodies={"/v1/bank-statements": LARGEST_FILE},
     kept_routes=("POST /v1/payments/offline",),  # an import that runs again years later books nothing twice
     sequence_of="SELECT sequence FROM payments WHERE id = $1 UNION ALL SELECT sequence FROM methods WHERE id = $1",
+    sequence_of_customers=(
+        "SELECT sequence FROM payments WHERE id = $1 AND customer_id::text = $2"
+        " UNION ALL SELECT sequence FROM methods WHERE id = $1 AND customer_id::text = $2"
+    ),
 )
 
 if __name__ == "__main__":

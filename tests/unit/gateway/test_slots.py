@@ -1,0 +1,113 @@
+"""Slots that are shared fairly, and tokens that are taken once there is one."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from gateway.client import BusyError, Share, Upstream
+from gateway.limits import Slots
+from tests.unit.gateway.test_client import answers, raw_server
+
+
+async def hold(slots: Slots, share: str, order: list[str], most: int = 9) -> None:
+    async with slots.taken(share, most):
+        order.append(share)
+        await asyncio.sleep(0.01)
+
+
+class TestSlots:
+    async def test_turns_go_round_among_shares(self) -> None:
+        slots, order = Slots(2), list[str]()
+        await asyncio.gather(*(hold(slots, share, order) for share in [*"aaaaaaaa", *"bb", "c"]))
+        assert order[:2] == ["a", "a"]
+        assert sorted(order[2:5]) == ["a", "b", "c"]
+        assert slots.free == 2
+
+    async def test_share_has_no_more_than_its_part(self) -> None:
+        slots, order = Slots(4), list[str]()
+        asking = [asyncio.create_task(hold(slots, "a", order, most=2)) for _ in range(6)]
+        await asyncio.sleep(0)
+        assert slots.free == 2
+        await hold(slots, "b", order)
+        await asyncio.gather(*asking)
+        assert (order[:3], slots.free) == (["a", "a", "b"], 4)
+
+    @pytest.mark.parametrize("at", range(4))
+    async def test_who_goes_away_leaves_no_hole(self, at: int) -> None:
+        slots, order = Slots(1), list[str]()
+        asking = [asyncio.create_task(hold(slots, share, order)) for share in "abcd"]
+        await asyncio.sleep(0.012)
+        asking[at].cancel()
+        await asyncio.wait(asking)
+        assert slots.free == 1
+        await asyncio.wait_for(hold(slots, "z", order), 1)
+
+    async def test_cancelled_in_the_moment_of_its_turn(self) -> None:
+        slots, order = Slots(1), list[str]()
+        async with slots.taken("a", 1):
+            waiting = asyncio.create_task(hold(slots, "b", order))
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+        assert (slots.free, order) == (1, [])
+
+
+class TestUpstream:
+    async def test_token_is_taken_after_the_queue(self) -> None:
+        free, asked = asyncio.Event(), list[str]()
+
+        async def serve(request: bytes, nth: int, writer: asyncio.StreamWriter) -> bool:
+            await free.wait()
+            return await answers(request, nth, writer)
+
+        async def authorize() -> bytes:
+            asked.append("token")
+            return b"Bearer fresh"
+
+        async with raw_server(serve) as (url, seen):
+            upstream = Upstream(url, connections=1, timeout=5)
+            first = asyncio.create_task(upstream.request(b"GET", b"/1", []))
+            await asyncio.sleep(0.05)
+            second = asyncio.create_task(upstream.request(b"GET", b"/2", [], authorize=authorize))
+            await asyncio.sleep(0.05)
+            assert asked == []
+            free.set()
+            await asyncio.gather(first, second)
+            assert b"authorization: Bearer fresh" in seen[1]
+            upstream.close()
+
+    async def test_patient_requests_hold_no_shared_slot(self) -> None:
+        free = asyncio.Event()
+
+        async def serve(request: bytes, nth: int, writer: asyncio.StreamWriter) -> bool:
+            if b"/wait" in request:
+                await free.wait()
+            return await answers(request, nth, writer)
+
+        async with raw_server(serve) as (url, _):
+            upstream = Upstream(url, connections=2, timeout=5)
+            waiting = [asyncio.create_task(upstream.request(b"GET", b"/wait", [], patient=True)) for _ in range(9)]
+            await asyncio.sleep(0.05)
+            assert (await asyncio.wait_for(upstream.request(b"GET", b"/now", []), 1)).status == 200
+            free.set()
+            await asyncio.gather(*waiting)
+            upstream.close()
+
+    async def test_one_share_cannot_starve_another(self) -> None:
+        async def serve(request: bytes, nth: int, writer: asyncio.StreamWriter) -> bool:
+            await asyncio.sleep(0.5 if b"/slow" in request else 0)
+            return await answers(request, nth, writer)
+
+        async with raw_server(serve) as (url, _):
+            upstream = Upstream(url, connections=8, timeout=1)
+            attack = [
+                asyncio.create_task(upstream.request(b"GET", b"/slow", [], share=Share("bad", 0.25))) for _ in range(50)
+            ]
+            await asyncio.sleep(0.02)
+            async with asyncio.timeout(0.25):
+                await upstream.request(b"GET", b"/", [], share=Share("good", 0.25))
+            ended = await asyncio.gather(*attack, return_exceptions=True)
+            assert sum(isinstance(one, BusyError) for one in ended) >= 44
+            upstream.close()
