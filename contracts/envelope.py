@@ -141,7 +141,9 @@ def read_headers(headers: Sequence[tuple[str, bytes]], *, commands: bool = False
     """
     try:
         found = {name: value.decode() for name, value in headers if value is not None}
-    except UnicodeDecodeError as error:
+        for name in found:
+            name.isascii() or name.encode()  # bytes that are no text come as lone surrogates
+    except UnicodeError as error:
         raise MalformedError("a header is not UTF-8") from error
     for name in _COMMAND_NEEDS if commands else _EVENT_NEEDS:
         if not found.get(name):

@@ -29,7 +29,7 @@ LEVELS = ("debug", "info", "msg", "warning", "warn", "error", "exception", "crit
 HIDDEN = "[hidden]"
 SECRET_NAMES = re.compile(r"(password|secret|token|authorization|cookie|api_?key|private_?key|dsn)$", re.IGNORECASE)
 SECRET_TEXTS = re.compile(
-    r"\b(?:pk|sk|rk|whsec)_[A-Za-z0-9_\-+/=]{8,}"  # keys of this system and of the provider
+    r"\b(?:paidup_sk|pk|sk|rk|whsec)_[A-Za-z0-9_\-+/=]{8,}"  # keys of this system and of the provider
     r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # JSON web tokens
     r"|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"  # user:password in an address
     r"|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"  # e-mail addresses

@@ -19,14 +19,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import RequestTimedOutError
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from fastapi import APIRouter, Request
 
 from chassis import checks, telemetry
 from chassis.clock import Clock
 from chassis.db.pool import open_pool, out_of_reach
 from chassis.http.identity import Identity
-from chassis.messaging import dead_letters
+from chassis.messaging import dead_letters, reading
 from chassis.messaging.consume import SOURCES, Consumer, Handlers, RacedError, Received
 from chassis.messaging.outbox import Bell, Relay, make_producer
 from chassis.messaging.subscribe import Subscription, make_broker, subscribed
@@ -40,6 +39,7 @@ from contracts.invoicing import CreateCustomer
 from contracts.topics import Topic
 from tests.faults import poison
 from tests.kit import kafka
+from tests.kit.poison import NotUtf8, poison_producer
 from tests.kit.postgres import Database, admin_dsn, drop_database, fresh_database
 
 INBOUND = "invoicing.inbound.v1"
@@ -598,19 +598,12 @@ async def test_nothing_of_a_real_broker_gets_past_a_record_that_cannot_even_be_s
         await _all_taken(desk, [bad, *later])
 
 
-class NotUtf8(str):
-    """The name of a header as a sender writes it that does not look at what it writes."""
-
-    def encode(self, *_: Any) -> bytes:
-        return b"\xff\xfe"
-
-
-async def test_a_record_that_kafkas_own_reader_cannot_read_halts_its_partition_alone(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
+async def test_a_record_that_kafkas_own_reader_cannot_read_is_set_aside_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, compression: str | None
 ) -> None:
     topic = Topic(kafka.unique("auth.key"), "keys")
-    bootstrap = await kafka.create_topics(topic.name, partitions=4)
-    sent = [[new_id() for _ in range(20)] for _ in range(4)]
+    bootstrap = await kafka.create_topics(topic.name, partitions=2)
 
     class KeyTold(KeyCreated):
         pass
@@ -618,29 +611,70 @@ async def test_a_record_that_kafkas_own_reader_cannot_read_halts_its_partition_a
     KeyTold.topic = topic
     type_registry.pop("KeyTold")
     monkeypatch.setitem(SOURCES, topic.name, SOURCE)
-    name = f"desk-{new_id()}"
+    name, keys = f"desk-{new_id()}", [new_id() for _ in range(120)]
     handlers = Handlers(name)
 
     @handlers.on(KeyTold)
     async def write_down(event: KeyTold, work: Work) -> None:
         await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
 
-    for module in ("aiokafka.producer.message_accumulator", "aiokafka.producer.producer"):
-        monkeypatch.setattr(f"{module}.DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+    async with poison_producer(bootstrap, compression_type=compression, linger_ms=20) as producer:
+        for number, key in enumerate(keys):
+            told = message(KeyTold(key_id=key), sequence=1, time=datetime.now(UTC))
+            more = [(NotUtf8("x"), b"1")] if number in (0, 50, 51, 119) else []
+            await producer.send(topic.name, told.body, key.encode(), 0, headers=[*told.headers(SOURCE), *more])
+    bad = {keys[number] for number in (0, 50, 51, 119)}
+    async with subscribed(bootstrap, name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 30):
+        await _all_taken(desk, [key for key in keys if key not in bad])
+    letters = await desk.pool.fetch("SELECT raw_key, error FROM dead_letters WHERE state = 'unreadable'")
+    assert {row["raw_key"].decode() for row in letters} == bad
+    assert {row["error"] for row in letters} == {"a header is not UTF-8"}
+    assert sorted(await desk.taken()) == sorted(set(keys) - bad)
+
+
+async def test_a_partition_that_cannot_be_read_is_paused_and_the_others_go_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic(kafka.unique("auth.key"), "keys")
+    bootstrap = await kafka.create_topics(topic.name, partitions=4)
+
+    class KeyHeard(KeyCreated):
+        pass
+
+    KeyHeard.topic = topic
+    type_registry.pop("KeyHeard")
+    monkeypatch.setitem(SOURCES, topic.name, SOURCE)
+    name = f"desk-{new_id()}"
+    handlers = Handlers(name)
+
+    @handlers.on(KeyHeard)
+    async def write_down(event: KeyHeard, work: Work) -> None:
+        await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
+
     producer = make_producer(bootstrap)
     await producer.start()
 
-    async def send(partition: int, key: str, *more: tuple[str, bytes]) -> int:
-        told = message(KeyTold(key_id=key), sequence=1, time=datetime.now(UTC))
-        headers = [*told.headers(SOURCE), *more]
-        record = await producer.send_and_wait(topic.name, told.body, key.encode(), partition=partition, headers=headers)
-        offset: int = record.offset
+    async def send(partition: int, key: str) -> int:
+        told = message(KeyHeard(key_id=key), sequence=1, time=datetime.now(UTC))
+        sent = await producer.send_and_wait(
+            topic.name, told.body, key.encode(), partition=partition, headers=told.headers(SOURCE)
+        )
+        offset: int = sent.offset
         return offset
 
+    sent = [[new_id() for _ in range(20)] for _ in range(4)]
     for number in range(20):
         for partition, keys in enumerate(sent):
             await send(partition, keys[number])
-    end = await send(2, new_id(), (NotUtf8("x"), b"1"))
+    end = await send(2, unread := new_id())
+    records = reading.Records.next_batch
+
+    def unsound(fetched: Any) -> Any:
+        if unread.encode() in bytes(fetched._next_slice or b""):
+            raise ValueError("told to fail")
+        return records(fetched)
+
+    monkeypatch.setattr(reading.Records, "next_batch", unsound)
     async with subscribed(bootstrap, name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 500):
         healthy = [key for partition, keys in enumerate(sent) for key in keys if partition != 2]
         later = [new_id() for _ in range(900)]

@@ -19,7 +19,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from auth.checks import TOLD as AUTH_TOLD
 from chassis.checks import EVERYWHERE
+from chassis.messaging import reading
 from contracts import topics
+from contracts.envelope import LARGEST_SEQUENCE
 from contracts.ids import is_id
 from invoicing.checks import CHECKS as INVOICING
 from invoicing.checks import TOLD as INVOICING_TOLD
@@ -29,6 +31,7 @@ from payments.checks import CHECKS as PAYMENTS
 from payments.checks import TOLD as PAYMENTS_TOLD
 from payments.providers.stripe_units import from_stripe
 
+reading.install()
 PATIENCE_SECONDS = 30.0
 MOST = 50
 
@@ -255,16 +258,31 @@ async def _heard(
             headers = dict(record.headers)
             if headers.get("ce_source") != source:  # others may write here too, to break things
                 continue
-            aggregate, sequence = headers["ce_subject"].decode(), int(headers["sequence"])
+            read = _read(headers)
+            if read is None:  # it belongs to no aggregate; who hears this topic has set it aside
+                continue
+            aggregate, sequence, event_id = read
             last = heard.get(aggregate, 0)
             if sequence > last + 1:
                 wrong.append((aggregate, f"event {last + 1} is missing"))
                 events.pop(aggregate, None)
             told = events.setdefault(aggregate, array("Q"))
-            event = int.from_bytes(hashlib.blake2b(headers["ce_id"], digest_size=8).digest())
+            event = int.from_bytes(hashlib.blake2b(event_id, digest_size=8).digest())
             if sequence > last:
                 heard[aggregate] = sequence
                 told.append(event)
             elif last - sequence < len(told) and told[sequence - last - 1] != event:
                 wrong.append((aggregate, f"two events are told as {sequence}"))
     return heard, wrong
+
+
+def _read(headers: dict[str, bytes | None]) -> tuple[str, int, bytes] | None:
+    """Aggregate, sequence and id of an event; None of what is none."""
+    try:
+        subject, number, event_id = (headers[name] or b"" for name in ("ce_subject", "sequence", "ce_id"))
+        aggregate, sequence = subject.decode(), int(number)
+    except (KeyError, ValueError):
+        return None
+    if not event_id or not aggregate or "\x00" in aggregate or not 0 < sequence <= LARGEST_SEQUENCE:
+        return None
+    return aggregate, sequence, event_id

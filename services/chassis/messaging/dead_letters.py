@@ -77,7 +77,8 @@ def describe(error: Exception) -> str:
 
 
 def _columns(consumer: str, record: Record, envelope: Envelope | None, key: str | None) -> tuple[Any, ...]:
-    headers = orjson.dumps([[name, base64.b64encode(value or b"").decode()] for name, value in record.headers]).decode()
+    named = [(name.encode(errors="backslashreplace").decode(), value or b"") for name, value in record.headers]
+    headers = orjson.dumps([[name, base64.b64encode(value).decode()] for name, value in named]).decode()
     known = (envelope.sequence, envelope.type) if envelope else (None, None)
     return (consumer, record.topic, record.partition, record.offset, key, *known, record.key, record.value, headers)
 

@@ -16,8 +16,10 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 from prometheus_client import Gauge
 
+from chassis.messaging import reading
 from chassis.messaging.consume import Consumer
 
+reading.install()
 log = structlog.get_logger()
 unreadable = Gauge("paidup_partition_unreadable", "1 where a partition stands still", ["topic", "partition"])
 COMMIT_SECONDS, AGAIN_SECONDS = 1.0, 1.0
@@ -36,7 +38,7 @@ async def _raw(message: KafkaMessage) -> Any:
 class Careful(AIOKafkaConsumer):  # type: ignore[misc]
     """Loses nothing when a partition can't be read: its error would take what others gave at the same time with it.
 
-    A partition whose next record is not one of Kafka's (as a header's name that is not UTF-8) is paused, until the
+    A partition whose next record is not one of Kafka's (as of a codec that is not installed) is paused, until the
     process ends or its topic is mended and the partition comes anew; the others go on.
     """
 

@@ -9,24 +9,32 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
+from prometheus_client import Counter, Gauge
 
+from chassis.messaging import reading
 from contracts import topics
-from contracts.auth import KeyRevoked
 from gateway.ring import PLACES, STREAMED, Entry, Position, Ring
 
+reading.install()
 log = structlog.get_logger()
+set_aside = Counter("paidup_tail_set_aside_total", "Records that are no events, passed over by the stream", ["topic"])
+unreadable = Gauge(
+    "paidup_tail_unreadable", "1 where a partition can't be read, and is left out", ["topic", "partition"]
+)
 
 PARTITIONS = [TopicPartition(name, place) for name in STREAMED for place in range(topics.PARTITIONS)]
 KEY_PARTITIONS = [TopicPartition(topics.KEY.name, place) for place in range(topics.PARTITIONS)]
 FRESH_SECONDS = 1.0
 LOOK_SECONDS = 0.05
+NEEDS = ("ce_id", "ce_type", "ce_subject")
 
 
 class Tail:
     def __init__(self, kafka: str, ring: Ring, on_key_revoked: Callable[[str], None]) -> None:
         self._kafka, self._ring, self._on_key_revoked = kafka, ring, on_key_revoked
         self._keys_at: dict[TopicPartition, int] = {}
+        self._unreadable: set[TopicPartition] = set()
         self._consumer: AIOKafkaConsumer | None = None
         self._looked_at, self._fresh = 0.0, False
         self.ready = False
@@ -60,28 +68,56 @@ class Tail:
             bootstrap_servers=self._kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="none",
             fetch_min_bytes=262_144, fetch_max_wait_ms=150, request_timeout_ms=10_000, check_crcs=False,
         )  # fmt: skip
-        consumer.assign([*PARTITIONS, *KEY_PARTITIONS])
+        consumer.assign([place for place in (*PARTITIONS, *KEY_PARTITIONS) if place not in self._unreadable])
         try:
             await consumer.start()
             await self._take_place(consumer)
             self._consumer = consumer
             self.ready = True
             while True:
-                batches = await consumer.getmany(timeout_ms=1000, max_records=2000)
-                self._take(batches)
+                self._take(await self._more(consumer))
         finally:
             self._consumer = None
             await consumer.stop()
 
+    async def _more(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Any]]:
+        try:
+            return await consumer.getmany(timeout_ms=1000, max_records=2000)  # type: ignore[no-any-return]
+        except (KafkaError, ConsumerStoppedError):
+            raise
+        except Exception:
+            await self._leave_out(consumer)
+            raise
+
+    async def _leave_out(self, consumer: AIOKafkaConsumer) -> None:
+        """Find the partitions that the library can't read: the tail starts again without them."""
+        for place, offset in self._places().items():
+            if place in self._unreadable:
+                continue
+            consumer.seek(place, offset)
+            try:
+                await consumer.getmany(place, timeout_ms=200)
+            except KafkaError:
+                raise
+            except Exception as error:
+                self._unreadable.add(place)
+                unreadable.labels(place.topic, str(place.partition)).set(1)
+                log.error("a partition can't be read, the stream goes on without it", partition=str(place),
+                          error=repr(error))  # fmt: skip
+
+    def _places(self) -> dict[TopicPartition, int]:
+        return dict(zip(PARTITIONS, self._ring.head.offsets, strict=True)) | self._keys_at
+
     async def _take_place(self, consumer: AIOKafkaConsumer) -> None:
         if self._keys_at:
-            at = dict(zip(PARTITIONS, self._ring.head.offsets, strict=True)) | self._keys_at
+            at = self._places()
         else:
             at = await consumer.end_offsets([*PARTITIONS, *KEY_PARTITIONS])
             self._ring.start(Position([at[partition] for partition in PARTITIONS]))
             self._keys_at = {partition: at[partition] for partition in KEY_PARTITIONS}
         for partition, offset in at.items():
-            consumer.seek(partition, offset)
+            if partition not in self._unreadable:
+                consumer.seek(partition, offset)
 
     def _take(self, batches: dict[TopicPartition, list[Any]]) -> None:
         now = time.monotonic()
@@ -91,10 +127,16 @@ class Tail:
                 self._take_keys(partition, records)
                 continue
             for record in records:
+                place, said = start + partition.partition, dict(record.headers)
+                if not all(said.get(name) for name in NEEDS):
+                    self._set_aside(record, "it is no event: a header is missing")
+                    self._ring.pass_over(place, record.offset)
+                    continue
+                value, customer = record.value or b"null", said.get("customer")
                 self._ring.add(
                     Entry(
-                        start + partition.partition, record.offset, partition.topic, record.headers,
-                        record.value or b"null", now, _customer(record.headers),
+                        place, record.offset, partition.topic, record.headers, value, now,
+                        None if customer is None else _text(customer),
                     )
                 )  # fmt: skip
         self._ring.trim()
@@ -103,16 +145,18 @@ class Tail:
 
     def _take_keys(self, partition: TopicPartition, records: list[Any]) -> None:
         for record in records:
-            if (b"ce_type", KeyRevoked.__name__) in ((name.encode(), _text(value)) for name, value in record.headers):
-                self._on_key_revoked(record.key.decode())
+            said = dict(record.headers)
+            if said.get("ce_type") == b"KeyRevoked":
+                if key := _text(record.key or said.get("ce_subject")):
+                    self._on_key_revoked(key)
+                else:
+                    self._set_aside(record, "it names no key")
         self._keys_at[partition] = records[-1].offset + 1
 
-
-def _customer(headers: Any) -> str | None:
-    for name, value in headers:
-        if name == "customer":
-            return _text(value)
-    return None
+    @staticmethod
+    def _set_aside(record: Any, why: str) -> None:
+        set_aside.labels(record.topic).inc()
+        log.error("record set aside", topic=record.topic, partition=record.partition, offset=record.offset, why=why)
 
 
 def _text(value: bytes | None) -> str:
