@@ -19,7 +19,7 @@ from auth.settings import Settings
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.identity import TokenSigner
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Cause, Units, Wake
 from chassis.service import Service
 from contracts.ids import new_id
 
@@ -42,7 +42,8 @@ async def create_key(settings: Settings, arguments: argparse.Namespace) -> dict[
     """Write a key straight to the database, as its owner, with its event."""
     secret = new_secret()
     pool: asyncpg.Pool = await open_pool(settings.owner_url, size=1, application="auth-keys")
-    async with pool, Units(pool, Clock(settings.time_zone, settings.clock_file), Wake()).begin() as work:
+    units = Units(pool, Clock(settings.time_zone, settings.clock_file), Wake())
+    async with pool, units.begin(Cause(actor="system:command-line")) as work:
         made = make_key(
             key_id=new_id(), secret=secret, name=arguments.name, scopes=arguments.scopes.replace(",", " ").split(),
             customer_id=arguments.customer_id, expires_at=arguments.expires_at,

@@ -11,12 +11,11 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from auth import messages, store
-from auth.domain import KEY_START, ApiKey, Maker, Refused, make_key
+from auth.domain import KEY_START, MOST_OF_CUSTOMER, ApiKey, Maker, Refused, beyond, make_key
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
-from chassis.http.problems import Problem, invalid, not_found
-from chassis.messaging.work import Cause
-from chassis.service import running_of
+from chassis.http.problems import Problem, conflict, invalid, not_found
+from chassis.service import cause_of, running_of
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Instant
 
@@ -79,10 +78,15 @@ class Token(BaseModel):
 async def create_api_key(request: Request, body: NewKey, who: WriteKeys) -> MadeKey:
     """Make an API key. The key itself is answered this once; it can't grant what its maker lacks, nor outlast it."""
     secret = new_secret()
-    async with running_of(request).units.begin(Cause(actor=who.subject)) as work:
+    async with running_of(request).units.begin(cause_of(request, who)) as work:
         own = await store.hold_maker(work, who.subject) if is_id(who.subject) else None
         if own is not None and not own.usable(work.now):  # its token lasts some seconds longer
             raise unauthenticated("The API key is unknown, expired or revoked.")
+        if who.customer_id and await store.living_keys(work, who.customer_id) >= MOST_OF_CUSTOMER:
+            detail = (
+                f"This customer has {MOST_OF_CUSTOMER} keys that are not revoked: revoke those that are not needed."
+            )
+            raise conflict("too-many-keys", detail)
         ends = own.expires_at if own else None
         made = make_key(
             key_id=new_id(), secret=secret, name=body.name, scopes=body.scopes, customer_id=body.customer_id,
@@ -110,13 +114,19 @@ async def list_api_keys(
 
 @router.delete("/v1/api-keys/{key_id}", status_code=204, response_class=Response)
 async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Response:
-    """Revoke an API key, and all that it made: refused everywhere within a second. Again, it changes nothing."""
+    """Revoke an API key, and all that it made: refused everywhere within a second. Again, it changes nothing.
+
+    Nobody revokes a key that holds more scopes than their own, but for itself.
+    """
     if not is_id(key_id):
         raise not_found("API key", key_id)
-    async with running_of(request).units.begin(Cause(actor=who.subject)) as work:
+    async with running_of(request).units.begin(cause_of(request, who)) as work:
         key = await store.lock_key(work, key_id, who.customer_id)
         if key is None:
             raise not_found("API key", key_id)
+        if missing := beyond(key, Maker(who.subject, who.scopes, who.customer_id)):
+            detail = f"This key holds what yours lacks ({', '.join(missing)}): only a key with all of it can revoke it."
+            raise Problem(status=403, slug="beyond-own-rights", detail=detail)
         keys = [key]
         while keys:  # from makers to made, each locked before its own are looked for
             for revoked in (each.revoke(work.now) for each in keys if not each.revoked_at):
@@ -145,7 +155,7 @@ async def issue_token(request: Request, body: TokenRequest, paidup_internal: Ann
 
 
 def new_secret() -> str:
-    """`pk_` and 256 random bits."""
+    """`paidup_sk_` and 256 random bits."""
     return KEY_START + secrets.token_urlsafe(32)
 
 

@@ -12,8 +12,9 @@ SCOPES = (
     "customers:read", "customers:write", "invoices:read", "invoices:write", "methods:read", "methods:write",
     "payments:read", "payments:write", "keys:write", "events:read", EVERY_SCOPE,
 )  # fmt: skip
-KEY_START = "pk_"
-SHOWN_CHARACTERS = 10
+KEY_START = "paidup_sk_"  # `pk_` before: keys that begin so stay valid
+SHOWN_CHARACTERS = len(KEY_START) + 7
+MOST_OF_CUSTOMER = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class Refused:
     field: str
     detail: str
     forbidden: bool = False
+
+
+def beyond(key: ApiKey, maker: Maker) -> list[str]:
+    """The scopes of a key that this one lacks. Of itself nobody lacks any."""
+    return [] if key.id == maker.subject else [scope for scope in key.scopes if not maker.holds(scope)]
 
 
 def hash_of(key: str) -> bytes:

@@ -54,6 +54,17 @@ async def save_revocation(work: Work, key: ApiKey) -> None:
     )
 
 
+LIVING = """
+SELECT count(*) FROM api_keys
+WHERE customer_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+"""
+
+
+async def living_keys(work: Work, customer_id: str) -> int:
+    count: int = await work.connection.fetchval(LIVING, customer_id, work.now)
+    return count
+
+
 FIND = f"SELECT {COLUMNS} FROM api_keys WHERE hash = $1"  # noqa: S608
 
 

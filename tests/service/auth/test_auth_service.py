@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import json
 import pathlib
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,13 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from auth.__main__ import create_key, service
 from auth.domain import Refused, hash_of
 from auth.settings import Settings
+from chassis import telemetry
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier
 from tests.kit.postgres import Database, drop_database, fresh_database
 from tests.kit.serving import serving, write_keys
@@ -87,8 +91,8 @@ async def events_of(database: Database, key_id: str) -> list[str]:
 
 async def test_a_key_is_shown_once_and_kept_as_a_hash(admin: httpx2.AsyncClient, database: Database) -> None:
     made = await make(admin, name="  ERP  ")
-    assert made["key"].startswith("pk_")
-    assert len(made["key"]) >= 3 + 43
+    assert made["key"].startswith("paidup_sk_")
+    assert len(made["key"]) >= 10 + 43
     assert made["name"] == "ERP"
     listed = await admin.get("/v1/api-keys")
     assert made["id"] in {item["id"] for item in listed.json()["items"]}
@@ -253,3 +257,51 @@ async def test_the_command_line_makes_the_first_key(settings: Settings, url: str
     assert (await exchange(url, made["key"])).json()["scopes"] == ["*"]
     assert await events_of(database, made["id"]) == ["KeyCreated"]
     assert isinstance(await create_key(settings, argparse.Namespace(**{**vars(words), "scopes": "all"})), Refused)
+
+
+class TestRevoking:
+    async def test_nobody_ends_what_is_above_them(
+        self, admin: httpx2.AsyncClient, url: str, settings: Settings
+    ) -> None:
+        above, below = await make(admin, scopes=["*"]), await make(admin, scopes=["invoices:read"])
+        async with client_of(url, settings, "keys:write", "invoices:read") as narrow:
+            refused = await narrow.delete(f"/v1/api-keys/{above['id']}")
+            assert (refused.status_code, refused.json()["type"][-17:]) == (403, "beyond-own-rights")
+            assert (await narrow.delete(f"/v1/api-keys/{below['id']}")).status_code == 204
+        assert (await exchange(url, above["key"])).status_code == 200
+        assert (await admin.delete(f"/v1/api-keys/{above['id']}")).status_code == 204
+
+    async def test_customer_has_so_many_keys(
+        self, url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("auth.api.MOST_OF_CUSTOMER", 3)
+        customer = "018f0000-0000-7000-8000-00000000000a"
+        async with client_of(url, settings, "*", customer_id=customer) as maker:
+            keys = [await make(maker) for _ in range(3)]
+            refused = await maker.post("/v1/api-keys", json={"name": "x", "scopes": ["*"]})
+            assert (refused.status_code, refused.json()["type"][-13:]) == (409, "too-many-keys")
+            assert (await maker.delete(f"/v1/api-keys/{keys[0]['id']}")).status_code == 204
+            await make(maker)
+
+
+class TestEvents:
+    async def test_carry_request_trace_and_actor_as_elsewhere(
+        self, admin: httpx2.AsyncClient, database: Database
+    ) -> None:
+        parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        telemetry.setup("auth", None, processor=SimpleSpanProcessor(InMemorySpanExporter()))
+        try:
+            asked = {"X-Request-Id": "req-7", "traceparent": parent}
+            wish = {"name": "ERP", "scopes": ["invoices:read"]}
+            made = (await admin.post("/v1/api-keys", json=wish, headers=asked)).json()
+            await admin.delete(f"/v1/api-keys/{made['id']}", headers=asked)
+        finally:
+            telemetry.setup("auth", None)
+        connection = await asyncpg.connect(database.owner_url)
+        rows = await connection.fetch("SELECT headers FROM outbox WHERE aggregate = $1", made["id"])
+        await connection.close()
+        for headers in (json.loads(row["headers"]) for row in rows):
+            assert headers["correlation"] == "req-7"
+            assert headers["actor"].startswith("system:")
+            assert headers["traceparent"].split("-")[1] == parent.split("-")[1]
+        assert len(rows) == 2
