@@ -285,7 +285,7 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
 def test_logs_hide_secrets_and_addresses(log_lines: io.StringIO) -> None:
     structlog.get_logger().info(
-        "made pk_abcdefghijklmnop for ann@example.com", password="x", url="postgresql://auth:pw@127.0.0.1/auth",
+        "made pk_abcdefghijklmnop, paidup_sk_abcdefghijklmnop for ann@example.com", password="x", url="postgresql://auth:pw@127.0.0.1/auth",
         nested={"api_key": "k", "note": "Bearer eyJhbGciOi.eyJzdWIi.sig"}, count=3,
     )  # fmt: skip
     text = log_lines.getvalue()

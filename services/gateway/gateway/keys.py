@@ -20,6 +20,7 @@ STALE_SECONDS = 1  # while it can't be heard that a key was revoked
 REFUSAL_SECONDS = 2
 REVOKED_SECONDS = 600
 MOST_TOKENS = 20_000
+KEY_STARTS = (b"paidup_sk_", b"pk_")  # older keys begin with `pk_`
 CUSTOMERS_PART, KEYS_PART = 0.25, 0.75
 
 
@@ -57,10 +58,10 @@ class Keys:
         self.hears: Callable[[], bool] = lambda: True  # whether a revocation would be heard of now
 
     async def admit(self, authorization: bytes | None, audience: str) -> Pass:
-        """The pass of `Authorization: Bearer pk_…` at an audience; a 401 problem when there is none."""
+        """The pass of `Authorization: Bearer paidup_sk_…` at an audience; a 401 problem when there is none."""
         scheme, _, key = (authorization or b"").strip().partition(b" ")
-        if scheme.lower() != b"bearer" or not key.startswith(b"pk_") or len(key) > 200:
-            raise unauthenticated("Send an API key: Authorization: Bearer pk_…")
+        if scheme.lower() != b"bearer" or not key.startswith(KEY_STARTS) or len(key) > 200:
+            raise unauthenticated("Send an API key: Authorization: Bearer paidup_sk_…")
         place = (hashlib.sha256(key.strip()).digest(), audience)
         found = self._passes.get(place)
         if found is None or self._outdated(found):

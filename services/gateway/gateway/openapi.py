@@ -165,7 +165,9 @@ def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: 
             "responses": {
                 f"Problem{status}": _problem(text, status) for status, text in (EVERYWHERE | WITH_BODY).items()
             },
-            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: pk_…"}},
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: paidup_sk_…"}
+            },
         },
     }
 

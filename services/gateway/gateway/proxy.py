@@ -77,7 +77,7 @@ class Proxy:
         admitted = None
         if not route.keyless:
             admitted = await self._keys.admit(authorization, route.owner)
-            self._per_key.take(admitted.key_id)
+            self._per_key.take(admitted.share.name)
         asked = Asked(route, scope, headers, authorization, admitted)
         if admitted is not None and waits(scope["method"], headers):
             answer = await self._ask_patiently(asked, admitted.share.name, receive)

@@ -7,7 +7,7 @@ import base64
 import binascii
 import time
 import zlib
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from contracts.topics import PARTITIONS, TOPICS
 
 STREAMED = tuple(topic.name for topic in TOPICS if topic.public and not topic.commands)
 PLACES = {name: place * PARTITIONS for place, name in enumerate(STREAMED)}
+MOST_MARKS = 1000
 ENTRY_OVERHEAD = 1000  # bytes that an entry takes beside its value
 
 _layout = zlib.crc32("\n".join(STREAMED).encode()).to_bytes(4, "big")[:2]
@@ -121,6 +122,7 @@ class Ring:
         self.floor = Position()
         self.head = Position()
         self.generation = 0
+        self._marks: OrderedDict[int, tuple[list[int], bytes]] = OrderedDict()
         self._news = asyncio.Event()
 
     @property
@@ -140,6 +142,21 @@ class Ring:
         self._entries.append(entry)
         self._bytes += len(entry.value) + ENTRY_OVERHEAD
         self.head.offsets[entry.place] = entry.offset + 1
+
+    def pass_over(self, place: int, offset: int) -> None:
+        """A record that nobody is shown: who reads on has not missed it."""
+        self.head.offsets[place] = offset + 1
+
+    def mark(self, number: int, position: Position) -> bytes:
+        """The position as text, after the entry of a number: encoded once for all who stand there with it."""
+        known = self._marks.get(number)
+        if known is not None and known[0] == position.offsets:
+            return known[1]
+        text = position.encode().encode()
+        self._marks[number] = (list(position.offsets), text)
+        if len(self._marks) > MOST_MARKS:
+            self._marks.popitem(last=False)
+        return text
 
     def trim(self) -> None:
         """Let go of what is too old, or too much."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter as Total
+from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 
 from chassis.http.problems import Problem, unavailable
@@ -26,7 +27,7 @@ SEND_SECONDS = 10
 AHEAD_SECONDS = 2
 
 subscribers = Gauge("paidup_stream_subscribers", "Event streams open")
-resets = Counter("paidup_stream_resets_total", "Streams told to begin anew", ["reason"])
+resets = Total("paidup_stream_resets_total", "Streams told to begin anew", ["reason"])
 
 
 class EndedError(Exception):
@@ -43,6 +44,7 @@ class Streams:
     def __init__(self, ring: Ring, keys: Keys, *, heartbeat_seconds: float, per_key: int = MOST_SUBSCRIBERS) -> None:
         self.ring, self.keys, self.heartbeat_seconds, self._per_key = ring, keys, heartbeat_seconds, per_key
         self._open: defaultdict[str, set[Stream]] = defaultdict(set)
+        self._held: Counter[str] = Counter()  # by customer, or by key where there is none
         self._count = 0
 
     def __len__(self) -> int:
@@ -67,12 +69,14 @@ class Streams:
             raise forbidden(SCOPE)
         if self._count >= MOST_SUBSCRIBERS:
             raise unavailable("This process serves as many streams as it can.", retry_after=5)
-        if len(self._open.get(admitted.key_id, ())) >= self._per_key:
-            detail = f"This key holds {self._per_key} event streams already: end one, or share it."
+        share = admitted.share.name
+        if self._held[share] >= self._per_key:
+            whose = "The keys of this customer hold" if admitted.customer_id else "This key holds"
+            detail = f"{whose} {self._per_key} event streams already: end one, or share it."
             raise Problem(status=429, slug="too-many-streams", detail=detail, headers={"Retry-After": "5"})
         stream = Stream(self, admitted, authorization, send)
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        with self._counted(admitted.key_id, stream):
+        with self._counted(admitted, stream):
             gone = asyncio.ensure_future(stream.end_with(receive))
             try:
                 with contextlib.suppress(EndedError):
@@ -84,8 +88,10 @@ class Streams:
                 gone.cancel()
 
     @contextlib.contextmanager
-    def _counted(self, key_id: str, stream: Stream) -> Iterator[None]:
+    def _counted(self, admitted: Pass, stream: Stream) -> Iterator[None]:
+        key_id, share = admitted.key_id, admitted.share.name
         self._open[key_id].add(stream)
+        self._held[share] += 1
         self._count += 1
         subscribers.set(self._count)
         try:
@@ -96,6 +102,9 @@ class Streams:
             self._open[key_id].discard(stream)
             if not self._open[key_id]:
                 del self._open[key_id]
+            self._held[share] -= 1
+            if not self._held[share]:
+                del self._held[share]
 
 
 HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
@@ -184,7 +193,7 @@ class Stream:
                 continue
             position.offsets[entry.place] = entry.offset + 1
             if self._customer is None or entry.customer == self._customer:
-                chunk += b"id: %b\n%b" % (position.encode().encode(), entry.render())
+                chunk += b"id: %b\n%b" % (ring.mark(place.number, position), entry.render())
             if len(chunk) > CHUNK_BYTES:
                 break
         if chunk:

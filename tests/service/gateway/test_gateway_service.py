@@ -20,9 +20,13 @@ from chassis.http.app import create_app
 from chassis.http.problems import conflict
 from chassis.messaging.outbox import make_producer
 from contracts.ids import new_id
+from contracts.topics import PARTITIONS
 from gateway.app import Gateway
+from gateway.ring import STREAMED, Position
 from gateway.settings import Settings
+from gateway.stream import Stream
 from tests.kit.kafka import create_contract_topics
+from tests.kit.poison import NotUtf8, poison_producer
 from tests.kit.postgres import drop_database, fresh_database
 from tests.kit.serving import serving, write_keys
 
@@ -150,6 +154,12 @@ async def test_without_a_good_key_nothing_passes(world: World, authorization: st
         headers = {"Authorization": authorization} if authorization else {}
         answer = await client.get("/v1/invoices", headers=headers)
         assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
+
+
+async def test_a_key_of_the_old_form_stays_valid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth.__main__.new_secret", lambda: f"pk_{new_id()}")
+    async with world.client((await world.key())["key"]) as client:
+        assert (await client.get("/v1/invoices")).status_code == 200
 
 
 async def test_webhooks_of_providers_pass_without_a_key_and_with_their_signature(world: World) -> None:
@@ -435,6 +445,77 @@ async def test_a_subscriber_that_does_not_read_is_cut(world: World, monkeypatch:
         await publish(world, *((big, CUSTOMER) for _ in range(5)))
     await until(lambda: len(world.gateway.streams) < before)
     writer.close()
+
+
+@pytest.mark.parametrize("topic", STREAMED)
+async def test_poison_on_any_topic_stops_no_stream(world: World, topic: str) -> None:
+    sound = [("ce_id", b"1"), ("ce_type", b"T"), ("ce_subject", b"s"), ("customer", CUSTOMER.encode())]
+    poison: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]] = [
+        (None, b"", []),
+        (None, b"{}", [*sound[:2]]),
+        (b"k", None, [*sound]),
+        (b"\xff", b"\xff", [("ce_type", b"\xff")]),
+        (None, b"{}", [*sound, (NotUtf8("x"), b"1")]),
+        (b"k", b"{", [("ce_type", b"\n\n")]),
+        (None, b"{}", [("ce_id", None), ("ce_type", None), ("ce_subject", None)]),
+    ]
+    async with subscribed(world, world.admin) as subscriber:
+        async with poison_producer(world.kafka) as producer:
+            for partition in range(3):
+                for key, value, headers in poison:
+                    await producer.send(topic, value, key, partition, headers=headers)
+        await publish(world, (after := new_id(), CUSTOMER))
+        async with asyncio.timeout(10):
+            while (await subscriber.next() or {}).get("subject") != after:
+                pass
+    assert world.gateway.tail.ready
+
+
+async def test_poison_among_revocations_lets_no_key_live(world: World, admin: httpx2.AsyncClient) -> None:
+    revoked = [("ce_type", b"KeyRevoked")]
+    async with poison_producer(world.kafka) as producer:
+        for partition in range(PARTITIONS):
+            for headers in ([(NotUtf8("x"), b"1")], revoked, [("ce_type", b"\xff")], [("ce_type", None)]):
+                await producer.send("auth.key.v1", b"", None, partition, headers=headers)
+    waits = [await _seconds_until_refused(world, admin) for _ in range(3)]
+    assert min(waits) <= 1, waits
+
+
+class TestStreamsOfCustomers:
+    async def test_keys_of_one_customer_share_their_bound(self, world: World) -> None:
+        few = Gateway(world.settings.model_copy(update={"streams_per_key": 2}))
+        customer = new_id()
+        keys = [(await world.key("events:read", customer))["key"] for _ in range(4)]
+        async with serving(few) as url, contextlib.AsyncExitStack() as stack:
+            await until(lambda: few.tail.ready)
+            elsewhere = World(url, few, world.kafka, world.auth, world.settings)
+            for key in keys[:2]:
+                await stack.enter_async_context(subscribed(elsewhere, key))
+            async with elsewhere.client(keys[2]) as client:
+                answer = await client.get("/v1/events/stream")
+                assert (answer.status_code, slug(answer)) == (429, "too-many-streams")
+            await stack.enter_async_context(subscribed(elsewhere, world.admin))
+            few.streams.close()
+
+    async def test_position_is_encoded_once_for_all(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(subscribed(world, world.admin)) for _ in range(20)]
+            counted, encode = [0], Position.encode
+
+            def count(position: Position) -> str:
+                counted[0] += 1
+                return encode(position)
+
+            monkeypatch.setattr(Position, "encode", count)
+            monkeypatch.setattr(Stream, "_beat", _quiet)
+            names = [new_id() for _ in range(10)]
+            await publish(world, *((name, CUSTOMER) for name in names))
+            for stream in streams:
+                assert await subjects(stream, 10) == set(names)
+            assert counted[0] == 10
+
+
+async def _quiet(*_: Any) -> None: ...
 
 
 async def test_metrics_and_probes(world: World) -> None:
