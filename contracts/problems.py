@@ -40,6 +40,7 @@ PROBLEMS: dict[str, Kind] = {
     "choose-one": Kind((422,), "Exactly one of several fields is needed."),
     "request-in-progress": Kind((409,), "The first request with this key is still running."),
     "too-many-requests": Kind((429,), "More requests than allowed; see Retry-After."),
+    "too-many-keys": Kind((409,), "The customer has as many living keys as it may; revoke some."),
     "too-many-streams": Kind((429,), "More event streams than allowed."),
     # Not now.
     "internal-error": Kind((500,), "A fault of ours; report it with the request_id."),
@@ -48,6 +49,7 @@ PROBLEMS: dict[str, Kind] = {
     "not-yet-here": Kind((503,), "What Paidup-Seen names has not arrived yet; ask again."),
     "provider-unavailable": Kind((503,), "The payment provider does not answer; nothing was done."),
     "service-unavailable": Kind((503,), "The service does not answer just now."),
+    "too-busy": Kind((503,), "More requests than can be answered; nothing was done, ask again."),
     "too-many-uploads": Kind((503,), "Too many files come in at once; see Retry-After."),
     "unavailable": Kind((503,), "The service can't answer just now; nothing was done."),
     "service-timed-out": Kind((504,), "The service has not answered in time."),
