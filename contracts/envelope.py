@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar
@@ -45,6 +45,7 @@ class Event(Contract):
 
     topic: ClassVar[Topic]
     aggregate: ClassVar[str]  # the field that holds the aggregate's id
+    erases: ClassVar[bool] = False  # its body is null: what was said of the aggregate before is to be forgotten
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)  # type: ignore[arg-type]
@@ -66,30 +67,31 @@ class Message:
     aggregate: str
     sequence: int
     time: datetime
-    body: bytes
+    body: bytes | None
     customer: str | None = None
-    correlation: str | None = None
-    causation: str | None = None
-    actor: str | None = None
-    traceparent: str | None = None
 
-    def headers(self, source: str) -> list[tuple[str, bytes]]:
-        named = (
-            ("ce_specversion", "1.0"),
-            ("ce_id", self.id),
-            ("ce_type", self.type),
-            ("ce_source", source),
-            ("ce_subject", self.aggregate),
-            ("ce_time", self.time.isoformat()),
-            ("content-type", "application/json"),
-            ("sequence", str(self.sequence)),
-            ("customer", self.customer),
-            ("correlation", self.correlation),
-            ("causation", self.causation),
-            ("actor", self.actor),
-            ("traceparent", self.traceparent),
-        )
-        return [(name, value.encode()) for name, value in named if value is not None]
+    def headers(self, source: str, **more: str) -> list[tuple[str, bytes]]:
+        """As Kafka carries them; `more`: correlation, causation, actor, traceparent."""
+        known = {"customer": self.customer} if self.customer is not None else {}
+        return event_headers(self.id, self.type, source, self.aggregate, self.sequence, self.time, known | more)
+
+
+def event_headers(
+    event_id: str, type_name: str, source: str, aggregate: str, sequence: int, time: datetime, more: Mapping[str, str]
+) -> list[tuple[str, bytes]]:
+    """The headers of an event on Kafka, CloudEvents 1.0 in binary mode."""
+    named = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_type": type_name,
+        "ce_source": source,
+        "ce_subject": aggregate,
+        "ce_time": time.isoformat(),
+        "content-type": "application/json",
+        "sequence": str(sequence),
+        **more,
+    }
+    return [(name, value.encode()) for name, value in named.items()]
 
 
 def message(event: Event, *, sequence: int, time: datetime, customer: str | None = None) -> Message:
@@ -101,7 +103,7 @@ def message(event: Event, *, sequence: int, time: datetime, customer: str | None
         aggregate=event.aggregate_id,
         sequence=sequence,
         time=time,
-        body=event.model_dump_json(exclude_none=True).encode(),
+        body=None if event.erases else event.model_dump_json(exclude_none=True).encode(),
         customer=customer,
     )
 
@@ -199,6 +201,7 @@ __all__ = [
     "Message",
     "bounded",
     "date",
+    "event_headers",
     "known_currency",
     "message",
     "read_headers",

@@ -37,7 +37,7 @@ HEADERS: dict[str, tuple[str, bool]] = {
     "actor": ("Who asked, as kind:id", False),
     "traceparent": ("W3C trace context", False),
 }
-COMMAND_HEADERS = ("ce_id", "ce_type")
+COMMAND_HEADERS = ("ce_id", "ce_type")  # the others may be left out
 
 
 def events_of(topic: Topic) -> list[type[Event]]:
@@ -46,12 +46,17 @@ def events_of(topic: Topic) -> list[type[Event]]:
 
 def schema_of(event: type[Event]) -> dict[str, Any]:
     """The JSON Schema of an event's body as it is written; readers must ignore further properties."""
+    if event.erases:
+        schema = {"title": event.__name__, "description": event.__doc__, "type": "null"}
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     mode: typing.Literal["validation", "serialization"] = "validation" if event.topic.commands else "serialization"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **event.model_json_schema(mode=mode)}
 
 
-def example_of(event: type[Event]) -> dict[str, Any]:
-    """A body with every field set, the same each time."""
+def example_of(event: type[Event]) -> dict[str, Any] | None:
+    """A body with every field set, the same each time; None for an event that erases."""
+    if event.erases:
+        return None
     body: dict[str, Any] = json.loads(_example_model(event).model_dump_json(exclude_none=True))
     return body
 
@@ -142,7 +147,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
 
 def _inlined(event: type[Event]) -> dict[str, Any]:
     """Its own definitions stand inside the schema, so their references are made absolute."""
-    text = json.dumps(event.model_json_schema(mode="validation" if event.topic.commands else "serialization"))
+    text = json.dumps({name: part for name, part in schema_of(event).items() if name != "$schema"})
     found: dict[str, Any] = json.loads(text.replace("#/$defs/", f"#/components/schemas/{event.__name__}/$defs/"))
     return found
 

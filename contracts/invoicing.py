@@ -164,6 +164,16 @@ class CustomerChanged(Event):
     account_manager: str | None = None
 
 
+class CustomerErased(Event):
+    """A customer's name and addresses are to be forgotten. The body is null."""
+
+    topic: ClassVar[topics.Topic] = topics.CUSTOMER
+    aggregate: ClassVar[str] = "customer_id"
+    erases: ClassVar[bool] = True
+
+    customer_id: str
+
+
 DAY_TEXT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 

@@ -7,7 +7,10 @@ PARTITIONS = 12
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`public`: other systems may subscribe; `compacted`: the newest per key is kept and a null body erases."""
+    """`public`: other systems may subscribe.
+
+    `compacted`: Kafka keeps the newest record of each key, so that older sequences may be missing; a null body erases.
+    """
 
     name: str
     about: str

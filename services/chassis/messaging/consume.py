@@ -19,7 +19,7 @@ from chassis import telemetry
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging import dead_letters
 from chassis.messaging.work import Cause, Units, Work
-from contracts.envelope import Envelope, Event, MalformedError, bounded, read_headers
+from contracts.envelope import Envelope, Event, MalformedError, Message, bounded, read_headers
 from contracts.topics import TOPICS
 
 log = structlog.get_logger()
@@ -29,6 +29,7 @@ stuck = Counter("paidup_batches_stuck_total", "Times that a batch could be neith
 batches = Histogram("paidup_batch_seconds", "Time of one batch, database and all", ["consumer"])
 
 E = TypeVar("E", bound=Event)
+COMPACTED = frozenset(topic.name for topic in TOPICS if topic.compacted)
 COMMAND_TOPICS = frozenset(topic.name for topic in TOPICS if topic.commands)
 SOURCES = {topic.name: f"paidup/{topic.name.partition('.')[0]}" for topic in TOPICS if not topic.commands}
 
@@ -82,6 +83,10 @@ class Handler:
     acts: bool
     raw: bool
 
+    @property
+    def bodiless(self) -> bool:
+        return self.type.erases
+
 
 class GapError(RuntimeError):
     """An event came before its predecessor."""
@@ -91,11 +96,15 @@ class RacedError(RuntimeError):
     """Another replica took some of the same events at the same time."""
 
 
+Answer = Callable[[Record, str, datetime], Message]
+
+
 class Handlers:
     """A service's handlers by event type, under its consumer name."""
 
-    def __init__(self, consumer: str) -> None:
-        self.consumer = consumer
+    def __init__(self, consumer: str, *, answer_unreadable: Answer | None = None) -> None:
+        """`answer_unreadable`: what the sender of a command is answered that has no readable envelope."""
+        self.consumer, self.answer_unreadable = consumer, answer_unreadable
         self.by_type: dict[str, Handler] = {}
 
     def on(
@@ -175,7 +184,8 @@ class Consumer:
     async def _take(self, records: Sequence[Record]) -> None:
         readable, unreadable = self._read(records)
         for record, error in unreadable:
-            await self._until_reached(partial(dead_letters.keep_unreadable, self.units, self.name, record, error))
+            keep = partial(dead_letters.keep_unreadable, self.units, self.name, record, error)
+            await self._until_reached(partial(keep, self.handlers.answer_unreadable))
         if not readable:
             return
         try:
@@ -220,7 +230,8 @@ class Consumer:
             command = record.topic in COMMAND_TOPICS
             try:
                 envelope = read_headers(record.headers, commands=command)
-                if record.value is None and envelope.type in self.handlers.by_type:
+                handler = self.handlers.by_type.get(envelope.type)
+                if record.value is None and handler is not None and not handler.bodiless:
                     raise MalformedError("the body is null")
                 readable.append(Item(record, envelope, self._key(record, envelope, command), command))
             except MalformedError as error:
@@ -282,10 +293,10 @@ class Consumer:
                 passed.labels(self.name, "seen").inc()
             elif place in held:
                 await dead_letters.follow(work, self.name, item.record, item.envelope, item.key)
-            elif item.envelope.sequence > now_seen[place] + 1:
+            elif item.envelope.sequence > now_seen[place] + 1 and item.record.topic not in COMPACTED:
                 raise GapError(f"sequence {item.envelope.sequence} came after {now_seen[place]}")
             else:
-                now_seen[place] += 1
+                now_seen[place] = item.envelope.sequence
                 customers[place] = item.envelope.customer
                 fresh.append(item)
         moved = [place for place in places if now_seen[place] != before[place]]
@@ -353,7 +364,9 @@ def _spans(items: Sequence[Item]) -> Iterator[None]:
 def _receive(item: Item, handler: Handler) -> Received[Any]:
     envelope, body = item.envelope, item.record.value or b""
     event: Any = None
-    if not handler.raw:
+    if handler.bodiless:
+        event = handler.type.model_construct(None, **{handler.type.aggregate: envelope.subject})
+    elif not handler.raw:
         try:
             event = handler.type.model_validate_json(body)
         except ValidationError as error:

@@ -16,7 +16,7 @@ from chassis.messaging.work import Units, Work
 from contracts.envelope import Envelope, read_headers
 
 if TYPE_CHECKING:
-    from chassis.messaging.consume import Consumer, Record
+    from chassis.messaging.consume import Answer, Consumer, Record
 
 log = structlog.get_logger()
 RETRY_SECONDS = (1, 5, 25)
@@ -35,8 +35,13 @@ class Letter:
     headers: Sequence[tuple[str, bytes]]
 
 
-async def keep_unreadable(units: Units, consumer: str, record: Record, error: str) -> None:
-    """A record without a readable envelope belongs to no aggregate: kept for a person, nothing waits behind it."""
+async def keep_unreadable(
+    units: Units, consumer: str, record: Record, error: str, answer: Answer | None = None
+) -> None:
+    """A record without a readable envelope belongs to no aggregate: kept for a person, nothing waits behind it.
+
+    `answer`: makes the event by which the sender hears of it, once.
+    """
     log.error(
         "record can't be read",
         consumer=consumer,
@@ -45,7 +50,10 @@ async def keep_unreadable(units: Units, consumer: str, record: Record, error: st
         offset=record.offset,
         error=error,
     )
-    await units.pool.execute(KEEP, *_columns(consumer, record, None, None), error, "unreadable")
+    async with units.begin() as work:
+        kept = await work.connection.execute(KEEP, *_columns(consumer, record, None, None), error, "unreadable")
+        if answer is not None and kept == "INSERT 0 1":
+            work.emit(answer(record, error, work.now))
 
 
 async def park(units: Units, consumer: str, record: Record, envelope: Envelope, key: str, error: Exception) -> None:

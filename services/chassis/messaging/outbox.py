@@ -14,6 +14,7 @@ from aiokafka.errors import InvalidTopicError, MessageSizeTooLargeError, RecordL
 from prometheus_client import Counter, Gauge
 
 from chassis.messaging.work import Wake
+from contracts.envelope import event_headers
 
 log = structlog.get_logger()
 published = Counter("paidup_outbox_published_total", "Events published")
@@ -140,18 +141,10 @@ class Relay:
         await connection.execute(REFUSED, row["id"], f"{type(error).__name__}: {error}"[:1000])
 
     def _headers(self, row: Any) -> list[tuple[str, bytes]]:
-        more = orjson.loads(row["headers"])
-        headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", str(row["event_id"]).encode()),
-            ("ce_type", row["type"].encode()),
-            ("ce_source", self._source.encode()),
-            ("ce_subject", row["aggregate"].encode()),
-            ("ce_time", row["created_at"].isoformat().encode()),
-            ("content-type", b"application/json"),
-            ("sequence", str(row["sequence"]).encode()),
-        ]
-        return headers + [(name, value.encode()) for name, value in more.items()]
+        more: dict[str, str] = orjson.loads(row["headers"])
+        return event_headers(
+            str(row["event_id"]), row["type"], self._source, row["aggregate"], row["sequence"], row["created_at"], more
+        )
 
 
 def make_producer(kafka: str) -> AIOKafkaProducer:

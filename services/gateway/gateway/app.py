@@ -101,6 +101,8 @@ class Gateway:
             _only_get(scope)
             scope["route"] = Named(STREAM)
             await self.streams.serve(scope, receive, send)
+        elif path == "/":
+            await _to_docs(scope, send)
         else:
             await _document(path, scope, send)
 
@@ -122,6 +124,14 @@ class Gateway:
 def _only_get(scope: Scope) -> None:
     if scope["method"] != "GET":
         raise method_not_allowed(["GET"])
+
+
+async def _to_docs(scope: Scope, send: Send) -> None:
+    """Until there is a portal, whoever opens the address in a browser is led to the API's documents."""
+    _only_get(scope)
+    scope["route"] = Named("/")
+    await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/docs")]})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _document(path: str, scope: Scope, send: Send) -> None:

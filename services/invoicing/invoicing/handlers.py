@@ -19,7 +19,7 @@ from invoicing import issuing, messages, store
 from invoicing.domain import MOST_PARTS, Book, Refused
 
 handlers = Handlers("invoicing")
-commands = Handlers("invoicing-inbound")
+commands = Handlers("invoicing-inbound", answer_unreadable=messages.unreadable)
 customer_of = Lock(1, "customers", lambda event: event.customer_id)
 
 

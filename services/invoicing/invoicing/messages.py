@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from contracts import invoicing as says
 from contracts.allocation import Part
@@ -141,3 +141,23 @@ def refused(command_id: str, command: str, why: Refused, now: datetime) -> Messa
         command_id=command_id, command=command, code=why.code, detail=why.detail, field=why.field
     )
     return message(event, sequence=1, time=now)
+
+
+class Place(Protocol):
+    """Where a record stands in Kafka."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+
+
+def unreadable(record: Place, why: str, now: datetime) -> Message:
+    """The answer to a command whose headers can't be read: it has no id, so its place stands for one."""
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    key = (record.key or b"").decode(errors="replace")[:100]
+    return refused(place, "unreadable", Refused("unreadable-command", f"{why} (key {key!r}); it was not taken"), now)

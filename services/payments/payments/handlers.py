@@ -164,3 +164,8 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
 @handlers.on_many(heard.CustomerChanged)
 async def keep_customers(events: Sequence[Received[heard.CustomerChanged]], work: Work) -> None:
     await store.keep_customers(work, {received.event.customer_id: received.event.name for received in events})
+
+
+@handlers.on_many(heard.CustomerErased)
+async def forget_customers(events: Sequence[Received[heard.CustomerErased]], work: Work) -> None:
+    await store.keep_customers(work, {received.event.customer_id: None for received in events})
