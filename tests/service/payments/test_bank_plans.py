@@ -19,6 +19,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (remittances.ALIKE, SUMS, "invoices_by_amount"),
         (remittances.RECORDED, [*SUMS, [date(2026, 3, 1)]], "payments_recorded"),
         (remittances.RECORDED, [*SUMS, [date(2026, 3, 1)]], "payments_gone_back"),
+        (remittances.DEPOSITED, [["USD"], [date(2026, 3, 1)]], "payments_recorded_of_day"),
         (remittances.ARRIVING, SUMS, "payouts_to_arrive"),
         (remittances.TRACED, [["02601577123042"]], "payouts_by_trace"),
         (remittances.DECIDED, [[1], ["INV1"]], "bank_lines_decided"),
@@ -43,7 +44,7 @@ SUMS: list[Any] = [["USD"], [100]]
         (remittances.BACK_BY_INVOICE, [[1], ["INV1"]], "payments_recorded_of_customer"),
     ],
     ids=[
-        "named", "alike", "recorded", "gone-back", "arriving", "traced", "decided", "decided-doubt",
+        "named", "alike", "recorded", "gone-back", "deposited", "arriving", "traced", "decided", "decided-doubt",
         "payers", "namesakes", "owing", "new-lines",
         "lines", "unsettled", "claim", "claim-sum", "doubted", "moved", "again", "again-entry",
         "back", "back-entry", "receipts", "back-payer",

@@ -1153,3 +1153,33 @@ class TestReferencesThatRepeat:
         assert await take(units, replace(whole, booked_on=DAY)) == ["duplicate"]
         assert await take(units, whole) == ["proposed"]
         assert (await waiting(units))[-1] == ("doubled", 300)
+
+
+class TestDeposits:
+    async def test_receipts_that_sum_to_a_line_are_proposed_first(self, units: Units) -> None:
+        await owed(units, 10_000, "INV-9")  # of just this amount
+        first, second = [(await owed(units, minor, f"INV-{minor}"))[0] for minor in (4_000, 6_000)]
+        cheques = [await recorded(units, first, 4_000, "CHQ 1"), await recorded(units, second, 6_000, "CHQ 2")]
+        assert await take(units, line(10_000, "deposit")) == ["proposed"]
+        row = await units.pool.fetchrow("SELECT id, proposals FROM exceptions")
+        assert row is not None
+        proposals = orjson.loads(row["proposals"])
+        assert sorted(proposals[0]["payment_ids"]) == sorted(cheques)
+        assert proposals[0]["reasons"] == [
+            f"2 receipts recorded for {DAY} sum to it, and no bank line has told of them"
+        ]
+        assert [part["amount_minor"] for part in proposals[1]["invoices"]] == [10_000]
+
+    async def test_such_a_proposal_matches_all_of_them(self, units: Units) -> None:
+        customer, _ = await owed(units, 10_000, "INV-9")
+        cheques = [await recorded(units, customer, minor, None) for minor in (1_000, 2_000, 3_000)]
+        assert await take(units, line(6_000, "deposit")) == ["proposed"]
+        exception = await units.pool.fetchval("SELECT id FROM exceptions")
+        async with units.begin() as work:
+            row = await exceptions.lock_exception(work, exception)
+            with pytest.raises(Problem) as caught:
+                posting._proposed(row, 0)
+            assert caught.value.slug == "recorded-already"
+            await matching.match(row, resolutions.Resolution(action="match", proposal=0, reason="the slip"), work)
+        linked = await units.pool.fetch("SELECT id FROM payments WHERE bank_line_id IS NOT NULL")
+        assert sorted(row["id"] for row in linked) == sorted(cheques)

@@ -34,7 +34,8 @@ class ProposedPart(BaseModel):
 class ProposalView(BaseModel):
     """What the money may pay. `score` lies between 0 and 1; the likeliest stands first.
 
-    With `payment_id`: it may be that recorded receipt, and pays nothing again. With `payout_id`: it may be that payout
+    With `payment_id`: it may be that recorded receipt, and pays nothing again; with `payment_ids`: these, which sum to
+    it. With `payout_id`: it may be that payout
     of the provider, and is no customer's. Without invoices else: it names some of the customer's that it can't pay.
     """
 
@@ -43,6 +44,7 @@ class ProposalView(BaseModel):
     score: float
     reasons: list[str]
     payment_id: str | None = None
+    payment_ids: list[str] = []
     payout_id: Annotated[str | None, Field(description="the provider's id of a payout")] = None
 
 

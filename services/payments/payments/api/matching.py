@@ -26,7 +26,7 @@ async def match(row: Any, asked: Resolution, work: Work) -> str | None:
     if asked.rest_is_fee:
         raise problem_of(Refusal("not-used", "Only of a payout is the rest a fee; leave it out.", "rest_is_fee"))
     payment_id = asked.payment_id or proposed.get("payment_id")
-    payment_ids = [payment_id] if payment_id else asked.payment_ids
+    payment_ids = [payment_id] if payment_id else asked.payment_ids or proposed.get("payment_ids", [])
     if not payment_ids:
         detail = "Say which receipt or payout it is: payment_id, payment_ids, payout_id, or a proposal."
         raise problem_of(Refusal("unknown-payment", detail, "payment_id"))

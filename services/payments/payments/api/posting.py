@@ -103,8 +103,8 @@ def _proposed(row: Any, place: int) -> Share:
             "dismiss it, saying why. Where it is a customer's after all, say the customer_id."
         )
         raise problem_of(Refusal("providers-money", detail, "proposal"))
-    if chosen.get("payment_id"):
-        detail = f"This proposal is payment {chosen['payment_id']}, recorded already; posted, it counts twice."
+    if recorded := chosen.get("payment_id") or ", ".join(chosen.get("payment_ids", [])):
+        detail = f"This proposal is payment {recorded}, recorded already; posted, it counts twice."
         raise problem_of(Refusal("recorded-already", detail, "proposal"))
     if not chosen["invoices"]:
         detail = (

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from contracts.allocation import Due, Part, allocate
 from contracts.money import Money, total
+from payments.domain.deposits import Deposits
 from payments.domain.numbers import Likelihood, plain
 from payments.domain.quotes import OpenInvoice
 from payments.domain.transfers import Transfer, called, numbers_in, tells, words_of
@@ -28,6 +30,7 @@ from payments.domain.verdicts import (
 
 RECORDED_WITHIN_DAYS = 10
 ARRIVES_WITHIN_DAYS = 5
+MOST_SUMS = 2
 
 
 # What the payer tells of whose money it is: by how much likelier that makes it, and why.
@@ -56,6 +59,15 @@ def _may_be(one: Recorded) -> Proposal:
     return Proposal(one.customer_id, (), 0.4, reasons, one.payment_id)
 
 
+def _may_be_all(receipts: Sequence[Recorded], score: float) -> Proposal:
+    customers = {one.customer_id for one in receipts}
+    days = sorted({one.received_on for one in receipts})
+    when = f"{days[0]} to {days[-1]}" if len(days) > 1 else f"{days[0]}"
+    reasons = (f"{len(receipts)} receipts recorded for {when} sum to it, and no bank line has told of them",)
+    ids = tuple(one.payment_id for one in receipts)
+    return Proposal(customers.pop() if len(customers) == 1 else None, (), score, reasons, payment_ids=ids)
+
+
 def _may_arrive(one: PayoutDue, *, traced: bool) -> Proposal:
     """It may be this payout: it tells its trace, or is of its amount and about its day."""
     if traced:
@@ -80,6 +92,7 @@ class Court:
         self.taken: dict[str, int] = defaultdict(int)
         self.confirmed: set[str] = set()
         self._named: dict[int, dict[str, tuple[OpenInvoice, Likelihood]]] = {}
+        self._deposits: dict[tuple[str, date], Deposits] = {}
         self._numbers = {key: {one.number for one in invoices} for key, invoices in known.named.items()}
 
     def judge(self, transfers: Sequence[Transfer]) -> list[Verdict]:
@@ -360,6 +373,7 @@ class Court:
         for one in leads.alike.get((transfer.amount.currency, transfer.amount.minor), ()):
             self._propose(found, transfer, one.customer_id, [one], None, signs)
         found |= {(one.payment_id,): _may_be(one) for one in self._unconfirmed(transfer) if _near(one, transfer)}
+        found |= {receipts.payment_ids: receipts for receipts in self._together(transfer, leads)}
         named = bool(self.named(transfer))  # then it is a payer's
         near = [one for one in self._arriving(transfer) if _about(one, transfer) and not named]
         for payout in sorted(near, key=lambda one: abs((one.arrives_on - transfer.booked_on).days)):
@@ -368,6 +382,22 @@ class Court:
             found["payout", payout.provider_id] = _may_arrive(payout, traced=True)
         ranked = sorted(found.values(), key=lambda each: (-each.score, [part.invoice_id for part in each.parts]))
         return tuple(ranked[:MOST_PROPOSALS]) or self._whose(transfer)
+
+    def _together(self, transfer: Transfer, leads: Leads) -> list[Proposal]:
+        """Recorded receipts that come to its amount: likelier than an invoice that chances to be of it."""
+        day = transfer.amount.currency, transfer.booked_on
+        if day not in leads.deposited:
+            return []
+        if day not in self._deposits:
+            self._deposits[day] = Deposits([one for one in leads.deposited[day] if not one.gone])
+        deposits, minor = self._deposits[day], transfer.amount.minor
+        told = tuple(one for one in deposits.receipts if one.reference and tells(transfer, one.reference))
+        whole, some = deposits.whole(minor), deposits.some(minor)
+        likely = [(each, 0.5) for each in whole] + [(each, 0.35 / len(some)) for each in some]
+        if len(told) > 1 and sum(one.amount.minor for one in told) == minor:
+            likely = [(told, 0.7), *((each, score) for each, score in likely if {*each} != {*told})]
+        free = [each for each in likely if self.confirmed.isdisjoint(one.payment_id for one in each[0])]
+        return [_may_be_all(each, round(score, 2)) for each, score in free[:MOST_SUMS]]
 
     def _whose(self, transfer: Transfer) -> tuple[Proposal, ...]:
         """The customers whose invoices it names, where nothing of these can be paid with it; and why not."""

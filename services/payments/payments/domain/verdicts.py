@@ -58,8 +58,9 @@ class PayoutDue:
 class Proposal:
     """What a transfer may pay, for a person to decide. `score` lies between 0 and 1.
 
-    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again. With `payout_id`, it may
-    be that payout: the provider's money, of no customer. Without parts, it is known whose it may be, and no more.
+    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again; with `payment_ids`, all
+    of these together. With `payout_id`, it may be that payout: the provider's money, of no customer. Without parts, it
+    is known whose it may be, and no more.
     """
 
     customer_id: str | None
@@ -68,6 +69,7 @@ class Proposal:
     reasons: tuple[str, ...]
     payment_id: str | None = None
     payout_id: str | None = None
+    payment_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,10 @@ class Leads:
     """What unclear transfers may pay besides what they name.
 
     `alike`: open invoices by (currency, minor units); `owing`: what customers who paid before, or have the
-    payer's name, can pay now.
+    payer's name, can pay now; `deposited`: receipts without a bank line by currency and the bank's day, of the days
+    before it and some after.
     """
 
     alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]
     owing: Mapping[str, Sequence[OpenInvoice]]
+    deposited: Mapping[tuple[str, date], Sequence[Recorded]] = field(default_factory=dict)

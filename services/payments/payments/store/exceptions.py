@@ -73,6 +73,7 @@ def _view_of(proposal: Proposal) -> dict[str, Any]:
         "score": proposal.score,
         "reasons": list(proposal.reasons),
         "payment_id": proposal.payment_id,
+        "payment_ids": list(proposal.payment_ids),
         "payout_id": proposal.payout_id,
     }
 

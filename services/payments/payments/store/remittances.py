@@ -45,6 +45,17 @@ FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CR
         AND received_on BETWEEN w.day - 10 AND w.day + 10 ORDER BY received_on LIMIT 200
 )) p
 """
+# By its day, whatever the amount: so many of the days before, so many of those after.
+DEPOSITED = """
+SELECT w.currency AS of_currency, w.day, p.id, p.customer_id, p.currency, p.amount, p.received_on, p.reference
+FROM unnest($1::text[], $2::date[]) AS w (currency, day) CROSS JOIN LATERAL ((
+    SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND going_back = 0 AND currency = w.currency
+        AND received_on BETWEEN w.day - 10 AND w.day ORDER BY received_on DESC LIMIT 300
+) UNION ALL (
+    SELECT * FROM payments WHERE way = 'receive' AND bank_line_id IS NULL AND going_back = 0 AND currency = w.currency
+        AND received_on BETWEEN w.day + 1 AND w.day + 3 ORDER BY received_on LIMIT 100
+)) p
+"""
 ARRIVING = """
 SELECT p.provider_id, p.currency, p.amount, p.arrives_on, p.trace, p.state = 'failed' AS failed, false AS banked
 FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL (
@@ -160,7 +171,13 @@ async def load_leads(work: Work, transfers: Sequence[Transfer], known: Known) ->
     )  # fmt: skip
     for row in await work.connection.fetch(OWING, *map(list, zip(*whose, strict=True))) if whose else ():
         owing[row["customer_id"]].append(OpenInvoice(*row))
-    return Leads(alike, owing)
+    days = sorted({(each.amount.currency, each.booked_on) for each in transfers if each.amount.minor > 0})
+    deposited = defaultdict[Any, list[Recorded]](list)
+    for row in await work.connection.fetch(DEPOSITED, *map(list, zip(*days, strict=True))) if days else ():
+        money = Money(row["amount"], row["currency"])
+        one = Recorded(row["id"], row["customer_id"], money, row["received_on"], row["reference"])
+        deposited[row["of_currency"], row["day"]].append(one)
+    return Leads(alike, owing, deposited)
 
 
 def _sums(transfers: Sequence[Transfer]) -> tuple[list[str], list[int]]:
