@@ -46,6 +46,8 @@ class _Record:
     line: int
     rows: int
     """Physical records it is made of: itself and its 88s; control counts count them."""
+    ended: bool = False
+    """Whether a "/" ends it."""
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ def _records(file: BinaryIO) -> Iterator[_Record]:
         found = _RECORD.match(physical)
         if found is not None and found[1] != "88":
             if code:
-                yield _Record(code, "".join(parts).removesuffix("/"), line, rows)
+                yield _Record(code, "".join(parts).removesuffix("/"), line, rows, parts[-1].endswith("/"))
             code, parts, line, rows, length = found[1], [physical[3:]], number, 1, len(physical)
             continue
         if not code:
@@ -134,7 +136,7 @@ def _records(file: BinaryIO) -> Iterator[_Record]:
         if length > _LONGEST_RECORD:
             raise BadFile(line, "the record is longer than any true one. Give the file as the bank made it")
     if code:
-        yield _Record(code, "".join(parts).removesuffix("/"), line, rows)
+        yield _Record(code, "".join(parts).removesuffix("/"), line, rows, parts[-1].endswith("/"))
 
 
 def _physical(file: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -364,6 +366,8 @@ def _close_file(record: _Record, at: _Open) -> None:
     if at.file is None or at.group is not None:
         raise _bad(record, "the file's trailer without its header (01), or before its group's trailer (98)")
     at.file.rows += record.rows
+    if not record.ended and not (total and groups and rows):
+        raise _bad(record, "the file ends within its trailer: a part is missing")
     _agree(record, "the file's control total", total, at.file.amount)
     _agree(record, "the file's number of groups", groups, at.file.parts)
     _agree(record, "the file's number of records", rows, at.file.rows)
