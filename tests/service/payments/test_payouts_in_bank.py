@@ -41,7 +41,7 @@ async def take(units: Units, minor: int, text: str, **more: Any) -> str:
     statement = new_id()
     async with units.begin() as work:
         await bank.add_statement(work, statement, hashlib.sha256(statement.encode()).digest(), "camt.053", None)
-        await bank.add_lines(work, statement, list(identities([line])))
+        await bank.add_rows(work, statement, [bank.row_of(*each) for each in identities([line])])
         await bank_runs._take(await bank.new_lines(work, statement, 0, 500), work)
     state: str = await units.pool.fetchval("SELECT state FROM bank_lines WHERE statement_id = $1", statement)
     return state
