@@ -11,7 +11,9 @@ from fastapi.routing import APIRoute
 import auth.api
 import invoicing.api
 import payments.api
-from gateway.openapi import SCOPES, merge
+from chassis.http.idempotency import required_key
+from chassis.http.identity import Guard
+from gateway.openapi import ONCE, SCOPES, merge
 
 FILE = pathlib.Path(__file__).parents[1] / "contracts" / "openapi.json"
 ROUTERS = {"auth": auth.api.router, "invoicing": invoicing.api.router, "payments": payments.api.router}
@@ -23,14 +25,21 @@ def document_of(name: str, router: APIRouter) -> dict[str, Any]:
     document = app.openapi()
     for route in (one for one in router.routes if isinstance(one, APIRoute)):
         for method in route.methods if route.include_in_schema else ():
-            document["paths"][route.path][method.lower()][SCOPES] = scopes_of(route.dependant)
+            operation = document["paths"][route.path][method.lower()]
+            operation[SCOPES] = scopes_of(route.dependant)
+            if method == "POST" and operation[SCOPES] and not route.openapi_extra:
+                operation[ONCE] = required_key in calls_of(route.dependant)
     return document
+
+
+def calls_of(dependant: Dependant) -> list[Any]:
+    """What a route's dependencies call."""
+    return [dependant.call, *(call for part in dependant.dependencies for call in calls_of(part))]
 
 
 def scopes_of(dependant: Dependant) -> list[str]:
     """The scopes that the guards of a route ask for."""
-    own = [scope] if (scope := getattr(dependant.call, "scope", None)) else []
-    return [*own, *(scope for part in dependant.dependencies for scope in scopes_of(part))]
+    return [call.scope for call in calls_of(dependant) if isinstance(call, Guard)]
 
 
 def text() -> str:

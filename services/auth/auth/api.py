@@ -7,12 +7,14 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import asyncpg
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from auth import messages, store
-from auth.domain import KEY_START, MOST_OF_CUSTOMER, ApiKey, Maker, Refused, beyond, make_key
+from auth.domain import KEY_START, MOST_OF_CUSTOMER, ApiKey, Maker, Refused, beyond, hash_of, make_key
 from chassis.http.bodies import StrictRoute
+from chassis.http.idempotency import LONGEST_KEY, checked, reused
 from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
 from chassis.http.problems import Problem, conflict, invalid, not_found
 from chassis.service import cause_of, running_of
@@ -74,10 +76,36 @@ class Token(BaseModel):
     customer_id: str | None
 
 
-@router.post("/v1/api-keys", status_code=201)
-async def create_api_key(request: Request, body: NewKey, who: WriteKeys) -> MadeKey:
-    """Make an API key. The key itself is answered this once; it can't grant what its maker lacks, nor outlast it."""
-    secret = new_secret()
+@router.post("/v1/api-keys", status_code=201, response_model=MadeKey)
+async def create_api_key(
+    request: Request, body: NewKey, who: WriteKeys, response: Response,
+    idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
+) -> MadeKey:  # fmt: skip
+    """Make an API key. It can't grant what its maker lacks, nor outlast it.
+
+    The key itself is answered once, and again only under the same Idempotency-Key: it is stored nowhere.
+    """
+    if idempotency_key is None:
+        return await _made(request, body, who, new_secret())
+    secret = secret_of(running_of(request).more["signer"], who.subject, checked(idempotency_key))
+    try:
+        return await _made(request, body, who, secret)
+    except asyncpg.UniqueViolationError:  # of its hash: it was made by the first request with this key
+        response.headers["Idempotent-Replayed"] = "true"
+        return await _made_before(request, body, secret)
+
+
+async def _made_before(request: Request, body: NewKey, secret: str) -> MadeKey:
+    here = running_of(request)
+    key = await store.find_key(here.pool, hash_of(secret))
+    if key is None or (body.name, set(body.scopes)) != (key.name, set(key.scopes)):
+        raise reused()
+    if (body.customer_id or key.customer_id, body.expires_at or key.expires_at) != (key.customer_id, key.expires_at):
+        raise reused()
+    return MadeKey(**_view(key, here.clock.now()), key=secret)
+
+
+async def _made(request: Request, body: NewKey, who: Identity, secret: str) -> MadeKey:
     async with running_of(request).units.begin(cause_of(request, who)) as work:
         own = await store.hold_maker(work, who.subject) if is_id(who.subject) else None
         if own is not None and not own.usable(work.now):  # its token lasts some seconds longer
@@ -152,6 +180,11 @@ async def issue_token(request: Request, body: TokenRequest, paidup_internal: Ann
     who = Identity(key.id, "system", frozenset(key.scopes), key.customer_id)
     token, ends = signer.sign(who, body.audience, seconds=key.seconds_left(now, LONGEST_SECONDS))
     return Token(token=token, expires_at=ends, key_id=key.id, scopes=list(key.scopes), customer_id=key.customer_id)
+
+
+def secret_of(signer: TokenSigner, subject: str, idempotency_key: str) -> str:
+    """What a maker gets under an Idempotency-Key: the same each time, and nobody else can tell it."""
+    return KEY_START + signer.derive(f"api key\0{subject}\0{idempotency_key}")
 
 
 def new_secret() -> str:

@@ -12,6 +12,7 @@ from fastapi.params import Query
 from fastapi.routing import APIRoute
 
 from chassis.http.identity import Guard
+from chassis.http.once import HEADER, once
 from chassis.http.problems import MOST_ERRORS, Problem, invalid
 from chassis.http.seen import caught_up
 from contracts.strict_json import NotJsonError, TooManyError, read_strict
@@ -45,6 +46,7 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, has_body = super().get_route_handler(), self.body_field is not None
         known = {one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, Query)}
+        keeps_answer = self.methods == {"POST"} and not _has_key(self.dependant) and not self.openapi_extra
         guards = [guard for guard in _calls(self.dependant) if isinstance(guard, Guard)]
 
         async def strictly(request: Request) -> Response:
@@ -57,9 +59,17 @@ class StrictRoute(APIRoute):
                 detail = "Send the body as JSON, with Content-Type: application/json."
                 raise Problem(status=415, slug="unsupported-media-type", detail=detail)
             await caught_up(strict)
+            if keeps_answer and guards and HEADER in request.headers:
+                return await once(strict, guards[0].check(strict), self.path, lambda: handle(strict))
             return await handle(strict)
 
         return strictly
+
+
+def _has_key(dependant: Dependant) -> bool:
+    """Whether the route takes the Idempotency-Key itself."""
+    own = any(field.alias.lower() == HEADER.lower() for field in dependant.header_params)
+    return own or any(_has_key(inner) for inner in dependant.dependencies)
 
 
 def _calls(dependant: Dependant) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from fastapi import Header, Response
 from chassis.http.problems import Problem
 from chassis.messaging.work import Work
 
+LONGEST_KEY = 255
 RETRY_AFTER = {"Retry-After": "1"}
 
 
@@ -29,7 +30,12 @@ class Key:
 
 async def required_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> str:
     """The header, or a problem that asks for it. A coroutine, since plain functions cost a hop to a thread."""
-    if not idempotency_key or not idempotency_key.isprintable():
+    return checked(idempotency_key)
+
+
+def checked(idempotency_key: str | None) -> str:
+    """A key that can be kept, or a 400 problem."""
+    if not idempotency_key or not idempotency_key.isprintable() or len(idempotency_key) > LONGEST_KEY:
         raise Problem(
             status=400,
             slug="idempotency-key-missing",
@@ -47,17 +53,21 @@ def fingerprint(body: dict[str, Any]) -> bytes:
 def replay(stored: Mapping[str, Any], key: Key) -> Response:
     """The stored answer again; 422 when the key came with another body."""
     if stored["fingerprint"] != key.fingerprint:
-        raise Problem(
-            status=422,
-            slug="idempotency-key-reused",
-            title="Idempotency-Key was used for another request",
-            detail="This key belongs to a request with another body. Use a new key for a new request.",
-        )
+        raise reused()
     return Response(
         bytes(stored["body"]),
         status_code=stored["status"],
         media_type="application/json",
         headers={"Idempotent-Replayed": "true", **({"Paidup-Seen": stored["seen"]} if stored["seen"] else {})},
+    )
+
+
+def reused() -> Problem:
+    return Problem(
+        status=422,
+        slug="idempotency-key-reused",
+        title="Idempotency-Key was used for another request",
+        detail="This key belongs to a request with another body. Use a new key for a new request.",
     )
 
 

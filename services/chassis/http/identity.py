@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -49,6 +51,12 @@ class TokenSigner:
         self._key = _import(orjson.loads(private_key.read_bytes()))
         if not self._key.is_private or not self._key.kid:
             raise ValueError(f"{private_key} must hold a private Ed25519 key with a kid")
+
+    def derive(self, text: str) -> str:
+        """256 bits of a text, as URL-safe text: only who has the private key can tell them."""
+        private = str(self._key.as_dict(private=True)["d"])
+        mac = hmac.digest(private.encode(), b"derived\0" + text.encode(), "sha256")
+        return base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
     def sign(self, identity: Identity, audience: str, *, seconds: int = LONGEST_SECONDS) -> tuple[str, int]:
         """The token and when it ends, as seconds since 1970 in real time."""

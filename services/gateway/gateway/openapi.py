@@ -112,7 +112,8 @@ SEEN: Document = {
     ),
     "schema": {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,18}$"},
 }
-SCOPES = "x-scopes"  # as deploy/openapi.py names them; the document says them as security
+# deploy/openapi.py marks operations: the scopes that they need, and whether they need an Idempotency-Key or take one.
+SCOPES, ONCE = "x-scopes", "x-once"
 DROPPED = ("HTTPValidationError", "ValidationError")
 
 STREAM: Document = {
@@ -190,11 +191,12 @@ def _finished(path: str, item: Document, *, keyless: bool) -> Document:
     """Each operation with the problems and the headers that it may answer, its tag, its scope and its examples."""
     finished: Document = {}
     for method, operation in item.items():
-        parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
+        parameters = [one for one in operation.get("parameters", []) if one["name"].lower() != KEY.lower()]
+        needs_key = operation.pop(ONCE, None)
+        parameters += [] if needs_key is None else [_key(required=needs_key)]
         parameters += [] if keyless or item is STREAM else [SEEN]
-        once = any(parameter["name"] == KEY for parameter in parameters)
         told = _headers("X-Request-Id", *(["Paidup-Seen"] if method in WRITES else []))
-        told |= _headers("Idempotent-Replayed") if once else {}
+        told |= _headers("Idempotent-Replayed") if needs_key is not None else {}
         answers = {
             status: answer | {"headers": told | answer.get("headers", {})}
             for status, answer in operation["responses"].items()
@@ -218,16 +220,12 @@ def _described(operation: Document, scopes: Sequence[str]) -> str:
     return f"{says}\n\nNeeds the scope `{'`, `'.join(scopes)}`." if scopes else says
 
 
-def _parameter(parameter: Document) -> Document:
-    """As it is, but a missing Idempotency-Key has a problem of its own, so that the code takes it for optional."""
-    if parameter["name"].lower() != KEY.lower():
-        return parameter
+def _key(*, required: bool) -> Document:
+    """The code takes it for optional, since a missing one has a problem of its own."""
     description = "A new one for each new request; the same one again when an answer was lost"
     schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
-    return {
-        "name": KEY, "in": "header", "required": True, "description": description, "schema": schema,
-        "example": "order-4711",
-    }  # fmt: skip
+    key = {"name": KEY, "in": "header", "required": required, "description": description, "schema": schema}
+    return key | ({"example": "order-4711"} if required else {})
 
 
 def _without_clashes(owner: str, document: Document, schemas: Document) -> Document:

@@ -20,6 +20,7 @@ from auth.domain import Refused, hash_of
 from auth.settings import Settings
 from chassis import telemetry
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier
+from contracts.ids import new_id
 from tests.kit.postgres import Database, drop_database, fresh_database
 from tests.kit.serving import serving, write_keys
 
@@ -305,3 +306,31 @@ class TestEvents:
             assert headers["actor"].startswith("system:")
             assert headers["traceparent"].split("-")[1] == parent.split("-")[1]
         assert len(rows) == 2
+
+
+class TestIdempotencyKey:
+    async def test_the_same_key_is_answered_again(self, admin: httpx2.AsyncClient, url: str) -> None:
+        body, key = {"name": "ERP", "scopes": ["invoices:read"]}, {"Idempotency-Key": new_id()}
+        first = await admin.post("/v1/api-keys", json=body, headers=key)
+        again = await admin.post("/v1/api-keys", json=body, headers=key)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.json() == first.json()
+        assert again.headers["idempotent-replayed"] == "true"
+        assert (await exchange(url, first.json()["key"])).status_code == 200
+
+    async def test_another_body_is_refused(self, admin: httpx2.AsyncClient) -> None:
+        body, key = {"name": "ERP", "scopes": ["invoices:read"]}, {"Idempotency-Key": new_id()}
+        await admin.post("/v1/api-keys", json=body, headers=key)
+        for other in ({"name": "Other"}, {"scopes": ["*"]}, {"customer_id": new_id()}):
+            assert (await admin.post("/v1/api-keys", json=body | other, headers=key)).status_code == 422
+
+    async def test_another_maker_gets_another_key(
+        self, admin: httpx2.AsyncClient, url: str, settings: Settings
+    ) -> None:
+        body, key = {"name": "ERP", "scopes": ["keys:write"]}, {"Idempotency-Key": new_id()}
+        first = (await admin.post("/v1/api-keys", json=body, headers=key)).json()
+        token, _ = TokenSigner(settings.private_key).sign(Identity(first["id"], "system", frozenset({"*"})), "auth")
+        async with httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as other:
+            second = await other.post("/v1/api-keys", json=body, headers=key)
+        assert second.status_code == 201
+        assert second.json()["key"] != first["key"]

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -300,8 +301,6 @@ class TestNames:
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "external_id")
 
     async def test_what_was_stored_before_stays_reachable(self, erp: httpx2.AsyncClient, database: Database) -> None:
-        import asyncpg
-
         old, who = f"OLD-{new_id()}", await customer(erp, external_id=f"EXT-{new_id()}")
         made = await issue(erp, who["id"], number=old)
         connection = await asyncpg.connect(database.owner_url)
@@ -318,3 +317,49 @@ class TestNames:
         body = wish("", customer_external_id=who["external_id"])
         del body["customer_id"]
         assert (await erp.post("/v1/invoices", json=body)).json()["customer_id"] == who["id"]
+
+
+class TestIdempotencyKeys:
+    async def test_the_first_answer_is_given_again(self, erp: httpx2.AsyncClient) -> None:
+        key, body = {"Idempotency-Key": new_id()}, {"external_id": new_id(), "name": "Acme"}
+        first = await erp.post("/v1/customers", json=body, headers=key)
+        again = await erp.post("/v1/customers", json=body, headers=key)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+        assert again.headers["paidup-seen"] == first.headers["paidup-seen"]
+
+    async def test_another_request_under_a_key_is_refused(self, erp: httpx2.AsyncClient) -> None:
+        key, who = {"Idempotency-Key": new_id()}, (await customer(erp))["id"]
+        one, two = await issue(erp, who), await issue(erp, who)
+        assert (await erp.post(f"/v1/invoices/{one['id']}/void", headers=key)).status_code == 200
+        other = await erp.post(f"/v1/invoices/{two['id']}/void", headers=key)
+        assert (other.status_code, other.json()["type"]) == (422, "urn:paidup:problem:idempotency-key-reused")
+        assert (await erp.get(f"/v1/invoices/{two['id']}")).json()["status"] == "open"
+
+    async def test_many_at_once_get_one_answer(self, erp: httpx2.AsyncClient) -> None:
+        key, body = {"Idempotency-Key": new_id()}, {"external_id": new_id(), "name": "Acme"}
+        answers = await asyncio.gather(*(erp.post("/v1/customers", json=body, headers=key) for _ in range(8)))
+        assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+
+    async def test_a_refusal_leaves_the_key_free(self, erp: httpx2.AsyncClient) -> None:
+        key = {"Idempotency-Key": new_id()}
+        assert (await erp.post("/v1/customers", json={"external_id": "x"}, headers=key)).status_code == 422
+        body = {"external_id": new_id(), "name": "Acme"}
+        assert (await erp.post("/v1/customers", json=body, headers=key)).status_code == 201
+
+    @pytest.mark.parametrize("key", ["", "a\tb", "k" * 256])
+    async def test_a_bad_key_is_refused(self, erp: httpx2.AsyncClient, key: str) -> None:
+        answer = await erp.post("/v1/customers", json={}, headers={"Idempotency-Key": key})
+        assert answer.status_code == 400
+
+    async def test_a_dead_first_request_holds_no_key(self, erp: httpx2.AsyncClient, database: Database) -> None:
+        key, body = {"Idempotency-Key": new_id()}, {"external_id": new_id(), "name": "Acme"}
+        await erp.post("/v1/customers", json=body, headers=key)
+        connection = await asyncpg.connect(database.owner_url)
+        left = """UPDATE idempotency_keys SET status = 0, body = '', created_at = now() - make_interval(secs => $2)
+            WHERE key = $1"""
+        await connection.execute(left, key["Idempotency-Key"], 10)
+        assert (await erp.post("/v1/customers", json=body, headers=key)).status_code == 409
+        await connection.execute(left, key["Idempotency-Key"], 61)
+        assert (await erp.post("/v1/customers", json=body, headers=key)).status_code == 200
+        await connection.close()

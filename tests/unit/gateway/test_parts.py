@@ -11,7 +11,7 @@ from chassis.http.problems import Problem
 from contracts.topics import PARTITIONS
 from gateway.client import Answer
 from gateway.limits import Buckets
-from gateway.openapi import merge
+from gateway.openapi import ONCE, merge
 from gateway.proxy import address_of, passed_back, passed_on
 from gateway.ring import STREAMED, Entry, Position, Ring
 from gateway.routes import find_route
@@ -188,7 +188,7 @@ def test_documents_merge_into_one_and_clashing_names_part() -> None:
 
 def test_the_idempotency_key_is_asked_for_in_the_document() -> None:
     parameter = {"name": "idempotency-key", "in": "header", "required": False}
-    operation = OPERATION | {"parameters": [parameter], "responses": {"202": {"description": "Accepted"}}}
+    operation = OPERATION | {ONCE: True, "parameters": [parameter], "responses": {"202": {"description": "Accepted"}}}
     merged = merge({"payments": {"paths": {"/v1/payments": {"post": operation}}}})
     finished = merged["paths"]["/v1/payments"]["post"]
     named = [(one["name"], one["required"]) for one in finished["parameters"]]
