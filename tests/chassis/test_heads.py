@@ -23,9 +23,21 @@ async def take(request: Request) -> dict[str, int]:
     return {"length": len(body), "headers": len(request.headers)}
 
 
+@router.post("/v1/leisurely")
+async def leisurely(request: Request) -> dict[str, int]:
+    """Takes nothing for longer than a body may stall."""
+    length = 0
+    async for part in request.stream():
+        if not length:
+            await asyncio.sleep(1.3)
+        length += len(part)
+    return {"length": length}
+
+
 @pytest.fixture
 async def address(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, int]]:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.5)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -101,3 +113,34 @@ async def test_long_bodies_and_slow_answers_are_no_heads(address: tuple[str, int
     assert answer.count(b"HTTP/1.1 200 ") == 2
     header = b"".join(b"x-%d: %b\r\n" % (n, b"a" * 1000) for n in range(30))
     assert (await told(address, START + header + END % 2 + b"hi")).startswith(b"HTTP/1.1 200 ")
+
+
+class TestBodies:
+    @pytest.mark.parametrize(
+        "framing", [END % 1_000_000, b"Transfer-Encoding: chunked\r\n\r\n"], ids=["length", "chunks"]
+    )
+    @pytest.mark.parametrize(
+        "parts", [[], [b"3e8\r\n" + b"x" * 1000], [b"x" * 900_000], [b"1\r\nx\r\n"] * 30], ids=range(4)
+    )
+    async def test_stalled_or_trickling_is_refused(
+        self, address: tuple[str, int], parts: list[bytes], framing: bytes
+    ) -> None:
+        if framing.startswith(b"Transfer") and parts[:1] == [b"x" * 900_000]:
+            parts = [b"dbba0\r\n" + parts[0]]
+        problem(await told(address, START + framing, *parts, pause=0.05), 408, "body-too-slow")
+
+    async def test_who_takes_slowly_is_at_fault_itself(self, address: tuple[str, int]) -> None:
+        body = b"x" * 900_000
+        answer = await told(address, b"POST /v1/leisurely HTTP/1.1\r\nHost: x\r\n" + END % len(body) + body)
+        assert b'"length":900000' in answer
+
+    async def test_steady_body_may_last(self, address: tuple[str, int]) -> None:
+        parts = [b"x" * 1_000] * 20
+        answer = await told(address, START + END % 20_000, *parts, pause=0.08)
+        assert b'"length":20000' in answer
+
+    async def test_second_body_of_a_connection_is_bounded_too(self, address: tuple[str, int]) -> None:
+        first = START + b"Content-Length: 2\r\n\r\nhi"
+        answer = await told(address, first, START + END % 9 + b"x", pause=0.1)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        problem(answer, 408, "body-too-slow")

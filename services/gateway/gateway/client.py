@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from gateway.limits import Slots
+from gateway.limits import EVERYBODY, Share, Slots
 
 IDLE_SECONDS = 30  # less than the services keep a connection open
 LONGEST_ANSWER = 33_554_432
@@ -37,16 +37,6 @@ class BrokenError(Exception):
 
 class BusyError(TimeoutError):
     """No slot came free in time: nothing was sent."""
-
-
-class Share(NamedTuple):
-    """Who asks, and the part of all slots that it may hold at a time."""
-
-    name: str
-    part: float
-
-
-EVERYBODY = Share("", 1)
 
 
 class Connection(asyncio.Protocol):

@@ -13,7 +13,8 @@ import orjson
 
 from chassis.http.identity import unauthenticated
 from chassis.http.problems import Problem, unavailable
-from gateway.client import Answer, BrokenError, Share, UnreachableError, Upstream
+from gateway.client import Answer, BrokenError, UnreachableError, Upstream
+from gateway.limits import Share
 
 KEEP_SECONDS = 50
 STALE_SECONDS = 1  # while it can't be heard that a key was revoked

@@ -7,11 +7,42 @@ import contextlib
 import math
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
 
 from chassis.http.problems import Problem
 
 MOST_BUCKETS = 50_000
+
+
+class Share(NamedTuple):
+    """Who asks, and the part of what there is that it may hold at a time."""
+
+    name: str
+    part: float
+
+
+EVERYBODY = Share("", 1)
+
+
+class Room:
+    """So much of something. One who takes more than its share, or than is left, is refused."""
+
+    def __init__(self, most: int, refusal: Callable[[], Problem]) -> None:
+        self.left, self._most, self._refusal = most, most, refusal
+        self._held: Counter[str] = Counter()
+
+    def take(self, share: Share, amount: int = 1) -> None:
+        if amount > self.left or self._held[share.name] + amount > math.ceil(self._most * share.part):
+            raise self._refusal()
+        self.left -= amount
+        self._held[share.name] += amount
+
+    def give(self, share: Share, amount: int = 1) -> None:
+        self.left += amount
+        self._held[share.name] -= amount
+        if not self._held[share.name]:
+            del self._held[share.name]
 
 
 class Buckets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,9 +13,9 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis import telemetry
 from chassis.http.problems import Problem, unavailable
 from chassis.logs import request_id
-from gateway.client import Answer, BrokenError, BusyError, Headers, Share, UnreachableError, Upstream
+from gateway.client import Answer, BrokenError, BusyError, Headers, UnreachableError, Upstream
 from gateway.keys import Keys, Pass
-from gateway.limits import Buckets
+from gateway.limits import Buckets, Room, Share
 from gateway.routes import METHODS, Route
 from gateway.uploads import Uploads
 from gateway.waiting import Waiting, waits
@@ -34,6 +35,20 @@ NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-reque
 
 
 KEYLESS = Share("keyless", 0.5)
+HELD_BYTES = 67_108_864  # of all bodies that are on their way in, or wait for their answer
+FREE_BYTES = 16_384  # of each body, so that a short one always has room
+UPLOADS_AT_ONCE = 8
+
+
+def no_room() -> Problem:
+    return unavailable(
+        "More is being sent than can be held. Send this again: nothing was carried out.", slug="too-busy"
+    )
+
+
+def no_room_for_uploads() -> Problem:
+    detail = "As many files as can be taken at a time are on their way in. Send this one again then."
+    return unavailable(detail, slug="too-many-uploads", retry_after=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,10 @@ class Asked:
     headers: Headers
     authorization: bytes | None
     admitted: Pass | None
+
+    @property
+    def share(self) -> Share:
+        return self.admitted.share if self.admitted else KEYLESS
 
     @property
     def method(self) -> str:
@@ -70,6 +89,7 @@ class Proxy:
     ) -> None:
         self._upstreams, self._keys, self._per_key, self._uploads = upstreams, keys, per_key, uploads
         self._waiting = waiting
+        self._bytes, self._files = Room(HELD_BYTES, no_room), Room(UPLOADS_AT_ONCE, no_room_for_uploads)
 
     async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         given: Headers = scope["headers"]
@@ -97,18 +117,26 @@ class Proxy:
         """Fresh: the key may have been revoked, and its token have ended, while its request waited."""
         return (await self._keys.admit(asked.authorization, asked.route.owner)).authorization or b""
 
+    async def _upload(self, asked: Asked, receive: Receive) -> Answer:
+        headers = [*asked.headers, (b"authorization", await self._authorization(asked))]
+        self._files.take(asked.share)
+        try:
+            owner = asked.route.owner
+            return await self._uploads.send(owner, asked.method, asked.target, headers, parts_of(receive))
+        finally:
+            self._files.give(asked.share)
+
     async def _ask(self, asked: Asked, upstream: Upstream, receive: Receive) -> Answer:
         route = asked.route
         try:
             if route.largest:
-                headers = [*asked.headers, (b"authorization", await self._authorization(asked))]
-                return await self._uploads.send(route.owner, asked.method, asked.target, headers, parts_of(receive))
-            return await upstream.request(
-                asked.method.encode(), asked.target, asked.headers, await read_body(receive),
-                repeatable=asked.repeatable, patient=asked.has(b"paidup-seen"),
-                share=asked.admitted.share if asked.admitted else KEYLESS,
-                authorize=partial(self._authorization, asked) if asked.admitted else None,
-            )  # fmt: skip
+                return await self._upload(asked, receive)
+            async with read_body(receive, self._bytes, asked.share) as body:
+                return await upstream.request(
+                    asked.method.encode(), asked.target, asked.headers, body, repeatable=asked.repeatable,
+                    share=asked.share, patient=asked.has(b"paidup-seen"),
+                    authorize=partial(self._authorization, asked) if asked.admitted else None,
+                )  # fmt: skip
         except BusyError as error:
             detail = "There are more requests than can be answered. Send this one again: nothing was carried out."
             raise unavailable(detail, slug="too-busy") from error
@@ -169,15 +197,23 @@ class CallerGoneError(Exception):
     """The caller hung up before its request was complete."""
 
 
-async def read_body(receive: Receive) -> bytes:
-    message = await receive()
-    if not message.get("more_body"):
-        return _part(message)
-    parts = [_part(message)]
-    while message.get("more_body"):
-        message = await receive()
-        parts.append(_part(message))
-    return b"".join(parts)
+@contextlib.asynccontextmanager
+async def read_body(receive: Receive, room: Room, share: Share) -> AsyncIterator[bytes]:
+    """The body, which takes room until the block ends; a 503 problem where there is none."""
+    length = held = 0
+    parts: list[bytes] = []
+    try:
+        async for part in parts_of(receive):
+            parts.append(part)
+            length += len(part)
+            if length > FREE_BYTES:
+                more = length - FREE_BYTES - held
+                room.take(share, more)
+                held += more
+        yield parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        if held:
+            room.give(share, held)
 
 
 async def parts_of(receive: Receive) -> AsyncIterator[bytes]:

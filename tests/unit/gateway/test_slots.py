@@ -5,8 +5,10 @@ import contextlib
 
 import pytest
 
-from gateway.client import BusyError, Share, Upstream
-from gateway.limits import Slots
+from chassis.http.problems import Problem
+from gateway.client import BusyError, Upstream
+from gateway.limits import Room, Share, Slots
+from gateway.proxy import FREE_BYTES, no_room, read_body
 from tests.unit.gateway.test_client import answers, raw_server
 
 
@@ -111,3 +113,38 @@ class TestUpstream:
             ended = await asyncio.gather(*attack, return_exceptions=True)
             assert sum(isinstance(one, BusyError) for one in ended) >= 44
             upstream.close()
+
+
+class TestRoom:
+    def test_share_and_whole_are_bounded(self) -> None:
+        room = Room(8, no_room)
+        small, large = Share("small", 0.25), Share("large", 0.75)
+        room.take(small, 2)
+        with pytest.raises(Problem):
+            room.take(small)
+        room.take(large, 6)
+        with pytest.raises(Problem):
+            room.take(Share("other", 1))
+        room.give(small, 2)
+        room.take(Share("other", 1), 2)
+
+    async def test_body_takes_room_until_its_answer(self) -> None:
+        room, share = Room(100_000, no_room), Share("a", 0.5)
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"x" * (FREE_BYTES + 30_000), "more_body": False}
+
+        async with read_body(receive, room, share) as body:
+            assert (len(body), room.left) == (FREE_BYTES + 30_000, 70_000)
+            with pytest.raises(Problem):
+                async with read_body(receive, room, share):
+                    pass
+            assert room.left == 70_000
+        assert room.left == 100_000
+
+    async def test_short_body_always_has_room(self) -> None:
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"x" * FREE_BYTES, "more_body": False}
+
+        async with read_body(receive, Room(0, no_room), Share("a", 1)) as body:
+            assert len(body) == FREE_BYTES
