@@ -316,3 +316,23 @@ class TestSupervisorWithoutLogs:
 
 def _no_space(*_: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+class TestHome:
+    async def test_is_for_its_owner_alone(self, settings: Settings) -> None:
+        for path in (settings.home / "kafka", settings.logs):
+            path.mkdir(parents=True, mode=0o755)
+        (settings.home / "clock").write_text("0")
+        one = programs.Running(programs.Program("toucher", TOUCHER, os.environ, folder=settings.logs), settings.logs)
+        await one.start()
+        async with asyncio.timeout(10):
+            while not (settings.logs / "made").exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await one.stop()
+        supervisor._for_its_owner_alone(settings)
+        modes = {path.name: path.stat().st_mode & 0o077 for path in settings.home.rglob("*")}
+        assert modes == dict.fromkeys(("kafka", "logs", "clock", "toucher.log", "made"), 0)
+        assert settings.home.stat().st_mode & 0o066 == 0
+
+
+TOUCHER = (sys.executable, "-c", "import time; open('made', 'w'); time.sleep(600)")

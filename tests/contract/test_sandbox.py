@@ -11,7 +11,7 @@ import pytest
 from payments.providers import Charge, ProviderRefused, ProviderUnknown
 from payments.providers.stripe_adapter import StripeAdapter
 from sandbox.errors import ApiError
-from sandbox.server import check_loopback
+from sandbox.server import _of_this_machine, check_loopback
 from tests.kit.provider_sandbox import KEY, Sandbox, payer, running, until
 
 
@@ -365,3 +365,12 @@ async def test_health_and_metrics(sandbox: Sandbox) -> None:
         for path in ("/healthz", "/readyz", "/metrics"):
             async with http.get(path) as answer:
                 assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("remote", "own"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True), ("10.0.0.7", False),
+     ("fe80::1%eth0", False), ("192.168.1.1", False), ("", False), (None, False)],
+)  # fmt: skip
+def test_control_and_metrics_are_for_this_machine(remote: str | None, own: bool) -> None:
+    assert _of_this_machine(remote) is own

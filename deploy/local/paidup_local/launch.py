@@ -38,6 +38,7 @@ def detached(
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "supervisor.log"
     with log.open("ab") as file:
+        log.chmod(0o600)
         begin = file.tell()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "paidup_local.supervisor", *([str(watched)] if watched else [])],

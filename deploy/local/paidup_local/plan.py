@@ -51,10 +51,17 @@ def _program(settings: Settings, service: str, part: str, replica: int) -> Progr
     return Program(
         name,
         python(service, *([part] if part else [])),
-        environment(settings, service) | {f"{service.upper()}_PORT": str(port)},
+        environment(settings, service)
+        | {f"{service.upper()}_PORT": str(port)}
+        | ({"GATEWAY_METRICS_PORT": str(metrics_port(port))} if service == "gateway" else {}),
         port=port,
         folder=settings.home,
     )
+
+
+def metrics_port(gateway: int) -> int:
+    """Where a gateway's /metrics is: not on its own port, which is public."""
+    return gateway + 4
 
 
 def environment(settings: Settings, service: str) -> dict[str, str]:
@@ -162,6 +169,7 @@ def make_keys(settings: Settings) -> None:
 def ports(settings: Settings) -> dict[int, str]:
     """Every port the stack is about to take, with who takes it."""
     found = {one.port: one.name for one in programs(settings) if one.port}
+    found |= {metrics_port(port): f"{name}'s metrics" for port, name in found.items() if name.startswith("gateway")}
     found[settings.port_of("sandbox")] = "sandbox"
     if not settings.postgres:
         found[settings.port_of("postgres")] = "postgres"

@@ -151,6 +151,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=0o066,  # what a program writes is for its owner alone
                 preexec_fn=die_with_parent(self.program.stop_signal),
                 **(mine | {"extra_groups": []} if mine else {}),  # type: ignore[arg-type]
             )
@@ -161,7 +162,7 @@ class Running:
         """To run matters more than to be heard: without a place for its log a program runs silently."""
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            return self.log.open("ab")
+            return open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
         except OSError:
             return open(os.devnull, "ab")
 

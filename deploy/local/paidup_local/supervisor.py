@@ -170,6 +170,14 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
+def _for_its_owner_alone(settings: Settings) -> None:
+    """Nobody else reads a home, whatever made its files. PostgreSQL, under another user of root's, passes through."""
+    settings.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    for path in settings.home.iterdir():
+        if path not in postgres.data_folders(settings) and not path.is_symlink() and path.stat().st_uid == os.geteuid():
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
 async def supervise(settings: Settings, say: Say, watched: int | None = None) -> None:
     """Run the stack until SIGINT or SIGTERM, or until the watched process is gone."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -184,6 +192,7 @@ async def supervise(settings: Settings, say: Say, watched: int | None = None) ->
         if stopped.done():
             await _give_up(stack, starting)
         await starting
+        _for_its_owner_alone(settings)
         say(f"ready after {time.monotonic() - began:.1f} s: {settings.url} (documents at {settings.url}/docs)")
         say(f"address and API key are in {settings.env_file}")
         await stopped
@@ -223,6 +232,7 @@ async def _look_after(stack: Stack, ended: asyncio.Event, watched: int | None) -
 def run(settings: Settings, say: Say, watched: int | None = None) -> None:
     """Check that nothing is in the way, then supervise."""
     with _alone(settings):
+        _for_its_owner_alone(settings)
         if state.stop(settings):
             say("stopped what an earlier stack in this home had left running")
         plan.check_ports(settings)

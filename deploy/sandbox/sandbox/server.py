@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import logging
 import time
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -98,14 +99,16 @@ class Server:
         path = request.path
         if path.startswith("/v1/"):
             return await self._answer_api(request)
-        if path.startswith("/_control/"):
+        if path.startswith("/_control/") or path == "/metrics":
+            if not _of_this_machine(request.remote):
+                return _json(403, ApiError(403, f"{path} is for this machine alone: ask from 127.0.0.1.").body)
+            if path == "/metrics":
+                return web.Response(text=self._metrics())
             return await self._answer_control(request)
         if path.startswith(_PAGES):
             return await self._answer_page(request)
         if path in ("/healthz", "/readyz"):
             return web.json_response({"status": "ok"})
-        if path == "/metrics":
-            return web.Response(text=self._metrics())
         return _json(404, ApiError(404, f"Unrecognized request URL ({request.method}: {path}).").body)
 
     # Stripe's API
@@ -272,3 +275,11 @@ def _hang_up(request: web.BaseRequest) -> web.Response:
 async def serve(settings: Settings) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await Server(settings).run()
+
+
+def _of_this_machine(remote: str | None) -> bool:
+    try:
+        address = ip_address((remote or "").partition("%")[0])
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -5,6 +5,7 @@ import sys
 from types import FrameType
 
 import uvicorn
+from prometheus_client import start_http_server
 
 from chassis import logs, telemetry
 from chassis.http.protocol import BoundedHead
@@ -34,6 +35,8 @@ def main() -> None:
     logs.configure(settings.log_level)
     telemetry.setup("gateway", settings.otlp_endpoint)
     gateway = Gateway(settings)
+    if settings.metrics_port:  # not on the public address
+        start_http_server(settings.metrics_port, settings.metrics_host)
     collect_seldom()
     config = uvicorn.Config(
         gateway, host=settings.host, port=settings.port, loop="uvloop", http=BoundedHead, ws="none", log_config=None,

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Receive, Scope, Send
 
 from chassis.http.app import BODY_LIMIT, Edge, Json
@@ -32,7 +31,7 @@ class Named:
     path: str
 
 
-PROBES = ("/healthz", "/readyz", "/metrics")
+PROBES = ("/healthz", "/readyz")
 STREAM = "/v1/events/stream"
 
 
@@ -108,12 +107,7 @@ class Gateway:
 
     async def _probe(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = Named(path)
-        if path == "/metrics":
-            answer = Json(None)
-            answer.body = generate_latest()
-            answer.headers["content-type"] = CONTENT_TYPE_LATEST
-            answer.headers["content-length"] = str(len(answer.body))
-        elif path == "/healthz":
+        if path == "/healthz":
             answer = Json({"ok": True})
         else:
             parts = {"stream": self.tail.ready}
@@ -135,6 +129,12 @@ async def _to_docs(scope: Scope, send: Send) -> None:
 
 
 async def _document(path: str, scope: Scope, send: Send) -> None:
+    if path == "/":  # until there is a portal
+        _only_get(scope)
+        scope["route"] = Named(path)
+        await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/docs")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
     found = find_document(path)
     if found is None:
         raise Problem(status=404, slug="not-found", detail=f"There is nothing at {path!r:.120}.")

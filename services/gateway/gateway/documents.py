@@ -30,6 +30,9 @@ POLICY = (
 )
 
 Document = tuple[bytes, bytes]
+PATHS = frozenset(
+    {"/openapi.json", "/asyncapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"}
+)  # those alone are kept: callers choose the path
 
 
 def _contracts(name: str) -> Traversable:
@@ -40,9 +43,13 @@ def _swagger(name: str) -> Traversable:
     return resources.files("fastapi_offline") / "static" / name
 
 
-@functools.cache
 def find_document(path: str) -> Document | None:
     """Media type and bytes of what stands at a path; None when it is none of these."""
+    return _document(path) if path in PATHS else None
+
+
+@functools.cache
+def _document(path: str) -> Document | None:
     match path:
         case "/openapi.json":
             return b"application/json", _read(_contracts("openapi.json"))

@@ -14,6 +14,8 @@ class Settings(ServiceSettings):
     auth_url: str
     invoicing_url: str
     payments_url: str
+    metrics_port: int = Field(0, ge=0, le=65535, description="where /metrics is; 0: nowhere")
+    metrics_host: str = "127.0.0.1"
     rate_per_key: float = Field(100, gt=0)
     rate_per_address: float = Field(200, gt=0)
     trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For is believed, separated by commas")

@@ -21,6 +21,7 @@ from chassis.http.problems import conflict
 from chassis.messaging.outbox import make_producer
 from contracts.ids import new_id
 from contracts.topics import PARTITIONS
+from gateway import documents
 from gateway.app import Gateway
 from gateway.ring import STREAMED, Position
 from gateway.settings import Settings
@@ -481,6 +482,12 @@ async def test_poison_among_revocations_lets_no_key_live(world: World, admin: ht
     assert min(waits) <= 1, waits
 
 
+def test_paths_that_callers_choose_are_not_kept() -> None:
+    for number in range(3_000):
+        assert documents.find_document(f"/x{number}") is None
+    assert documents._document.cache_info().currsize <= len(documents.PATHS)
+
+
 class TestStreamsOfCustomers:
     async def test_keys_of_one_customer_share_their_bound(self, world: World) -> None:
         few = Gateway(world.settings.model_copy(update={"streams_per_key": 2}))
@@ -522,7 +529,8 @@ async def test_metrics_and_probes(world: World) -> None:
     async with httpx2.AsyncClient(base_url=world.url) as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).json() == {"ready": True, "parts": {"stream": True}}
-        assert 'route="/v1/invoices"' in (await client.get("/metrics")).text
+        assert (await client.get("/metrics")).status_code == 404
+        assert (await client.get("/")).headers["location"] == "/docs"
 
 
 class TestWaiting:
