@@ -244,6 +244,9 @@ def _readings(fields: list[str], start: int, breaks: set[int]) -> Iterator[tuple
         yield start + 4 + more, minor
     for end in early:
         yield end, minor if end - start > 1 else 0
+    for end in (start + 2, start + 3):  # the next one follows at once
+        if _TYPE.fullmatch("".join(fields[end : end + 1])):
+            yield end, minor
 
 
 def _why_not(fields: list[str]) -> str:

@@ -28,11 +28,12 @@ _OWN_REFERENCE = ("Refs/AcctSvcrRef",)
 _ENTRY_REFERENCE = ("AcctSvcrRef",)
 _INSTRUCTED = "AmtDtls/InstdAmt/Amt"
 _SHARES = tuple(((path,), (f"{path}@Ccy",)) for path in ("Amt", "AmtDtls/TxAmt/Amt", _INSTRUCTED))
+_ADDITIONAL = ("AddtlTxInf",)
 _TEXTS = ("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf")
-OF_STATEMENT = (
-    *(f"Acct/{path}" for path in _ACCOUNT),
-    *(f"TxsSummry/Ttl{which}Ntries/{what}" for which in ("", "Cdt", "Dbt") for what in ("NbOfNtries", "Sum")),
+OF_TOTALS = tuple(
+    f"TxsSummry/Ttl{which}Ntries/{what}" for which in ("", "Cdt", "Dbt") for what in ("NbOfNtries", "Sum")
 )
+OF_STATEMENT = (*(f"Acct/{path}" for path in _ACCOUNT), *OF_TOTALS)
 OF_BALANCE = ("Tp/CdOrPrtry/Cd", "Amt", "CdtDbtInd")
 OF_ENTRY = (
     *("Amt", "CdtDbtInd", "RvslInd", "Sts", "Sts/Cd", "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"),
@@ -145,7 +146,7 @@ def gathered(transactions: list[Values]) -> Values:
     """What is worth keeping of transactions that are told in one sum: their references and texts."""
     return {
         path: found
-        for path in (*_STRUCTURED, *_TEXTS)
+        for path in (*_STRUCTURED, *_TEXTS, *_ADDITIONAL)
         if (found := [text for one in transactions for text in one.get(path, ())][:_MOST_REFERENCES])
     }
 
@@ -172,7 +173,8 @@ def _line(
         raise _wrong(entry, "Sts is none of BOOK, PDNG, INFO, FUTR")
     payer, payer_account = _other_side(transaction, entry.account, came_in=amount >= 0)
     texts = [text for path in _TEXTS for text in transaction.get(path, ())]
-    text = " ".join(texts) or _first(transaction, ("AddtlTxInf",)) or _first(entry.values, ("AddtlNtryInf",)) or ""
+    texts = texts or [text for path in _ADDITIONAL for text in transaction.get(path, ())]
+    text = " ".join(texts) or _first(entry.values, ("AddtlNtryInf",)) or ""
     references = (reference for path in _STRUCTURED for reference in transaction.get(path, ()))
     return BankLine(
         account=entry.account,

@@ -12,6 +12,7 @@ from payments.bank_files.camt_entry import (
     OF_BALANCE,
     OF_ENTRY,
     OF_STATEMENT,
+    OF_TOTALS,
     OF_TRANSACTION,
     Entry,
     Sum,
@@ -111,6 +112,7 @@ class _Document:
         self._depth = 0  # of the elements around the message
         self._skipped_lines: int | None = None  # empty ones before the XML begins; None before the first piece
         self._sums = Sums()
+        self._proves = False  # whether the statement has balances or totals, which stand before its entries
         self._skipped = 0
         self._text = ""
         self._size = 0
@@ -241,6 +243,8 @@ class _Document:
                 if not found:
                     raise self._bad("the statement names no account (Acct/Id). Ask the bank for one that does")
                 self._account = without_spaces(found[0])
+            if self._entries == 1:
+                self._proves = self._sums.balanced or any(path in self._statement_values for path in OF_TOTALS)
             self._entry_line = self._line_now()
             self._values = self._entry_values = {}
             self._transactions = []
@@ -264,11 +268,13 @@ class _Document:
             self._sums.balance(self._values, self._line_now())
             self._values = self._statement_values
         elif what == "entry":
-            self._sums.add(self._entry(), self._count)
+            entry = self._entry()
+            if self._proves:
+                self._sums.add(entry, self._count)
             if self._splits is None:
-                self.lines.extend(lines_of(self._entry()))
+                self.lines.extend(lines_of(entry))
             elif not self._splits:
-                self.lines.append(whole_of(self._entry()))
+                self.lines.append(whole_of(entry))
             self._values = self._statement_values
             self._transactions = []
         elif what == "statement":
@@ -280,6 +286,8 @@ class _Document:
             self._depth -= 1
 
     def _end_statement(self) -> None:
+        if self._entries and not self._proves:
+            return
         wrong = self._sums.wrong(self._statement_values, self._line_now())
         if wrong is not None:
             what = f"statement {self._statements}: {wrong}"
@@ -354,7 +362,8 @@ class _Survey(_Document):
         elif what == "entry":
             if self._count > MOST_HELD:
                 self.verdicts.splits[self._statements, self._entries] = self._sum.explains(self._entry())
-            self._sums.add(self._entry(), self._count)
+            if self._proves:
+                self._sums.add(self._entry(), self._count)
             self._values = self._statement_values
         elif what == "statement":
             if self._sums.turned():

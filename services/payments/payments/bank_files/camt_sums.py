@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 from payments.bank_files.camt_entry import Entry, Values, is_booked, is_reversal, money_of
@@ -9,7 +10,6 @@ from payments.bank_files.line import BadFile, minor
 
 _OPENING, _CLOSING = ("OPBD", "PRCD"), "CLBD"
 _SIDES = {"": ("Cdt", "Dbt"), "Cdt": ("Cdt",), "Dbt": ("Dbt",)}
-_READINGS = [(what, turned) for what in ("all", "booked") for turned in (False, True)]
 
 
 class Sums:
@@ -19,10 +19,8 @@ class Sums:
         self._balances: dict[str, tuple[str, int]] = {}
         self._booked = Counter[str]()  # by currency
         self._reversals = Counter[str]()  # likewise, of reversals alone
-        # By all entries or those that are booked, by side, and by whether reversals count on the other side.
-        self._entries = Counter[tuple[str, str, bool]]()
-        self._transactions = Counter[tuple[str, str, bool]]()
-        self._gross = Counter[tuple[str, str, bool]]()
+        # By whether they are booked, reversals, and came in: entries, transactions, and minor units without sign.
+        self._tallies: dict[tuple[bool, bool, bool], list[int]] = {}
 
     def balance(self, values: Values, line: int) -> None:
         """The first of each kind counts; one that can't be read proves nothing."""
@@ -42,13 +40,24 @@ class Sums:
         reversal, booked = is_reversal(entry.values), is_booked(entry.values)
         if booked:
             self._booked[currency] += amount
-            self._reversals[currency] += amount * reversal
-        for what, turned in _READINGS:
-            if booked or what == "all":
-                side = "Cdt" if (amount > 0) != (turned and reversal) else "Dbt"
-                self._entries[what, side, turned] += 1
-                self._transactions[what, side, turned] += transactions or 1
-                self._gross[what, side, turned] += abs(amount)
+            if reversal:
+                self._reversals[currency] += amount
+        tally = self._tallies.setdefault((booked, reversal, amount > 0), [0, 0, 0])
+        tally[0] += 1
+        tally[1] += transactions or 1
+        tally[2] += abs(amount)
+
+    def _readings(self) -> list[dict[str, list[int]]]:
+        """Entries, transactions and minor units by side: of all or of booked ones, with reversals on either side."""
+        readings = []
+        for all_count, turned in itertools.product((True, False), (False, True)):
+            sides = {"Cdt": [0, 0, 0], "Dbt": [0, 0, 0]}
+            for (booked, reversal, came_in), tally in self._tallies.items():
+                if booked or all_count:
+                    side = sides["Cdt" if came_in != (turned and reversal) else "Dbt"]
+                    side[:] = map(sum, zip(side, tally, strict=True))
+            readings.append(sides)
+        return readings
 
     @property
     def balanced(self) -> bool:
@@ -82,17 +91,16 @@ class Sums:
         for which, sides in _SIDES.items():
             path = f"TxsSummry/Ttl{which}Ntries"
             number, total = (values.get(f"{path}/{name}", [""])[0] for name in ("NbOfNtries", "Sum"))
-            numbers = {
-                sum(counted[what, side, turned] for side in sides)
-                for what, turned in _READINGS
-                for counted in (self._entries, self._transactions)
-            }
+            if not number and not total:
+                continue
+            readings = self._readings()
+            counts = [[sum(reading[side][what] for side in sides) for what in range(3)] for reading in readings]
+            numbers = {count for entries, transactions, _ in counts for count in (entries, transactions)}
             if number.isascii() and number.isdigit() and int(number[:20]) not in numbers:
                 return f"{path}/NbOfNtries says {number[:20]}, but {max(numbers)} entries were read"
-            sums = {sum(self._gross[what, side, turned] for side in sides) for what, turned in _READINGS}
-            net = {abs(self._gross[what, "Cdt", on] - self._gross[what, "Dbt", on]) for what, on in _READINGS}
-            said = self._minor(total, line)
-            if said is not None and said not in sums and not (not which and said in net):
+            sums, said = {count[2] for count in counts}, self._minor(total, line)
+            net = {abs(reading["Cdt"][2] - reading["Dbt"][2]) for reading in readings if not which}
+            if said is not None and said not in sums | net:
                 return f"{path}/Sum says {total[:40]}, but the entries come to {max(sums)} minor units"
         return None
 

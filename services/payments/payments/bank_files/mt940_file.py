@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from payments.bank_files.line import BadFile, BankLine, bank_id, exponent, given, minor, short_day, without_spaces
 from payments.bank_files.text_lines import encoding_of, text_lines
 
 _TAG = re.compile(r"\s{0,3}:(\d\d[A-Z]?|NS):")
+_LONGEST_BROKEN_TAG = 10  # with spaces around it
 _BROKEN_TAG = re.compile(r":(\d?|\d\d[A-Z]?)")
 _ENVELOPE = re.compile(r"\x01?\{[1-5S]:|\x03?\$\s*$|-\}?[\s\x03]*(\{5:.*)?$")
 _BALANCE = re.compile(r"([CD])\s*(\d{6})?\s*([A-Z]{3})\s*(\d+(?:,\d*)?)", re.ASCII)
@@ -97,16 +99,18 @@ class _Movement:
         self._more.append(line)
 
     def line(self) -> BankLine:
-        told = [_told(texts) for texts in self._told]
-        references = [one.references for one in (self._line, *self._more)] + [one.references for one in told]
-        said = " ".join(one.text for one in told if one.text)
+        told = _joined([_told(texts) for texts in self._told])
         return replace(
             self._line,
-            text=" ".join(filter(None, (said or self._line.text, *(one.text for one in self._more)))),
-            references=tuple(dict.fromkeys(itertools.chain(*references))),
-            end_to_end_id=next((one.end_to_end_id for one in told if one.end_to_end_id), None),
-            payer=next((one.payer for one in told if one.payer), None),
-            payer_account=next((one.payer_account for one in told if one.payer_account), None),
+            text=" ".join([told.text or self._line.text, *(one.text for one in self._more if one.text)]),
+            references=tuple(
+                dict.fromkeys(
+                    (*self._line.references, *(one for line in self._more for one in line.references), *told.references)
+                )
+            ),
+            end_to_end_id=told.end_to_end_id,
+            payer=told.payer,
+            payer_account=told.payer_account,
         )
 
 
@@ -185,7 +189,7 @@ def _whole_tags(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
             if text != joined:
                 yield held
             held = None
-        if _BROKEN_TAG.fullmatch(text.strip()):
+        if len(text) < _LONGEST_BROKEN_TAG and _BROKEN_TAG.fullmatch(text.strip()):
             held = number, text.strip()
         else:
             yield number, text
@@ -309,12 +313,26 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
     )
 
 
+@lru_cache(4096)
 def _entry_date(month_and_day: str, value_on: date) -> date | None:
     """The day MMDD that is nearest to the value date: its year is not told, and may be the one before or after."""
     years = (value_on.year - 1, value_on.year, value_on.year + 1)
     near = [short_day(f"{year % 100:02}{month_and_day}") for year in years]
     near = near if any(near) else [_day(f"{year % 100:02}{month_and_day}") for year in years]
     return min((day for day in near if day), key=lambda day: abs(day - value_on), default=None)
+
+
+def _joined(told: list[_Told]) -> _Told:
+    """What several :86: say of one movement."""
+    if len(told) == 1:
+        return told[0]
+    return _Told(
+        " ".join(one.text for one in told if one.text),
+        tuple(itertools.chain(*(one.references for one in told))),
+        next((one.end_to_end_id for one in told if one.end_to_end_id), None),
+        next((one.payer for one in told if one.payer), None),
+        next((one.payer_account for one in told if one.payer_account), None),
+    )
 
 
 def _told(texts: list[str]) -> _Told:

@@ -163,6 +163,8 @@ class TestFilesAsBanksSendThem:
             "03,12345,USD,010,500,,/\n88,015,300,1/",
             "03,12345,USD/\n88,010,500/\n88,015/\n88,300,2,S,100,100,100/",
             "03,12345,USD,010,500,,,015,300/\n88,100,V,260302,/",
+            "03,12345,USD,010,500,015,300/",
+            "03,12345,USD,010,500,2,015,300,,/",
         ],
     )
     def test_the_control_total_says_what_three_digits_are(self, header: str) -> None:

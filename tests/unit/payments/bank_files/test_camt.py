@@ -257,6 +257,10 @@ class TestContradictions:
         refused = refusal(balanced("1.00", "8.01", entry(), entry(amount="3.00", mark="DBIT")))
         assert "statement 1: opening balance and entries come to 800 minor units of EUR, CLBD says 801" in str(refused)
 
+    def test_balances_behind_the_entries_prove_nothing(self) -> None:
+        data = content(camt([entry(), balance("OPBD", "1.00"), balance("CLBD", "1.00")]))
+        assert len(read_all(data)) == 1
+
     def test_a_statement_without_entries_has_one_balance(self) -> None:
         assert read_all(balanced("1.00", "1.00")) == []
         assert "CLBD" in refusal(balanced("1.00", "2.00")).reason
@@ -376,3 +380,7 @@ class TestDetailsInOneSum:
     def test_else_one_line_keeps_all_texts(self, amounts: tuple[str, str]) -> None:
         (line,) = lines(entry(self.instructed(amounts[0], "INV-1") + self.instructed(amounts[1], "INV-2")))
         assert (line.amount_minor, line.text) == (1_000, "INV-1 INV-2")
+
+    def test_additional_texts_are_kept_where_there_are_no_others(self) -> None:
+        details = "".join(f"<TxDtls><AddtlTxInf>INV-{number}</AddtlTxInf></TxDtls>" for number in (1, 2))
+        assert [line.text for line in lines(entry(details))] == ["INV-1 INV-2"]
