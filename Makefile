@@ -5,7 +5,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/installed
+RUNS := $(VENV)/installed-to-run
+STAMP := $(VENV)/installed-to-test
 MEMBERS := contracts services/chassis services/auth services/invoicing services/payments services/gateway \
            deploy/local deploy/sandbox
 PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -18,25 +19,29 @@ export STACK
 help:
 	@sed -n '1,2s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-$(STAMP): requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
+# What runs is installed by `up`; what only tests need, beside it, by all else.
+$(RUNS): requirements/install.txt requirements/runtime.txt $(MEMBERS:%=%/pyproject.toml)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed. Remedy: install it, or call make PYTHON=/path/to/python3"; exit 1; }
 	@echo "Installing into $(VENV), some minutes the first time ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python could not make a virtual environment. Remedy: install its venv module, as with: apt install python3-venv"; exit 1; }
-	@awk '/^uv==/ {on=1} on {print} on && !/\\$$/ {exit}' requirements/dev.txt > $(VENV)/uv.txt
-	@$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r $(VENV)/uv.txt || $(EXPLAIN)
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --system-certs --require-hashes -r requirements/dev.txt || $(EXPLAIN)
+	@$(BIN)/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/install.txt || $(EXPLAIN)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --system-certs --require-hashes -r requirements/runtime.txt || $(EXPLAIN)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=-e %)
+	@touch $(RUNS)
+
+$(STAMP): $(RUNS) requirements/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --system-certs --require-hashes -r requirements/dev.txt || $(EXPLAIN)
 	@touch $(STAMP)
 
 EXPLAIN = { echo "The packages could not be installed. Remedy: check the network (behind a proxy set HTTPS_PROXY; where it has a certificate authority of its own, SSL_CERT_FILE), then call make again"; exit 1; }
 
 install: $(STAMP)
 
-up: $(STAMP)
+up: $(RUNS)
 	@exec $(BIN)/paidup up $(if $(filter-out 0,$(DETACH)),--detach)
 
-down: $(STAMP)
+down: $(RUNS)
 	@exec $(BIN)/paidup down
 
 lint: $(STAMP)

@@ -31,6 +31,7 @@ def compile_pins(lines: list[str], target: str, *extra: str) -> None:
 
 if __name__ == "__main__":
     compile_pins(third_party(), "runtime.txt")
-    dev = (ROOT / "requirements/dev.in").read_text().splitlines()
-    compile_pins([*third_party(), *dev], "dev.txt", "-c", "requirements/runtime.txt")
+    install, dev = ((ROOT / "requirements" / name).read_text().splitlines() for name in ("install.in", "dev.in"))
+    compile_pins(install, "install.txt", "-c", "requirements/runtime.txt")
+    compile_pins([*third_party(), *install, *dev], "dev.txt", "-c", "requirements/runtime.txt")
     compile_pins((ROOT / "requirements/clients.in").read_text().splitlines(), "clients.txt")

@@ -4,7 +4,8 @@ import json
 import os
 import pathlib
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from paidup_local.errors import StackError
@@ -110,9 +111,15 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         cache=cache_folder(environ),
         split=environ.get("PAIDUP_SPLIT", "0").lower() in {"1", "true", "yes"},
         replicas=_number(environ, "PAIDUP_REPLICAS", 1, 1, MAX_REPLICAS),
-        kafka=environ.get("PAIDUP_KAFKA") or None,
+        kafka=_other_kafka(environ),
         postgres=environ.get("PAIDUP_POSTGRES") or None,
     )
+
+
+def _other_kafka(environ: Mapping[str, str]) -> str | None:
+    """A broker that runs already and is to be used; not the address that a stack's own env file set in this shell."""
+    named = environ.get("PAIDUP_KAFKA") or None
+    return None if named == environ.get("PAIDUP_OWN_KAFKA") else named
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> pathlib.Path:
@@ -130,8 +137,28 @@ def read_env_file(settings: Settings) -> tuple[str, str]:
             f"{settings.env_file} is not there: no stack has been started in this home.",
             "run `make up` first, or point PAIDUP_HOME at the stack's home.",
         ) from None
-    pairs = dict(line.split("=", 1) for line in lines if "=" in line)
+    pairs = env_pairs(lines)
     return pairs["PAIDUP_URL"], pairs["PAIDUP_API_KEY"]
+
+
+def env_text(settings: Settings, key: str) -> str:
+    """What a shell sources to speak to the stack, and to find the `paidup` command.
+
+    PAIDUP_OWN_KAFKA marks the address as this stack's own: it is not taken for a broker that the next stack is to use.
+    """
+    pairs = {
+        "PAIDUP_URL": settings.url,
+        "PAIDUP_API_KEY": key,
+        "PAIDUP_KAFKA": settings.kafka_address,
+        "PAIDUP_OWN_KAFKA": "" if settings.kafka else settings.kafka_address,
+        "PATH": f'"{pathlib.Path(sys.executable).parent}:$PATH"',
+    }
+    return "".join(f"export {name}={value}\n" for name, value in pairs.items())
+
+
+def env_pairs(lines: Iterable[str]) -> dict[str, str]:
+    """The variables of a file that a shell sources, whether it exports them or not."""
+    return dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
 
 
 def read_json(path: pathlib.Path) -> dict[str, object] | None:

@@ -15,7 +15,7 @@ from paidup_local import kafka, plan, postgres, state
 from paidup_local.downloads import Say
 from paidup_local.errors import StackError
 from paidup_local.programs import Program, Running
-from paidup_local.settings import DATABASE_SERVICES, Settings, load, write_private
+from paidup_local.settings import DATABASE_SERVICES, Settings, env_pairs, env_text, load, write_private
 
 START_SECONDS = 90.0
 LOOK_EVERY = 1.0
@@ -101,12 +101,12 @@ class Stack:
         """The key of every scope for the person at this machine, and the file that holds it."""
         path, key = self.settings.env_file, None
         if path.exists():
-            key = dict(line.split("=", 1) for line in path.read_text().split()).get("PAIDUP_API_KEY")
+            key = env_pairs(path.read_text().splitlines()).get("PAIDUP_API_KEY")
         await auth
         if key is None:
             printed = await self._once("auth", "keys", "create", "--name", "local", "--scopes", "*")
             key = json.loads(printed.strip().splitlines()[-1])["key"]
-        write_private(path, f"PAIDUP_URL={self.settings.url}\nPAIDUP_API_KEY={key}\n")
+        write_private(path, env_text(self.settings, key))
 
     async def _once(self, service: str, *words: str) -> str:
         """Run a command of a service to its end; its standard output, or a StackError with what it said."""
