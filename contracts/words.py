@@ -60,3 +60,14 @@ def field(finding: Mapping[str, Any]) -> str:
     """
     own = finding.get("ctx", {}).get("field")
     return ".".join(str(part) for part in (*finding["loc"], *([own] if own else [])))
+
+
+def code(finding: Mapping[str, Any]) -> str:
+    """The kind of a finding, stable and in kebab-case."""
+    return str(finding["type"]).replace("_", "-")
+
+
+def values(finding: Mapping[str, Any]) -> dict[str, str | int]:
+    """What a sentence in another language needs beside the kind: lengths, bounds, what is expected."""
+    context = {name: value for name, value in finding.get("ctx", {}).items() if name not in ("field", "error")}
+    return {name: value if isinstance(value, int) else str(value) for name, value in context.items()}

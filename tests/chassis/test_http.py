@@ -120,6 +120,7 @@ async def test_invalid_fields_are_named_by_their_dotted_path(client: httpx2.Asyn
     answer = await client.post("/v1/things", json={"lines": [{"quantity": "x"}], "nmae": "a"})
     errors = problem_of(answer, 422, "invalid-request")["errors"]
     assert {error["field"] for error in errors} == {"name", "lines.0.quantity", "nmae"}
+    assert all(error["code"] and isinstance(error["values"], dict) for error in errors)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ async def test_findings_are_told_in_words(
     client: httpx2.AsyncClient, wish: dict[str, Any], field: str, says: str
 ) -> None:
     answer = await client.post("/v1/things", json={"name": "a", **wish})
-    assert problem_of(answer, 422, "invalid-request")["errors"] == [{"field": field, "message": says}]
+    assert problem_of(answer, 422, "invalid-request")["errors"][0].items() >= {"field": field, "message": says}.items()
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b"[" * 900, b'{"name": NaN}'])

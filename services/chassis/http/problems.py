@@ -35,7 +35,7 @@ class Problem(HTTPException):
         slug: str,
         title: str | None = None,
         detail: str = "",
-        errors: Sequence[Mapping[str, str]] | None = None,
+        errors: Sequence[Mapping[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
@@ -80,7 +80,7 @@ def refused(detail: str, *, field: str) -> Problem:
     return invalid([{"field": field, "message": detail}], detail)
 
 
-def invalid(errors: Sequence[Mapping[str, str]], detail: str = "") -> Problem:
+def invalid(errors: Sequence[Mapping[str, Any]], detail: str = "") -> Problem:
     return Problem(
         status=422,
         slug="invalid-request",
@@ -114,8 +114,13 @@ def of_validation(error: RequestValidationError) -> Problem:
     inside = _with_parts_at_fault(found)
     found = [item for item in found if item["type"] != "too_short" or item["loc"] not in inside]
     # Where it was sent (body, query, path) goes without saying.
-    named = [(words.field({**item, "loc": item["loc"][1:]}), words.sentence(item)) for item in found[:MOST_ERRORS]]
-    return invalid([{"field": field, "message": message} for field, message in named])
+    return invalid([_error({**item, "loc": item["loc"][1:]}) for item in found[:MOST_ERRORS]])
+
+
+def _error(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """The field, the sentence, and the code with its values, so that it can be said in another language."""
+    code, values = words.code(finding), words.values(finding)
+    return {"field": words.field(finding), "message": words.sentence(finding), "code": code, "values": values}
 
 
 def _with_parts_at_fault(found: Sequence[Mapping[str, Any]]) -> set[tuple[int | str, ...]]:

@@ -38,6 +38,11 @@ PROBLEM = {
             "description": "The fields at fault.",
             "items": {"$ref": "#/components/schemas/FieldError"},
         },
+        "values": {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "integer"]},
+            "description": "The values of `detail`: render the slug with them in another language.",
+        },
     },
 }
 FIELD_ERROR = {
@@ -46,6 +51,12 @@ FIELD_ERROR = {
     "properties": {
         "field": {"type": "string", "description": "A dotted path, as lines.0.quantity."},
         "message": {"type": "string", "description": "What is wrong with it, for people."},
+        "code": {"type": "string", "description": "What kind of fault it is, as `string-too-long`."},
+        "values": {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "integer"]},
+            "description": "The values of `message`, as `max_length`: render `code` with them in another language.",
+        },
     },
 }
 # What a 409 may carry beside: the quote to confirm instead, and the payment that is in the way.

@@ -35,7 +35,7 @@ async def change(row: Mapping[str, Any], wanted: Mapping[str, Any], work: Work) 
             await store.change_draft(work, replace(made.invoice, id=invoice.id), made.document, made.fingerprint)
     except asyncpg.UniqueViolationError:
         detail = f"invoice {made.invoice.number} exists already"
-        raise Refused("number-taken", detail, "number", conflict=True) from None
+        raise Refused("number-taken", detail, "number", conflict=True, number=made.invoice.number) from None
 
 
 async def delete(invoice: Invoice, work: Work) -> None:
@@ -47,7 +47,8 @@ async def delete(invoice: Invoice, work: Work) -> None:
 def _only_drafts(invoice: Invoice, how: str) -> None:
     if invoice.state != "draft":
         detail = f"invoice {invoice.number} is {invoice.status}; only a draft can be {how}"
-        raise Refused("not-a-draft", f"{detail}. POST /v1/invoices/{invoice.id}/void withdraws it", conflict=True)
+        detail += f". POST /v1/invoices/{invoice.id}/void withdraws it"
+        raise Refused("not-a-draft", detail, conflict=True, number=invoice.number, status=invoice.status)
 
 
 def _asked(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> IssueInvoice:

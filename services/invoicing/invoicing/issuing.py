@@ -66,7 +66,7 @@ def _customer_of(asked: IssueInvoice, known: set[str], by_external_id: dict[str,
     else:
         field, name = "customer_external_id", asked.customer_external_id or ""
         found = by_external_id.get(name)
-    return found or Refused("unknown-customer", f"there is no customer {name}", field)
+    return found or Refused("unknown-customer", f"there is no customer {name}", field, customer=name)
 
 
 def make(asked: IssueInvoice, customer_id: str | Refused) -> Made | Refused:
@@ -111,7 +111,7 @@ def _outcome(made: Made | Refused, stored: dict[str, tuple[Invoice, bytes]], add
     if print_of != made.fingerprint:
         hint = f"; it is a draft: POST /v1/invoices/{invoice.id}/issue issues it" if invoice.state == "draft" else ""
         detail = f"invoice {invoice.number} exists with other content{hint}"
-        return Refused("number-taken", detail, "number", conflict=True)
+        return Refused("number-taken", detail, "number", conflict=True, number=invoice.number)
     return Issued(invoice, repeated=invoice.id != made.invoice.id or invoice.id not in added)
 
 
@@ -125,8 +125,8 @@ async def create_customer(asked: CreateCustomer, work: Work) -> tuple[dict[str, 
     there = (await store.list_customers(work.connection, store.Customers([asked.external_id])))[0]
     if any(there[name] != value for name, value in wanted.items() if name != "external_id"):
         detail = f"customer {asked.external_id} exists with other content"
-        raise Refused("external-id-taken", f"{detail}: PATCH /v1/customers/{there['id']} changes it", "external_id",
-                      conflict=True)  # fmt: skip
+        detail += f": PATCH /v1/customers/{there['id']} changes it"
+        raise Refused("external-id-taken", detail, "external_id", conflict=True, customer=there["id"])
     return there, False
 
 

@@ -363,3 +363,19 @@ class TestIdempotencyKeys:
         await connection.execute(left, key["Idempotency-Key"], 61)
         assert (await erp.post("/v1/customers", json=body, headers=key)).status_code == 200
         await connection.close()
+
+
+class TestProblemsInOtherLanguages:
+    async def test_a_fault_has_a_code_and_values(self, erp: httpx2.AsyncClient) -> None:
+        answer = await erp.post("/v1/customers", json={"external_id": "x" * 201, "name": ""})
+        errors = {error["field"]: error for error in answer.json()["errors"]}
+        assert (errors["external_id"]["code"], errors["external_id"]["values"]) == (
+            "string-too-long",
+            {"max_length": 200},
+        )
+        assert errors["name"]["values"] == {"min_length": 1}
+
+    async def test_a_refusal_has_its_values(self, erp: httpx2.AsyncClient) -> None:
+        made = await issue(erp, (await customer(erp))["id"])
+        refused = (await erp.delete(f"/v1/invoices/{made['id']}")).json()
+        assert refused["values"] == {"number": made["number"], "status": "open"}

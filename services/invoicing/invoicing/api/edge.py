@@ -26,6 +26,7 @@ def problem_of(refused: Refused) -> Problem:
         title=refused.code.replace("-", " ").capitalize(),
         detail=refused.detail,
         errors=[{"field": refused.field, "message": refused.detail}] if refused.field else None,
+        extra={"values": refused.values} if refused.values else None,
     )
 
 

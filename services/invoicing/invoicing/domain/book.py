@@ -62,7 +62,8 @@ class Book:
     def issue(self, invoice: Invoice) -> Invoice:
         """Owed from its issue date on."""
         if invoice.state != "draft":
-            raise Refused("not-a-draft", f"invoice {invoice.number} is {invoice.status}, not a draft", conflict=True)
+            detail = f"invoice {invoice.number} is {invoice.status}, not a draft"
+            raise Refused("not-a-draft", detail, conflict=True, number=invoice.number, status=invoice.status)
         self.invoices.setdefault(invoice.id, invoice)
         issued = self._change(replace(invoice, state="open"))
         self.entries.append(Entry(issued, "issue", issued.total, issued.issued_on))
@@ -71,11 +72,12 @@ class Book:
     def void(self, invoice: Invoice, today: date) -> Invoice:
         """Withdrawn; only while nothing is paid, credited or under way."""
         if invoice.pending:
-            raise Refused("payment-under-way", f"a payment of invoice {invoice.number} is under way", conflict=True)
+            detail = f"a payment of invoice {invoice.number} is under way"
+            raise Refused("payment-under-way", detail, conflict=True, number=invoice.number)
         if invoice.state not in ("draft", "open") or invoice.settled or invoice.credited:
             how = "partly paid" if invoice.state == "open" else invoice.status
             detail = f"invoice {invoice.number} is {how}; only one of which nothing is paid can be voided"
-            raise Refused("not-voidable", detail, conflict=True)
+            raise Refused("not-voidable", detail, conflict=True, number=invoice.number, status=invoice.status)
         voided = self._change(replace(invoice, state="void"))
         if invoice.state == "open":
             self.entries.append(Entry(voided, "void", -invoice.balance, max(today, voided.issued_on)))

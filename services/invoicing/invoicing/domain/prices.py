@@ -44,5 +44,7 @@ def price(lines: Sequence[LineLike]) -> Priced:
     taxes = tuple((rate, net, half_up(net * rate)) for rate, net in sorted(by_rate.items()))
     total = sum(nets) + sum(tax for _, _, tax in taxes)
     if not 0 < total <= LARGEST_MINOR:
-        raise Refused("total-out-of-range", f"the lines sum to {total}; an invoice's total lies above zero", "lines")
+        raise Refused(
+            "total-out-of-range", f"the lines sum to {total}; an invoice's total lies above zero", "lines", total=total
+        )
     return Priced(nets, taxes, total)
