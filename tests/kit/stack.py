@@ -138,12 +138,17 @@ def local_stack(
     extra: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda text: None,
     keep: bool = False,
+    prepare: Callable[[pathlib.Path], None] = lambda home: None,
 ) -> Iterator[LocalStack]:
-    """Start a stack of its own and end it, with its data unless `keep`; it also ends when this process is killed."""
+    """Start a stack of its own and end it, with its data unless `keep`; it also ends when this process is killed.
+
+    `prepare` is given the home before anything is in it.
+    """
     base = pathlib.Path(tempfile.gettempdir(), f"paidup-stacks-{os.getuid()}")
     base.mkdir(exist_ok=True)
     home = pathlib.Path(tempfile.mkdtemp(dir=base))
     home.chmod(0o755)  # PostgreSQL runs as another user when this one is root
+    prepare(home)
     settings = Settings(home.resolve(), ports.free_block(), cache_folder(), split, replicas, *_servers())
     try:
         launch.detached(settings, say, watched=os.getpid(), extra=extra)

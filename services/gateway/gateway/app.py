@@ -129,12 +129,6 @@ async def _to_docs(scope: Scope, send: Send) -> None:
 
 
 async def _document(path: str, scope: Scope, send: Send) -> None:
-    if path == "/":  # until there is a portal
-        _only_get(scope)
-        scope["route"] = Named(path)
-        await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/docs")]})
-        await send({"type": "http.response.body", "body": b""})
-        return
     found = find_document(path)
     if found is None:
         raise Problem(status=404, slug="not-found", detail=f"There is nothing at {path!r:.120}.")

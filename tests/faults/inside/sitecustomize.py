@@ -3,7 +3,8 @@
 Python imports a module of this name at its start from PYTHONPATH, so that no service knows of it. `FAULTS_ORDERS` is a
 folder: in a file named like the service stands `COUNT POINT`, and at the COUNTth passing of the point the process
 kills itself, once: what is done is noted in `SERVICE.died`, and the order goes. All points that are passed
-while there is an order are noted in `SERVICE.passed`. While the file `bug` is there, handlers have one (`BUG_MINOR`).
+while there is an order are noted in `SERVICE.passed`. While the file `bug` is there, handlers have one (`BUG_MINOR`);
+while the file `log` is there, every line of a log raises.
 """
 
 import asyncio
@@ -171,6 +172,19 @@ def bugs(orders: Orders) -> None:
     fails(issuing, "price", lambda lines: lines[0].unit_price_minor)
 
 
+def unloggable(folder: pathlib.Path) -> None:
+    from chassis import logs
+
+    broken, sound = str(folder / "log"), logs._dumps
+
+    def dumps(*words: Any, **more: Any) -> str:
+        if os.path.exists(broken):
+            raise ZeroDivisionError("a bug in a log")
+        return sound(*words, **more)
+
+    logs._dumps = dumps
+
+
 def impatient() -> None:
     """The supervisor starts what dies again and again without waiting longer each time."""
     from paidup_local import programs
@@ -186,6 +200,7 @@ def _arm() -> None:
     if folder is None or service not in SERVICES or words[-1] not in (service, "serve", "work"):
         return
     orders = Orders(pathlib.Path(folder), service)
+    unloggable(pathlib.Path(folder))
     commits(orders)
     produces(orders)
     offsets(orders)
