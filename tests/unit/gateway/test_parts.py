@@ -4,7 +4,7 @@ import time
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.http.problems import Problem
@@ -92,6 +92,7 @@ def test_answers_keep_their_headers_and_get_their_length() -> None:
     assert passed_back(Answer(204, [], b"")) == []
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws them slowly
 @given(st.lists(st.integers(0, 2**62), min_size=COUNT, max_size=COUNT))
 def test_positions_survive_their_text(offsets: list[int]) -> None:
     position = Position.decode(Position(offsets).encode())
