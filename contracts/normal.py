@@ -24,9 +24,12 @@ def normal_form(text: str) -> str:
     'INV 7'
     """
     composed = unicodedata.normalize("NFC", text)
+    spaced = "".join(" " if one.isspace() else one for one in composed)
     plain = "".join(" " if unicodedata.category(one) == "Zs" else one for one in composed).strip()
     if not plain:
         raise ValueError("must not be blank")
+    if spaced[:1] == spaced[-1:] == " " and len(spaced) > 2 * len(plain):
+        raise ValueError("is mostly blanks: send it without them")  # not padded, but cut out of a text at a wrong place
     for one in plain:
         kind = _REFUSED.get(unicodedata.category(one)) or (_INVISIBLE.match(one) and "an invisible character")
         if kind:

@@ -291,7 +291,7 @@ class TestNames:
         assert again["id"] == first["id"]
 
     @pytest.mark.parametrize(
-        "number", ["", "  ", "\u200b", "INV\u200b7", "INV\x077", "IN\nV", "\u2800", "a\u202eb", "\ufeffA"]
+        "number", ["", "  ", "\u200b", "INV\u200b7", "INV\x077", "IN\nV", "\u2800", "a\u202eb", "\ufeffA", "  F "]
     )
     async def test_invisible_or_blank_is_refused(self, erp: httpx2.AsyncClient, number: str) -> None:
         who = (await customer(erp))["id"]
