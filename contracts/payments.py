@@ -52,6 +52,7 @@ class PaymentState(Event):
     ] = None
     effective_on: Annotated[date | None, Field(description="The day on which the money counts")] = None
     expected_by: date | None = None
+    number: Annotated[str | None, Field(description="Its short number, which people read out: P-7K3M9-2QXTB")] = None
 
 
 class PaymentSubmitted(PaymentState):

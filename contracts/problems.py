@@ -87,6 +87,9 @@ PROBLEMS: dict[str, Kind] = {
     "deposits-refused": Kind((422,), "The provider does not take these deposits."),
     "deposits-wrong": Kind((422,), "The deposits are others."),
     "method-in-use": Kind((409,), "A payment under way needs the method."),
+    "method-not-for-currency": Kind(
+        (422,), "The method can't pay in this currency; `methods` are the customer's that can.", ("currency", "methods")
+    ),
     "method-not-saved": Kind((422,), "The method was to be used once."),
     "method-refused": Kind((422,), "The provider refuses the method."),
     "method-removed": Kind((422,), "The method was removed."),
@@ -117,6 +120,7 @@ PROBLEMS: dict[str, Kind] = {
     "customer-missing": Kind((422,), "Name the customer whose money it is."),
     "customer-twice": Kind((422,), "A customer is named twice."),
     "day-in-future": Kind((422,), "There is no report of a day to come."),
+    "sort-needs-more": Kind((422,), "This order is of one customer's payments in one currency."),
     "days-out-of-order": Kind((422,), "The first day lies behind the last."),
     "holds-invoices": Kind((409,), "It holds invoices and can't be dismissed."),
     "known-at-in-future": Kind((422,), "Nothing is known of an instant to come."),

@@ -10,6 +10,7 @@ from contracts.envelope import Amount, Message, message
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
 from payments.domain import Autopay, AutopayCharge, Method, Step
+from payments.domain.payment_numbers import number_of
 
 _EVENTS: dict[str, type[says.PaymentState]] = {
     "submitted": says.PaymentSubmitted,
@@ -51,6 +52,7 @@ def _of(step: Step, now: datetime) -> Message:
         expected_by=payment.expected_by,
         credit_used=Amount.of(Money(payment.credit_used, payment.amount.currency)) if payment.credit_used else None,
         on_account=payment.on_account or None,
+        number=number_of(payment.id),
         **more,
     )
     return message(event, sequence=payment.sequence, time=now, customer=payment.customer_id)

@@ -46,8 +46,17 @@ async def units() -> AsyncIterator[Units]:
         (History(status="declined"), "payments_in_state"),
         (History(customer_id=WHOSE), "payments_newest"),
         (History(way="receive", after=(datetime.now(UTC), WHOSE)), "payments_received"),
+        (History(customer_id=WHOSE, sort="created_at"), "payments_newest"),
     ],
-    ids=["offline", "offline of a customer", "state of a customer", "state", "customer", "a further page"],
+    ids=[
+        "offline",
+        "offline of a customer",
+        "state of a customer",
+        "state",
+        "customer",
+        "a further page",
+        "oldest first",
+    ],
 )
 async def test_a_list_of_payments_walks_an_index_in_order(units: Units, asked: History, index: str, plans: str) -> None:
     sql, values = history_query(asked, 20)
@@ -62,3 +71,11 @@ async def test_a_list_of_payments_walks_an_index_in_order(units: Units, asked: H
 def test_nothing_but_a_word_gets_into_the_statement() -> None:
     with pytest.raises(ValueError, match="no state"):
         history_query(History(status="paid' OR true --", customer_id=new_id()), 20)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_number_is_looked_up(units: Units) -> None:
+    sql, values = history_query(History(digits="0123456789ab"), 20)
+    async with units.pool.acquire() as connection:
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *values))
+    assert "payments_by_number" in plan

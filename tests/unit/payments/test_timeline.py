@@ -18,6 +18,7 @@ from payments.domain.reversals import FAILED_LATER
 from payments.domain.timeline import next_step, told
 
 NOW, DAY = datetime(2026, 3, 1, 12, tzinfo=UTC), date(2026, 3, 1)
+PAY = "018f0000-0000-7000-8000-000000000001"
 
 
 def usd(minor: int) -> Money:
@@ -26,7 +27,7 @@ def usd(minor: int) -> Money:
 
 def by_credit() -> Step:
     submitted = Payment(
-        "pay", "customer", "collect", "submitted", "waiting", usd(0), usd(0), (), NOW, method_kind="card",
+        PAY, "customer", "collect", "submitted", "waiting", usd(0), usd(0), (), NOW, method_kind="card",
         credit_used=4_000, expected_by=DAY,
     )  # fmt: skip
     return settle_by_credit(submitted, DAY)
@@ -74,23 +75,23 @@ def test_money_beside_credit_is_there_by_the_providers_record() -> None:
     ],
 )
 def test_what_goes_back_is_told_with_its_surcharge(what: What, kind: ReversalKind, says: str) -> None:
-    other = Reversal("other", "pay", "customer", kind, "failed", usd(1), usd(0), NOW)
-    back = Reversal("back", "pay", "customer", kind, "succeeded", usd(1_200), usd(36), NOW)
+    other = Reversal("other", PAY, "customer", kind, "failed", usd(1), usd(0), NOW)
+    back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW)
     step = replace(by_credit(), what=what, reversal=back)
     assert line(step, other, back) == says
 
 
 def test_a_refund_that_did_not_arrive_is_told_as_the_customers_credit() -> None:
-    back = Reversal("back", "pay", "customer", "refund", "failed", usd(1_200), usd(36), NOW, code=FAILED_LATER)
+    back = Reversal("back", PAY, "customer", "refund", "failed", usd(1_200), usd(36), NOW, code=FAILED_LATER)
     entries = (("psp_clearing", usd(1_236)), ("customer_funds", usd(-1_200)), ("surcharge_income", usd(-36)))
-    posting = Posting("p", "pay", "customer", "refund_failed", DAY, entries, "back")
+    posting = Posting("p", PAY, "customer", "refund_failed", DAY, entries, "back")
     says = "USD 12.36 that was given back did not arrive: USD 12.00 is the customer's credit until it is given again."
     assert line(replace(by_credit(), what="refund_failed", reversal=back, posting=posting), back) == says
 
 
 def test_a_refund_on_its_way_is_the_next_step() -> None:
     paid = replace(by_credit().payment, amount=usd(1_200), status="succeeded", reconciliation="matched")
-    back = Reversal("back", "pay", "customer", "refund", "requested", usd(1_200), usd(0), NOW)
+    back = Reversal("back", PAY, "customer", "refund", "requested", usd(1_200), usd(0), NOW)
     assert next_step(CODES, paid, DAY, (back,)) == "The provider gives USD 12.00 back; its record confirms it."
     assert next_step(CODES, paid, DAY, (replace(back, state="succeeded"),)) is None
 
@@ -138,7 +139,7 @@ def test_what_goes_back_without_a_trace_of_how_much_is_told_as_money() -> None:
     ],
 )
 def test_what_goes_back_is_told_with_what_its_code_means(what: What, kind: ReversalKind, code: str, says: str) -> None:
-    back = Reversal("back", "pay", "customer", kind, "succeeded", usd(1_200), usd(36), NOW, code=code)
+    back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW, code=code)
     assert line(replace(by_credit(), what=what, reversal=back), back).endswith(says)
 
 
@@ -150,7 +151,7 @@ def test_a_code_is_told_as_it_was_meant_on_its_day() -> None:
 
 def collected(**more: Any) -> Payment:
     return replace(
-        Payment("pay", "customer", "collect", "reserved", "waiting", usd(1_000), usd(30), (), NOW, method_kind="card"),
+        Payment(PAY, "customer", "collect", "reserved", "waiting", usd(1_000), usd(30), (), NOW, method_kind="card"),
         **more,
     )
 

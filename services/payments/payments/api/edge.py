@@ -11,7 +11,7 @@ from fastapi import Depends, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from chassis import logs
-from chassis.http.idempotency import required_key
+from chassis.http.idempotency import fingerprint, required_key
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem
 from chassis.service import Running, running_of
@@ -52,6 +52,14 @@ def witness_of(request: Request, identity: Identity) -> Witness:
     address = request.headers.get("paidup-client-address") or None
     secret = running_of(request).settings.address_secret.get_secret_value()
     return Witness(f"{identity.kind}:{identity.subject}", logs.request_id.get() or None, address, secret)
+
+
+def said(asked: BaseModel) -> bytes:
+    """The fingerprint of a request. Without metadata it is what it was before there was any."""
+    body = asked.model_dump(mode="json")
+    if not body["metadata"]:
+        del body["metadata"]
+    return fingerprint(body)
 
 
 def rules_of(running: Running) -> tuple[SurchargeRule, ...]:

@@ -12,12 +12,13 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
-from chassis.http.idempotency import Key, find, fingerprint, replay, still_running
+from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found
 from chassis.messaging.work import Cause, Work
 from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id
+from contracts.metadata import Metadata
 from payments import messages, store
 from payments.api.edge import (
     Asked,
@@ -27,6 +28,7 @@ from payments.api.edge import (
     WritePayments,
     answer,
     problem_of,
+    said,
     witness_of,
 )
 from payments.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
@@ -62,6 +64,7 @@ class PaymentRequest(Asked):
     quote_id: Annotated[str, Field(max_length=36)]
     accept_surcharge: StrictBool | None = None
     return_url: WebAddress | None = None
+    metadata: Metadata = {}  # noqa: RUF012 - pydantic copies it
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
         found = await store.load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
     if found is None:
         raise problem_of(Refusal("unknown-quote", f"There is no quote {asked.quote_id}.", "quote_id"))
-    key = Key(found.quote.customer_id, route, key_text, fingerprint(asked.model_dump(mode="json")))
+    key = Key(found.quote.customer_id, route, key_text, said(asked))
     if found.stored is not None:
         return replay(found.stored, key)
     cause, clock = cause_of(request, identity), running.clock
@@ -153,7 +156,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     kind = found.method.kind if found.method else None
     step = submit(
         found.quote, kind, asked.accept_surcharge, now=clock.now(), return_url=asked.return_url,
-        expected_by=expected_by(kind, clock.today()),
+        metadata=asked.metadata or None, expected_by=expected_by(kind, clock.today()),
     )  # fmt: skip
     if isinstance(step, Refusal):
         raise problem_of(step)

@@ -10,12 +10,13 @@ from pydantic import Field, StrictBool
 
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
-from chassis.http.idempotency import Key, find, fingerprint, replay, still_running
+from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.problems import Problem
 from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day, PositiveMinor, Text
+from contracts.metadata import Metadata
 from contracts.money import Money
 from payments import store
 from payments.api.edge import (
@@ -27,6 +28,7 @@ from payments.api.edge import (
     patiently,
     problem_of,
     refuse_shares,
+    said,
     unknown_customer,
     unknown_invoice,
 )
@@ -49,6 +51,7 @@ class OfflineRequest(Asked):
     reference: Text | None = None
     invoices: list[InvoiceToPay] = Field([], max_length=1000)
     on_account: StrictBool = False
+    metadata: Metadata = {}  # noqa: RUF012 - pydantic copies it
 
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -62,7 +65,7 @@ async def receive_offline(
     running = running_of(request)
     if not is_id(asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))
-    key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, fingerprint(asked.model_dump(mode="json")))
+    key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, said(asked))
     refusal = _refuse_receipt(asked, running.clock)
     if refusal is not None:
         stored = await find(running.pool, key)
@@ -90,8 +93,9 @@ def _receipt(asked: OfflineRequest, now: datetime) -> Step:
         Part(each.invoice_id, Money(each.amount_minor or asked.amount_minor, asked.currency)) for each in asked.invoices
     ]
     return receive(
-        asked.customer_id, money, asked.received_on, asked.reference, parts, now, on_account=asked.on_account
-    )
+        asked.customer_id, money, asked.received_on, asked.reference, parts, now, on_account=asked.on_account,
+        metadata=asked.metadata or None,
+    )  # fmt: skip
 
 
 def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from contracts.allocation import Part
 from contracts.payments import PaymentStatus, Reconciliation
 from payments.domain import Payment, Reversal, ReversalKind, ReversalState
+from payments.domain.payment_numbers import number_of
 
 
 class AllocationView(BaseModel):
@@ -36,7 +37,9 @@ class ReversalView(BaseModel):
 
 
 class PaymentView(BaseModel):
-    """Minor units of `currency`. `reconciliation` is null when the payment ended without money.
+    """Minor units of `currency`. `number` is short, to be read out. `metadata` is what was given with the request.
+
+    `reconciliation` is null when the payment ended without money.
 
     `expected_by`: until then the provider's record should agree; null once it does, or the payment ended without money.
 
@@ -50,6 +53,7 @@ class PaymentView(BaseModel):
     """
 
     id: str
+    number: str
     customer_id: str
     way: Literal["collect", "receive"]
     status: PaymentStatus
@@ -68,11 +72,13 @@ class PaymentView(BaseModel):
     received_on: date | None
     reference: str | None
     method_id: str | None
+    method_kind: Annotated[Literal["card", "bank_account"] | None, Field(description="null: nothing is charged")]
     provider_id: Annotated[str | None, Field(description="the provider's id of the charge")]
     new_quote_id: str | None
     next_action_url: str | None
     act_by: datetime | None
     created_at: datetime
+    metadata: dict[str, str]
     allocations: list[AllocationView]
     credit_allocations: list[AllocationView]
     gone_back: list[AllocationView]
@@ -99,6 +105,7 @@ def view_of_reversal(reversal: Reversal) -> dict[str, Any]:
 def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dict[str, Any]:
     return {
         "id": payment.id,
+        "number": number_of(payment.id),
         "customer_id": payment.customer_id,
         "way": payment.way,
         "status": payment.status,
@@ -117,11 +124,13 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "received_on": payment.received_on,
         "reference": payment.reference,
         "method_id": payment.method_id,
+        "method_kind": payment.method_kind,
         "provider_id": payment.provider_id,
         "new_quote_id": payment.new_quote_id,
         "next_action_url": payment.next_action_url,
         "act_by": None if payment.let_go else payment.act_by,
         "created_at": payment.created_at,
+        "metadata": payment.metadata or {},
         "allocations": _view_of_parts(payment.allocations),
         "credit_allocations": _view_of_parts(payment.credit_allocations),
         "gone_back": _view_of_parts(payment.gone_back),

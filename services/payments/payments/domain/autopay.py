@@ -11,7 +11,7 @@ from typing import Literal
 from contracts.calendar import business_date, start_of
 from contracts.ids import new_id
 from payments.domain.codes import Code, CodeKind, known, meaning, meaning_of_decline
-from payments.domain.methods import WRONG_CURRENCY, Currencies, Method, cannot_pay, pays_in, unusable
+from payments.domain.methods import Currencies, Method, cannot_pay, pays_in, unusable
 from payments.domain.payments import NEVER_MADE, PAYER_CANCELLED, MethodKind, Step, expected_by, submit
 from payments.domain.quotes import CLOSED, OpenInvoice, Quote, Wish, Wishes, make_quote
 from payments.domain.refusals import Refusal
@@ -327,7 +327,7 @@ def confirm(
     if autopay.method_for(invoice.currency) is None or (
         method and not pays_in(currencies, method, invoice.currency, today)
     ):
-        return Skip(WRONG_CURRENCY)
+        return Skip("method-not-for-currency")
     against = unusable(method, today) if method else Refusal("method-removed", "The method is gone.")
     if method is None or against is not None:
         code = against.code if against else "method-removed"

@@ -13,7 +13,6 @@ from payments.domain.refusals import Refusal
 Verification = Literal["verified", "pending", "failed"]
 Warning = Literal["expired", "expires_soon"]
 SOON = timedelta(days=30)
-WRONG_CURRENCY = "method-not-for-currency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +89,11 @@ def cannot_pay(
     why = f"{only.called} pays in {' or '.join(only.currencies)}, not in {currency}."
     able = payable_by(known, others, currency, on)
     if not able:
-        return Refusal(WRONG_CURRENCY, f"{why} None of this customer's methods can: add a card.", "method_id")
+        return Refusal(
+            "method-not-for-currency", f"{why} None of this customer's methods can: add a card.", "method_id"
+        )
     names = ", ".join(f"{one.id} ({one.brand or one.kind} {one.last4 or ''})".replace(" )", ")") for one in able)
-    return Refusal(WRONG_CURRENCY, f"{why} Use one that can: {names}.", "method_id")
+    return Refusal("method-not-for-currency", f"{why} Use one that can: {names}.", "method_id")
 
 
 def payable_by(known: Sequence[Currencies], methods: Sequence[Method], currency: str, on: date) -> list[Method]:

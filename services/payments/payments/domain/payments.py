@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -45,6 +45,7 @@ class Payment:
 
     `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`; or until somebody,
     `let_go_by`, gave it up.
+    `metadata`: what whoever asked for it wants to find on it again; it is told to nobody else.
     Minor units with surcharge: `reversed` went back, `going_back` did or still may, `disputed` the payer's bank holds.
     """
 
@@ -86,6 +87,7 @@ class Payment:
     gone_back: tuple[Part, ...] = ()
     credit_paid: tuple[Part, ...] | None = None
     credit_gone: tuple[Part, ...] = ()
+    metadata: Mapping[str, str] | None = None
 
     @property
     def let_go(self) -> bool:
@@ -254,6 +256,7 @@ def submit(
     expected_by: date,
     now: datetime,
     return_url: str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Step | Refusal:
     """Confirm a quote. A declined surcharge leaves an unsuccessful payment and no charge."""
     if quote.surcharge and accept_surcharge is None:
@@ -264,7 +267,7 @@ def submit(
         amount=quote.amount, surcharge=quote.surcharge, asked=quote.parts, allocations=quote.cash_parts, created_at=now,
         credit_used=quote.credit_used,
         method_id=quote.method_id, quote_id=quote.id, expected_by=expected_by, method_kind=kind,
-        return_url=return_url,
+        return_url=return_url, metadata=metadata,
     )  # fmt: skip
     if quote.surcharge and not accept_surcharge:
         return cancel(payment, "surcharge_declined")
@@ -314,6 +317,7 @@ def receive(
     now: datetime,
     *,
     on_account: bool = False,
+    metadata: Mapping[str, str] | None = None,
 ) -> Step:
     """Money that was received offline: reconciled at once, invoices are found for it by invoicing.
 
@@ -322,7 +326,7 @@ def receive(
     payment = Payment(
         id=new_id(), customer_id=customer_id, way="receive", status="succeeded", reconciliation="matched",
         amount=amount, surcharge=zero(amount.currency), asked=tuple(asked), created_at=now, received_on=received_on,
-        reference=reference, effective_on=received_on, on_account=on_account,
+        reference=reference, effective_on=received_on, on_account=on_account, metadata=metadata,
     )  # fmt: skip
     step = step_of(payment, "reconciled")
     entries = (("bank", amount), ("customer_funds", -amount))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+import orjson
 
 from chassis.http.idempotency import Key
 from chassis.messaging.work import Work, insert_history, insert_outbox
@@ -27,7 +28,8 @@ PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amo
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
     method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by, on_account,
-    let_go_by, gone_invoices, gone_amounts, credit_invoices, credit_amounts, credit_gone_invoices, credit_gone_amounts"""
+    let_go_by, gone_invoices, gone_amounts, credit_invoices, credit_amounts, credit_gone_invoices, credit_gone_amounts,
+    metadata"""
 
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
@@ -47,7 +49,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         next_poll_at=row["next_poll_at"], method_kind=row["method_kind"],
         correlation=row["correlation"], new_quote_id=row["new_quote_id"], credit_used=row["credit_used"], return_url=row["return_url"],
         next_action_url=row["next_action_url"], act_by=row["act_by"], on_account=row["on_account"],
-        let_go_by=row["let_go_by"],
+        let_go_by=row["let_go_by"], metadata=orjson.loads(row["metadata"]) if row["metadata"] else None,
         gone_back=by_invoice((*gone, *credit_gone)), credit_gone=by_invoice(credit_gone),
         credit_paid=None if by_credit is None else parts_of(by_credit, row["credit_amounts"], currency),
     )  # fmt: skip
@@ -127,10 +129,11 @@ WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
         $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[],
-        $41::bigint[], $43::text[], $52::text[], $53::bigint[], $54::bool[])
+        $41::bigint[], $43::text[], $52::text[], $53::bigint[], $54::bool[], $55::jsonb[])
         AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
             method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
-            sequence, created_at, method_kind, line_id, correlation, return_url, credit_used, on_account)
+            sequence, created_at, method_kind, line_id, correlation, return_url, credit_used, on_account,
+            metadata)
     LEFT JOIN unnest($42::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key)
         ON a.payment_id = n.id
     WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
@@ -144,11 +147,11 @@ WITH known AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
         allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url, credit_used, on_account,
-        once_method_id)
+        metadata, once_method_id)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
         allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation, return_url,
-        credit_used, on_account, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
+        credit_used, on_account, metadata, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id, bank_line_id, payments.asked_invoices, payments.asked_amounts
 ), booked AS (
@@ -181,7 +184,7 @@ ASKED = """, asked AS (
     CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor) WHERE bank_line_id IS NOT NULL
 )"""
 # What payers said to a surcharge costs a twentieth of the statement: most payments have none.
-AGREED = f", agreed AS ({insert_consents(55)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
+AGREED = f", agreed AS ({insert_consents(56)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +244,9 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
         [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
         [p.correlation for p in payments],
         *work.outbox_arguments(), [p.return_url for p in payments], [p.credit_used for p in payments],
-        [p.on_account for p in payments], *([consents_argument(consents)] if consents else []),
+        [p.on_account for p in payments],
+        [orjson.dumps(p.metadata).decode() if p.metadata else None for p in payments],
+        *([consents_argument(consents)] if consents else []),
     )  # fmt: skip
     return {row["id"] for row in rows}
 
