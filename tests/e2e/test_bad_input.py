@@ -252,3 +252,54 @@ async def test_a_number_of_a_card_goes_no_further_and_is_never_said_again(client
     status, body = await client.ask("POST", path, {"provider_token": "4242424242424242", "accept_terms": True})
     assert (status, body["errors"][0]["field"]) == (422, "provider_token"), body
     assert "4242" not in str(body)
+
+
+class TestIdempotencyKeys:
+    """Every POST takes a key; one that needs none is carried out once under it, too."""
+
+    async def test_a_quote_is_made_once(self, client: Client) -> None:
+        customer = await client.customer()
+        method, invoice = await client.method(customer), await client.invoice(customer)
+        wish = {"customer_id": customer, "method_id": method, "invoices": [{"invoice_id": invoice}]}
+        first = await client.make("/v1/quotes", wish, key="q1")
+        asked = [client.ask("POST", "/v1/quotes", wish, **{"Idempotency-Key": "q1"}) for _ in range(10)]
+        assert {(status, quote["id"]) for status, quote in await asyncio.gather(*asked)} == {(201, first["id"])}
+        assert client.headers["Idempotent-Replayed"] == "true"
+        status, problem = await client.ask(
+            "POST", "/v1/quotes", {**wish, "use_credit": True}, **{"Idempotency-Key": "q1"}
+        )
+        assert (status, problem["type"].rpartition(":")[2]) == (422, "idempotency-key-reused")
+        assert (await client.make("/v1/quotes", wish, key="q2"))["id"] != first["id"]
+        assert (await client.make("/v1/quotes", wish))["id"] != first["id"]
+
+    async def test_at_once_they_are_one(self, client: Client) -> None:
+        customer, key = await client.customer(), new_id()
+        path, body = (
+            f"/v1/customers/{customer}/payment-methods",
+            {"provider_token": "pm_card_visa", "accept_terms": True},
+        )
+        asked = [client.ask("POST", path, body, **{"Idempotency-Key": key}) for _ in range(20)]
+        answered = await asyncio.gather(*asked)
+        assert len({method["id"] for _, method in answered}) == 1, answered
+        assert len((await client.get(path))["items"]) == 1
+
+    async def test_what_was_refused_may_be_sent_again(self, client: Client) -> None:
+        customer, key = await client.customer(), new_id()
+        path = f"/v1/customers/{customer}/payment-methods"
+        wrong = {"provider_token": "pm_card_visa", "accept_terms": False}
+        assert (await client.ask("POST", path, wrong, **{"Idempotency-Key": key}))[0] == 422
+        status, _ = await client.ask("POST", path, {**wrong, "accept_terms": True}, **{"Idempotency-Key": key})
+        assert status == 201
+
+    async def test_another_path_is_another_request(self, client: Client) -> None:
+        one, other, key = await client.customer(), await client.customer(), new_id()
+        body = {"provider_token": "pm_card_visa", "accept_terms": True}
+        await client.make(f"/v1/customers/{one}/payment-methods", body, key=key)
+        path = f"/v1/customers/{other}/payment-methods"
+        assert (await client.ask("POST", path, body, **{"Idempotency-Key": key}))[0] == 422
+
+    async def test_an_unreadable_key_is_refused(self, client: Client) -> None:
+        customer = await client.customer()
+        path = f"/v1/customers/{customer}/payment-methods"
+        body = {"provider_token": "pm_card_visa", "accept_terms": True}
+        assert (await client.ask("POST", path, body, **{"Idempotency-Key": "x" * 256}))[0] in (400, 422)

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import fingerprint
 from chassis.messaging.work import Work
 from chassis.service import Running, cause_of, running_of
@@ -16,13 +15,14 @@ from payments.api.bank_statements import for_the_company
 from payments.api.edge import WritePayments, answer, problem_of, provider_away
 from payments.api.exceptions import ExceptionDetail, detail_of, lock_exception, resolved_already
 from payments.api.matching import match
+from payments.api.once import OnceRoute
 from payments.api.posting import post
 from payments.api.resolutions import Resolution
 from payments.domain import Refusal
 from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
 from payments.store import bank, exceptions
 
-router = APIRouter(route_class=StrictRoute)
+router = APIRouter(route_class=OnceRoute)
 
 
 @router.post(

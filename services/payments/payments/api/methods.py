@@ -10,7 +10,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found
 from chassis.service import Running, cause_of, running_of
@@ -28,12 +27,13 @@ from payments.api.edge import (
     provider_away,
     witness_of,
 )
+from payments.api.once import OnceRoute
 from payments.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.domain import Method, Refusal, make_default, remove, to_method, unusable
 from payments.domain.methods import currencies_of, pays_in
 from payments.providers import MethodKind, Provider, ProviderRefused, ProviderUnknown, SetupOutcome
 
-router = APIRouter(route_class=StrictRoute)
+router = APIRouter(route_class=OnceRoute)
 Deposit = Annotated[StrictInt, Field(ge=1, le=99)]
 PATH = "/v1/customers/{customer_id}/payment-methods"
 

@@ -11,7 +11,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictBool
 
-from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found
@@ -31,6 +30,7 @@ from payments.api.edge import (
     said,
     witness_of,
 )
+from payments.api.once import OnceRoute
 from payments.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
 from payments.api.views import PaymentView, seen_header, view_of_payment
 from payments.api.waiting import Wait, outcomes_of
@@ -51,7 +51,7 @@ from payments.domain import (
     why_nothing,
 )
 
-router = APIRouter(route_class=StrictRoute)
+router = APIRouter(route_class=OnceRoute)
 
 
 class PaymentRequest(Asked):

@@ -11,7 +11,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
-from chassis.http.bodies import StrictRoute
 from chassis.http.problems import Problem, not_found
 from chassis.service import Running, running_of
 from contracts.allocation import Part
@@ -30,6 +29,7 @@ from payments.api.edge import (
     rules_of,
     unknown_customer,
 )
+from payments.api.once import OnceRoute
 from payments.data_files import CURRENCIES
 from payments.domain import (
     MOST_PARTS,
@@ -50,7 +50,7 @@ from payments.domain import (
 from payments.domain.methods import cannot_pay, payable_by, pays_in
 from payments.providers import Provider
 
-router = APIRouter(route_class=StrictRoute)
+router = APIRouter(route_class=OnceRoute)
 
 
 class QuoteRequest(Asked):
