@@ -12,13 +12,22 @@ from contracts.money import Money
 from contracts.payments import ReversalKind
 from payments import messages
 from payments.data_files import CODES
-from payments.domain import Payment, Posting, Reversal, Step, What, cancel, expire, receive, settle_by_credit
+from payments.domain import Payment, Posting, Reversal, Step, What, cancel, expire, receive, settle_by_credit, timeline
 from payments.domain.payments import NEVER_MADE, step_of
 from payments.domain.reversals import FAILED_LATER
-from payments.domain.timeline import next_step, told
+from payments.domain.timeline import Said, say
 
 NOW, DAY = datetime(2026, 3, 1, 12, tzinfo=UTC), date(2026, 3, 1)
 PAY = "018f0000-0000-7000-8000-000000000001"
+
+
+def told(*asked: Any) -> str:
+    return timeline.told(*asked).text
+
+
+def next_step(*asked: Any) -> str | None:
+    said = timeline.next_step(*asked)
+    return said.text if said else None
 
 
 def usd(minor: int) -> Money:
@@ -227,3 +236,34 @@ def test_when_all_of_a_payment_went_back_its_invoices_are_owed_again() -> None:
     assert "its invoices are owed again" in (next_step(CODES, paid, DAY) or "")
     assert next_step(CODES, replace(paid, reversed=1_029), DAY) is None
     assert next_step(CODES, by_credit().payment, DAY) is None
+
+
+class TestCodes:
+    """Beside each sentence stand its code and its values, so that another language can say it."""
+
+    @pytest.mark.parametrize("event", [*timeline.WORDS, "PaymentDeclined", "PaymentCancelled"])
+    def test_every_event_has_one(self, event: str) -> None:
+        said = timeline.told(CODES, event, {"total": {"amount_minor": 1}}, DAY)
+        assert said.code
+        assert said.code == said.code.lower()
+        assert said.text
+
+    def test_what_goes_back_has_its_amount(self) -> None:
+        back = Reversal("back", PAY, "customer", "return", "succeeded", usd(1_200), usd(36), NOW, "R01")
+        (message,) = messages.of([replace(by_credit(), what="reversed", reversal=back)], NOW)
+        said = timeline.told(CODES, message.type, orjson.loads(message.body), DAY, (back,))
+        assert (said.code, said.values) == ("gone_by_return", {"money": usd(1_236), "reason": "R01"})
+
+    def test_a_decline_has_its_reason(self) -> None:
+        said = timeline.told(CODES, "PaymentDeclined", {"reason": "stolen_card"}, DAY)
+        assert (said.code, said.values) == ("declined", {"reason": "stolen_card"})
+        odd = timeline.told(CODES, "PaymentDeclined", {"reason": "{odd}"}, DAY)
+        assert odd == Said("declined", "The payment was declined ({odd}).", {"reason": "{odd}"})
+
+    def test_what_is_waited_for_has_its_day(self) -> None:
+        waiting = replace(by_credit().payment, status="processing", reconciliation="waiting", expected_by=DAY)
+        said = timeline.next_step(CODES, waiting, DAY)
+        assert said == Said("provider_confirms", "The provider confirms by 2026-03-01.", {"by": DAY})
+
+    def test_values_that_are_missing_are_left_out(self) -> None:
+        assert say("a", "Words of {one}.", one="this", other=None) == Said("a", "Words of this.", {"one": "this"})

@@ -79,7 +79,7 @@ def problem_of(refusal: Refusal, status: int = 422, **extra: Any) -> Problem:
         title=refusal.code.replace("-", " ").capitalize(),
         detail=refusal.detail,
         errors=[{"field": refusal.field, "message": refusal.detail}] if refusal.field else None,
-        extra=extra or None,
+        extra={**({"values": dict(refusal.values)} if refusal.values else {}), **extra} or None,
     )
 
 

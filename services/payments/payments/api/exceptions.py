@@ -9,7 +9,6 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
@@ -18,12 +17,13 @@ from contracts.ids import is_id
 from contracts.invoicing import Text
 from payments.api.bank_statements import for_the_company
 from payments.api.edge import Asked, ReadPayments, WritePayments, answer, problem_of
+from payments.api.once import OnceRoute
 from payments.domain import Refusal
 from payments.domain.remedies import About, remedy
 from payments.domain.verdicts import ExceptionClass
 from payments.store import exceptions
 
-router = APIRouter(route_class=StrictRoute)
+router = APIRouter(route_class=OnceRoute)
 
 
 class ProposedPart(BaseModel):
@@ -92,6 +92,10 @@ class ExceptionView(BaseModel):
     amount_minor: int
     proposals: list[ProposalView]
     remedy: Annotated[str | None, Field(description="what can be done about it; null once it is resolved")]
+    remedy_code: Annotated[
+        str | None,
+        Field(description="which remedy that is, to be said in another language"),
+    ]
     assigned_to: str | None
     created_at: datetime
     resolved_at: datetime | None
@@ -122,6 +126,7 @@ def view_of_exception(row: Any, today: date) -> dict[str, Any]:
         "text": row["text"],
         "payer": row["payer"],
     }
+    said = remedy(_about(row, today), row["class"]) if row["state"] == "open" else None
     return {
         "id": row["id"],
         "class": row["class"],
@@ -133,7 +138,8 @@ def view_of_exception(row: Any, today: date) -> dict[str, Any]:
         "currency": row["currency"],
         "amount_minor": row["amount"],
         "proposals": orjson.loads(row["proposals"]),
-        "remedy": remedy(_about(row, today), row["class"]) if row["state"] == "open" else None,
+        "remedy": said.text if said else None,
+        "remedy_code": said.code if said else None,
         "assigned_to": row["assigned_to"],
         "created_at": row["created_at"],
         "resolved_at": row["resolved_at"],

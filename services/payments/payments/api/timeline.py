@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.problems import not_found
 from chassis.service import running_of
+from contracts.envelope import Amount
 from contracts.ids import is_id
+from contracts.money import Money
 from contracts.payments import PaymentStatus, Reconciliation
 from payments import store
 from payments.api.edge import ReadPayments, answer
 from payments.data_files import CODES
-from payments.domain.timeline import next_step, told
+from payments.domain.timeline import Said, next_step, told
 
 router = APIRouter(route_class=StrictRoute)
+
+
+VALUES = "what stands in the sentence, by name: amounts, days, and the `reason` as a code"
 
 
 class Happened(BaseModel):
@@ -26,6 +32,8 @@ class Happened(BaseModel):
     event: str
     status: PaymentStatus
     text: str
+    code: Annotated[str, Field(description="which sentence `text` is, to be said in another language")]
+    values: Annotated[dict[str, str | Amount], Field(description=VALUES)]
 
 
 class PaymentTimeline(BaseModel):
@@ -39,6 +47,8 @@ class PaymentTimeline(BaseModel):
     reconciliation: Reconciliation | None
     expected_by: date | None
     next_step: str | None
+    next_step_code: Annotated[str | None, Field(description="which sentence `next_step` is; null as it is")]
+    next_step_values: Annotated[dict[str, str | Amount], Field(description=VALUES)]
     items: list[Happened]
 
 
@@ -56,17 +66,31 @@ async def payment_timeline(payment_id: str, request: Request, identity: ReadPaym
             "at": at,
             "event": event,
             "status": body["status"],
-            "text": told(CODES, event, body, date_of(at), reversals, payment.credit_short),
+            "text": said.text,
+            "code": said.code,
+            "values": _values(said),
         }
         for row in await store.load_history(running.pool, payment_id)
         for at, event, body in ((row["at"], row["type"], row["payload"]),)
+        for said in (told(CODES, event, body, date_of(at), reversals, payment.credit_short),)
     ]
+    following = next_step(CODES, payment, running.clock.today(), reversals)
     shown = {
         "payment_id": payment.id,
         "status": payment.status,
         "reconciliation": payment.reconciliation,
         "expected_by": payment.waits_until,
-        "next_step": next_step(CODES, payment, running.clock.today(), reversals),
+        "next_step": following.text if following else None,
+        "next_step_code": following.code if following else None,
+        "next_step_values": _values(following) if following else {},
         "items": items,
     }
     return answer(orjson.dumps(shown), 200)
+
+
+def _values(said: Said) -> dict[str, Any]:
+    """Amounts as minor units with their currency, days as they are written."""
+    return {
+        name: Amount.of(value).model_dump() if isinstance(value, Money) else value
+        for name, value in said.values.items()
+    }

@@ -109,7 +109,7 @@ def unusable(method: Method, today: date) -> Refusal | None:
         return _refusal("method-used", "This payment method was given for one payment, which it made. Add it again.")
     if method.disabled_at is not None:
         detail = f"This payment method can't be used any more ({method.disabled_reason}). Choose or add another one."
-        return _refusal("method-disabled", detail)
+        return _refusal("method-disabled", detail, reason=method.disabled_reason or "")
     if method.verification == "pending":
         detail = "This bank account is not verified yet. Verify it with the two small deposits on its statement."
         return _refusal("method-unverified", detail)
@@ -119,12 +119,12 @@ def unusable(method: Method, today: date) -> Refusal | None:
         detail = (
             f"This card expired at the end of {method.exp_year}-{method.exp_month:02}. Add the card that replaced it."
         )
-        return _refusal("method-expired", detail)
+        return _refusal("method-expired", detail, expired=f"{method.exp_year}-{method.exp_month:02}")
     return None
 
 
-def _refusal(code: str, detail: str) -> Refusal:
-    return Refusal(code, detail, "method_id", conflict=True)
+def _refusal(code: str, detail: str, **values: str) -> Refusal:
+    return Refusal(code, detail, "method_id", conflict=True, values=values)
 
 
 def make_default(methods: Sequence[Method], method_id: str, today: date) -> list[Method] | Refusal:

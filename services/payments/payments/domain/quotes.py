@@ -196,7 +196,12 @@ def _method_needed(chosen: _Chosen) -> Refusal:
         )
     else:
         detail = f"{left.minor} minor units of {left.currency} are left to be paid by a method: name its method_id."
-    return Refusal("method-needed", detail, "method_id")
+    values: dict[str, str | int] = {
+        "left_minor": left.minor,
+        "credit_used_minor": used.minor,
+        "currency": left.currency,
+    }
+    return Refusal("method-needed", detail, "method_id", values=values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +260,16 @@ def _part(field: str, customer_id: str, wish: Wish, invoices: Mapping[str, OpenI
         return Refusal("unknown-invoice", detail, f"{field}.invoice_id")
     if invoice.status == "in_progress":
         detail = f"A payment of invoice {invoice.number} is under way; wait until it is confirmed."
-        return Refusal("payment-under-way", detail, f"{field}.invoice_id")
+        return Refusal("payment-under-way", detail, f"{field}.invoice_id", values={"number": invoice.number})
     if invoice.payable_now <= 0:
         detail = f"Invoice {invoice.number} is {invoice.status}: nothing of it can be paid."
-        return Refusal("invoice-closed", detail, f"{field}.invoice_id")
+        closed = {"number": invoice.number, "status": invoice.status}
+        return Refusal("invoice-closed", detail, f"{field}.invoice_id", values=closed)
     minor = invoice.payable_now if wish.amount_minor is None else wish.amount_minor
     if minor > invoice.payable_now:
         detail = f"At most {invoice.payable_now} minor units of invoice {invoice.number} can be paid now."
-        return Refusal("more-than-payable", detail, f"{field}.amount_minor")
+        values: dict[str, str | int] = {"number": invoice.number, "payable_now_minor": invoice.payable_now}
+        return Refusal("more-than-payable", detail, f"{field}.amount_minor", values=values)
     return Part(invoice.id, Money(minor, invoice.currency))
 
 

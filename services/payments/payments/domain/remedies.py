@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from payments.domain.timeline import Said
 from payments.domain.verdicts import ExceptionClass
 
 About = Literal["came in", "to come", "went out", "payment", "goes back", "payout", "paid out"]
@@ -85,5 +86,7 @@ OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
 }
 
 
-def remedy(about: About, why: ExceptionClass) -> str:
-    return OF_CLASS.get((about, why), REMEDIES[about])
+def remedy(about: About, why: ExceptionClass) -> Said:
+    """Which of the remedies it is is told by its code: what it is about, and its class where there is one for that."""
+    code, of_class = about.replace(" ", "_"), OF_CLASS.get((about, why))
+    return Said(f"{code}_{why}", of_class) if of_class else Said(code, REMEDIES[about])

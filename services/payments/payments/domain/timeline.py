@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -10,6 +12,36 @@ from contracts.money import Money
 from payments.domain.codes import Code, known
 from payments.domain.payments import NEVER_MADE, PAYER_CANCELLED, Payment, Reversal
 from payments.domain.reversals import VOIDED
+
+Value = Money | date | str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence, and what it is made of: `code` says which one it is, `values` what stands in it.
+
+    Another language is rendered from these two. `reason` among the values is the provider's code, or ours.
+    """
+
+    code: str
+    text: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+def say(code: str, template: str, **values: Value | None) -> Said:
+    """`code` in the words of `template`, with what stands in it; values that are None are not told."""
+    known = _known(values)
+    return Said(code, template.format(**known), known)
+
+
+def plain(code: str, text: str, **values: Value | None) -> Said:
+    """`code` in words that hold their values already."""
+    return Said(code, text, _known(values))
+
+
+def _known(values: Mapping[str, Value | None]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if value is not None}
+
 
 # What each event means.
 WORDS = {
@@ -79,7 +111,7 @@ def told(
     on: date,
     reversals: Sequence[Reversal] = (),
     credit_short: Money | None = None,
-) -> str:
+) -> Said:
     """One line of a timeline: what happened on a day. `reversals` are what its payment's events may be about.
 
     `credit_short`: how much of the credit that was to pay it was gone by then.
@@ -88,35 +120,46 @@ def told(
     match event:
         case "PaymentReversed":
             kind = "void" if body.get("voided") else body.get("kind") or "return"
-            return _of_back(codes, GONE[kind], body, on, reversals)
+            return _of_back(codes, f"gone_by_{kind}", GONE[kind], body, on, reversals)
         case _ if event in BACK:
-            words = CAME_BACK if body.get("came_back") else BACK[event]
-            return _of_back(codes, words, body, on, reversals)
+            if body.get("came_back"):
+                return _of_back(codes, "refund_came_back", CAME_BACK, body, on, reversals)
+            return _of_back(codes, _code_of(event), BACK[event], body, on, reversals)
         case "PaymentReconciled" if body.get("way") == "receive":
-            return "The money was received."
+            return say("received", "The money was received.")
         case "PaymentReconciled" if not body["total"]["amount_minor"] and credit_short:
-            return f"Nothing was charged; of the credit that was to pay it, {credit_short} was gone."
+            words = "Nothing was charged; of the credit that was to pay it, {short} was gone."
+            return say("credit_was_gone", words, short=credit_short)
         case "PaymentReconciled" if not body["total"]["amount_minor"]:
-            return "Credit paid it; nothing was charged."
+            return say("paid_by_credit", "Credit paid it; nothing was charged.")
         case "PaymentDeclined":
-            return REASONS.get(reason) or _declined(reason, known(codes, "decline", reason, on))
+            if reason in REASONS:
+                return say(f"declined_{reason}", REASONS[reason])
+            return _declined(reason, known(codes, "decline", reason, on))
         case "PaymentCancelled":
-            return REASONS.get(reason, "The payment was cancelled before any money moved.")
+            if reason in REASONS:
+                return say(f"cancelled_{reason}", REASONS[reason])
+            return say("cancelled", "The payment was cancelled before any money moved.", reason=reason or None)
         case _:
-            return WORDS.get(event, event)
+            return plain(_code_of(event), WORDS.get(event, event))
 
 
-def _declined(reason: str, code: Code | None) -> str:
+def _code_of(event: str) -> str:
+    """PaymentRefundFailed is refund_failed."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", event.removeprefix("Payment")).lower()
+
+
+def _declined(reason: str, code: Code | None) -> Said:
     if code is not None:
-        return f"The payment was declined: {code.clause}."
+        return plain("declined", f"The payment was declined: {code.clause}.", reason=reason)
     if reason in ("", "declined", "refused_by_provider"):
-        return "The payment was declined, and the provider gave no reason."
-    return f"The payment was declined ({reason.replace('_', ' ')})."
+        return say("declined_without_reason", "The payment was declined, and the provider gave no reason.")
+    return plain("declined", f"The payment was declined ({reason.replace('_', ' ')}).", reason=reason)
 
 
 def _of_back(
-    codes: Sequence[Code], words: str, body: Mapping[str, Any], on: date, reversals: Sequence[Reversal]
-) -> str:
+    codes: Sequence[Code], what: str, words: str, body: Mapping[str, Any], on: date, reversals: Sequence[Reversal]
+) -> Said:
     """How much goes back, with surcharge, and why where that is known."""
     about = next((each for each in reversals if each.id == body.get("reversal_id")), None)
     kind = about.kind if about else body.get("kind") or "return"
@@ -128,58 +171,70 @@ def _of_back(
         credit=about.amount if about else "it",
         why=f": {why}" if why else "",
     )
-    return said[0].upper() + said[1:]
+    values: dict[str, Value | None] = {"reason": code if why else None}
+    if about is not None:
+        values |= {"money": about.total, "credit": about.amount if words == CAME_BACK else None}
+    return plain(what, said[0].upper() + said[1:], **values)
 
 
-def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: Sequence[Reversal] = ()) -> str | None:
+def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: Sequence[Reversal] = ()) -> Said | None:
     """What the payment waits for, and until when, or what to do after it came to nothing; None when it is done."""
     giving = next((each for each in reversals if each.state in ("requested", "processing")), None)
-    by = f" by {payment.expected_by}" if payment.expected_by and payment.expected_by >= today else ""
+    until = payment.expected_by if payment.expected_by and payment.expected_by >= today else None
+    by = f" by {until}" if until else ""
     let_go = payment.reason == "taken_in_another_currency"  # a person has looked, and ended it
     if payment.disputed:
-        return "The payer's bank decides the chargeback."
+        return say("chargeback_open", "The payer's bank decides the chargeback.")
     if payment.reconciliation in ("exception", "mismatch") and not let_go:
-        return "Somebody of the company looks into it; a ticket about this payment helps."
+        words = "Somebody of the company looks into it; a ticket about this payment helps."
+        return say("company_looks", words)
     match payment.status:
         case "submitted":
-            return "Its invoices are being reserved."
+            return say("reserving", "Its invoices are being reserved.")
         case "requires_action" if payment.let_go:
-            return "The provider is asked to cancel the charge; its invoices can be paid again once it says so."
+            words = "The provider is asked to cancel the charge; its invoices can be paid again once it says so."
+            return say("cancelling", words)
         case "requires_action":
-            return "Confirm it with the bank, on the page that next_action_url names."
+            return say("confirm_at_bank", "Confirm it with the bank, on the page that next_action_url names.")
         case "reserved" | "processing" if payment.method_kind == "bank_account":
-            return f"The bank confirms{by}."
+            return plain("bank_confirms", f"The bank confirms{by}.", by=until)
         case "reserved" | "processing":
-            return f"The provider confirms{by}."
+            return plain("provider_confirms", f"The provider confirms{by}.", by=until)
         case "unknown":
-            return f"The provider is asked what became of it, until it knows{by}. Don't pay it again meanwhile."
+            words = f"The provider is asked what became of it, until it knows{by}. Don't pay it again meanwhile."
+            return plain("provider_is_asked", words, by=until)
         case "succeeded" if giving is not None:
-            return f"The provider gives {giving.total} back; its record confirms it."
+            return say(
+                "refund_under_way", "The provider gives {money} back; its record confirms it.", money=giving.total
+            )
         case "succeeded" if payment.reconciliation == "waiting":
-            return f"The provider's record confirms it{by}."
+            return plain("record_confirms", f"The provider's record confirms it{by}.", by=until)
         case "succeeded" if payment.reason == VOIDED:
             return None
         case "succeeded" if payment.total and payment.reversed >= payment.total.minor:
-            return "All of it went back: its invoices are owed again. Pay what is still owed of them anew."
+            words = "All of it went back: its invoices are owed again. Pay what is still owed of them anew."
+            return say("went_back", words)
         case "succeeded" if payment.credit_missing:
-            words = CREDIT_WENT_BACK if payment.credit_gone else CREDIT_WAS_GONE
-            return words.format(money=payment.credit_missing)
+            if payment.credit_gone:
+                return say("credit_went_back", CREDIT_WENT_BACK, money=payment.credit_missing)
+            return say("credit_was_gone", CREDIT_WAS_GONE, money=payment.credit_missing)
         case "declined" | "cancelled" | "expired":
             return _to_do(codes, payment, today)
         case _:
             return None
 
 
-def _to_do(codes: Sequence[Code], payment: Payment, today: date) -> str:
+def _to_do(codes: Sequence[Code], payment: Payment, today: date) -> Said:
     """After a payment that ended without money."""
     reason = payment.reason or ""
     if payment.new_quote_id is not None:
-        return f"Confirm the new quote {payment.new_quote_id} (new_quote_id): it is of what could still be paid."
+        words = "Confirm the new quote {quote_id} (new_quote_id): it is of what could still be paid."
+        return say("confirm_new_quote", words, quote_id=payment.new_quote_id)
     if reason in AGAIN:
-        return AGAIN[reason]
+        return say(f"pay_again_{reason}", AGAIN[reason])
     if payment.status != "declined" or reason == NEVER_MADE:
-        return PAY_AGAIN
+        return say("pay_again", PAY_AGAIN)
     code = known(codes, "decline", reason, today)
     if code is None or not (code.retry or code.disables):
-        return PAY_OTHERWISE
-    return METHOD_LOST if code.disables else PAY_LATER
+        return say("pay_otherwise", PAY_OTHERWISE)
+    return say("method_lost", METHOD_LOST) if code.disables else say("pay_later", PAY_LATER)
