@@ -51,6 +51,10 @@ class TestNumbersInText:
             ("1002", "invoices 1001, 1002"),
             ("1002", "Invoices 1001 and 1002 of May"),
             ("2026-0042", "our payment 2026-0042"),
+            ("2026-017", "our payment 2026-017"),
+            ("2026-17", "Rechnung 2026-17"),
+            ("RE2026030042", "RE 2026-03-0042"),
+            ("NL-22-7-A-9", "nl 22 7 a 9"),
         ],
     )
     def test_a_number_with_its_signs_is_sure(self, number: str, text: str) -> None:
@@ -103,6 +107,9 @@ class TestNumbersInText:
             ("M25", "toll M25"),
             ("1001", "PO-1001"),
             ("0171-1234567", "0171-1234567"),
+            ("2026-17", "week 2026-17"),
+            ("12/2026", "rent of 12/2026"),
+            ("01.03.26", "on 01.03.26"),
         ],
     )
     def test_what_may_be_something_else_is_chance(self, number: str, text: str) -> None:

@@ -36,6 +36,7 @@ _GLUED_BEFORE = re.compile(r"\d[.:'’\-*]$|(?<!\d)(\d{1,3},|(\d{1,2}|(19|20)\d\
 _GLUED_AFTER = re.compile(r"[.:'’\-*]\d|,\d{1,3}(?!\d)|/(\d{1,2}|(19|20)\d\d)(?!\d)")
 _MONEY_BEFORE = re.compile(r"(?:[€$£¥]|(?<![^\W_])([A-Za-z]{3}))\s?[-+]?$")
 _MONEY_AFTER = re.compile(r"\s?(?:[€$£¥%]|[.,]-|([A-Za-z]{3})(?![^\W_])|(euros?|dollars?|cents?)\b)", re.IGNORECASE)
+_OF_AMOUNTS = frozenset(".,:'’")
 _CURRENCIES = frozenset({"eur", "usd", "gbp", "chf"})
 _WORD = (
     r"inv|invoices?|rechnung(?:en|s?nr|s?nummern?)?|rg|rgnr|rgn|facturas?|factures?|fattur[ae]|faktur\w{0,4}|factuur|facturen"
@@ -73,7 +74,7 @@ def runs_of(told: str) -> Iterator[tuple[str, int, int]]:
             piece, begin, after = found[at]
             gap = told[end:begin].strip()
             signs = signs and bool(gap)
-            within = within and (at - 1 == first or digits[at - 1])
+            within = within and (at - 1 == first or digits[at - 1] or len(found[at - 1][0]) == 1)
             joined, end, has_digit = joined + piece, after, has_digit or digits[at]
             if len(gap) > _LONGEST_GAP or len(joined) > LONGEST or (at - first >= _FREE and not signs and not within):
                 break
@@ -132,15 +133,15 @@ def _spelled(key: str, written: str, number: str) -> Likelihood | None:
     added = {at: gap for at, gap in told.items() if at not in own}
     if added and not _grouped(key, told):
         between_digits = [gap for at, gap in added.items() if key[at - 1].isdecimal() and key[at].isdecimal()]
-        if any(map(str.strip, between_digits)) or (between_digits and not letters):
+        if between_digits and (not letters or any({*gap} & _OF_AMOUNTS for gap in between_digits)):
             return None
-        likely = "chance" if between_digits else "sure"
+        likely = "chance" if between_digits and not (len(key) >= 8 and key[:2].isalpha()) else "sure"
     for at, gap in own.items():
         here = told.get(at)
         if here is None or not here.strip():
             likely = likely if letters else "chance"
         elif here.strip().translate(_DASHES) != gap.strip().translate(_DASHES) and not letters:
-            if {*here, *gap} & set(".,'’:"):
+            if {*here, *gap} & _OF_AMOUNTS:
                 return None
             likely = "chance"
     return likely
@@ -196,9 +197,9 @@ def likelihood(told: str, start: int, end: int, number: str, year: int) -> Likel
     if _GLUED_BEFORE.search(before) or _GLUED_AFTER.match(after) or _money(before, after):
         return None
     signs = written != key
-    if signs and (_DATE.fullmatch(written) or _AMOUNT.fullmatch(written)):
-        return None
-    if len(key) >= _LONG_ENOUGH or (signs and spelled == "sure" and len(key) >= 8 and _no_other(written)):
+    if signs and (_is_date(written) or _AMOUNT.fullmatch(written)):
+        return "chance" if spelled == "sure" else None
+    if len(key) >= _LONG_ENOUGH or (signs and spelled == "sure" and len(key) >= 7 and _no_other(written)):
         return "sure"
     if _LABEL.search(before.casefold()) and not _dated(key, year) and not ordinary:
         return "sure"
@@ -214,11 +215,19 @@ def quoted(reference: str, number: str) -> Likelihood | None:
     if reference.strip() == number.strip():
         return "sure"
     key, gaps = plain(number), _gaps(reference).values()
-    parted = any(not gap.isspace() and {*gap} & set(".,:'’") for gap in gaps)
+    parted = any({*gap} & _OF_AMOUNTS for gap in gaps)
     written = reference.strip()
     if key.isdecimal() and (parted or _DATE.fullmatch(written)) and _spelled(key, written, number) != "sure":
         return None
     return "sure"
+
+
+def _is_date(written: str) -> bool:
+    """Whether digits with signs are a day, or a year and one of its months."""
+    if not _DATE.fullmatch(written):
+        return False
+    parts = [int(part) for part in re.findall(r"\d+", written)]
+    return len(parts) == 3 or 1 <= min(parts) <= 12
 
 
 def _no_other(written: str) -> bool:
