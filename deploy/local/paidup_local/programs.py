@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from paidup_local.errors import StackError
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0  # who waits for space is back soon after there is some
 HEALTHY_AFTER = 10.0
 DEATHS_BEFORE_READY = 4
 STOP_GRACE = 12.0
