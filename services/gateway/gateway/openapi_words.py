@@ -14,6 +14,7 @@ Document = dict[str, Any]
 WORDS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 ID = re.compile(r"(^|_)ids?$")
 # Ids of other systems, and ids that callers choose.
+READABLE_IDS = {"SurchargeRuleView.id"}
 FOREIGN_IDS = {"external_id", "customer_external_id", "provider_id", "payout_id", "payout_line_id", "request_id"}
 
 
@@ -27,7 +28,12 @@ def describe_schemas(schemas: Document) -> None:
                 raise ValueError(f"{name}.{field} has no description: write one into openapi_words.toml")
             described["description"] = own
             described.pop("title", None)
-            _format(described, ID.search(field) is not None and field not in FOREIGN_IDS)
+            _format(described, _is_id(name, field))
+
+
+def _is_id(schema: str, field: str) -> bool:
+    foreign = field in FOREIGN_IDS or f"{schema}.{field}" in READABLE_IDS
+    return ID.search(field) is not None and not foreign
 
 
 def describe_parameters(parameters: list[Document]) -> None:
