@@ -201,7 +201,7 @@ def test_split_and_replicated_processes_have_names_and_ports_of_their_own(tmp_pa
     found = {one.name: one.port for one in plan.programs(stack)}
     assert set(found) >= {"gateway", "gateway-2", "payments-serve", "payments-serve-2", "payments-work-2"}
     assert len(set(found.values())) == len(found) == 14
-    assert len(plan.ports(stack)) == 18
+    assert len(plan.ports(stack)) == 20
 
 
 def test_only_auth_holds_the_private_key_and_each_service_its_own_database(settings: Settings) -> None:
