@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from fastapi import Request, Response
@@ -54,7 +55,7 @@ class StrictRoute(APIRoute):
             for guard in guards:
                 guard.check(strict)
             if request.scope["query_string"]:
-                _refuse_unknown(strict.query_params, known)
+                _refuse_unknown([name for name, _ in strict.query_params.multi_items()], known)
             if has_body and not _is_json(request.headers.get("content-type", "")) and await strict.body():
                 detail = "Send the body as JSON, with Content-Type: application/json."
                 raise Problem(status=415, slug="unsupported-media-type", detail=detail)
@@ -78,8 +79,9 @@ def _calls(dependant: Dependant) -> Iterator[Any]:
         yield from _calls(inner)
 
 
-def _refuse_unknown(sent: Iterable[str], known: set[str]) -> None:
+def _refuse_unknown(sent: Sequence[str], known: set[str]) -> None:
     there_are = f"there are {', '.join(sorted(known))}" if known else "there are none here"
     unknown = [{"field": name[:80], "message": f"no such parameter; {there_are}"} for name in sent if name not in known]
-    if unknown:
-        raise invalid(unknown[:MOST_ERRORS])
+    twice = [{"field": name, "message": "is sent twice"} for name, times in Counter(sent).items() if times > 1]
+    if wrong := [*unknown, *twice]:
+        raise invalid(wrong[:MOST_ERRORS])

@@ -97,14 +97,17 @@ class RacedError(RuntimeError):
 
 
 Answer = Callable[[Record, str, datetime], Message]
+AnswerUnknown = Callable[[Envelope, datetime], Message]
 
 
 class Handlers:
     """A service's handlers by event type, under its consumer name."""
 
-    def __init__(self, consumer: str, *, answer_unreadable: Answer | None = None) -> None:
-        """`answer_unreadable`: what the sender of a command is answered that has no readable envelope."""
-        self.consumer, self.answer_unreadable = consumer, answer_unreadable
+    def __init__(
+        self, consumer: str, *, answer_unreadable: Answer | None = None, answer_unknown: AnswerUnknown | None = None
+    ) -> None:
+        """What the sender of a command hears that has no readable envelope, or a type that there is not."""
+        self.consumer, self.answer_unreadable, self.answer_unknown = consumer, answer_unreadable, answer_unknown
         self.by_type: dict[str, Handler] = {}
 
     def on(
@@ -317,6 +320,7 @@ class Consumer:
             handler = self.handlers.by_type.get(item.envelope.type)
             if handler is None:
                 passed.labels(self.name, "unknown type").inc()
+                self._answer_unknown(item, work)
                 continue
             if handler.acts and self._too_old(item.envelope):
                 passed.labels(self.name, "older than the consumer").inc()
@@ -330,6 +334,12 @@ class Consumer:
                 f"SELECT FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", sorted(ids)
             )
         return ready
+
+    def _answer_unknown(self, item: Item, work: Work) -> None:
+        """An event of a type that nobody here hears is passed over; whoever sends a command has to hear of it."""
+        if item.command and self.handlers.answer_unknown is not None:
+            work.cause = _cause_of(item.envelope)
+            work.emit(self.handlers.answer_unknown(item.envelope, work.now))
 
     def _too_old(self, envelope: Envelope) -> bool:
         return self.acts_from is not None and envelope.time is not None and envelope.time < self.acts_from
@@ -373,8 +383,11 @@ def _receive(item: Item, handler: Handler) -> Received[Any]:
             raise MalformedError(_without_input(error)) from None
         if event.aggregate_id != envelope.subject:
             raise MalformedError(f"the body is about another {handler.type.aggregate} than ce_subject")
-    cause = Cause(envelope.correlation or envelope.id, envelope.id, envelope.actor, envelope.traceparent)
-    return Received(event, envelope.id, envelope.sequence, body, cause, envelope.time)
+    return Received(event, envelope.id, envelope.sequence, body, _cause_of(envelope), envelope.time)
+
+
+def _cause_of(envelope: Envelope) -> Cause:
+    return Cause(envelope.correlation or envelope.id, envelope.id, envelope.actor, envelope.traceparent)
 
 
 def _without_input(error: ValidationError) -> str:

@@ -60,4 +60,5 @@ def _asked(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> IssueInvoice:
         return IssueInvoice.model_validate(whole)
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
-        raise Refused("invalid-request", words.sentence(fault), words.field(fault) or None) from None
+        field = words.field(fault)
+        raise Refused("invalid-request", f"{field or 'body'}: {words.sentence(fault)}", field or None) from None

@@ -19,7 +19,7 @@ from invoicing import issuing, messages, store
 from invoicing.domain import MOST_PARTS, Book, Refused
 
 handlers = Handlers("invoicing")
-commands = Handlers("invoicing-inbound", answer_unreadable=messages.unreadable)
+commands = Handlers("invoicing-inbound", answer_unreadable=messages.unreadable, answer_unknown=messages.unknown_command)
 customer_of = Lock(1, "customers", lambda event: event.customer_id)
 
 

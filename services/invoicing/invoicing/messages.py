@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from contracts import invoicing as says
 from contracts.allocation import Part
-from contracts.envelope import Amount, Message, message
+from contracts.envelope import Amount, Envelope, Message, message
 from contracts.money import Money
 from invoicing.domain import Applied, Change, Credit, Fact, Invoice, Refused, Reservation, Settlement, TakenBack
 
@@ -161,3 +161,9 @@ def unreadable(record: Place, why: str, now: datetime) -> Message:
     place = f"{record.topic}/{record.partition}/{record.offset}"
     key = (record.key or b"").decode(errors="replace")[:100]
     return refused(place, "unreadable", Refused("unreadable-command", f"{why} (key {key!r}); it was not taken"), now)
+
+
+def unknown_command(envelope: Envelope, now: datetime) -> Message:
+    """The answer to a command of a type that there is not, as a mistyped one."""
+    detail = f"there is no command {envelope.type}; there are CreateCustomer and IssueInvoice"
+    return refused(envelope.id, envelope.type, Refused("unknown-command", detail, "ce_type"), now)

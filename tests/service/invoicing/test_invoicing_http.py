@@ -231,9 +231,21 @@ class TestFilters:
         assert await found(age="over_90") == {"late"}
         assert await found(age="amount_due") == {"euro"}
         counts = (await erp.get("/v1/invoices/counts", params={"customer_id": who})).json()
-        assert counts == {"all": 4, "open": 2, "in_progress": 0, "paid": 0, "overdue": 1}
+        assert counts == {"all": 4, "draft": 1, "open": 2, "in_progress": 0, "paid": 0, "overdue": 1}
         counts = (await erp.get("/v1/invoices/counts", params={"customer_id": who, "currency": "EUR"})).json()
         assert counts["all"] == 1
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [
+            ({"status": "nope"}, "status"),
+            ({"due_from": "2026-02-01", "due_to": "2026-01-01"}, "due_to"),
+            ([("status", "open"), ("status", "paid")], "status"),
+        ],
+    )
+    async def test_bad_filters_name_their_parameter(self, erp: httpx2.AsyncClient, query: Any, field: str) -> None:
+        answer = await erp.get("/v1/invoices", params=query)
+        assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
 
     async def test_drafts_are_counted_for_staff_alone(
         self, erp: httpx2.AsyncClient, url: str, keys: tuple[pathlib.Path, pathlib.Path]

@@ -56,6 +56,16 @@ class TestUnreadableCommands:
         assert (said["code"], said["detail"]) == ("unreadable-command", f"{why} (key 'INV-7'); it was not taken")
         assert await units.pool.fetchval("SELECT count(*) FROM dead_letters WHERE state = 'unreadable'") == 1
 
+    async def test_a_mistyped_type_is_refused_once(self, units: Units) -> None:
+        consumer = Consumer(handlers.commands, units)
+        typed = Raw([("ce_id", b"c-1"), ("ce_type", b"DeleteInvoice")])
+        await consumer.take([typed])
+        await consumer.take([typed])
+        (row,) = await units.pool.fetch("SELECT type, aggregate, payload FROM outbox")
+        said = orjson.loads(row["payload"])
+        assert (row["type"], row["aggregate"], said["code"]) == ("CommandRefused", "c-1", "unknown-command")
+        assert "IssueInvoice" in said["detail"]
+
     async def test_one_that_can_be_read_is_taken_beside_it(self, units: Units) -> None:
         body = orjson.dumps({"external_id": "ACME", "name": "Acme"})
         good = Raw([("ce_id", new_id().encode()), ("ce_type", b"CreateCustomer")], offset=8, value=body)

@@ -12,7 +12,7 @@ from contracts.problems import PROBLEMS
 SERVICES = pathlib.Path(__file__).parents[3] / "services"
 KEBAB = re.compile("[a-z]+(-[a-z0-9]+)*")
 REFUSALS = {"Refusal", "Refused", "conflict"}
-NOT_OVER_HTTP = {"invalid-command", "unreadable-command"}  # of commands, answered on Kafka
+NOT_OVER_HTTP = {"invalid-command", "unknown-command", "unreadable-command"}  # of commands, answered on Kafka
 
 
 def slugs() -> Iterator[tuple[str, str]]:

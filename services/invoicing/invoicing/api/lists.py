@@ -23,6 +23,7 @@ from invoicing.domain import Invoice
 router = APIRouter(route_class=StrictRoute)
 
 Status = Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]
+Wanted = Literal["draft", "open", "in_progress", "paid", "void", "uncollectible", "unpaid", "overdue"]
 Age = Literal["amount_due", "days_0_30", "days_31_60", "days_61_90", "over_90"]
 Sort = Literal["issued_on", "-issued_on", "due_on", "-due_on", "number", "-number", "total", "-total"]
 
@@ -53,9 +54,10 @@ class Invoices(BaseModel):
 
 
 class InvoiceCounts(BaseModel):
-    """How many invoices each tab holds; `overdue` of them are past due."""
+    """How many invoices each tab holds; `overdue` of them are past due, and `draft` are drafts, for staff alone."""
 
     all: int
+    draft: int
     open: int
     in_progress: int
     paid: int
@@ -102,6 +104,9 @@ async def chosen(
     ] = None,
 ) -> store.Filter:
     """The filters that lists and counts share. Days are inclusive."""
+    for first, last, field in ((issued_from, issued_to, "issued_to"), (due_from, due_to, "due_to")):
+        if first and last and last < first:
+            raise refused(f"{last} lies before {first}", field=field)
     return store.Filter(
         customer_id, drafts=False, today=running_of(request).clock.today(), currency=currency, issued_from=issued_from,
         issued_to=issued_to, due_from=due_from, due_to=due_to, age=age, q=without_nul(q),
@@ -124,7 +129,7 @@ async def list_invoices(
     asked: Chosen,
     tab: Literal["all", "open", "in_progress", "paid"] = "all",
     status: Annotated[
-        Status | Literal["unpaid", "overdue"] | None,
+        Wanted | None,
         Query(description="As invoices are answered; or `unpaid`: open with a balance, or `overdue`: that past due"),
     ] = None,
     sort: Sort = "-issued_on",

@@ -94,7 +94,10 @@ async def count_invoices(connection: asyncpg.Connection, asked: Filter) -> dict[
     """How many invoices of one customer each tab holds, and how many of them are overdue."""
     arguments = Arguments()
     where = " AND ".join(["true", *_conditions(asked, arguments)])
-    counted = TABS | {"overdue": STATUSES["overdue"].format(today=arguments.bind(asked.today, "date"))}
+    counted = TABS | {
+        "draft": STATUSES["draft"],
+        "overdue": STATUSES["overdue"].format(today=arguments.bind(asked.today, "date")),
+    }
     counts = ", ".join(f"count(*) FILTER (WHERE {condition}) AS {name}" for name, condition in counted.items())
     row = await connection.fetchrow(f"SELECT {counts} FROM invoices WHERE {where}", *arguments)  # noqa: S608
     return dict(row)

@@ -215,7 +215,8 @@ async def _payers(customer_id: str, asked: AutopayRequest, work: Work) -> Payers
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
     rest = await _method(customer_id, asked.method_id, "method_id", work) if asked.method_id else None
     by_currency = [(currency, await _method(customer_id, one, field, work)) for currency, one, field in named]
-    return Payers(rest, tuple(by_currency))
+    others = await store.list_methods(work.connection, customer_id) if by_currency else []
+    return Payers(rest, tuple(by_currency), tuple(others))
 
 
 async def _method(customer_id: str, method_id: str, field: str, work: Work) -> Method:

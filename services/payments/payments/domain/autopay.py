@@ -125,11 +125,12 @@ class Payers:
 
     rest: Method | None
     by_currency: tuple[tuple[str, Method], ...] = ()
+    others: tuple[Method, ...] = ()  # the customer's own, for a refusal to name those that can
 
     def refused(self, known: Sequence[Currencies], today: date) -> Refusal | None:
         """The first thing that is in the way of one of them."""
         for place, (currency, method) in enumerate(self.by_currency):
-            against = _against(method, today) or cannot_pay(known, method, currency, today)
+            against = _against(method, today) or cannot_pay(known, method, currency, today, self.others)
             if against is not None:
                 return replace(against, field=f"methods.{place}.method_id")
         return _against(self.rest, today) if self.rest else None

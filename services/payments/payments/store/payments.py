@@ -62,8 +62,9 @@ async def load_payment(connection: asyncpg.Connection, payment_id: str, only: st
 
 
 async def answerable(connection: asyncpg.Connection, payment_ids: Sequence[str]) -> list[str]:
-    """Those of the payments that are final, or that their payer has to go on with."""
-    sql = "SELECT id FROM payments WHERE id = ANY($1::uuid[]) AND status = ANY($2::text[])"
+    """Those of the payments that are final and compared with the provider's record, or that their payer has to go on with."""
+    sql = """SELECT id FROM payments WHERE id = ANY($1::uuid[]) AND status = ANY($2::text[])
+        AND (status <> 'succeeded' OR reconciliation <> 'waiting')"""
     rows = await connection.fetch(sql, payment_ids, ["requires_action", *sorted(FINAL)])
     return [row["id"] for row in rows]
 
