@@ -10,6 +10,7 @@ LONGEST_NUMBER = 100
 LARGEST_EXPONENT = 400
 MOST_MEMBERS = 1_000  # of one object; an invoice of 1,000 lines has 6,000 in all of its objects
 MOST_MEMBERS_IN_ALL = 20_000
+MOST_ITEMS = 1_000  # of one list: no request has a longer one
 MOST_COMMAS = 30_000  # so many values in all, or fewer
 
 
@@ -62,6 +63,18 @@ def _exactly(text: str) -> Decimal:
     return number
 
 
+def _bounded_lists(said: Any) -> None:
+    left = [said]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            if len(value) > MOST_ITEMS:
+                raise TooManyError(f"a list holds more than {MOST_ITEMS:,} items")
+            left += value
+        elif isinstance(value, dict):
+            left += value.values()
+
+
 def read_strict(body: bytes) -> Any:
     """What the body says, its fractions as Decimal; NotJsonError when it is not quite JSON.
 
@@ -73,6 +86,7 @@ def read_strict(body: bytes) -> Any:
         said = read.decode(body.decode("utf-8-sig"))
         if body.count(b",") > MOST_COMMAS:
             raise TooManyError(f"it holds more than {MOST_COMMAS:,} values")
+        _bounded_lists(said)
         return said
     except NotJsonError:
         raise

@@ -32,6 +32,7 @@ WORDS = {
 JSON_WORDS = {"True": "true", "False": "false"}  # as whoever sends them writes them
 PATTERNS = {
     r"^[^\x00]*$": "must not contain the character U+0000",
+    r"^[^\x00]*[^\x00\s][^\x00]*$": "must not be blank, nor contain the character U+0000",
     "^[A-Z]{3}$": "must be three capital letters, as USD",
     "^[A-Za-z0-9_]+$": "must be made of letters, digits and _",
     "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$": "must be an id, as 018f0000-0000-7000-8000-000000000001",

@@ -141,9 +141,10 @@ def bearer(request: Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Lets those pass whose token has the scope; a 401 or 403 problem else."""
+    """Lets those pass whose token has the scope; a 401 or 403 problem else. `company`: not a key of one customer."""
 
     scope: str
+    company: bool = False
 
     async def __call__(self, request: Request) -> Identity:
         return self.check(request)
@@ -153,9 +154,11 @@ class Guard:
         identity = verifier.verify(bearer(request))
         if not identity.may(self.scope):
             raise Problem(status=403, slug="scope-missing", detail=f"This needs the scope {self.scope}.")
+        if self.company and identity.customer_id is not None:
+            raise Problem(status=403, slug="forbidden", detail="This key is for one customer; this is the company's.")
         return identity
 
 
-def allow(scope: str) -> Any:
+def allow(scope: str, *, company: bool = False) -> Any:
     """A dependency that yields the identity of a caller with this scope: `who: Annotated[Identity, allow("a:b")]`."""
-    return Depends(Guard(scope))
+    return Depends(Guard(scope, company))

@@ -54,7 +54,9 @@ async def once(request: Request, who: Identity, route: str, answer: Callable[[],
     except BaseException:
         await asyncio.shield(pool.execute(LET_GO, key.customer, key.route, key.key))
         raise
-    if len(response.body) <= LONGEST_ANSWER:
+    if len(response.body) > LONGEST_ANSWER:  # too long to keep: sent again, it runs again
+        await pool.execute(LET_GO, key.customer, key.route, key.key)
+    else:
         seen = response.headers.get("Paidup-Seen")
         await pool.execute(ANSWERED, key.customer, key.route, key.key, response.status_code, bytes(response.body), seen)
     return response

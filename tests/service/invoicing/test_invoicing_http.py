@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -391,3 +392,51 @@ class TestProblemsInOtherLanguages:
         made = await issue(erp, (await customer(erp))["id"])
         refused = (await erp.delete(f"/v1/invoices/{made['id']}")).json()
         assert refused["values"] == {"number": made["number"], "status": "open"}
+
+
+class TestCostlyBodies:
+    """What a body costs to refuse is bounded: others wait for it."""
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            [{} for _ in range(29_000)],
+            [{f"z{n}": 1 for n in range(9)} for _ in range(1_000)],
+            [{"description": "x", "quantity": "0", "unit_price_minor": "y"} for _ in range(1_000)],
+        ],
+        ids=["empty", "unknown members", "wrong members"],
+    )
+    async def test_it_is_refused_in_a_moment(self, erp: httpx2.AsyncClient, lines: list[dict[str, Any]]) -> None:
+        body = wish((await customer(erp))["id"]) | {"lines": lines}
+        begun = time.process_time()
+        answer = await erp.post("/v1/invoices", json=body)
+        assert answer.status_code == 422
+        assert time.process_time() - begun < 0.5  # of this process, which serves and asks; 0.6 to 7 s before
+
+    async def test_the_first_line_at_fault_is_named(self, erp: httpx2.AsyncClient) -> None:
+        good, bad = {"description": "x", "unit_price_minor": 1}, {"description": "x"}
+        answer = await erp.post("/v1/invoices", json=wish("x") | {"lines": [good, bad, bad]})
+        assert [error["field"] for error in answer.json()["errors"]] == ["lines.1.unit_price_minor"]
+
+    async def test_a_customers_key_is_refused_before_its_body(
+        self, erp: httpx2.AsyncClient, url: str, keys: tuple[pathlib.Path, pathlib.Path]
+    ) -> None:
+        made = await customer(erp)
+        async with client_of(url, keys, made["id"]) as own:
+            answer = await own.post("/v1/invoices", content=b"not json", headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:paidup:problem:forbidden")
+
+    async def test_a_blank_name_is_refused(self, erp: httpx2.AsyncClient) -> None:
+        made = await customer(erp)
+        answer = await erp.patch(f"/v1/customers/{made['id']}", json={"name": "  "})
+        assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+            422, "must not be blank, nor contain the character U+0000",
+        )  # fmt: skip
+
+    async def test_an_answer_too_long_to_keep_runs_again(self, erp: httpx2.AsyncClient) -> None:
+        lines = [{"description": "x" * 300, "unit_price_minor": 1} for _ in range(1_000)]
+        key, body = {"Idempotency-Key": new_id()}, wish((await customer(erp))["id"]) | {"lines": lines}
+        first = await erp.post("/v1/invoices", json=body, headers=key)
+        again = await erp.post("/v1/invoices", json=body, headers=key)
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert again.json()["id"] == first.json()["id"]

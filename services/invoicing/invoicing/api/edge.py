@@ -13,9 +13,9 @@ from contracts.ids import is_id
 from invoicing.domain import Refused
 
 ReadInvoices = Annotated[Identity, allow("invoices:read")]
-WriteInvoices = Annotated[Identity, allow("invoices:write")]
+WriteInvoices = Annotated[Identity, allow("invoices:write", company=True)]
 ReadCustomers = Annotated[Identity, allow("customers:read")]
-WriteCustomers = Annotated[Identity, allow("customers:write")]
+WriteCustomers = Annotated[Identity, allow("customers:write", company=True)]
 
 
 def problem_of(refused: Refused) -> Problem:
@@ -33,14 +33,6 @@ def problem_of(refused: Refused) -> Problem:
 def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:
     headers = {"Paidup-Seen": seen} if seen else None
     return Response(orjson.dumps(body), status, headers, media_type="application/json")
-
-
-def forbid_one_customer(identity: Identity) -> None:
-    """403 for a key of one customer: what a customer owes is for the company to write."""
-    if identity.customer_id is not None:
-        raise Problem(
-            status=403, slug="forbidden", title="Forbidden", detail="This key is for one customer; it may only read."
-        )
 
 
 def whose(customer_id: str | None, identity: Identity) -> str | None:

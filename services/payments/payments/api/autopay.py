@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, FailFast, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
 from chassis.messaging.work import Work
@@ -54,7 +54,7 @@ class AutopayRequest(Asked):
 
     enabled: StrictBool
     method_id: Annotated[str, Field(max_length=36)] | None = None
-    methods: tuple[MethodOfCurrency, ...] = Field((), max_length=50)
+    methods: Annotated[tuple[MethodOfCurrency, ...], FailFast()] = Field((), max_length=50)
     day: Literal["due", "issue"] = "due"
     surcharge_consent: StrictBool = False
 

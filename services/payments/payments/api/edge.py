@@ -47,6 +47,10 @@ class InvoiceToPay(Asked):
     amount_minor: PositiveMinor | None = None
 
 
+# The first part at fault is named: to find all faults of a thousand parts takes a second.
+InvoicesToPay = Annotated[list[InvoiceToPay], Field(max_length=1000, fail_fast=True)]
+
+
 def witness_of(request: Request, identity: Identity) -> Witness:
     """Who speaks in a request, and from which address: the gateway alone writes it, and lets none through."""
     address = request.headers.get("paidup-client-address") or None

@@ -20,7 +20,7 @@ from contracts.money import Money
 from payments import store
 from payments.api.edge import (
     Asked,
-    InvoiceToPay,
+    InvoicesToPay,
     ReadPayments,
     WritePayments,
     answer,
@@ -62,7 +62,7 @@ class QuoteRequest(Asked):
 
     customer_id: Annotated[str, Field(max_length=36)]
     method_id: Annotated[str, Field(max_length=36)] | None = None
-    invoices: list[InvoiceToPay] | None = Field(None, min_length=1, max_length=MOST_PARTS)
+    invoices: InvoicesToPay | None = Field(None, min_length=1)
     all: StrictBool = False
     amount_minor: PositiveMinor | None = None
     currency: Currency | None = None

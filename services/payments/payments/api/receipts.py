@@ -22,7 +22,7 @@ from payments import store
 from payments.api.edge import (
     Asked,
     IdempotencyKey,
-    InvoiceToPay,
+    InvoicesToPay,
     WritePayments,
     other_currency,
     patiently,
@@ -49,7 +49,7 @@ class OfflineRequest(Asked):
     currency: Currency
     received_on: Day
     reference: Text | None = None
-    invoices: list[InvoiceToPay] = Field([], max_length=1000)
+    invoices: InvoicesToPay = Field([])
     on_account: StrictBool = False
     metadata: Metadata = {}  # noqa: RUF012 - pydantic copies it
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, StrictBool
+from pydantic import FailFast, Field, StrictBool
 
 from chassis.messaging.work import Work
 from contracts.invoicing import PositiveMinor, Text
-from payments.api.edge import Asked, InvoiceToPay, problem_of
+from payments.api.edge import Asked, InvoicesToPay, problem_of
 from payments.domain import Refusal
 
 
@@ -18,7 +18,7 @@ class Share(Asked):
 
     customer_id: Annotated[str, Field(max_length=36)]
     amount_minor: PositiveMinor
-    invoices: list[InvoiceToPay] = Field([], max_length=1000)
+    invoices: InvoicesToPay = Field([])
     on_account: StrictBool = False
 
 
@@ -43,9 +43,9 @@ class Resolution(Asked):
         str | None, Field(max_length=255, pattern="^[!-~]+$", description="the provider's id of a payout")
     ] = None
     rest_is_fee: StrictBool = False
-    invoices: list[InvoiceToPay] = Field([], max_length=1000)
+    invoices: InvoicesToPay = Field([])
     on_account: StrictBool = False
-    shares: list[Share] = Field([], max_length=100)
+    shares: Annotated[list[Share], FailFast()] = Field([], max_length=100)
     reason: Text
 
 
