@@ -30,23 +30,23 @@ async def test_a_payout_takes_charges_to_the_bank_less_fees_and_its_bank_line_co
     for invoice in invoices:
         await client.paid(invoice)
     before = (await report(client))["CAD"]
-    assert (closing(before, "psp_clearing"), before["open_ends"]["not_paid_out_minor"]) == (30_900, 30_900)
+    assert (closing(before, "psp_clearing"), before["open_ends"]["not_paid_out_minor"]) == (30_000, 30_000)
     refunded = await client.pay(await client.quote(customer, method, await client.invoice(customer, currency="CAD")))
     await client.until(f"/v1/payments/{refunded['id']}", lambda one: one["reconciliation"] == "matched")
     await client.refund(refunded["id"])
-    await client.until(f"/v1/payments/{refunded['id']}", lambda one: one["reversed_minor"] == 10_300)
+    await client.until(f"/v1/payments/{refunded['id']}", lambda one: one["reversed_minor"] == 10_000)
     before = (await report(client))["CAD"]
-    assert (closing(before, "psp_clearing"), before["open_ends"]["not_paid_out_minor"]) == (30_900, 30_900)
+    assert (closing(before, "psp_clearing"), before["open_ends"]["not_paid_out_minor"]) == (30_000, 30_000)
     made = await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=True)
     payout = next(each for each in made["items"] if each["currency"] == "cad")
 
     async with asyncio.timeout(30):
         while closing(after := (await report(client))["CAD"], "bank") == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-    fees = 4 * (299 + 30)
-    assert (closing(after, "bank"), closing(after, "fees")) == (30_900 - fees, fees)
+    fees = 4 * (290 + 30)
+    assert (closing(after, "bank"), closing(after, "fees")) == (30_000 - fees, fees)
     assert (closing(after, "psp_clearing"), after["sum_minor"]) == (0, 0)
-    assert after["open_ends"]["not_in_bank_minor"] == payout["amount"] == 30_900 - fees
+    assert after["open_ends"]["not_in_bank_minor"] == payout["amount"] == 30_000 - fees
 
     file = await asyncio.to_thread(
         stack.sandbox, "bank-file", format="camt.053", account=f"DE{new_id()[-12:]}", lines=[], payouts=True
