@@ -27,6 +27,9 @@ WORDS = {
     "chargeback_won": "The chargeback of {amount} was decided for the company.",
     "confirmation_overdue": "The payment of {amount} was not confirmed in its time; the company looks into it.",
     "autopay_announced": "Autopay was announced: it charges {amount} on {day}.",
+    "autopay_off": "Autopay was switched off: it does not charge the invoice.",
+    "autopay_held": "Autopay is held: it charges nothing until somebody switches it on again.",
+    "autopay_changed": "Autopay was changed: the charge that was announced is withdrawn.",
     "refunded": "{amount} of a payment was given back.",
     "returned": "The payer's bank took {amount} of a payment back.",
     "chargeback_lost": "A chargeback was lost: {amount} of the payment is gone.",
@@ -105,12 +108,28 @@ def _moved(name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None)
 
 def of_payment(event: str, body: Mapping[str, Any]) -> Line:
     """The line of another service's event: about a payment of the invoice, or about autopay."""
+    if event == "AutopayChanged":
+        changed = "autopay_changed" if body["enabled"] else "autopay_off"
+        return Line("autopay_held" if body.get("held_reason") else changed)
     if event == "PaymentReversed":
         code, name = GONE["void" if body.get("voided") else body.get("kind") or "return"], "taken"
     else:
         code, name = HEARD[event]
     amount = {"amount": Amount(**body[name]).money()} if body.get(name) else {}
     return Line(code, amount | ({"day": body["charge_on"]} if "charge_on" in body else {}))
+
+
+def shown(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The events that an invoice's timeline shows; changes of autopay only where a charge of it had been announced."""
+    kept: list[Mapping[str, Any]] = []
+    announced = False
+    for event in events:
+        if event["type"] != "AutopayChanged" or announced:
+            kept.append(event)
+        announced = event["type"] == "AutopayScheduled" or (
+            announced and not event["type"].startswith(("Autopay", "InvoicePaid"))
+        )
+    return kept
 
 
 def _disputed(events: Sequence[Mapping[str, Any]]) -> Money | None:

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from invoicing.domain import Invoice
-from invoicing.timeline import Line, next_step, of_invoice, of_payment
+from invoicing.timeline import Line, next_step, of_invoice, of_payment, shown
 
 
 def said(line: Line | None) -> str | None:
@@ -115,3 +115,17 @@ class TestCodes:
         late = next_step(OPEN, (), date(2026, 3, 1))
         assert late is not None
         assert (late.code, late.plain_values) == ("overdue", {"day": "2026-01-31", "days": 29})
+
+
+class TestAutopay:
+    ON, OFF = heard_of("AutopayChanged", enabled=True), heard_of("AutopayChanged", enabled=False)
+
+    def test_a_change_is_shown_once_it_was_announced(self) -> None:
+        assert shown([self.ON, NOTICE, self.OFF, self.ON]) == [NOTICE, self.OFF]
+
+    def test_it_says_how_the_charge_was_withdrawn(self) -> None:
+        codes = [
+            of_payment("AutopayChanged", body).code
+            for body in ({"enabled": False}, {"enabled": True}, {"enabled": True, "held_reason": "expired_card"})
+        ]
+        assert codes == ["autopay_off", "autopay_changed", "autopay_held"]
