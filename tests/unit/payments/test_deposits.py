@@ -3,7 +3,7 @@
 import time
 from datetime import date, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.money import Money
@@ -61,6 +61,7 @@ class TestDeposits:
             deposits.some(minor)
         assert time.process_time() - began < 3
 
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 6), st.sampled_from("xyz")), max_size=14))
     def test_what_is_found_sums_to_the_amount(self, told: list[tuple[int, int, str]]) -> None:
         receipts = [receipt(str(at), minor, day, customer) for at, (minor, day, customer) in enumerate(told)]
