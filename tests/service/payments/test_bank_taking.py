@@ -1084,6 +1084,31 @@ class TestNumbersByChance:
         assert [part["invoice_id"] for part in first["invoices"]] == [second]
         assert await units.pool.fetchval("SELECT count(*) FROM payments WHERE customer_id = $1", alpha) == 0
 
+    @pytest.mark.parametrize(
+        ("number", "told"),
+        [
+            ("80331", {"text": "Rechnung 4711 80331 Muenchen"}),
+            ("75008", {"text": "Facture 75008 Paris"}),
+            ("12500", {"text": "Invoice 4711 12500"}),
+            ("0891234567", {"text": "Inv 4711 0891234567"}),
+            ("0891234567", {"text": "x", "references": ("089/1234567",)}),
+            ("D-80331", {"text": "Miete Haus D-80331 Muenchen"}),
+        ],
+    )
+    async def test_digits_near_a_label_are_proposed(self, units: Units, number: str, told: dict[str, Any]) -> None:
+        customer, invoice = await owed(units, 4_900, number)
+        assert await take(units, replace(line(4_900, "x"), **told)) == ["proposed"]
+        (first,) = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
+        assert (first["customer_id"], first["invoices"][0]["invoice_id"]) == (customer, invoice)
+        assert first["reasons"][0].startswith("digits that it tells")
+
+    async def test_digits_of_the_customer_who_pays_post(self, units: Units) -> None:
+        customer, _ = await owed(units, 4_900, "0891234567")
+        async with units.begin() as work:
+            await store.keep_customers(work, {customer: "Alpha GmbH"})
+        paid = line(4_900, "x", references=("089/1234567",), payer="Alpha GmbH")
+        assert await take(units, paid) == ["posted"]
+
     async def test_a_payer_with_another_customers_name_is_proposed(self, units: Units) -> None:
         await owed(units, 4_900, "INV-1")
         async with units.begin() as work:

@@ -1,5 +1,6 @@
 """Which invoices a transfer names: their numbers, not digits that chance to be the same."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -136,6 +137,143 @@ class TestNumbersInText:
     def test_a_long_line_of_digits_is_read_at_once(self) -> None:
         text = "inv " + "1-1 " * 20 + "1" * 60 + " " + "9 1,1 " * 3_000
         assert likely("99999", text + "invoice 99999") is None  # behind the words that are read at all
+
+
+class TestDigitsBehindALabel:
+    """The word for invoices makes the next number sure, and those that are listed with it in the same form."""
+
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            ("4711", "Rechnung 4711 80331 Muenchen"),
+            ("4711", "Rechnung Nr. 4711 vom 01.03.26"),
+            ("4713", "Rechnung 4711, 4712 und 4713"),
+            ("4712", "Inv 4711; 4712"),
+            ("20260043", "Invoices: 20260042 + 20260043"),
+            ("20260042", "Invoice no 20260042 Acme Ltd"),
+            ("10023", "Invoice 10023 thank you"),
+            ("10023", "INVOICE 10023 RENT MARCH"),
+            ("10023", "Invoice 10023 INV-77"),
+            ("10023", "Invoice 10023, TV-77"),
+            ("0000012345", "Invoice 0000012345"),
+            ("1950", "Invoice 1950"),
+        ],
+    )
+    def test_the_next_and_those_listed_are_sure(self, number: str, text: str) -> None:
+        assert likely(number, text) == "sure"
+
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            ("80331", "Rechnung 4711 80331 Muenchen"),
+            ("80331", "Rechnung 4711, 80331 Muenchen"),
+            ("80331", "Invoices 47110 und 80331"),
+            ("12500", "Invoice 4711 12500"),
+            ("1250", "Inv 4711, 1250"),
+            ("0815", "Invoice 4711/0815"),
+            ("4242", "Invoice ...4242"),
+            ("4242", "Invoice 4711, card ****4242"),
+            ("12345678901234", "Facture SIRET 12345678901234"),
+            ("50010517", "Rechnung 4711 DE02 5001 0517 5407 3249 31"),
+            ("4012", "Inv 4012 8888 8888 1881"),
+            ("20260214", "Inv 4711; 20260214"),
+            ("INV-20260301", "INV 2026 03 01"),
+        ],
+    )
+    def test_what_else_follows_is_not(self, number: str, text: str) -> None:
+        assert likely(number, text) == "chance"
+
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            ("75008", "Facture 75008 Paris"),
+            ("80331", "RECHNUNG 80331 MUENCHEN"),
+            ("80331", "Rechnung 80331\nmünchen"),
+            ("10115", "Invoice 10115, Berlin"),
+            ("10115", "Invoice 10115 (Berlin)"),
+            ("1012", "Factuur 1012 AB Amsterdam"),
+            ("110001", "Invoice 110001 New Delhi"),
+            ("100-0001", "Invoice 100-0001 Tokyo"),
+            ("1000-001", "Fatura 1000-001 Lisboa"),
+            ("01310-100", "Fatura 4711 01310-100 Sao Paulo"),
+            ("76600", "Facture 76600 Le Havre"),
+            ("221", "Invoice 221 Baker Street"),
+            ("80331", "Haus D-80331"),
+            ("D-80331", "Haus D-80331"),
+            ("SE11122", "Faktura SE-111 22"),
+            ("CH8001", "Facture CH-8001"),
+        ],
+    )
+    def test_a_postcode_or_house_is_chance(self, number: str, text: str) -> None:
+        assert likely(number, text) == "chance"
+        assert likely(number, "", text + " a") == "chance"
+
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            ("0891234567", "Inv 4711 0891234567"),
+            ("0891234567", "Inv 0891234567"),
+            ("00498912345678", "Rechnung 00498912345678"),
+            ("415-555-0123", "Invoice 415-555-0123"),
+            ("415", "Invoice 415 555 0123"),
+            ("089", "Rechnung 089/1234567"),
+        ],
+    )
+    def test_a_telephone_number_is_chance(self, number: str, text: str) -> None:
+        assert likely(number, text) == "chance"
+
+    @pytest.mark.parametrize("number", ["USD-12500", "EUR12500"])
+    def test_an_amount_with_its_currency_is_chance(self, number: str) -> None:
+        assert likely(number, f"paid {number[:3]} 12500") == "chance"
+
+    @pytest.mark.parametrize(("number", "amount"), [("12500", 12_500), ("125", 12_500)])
+    def test_digits_of_the_amount_itself_are_chance(self, number: str, amount: int) -> None:
+        for paid in (transfer(f"Invoice {number}"), transfer("", number)):
+            told = replace(paid, amount=Money(amount, "USD"))
+            assert numbers_in(told, {number: [number]}) == {number: "chance"}
+            assert numbers_in(paid, {number: [number]}) == {number: "sure"}
+
+    @pytest.mark.parametrize(
+        ("number", "reference"),
+        [
+            ("0891234567", "089/1234567"),
+            ("0891234567", "(089) 1234567"),
+            ("0891234567", "0891234567"),
+            ("498912345678", "+49 89 12345678"),
+            ("0123456789", "01 23 45 67 89"),
+            ("4155550123", "415-555-0123"),
+            ("14312312345", "143/123/12345"),
+            ("941051234", "94105-1234"),
+            ("12500", "12 500"),
+            ("D-80331", "D 80331"),
+            ("020326", "020326"),
+            ("20260302", "20260302"),
+            ("MAY2026", "May 2026"),
+            ("2026", "2026"),
+        ],
+    )
+    def test_such_digits_are_chance_in_references(self, number: str, reference: str) -> None:
+        assert likely(number, "", reference) == "chance"
+
+    @pytest.mark.parametrize("reference", ["2026-0042", "2026/0042", "20260042"])
+    def test_a_reference_that_is_the_number_is_sure(self, reference: str) -> None:
+        assert likely("2026-0042", "", reference) == "sure"
+
+    @settings(deadline=None)
+    @given(
+        label=st.sampled_from(["Rechnung", "Invoice no.", "Inv", "Facture", "Factura nº", ""]),
+        own=st.integers(1, 9_999).map(str),
+        gap=st.sampled_from([" ", ", ", " - ", " und ", "/", "; "]),
+        postcode=st.integers(10_000, 99_999).map(str),
+        place=st.sampled_from(["Muenchen", "PARIS", "san francisco", "Łódź"]),
+    )
+    def test_an_address_behind_a_number_posts_nothing(
+        self, label: str, own: str, gap: str, postcode: str, place: str
+    ) -> None:
+        for text in (f"{label} {own}{gap}{postcode} {place}", f"{label} {postcode} {place}"):
+            for told in (transfer(text), transfer("", text)):
+                (verdict,) = court(postcode).judge([told])
+                assert isinstance(verdict, Unclear)
 
 
 class TestEvidence:

@@ -22,16 +22,44 @@ _CONTEXT = 60  # characters before and after that say what a number is
 _PIECE = re.compile(r"[^\W_]+")
 _DASHES = str.maketrans("‐‑‒–—−_", "-------")
 _MONTHS = "JAN|FEB|MAR|MÄR|APR|MAI|MAY|JUN|JUL|AUG|AOU|AOÛ|SEP|OCT|OKT|NOV|DEC|DEZ|DÉC|ENE|ABR|AGO|DIC"
-# A month or a quarter with its year, a thing that is counted or of a house, a postcode.
-_ORDINARY = re.compile(
-    rf"\d{{0,2}}({_MONTHS})[^\W\d_]{{0,6}}(\d\d|(19|20)\d\d)|(Q[1-4]|[HT][12]|W\d\d?|KW\d\d?)?(19|20)?\d\d(Q[1-4]|[HT][12])?"
-    r"|\d{1,8}[^\W\d_]{1,3}|[^\W\d_]\d{1,3}|[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}|[A-Z]\d[A-Z]\d[A-Z]\d"
+_MONTH = re.compile(rf"(?:{_MONTHS})[^\W\d_]{{0,6}}")
+# A month or a quarter with its year.
+_PERIOD = re.compile(
+    rf"\d{{0,2}}({_MONTHS})[^\W\d_]{{0,6}}(\d\d|(19|20)\d\d)|(Q[1-4]|[HT][12]|W\d\d?|KW\d\d?)(19|20)?\d\d|(19|20)?\d\d(Q[1-4]|[HT][12])"
 )
+# A thing that is counted or of a house.
+_SMALL = re.compile(r"\d{1,8}[^\W\d_]{1,3}|[^\W\d_]\d{1,3}")
+_POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}|[A-Z]\d[A-Z]\d[A-Z]\d")
 _DATE = re.compile(
     r"(\d{4}([-./ ])\d\d?\2\d\d?|\d\d?([-./ ])\d\d?\3(\d{4}|\d\d)|\d\d?[-./]((19|20)\d\d)|(19|20)\d\d[-./]\d\d?)"
 )
 _AMOUNT = re.compile(r"\d{1,3}([.,'’ ]\d{3})+([.,]\d{1,3})?|\d+[.,]\d{1,3}")
-_ZIP = re.compile(r"\d{5}-\d{4}|\d\d-\d{3}|\d{3}-\d{4}")
+_ZIP = re.compile(r"\d{5}-\d{3,4}|\d\d-\d{3}|\d{3}-\d{4}")
+# A postcode with the letters of its country, by how many digits these have.
+_COUNTRY_ZIP = re.compile(
+    r"(?:A|AT|AU|B|BE|BG|CH|CY|DK|FL|H|HU|L|LI|LU|LV|N|NL|NO|NZ|SI|SLO)\d{4}(?:[A-Z]{2})?"
+    r"|(?:CZ|D|DE|E|EE|ES|F|FI|FIN|FR|GR|HR|I|IT|LT|MC|P|PL|PT|RS|S|SE|SK|SM|TR|UA|US)\d{5}"
+    r"|(?:CN|RO|RU|SG)\d{6}|(?:P|PT|JP)\d{7}"
+)
+_PHONE = re.compile(r"0[1-9]\d{6,11}|00[1-9]\d{8,13}")
+_PHONE_WRITTEN = re.compile(r"\+?1?[-. ]?\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}")
+_NEXT_WORD = re.compile(r"[\s/(,-]{1,3}([^\W\d_]{2,})(?!\w|[-/.]\d)")
+_NEXT_GROUP = re.compile(r"[\s/-]\d")
+_LONGEST_ZIP = 7
+# What people write behind an invoice's number. Any other word there may be the name of a place.
+_CONTINUATIONS = """
+    and of from for to by on in dated date due paid pay payment payments thanks thank thx regards with plus no number
+    per ref reference rent fee fees invoice monthly month year account customer client order amount total part full
+    rest balance less minus discount bill goods services service re
+    und von vom für fuer fur bis mit ohne abzüglich abzgl abzueglich danke dank miete zahlung rate
+    kunde kundennr kundennummer betrag datum fällig faellig bezahlt über ueber per sowie rest skonto
+    et du des de pour par en avec sans merci loyer paiement montant client solde
+    del por para con sin gracias alquiler pago cliente importe fecha y
+    di della per con grazie affitto pagamento cliente importo saldo
+    van het voor met bedankt huur betaling klant bedrag factuurdatum
+    da do dos com obrigado aluguel pagamento och og ja av för med tack kiitos z za dla
+"""
+_GOES_ON = frozenset(_CONTINUATIONS.split())
 _GLUED_BEFORE = re.compile(r"\d[.:'’\-*]$|(?<!\d)(\d{1,3},|(\d{1,2}|(19|20)\d\d)/|\+)$")
 _GLUED_AFTER = re.compile(r"[.:'’\-*]\d|,\d{1,3}(?!\d)|/(\d{1,2}|(19|20)\d\d)(?!\d)")
 _MONEY_BEFORE = re.compile(r"(?:[€$£¥]|(?<![^\W_])([A-Za-z]{3}))\s?[-+]?$")
@@ -42,9 +70,11 @@ _WORD = (
     r"inv|invoices?|rechnung(?:en|s?nr|s?nummern?)?|rg|rgnr|rgn|facturas?|factures?|fattur[ae]|faktur\w{0,4}|factuur|facturen"
     r"|fatura|lasku\w{0,4}|сч[её]т\w{0,4}"
 )
+_SEPARATOR = r"(?:\s?[,;]\s(?:and|und|et|y|e)\s|\s?[,;&+/]\s?|\s(?:and|und|sowie|et|y|e|i|en|och|og|ja|plus)\s)"
 _LABEL = re.compile(
-    rf"(?:^|[\W_])(?:{_WORD})[\s.:#№°-]{{0,3}}(?:(?:no|nos|nr|nrs|n|num|number|numbers|nummer|numero|número)[\s.:#№°-]{{1,3}})?"
-    r"(?:(?=[\w-]*\d)[\w-]+(?:\s?[,;&+/]\s?|\s(?:and|und|et|y|e)\s|\s)){0,4}$"
+    rf"(?:^|[\W_])(?:{_WORD})(?![\s.]*\.\.)[\s.:#№°-]{{0,3}}"
+    r"(?:(?:no|nos|nr|nrs|n|num|number|numbers|nummer|numero|número)[\s.:#№°-]{1,3})?"
+    rf"((?:(?=[\w-]*\d)[\w-]+{_SEPARATOR})*)$"
 )
 
 
@@ -151,7 +181,7 @@ def _dated(digits: str, year: int) -> bool:
     """Whether digits without signs may be a year, a month or a day of about this year."""
     near = {f"{each % 100:02}" for each in range(year - 3, year + 3)}
     if len(digits) == 4:
-        return 1900 <= int(digits) < 2100
+        return digits[:2] == "20" and digits[2:] in near
     if len(digits) == 6 and (digits[:2] == "20" and digits[2:4] in near and digits[4:] <= "12"):
         return True
     if len(digits) == 6 and digits[2:4] == "20" and digits[4:] in near and digits[:2] <= "12":
@@ -191,35 +221,85 @@ def likelihood(told: str, start: int, end: int, number: str, year: int) -> Likel
     if spelled is None:
         return None
     before, after = told[max(0, start - _CONTEXT) : start], told[end : end + _CONTEXT]
-    ordinary = bool(_ORDINARY.fullmatch(key))
     if not key.isdecimal():
-        return "chance" if ordinary else spelled
+        digits = re.sub(r"^\D+", "", written)
+        parted = plain(digits) in number and (_is_date(digits) or _AMOUNT.fullmatch(digits))
+        return "chance" if parted or _of_something_else(key) else spelled
     if _GLUED_BEFORE.search(before) or _GLUED_AFTER.match(after) or _money(before, after):
         return None
     signs = written != key
     if signs and (_is_date(written) or _AMOUNT.fullmatch(written)):
         return "chance" if spelled == "sure" else None
+    if _is_phone(key, written) or _in_address(key, written, after) or _in_groups(key, before, after):
+        return "chance"
     if len(key) >= _LONG_ENOUGH or (signs and spelled == "sure" and len(key) >= 7 and _no_other(written)):
         return "sure"
-    if _LABEL.search(before.casefold()) and not _dated(key, year) and not ordinary:
-        return "sure"
-    return "chance"
+    return "sure" if _labelled(before, written) and not _dated(key, year) and not _of_something_else(key) else "chance"
 
 
-def quoted(reference: str, number: str) -> Likelihood | None:
+def quoted(reference: str, number: str, year: int) -> Likelihood | None:
     """Whether a whole reference, which the payer was asked to give, is the number.
 
-    >>> quoted("2026/0042", "2026-0042"), quoted("01.03.26", "010326"), quoted("45.13", "4513"), quoted("4513", "4513")
-    ('sure', None, None, 'sure')
+    A date or a telephone number may stand there, too. Signs between digits that the number doesn't have make doubt.
+
+    >>> [quoted(one, "4513", 2026) for one in ("4513", "45.13", "45/13")], quoted("2026/0042", "2026-0042", 2026)
+    (['sure', None, 'chance'], 'sure')
+    >>> quoted("01.03.26", "010326", 2026), quoted("010326", "010326", 2026), quoted("089/1234567", "0891234567", 2026)
+    (None, 'chance', 'chance')
     """
-    if reference.strip() == number.strip():
-        return "sure"
-    key, gaps = plain(number), _gaps(reference).values()
-    parted = any({*gap} & _OF_AMOUNTS for gap in gaps)
-    written = reference.strip()
-    if key.isdecimal() and (parted or _DATE.fullmatch(written)) and _spelled(key, written, number) != "sure":
+    key, written = plain(number), reference.strip()
+    if not key.isdecimal():
+        same = written == number.strip()
+        return "chance" if _PERIOD.fullmatch(key) or (_of_something_else(key) and not same) else "sure"
+    spelled = _spelled(key, written, number)
+    parted = any({*gap} & _OF_AMOUNTS for gap in _gaps(reference).values())
+    if spelled != "sure" and (parted or _DATE.fullmatch(written)):
         return None
-    return "sure"
+    dated = written == key and _dated(key, year)
+    return "chance" if spelled is None or dated or _is_phone(key, written) else "sure"
+
+
+def _of_something_else(key: str) -> bool:
+    """Whether it has the form of a month, a house's number, a postcode or an amount with its currency."""
+    forms = (_PERIOD, _SMALL, _POSTCODE, _COUNTRY_ZIP)
+    return any(form.fullmatch(key) for form in forms) or (key[:3] in EXPONENTS and key[3:].isdecimal())
+
+
+def _is_phone(key: str, written: str) -> bool:
+    return bool(_PHONE.fullmatch(key) or _PHONE_WRITTEN.fullmatch(written))
+
+
+def _in_address(key: str, written: str, after: str) -> bool:
+    """Whether it may be a postcode, or a house's number, before the name of a place."""
+    if len(key) > _LONGEST_ZIP and not _ZIP.fullmatch(written):
+        return False
+    word = _NEXT_WORD.match(after)
+    if word is None or re.fullmatch(_WORD, word[1].casefold()) or _MONTH.fullmatch(word[1].upper()):
+        return False
+    return word[1].casefold() not in _GOES_ON
+
+
+def _in_groups(key: str, before: str, after: str) -> bool:
+    """Whether more digits follow, of a telephone number, an amount, an account or a card."""
+    if (len(key) <= 3 or key.startswith("0")) and _NEXT_GROUP.match(after):
+        return True
+    groups = re.match(r"(?:\s\d+){2,}", after)
+    return groups is not None and all(len(one) == len(key) and not _alike(key, one) for one in groups[0].split()[:2])
+
+
+def _labelled(before: str, written: str) -> bool:
+    """Whether it stands behind a word for invoices: directly, or in a list of numbers that are alike."""
+    label = _LABEL.search(before.casefold())
+    if label is None:
+        return False
+    listed = [one for one in re.split(_SEPARATOR, label[1]) if one]
+    return all(_alike(one, other) for one, other in pairwise([*listed, written.casefold()]))
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two numbers may be of one series: as long, with the same signs, and the same first half."""
+    half = len(one) // 2
+    return re.sub(r"\d", "0", one) == re.sub(r"\d", "0", other) and one[:half] == other[:half]
 
 
 def _is_date(written: str) -> bool:

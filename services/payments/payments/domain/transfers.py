@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from contracts.money import Money
+from contracts.money import EXPONENTS, Money
 from payments.domain.numbers import LONGEST, SHORTEST, Likelihood, likelihood, places_of, plain, quoted, runs_of
 
 MOST_WORDS = 400
@@ -65,28 +65,38 @@ def _texts(transfer: Transfer) -> list[str]:
 def numbers_in(transfer: Transfer, known: Mapping[str, Iterable[str]]) -> dict[str, Likelihood]:
     """Those of the known numbers (by `plain`) that a transfer tells, and how likely each is meant.
 
-    A number that stands within a longer one that is known, too, is not told there.
+    A number that stands within a longer one that is known, too, is not told there. Digits that are the transfer's own
+    amount may be written as an amount.
     """
     found: dict[str, Likelihood] = {}
+    year, amounts = transfer.booked_on.year, _digits_of(transfer.amount)
 
     def add(number: str, likely: Likelihood | None) -> None:
-        if likely == "sure" or (likely and number not in found):
+        if likely == "sure" and number not in amounts:
             found[number] = likely
+        elif likely:
+            found.setdefault(number, "chance")
 
     for reference in transfer.references:
         for number in known.get(plain(reference), ()):
-            add(number, quoted(reference, number))
+            add(number, quoted(reference, number, year))
     for told in _texts(transfer):
         longest = 0
         runs = [run for run in runs_of(told) if run[0] in known]
         for key, start, end in sorted(runs, key=lambda run: (run[1], -run[2])):
-            here = [(one, likelihood(told, start, end, one, transfer.booked_on.year)) for one in known[key]]
+            here = [(one, likelihood(told, start, end, one, year)) for one in known[key]]
             if end <= longest or not any(likely for _, likely in here):
                 continue
             longest = end
             for number, likely in here:
                 add(number, likely)
     return found
+
+
+def _digits_of(amount: Money) -> tuple[str, str]:
+    """How an amount may be written without signs: in minor units, and in major units where they are whole."""
+    major, rest = divmod(amount.minor, 10 ** EXPONENTS[amount.currency])
+    return str(amount.minor), "" if rest else str(major)
 
 
 def tells(transfer: Transfer, reference: str) -> bool:
@@ -99,7 +109,7 @@ def tells(transfer: Transfer, reference: str) -> bool:
     wanted, year = plain(reference), transfer.booked_on.year
     if len(wanted) < SHORTEST_REFERENCE:
         return False
-    if any(plain(one) == wanted and quoted(one, reference) for one in transfer.references):
+    if any(plain(one) == wanted and quoted(one, reference, year) for one in transfer.references):
         return True
     return any(
         likelihood(told, start, end, reference, year)
