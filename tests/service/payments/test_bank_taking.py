@@ -71,9 +71,14 @@ async def kept(units: Units, *lines: BankLine) -> str:
 async def take(units: Units, *lines: BankLine) -> list[str]:
     """What became of the lines of one file, in order."""
     statement = await kept(units, *lines)
-    async with units.begin() as work:
-        await bank_runs._take(await bank.new_lines(work, statement, 0, 500), work)
-    return await states(units, statement)
+    after = 0
+    while True:
+        async with units.begin() as work:
+            new = await bank.new_lines(work, statement, after, 500)
+            if not new:
+                return await states(units, statement)
+            await bank_runs._take(new, work)
+            after = new[-1].id
 
 
 async def states(units: Units, statement: str) -> list[str]:
@@ -1208,3 +1213,69 @@ class TestDeposits:
             await matching.match(row, resolutions.Resolution(action="match", proposal=0, reason="the slip"), work)
         linked = await units.pool.fetch("SELECT id FROM payments WHERE bank_line_id IS NOT NULL")
         assert sorted(row["id"] for row in linked) == sorted(cheques)
+
+
+class TestPartsOfOneFile:
+    async def test_a_copy_of_a_file_counts_once(self, units: Units) -> None:
+        await owed(units, 20_000, "INV-1")
+        for paid in (line(5_000, "INV-1", bank_reference="R1"), line(2_000, "INV-1")):
+            await take(units, paid, replace(paid, part=2))
+            assert await take(units, paid) == ["duplicate"]
+        assert await units.pool.fetchval("SELECT count(*) FROM payments") + len(await waiting(units)) == 2
+
+    async def test_two_equal_transfers_of_one_count_twice(self, units: Units) -> None:
+        paid = line(5_000, "rent", bank_reference="R1")
+        again = replace(paid, part=2)
+        assert await take(units, paid, paid, again, again) == ["proposed", "proposed", "duplicate", "duplicate"]
+
+    @pytest.mark.parametrize("sum_first", [True, False])
+    async def test_a_sum_and_its_parts_count_once(self, units: Units, *, sum_first: bool) -> None:
+        whole = [line(300, "batch", bank_reference="B1")]
+        parts = [line(minor, f"part {minor}", entry_reference="B1", end_to_end_id=str(minor)) for minor in (100, 200)]
+        first, second = (whole, parts) if sum_first else (parts, whole)
+        became = await take(units, *first, *(replace(each, part=2) for each in second))
+        assert became == ["proposed"] * len(first) + ["duplicate"] * len(second)
+
+
+class TestSharedReferences:
+    ORDER = line(20_000, "Pay IA-1 Ann", bank_reference="ORDER7")
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({}, {"text": "Pay IB-1 Bob"}),
+            ({"text": "DEPOSIT", "references": ("IA-1",)}, {"text": "DEPOSIT", "references": ("IB-1",)}),
+            ({"text": "order", "payer": "Ann"}, {"text": "order", "payer": "Bob"}),
+            ({"text": "", "references": ("IA-1",)}, {"text": "Pay IB-1"}),
+            ({"text": "Pay 7 IA-1", "payer_account": "FR1"}, {"text": "Pay 7 IB-1", "payer_account": "FR1"}),
+        ],
+    )
+    async def test_other_money_is_for_a_person_once(
+        self, units: Units, one: dict[str, Any], other: dict[str, Any]
+    ) -> None:
+        await take(units, replace(self.ORDER, **one))
+        before = len(await waiting(units))
+        assert await take(units, replace(self.ORDER, **other)) == ["proposed"]
+        assert await take(units, replace(self.ORDER, **other), line(1, "another file")) == ["duplicate", "proposed"]
+        assert (await waiting(units))[before] == ("doubled", 20_000)
+
+    @pytest.mark.parametrize(
+        "less",
+        [
+            {}, {"text": ""}, {"text": "PAY  IA-1"}, {"text": "Ann, IA-1"}, {"text": "SEPA CREDIT Pay IA-1 Ann END"},
+            {"text": "", "references": ("IA-1",)}, {"payer": "Ann"}, {"references": ("IA-1",)}, {"text": "Pay I A-1 A"},
+        ],
+    )  # fmt: skip
+    async def test_a_repeat_that_tells_less_is_a_duplicate(self, units: Units, less: dict[str, Any]) -> None:
+        await take(units, self.ORDER)
+        assert await take(units, replace(self.ORDER, **less)) == ["duplicate"]
+
+    @pytest.mark.parametrize("told", [{"bank_reference": "ORDER7"}, {"entry_reference": "E1"}])
+    async def test_in_another_order_none_is_lost(self, units: Units, told: dict[str, Any]) -> None:
+        zero, one, two = (line(5_500, f"QB-{n}", **told) for n in range(3))
+        assert await take(units, zero) == ["proposed"]
+        assert await take(units, zero, one) == ["duplicate", "proposed"]
+        assert await take(units, one, zero) == ["duplicate", "duplicate"]
+        # one of them takes a place that is new: a person looks at it, too
+        assert await take(units, two, zero, one) == ["proposed", "duplicate", "proposed"]
+        assert [why for why, _ in await waiting(units)] == ["missing_here", "missing_here", "doubled", "doubled"]

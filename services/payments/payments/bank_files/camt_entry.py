@@ -33,7 +33,9 @@ _TEXTS = ("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf")
 OF_TOTALS = tuple(
     f"TxsSummry/Ttl{which}Ntries/{what}" for which in ("", "Cdt", "Dbt") for what in ("NbOfNtries", "Sum")
 )
-OF_STATEMENT = (*(f"Acct/{path}" for path in _ACCOUNT), *OF_TOTALS)
+OF_PAGE = ("StmtPgntn/PgNb", "NtfctnPgntn/PgNb")
+OF_NUMBER = ("LglSeqNb", "ElctrncSeqNb")
+OF_STATEMENT = (*(f"Acct/{path}" for path in _ACCOUNT), *OF_TOTALS, "Id", *OF_NUMBER, *OF_PAGE)
 OF_BALANCE = ("Tp/CdOrPrtry/Cd", "Amt", "CdtDbtInd")
 OF_ENTRY = (
     *("Amt", "CdtDbtInd", "RvslInd", "Sts", "Sts/Cd", "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"),
@@ -63,6 +65,7 @@ class Entry(NamedTuple):
     line: int
     place: str
     turned: bool = False
+    part: int = 1
 
 
 class Sum:
@@ -193,6 +196,7 @@ def _line(
         reversal=is_reversal(entry.values),
         place=place,
         entry_reference=entry_reference,
+        part=entry.part,
     )
 
 

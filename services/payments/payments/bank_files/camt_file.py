@@ -11,6 +11,8 @@ from xml.parsers import expat
 from payments.bank_files.camt_entry import (
     OF_BALANCE,
     OF_ENTRY,
+    OF_NUMBER,
+    OF_PAGE,
     OF_STATEMENT,
     OF_TOTALS,
     OF_TRANSACTION,
@@ -24,6 +26,7 @@ from payments.bank_files.camt_entry import (
     whole_of,
 )
 from payments.bank_files.camt_sums import Sums
+from payments.bank_files.identity import Alike, digest
 from payments.bank_files.line import BadFile, BankLine, without_spaces
 
 _BOM_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -121,6 +124,8 @@ class _Document:
         self._statement_values: Values = {}
         self._transactions: list[Values] = []
         self._account = ""
+        self._part = 1
+        self._told = Alike()  # statements
         self._entry_line = 0
         self._statements = self._entries = 0
         self._fed = 0
@@ -244,6 +249,7 @@ class _Document:
                     raise self._bad("the statement names no account (Acct/Id). Ask the bank for one that does")
                 self._account = without_spaces(found[0])
             if self._entries == 1:
+                self._part = self._told.nth(digest((self._account, *self._named())))
                 self._proves = self._sums.balanced or any(path in self._statement_values for path in OF_TOTALS)
             self._entry_line = self._line_now()
             self._values = self._entry_values = {}
@@ -298,7 +304,21 @@ class _Document:
             is_reversal(self._entry_values) and self._sums.balanced and self._statements in self._known_ahead().turned
         )
         place = self._place()
-        return Entry(self._account, self._entry_values, self._transactions, self._entry_line, place, turned=turned)
+        return Entry(
+            self._account,
+            self._entry_values,
+            self._transactions,
+            self._entry_line,
+            place,
+            turned=turned,
+            part=self._part,
+        )
+
+    def _named(self) -> tuple[str | int | None, ...]:
+        """What is one statement's own: its number and opening balance, else its id; and the page."""
+        values, opening = self._statement_values, self._sums.opening
+        numbers = OF_NUMBER if opening and any(path in values for path in OF_NUMBER) else ("Id",)
+        return tuple(values.get(path, [""])[0] for path in (*numbers, *OF_PAGE)) + (opening or ())
 
     def _known_ahead(self) -> Verdicts:
         if self._verdicts is None:

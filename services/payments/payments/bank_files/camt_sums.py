@@ -64,10 +64,14 @@ class Sums:
         """Whether an opening and a closing balance are told."""
         return _CLOSING in self._balances and not self._balances.keys().isdisjoint(_OPENING)
 
+    @property
+    def opening(self) -> tuple[str, int] | None:
+        """Currency and opening balance."""
+        return next((self._balances[kind] for kind in _OPENING if kind in self._balances), None)
+
     def balances(self) -> tuple[str, int, int] | None:
         """Currency, opening and closing; None where they prove nothing."""
-        opening = next((self._balances[kind] for kind in _OPENING if kind in self._balances), None)
-        closing = self._balances.get(_CLOSING)
+        opening, closing = self.opening, self._balances.get(_CLOSING)
         if opening is None or closing is None or {opening[0], *self._booked} != {closing[0]}:
             return None
         return opening[0], opening[1], closing[1]

@@ -19,18 +19,19 @@ def identities(lines: Iterable[BankLine]) -> Iterator[tuple[BankLine, str]]:
     """Each line with its identity, 64 hexadecimal digits. With the day of booking (else of value) it counts once.
 
     It is account, currency and amount, with the bank's reference; else with the entry's reference and the payer's id;
-    else with the day and the text; and how many alike came before it on that day. So a file that overlaps another,
-    or a statement after a notification, gives the same identities, provided that each holds whole days.
+    else with the day and the text; and how many alike came before it on that day in its part of the file. So a file
+    that overlaps another, or a statement after a notification, gives the same identities, provided that each holds
+    whole days.
 
     The amount is part of it beside the bank's reference, because banks give one reference to a transfer, its fee
     and its return. Status is not: a line that was pending and is booked stays the same line.
     """
-    alike = _Alike()
+    alike = Alike()
     for line in lines:
         told = _told_of(line)
         day = line.booked_on or line.value_on
-        nth = alike.nth(_digest((line.status == "booked", day.isoformat() if day else None, *told)))
-        yield line, _digest((*told, nth)).hex()
+        nth = alike.nth(digest((line.part, line.status == "booked", day.isoformat() if day else None, *told)))
+        yield line, digest((*told, nth)).hex()
 
 
 def _told_of(line: BankLine) -> tuple[str | int | None, ...]:
@@ -43,14 +44,14 @@ def _told_of(line: BankLine) -> tuple[str | int | None, ...]:
     return ("day", *money, day.isoformat() if day else None, " ".join(line.text.split()))
 
 
-def _digest(told: tuple[str | int | None, ...]) -> bytes:
+def digest(told: tuple[str | int | None, ...]) -> bytes:
     return hashlib.sha256(json.dumps(told, ensure_ascii=True, separators=(",", ":")).encode()).digest()
 
 
-class _Alike:
-    """How many lines alike there were: counters of the last ones, and eight bytes a line of those before, sorted.
+class Alike:
+    """How many lines or statements alike there were.
 
-    The order of a file's lines costs nothing.
+    Counters of the last ones, and eight bytes for each of those before, sorted: the order costs nothing.
     """
 
     def __init__(self) -> None:

@@ -34,6 +34,8 @@ class BankLine:
     place               where it stands in the file, for people
     entry_reference     the bank's id of the entry of which this is one of several transactions: a line of another file
                         with this `bank_reference` is the same money told in one sum
+    part                each file of a ZIP, and each copy of a statement in one file, is a part of its own: a line that
+                        stands in two parts counts once
     """
 
     account: str
@@ -52,6 +54,7 @@ class BankLine:
     reversal: bool
     place: str
     entry_reference: str | None = None
+    part: int = 1
 
 
 class BadFile(Exception):

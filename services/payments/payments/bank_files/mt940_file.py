@@ -10,6 +10,7 @@ from datetime import date
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
+from payments.bank_files.identity import Alike, digest
 from payments.bank_files.line import BadFile, BankLine, bank_id, exponent, given, minor, short_day, without_spaces
 from payments.bank_files.text_lines import encoding_of, text_lines
 
@@ -60,6 +61,9 @@ class _Statement:
 
     line: int
     account: str = ""
+    number: str = ""
+    opening: str = ""
+    part: int = 0  # it is known from the first movement on
     currency: str = ""
     balance: int | None = None
     closed: bool = False
@@ -121,6 +125,7 @@ def read_mt940(file: BinaryIO) -> Iterator[BankLine]:
     """
     statement: _Statement | None = None
     waiting: _Movement | None = None  # until it is known what belongs to it
+    told = Alike()
     last = 0
     for field in _fields(file):
         last = field.line
@@ -134,6 +139,7 @@ def read_mt940(file: BinaryIO) -> Iterator[BankLine]:
         elif statement is None:
             raise _bad(field, "it stands before any :20:, which begins a statement")
         elif field.tag == "61":
+            statement.part = statement.part or _part(statement, told)
             line = _movement(field, statement)
             if waiting is not None and not line.amount_minor:
                 waiting.goes_on(line)
@@ -213,12 +219,15 @@ def _note(field: _Field, statement: _Statement) -> None:
         statement.account = _account(field.texts[0])
         if not statement.account:
             raise _bad(field, "names no account")
+    elif field.tag in ("28", "28C"):
+        statement.number = without_spaces(field.texts[0])
     elif field.tag in ("60F", "60M"):
         if statement.balance is not None:
             _refuse_unclosed(statement, field.line)
         if statement.balance is not None or not statement.account:
             raise _bad(field, "is a second opening balance, or stands before the account (:25:)")
         statement.balance, statement.currency = _balance(field)
+        statement.opening = without_spaces(field.texts[0])
     elif field.tag in ("62F", "62M"):
         if statement.balance is None or statement.closed:
             raise _bad(field, "is a second closing balance, or stands before the opening balance (:60F:)")
@@ -227,6 +236,11 @@ def _note(field: _Field, statement: _Statement) -> None:
             told = f"says {said} minor units of {currency}"
             raise _bad(field, f"{told}, but opening and movements come to {statement.balance} {statement.currency}")
         statement.closed = True
+
+
+def _part(statement: _Statement, told: Alike) -> int:
+    """How often the file told this statement, with this one: files are put together from files that overlap."""
+    return told.nth(digest((statement.account, statement.number, statement.opening)))
 
 
 def _account(text: str) -> str:
@@ -310,6 +324,7 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
         code=kind.strip() if kind else None,
         reversal=mark.startswith("R"),
         place=f"line {field.line}",
+        part=statement.part,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,7 +20,7 @@ from payments.store.setbacks import in_turn
 
 LINE_COLUMNS = (
     "statement_id", "identity", "place", "account", "currency", "amount", "booked_on", "booked", "bank_reference",
-    "entry_reference", "reversal", "refs", "text", "payer", "payer_account", "code",
+    "entry_reference", "reversal", "refs", "text", "payer", "payer_account", "code", "part",
 )  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def row_of(line: BankLine, identity: str) -> list[Any]:
         identity, line.place, line.account, line.currency, line.amount_minor, line.booked_on or line.value_on,
         line.status == "booked", line.bank_reference, line.entry_reference, line.reversal,
         [*line.references, *([line.end_to_end_id] if line.end_to_end_id else [])], line.text, line.payer,
-        line.payer_account, line.code,
+        line.payer_account, line.code, line.part,
     ]  # fmt: skip
 
 
@@ -160,7 +161,7 @@ async def end_run(work: Work, statement_id: str) -> None:
 
 TRANSFER = "id, identity, currency, amount, booked_on, refs, text, payer, payer_account, reversal, code"
 NEW_LINES = f"""
-SELECT {TRANSFER}, booked FROM bank_lines WHERE statement_id = $1 AND state = 'new' AND id > $2 ORDER BY id LIMIT $3
+SELECT {TRANSFER}, booked, part FROM bank_lines WHERE statement_id = $1 AND state = 'new' AND id > $2 ORDER BY id LIMIT $3
 """  # noqa: S608
 
 
@@ -173,8 +174,12 @@ class NewLine:
 
 
 async def new_lines(work: Work, statement_id: str, after: int, limit: int) -> list[NewLine]:
-    """Those that follow the line of this id: by their state alone, each batch would pass over all that were taken."""
+    """Those that follow the line of this id: by their state alone, each batch would pass over all that were taken.
+
+    Lines of one part: of what another part repeats of them, it shows in committed lines only.
+    """
     rows = await work.connection.fetch(NEW_LINES, statement_id, after, limit)
+    rows = list(itertools.takewhile(lambda row: row["part"] == rows[0]["part"], rows))
     return [NewLine(row["id"], transfer_of(row) if row["booked"] and row["booked_on"] else None) for row in rows]
 
 
@@ -213,36 +218,41 @@ def _other_references(one: str) -> str:
     return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
 
 
+def other_file(one: str, other: str) -> str:
+    """Whether two lines are of two files, or of two parts of one."""
+    return f"({one}.statement_id, {one}.part) <> ({other}.statement_id, {other}.part)"
+
+
 # Lines whose money another file that counted tells in one sum, or in parts: of the entry's reference, the same kind of
 # movement, and to the cent. Banks give a transfer's reference to its fee and its return, too, and use it again on other days.
 # Sums are made once for an entry, and looked up by references; joined, each line would be compared with all of its account.
-SUMMED = """
+SUMMED = f"""
 asked AS MATERIALIZED (
-    SELECT id, identity, statement_id, account, currency, amount, reversal, bank_reference, entry_reference, booked_on, refs
+    SELECT id, identity, statement_id, part, account, currency, amount, reversal, bank_reference, entry_reference, booked_on, refs
     FROM bank_lines WHERE id = ANY($1::bigint[])
 ), told_in_one AS MATERIALIZED (
     SELECT * FROM (
-        SELECT DISTINCT statement_id, account, currency, reversal, entry_reference, booked_on FROM asked
+        SELECT DISTINCT statement_id, part, account, currency, reversal, entry_reference, booked_on FROM asked
         WHERE entry_reference IS NOT NULL
     ) e WHERE EXISTS (
         SELECT FROM bank_lines o JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
         WHERE o.account = e.account AND o.bank_reference = e.entry_reference AND o.entry_reference IS NULL
-            AND o.statement_id <> e.statement_id AND o.currency = e.currency AND o.reversal = e.reversal
-            AND o.booked_on {day} e.booked_on
+            AND {other_file("o", "e")} AND o.currency = e.currency AND o.reversal = e.reversal
+            AND o.booked_on {{day}} e.booked_on
             AND o.amount = (SELECT sum(p.amount) FROM bank_lines p WHERE p.account = e.account AND p.booked
-                AND p.entry_reference = e.entry_reference AND p.statement_id = e.statement_id AND p.currency = e.currency
-                AND p.reversal = e.reversal AND p.booked_on = e.booked_on)
+                AND p.entry_reference = e.entry_reference AND p.statement_id = e.statement_id AND p.part = e.part
+                AND p.currency = e.currency AND p.reversal = e.reversal AND p.booked_on = e.booked_on)
     )
 ), summed AS (
     SELECT l.id FROM asked l WHERE EXISTS (
         SELECT FROM bank_lines o LEFT JOIN bank_identities i ON i.identity = o.identity AND i.line_id = o.id
-        WHERE o.account = l.account AND o.entry_reference = l.bank_reference AND o.statement_id <> l.statement_id
-            AND o.booked AND o.currency = l.currency AND o.reversal = l.reversal AND o.booked_on {day} l.booked_on
-        GROUP BY o.statement_id, o.booked_on HAVING sum(o.amount) = l.amount AND count(i.line_id) > 0
+        WHERE o.account = l.account AND o.entry_reference = l.bank_reference AND {other_file("o", "l")}
+            AND o.booked AND o.currency = l.currency AND o.reversal = l.reversal AND o.booked_on {{day}} l.booked_on
+        GROUP BY o.statement_id, o.part, o.booked_on HAVING sum(o.amount) = l.amount AND count(i.line_id) > 0
     ) OR EXISTS (
-        SELECT FROM told_in_one t WHERE t.statement_id = l.statement_id AND t.account = l.account AND t.currency = l.currency
-            AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference AND t.booked_on = l.booked_on)
-)"""
+        SELECT FROM told_in_one t WHERE t.statement_id = l.statement_id AND t.part = l.part AND t.account = l.account
+            AND t.currency = l.currency AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference AND t.booked_on = l.booked_on)
+)"""  # noqa: S608
 
 # A line counts when its identity is new on its day, and no other file's that counted tells the same money in one sum, or in
 # parts.
@@ -257,26 +267,48 @@ ON CONFLICT DO NOTHING RETURNING line_id
 OTHER_ACCOUNT = f"""(NOT coalesce({PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}, true)
     AND NOT coalesce({PLAIN.format("l.payer_account")} LIKE '%' || {PLAIN.format("o.payer_account")}, true))"""
 
-# One that counted has the identity of these, and they may be other money all the same: under the bank's reference, of another
-# account; without one, of another account (of which a file may tell the end alone), where one tells none another
-# name, or other references. Each that differs is told once; none is where another of the day that counted is just it: files
-# may tell a day in another order.
+
+def _words(of: str) -> str:
+    return f"string_to_array(upper(regexp_replace({of} COLLATE pg_c_utf8, '[^[:alnum:][:space:]]+', '', 'g')), ' ')"
+
+
+# Neither text `told.o` nor `told.l` holds the other, or all of its words: files tell more or less of one transfer.
+OTHER_WORDS = f"""(strpos({PLAIN.format("told.o")}, {PLAIN.format("told.l")}) = 0
+    AND strpos({PLAIN.format("told.l")}, {PLAIN.format("told.o")}) = 0
+    AND NOT {_words("told.o")} <@ {_words("told.l")} AND NOT {_words("told.l")} <@ {_words("told.o")})"""
+# Another line that counted on the day, of the same money and words.
+JUST_IT = f"""c.account = l.account AND c.amount = l.amount AND c.currency = l.currency AND c.booked_on = l.booked_on
+    AND c.text = l.text AND {other_file("c", "l")} AND NOT {_other_references("c")}"""
+SAME_PAYER = "c.payer_account IS NOT DISTINCT FROM l.payer_account AND c.payer IS NOT DISTINCT FROM l.payer"
+COUNTED = "bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.line_id = c.id"
+
+# One that counted has the identity of these, and they may be other money all the same: of another account (of which a file
+# may tell the end alone), or where one tells none, of another name; with other references, or other words. The words are
+# those of the text, and of the references, too, where one tells no text. Each that differs is told once; none is where
+# another of the day that counted is just it: files may tell a day in another order.
 DOUBTED = f"""
 WITH told AS (
-    SELECT l.id, l.booked_on, concat_ws('/', l.identity, md5(CASE WHEN l.bank_reference IS NOT NULL THEN l.payer_account
-        ELSE concat_ws('/', l.text, l.payer_account, l.payer, array_to_string(l.refs, '/')) END)) AS identity
+    SELECT l.id, l.booked_on, concat_ws('/', l.identity, md5(concat_ws('/', l.text, l.payer_account, l.payer,
+        array_to_string(l.refs, '/')))) AS identity
     FROM bank_lines l JOIN bank_identities i ON i.identity = l.identity AND i.booked_on = l.booked_on
-    JOIN bank_lines o ON o.id = i.line_id
-    WHERE l.id = ANY($1::bigint[]) AND o.id <> l.id AND CASE
-        WHEN l.bank_reference IS NOT NULL THEN {OTHER_ACCOUNT}
-        WHEN o.payer_account IS NOT NULL AND l.payer_account IS NOT NULL THEN {OTHER_ACCOUNT} OR {_other_references("o")}
+    JOIN bank_lines o ON o.id = i.line_id CROSS JOIN LATERAL (
+        SELECT CASE WHEN apart THEN o.text ELSE concat_ws(' ', array_to_string(o.refs, ' '), o.text) END AS o,
+            CASE WHEN apart THEN l.text ELSE concat_ws(' ', array_to_string(l.refs, ' '), l.text) END AS l
+        FROM (SELECT o.text <> '' AND l.text <> '' AS apart) t
+    ) told
+    WHERE l.id = ANY($1::bigint[]) AND o.id <> l.id AND (CASE
+        WHEN o.payer_account IS NOT NULL AND l.payer_account IS NOT NULL THEN {OTHER_ACCOUNT}
         ELSE NOT starts_with({PLAIN.format("o.payer")}, {PLAIN.format("l.payer")})
-            AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")}) OR {_other_references("o")} END
+            AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")}) END
+        OR {_other_references("o")} OR {OTHER_WORDS})
     AND NOT EXISTS (
-        SELECT FROM bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.line_id = c.id
-        WHERE l.bank_reference IS NULL AND c.account = l.account AND c.payer_account = l.payer_account AND c.amount = l.amount
-            AND c.currency = l.currency AND c.booked_on = l.booked_on AND c.text = l.text AND c.statement_id <> l.statement_id
-            AND NOT {_other_references("c")})
+        SELECT FROM {COUNTED} WHERE l.bank_reference IS NULL AND c.payer_account = l.payer_account AND {JUST_IT}
+    ) AND NOT EXISTS (
+        SELECT FROM {COUNTED} WHERE c.bank_reference = l.bank_reference AND {JUST_IT} AND {SAME_PAYER}
+    ) AND NOT EXISTS (
+        SELECT FROM {COUNTED} WHERE l.bank_reference IS NULL AND c.entry_reference = l.entry_reference AND {JUST_IT}
+            AND {SAME_PAYER}
+    )
 )
 INSERT INTO bank_identities (identity, booked_on, line_id) SELECT identity, booked_on, min(id) FROM told
 GROUP BY 1, 2 ORDER BY 1, 2
@@ -285,13 +317,14 @@ ON CONFLICT DO NOTHING RETURNING line_id
 
 # The reference and amount of these have counted on another day, by another file that does not tell of this day, while this
 # one tells nothing of that day: banks use references again, and tell one transfer by its booking and by its value date.
-_AGAIN = """EXISTS (
+_AGAIN = f"""EXISTS (
     SELECT FROM bank_lines o JOIN bank_identities k ON k.identity = o.identity AND k.line_id = o.id
-    WHERE o.account = l.account AND o.{0} = l.{0} AND o.amount = l.amount AND o.currency = l.currency
-        AND o.booked_on <> l.booked_on AND o.statement_id <> l.statement_id AND o.booked {1}
-        AND NOT EXISTS (SELECT FROM bank_lines s WHERE s.account = o.account AND s.{0} = o.{0} AND s.amount = o.amount
-            AND s.currency = o.currency AND s.booked_on = o.booked_on AND s.booked AND s.statement_id = l.statement_id)
-)"""
+    WHERE o.account = l.account AND o.{{0}} = l.{{0}} AND o.amount = l.amount AND o.currency = l.currency
+        AND o.booked_on <> l.booked_on AND {other_file("o", "l")} AND o.booked {{1}}
+        AND NOT EXISTS (SELECT FROM bank_lines s WHERE s.account = o.account AND s.{{0}} = o.{{0}} AND s.amount = o.amount
+            AND s.currency = o.currency AND s.booked_on = o.booked_on AND s.booked AND s.statement_id = l.statement_id
+                AND s.part = l.part)
+)"""  # noqa: S608
 AGAIN = f"""
 WITH {SUMMED.format(day="<>")}
 SELECT id FROM asked l WHERE {_AGAIN.format("bank_reference", "")}
@@ -309,19 +342,35 @@ MOVED = f"""
 WITH alike AS (
     SELECT l.*, {REFERENCED.format("l")} AS referenced, row_number() OVER (same ORDER BY id) AS nth, min(id) OVER same AS first
     FROM bank_lines l WHERE id = ANY($1::bigint[]) AND payer_account IS NOT NULL
-    WINDOW same AS (PARTITION BY statement_id, account, payer_account, amount, currency, booked_on, {REFERENCED.format("l")},
+    WINDOW same AS (PARTITION BY statement_id, part, account, payer_account, amount, currency, booked_on, {REFERENCED.format("l")},
         CASE WHEN {REFERENCED.format("l")} THEN '' ELSE text END)
 ), known AS MATERIALIZED (
     SELECT a.first, c.n - (SELECT count(*) FROM bank_lines m WHERE {SAME_OF_DAY.format("m", "a")}
-        AND m.statement_id = a.statement_id AND m.id < a.first AND {REFERENCED.format("m")} = a.referenced
+        AND m.statement_id = a.statement_id AND m.part = a.part AND m.id < a.first AND {REFERENCED.format("m")} = a.referenced
         AND (a.referenced OR m.text = a.text)) AS n
     FROM alike a CROSS JOIN LATERAL (
         SELECT count(*) AS n FROM bank_lines o JOIN bank_identities k ON k.identity = o.identity AND k.line_id = o.id
-        WHERE {SAME_OF_DAY.format("o", "a")} AND o.statement_id <> a.statement_id
+        WHERE {SAME_OF_DAY.format("o", "a")} AND {other_file("o", "a")}
             AND ({REFERENCED.format("o")} <> a.referenced OR NOT a.referenced AND o.text = a.text) OFFSET 0
     ) c WHERE a.id = a.first AND c.n > 0
 )
 SELECT a.id FROM alike a JOIN known USING (first) WHERE a.id = ANY($2::bigint[]) AND a.nth <= known.n
+"""  # noqa: S608
+
+
+# Lines that share a reference on a day have their places among these alone; told in another order, what has counted at one
+# place stands at a new one. Of lines that are alike to the last word, as many as counted may be those.
+_REORDERED = (
+    f"EXISTS (SELECT FROM {COUNTED} WHERE c.reference = l.reference AND {JUST_IT} AND {SAME_PAYER} OFFSET l.nth - 1)"
+)
+REORDERED = f"""
+WITH alike AS (
+    SELECT *, row_number() OVER (PARTITION BY statement_id, part, account, bank_reference, entry_reference, amount, currency,
+        booked_on, text, refs, payer, payer_account ORDER BY id) AS nth
+    FROM bank_lines WHERE id = ANY($1::bigint[]) AND num_nonnulls(bank_reference, entry_reference) > 0
+)
+SELECT l.id FROM alike l WHERE l.id = ANY($2::bigint[]) AND ({_REORDERED.replace("reference", "bank_reference")}
+    OR l.bank_reference IS NULL AND {_REORDERED.replace("reference", "entry_reference")})
 """  # noqa: S608
 
 
@@ -330,6 +379,7 @@ async def moved_lines(work: Work, line_ids: Sequence[int], new: Collection[int])
     if not new:
         return set()
     moved = await work.connection.fetch(MOVED, line_ids, list(new))
+    moved += await work.connection.fetch(REORDERED, line_ids, list(new))
     return {row["id"] for row in (*moved, *await work.connection.fetch(AGAIN, list(new)))}
 
 

@@ -16,7 +16,7 @@ from payments.domain.numbers import plain
 from payments.domain.returned import Receipt
 from payments.domain.transfers import Transfer, called, words_of
 from payments.domain.verdicts import SHORTEST_TRACE, Known, Leads, PayoutDue, Proposal, Recorded
-from payments.store.bank import PLAIN, TRANSFER, transfer_of
+from payments.store.bank import PLAIN, TRANSFER, other_file, transfer_of
 from payments.store.projections import INVOICE, columns_of
 
 # An invoice less what receipts from the bank ask of it, until it has told of them itself. In one statement with what it told:
@@ -98,7 +98,7 @@ SELECT l.id AS line, {columns_of("o", TRANSFER)} FROM unnest($1::bigint[], $2::t
 JOIN bank_lines l ON l.id = w.id CROSS JOIN LATERAL (
     SELECT * FROM bank_lines b WHERE account = l.account AND currency = l.currency AND amount = l.amount AND id <> l.id
         AND booked_on BETWEEN l.booked_on - 10 AND l.booked_on + 10 AND state IN ('proposed', 'resolved')
-        AND num_nonnulls(bank_reference, l.bank_reference) < 2 AND statement_id <> l.statement_id
+        AND num_nonnulls(bank_reference, l.bank_reference) < 2 AND {other_file("b", "l")}
         AND strpos({PLAIN.format("array_to_string(b.refs || b.text, '')")}, w.number) > 0
         AND NOT EXISTS (SELECT FROM exceptions WHERE line_id = b.id AND class = 'doubled' AND resolved_at IS NULL)
 ) o
