@@ -1,6 +1,7 @@
 """Bank files in a ZIP: unpacked within bounds, or refused in words that fit."""
 
 import io
+import time
 import zipfile
 
 import pytest
@@ -15,6 +16,9 @@ def packed(*files: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
         for name, text in files:
             archive.writestr(name, text)
     return data.getvalue()
+
+
+APPLE = b"\0\x05\x16\x07" + b"\0" * 100
 
 
 def of(kind: str) -> bytes:
@@ -35,7 +39,7 @@ def refusal(data: bytes) -> str:
 class TestZip:
     @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_its_files_are_read_one_after_another(self, method: int) -> None:
-        files = [("march/a.xml", of("camt.053")), ("march/", b""), ("__MACOSX/x", b"?"), ("b.sta", of("mt940"))]
+        files = [("march/a.xml", of("camt.053")), ("march/", b""), ("__MACOSX/._a.xml", APPLE), ("b.sta", of("mt940"))]
         found, lines = reading(packed(*files, method=method))
         assert found.format == "camt.053"
         assert len(lines) == 2 * len(SMALL)
@@ -80,3 +84,35 @@ class TestZip:
         for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
             locked[locked.index(mark) + flags] |= 1
         assert "password" in refusal(bytes(locked))
+
+
+class TestMembers:
+    @pytest.mark.parametrize(
+        "name",
+        ["./b.sta", "../../etc/x.sta", ".hidden/b.sta", ".b.sta", "__MACOSX/b.sta", "__MACOSX/._b.sta", "b.sta/"],
+    )
+    def test_none_is_passed_over_for_its_name(self, name: str) -> None:
+        _, lines = reading(packed(("a.xml", of("camt.053")), (name, of("mt940"))))
+        assert len(lines) == 2 * len(SMALL)
+
+    def test_what_macos_adds_is_no_file(self) -> None:
+        assert "holds no file" in refusal(packed(("__MACOSX/._a.xml", APPLE)))
+
+    def test_each_is_a_part(self) -> None:
+        _, lines = reading(packed(("a.xml", of("camt.053")), ("b.sta", 2 * of("mt940")), ("c.xml", of("camt.053"))))
+        assert [line.part for line in lines[:: len(SMALL)]] == [1, 2, 3, 4]
+
+    def test_a_large_directory_is_refused_unread(self) -> None:
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as archive:
+            for number in range(20_000):
+                archive.writestr(f"{number}/", b"")
+        began = time.process_time()
+        assert "directory has 20000 entries" in refusal(data.getvalue())
+        assert time.process_time() - began < 0.1
+
+    def test_a_directory_larger_than_its_count_is_refused(self) -> None:
+        data = bytearray(packed(*((f"{'x' * 60_000}{number}/", b"") for number in range(30))))
+        at = data.rindex(b"PK\x05\x06")
+        data[at + 8 : at + 12] = (1).to_bytes(2, "little") * 2
+        assert "directory has 1 entries in 18" in refusal(bytes(data))
