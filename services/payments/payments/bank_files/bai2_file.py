@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import BinaryIO
 
+from payments.bank_files.identity import Alike, digest
 from payments.bank_files.line import (
     BadFile,
     BankLine,
@@ -28,6 +29,7 @@ _RECORD = re.compile(r"(01|02|03|16|49|88|98|99),", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _TYPE = re.compile(r"\d{3}", re.ASCII)
 _MOST_READINGS = 64
+_MOST_WORK = 1_000_000  # sums that may be tried in a file, beside a few for each field
 _BREAK = "\n"  # between the pieces of a record that 88 continues after a "/"
 _LONGEST_RECORD = 200_000
 
@@ -73,6 +75,11 @@ class _Open:
     group_currency: str = ""
     as_of: date | None = None
     status: Status = "booked"
+    group_header: str = ""
+    account_header: str = ""
+    part: int = 1
+    told: Alike = field(default_factory=Alike)  # accounts of groups
+    work: int = _MOST_WORK  # what is left of it
 
 
 def read_bai2(file: BinaryIO) -> Iterator[BankLine]:
@@ -181,6 +188,7 @@ def _open_group(record: _Record, at: _Open) -> None:
     if status in ("2", "4"):
         reason = "the group takes back what was told before" if status == "2" else "the group is a test"
         raise _bad(record, f"{reason} (status {status}), which is no money that moved")
+    at.group_header, at.account_header = record.body, ""
     at.as_of = short_day(as_of)
     if at.as_of is None:
         raise _bad(record, f"the as-of date {as_of[:10]!r} is not YYMMDD")
@@ -197,10 +205,14 @@ def _open_account(record: _Record, at: _Open) -> None:
         raise _bad(record, "the account has no number")
     at.number, at.currency = without_spaces(number), currency or at.group_currency
     exponent(at.currency, record.line)
-    at.account = _Sums(rows=record.rows, summaries=_summaries(record))
+    at.account = _Sums(rows=record.rows, summaries=_summaries(record, at))
+    # An account may go on under the same header; with balances, or in another group of this header, it is told again.
+    if record.body != at.account_header or any(_fields(record, 2)[2:]):
+        at.part = at.told.nth(digest((at.group_header, record.body)))
+    at.account_header = record.body
 
 
-def _summaries(record: _Record) -> tuple[int, ...]:
+def _summaries(record: _Record, at: _Open) -> tuple[int, ...]:
     """What the balances and totals of an account, part of its control total, come to: all readings, likely ones first.
 
     Each is type, amount, items, funds type and what that asks for. A "/" may end one early, or stand within it: then a
@@ -212,13 +224,18 @@ def _summaries(record: _Record) -> tuple[int, ...]:
     breaks = set(itertools.accumulate(map(len, pieces)))
     sums: dict[int, dict[int, None]] = {0: {0: None}}
     furthest = 0
+    at.work += 2 * len(fields)
     for start in range(len(fields)):
         if start in sums:
             furthest = start
             for end, amount in _readings(fields, start, breaks):
                 reached = sums.setdefault(min(end, len(fields)), {})
-                for each in list(sums[start])[:_MOST_READINGS]:
+                before = list(itertools.islice(sums[start], _MOST_READINGS))
+                at.work -= len(before)
+                for each in before:
                     reached.setdefault(each + amount)
+            if at.work < 0:
+                raise _bad(record, "the balances of accounts may be read in too many ways")
     if len(fields) not in sums:
         raise _bad(record, _why_not(fields[furthest : furthest + 5]))
     return tuple(sums[len(fields)])[:_MOST_READINGS]
@@ -309,6 +326,7 @@ def _transaction(record: _Record, at: _Open) -> BankLine:
         code=code,
         reversal=sign is None or code in _REVERSALS_IN or code in _REVERSALS_OUT,
         place=f"line {record.line}",
+        part=at.part,
     )
 
 

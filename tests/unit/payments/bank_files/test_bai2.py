@@ -1,6 +1,7 @@
 """BAI2: records, continuations, type codes, and the totals that must agree."""
 
 import io
+import time
 from datetime import date
 
 import pytest
@@ -180,3 +181,18 @@ class TestFilesAsBanksSendThem:
         assert (first.amount_minor, first.reversal, first.code) == (5, True, code)
         assert first.text == f"INV-1 (type code {code}: not known whether this came in or went out)"
         assert (second.amount_minor, second.reversal) == (7, False)
+
+
+class TestSummariesInManyWays:
+    def test_work_is_bounded(self) -> None:
+        header = "03,1,USD" + ",100,100/\n88,100,100,100/\n88,100" * 4_000 + "/"
+        began = time.process_time()
+        assert "may be read in too many ways" in str(refusal(account_of(header=header)))
+        assert time.process_time() - began < 1
+
+    def test_many_accounts_are_read(self) -> None:
+        balances = ",".join(f"{code:03},{code},," for code in range(10, 110))
+        account = f"03,1,USD,{balances}/\n16,195,5,Z,,,X\n49,{sum(range(10, 110)) + 5},3/\n"
+        total, rows = 2_000 * (sum(range(10, 110)) + 5), 2_000 * 3
+        text = f"01,A,B,260302,0800,1,80,,2/\n02,B,A,1,260302,,,2/\n{2_000 * account}98,{total},2000,{rows + 2}/\n"
+        assert len(lines(text + f"99,{total},1,{rows + 4}/\n")) == 2_000

@@ -6,12 +6,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.bank_files import BankLine, read
 from payments.bank_files.identity import identities
-from tests.kit.bank_files import Transfer, camt, camt_entry, camt_file, content, csv_file
+from tests.kit.bank_files import (
+    Transfer,
+    bai2_file,
+    camt,
+    camt_entry,
+    camt_file,
+    content,
+    csv_file,
+    mt940_file,
+)
 
 DAY = date(2026, 3, 2)
 LINE = BankLine(
@@ -120,3 +130,38 @@ def test_the_order_of_days_costs_no_time() -> None:
 def test_alike_lines_far_apart_are_counted() -> None:
     alike = [replace(LINE, text=str(number)) for number in range(50_000)]
     assert len(set(of(*alike, *alike, *alike))) == 150_000
+
+
+class TestStatementsToldTwice:
+    """One file that holds a statement again gives the identities of its lines again."""
+
+    PAID = (Transfer(100, DAY, None, "same"), Transfer(100, DAY, None, "same"), Transfer(7, DAY, "REF1", "fee"))
+
+    def test_mt940(self) -> None:
+        once = [*mt940_file(self.PAID)]
+        assert read_identities([*once, *once]) == 2 * read_identities(once)
+
+    def test_mt940_pages_go_on(self) -> None:
+        first, second = mt940_file(self.PAID), mt940_file(self.PAID, opening=207)
+        assert len(set(read_identities([*first, *second]))) == 6
+
+    def test_mt940_numbers_go_on(self) -> None:
+        back = Transfer(-100, DAY, None, "back")
+        one = "".join(mt940_file([self.PAID[0], back]))
+        assert len(set(read_identities([one, one.replace(":28C:1/1", ":28C:2/1")]))) == 4
+
+    @pytest.mark.parametrize("kind", ["053", "054"])
+    def test_camt(self, kind: str) -> None:
+        once = "".join(camt([camt_entry(one) for one in self.PAID], kind))
+        begin, end = (("<Stmt>", "</Stmt>"), ("<Ntfctn>", "</Ntfctn>"))[kind == "054"]
+        statement = once[once.index(begin) : once.index(end) + len(end)]
+        assert read_identities([once.replace(statement, 2 * statement)]) == 2 * read_identities([once])
+        other = statement.replace("<Id>S1</Id>", "<Id>S2</Id>")
+        assert len(set(read_identities([once.replace(statement, statement + other)]))) == 6
+
+    def test_bai2_groups(self) -> None:
+        once = "".join(bai2_file(self.PAID))
+        group = once[once.index("\n02,") + 1 : once.index("\n99,") + 1]
+        total, rows = 207, 2 * (once.count("\n") - 2) + 2
+        twice = once[: once.index("\n02,") + 1] + 2 * group + f"99,{2 * total},2,{rows}/\n"
+        assert read_identities([twice]) == 2 * read_identities([once])
