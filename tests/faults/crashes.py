@@ -18,7 +18,7 @@ SECONDS_TO_REACH = 90  # a call whose process died is made again once its lease 
 _RELAY = ("produce", "commit messaging.outbox._publish")
 _LETTERS = (
     "commit messaging.dead_letters.keep_unreadable", "commit messaging.dead_letters.park",
-    "commit messaging.dead_letters.retry_due",
+    "commit messaging.dead_letters.retry_due", "commit messaging.dead_letters._put_off",
 )  # fmt: skip
 
 
@@ -29,9 +29,10 @@ def _of_consumer(name: str) -> tuple[str, ...]:
 # Passed once at the start, or each hour: the same code everywhere, so one service stands for all.
 SELDOM = ("commit service._prune",)
 POINTS = {
-    "auth": ("commit auth.api.create_api_key", "commit auth.api.revoke_api_key", *_RELAY, *SELDOM),
+    "auth": ("commit auth.api._made", "commit auth.api.revoke_api_key", *_RELAY, *SELDOM),
     "invoicing": (
-        "commit invoicing.api.create_customer", "commit invoicing.api.issue_invoice", "commit invoicing.api._change",
+        "commit invoicing.api.customers.create_customer", "commit invoicing.api.invoices.issue_invoice",
+        "commit invoicing.api.invoices._change",
         *_of_consumer("invoicing"), *_of_consumer("invoicing-inbound"), "commit service._working", *_LETTERS, *_RELAY,
     ),
     "payments": (
