@@ -26,8 +26,8 @@ SWITCHING = ("commit payments.api.autopay.put_autopay",)
 ANNOUNCING = ("commit messaging.consume._together payments", "offsets payments", "produce")
 # What lies between them, the reservation, is taken as for any payment: see `crash_points`.
 CHARGING = (
-    "commit payments.autopaying.charge_due", "provider charge", "commit payments.reconciling.record",
-    "commit payments.autopaying.follow_ends",
+    "commit payments.autopaying._charge", "provider charge", "commit payments.reconciling.record",
+    "commit payments.autopaying._follow",
 )  # fmt: skip
 HOLDING = CHARGING[-2:]
 STEPS = {*SWITCHING, *ANNOUNCING, *CHARGING}

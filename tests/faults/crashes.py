@@ -44,15 +44,16 @@ POINTS = {
         "commit payments.store.attempts.save_cursor", *_of_consumer("payments"), *_RELAY,
         "provider refund", "commit payments.api.refunds._once", "commit payments.jobs._refund",
         "commit payments.store.reversals.claim_refunds", "commit payments.store.reversals.refund_again",
-        "commit payments.api.bank_statements.take_statement", "commit payments.bank_runs._next_lines",
+        "commit payments.api.bank_statements._kept", "commit payments.bank_runs._next_lines",
         "commit payments.store.attempts.claim_polls", "commit payments.store.methods.claim_setups",
         "commit payments.store.methods.claim_detaches",
         "provider payouts_since", "provider payout_lines", "commit payments.paying_out.record",
     ),
 }  # fmt: skip
 AT_START = ("commit payments.store.surcharges.take_rules",)  # never again while the process lives: nobody dies there
-MUCH_LATER = ("commit payments.jobs.notice_overdue", "provider find_charge")
-EVERYWHERE = (*AT_START, *MUCH_LATER, *(point for points in POINTS.values() for point in points))
+MUCH_LATER = ("commit payments.jobs._notice", "provider find_charge")
+SOMETIMES = ("commit payments.store.setbacks.put_off", "commit payments.store.setbacks.recovered")
+EVERYWHERE = (*AT_START, *MUCH_LATER, *SOMETIMES, *(point for points in POINTS.values() for point in points))
 
 
 class Traffic:
