@@ -111,7 +111,7 @@ class TestErasure:
         assert await records.names() == ["Again"]
         assert await records.pool.fetchval("SELECT count(*) FROM parked") == 0
 
-    async def test_a_null_body_of_another_event_is_set_aside(self, records: Records) -> None:
+    async def test_another_null_body_is_set_aside(self, records: Records) -> None:
         (record,) = await published(records, changed(new_id(), 1))
         record.value = None
         await records.consumer().take([record])

@@ -286,7 +286,7 @@ class TestWaiting:
         assert (status, payment["status"]) == (202, "processing")
         assert client.headers["Preference-Applied"] == "wait=1"
 
-    async def test_payer_who_has_to_confirm_is_told_at_once(self, client: Client) -> None:
+    async def test_payer_has_to_confirm_at_once(self, client: Client) -> None:
         more = {"return_url": "https://portal.example/paid"}
         async with asyncio.timeout(20):
             status, payment = await self.confirm(client, "pm_card_authenticationRequired", "wait=25", **more)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
+from chassis.messaging.consume import Record
 from contracts import invoicing as says
 from contracts.allocation import Part
 from contracts.envelope import Amount, Envelope, Message, message
@@ -143,20 +144,7 @@ def refused(command_id: str, command: str, why: Refused, now: datetime) -> Messa
     return message(event, sequence=1, time=now)
 
 
-class Place(Protocol):
-    """Where a record stands in Kafka."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-
-
-def unreadable(record: Place, why: str, now: datetime) -> Message:
+def unreadable(record: Record, why: str, now: datetime) -> Message:
     """The answer to a command whose headers can't be read: it has no id, so its place stands for one."""
     place = f"{record.topic}/{record.partition}/{record.offset}"
     key = (record.key or b"").decode(errors="replace")[:100]
