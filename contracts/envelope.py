@@ -71,7 +71,7 @@ class Message:
     customer: str | None = None
 
     def headers(self, source: str, **more: str) -> list[tuple[str, bytes]]:
-        """As Kafka carries them; `more`: correlation, causation, actor, traceparent."""
+        """As Kafka carries them; `more`: correlation, causation, actor, actingfor, traceparent."""
         known = {"customer": self.customer} if self.customer is not None else {}
         return event_headers(self.id, self.type, source, self.aggregate, self.sequence, self.time, known | more)
 
@@ -124,6 +124,7 @@ class Envelope:
     customer: str | None
     correlation: str | None
     actor: str | None
+    acting_for: str | None
     traceparent: str | None
     time: datetime | None
 
@@ -133,7 +134,17 @@ LARGEST_SEQUENCE = 2**63 - 1
 _BOUNDED_TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{0,{LONGEST}}}")
 _COMMAND_NEEDS = ("ce_id", "ce_type")
 _EVENT_NEEDS = ("ce_id", "ce_type", "ce_subject", "sequence")
-_BOUNDED = ("ce_id", "ce_type", "ce_source", "ce_subject", "customer", "correlation", "actor", "traceparent")
+_BOUNDED = (
+    "ce_id",
+    "ce_type",
+    "ce_source",
+    "ce_subject",
+    "customer",
+    "correlation",
+    "actor",
+    "actingfor",
+    "traceparent",
+)
 
 
 def read_headers(headers: Sequence[tuple[str, bytes]], *, commands: bool = False) -> Envelope:
@@ -165,6 +176,7 @@ def read_headers(headers: Sequence[tuple[str, bytes]], *, commands: bool = False
         customer=found.get("customer"),
         correlation=found.get("correlation"),
         actor=found.get("actor"),
+        acting_for=found.get("actingfor"),
         traceparent=found.get("traceparent"),
         time=time if time is None or time.tzinfo else time.replace(tzinfo=UTC),
     )

@@ -30,6 +30,7 @@ PAYMENT = Topic("payments.payment.v1", "A payment's states and reconciliation.")
 METHOD = Topic("payments.method.v1", "Payment methods: kind and funding, no numbers.")
 AUTOPAY = Topic("payments.autopay.v1", "Autopay of a customer: on, off, held, and what it will charge when.")
 KEY = Topic("auth.key.v1", "API keys made and revoked; no secrets.", public=False)
+CREDENTIAL = Topic("auth.credential.v1", "Keys and sessions that are refused from now on; no secrets.", public=False)
 
 TOPICS: tuple[Topic, ...] = (
     INVOICE,
@@ -43,4 +44,5 @@ TOPICS: tuple[Topic, ...] = (
     METHOD,
     AUTOPAY,
     KEY,
+    CREDENTIAL,
 )

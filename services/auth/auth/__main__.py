@@ -14,13 +14,14 @@ import asyncpg
 
 from auth import messages, store
 from auth.api import new_secret, router
-from auth.domain import EVERY_SCOPE, Maker, Refused, make_key
+from auth.domain import Maker, Refused, make_key
 from auth.settings import Settings
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.identity import TokenSigner
 from chassis.messaging.work import Cause, Units, Wake
 from chassis.service import Service
+from contracts.auth import EVERY_SCOPE
 from contracts.ids import new_id
 
 
@@ -52,7 +53,7 @@ async def create_key(settings: Settings, arguments: argparse.Namespace) -> dict[
         if isinstance(made, Refused):
             return made
         await store.insert_key(work, made)
-        work.emit(messages.of(made, work.now))
+        work.emit(*messages.of(made, work.now))
     return {"id": made.id, "key": secret}
 
 

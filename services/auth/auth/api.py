@@ -18,6 +18,7 @@ from chassis.http.idempotency import LONGEST_KEY, checked, reused
 from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
 from chassis.http.problems import Problem, conflict, invalid, not_found
 from chassis.service import cause_of, running_of
+from contracts.auth import Audience, CredentialKind
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Instant
 
@@ -58,12 +59,13 @@ class Keys(BaseModel):
 
 
 class TokenRequest(BaseModel):
-    """`key_hash`: the SHA-256 of an API key in hex, so that keys travel no further than the gateway."""
+    """`digest`: the SHA-256 of a credential in hex, so that credentials travel no further than the gateway."""
 
     model_config = ConfigDict(extra="forbid")
 
-    key_hash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-    audience: Literal["auth", "invoicing", "payments", "gateway"]
+    kind: CredentialKind
+    digest: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    audience: Audience
 
 
 class Token(BaseModel):
@@ -71,7 +73,7 @@ class Token(BaseModel):
 
     token: str
     expires_at: int
-    key_id: str
+    credential_id: str
     scopes: list[str]
     customer_id: str | None
 
@@ -123,7 +125,7 @@ async def _made(request: Request, body: NewKey, who: Identity, secret: str) -> M
         if isinstance(made, Refused):
             raise _problem(made)
         await store.insert_key(work, made)
-        work.emit(messages.of(made, work.now))
+        work.emit(*messages.of(made, work.now))
         return MadeKey(**_view(made, work.now), key=secret)
 
 
@@ -159,27 +161,29 @@ async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Respo
         while keys:  # from makers to made, each locked before its own are looked for
             for revoked in (each.revoke(work.now) for each in keys if not each.revoked_at):
                 await store.save_revocation(work, revoked)
-                work.emit(messages.of(revoked, work.now))
+                work.emit(*messages.of(revoked, work.now))
             keys = await store.lock_made_by(work, [each.id for each in keys])
     return Response(status_code=204)
 
 
 @router.post("/internal/token", include_in_schema=False)
 async def issue_token(request: Request, body: TokenRequest, paidup_internal: Annotated[str, Header()] = "") -> Token:
-    """A token of at most a minute for the holder of a key; for the gateway alone, which knows the internal secret."""
+    """A token of at most a minute for who has a credential. Only the gateway asks: it knows the internal secret."""
     here = running_of(request)
     expected: str = here.settings.internal_secret
     if not expected or not hmac.compare_digest(paidup_internal.encode(), expected.encode()):
         raise Problem(status=403, slug="forbidden", detail="Only the gateway asks here.")
-    digest = bytes.fromhex(body.key_hash)
-    key = await store.find_key(here.pool, digest)
+    digest = bytes.fromhex(body.digest)
+    key = await store.find_key(here.pool, digest) if body.kind == "key" else None
     now = here.clock.now()
     if key is None or not hmac.compare_digest(key.hash, digest) or not key.usable(now):
         raise unauthenticated("The API key is unknown, expired or revoked.")
     signer: TokenSigner = here.more["signer"]
     who = Identity(key.id, "system", frozenset(key.scopes), key.customer_id)
     token, ends = signer.sign(who, body.audience, seconds=key.seconds_left(now, LONGEST_SECONDS))
-    return Token(token=token, expires_at=ends, key_id=key.id, scopes=list(key.scopes), customer_id=key.customer_id)
+    return Token(
+        token=token, expires_at=ends, credential_id=key.id, scopes=list(key.scopes), customer_id=key.customer_id
+    )
 
 
 def secret_of(signer: TokenSigner, subject: str, idempotency_key: str) -> str:

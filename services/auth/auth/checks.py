@@ -1,3 +1,6 @@
-"""What auth says of itself how many events it has told: topic, id, sequence."""
+"""SQL: how many events auth said of each aggregate, as topic, id, sequence."""
 
-TOLD = "SELECT 'auth.key.v1' AS topic, id::text AS aggregate, sequence FROM api_keys"
+TOLD = """
+SELECT 'auth.key.v1' AS topic, id::text AS aggregate, sequence FROM api_keys
+UNION ALL SELECT 'auth.credential.v1', id::text, ended FROM api_keys WHERE ended > 0
+"""

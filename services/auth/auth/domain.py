@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-EVERY_SCOPE = "*"
-SCOPES = (
-    "customers:read", "customers:write", "invoices:read", "invoices:write", "methods:read", "methods:write",
-    "payments:read", "payments:write", "keys:write", "events:read", EVERY_SCOPE,
-)  # fmt: skip
+from contracts.auth import EVERY_SCOPE, SCOPES
+
 KEY_START = "paidup_sk_"  # `pk_` before: keys that begin so stay valid
 SHOWN_CHARACTERS = len(KEY_START) + 7
 MOST_OF_CUSTOMER = 100

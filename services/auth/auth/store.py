@@ -50,7 +50,10 @@ async def lock_made_by(work: Work, makers: Sequence[str]) -> list[ApiKey]:
 
 async def save_revocation(work: Work, key: ApiKey) -> None:
     await work.connection.execute(
-        "UPDATE api_keys SET revoked_at = $2, sequence = $3 WHERE id = $1", key.id, key.revoked_at, key.sequence
+        "UPDATE api_keys SET revoked_at = $2, sequence = $3, ended = 1 WHERE id = $1",
+        key.id,
+        key.revoked_at,
+        key.sequence,
     )
 
 

@@ -18,30 +18,49 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
 from chassis.http.problems import Problem
+from contracts.auth import EVERY_SCOPE, Audience, CallerKind
 
 ALGORITHM = "Ed25519"
 ISSUER = "paidup-auth"
 LONGEST_SECONDS = 60
 MOST_TOKENS = 10_000
-EVERY_SCOPE = "*"
 
 _registry = JWSRegistry(algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`customer_id` set: sees that customer alone."""
+    """Who asks, and for whom.
+
+    `customer_id`: the one customer that the caller sees; None: the caller sees all.
+    `acting_for`: the customer as whom one of the company's people looks at the portal.
+    `session`: the id of the session by which a person came in.
+    `signed_in_at`: when that person last proved who they are, in seconds since 1970; None for programs.
+    """
 
     subject: str
-    kind: str
+    kind: CallerKind
     scopes: frozenset[str]
     customer_id: str | None = None
+    acting_for: str | None = None
+    session: str | None = None
+    signed_in_at: int | None = None
+
+    @property
+    def actor(self) -> str:
+        """The caller as events and audits name it."""
+        return f"{self.kind}:{self.subject}"
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or EVERY_SCOPE in self.scopes
 
-    def sees(self, customer_id: str) -> bool:
-        return self.customer_id is None or self.customer_id == customer_id
+    def sees(self, customer_id: str | None) -> bool:
+        """Whether what belongs to this customer is the caller's to see; None belongs to no customer."""
+        return self.customer_id in (None, customer_id)
+
+    def fresh(self, seconds: int) -> bool:
+        """Whether the caller proved who they are within so many seconds. A program does so with each request."""
+        return self.signed_in_at is None or time.time() - self.signed_in_at <= seconds
 
 
 class TokenSigner:
@@ -58,7 +77,7 @@ class TokenSigner:
         mac = hmac.digest(private.encode(), b"derived\0" + text.encode(), "sha256")
         return base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
-    def sign(self, identity: Identity, audience: str, *, seconds: int = LONGEST_SECONDS) -> tuple[str, int]:
+    def sign(self, identity: Identity, audience: Audience, *, seconds: int = LONGEST_SECONDS) -> tuple[str, int]:
         """The token and when it ends, as seconds since 1970 in real time."""
         now = int(time.time())
         ends = now + min(seconds, LONGEST_SECONDS)
@@ -70,9 +89,12 @@ class TokenSigner:
             "exp": ends,
             "kind": identity.kind,
             "scope": " ".join(sorted(identity.scopes)),
+            "customer": identity.customer_id,
+            "acting_for": identity.acting_for,
+            "sid": identity.session,
+            "auth_time": identity.signed_in_at,
         }
-        if identity.customer_id:
-            claims["customer"] = identity.customer_id
+        claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode({"alg": ALGORITHM, "kid": self._key.kid}, claims, self._key, registry=_registry), ends
 
 
@@ -109,8 +131,15 @@ class TokenVerifier:
         ends = claims.get("exp")
         if claims.get("iss") != ISSUER or claims.get("aud") != self._audience or not isinstance(ends, int):
             raise unauthenticated("The token is not for this service.")
-        scopes = frozenset(str(claims.get("scope", "")).split())
-        return ends, Identity(str(claims["sub"]), str(claims["kind"]), scopes, claims.get("customer"))
+        return ends, Identity(
+            subject=str(claims["sub"]),
+            kind=claims["kind"],
+            scopes=frozenset(str(claims.get("scope", "")).split()),
+            customer_id=claims.get("customer"),
+            acting_for=claims.get("acting_for"),
+            session=claims.get("sid"),
+            signed_in_at=claims.get("auth_time"),
+        )
 
     def _refresh_keys(self) -> None:
         """Keys taken out of the file are refused from then on, but for tokens checked before, which last a minute."""

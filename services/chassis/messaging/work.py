@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,6 +54,7 @@ class Cause:
     correlation: str | None = None
     causation: str | None = None
     actor: str | None = None
+    acting_for: str | None = None
     traceparent: str | None = None
 
 
@@ -70,7 +71,7 @@ class Work:
     woken: set[str] = field(default_factory=set)
 
     def wake(self, job: str) -> None:
-        """Have a job of this process look at once, after the commit, instead of when its time comes."""
+        """Have a job look at once, after the commit, instead of when its time comes."""
         self.woken.add(job)
 
     def emit(self, *messages: Message) -> None:
@@ -109,6 +110,7 @@ def _headers(message: Message, cause: Cause, trace: str | None) -> str:
         "correlation": cause.correlation or message.id,
         "causation": cause.causation,
         "actor": cause.actor,
+        "actingfor": cause.acting_for,
         "traceparent": cause.traceparent or trace,
     }
     return orjson.dumps({name: value for name, value in named.items() if value}).decode()
@@ -165,6 +167,8 @@ class Units:
             self.wake.ring()
         for job in work.woken:
             self.woken[job].set()
+        if work.woken:
+            self.wake.call(work.woken)
 
 
 class Gathered:
@@ -210,7 +214,10 @@ class Gathered:
 
 
 class Wake:
-    """Tells the relay that there is something to publish: the relay replaces `ring` with its own way."""
+    """Wakes the relay and the jobs of other processes. This one wakes nobody: they look by themselves, later."""
 
     def ring(self) -> None:
-        """Nobody listens yet: the relay polls anyway."""
+        """There is something to publish."""
+
+    def call(self, jobs: Iterable[str]) -> None:
+        """These jobs have something to do."""

@@ -1,4 +1,4 @@
-"""GET /v1/events/stream: server-sent events from the ring, resumable, ended when the key is revoked."""
+"""GET /v1/events/stream: server-sent events from the ring, resumable, ended when the caller's credential ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 
 from chassis.http.problems import Problem, unavailable
-from gateway.keys import Keys, Pass, forbidden
+from contracts.auth import Audience
+from gateway.credentials import Credential, Credentials, Pass, credential_of, forbidden
 from gateway.ring import Position, Ring
 
 SCOPE = "events:read"
-AUDIENCE = "gateway"
+AUDIENCE: Audience = "gateway"
 MOST_SUBSCRIBERS = 1000
 AT_ONCE = 200
 CHUNK_BYTES = 65_536
@@ -41,8 +42,15 @@ class StuckError(Exception):
 class Streams:
     """All event streams of this process."""
 
-    def __init__(self, ring: Ring, keys: Keys, *, heartbeat_seconds: float, per_key: int = MOST_SUBSCRIBERS) -> None:
-        self.ring, self.keys, self.heartbeat_seconds, self._per_key = ring, keys, heartbeat_seconds, per_key
+    def __init__(
+        self, ring: Ring, credentials: Credentials, *, heartbeat_seconds: float, per_key: int = MOST_SUBSCRIBERS
+    ) -> None:
+        self.ring, self.credentials, self.heartbeat_seconds, self._per_key = (
+            ring,
+            credentials,
+            heartbeat_seconds,
+            per_key,
+        )
         self._open: defaultdict[str, set[Stream]] = defaultdict(set)
         self._held: Counter[str] = Counter()  # by customer, or by key where there is none
         self._count = 0
@@ -50,21 +58,21 @@ class Streams:
     def __len__(self) -> int:
         return self._count
 
-    def close_key(self, key_id: str) -> None:
-        """End the streams of a revoked key."""
-        for stream in self._open.get(key_id, ()):
+    def close_of(self, credential_id: str) -> None:
+        """End the streams of a credential that ended."""
+        for stream in self._open.get(credential_id, ()):
             stream.ended = True
         self.ring.wake()
 
     def close(self) -> None:
         """End all streams: the process stops."""
-        for key_id in list(self._open):
-            self.close_key(key_id)
+        for credential_id in list(self._open):
+            self.close_of(credential_id)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        authorization: bytes | None = headers.get(b"authorization")
-        admitted = await self.keys.admit(authorization, AUDIENCE)
+        credential = credential_of(scope["headers"])
+        admitted = await self.credentials.admit(credential, AUDIENCE)
         if not admitted.may(SCOPE):
             raise forbidden(SCOPE)
         if self._count >= MOST_SUBSCRIBERS:
@@ -74,7 +82,7 @@ class Streams:
             whose = "The keys of this customer hold" if admitted.customer_id else "This key holds"
             detail = f"{whose} {self._per_key} event streams already: end one, or share it."
             raise Problem(status=429, slug="too-many-streams", detail=detail, headers={"Retry-After": "5"})
-        stream = Stream(self, admitted, authorization, send)
+        stream = Stream(self, admitted, credential, send)
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         with self._counted(admitted, stream):
             gone = asyncio.ensure_future(stream.end_with(receive))
@@ -89,8 +97,8 @@ class Streams:
 
     @contextlib.contextmanager
     def _counted(self, admitted: Pass, stream: Stream) -> Iterator[None]:
-        key_id, share = admitted.key_id, admitted.share.name
-        self._open[key_id].add(stream)
+        credential_id, share = admitted.credential_id, admitted.share.name
+        self._open[credential_id].add(stream)
         self._held[share] += 1
         self._count += 1
         subscribers.set(self._count)
@@ -99,9 +107,9 @@ class Streams:
         finally:
             self._count -= 1
             subscribers.set(self._count)
-            self._open[key_id].discard(stream)
-            if not self._open[key_id]:
-                del self._open[key_id]
+            self._open[credential_id].discard(stream)
+            if not self._open[credential_id]:
+                del self._open[credential_id]
             self._held[share] -= 1
             if not self._held[share]:
                 del self._held[share]
@@ -122,10 +130,10 @@ class Place:
 class Stream:
     """One subscriber."""
 
-    def __init__(self, streams: Streams, admitted: Pass, authorization: bytes | None, send: Send) -> None:
-        self._ring, self._keys = streams.ring, streams.keys
+    def __init__(self, streams: Streams, admitted: Pass, credential: Credential, send: Send) -> None:
+        self._ring, self._credentials = streams.ring, streams.credentials
         self._customer = admitted.customer_id
-        self._authorization, self._to = authorization, send
+        self._credential, self._to = credential, send
         self._heartbeat = streams.heartbeat_seconds
         self.ended = False
 
@@ -212,10 +220,10 @@ class Stream:
         return place
 
     async def _beat(self, place: Place) -> None:
-        """Keeps the line open and gives an id, so that a quiet stream can be resumed; ends it when the key has."""
+        """Keeps the line open and gives an id, to resume a quiet stream; ends it when the credential has ended."""
         await self._send(b": still here\nid: %b\n\n" % place.position.encode().encode())
         try:
-            await self._keys.admit(self._authorization, AUDIENCE)
+            await self._credentials.admit(self._credential, AUDIENCE)
         except Problem as problem:
             if problem.status == 401:
                 raise EndedError from problem

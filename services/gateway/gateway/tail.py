@@ -1,4 +1,4 @@
-"""Follows the public topics and the revocation of keys, without a group: every replica sees everything."""
+"""Follows the public topics and the end of credentials, without a group: every replica sees everything."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ unreadable = Gauge(
 )
 
 PARTITIONS = [TopicPartition(name, place) for name in STREAMED for place in range(topics.PARTITIONS)]
-KEY_PARTITIONS = [TopicPartition(topics.KEY.name, place) for place in range(topics.PARTITIONS)]
+CREDENTIALS = [TopicPartition(topics.CREDENTIAL.name, place) for place in range(topics.PARTITIONS)]
 FRESH_SECONDS = 1.0
 LOOK_SECONDS = 0.05
 NEEDS = ("ce_id", "ce_type", "ce_subject")
 
 
 class Tail:
-    def __init__(self, kafka: str, ring: Ring, on_key_revoked: Callable[[str], None]) -> None:
-        self._kafka, self._ring, self._on_key_revoked = kafka, ring, on_key_revoked
-        self._keys_at: dict[TopicPartition, int] = {}
+    def __init__(self, kafka: str, ring: Ring, on_ended: Callable[[str], None]) -> None:
+        self._kafka, self._ring, self._on_ended = kafka, ring, on_ended
+        self._credentials_at: dict[TopicPartition, int] = {}
         self._unreadable: set[TopicPartition] = set()
         self._consumer: AIOKafkaConsumer | None = None
         self._looked_at, self._fresh = 0.0, False
         self.ready = False
 
     def fresh(self) -> bool:
-        """Whether Kafka has said within a second what there is of every partition that tells of revoked keys."""
+        """Whether Kafka has answered within a second for every partition on which credentials end."""
         now = time.monotonic()
         if now - self._looked_at > LOOK_SECONDS:
             self._looked_at, self._fresh = now, self._consumer is not None and self._heard(self._consumer)
@@ -49,7 +49,7 @@ class Tail:
     @staticmethod
     def _heard(consumer: AIOKafkaConsumer) -> bool:
         oldest = 1000 * (time.time() - FRESH_SECONDS)
-        return all((consumer.last_poll_timestamp(partition) or 0) >= oldest for partition in KEY_PARTITIONS)
+        return all((consumer.last_poll_timestamp(partition) or 0) >= oldest for partition in CREDENTIALS)
 
     async def run(self) -> None:
         """Until cancelled; after a fault it goes on where it stood."""
@@ -58,7 +58,7 @@ class Tail:
                 await self._follow()
             except OffsetOutOfRangeError:
                 log.warning("the tail lost its place and begins at the end")
-                self._keys_at = {}
+                self._credentials_at = {}
             except Exception as error:
                 log.warning("the tail starts again", error=repr(error))
             await asyncio.sleep(0.5)
@@ -68,7 +68,7 @@ class Tail:
             bootstrap_servers=self._kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="none",
             fetch_min_bytes=262_144, fetch_max_wait_ms=150, request_timeout_ms=10_000, check_crcs=False,
         )  # fmt: skip
-        consumer.assign([place for place in (*PARTITIONS, *KEY_PARTITIONS) if place not in self._unreadable])
+        consumer.assign([place for place in (*PARTITIONS, *CREDENTIALS) if place not in self._unreadable])
         try:
             await consumer.start()
             await self._take_place(consumer)
@@ -106,15 +106,15 @@ class Tail:
                           error=repr(error))  # fmt: skip
 
     def _places(self) -> dict[TopicPartition, int]:
-        return dict(zip(PARTITIONS, self._ring.head.offsets, strict=True)) | self._keys_at
+        return dict(zip(PARTITIONS, self._ring.head.offsets, strict=True)) | self._credentials_at
 
     async def _take_place(self, consumer: AIOKafkaConsumer) -> None:
-        if self._keys_at:
+        if self._credentials_at:
             at = self._places()
         else:
-            at = await consumer.end_offsets([*PARTITIONS, *KEY_PARTITIONS])
+            at = await consumer.end_offsets([*PARTITIONS, *CREDENTIALS])
             self._ring.start(Position([at[partition] for partition in PARTITIONS]))
-            self._keys_at = {partition: at[partition] for partition in KEY_PARTITIONS}
+            self._credentials_at = {partition: at[partition] for partition in CREDENTIALS}
         for partition, offset in at.items():
             if partition not in self._unreadable:
                 consumer.seek(partition, offset)
@@ -124,7 +124,7 @@ class Tail:
         for partition, records in batches.items():
             start = PLACES.get(partition.topic)
             if start is None:
-                self._take_keys(partition, records)
+                self._take_ended(partition, records)
                 continue
             for record in records:
                 place, said = start + partition.partition, dict(record.headers)
@@ -143,15 +143,15 @@ class Tail:
         if batches:
             self._ring.wake()
 
-    def _take_keys(self, partition: TopicPartition, records: list[Any]) -> None:
+    def _take_ended(self, partition: TopicPartition, records: list[Any]) -> None:
         for record in records:
             said = dict(record.headers)
-            if said.get("ce_type") == b"KeyRevoked":
-                if key := _text(record.key or said.get("ce_subject")):
-                    self._on_key_revoked(key)
+            if said.get("ce_type") == b"CredentialEnded":
+                if credential_id := _text(record.key or said.get("ce_subject")):
+                    self._on_ended(credential_id)
                 else:
-                    self._set_aside(record, "it names no key")
-        self._keys_at[partition] = records[-1].offset + 1
+                    self._set_aside(record, "it names no credential")
+        self._credentials_at[partition] = records[-1].offset + 1
 
     @staticmethod
     def _set_aside(record: Any, why: str) -> None:

@@ -71,7 +71,9 @@ async def make(client: httpx2.AsyncClient, **wish: Any) -> dict[str, Any]:
 
 async def exchange(url: str, key: str, *, secret: str = SECRET, audience: str = "invoicing") -> httpx2.Response:
     async with httpx2.AsyncClient(base_url=url, headers={"Paidup-Internal": secret}) as gateway:
-        return await gateway.post("/internal/token", json={"key_hash": hash_of(key).hex(), "audience": audience})
+        return await gateway.post(
+            "/internal/token", json={"kind": "key", "digest": hash_of(key).hex(), "audience": audience}
+        )
 
 
 @contextlib.contextmanager
@@ -84,7 +86,7 @@ def advanced(clock: pathlib.Path, seconds: int) -> Iterator[None]:
 async def events_of(database: Database, key_id: str) -> list[str]:
     connection = await asyncpg.connect(database.owner_url)
     try:
-        rows = await connection.fetch("SELECT type FROM outbox WHERE aggregate = $1 ORDER BY sequence", key_id)
+        rows = await connection.fetch("SELECT type FROM outbox WHERE aggregate = $1 ORDER BY id", key_id)
         return [row["type"] for row in rows]
     finally:
         await connection.close()
@@ -127,7 +129,7 @@ async def test_a_revoked_key_is_refused_and_says_so_once(
     for _ in range(2):
         assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
     assert (await exchange(url, made["key"])).status_code == 401
-    assert await events_of(database, made["id"]) == ["KeyCreated", "KeyRevoked"]
+    assert await events_of(database, made["id"]) == ["KeyCreated", "KeyRevoked", "CredentialEnded"]
     listed = (await admin.get("/v1/api-keys")).json()["items"]
     assert next(item["status"] for item in listed if item["id"] == made["id"]) == "revoked"
 
@@ -149,7 +151,7 @@ async def test_keys_go_with_the_key_that_made_them(
     assert (await admin.delete(f"/v1/api-keys/{first['id']}")).status_code == 204
     for key in family:
         assert (await exchange(url, key["key"])).status_code == 401
-        assert await events_of(database, key["id"]) == ["KeyCreated", "KeyRevoked"]
+        assert await events_of(database, key["id"]) == ["KeyCreated", "KeyRevoked", "CredentialEnded"]
     assert (await exchange(url, other["key"])).status_code == 200
     async with holder(url, settings, family[-1]["id"]) as maker:  # whose token has some seconds left
         assert (await maker.post("/v1/api-keys", json={"name": "x", "scopes": ["*"]})).status_code == 401
@@ -305,7 +307,7 @@ class TestEvents:
             assert headers["correlation"] == "req-7"
             assert headers["actor"].startswith("system:")
             assert headers["traceparent"].split("-")[1] == parent.split("-")[1]
-        assert len(rows) == 2
+        assert len(rows) == 3
 
 
 class TestIdempotencyKey:
