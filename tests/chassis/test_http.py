@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import httpx2
 import pytest
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +23,7 @@ from chassis.http.app import create_app
 from chassis.http.bodies import read_json
 from chassis.http.idempotency import Key, replay, required_key
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier, allow
+from chassis.http.limits import Limits
 from chassis.http.problems import Problem, conflict, not_found, refused
 from contracts.strict_json import NotJsonError, read_strict
 from tests.kit.serving import write_keys
@@ -71,6 +72,11 @@ async def show(thing_id: str, who: Annotated[Identity, allow("invoices:read")]) 
     return {"id": thing_id, "subject": who.subject, "customer_id": who.customer_id}
 
 
+@router.post("/{thing_id}/files")
+async def keep(thing_id: str, request: Request) -> dict[str, int]:
+    return {"bytes": len(await request.body())}
+
+
 @router.put("/{thing_id}")
 async def change(thing_id: str) -> None:
     match thing_id:
@@ -100,7 +106,7 @@ async def client(keys: Path) -> AsyncIterator[httpx2.AsyncClient]:
 
     app = create_app(
         title="things", version="1", routers=[router], audience="things", public_keys=keys / "public.json",
-        lifespan=lifespan, ready=ready, max_body_bytes=1000,
+        lifespan=lifespan, ready=ready, limits=Limits({"POST /v1/things/{id}/files": 3000}, most=1000),
     )  # fmt: skip
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://things") as client:
         yield client
@@ -332,3 +338,20 @@ async def test_what_is_said_of_an_idempotency_key_fits_whatever_was_asked_for() 
         replay({"fingerprint": b"1"}, Key("customer", "POST /v1/things", "key", b"2"))
     said = [problem.value.detail for problem in (missing, reused)]
     assert ["new request" in each and "payment" not in each for each in said] == [True, True]
+
+
+class TestLimits:
+    async def test_one_path_and_method_takes_more(self, client: httpx2.AsyncClient) -> None:
+        answer = await client.post("/v1/things/7/files", content=b"x" * 2000)
+        assert (answer.status_code, answer.json()) == (200, {"bytes": 2000})
+
+    async def test_more_than_that_is_refused(self, client: httpx2.AsyncClient) -> None:
+        problem_of(await client.post("/v1/things/7/files", content=b"x" * 3001), 413, "body-too-large")
+
+    @pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/things/7/files"), ("POST", "/v1/things/7/8/files")])
+    async def test_others_take_the_usual(self, client: httpx2.AsyncClient, method: str, path: str) -> None:
+        problem_of(await client.request(method, path, content=b"x" * 2000), 413, "body-too-large")
+
+
+async def test_browsers_are_told_not_to_guess_types(client: httpx2.AsyncClient) -> None:
+    assert (await client.get("/healthz")).headers["x-content-type-options"] == "nosniff"

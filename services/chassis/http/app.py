@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -21,11 +20,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis import telemetry
 from chassis.http import problems
 from chassis.http.identity import TokenVerifier
+from chassis.http.limits import Limits
 from chassis.http.seen import Sequences, Waiting
 from chassis.logs import request_id
 from contracts.ids import new_id
 
-BODY_LIMIT = 1_048_576
+DEFAULT_LIMITS = Limits()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 requests_total = Counter("paidup_http_requests_total", "Requests answered", ["method", "route", "status"])
@@ -56,14 +56,13 @@ def create_app(
     public_keys: Path | None,
     lifespan: Lifespan,
     ready: Ready,
-    max_body_bytes: int = BODY_LIMIT,
-    larger: Mapping[str, int] = MappingProxyType({}),
+    limits: Limits = DEFAULT_LIMITS,
     sequences: Sequences | None = None,
 ) -> FastAPI:
     """An application that takes tokens for `audience`; without `public_keys` it has no guarded routes."""
     app = _Lean(title=title, version=version, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
                 redirect_slashes=False, telemetry=NO_TELEMETRY)  # type: ignore[arg-type]  # fmt: skip
-    app.max_body_bytes, app.larger = max_body_bytes, larger
+    app.limits = limits
     app.state.verifier = TokenVerifier(public_keys, audience) if public_keys else None
     app.state.sequences, app.state.waiting = sequences, Waiting()
     problems.install(app)
@@ -99,26 +98,23 @@ NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "auto_configu
 class _Lean(FastAPI):
     """FastAPI without the layers whose work `Edge` does."""
 
-    max_body_bytes = BODY_LIMIT
-    larger: Mapping[str, int] = MappingProxyType({})
+    limits = DEFAULT_LIMITS
 
     def build_middleware_stack(self) -> ASGIApp:
         handlers: dict[Any, Any] = dict(self.exception_handlers)
         inner = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=handlers)
-        return Edge(inner, self.max_body_bytes, self.larger)
+        return Edge(inner, self.limits)
 
 
 CLIENT_GONE = 499  # as nginx counts it
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")  # a browser takes an answer as the type that it names
 
 
 class Edge:
-    """Around every request: its id, a bound on its body, its span, its metrics, and an answer when all else fails.
+    """Around every request: its id, a bound on its body, its span, its metrics, and an answer when all else fails."""
 
-    `larger`: paths whose bodies are streamed and may have more bytes than `max_body_bytes`.
-    """
-
-    def __init__(self, app: ASGIApp, max_body_bytes: int, larger: Mapping[str, int] = MappingProxyType({})) -> None:
-        self.app, self.max_body_bytes, self.larger = app, max_body_bytes, larger
+    def __init__(self, app: ASGIApp, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.app, self.limits = app, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -137,7 +133,7 @@ class Edge:
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer, headers: dict[bytes, bytes]) -> None:
         try:
-            length, most = headers.get(b"content-length"), self.larger.get(scope["path"], self.max_body_bytes)
+            length, most = headers.get(b"content-length"), self.limits.of(scope["method"], scope["path"])
             if length is None:
                 receive = bounded(receive, most)
             elif int(length) > most:
@@ -163,7 +159,7 @@ class Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message.setdefault("headers", [])
-            message["headers"] = [*message["headers"], (b"x-request-id", self._identifier)]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._identifier), NO_SNIFFING]
         await self._send(message)
 
     async def unless_begun(self, problem: problems.Problem, scope: Scope, receive: Receive) -> None:

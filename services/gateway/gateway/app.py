@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
-from chassis.http.app import BODY_LIMIT, Edge, Json
+from chassis.http.app import Edge, Json
 from chassis.http.problems import Problem, method_not_allowed
 from gateway.client import Upstream
+from gateway.credentials import Credentials
 from gateway.documents import POLICY, find_document
-from gateway.keys import Keys
 from gateway.limits import Buckets
+from gateway.passing import Passing
 from gateway.proxy import CallerGoneError, Proxy
 from gateway.ring import Ring
-from gateway.routes import LARGER, find_route
+from gateway.routes import LIMITS, find_route
 from gateway.settings import Settings
 from gateway.stream import Streams
 from gateway.tail import Tail
-from gateway.uploads import Uploads
 from gateway.waiting import Waiting
 
 
@@ -47,22 +47,24 @@ class Gateway:
         }
         # Apart from what others ask of auth: a request that holds a slot there needs a token to go on.
         self._authority = Upstream(settings.auth_url, connections=settings.upstream_connections)
-        self.keys = Keys(self._authority, settings.internal_secret)
+        self.credentials = Credentials(self._authority, settings.internal_secret)
         self.ring = Ring(seconds=settings.ring_seconds, most_bytes=settings.ring_bytes)
         self.streams = Streams(
-            self.ring, self.keys, heartbeat_seconds=settings.heartbeat_seconds, per_key=settings.streams_per_key
+            self.ring, self.credentials, heartbeat_seconds=settings.heartbeat_seconds, per_key=settings.streams_per_key
         )
-        self.keys.on_revoked = self.streams.close_key
-        self.tail = Tail(settings.kafka, self.ring, self.keys.revoke)
-        self.keys.hears = self.tail.fresh
+        self.credentials.on_ended = self.streams.close_of
+        self.tail = Tail(settings.kafka, self.ring, self.credentials.end)
+        self.credentials.hears = self.tail.fresh
         self._per_address = Buckets(settings.rate_per_address)
-        self.uploads = Uploads({"payments": settings.payments_url})
+        self.passing = Passing({"payments": settings.payments_url})
         self.waiting = Waiting(
             {"payments": settings.payments_url}, most=settings.waiting, per_key=settings.waiting_per_key,
             timeout=settings.upstream_timeout,
         )  # fmt: skip
-        self._proxy = Proxy(self.upstreams, self.keys, Buckets(settings.rate_per_key), self.uploads, self.waiting)
-        self._edge = Edge(self._handle, BODY_LIMIT, LARGER)
+        self._proxy = Proxy(
+            self.upstreams, self.credentials, Buckets(settings.rate_per_key), self.passing, self.waiting
+        )
+        self._edge = Edge(self._handle, LIMITS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -81,7 +83,7 @@ class Gateway:
         for upstream in (self._authority, *self.upstreams.values()):
             upstream.close()
         self.waiting.close()
-        await self.uploads.close()
+        await self.passing.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +118,7 @@ class Gateway:
 
 
 def _only_get(scope: Scope) -> None:
-    if scope["method"] != "GET":
+    if scope["method"] not in ("GET", "HEAD"):
         raise method_not_allowed(["GET"])
 
 
@@ -139,7 +141,6 @@ async def _document(path: str, scope: Scope, send: Send) -> None:
         (b"content-type", media_type),
         (b"content-length", str(len(body)).encode()),
         (b"content-security-policy", POLICY),
-        (b"x-content-type-options", b"nosniff"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
@@ -11,13 +11,14 @@ from ipaddress import ip_address
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis import telemetry
+from chassis.http.limits import Templates
 from chassis.http.problems import Problem, unavailable
 from chassis.logs import request_id
 from gateway.client import Answer, BrokenError, BusyError, Headers, UnreachableError, Upstream
-from gateway.keys import Keys, Pass
+from gateway.credentials import Credential, Credentials, Pass, credential_of
 from gateway.limits import Buckets, Room, Share
-from gateway.routes import METHODS, Route
-from gateway.uploads import Uploads
+from gateway.passing import Passing
+from gateway.routes import DOWNLOADS, LIMITS, METHODS, Route
 from gateway.waiting import Waiting, waits
 
 HOP_BY_HOP = frozenset(
@@ -31,13 +32,13 @@ NOT_PASSED_ON = HOP_BY_HOP | {
     b"paidup-client-address", b"paidup-internal", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
     b"x-request-id",
 }  # fmt: skip
-NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-request-id"}
+NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-content-type-options", b"x-request-id"}
 
 
 KEYLESS = Share("keyless", 0.5)
 HELD_BYTES = 67_108_864  # of all bodies that are on their way in, or wait for their answer
 FREE_BYTES = 16_384  # of each body, so that a short one always has room
-UPLOADS_AT_ONCE = 8
+FILES_AT_ONCE = 16
 
 
 def no_room() -> Problem:
@@ -46,19 +47,19 @@ def no_room() -> Problem:
     )
 
 
-def no_room_for_uploads() -> Problem:
-    detail = "As many files as can be taken at a time are on their way in. Send this one again then."
+def no_room_for_files() -> Problem:
+    detail = "As many files as can be taken at a time are on their way. Ask for this one again in some seconds."
     return unavailable(detail, slug="too-many-uploads", retry_after=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request on its way to the owner of its path; `admitted` is None on a path that takes no key."""
+    """A request on its way to the owner of its path; without a credential on a path that takes none."""
 
     route: Route
     scope: Scope
     headers: Headers
-    authorization: bytes | None
+    credential: Credential | None
     admitted: Pass | None
 
     @property
@@ -67,8 +68,12 @@ class Asked:
 
     @property
     def method(self) -> str:
-        """Another method is asked as OPTIONS, which no service has: its owner refuses it, and says what it allows."""
-        return self.scope["method"] if self.scope["method"] in METHODS else "OPTIONS"
+        """As the owner is asked. HEAD is a GET of which the server sends the head alone.
+
+        Another method is asked as OPTIONS, which no service has: its owner refuses it, and says which it has.
+        """
+        given = self.scope["method"]
+        return "GET" if given == "HEAD" else given if given in METHODS else "OPTIONS"
 
     @property
     def target(self) -> bytes:
@@ -85,20 +90,30 @@ class Asked:
 
 class Proxy:
     def __init__(
-        self, upstreams: Mapping[str, Upstream], keys: Keys, per_key: Buckets, uploads: Uploads, waiting: Waiting
+        self,
+        upstreams: Mapping[str, Upstream],
+        credentials: Credentials,
+        per_key: Buckets,
+        passing: Passing,
+        waiting: Waiting,
+        downloads: Templates = DOWNLOADS,
     ) -> None:
-        self._upstreams, self._keys, self._per_key, self._uploads = upstreams, keys, per_key, uploads
-        self._waiting = waiting
-        self._bytes, self._files = Room(HELD_BYTES, no_room), Room(UPLOADS_AT_ONCE, no_room_for_uploads)
+        self._upstreams, self._credentials, self._per_key, self._passing = upstreams, credentials, per_key, passing
+        self._waiting, self._downloads = waiting, downloads
+        self._bytes, self._files = Room(HELD_BYTES, no_room), Room(FILES_AT_ONCE, no_room_for_files)
 
     async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         given: Headers = scope["headers"]
-        headers, authorization = passed_on(given, scope.get("client"))
-        admitted = None
+        headers = passed_on(given, scope.get("client"))
+        credential = admitted = None
         if not route.keyless:
-            admitted = await self._keys.admit(authorization, route.owner)
+            credential = credential_of(given)
+            admitted = await self._credentials.admit(credential, route.owner)
             self._per_key.take(admitted.share.name)
-        asked = Asked(route, scope, headers, authorization, admitted)
+        asked = Asked(route, scope, headers, credential, admitted)
+        if LIMITS.streamed(asked.method, scope["path"]) or self._downloads.find(asked.method, scope["path"]):
+            with _as_problems():
+                return await self._pass(asked, receive, send)
         if admitted is not None and waits(scope["method"], headers):
             answer = await self._ask_patiently(asked, admitted.share.name, receive)
         else:
@@ -114,57 +129,65 @@ class Proxy:
             return await self._ask(asked, upstream or self._upstreams[asked.route.owner], receive)
 
     async def _authorization(self, asked: Asked) -> bytes:
-        """Fresh: the key may have been revoked, and its token have ended, while its request waited."""
-        return (await self._keys.admit(asked.authorization, asked.route.owner)).authorization or b""
+        """Fresh: the credential, or its token, may have ended while its request waited."""
+        assert asked.credential is not None
+        return (await self._credentials.admit(asked.credential, asked.route.owner)).authorization or b""
 
-    async def _upload(self, asked: Asked, receive: Receive) -> Answer:
+    async def _pass(self, asked: Asked, receive: Receive, send: Send) -> None:
         headers = [*asked.headers, (b"authorization", await self._authorization(asked))]
         self._files.take(asked.share)
         try:
-            owner = asked.route.owner
-            return await self._uploads.send(owner, asked.method, asked.target, headers, parts_of(receive))
+            owner, parts = asked.route.owner, parts_of(receive)
+            async with self._passing.sent(owner, asked.method, asked.target, headers, parts) as answer:
+                kept = [header for header in answer.headers if header[0] not in NOT_PASSED_BACK]
+                kept += [header for header in answer.headers if header[0] == b"content-length"]
+                await send({"type": "http.response.start", "status": answer.status, "headers": kept})
+                async for part in answer.parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
         finally:
             self._files.give(asked.share)
 
     async def _ask(self, asked: Asked, upstream: Upstream, receive: Receive) -> Answer:
-        route = asked.route
-        try:
-            if route.largest:
-                return await self._upload(asked, receive)
+        with _as_problems():
             async with read_body(receive, self._bytes, asked.share) as body:
                 return await upstream.request(
                     asked.method.encode(), asked.target, asked.headers, body, repeatable=asked.repeatable,
                     share=asked.share, patient=asked.has(b"paidup-seen"),
                     authorize=partial(self._authorization, asked) if asked.admitted else None,
                 )  # fmt: skip
-        except BusyError as error:
-            detail = "There are more requests than can be answered. Send this one again: nothing was carried out."
-            raise unavailable(detail, slug="too-busy") from error
-        except TimeoutError as error:
-            raise Problem(
-                status=504, slug="service-timed-out",
-                detail="The service has not answered in time. The request may still be carried out.",
-            ) from error  # fmt: skip
-        except UnreachableError as error:
-            raise unavailable("The service that answers this is down.", slug="service-unavailable") from error
-        except BrokenError as error:
-            raise Problem(
-                status=502, slug="service-interrupted", headers={"Retry-After": "1"},
-                detail="The service went away while answering. The request may have been carried out.",
-            ) from error  # fmt: skip
 
 
-def passed_on(given: Headers, client: tuple[str, int] | None = None) -> tuple[Headers, bytes | None]:
-    """What the owner gets to see, and the caller's credential. Names come in lower case.
+@contextlib.contextmanager
+def _as_problems() -> Iterator[None]:
+    """What goes wrong between here and a service, as a problem for the caller."""
+    try:
+        yield
+    except BusyError as error:
+        detail = "There are more requests than can be answered. Send this one again: nothing was carried out."
+        raise unavailable(detail, slug="too-busy") from error
+    except TimeoutError as error:
+        raise Problem(
+            status=504, slug="service-timed-out",
+            detail="The service has not answered in time. The request may still be carried out.",
+        ) from error  # fmt: skip
+    except UnreachableError as error:
+        raise unavailable("The service that answers this is down.", slug="service-unavailable") from error
+    except BrokenError as error:
+        raise Problem(
+            status=502, slug="service-interrupted", headers={"Retry-After": "1"},
+            detail="The service went away while answering. The request may have been carried out.",
+        ) from error  # fmt: skip
+
+
+def passed_on(given: Headers, client: tuple[str, int] | None = None) -> Headers:
+    """The headers that the owner gets to see. Names come in lower case.
 
     `client`: who is connected, or whom a trusted proxy names. The owner hears its address from the gateway alone.
     """
     named: frozenset[bytes] = frozenset()
-    authorization = None
     for name, value in given:
-        if name == b"authorization":
-            authorization = value
-        elif name == b"connection" and value not in (b"keep-alive", b"close"):
+        if name == b"connection" and value not in (b"keep-alive", b"close"):
             named = frozenset(part.strip().lower() for part in value.split(b","))
     kept = [header for header in given if header[0] not in NOT_PASSED_ON and header[0] not in named]
     kept.append((b"x-request-id", request_id.get().encode()))
@@ -174,7 +197,7 @@ def passed_on(given: Headers, client: tuple[str, int] | None = None) -> tuple[He
     if trace:
         kept = [header for header in kept if header[0] != b"traceparent"]
         kept.append((b"traceparent", trace.encode()))
-    return kept, authorization
+    return kept
 
 
 def address_of(client: tuple[str, int] | None) -> str | None:

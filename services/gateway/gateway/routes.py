@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chassis.http.limits import Limits, Templates
+from contracts.auth import Audience
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Everything at and below `path`; the longest one that fits wins. `keyless`: the owner checks the caller itself.
-
-    `largest`: its bodies may have so many bytes, and pass through as they come.
-    """
+    """Everything at and below `path`; the longest one that fits wins. `keyless`: the owner checks the caller itself."""
 
     path: str
-    owner: str
+    owner: Audience
     keyless: bool = False
-    largest: int = 0
 
 
 ROUTES = (
@@ -27,13 +26,16 @@ ROUTES = (
     Route("/v1/quotes", "payments"),
     Route("/v1/surcharge-rules", "payments"),
     Route("/v1/payments", "payments"),
-    Route("/v1/bank-statements", "payments", largest=268_435_456),
+    Route("/v1/bank-statements", "payments"),
     Route("/v1/reconciliation", "payments"),
     Route("/v1/reports", "payments"),
     Route("/v1/webhooks/{provider}", "payments", keyless=True),
 )
-LARGER = {route.path: route.largest for route in ROUTES if route.largest}
-METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+# Bodies that may be larger than others: they pass through as they come.
+LIMITS = Limits({"POST /v1/bank-statements": 268_435_456})
+# Answers that may be large: they pass through as they come.
+DOWNLOADS = Templates(())
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 _by_collection: dict[str, list[tuple[list[str], Route]]] = {}
 for _route in sorted(ROUTES, key=lambda route: -len(route.path)):

@@ -54,7 +54,7 @@ service = Service(
     resources=resources,
     migrations=Path(__file__).parents[1] / "migrations",
     checks=CHECKS,
-    larger_bodies={"/v1/bank-statements": LARGEST_FILE},
+    larger_bodies={"POST /v1/bank-statements": LARGEST_FILE},
     kept_routes=("POST /v1/payments/offline",),  # an import that runs again years later books nothing twice
     sequence_of="SELECT sequence FROM payments WHERE id = $1 UNION ALL SELECT sequence FROM methods WHERE id = $1",
     sequence_of_customers=(

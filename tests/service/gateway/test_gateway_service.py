@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import pathlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,12 +12,14 @@ from typing import Any
 import aiohttp
 import httpx2
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse
 
 from auth.__main__ import create_key, keys_parser, service
 from auth.domain import Refused
 from auth.settings import Settings as AuthSettings
 from chassis.http.app import create_app
+from chassis.http.limits import Templates
 from chassis.http.problems import conflict
 from chassis.messaging.outbox import make_producer
 from contracts.ids import new_id
@@ -32,10 +35,16 @@ from tests.kit.postgres import drop_database, fresh_database
 from tests.kit.serving import serving, write_keys
 
 SECRET = "between gateway and auth"
+THIS_FILE = pathlib.Path(__file__).read_bytes()
 CUSTOMER = "018f0000-0000-7000-8000-000000000001"
 PAYMENTS = "payments.payment.v1"
 
 echoing = APIRouter()
+
+
+@echoing.get("/v1/payments/{payment_id}/file")
+async def file(request: Request, payment_id: str) -> Response:
+    return FileResponse(__file__, filename=f"{payment_id}.txt")
 
 
 @echoing.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])
@@ -202,7 +211,7 @@ async def test_unknown_paths_and_methods_are_problems(admin: httpx2.AsyncClient)
     for path in ("/v2", "/internal/token", "/v1/unknown"):
         answer = await admin.get(path)
         assert (answer.status_code, slug(answer)) == (404, "not-found")
-    for method in ("TRACE", "OPTIONS", "HEAD"):
+    for method in ("TRACE", "OPTIONS"):
         answer = await admin.request(method, "/v1/api-keys")
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
@@ -473,11 +482,11 @@ async def test_poison_on_any_topic_stops_no_stream(world: World, topic: str) -> 
 
 
 async def test_poison_among_revocations_lets_no_key_live(world: World, admin: httpx2.AsyncClient) -> None:
-    revoked = [("ce_type", b"KeyRevoked")]
+    ended = [("ce_type", b"CredentialEnded")]
     async with poison_producer(world.kafka) as producer:
         for partition in range(PARTITIONS):
-            for headers in ([(NotUtf8("x"), b"1")], revoked, [("ce_type", b"\xff")], [("ce_type", None)]):
-                await producer.send("auth.key.v1", b"", None, partition, headers=headers)
+            for headers in ([(NotUtf8("x"), b"1")], ended, [("ce_type", b"\xff")], [("ce_type", None)]):
+                await producer.send("auth.credential.v1", b"", None, partition, headers=headers)
     waits = [await _seconds_until_refused(world, admin) for _ in range(3)]
     assert min(waits) <= 1, waits
 
@@ -577,3 +586,40 @@ class TestClientAddress:
             hops = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9, 10.1.2.3", "Paidup-Client-Address": "6.6.6.6"}
             seen = (await client.post("/v1/payments", headers=hops)).json()["headers"]
             assert seen["paidup-client-address"] == "203.0.113.9"
+
+
+class TestHead:
+    async def test_head_is_a_get_without_body(self, admin: httpx2.AsyncClient) -> None:
+        answer, asked = await admin.head("/v1/invoices?q=1"), await admin.get("/v1/invoices?q=1")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-type"] == asked.headers["content-type"]
+        assert abs(int(answer.headers["content-length"]) - len(asked.content)) < 10  # request ids differ
+
+    async def test_documents_have_a_head(self, admin: httpx2.AsyncClient) -> None:
+        assert (await admin.head("/docs")).status_code == 200
+
+
+class TestDownloads:
+    @pytest.fixture
+    async def client(self, world: World) -> AsyncIterator[httpx2.AsyncClient]:
+        gateway = Gateway(world.settings)
+        gateway._proxy._downloads = Templates(["GET /v1/payments/{id}/file"])
+        async with serving(gateway) as url, httpx2.AsyncClient(base_url=url) as client:
+            client.headers["Authorization"] = f"Bearer {world.admin}"
+            yield client
+
+    async def test_file_comes_whole_and_in_ranges(self, client: httpx2.AsyncClient) -> None:
+        whole = await client.get("/v1/payments/7/file")
+        assert whole.content == THIS_FILE
+        assert whole.headers["content-disposition"] == 'attachment; filename="7.txt"'
+        part = await client.get("/v1/payments/7/file", headers={"Range": "bytes=10-29"})
+        assert (part.status_code, part.content) == (206, whole.content[10:30])
+
+    async def test_head_has_its_length(self, client: httpx2.AsyncClient) -> None:
+        answer = await client.head("/v1/payments/7/file")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert int(answer.headers["content-length"]) == len(THIS_FILE)
+
+    async def test_types_are_not_guessed(self, client: httpx2.AsyncClient) -> None:
+        answer = await client.get("/v1/payments/7/file")
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
