@@ -89,7 +89,7 @@ async def provision(
     database: str | None = None,
     template: str | None = None,
 ) -> bool:
-    """Make a service's database, its owner and its `_api` and `_work` roles; safe to repeat and to run at once.
+    """Make a service's database, its owner and its `_api`, `_work` and `_portal` roles; safe to repeat, and at once.
 
     True when the database is new.
 
@@ -105,6 +105,7 @@ async def provision(
         await connection.execute("SELECT pg_advisory_lock($1)", PROVISION_LOCK)
         for role in roles:
             await connection.execute(await _role_statement(connection, role, passwords[role]))
+        await _make_portal_role(connection, service)
         new = not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database)
         if new:
             copied = f" TEMPLATE {_name(template)}" if template else ""
@@ -115,6 +116,14 @@ async def provision(
         return bool(new)
     finally:
         await connection.close()
+
+
+async def _make_portal_role(connection, service: str) -> None:  # type: ignore[no-untyped-def]
+    """The role that reads for one customer. Nobody signs in as this role: sessions of `_api` act as it."""
+    role = service + "_portal"
+    if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
+        await connection.execute(f"CREATE ROLE {_name(role)} NOLOGIN")
+    await connection.execute(f"GRANT {_name(role)} TO {_name(service + '_api')}")
 
 
 async def _role_statement(connection, role: str, password: str) -> str:  # type: ignore[no-untyped-def]

@@ -35,19 +35,23 @@ def out_of_reach(error: BaseException) -> bool:
 COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 
-async def open_pool(dsn: str, *, size: int, application: str) -> asyncpg.Pool:
-    """A pool of at most `size` connections; waits up to a minute for the server to come up."""
+async def open_pool(dsn: str, *, size: int, application: str, role: str | None = None) -> asyncpg.Pool:
+    """A pool of at most `size` connections; waits up to a minute for the server to come up.
+
+    `role`: the role that its sessions act as, when that is not the one of the DSN.
+    """
+    session = {**SESSION, "application_name": application} | ({"role": role} if role else {})
     for attempt in range(120):
         try:
             return await asyncpg.create_pool(
                 dsn,
-                min_size=1,
+                min_size=0 if role else 1,
                 max_size=size,
                 command_timeout=60,
                 max_inactive_connection_lifetime=120,
                 init=_speak_text_ids,
                 reset=_as_it_is,
-                server_settings={**SESSION, "application_name": application},
+                server_settings=session,
             )
         except Exception as error:
             if attempt == 119 or not out_of_reach(error):

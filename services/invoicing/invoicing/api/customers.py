@@ -104,7 +104,7 @@ async def list_customers(
     after = read_cursor(cursor, 1)[0] if cursor else None
     called = _spellings(without_nul(external_id)) if external_id is not None else None
     asked = store.Customers(called, without_nul(q), identity.customer_id, after, limit)
-    rows = await store.list_customers(running_of(request).pool, asked)
+    rows = await store.list_customers(running_of(request).reads(identity), asked)
     items, more = rows[:limit], len(rows) > limit
     return answer({"items": items, "next_cursor": write_cursor(items[-1]["external_id"]) if more else None})
 
@@ -136,8 +136,8 @@ async def change_customer(
 
 
 async def _own_customer(customer_id: str, request: Request, identity: Identity) -> dict[str, Any]:
-    mine = is_id(customer_id) and identity.customer_id in (None, customer_id)
-    customer = await store.load_customer(running_of(request).pool, customer_id) if mine else None
+    mine = is_id(customer_id) and identity.sees(customer_id)
+    customer = await store.load_customer(running_of(request).reads(identity), customer_id) if mine else None
     if customer is None:
         raise not_found("customer", customer_id)
     return customer
@@ -151,5 +151,5 @@ async def get_aging(
     await _own_customer(customer_id, request, identity)
     running = running_of(request)
     day = as_of or running.clock.today()
-    currencies = await store.load_aging(running.pool, customer_id, day)
+    currencies = await store.load_aging(running.reads(identity), customer_id, day)
     return answer({"as_of": day, "currencies": currencies})

@@ -39,8 +39,8 @@ def whose(customer_id: str | None, identity: Identity) -> str | None:
     """The customer whose things are asked for; None for all. 404 where the identity may not see them."""
     if customer_id is not None and not is_id(customer_id):
         raise not_found("customer", customer_id)
-    if identity.customer_id is not None and customer_id not in (None, identity.customer_id):
-        raise not_found("customer", customer_id or "")
+    if customer_id is not None and not identity.sees(customer_id):
+        raise not_found("customer", customer_id)
     return identity.customer_id or customer_id
 
 

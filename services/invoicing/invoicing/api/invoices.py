@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found
@@ -122,7 +123,7 @@ def _seen(invoice: Invoice) -> str:
     return f"{invoice.id}:{invoice.sequence}"
 
 
-async def _detail(connection: Any, invoice_id: str, only: str | None, today: date) -> dict[str, Any]:
+async def _detail(connection: Reads, invoice_id: str, only: str | None, today: date) -> dict[str, Any]:
     row = await store.load_invoice(connection, invoice_id, only) if is_id(invoice_id) else None
     if row is None:
         raise not_found("invoice", invoice_id)
@@ -134,7 +135,7 @@ async def _detail(connection: Any, invoice_id: str, only: str | None, today: dat
 @router.get("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
 async def get_invoice(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
     running = running_of(request)
-    return answer(await _detail(running.pool, invoice_id, identity.customer_id, running.clock.today()))
+    return answer(await _detail(running.reads(identity), invoice_id, identity.customer_id, running.clock.today()))
 
 
 @router.patch("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
@@ -173,11 +174,12 @@ async def _locked(invoice_id: str, work: Work) -> dict[str, Any]:
 async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
     """What happened to an invoice, from its events, and what comes next."""
     running, today = running_of(request), running_of(request).clock.today()
-    row = await store.load_invoice(running.pool, invoice_id, identity.customer_id) if is_id(invoice_id) else None
+    reads = running.reads(identity)
+    row = await store.load_invoice(reads, invoice_id, identity.customer_id) if is_id(invoice_id) else None
     if row is None:
         raise not_found("invoice", invoice_id)
     invoice = store.invoice_of(row)
-    history = await store.load_history(running.pool, invoice_id, invoice.customer_id)
+    history = await store.load_history(reads, invoice_id, invoice.customer_id)
     step = timeline.next_step(invoice, history.under_way, today, history.events)
     body = {
         "invoice_id": invoice.id,

@@ -141,7 +141,7 @@ async def list_invoices(
     if sort.endswith("total") and wanted.customer_id is None:
         raise refused("invoices are sorted by total for one customer: name it by customer_id", field="sort")
     page = store.Page(wanted, sort, limit, _read_cursor(cursor, sort))
-    rows = await store.list_invoices(running_of(request).pool, page)
+    rows = await store.list_invoices(running_of(request).reads(identity), page)
     items = [summary(store.invoice_of(row), row, wanted.today) for row in rows[:limit]]
     more = len(rows) > limit
     return answer({"items": items, "next_cursor": _write_cursor(items[-1], sort) if more else None})
@@ -153,7 +153,7 @@ async def count_invoices(request: Request, identity: ReadInvoices, asked: Chosen
     wanted = _seen_by(identity, asked)
     if wanted.customer_id is None:
         raise refused("invoices are counted for one customer: name it", field="customer_id")
-    return answer(await store.count_invoices(running_of(request).pool, wanted))
+    return answer(await store.count_invoices(running_of(request).reads(identity), wanted))
 
 
 def _column(sort: str) -> str:

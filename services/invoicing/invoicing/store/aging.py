@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import asyncpg
+from chassis.db.reads import Reads
 
 AGING = """
 WITH aged AS (
@@ -29,6 +29,6 @@ FROM aged FULL JOIN credited USING (currency) ORDER BY currency
 """
 
 
-async def load_aging(connection: asyncpg.Connection, customer_id: str, as_of: date) -> list[dict[str, Any]]:
+async def load_aging(connection: Reads, customer_id: str, as_of: date) -> list[dict[str, Any]]:
     """Minor units per currency by days past due on a day; an entry for each currency booked by then."""
     return [dict(row) for row in await connection.fetch(AGING, customer_id, as_of)]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import orjson
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from contracts.invoicing import CreateCustomer
 
@@ -41,7 +41,7 @@ async def add_customer(work: Work, customer_id: str, asked: CreateCustomer) -> b
     return await work.connection.fetchval(ADD_CUSTOMER, customer_id, *values, metadata, work.now) is not None
 
 
-async def list_customers(connection: asyncpg.Connection, asked: Customers) -> list[dict[str, Any]]:
+async def list_customers(connection: Reads, asked: Customers) -> list[dict[str, Any]]:
     """By external id; one more than `limit`, to show whether a next page exists."""
     arguments: list[Any] = []
 
@@ -70,7 +70,7 @@ def contains(text: str) -> str:
     return f"%{plain}%"
 
 
-async def load_customer(connection: asyncpg.Connection, customer_id: str) -> dict[str, Any] | None:
+async def load_customer(connection: Reads, customer_id: str) -> dict[str, Any] | None:
     row = await connection.fetchrow(f"SELECT {CUSTOMER} FROM customers WHERE id = $1", customer_id)  # noqa: S608
     return _customer(row) if row else None
 
@@ -102,7 +102,7 @@ async def change_customer(work: Work, customer: Mapping[str, Any], sequence: int
 
 
 async def resolve_customers(
-    connection: asyncpg.Connection, ids: Sequence[str], external_ids: Sequence[str]
+    connection: Reads, ids: Sequence[str], external_ids: Sequence[str]
 ) -> tuple[set[str], dict[str, str]]:
     """The ids that are known, and ids by external id in its normal form. What is unknown is absent.
 

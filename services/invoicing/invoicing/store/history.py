@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import HISTORY, Work
 
 UNDER_WAY = """
@@ -38,7 +39,7 @@ class History:
     under_way: list[dict[str, Any]]
 
 
-async def load_history(connection: asyncpg.Connection, invoice_id: str, customer_id: str) -> History:
+async def load_history(connection: Reads, invoice_id: str, customer_id: str) -> History:
     told = [_event(row) for row in await connection.fetch(HISTORY, invoice_id)]
     for event, before in zip(told, [{}, *told], strict=False):
         event["before"] = before.get("payload")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import orjson
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from invoicing.domain import Invoice
 
@@ -85,7 +85,7 @@ async def find_numbers(work: Work, numbers: Sequence[str]) -> dict[str, tuple[In
 
 
 async def load_invoice(
-    connection: asyncpg.Connection, invoice_id: str, only: str | None, *, lock: bool = False
+    connection: Reads, invoice_id: str, only: str | None, *, lock: bool = False
 ) -> dict[str, Any] | None:
     """One invoice with its document, when it is the identity's to see."""
     sql = f"""SELECT {INVOICE}, po_number, created_at, lines, taxes, terms, notes, metadata FROM invoices

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import asyncpg
-
+from chassis.db.reads import Reads
 from invoicing.store.customers import contains
 from invoicing.store.invoices import INVOICE
 
@@ -77,7 +76,7 @@ class Arguments(list[Any]):
         return f"${len(self)}::{kind}"
 
 
-async def list_invoices(connection: asyncpg.Connection, page: Page) -> list[dict[str, Any]]:
+async def list_invoices(connection: Reads, page: Page) -> list[dict[str, Any]]:
     """One more than `limit`, to show whether a next page exists."""
     arguments = Arguments()
     where = [TABS[page.filter.tab], *_conditions(page.filter, arguments)]
@@ -90,7 +89,7 @@ async def list_invoices(connection: asyncpg.Connection, page: Page) -> list[dict
     return [dict(row) for row in await connection.fetch(sql, *arguments)]
 
 
-async def count_invoices(connection: asyncpg.Connection, asked: Filter) -> dict[str, int]:
+async def count_invoices(connection: Reads, asked: Filter) -> dict[str, int]:
     """How many invoices of one customer each tab holds, and how many of them are overdue."""
     arguments = Arguments()
     where = " AND ".join(["true", *_conditions(asked, arguments)])
@@ -99,7 +98,7 @@ async def count_invoices(connection: asyncpg.Connection, asked: Filter) -> dict[
         "overdue": STATUSES["overdue"].format(today=arguments.bind(asked.today, "date")),
     }
     counts = ", ".join(f"count(*) FILTER (WHERE {condition}) AS {name}" for name, condition in counted.items())
-    row = await connection.fetchrow(f"SELECT {counts} FROM invoices WHERE {where}", *arguments)  # noqa: S608
+    (row,) = await connection.fetch(f"SELECT {counts} FROM invoices WHERE {where}", *arguments)  # noqa: S608
     return dict(row)
 
 

@@ -1,0 +1,1 @@
+SELECT protect_by_customer('api_keys');
