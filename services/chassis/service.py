@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,19 +22,28 @@ from fastapi import APIRouter, FastAPI, Request
 
 from chassis import checks, logs, telemetry
 from chassis.clock import Clock
+from chassis.db.locks import JOB_ALONE
 from chassis.db.migrate import migrate
 from chassis.db.pool import open_pool
+from chassis.db.reads import OfCustomer, Reads, open_portal
 from chassis.http.app import create_app
 from chassis.http.identity import Identity
+from chassis.http.limits import Limits
 from chassis.http.protocol import BoundedHead
 from chassis.http.seen import sequences
 from chassis.memory import collect_seldom
 from chassis.messaging import dead_letters
-from chassis.messaging.consume import Consumer, Handlers
-from chassis.messaging.outbox import Bell, Relay
+from chassis.messaging.consume import Consumer
+from chassis.messaging.handlers import Handlers
+from chassis.messaging.outbox import Relay
+from chassis.messaging.replay import retry_due
 from chassis.messaging.subscribe import joining
+from chassis.messaging.wake import Bell, listen
 from chassis.messaging.work import Cause, Units
 from chassis.settings import ServiceSettings
+from chassis.tasks import queue as tasks
+from chassis.tasks.queue import Queues
+from chassis.tasks.worker import Worker, measure
 
 log = structlog.get_logger()
 
@@ -48,6 +57,15 @@ class Running:
     pool: asyncpg.Pool
     units: Units
     more: dict[str, Any] = field(default_factory=dict)
+    portal: asyncpg.Pool | None = None
+
+    def reads(self, who: Identity) -> Reads:
+        """What the caller's queries read from: for one customer's caller, the rows of that customer alone."""
+        if who.customer_id is None:
+            everything: Reads = self.pool
+            return everything
+        assert self.portal is not None, "only a process that serves reads for callers"
+        return OfCustomer(self.portal, who.customer_id)
 
 
 def running_of(request: Request) -> Running:
@@ -60,19 +78,24 @@ def cause_of(request: Request, identity: Identity) -> Cause:
     """What a request's events travel with: its id, who asked, and its trace, which is not that of its batch."""
     return Cause(
         correlation=logs.request_id.get() or None,
-        actor=f"{identity.kind}:{identity.subject}",
+        actor=identity.actor,
+        acting_for=identity.acting_for,
         traceparent=telemetry.traceparent(),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a work process does again and again: at once after some work or a `Work.wake`, else after a while."""
+    """What a work process does again and again: at once after some work or a `Work.wake`, else after a while.
+
+    `alone`: never in two processes at the same time.
+    """
 
     name: str
     every_seconds: float
     run: Callable[[Running], Awaitable[bool]]
     first_after_seconds: float = 0
+    alone: bool = False
 
 
 Resources = Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]
@@ -90,10 +113,11 @@ class Service:
     router: APIRouter | None = None
     handlers: Sequence[Handlers] = ()
     jobs: Sequence[Job] = ()
+    queues: Queues = field(default_factory=Queues)
     resources: Resources = nothing_more
     migrations: Path | None = None
     checks: Mapping[str, str] = field(default_factory=dict)
-    larger_bodies: Mapping[str, int] = field(default_factory=dict)  # bytes by path, of bodies that are streamed
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)  # bytes by method and path template; streamed
     kept_routes: Sequence[str] = ()  # whose Idempotency-Keys are never forgotten
     sequence_of: str = ""  # SQL: a row with the sequence of what this service owns, by its id ($1)
     sequence_of_customers: str = ""  # the same of what is a customer's ($2), for that customer's own keys
@@ -106,8 +130,9 @@ class Service:
         if arguments.command == "migrate":
             ran = asyncio.run(migrate(settings.owner_url, self.migrations or Path()))
             sys.stdout.write(json.dumps({"ran": ran}) + "\n")
-        elif arguments.command == "dead-letters":
-            sys.exit(asyncio.run(_dead_letters(settings, arguments)))
+        elif arguments.command in ("dead-letters", "tasks"):
+            do = _dead_letters if arguments.command == "dead-letters" else _tasks
+            sys.exit(asyncio.run(do(settings, arguments)))
         else:
             self._run(settings, serve=arguments.command != "work", work=arguments.command != "serve")
 
@@ -149,7 +174,7 @@ class Service:
             public_keys=settings.public_keys,
             lifespan=lifespan,
             ready=is_ready,
-            larger=self.larger_bodies,
+            limits=Limits(self.larger_bodies),
             sequences=sequences(self.sequence_of, self.sequence_of_customers)
             if self.handlers or self.sequence_of
             else None,
@@ -166,7 +191,7 @@ class Service:
             if work:
                 pool = await open_pool(settings.work_url, size=settings.pool_size, application=f"{self.name}-work")
                 stack.push_async_callback(_close, pool)
-                bell = Bell(pool)
+                bell = Bell(pool, works=True)
                 running = Running(settings, clock, pool, Units(pool, clock, bell), more)
                 await stack.enter_async_context(self._working(running, bell, ready))
             if serve:
@@ -175,7 +200,9 @@ class Service:
                 units = Units(pool, clock, bell or Bell(pool))
                 if work:  # a request wakes the jobs of its own process
                     units.woken = running.units.woken
-                app.state.running = Running(settings, clock, pool, units, more)
+                portal = await open_portal(settings.api_url, size=settings.pool_size, application=f"{self.name}-portal")
+                stack.push_async_callback(_close, portal)
+                app.state.running = Running(settings, clock, pool, units, more, portal)
                 app.state.pool = pool
             yield
 
@@ -197,10 +224,16 @@ class Service:
             look,
             *self.jobs,
             *(_retrying(consumer) for consumer in consumers),
+            *([Job("measure-tasks", MEASURE_SECONDS, self._measure)] if self.queues.by_name else []),
         ]
+        running_on: dict[str, Coroutine[Any, Any, None]] = {
+            f"job {job.name}": _repeat(job, running) for job in repeated
+        }
+        for name, queue in self.queues.by_name.items():
+            running_on[f"tasks {name}"] = Worker(queue, running).run()
+        running_on["listening"] = listen(settings.work_url, bell, running.units.woken)
         tasks = [
-            _told(asyncio.create_task(_repeat(job, running)), partial(ready.__setitem__, f"job {job.name}"))
-            for job in repeated
+            _told(asyncio.create_task(each), partial(ready.__setitem__, name)) for name, each in running_on.items()
         ]
         try:
             if not consumers:
@@ -215,6 +248,10 @@ class Service:
                 task.cancel()
             await asyncio.wait([relaying, *tasks], timeout=2)
             relaying.cancel()
+
+    async def _measure(self, running: Running) -> bool:
+        await measure(running.pool, running.clock.now(), list(self.queues.by_name))
+        return False
 
     async def _look(self, running: Running) -> bool:
         await checks.look(running.pool, checks.EVERYWHERE | dict(self.checks))
@@ -235,7 +272,7 @@ async def _close(pool: asyncpg.Pool) -> None:
 
 
 def _retrying(consumer: Consumer) -> Job:
-    return Job(f"retry-{consumer.name}", 0.5, lambda _: dead_letters.retry_due(consumer))
+    return Job(f"retry-{consumer.name}", 0.5, lambda _: retry_due(consumer))
 
 
 async def _prune(running: Running, kept_routes: Sequence[str] = ()) -> bool:
@@ -255,7 +292,7 @@ async def _repeat(job: Job, running: Running) -> None:
         woken.clear()
         some = False
         try:
-            some = await job.run(running)
+            some = await (_alone(job, running) if job.alone else job.run(running))
         except Exception as error:
             with contextlib.suppress(Exception):  # to log must not end the job
                 log.warning("job failed, it runs again", job=job.name, error=repr(error))
@@ -263,6 +300,17 @@ async def _repeat(job: Job, running: Running) -> None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(job.every_seconds):  # `wait_for` may swallow a cancellation
                     await woken.wait()
+
+
+async def _alone(job: Job, running: Running) -> bool:
+    """Run a job unless another process does so now."""
+    async with running.pool.acquire() as connection:
+        if not await connection.fetchval(TRY_ALONE, JOB_ALONE, job.name):
+            return False
+        try:
+            return await job.run(running)
+        finally:
+            await connection.execute(NO_LONGER_ALONE, JOB_ALONE, job.name)
 
 
 async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace) -> str | None:
@@ -285,6 +333,25 @@ async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace
     return None
 
 
+async def _tasks(settings: ServiceSettings, arguments: argparse.Namespace) -> str | None:
+    """List tasks that were set aside, or decide on one; what goes wrong, in a sentence, else None."""
+    connection = await asyncpg.connect(settings.work_url)
+    try:
+        if arguments.action == "list":
+            answer: Any = {"items": await tasks.listing(connection)}
+        else:
+            decide = tasks.retry if arguments.action == "retry" else tasks.drop
+            if not await decide(connection, arguments.queue, arguments.id):
+                return (
+                    f"No task {arguments.id!r} of {arguments.queue!r} is set aside: `tasks list` shows those that are."
+                )
+            answer = {arguments.action: arguments.id}
+    finally:
+        await connection.close()
+    sys.stdout.write(json.dumps(answer, default=str) + "\n")
+    return None
+
+
 def _letter_id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) < 2**63):
         raise argparse.ArgumentTypeError(f"{text!r} is no letter's id: `dead-letters list` shows them, as 7")
@@ -296,6 +363,12 @@ def _parser(name: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command")
     for command in ("serve", "work", "migrate"):
         commands.add_parser(command)
+    choices = commands.add_parser("tasks").add_subparsers(dest="action", required=True)
+    choices.add_parser("list", help="tasks that failed too often, with their errors")
+    for action, says in (("retry", "try a task again"), ("drop", "give a task up")):
+        choice = choices.add_parser(action, help=says)
+        choice.add_argument("queue")
+        choice.add_argument("id")
     actions = commands.add_parser("dead-letters").add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="what waits for a person or a retry, with its id and its error")
     replaying = actions.add_parser("replay", help="try again now, in order")
@@ -310,6 +383,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
+MEASURE_SECONDS = 15
+TRY_ALONE = "SELECT pg_try_advisory_lock($1::int, hashtext($2))"
+NO_LONGER_ALONE = "SELECT pg_advisory_unlock($1::int, hashtext($2))"
 PORTION = 1000
 PRUNE_COMMANDS = """
 DELETE FROM seen_commands WHERE (id, source, consumer) IN (

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from chassis.messaging.outbox import LEADER_LOCK
+from chassis.db.locks import RELAY_LEADS
 from contracts.ids import new_id
 from contracts.topics import INBOUND, PARTITIONS
 from paidup_local import postgres
@@ -63,7 +63,7 @@ async def hold_back(stack: LocalStack, service: str) -> asyncpg.Connection:
     """Take the lead of a service's relay: what it commits stays in its outbox until the connection is closed."""
     admin = await asyncpg.connect(postgres.admin_dsn(stack.settings))
     holder = await asyncpg.connect(stack.database_url(service))
-    taking = asyncio.create_task(holder.fetchval("SELECT pg_advisory_lock($1)", LEADER_LOCK))
+    taking = asyncio.create_task(holder.fetchval("SELECT pg_advisory_lock($1)", RELAY_LEADS))
     while not taking.done():
         await admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'relay'",
@@ -89,7 +89,7 @@ async def commit_to_effect(stack: LocalStack, owners: Sequence[str], tag: str) -
             await _send(producer, batch, turn)
         await _until(invoicing, f"SELECT count(*) >= {issued + len(owners)} FROM invoices")
         held = await invoicing.fetchval("SELECT count(*) FROM outbox")
-        await invoicing.fetchval("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
+        await invoicing.fetchval("SELECT pg_advisory_unlock($1)", RELAY_LEADS)
         await _until(invoicing, f"SELECT count(*) < {held} FROM outbox")
         began = time.monotonic()
         await _until(payments, f"SELECT count(*) >= {before + len(owners)} FROM invoices")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import asyncpg
 
-LOCK = 7_208_851_904
+from chassis.db.locks import MIGRATIONS
+
 CHASSIS = Path(__file__).parent / "migrations"
 
 
@@ -18,8 +19,8 @@ async def migrate(dsn: str, folder: Path) -> list[str]:
     files = _read(CHASSIS, "chassis/") + _read(folder, "")
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-        await connection.execute(MIGRATIONS)
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATIONS)
+        await connection.execute(LEDGER)
         ran = dict(await connection.fetch("SELECT name, sha256 FROM migrations"))
         return [name for name, text in files if await _run(connection, name, text, ran)]
     finally:
@@ -42,6 +43,6 @@ async def _run(connection: asyncpg.Connection, name: str, text: str, ran: dict[s
     return True
 
 
-MIGRATIONS = """
+LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, ran_at timestamptz DEFAULT now())
 """

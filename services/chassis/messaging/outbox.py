@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTopicError, MessageSizeTooLargeError, RecordListTooLargeError
 from prometheus_client import Counter, Gauge
 
-from chassis.messaging.work import Wake
+from chassis.db.locks import RELAY_LEADS
+from chassis.messaging.wake import Bell
 from contracts.envelope import event_headers
 
 log = structlog.get_logger()
@@ -21,30 +22,9 @@ published = Counter("paidup_outbox_published_total", "Events published")
 leading = Gauge("paidup_outbox_leading", "1 where this process publishes")
 refused = Gauge("paidup_outbox_refused", "Aggregates whose next event the broker does not take")
 
-LEADER_LOCK = 7_208_851_905
 BATCH = 500
 IDLE_SECONDS = 0.5
 OF_THE_MESSAGE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, ValueError, TypeError)
-
-
-class Bell(Wake):
-    """Rings the leader: directly when it is in this process, else by one NOTIFY for many commits."""
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
-        self._pending: asyncio.Task[None] | None = None
-        self.heard = asyncio.Event()
-        self.leading = False
-
-    def ring(self) -> None:
-        self.heard.set()
-        if not self.leading and (self._pending is None or self._pending.done()):
-            self._pending = asyncio.create_task(self._notify())
-
-    async def _notify(self) -> None:
-        await asyncio.sleep(0.002)
-        with contextlib.suppress(Exception):  # the leader polls anyway
-            await self._pool.execute("NOTIFY outbox")
 
 
 class Relay:
@@ -81,11 +61,10 @@ class Relay:
             self._dsn, server_settings={"enable_seqscan": "off", "application_name": "relay"}
         )
         try:
-            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", RELAY_LEADS):
                 if self._stopping:
                     return
                 await asyncio.sleep(0.5)
-            await connection.add_listener("outbox", lambda *_: self._bell.heard.set())
             producer = make_producer(self._kafka)
             try:
                 await producer.start()
