@@ -11,8 +11,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
-from chassis.messaging.consume import Consumer, Handlers, Received
-from chassis.messaging.outbox import Bell, Relay
+from chassis.messaging.consume import Consumer
+from chassis.messaging.handlers import Handlers
+from chassis.messaging.outbox import Relay
+from chassis.messaging.records import Received
+from chassis.messaging.wake import Bell
 from chassis.messaging.work import Units, Wake, Work
 from contracts.envelope import Message, message
 from contracts.ids import new_id

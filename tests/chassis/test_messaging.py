@@ -25,10 +25,14 @@ from chassis import checks, telemetry
 from chassis.clock import Clock
 from chassis.db.pool import open_pool, out_of_reach
 from chassis.http.identity import Identity
-from chassis.messaging import dead_letters, reading
-from chassis.messaging.consume import SOURCES, Consumer, Handlers, RacedError, Received
-from chassis.messaging.outbox import Bell, Relay, make_producer
+from chassis.messaging import dead_letters, reading, replay
+from chassis.messaging.consume import Consumer
+from chassis.messaging.handlers import Handlers
+from chassis.messaging.outbox import Relay, make_producer
+from chassis.messaging.records import SOURCES, RacedError, Received
+from chassis.messaging.replay import retry_due
 from chassis.messaging.subscribe import Subscription, make_broker, subscribed
+from chassis.messaging.wake import Bell
 from chassis.messaging.work import Cause, Units, Wake, Work
 from chassis.service import Job, Running, Service, _repeat, cause_of
 from chassis.settings import ServiceSettings
@@ -171,7 +175,7 @@ async def test_later_events_of_a_parked_key_wait_and_are_replayed_in_order(desk:
     assert await desk.taken() == ["b", "b"]
     desk.failing.clear()
     await desk.hurry()
-    assert await dead_letters.retry_due(consumer)
+    assert await retry_due(consumer)
     rows = await desk.pool.fetch("SELECT revoked FROM taken WHERE key_id = 'a' ORDER BY n")
     assert [row["revoked"] for row in rows] == [None, True]
     await consumer.take([desk.record("a", 3)])
@@ -185,13 +189,13 @@ async def test_after_three_retries_a_person_decides_and_a_skip_lets_the_rest_go_
     await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked)])
     for _ in range(3):
         await desk.hurry()
-        assert await dead_letters.retry_due(consumer)
+        assert await retry_due(consumer)
     assert await desk.pool.fetchval("SELECT retry_at IS NULL AND attempts = 3 FROM parked")
     async with desk.pool.acquire() as connection:
         first = (await dead_letters.listing(connection))[0]
         assert "told to fail" in first["error"]
         await dead_letters.skip(connection, first["id"], "a test of ours")
-    assert await dead_letters.retry_due(consumer)
+    assert await retry_due(consumer)
     assert await desk.taken() == ["a"]
     assert (await desk.letters("skipped"), await desk.letters("replayed"), await desk.letters()) == (1, 1, 0)
 
@@ -209,7 +213,7 @@ async def test_only_the_first_letter_that_waits_of_a_key_can_be_skipped(desk: De
                 await call
         desk.failing.clear()
         await desk.hurry()
-        assert await dead_letters.retry_due(consumer)
+        assert await retry_due(consumer)
         with pytest.raises(dead_letters.RefusedError, match="it was replayed"):
             await dead_letters.skip(connection, first, "too late")
     assert await desk.taken() == ["a", "a", "a"]
@@ -222,7 +226,7 @@ async def test_an_unreadable_letter_can_be_skipped_and_not_replayed(desk: Desk) 
     assert await desk.taken() == []
     async with desk.pool.acquire() as connection:
         (letter,) = await dead_letters.listing(connection)
-        assert letter["error"] == "ce_source is not paidup/auth, which alone tells events here"
+        assert letter["error"] == "ce_source is not paidup/auth, which alone writes events here"
         with pytest.raises(dead_letters.RefusedError, match="can only be skipped"):
             await dead_letters.replay(connection, letter["id"])
         await dead_letters.skip(connection, letter["id"], "forged")
@@ -236,7 +240,7 @@ async def test_a_replay_tells_what_it_handled_from_what_was_seen_before(desk: De
     desk.failing.clear()
     await desk.pool.execute("INSERT INTO seen VALUES ('desk', 'auth.key.v1', 'a', 1)")
     await desk.hurry()
-    assert await dead_letters.retry_due(consumer)
+    assert await retry_due(consumer)
     states = await desk.pool.fetch("SELECT sequence, state FROM dead_letters ORDER BY sequence")
     assert [tuple(row) for row in states] == [(1, "seen"), (2, "replayed")]
 
@@ -254,7 +258,7 @@ async def test_a_replay_that_meets_another_costs_no_attempt(desk: Desk, error: t
     raising[0] = error("met another")  # type: ignore[call-overload]
     for _ in range(5):
         await desk.hurry()
-        assert await dead_letters.retry_due(consumer)
+        assert await retry_due(consumer)
     assert await desk.pool.fetchval("SELECT attempts FROM parked WHERE retry_at IS NOT NULL") == 0
 
 
@@ -285,7 +289,7 @@ async def test_a_failed_command_without_a_key_waits_alone(desk: Desk) -> None:
     desk.failing = {"c1"}
     for _ in range(2):
         await desk.hurry()
-        await dead_letters.retry_due(consumer)
+        await retry_due(consumer)
     assert await desk.taken() == ["c3", "c2"]
 
 
@@ -314,7 +318,7 @@ async def test_an_event_before_its_predecessor_waits_for_it(desk: Desk) -> None:
     assert await desk.taken() == []
     await consumer.take([first])
     await desk.hurry()
-    assert await dead_letters.retry_due(consumer)
+    assert await retry_due(consumer)
     assert await desk.taken() == ["a", "a"]
 
 
@@ -1091,12 +1095,12 @@ class TestReplay:
         consumer, planted = await self._parked(desk)
         planted[bad] = {"raises": _fail, "statement": _flush_and_fail, "flush": _tell_twice, "commit": _promise}[way]
         await desk.hurry()
-        assert await dead_letters.retry_due(consumer)
+        assert await retry_due(consumer)
         assert await self._told(owner) == list(range(1, bad))
         assert await owner.fetchval("SELECT attempts FROM parked") == 1
         planted[bad] = _nothing
         await desk.hurry()
-        assert await dead_letters.retry_due(consumer)
+        assert await retry_due(consumer)
         assert await self._told(owner) == [1, 2, 3]
         assert not await owner.fetchval("SELECT count(*) FROM parked")
         await owner.close()
@@ -1113,13 +1117,13 @@ class TestReplay:
         owner = await asyncpg.connect(desk.database.owner_url)
         await owner.execute(PROMISES)
         consumer, planted = await self._parked(desk)
-        monkeypatch.setattr(dead_letters, "_conclude", Work.flush)
+        monkeypatch.setattr(replay, "_conclude", Work.flush)
         planted[2] = _promise
         for attempts in (1, 2, 3):
             await desk.hurry()
-            assert await dead_letters.retry_due(consumer)
+            assert await retry_due(consumer)
             assert await owner.fetchval("SELECT attempts FROM parked") == attempts
-        assert not await dead_letters.retry_due(consumer)
+        assert not await retry_due(consumer)
         await owner.close()
 
 

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Query
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity, TokenSigner, allow
-from chassis.messaging.consume import Handlers
+from chassis.messaging.handlers import Handlers
 from chassis.messaging.work import Units, Wake
 from chassis.service import Running, Service, _prune
 from chassis.settings import ServiceSettings

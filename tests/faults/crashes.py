@@ -18,7 +18,7 @@ SECONDS_TO_REACH = 90  # a call whose process died is made again once its lease 
 _RELAY = ("produce", "commit messaging.outbox._publish")
 _LETTERS = (
     "commit messaging.dead_letters.keep_unreadable", "commit messaging.dead_letters.park",
-    "commit messaging.dead_letters.retry_due", "commit messaging.dead_letters._put_off",
+    "commit messaging.replay.retry_due", "commit messaging.replay._put_off",
 )  # fmt: skip
 
 

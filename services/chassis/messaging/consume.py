@@ -6,155 +6,26 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
-from pydantic import ValidationError
 
 from chassis import telemetry
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging import dead_letters
-from chassis.messaging.work import Cause, Units, Work
-from contracts.envelope import Envelope, Event, MalformedError, Message, bounded, read_headers
-from contracts.topics import TOPICS
+from chassis.messaging.handlers import Handler, Handlers, Run
+from chassis.messaging.records import COMPACTED, GapError, Item, RacedError, Received, Record, cause_of, parse, read
+from chassis.messaging.work import Units, Work
+from contracts.envelope import Envelope, MalformedError
 
 log = structlog.get_logger()
 taken = Counter("paidup_events_taken_total", "Events handled", ["consumer", "type"])
 passed = Counter("paidup_events_passed_total", "Events passed over", ["consumer", "why"])
 stuck = Counter("paidup_batches_stuck_total", "Times that a batch could be neither taken nor set aside", ["consumer"])
 batches = Histogram("paidup_batch_seconds", "Time of one batch, database and all", ["consumer"])
-
-E = TypeVar("E", bound=Event)
-COMPACTED = frozenset(topic.name for topic in TOPICS if topic.compacted)
-COMMAND_TOPICS = frozenset(topic.name for topic in TOPICS if topic.commands)
-SOURCES = {topic.name: f"paidup/{topic.name.partition('.')[0]}" for topic in TOPICS if not topic.commands}
-
-
-class Record(Protocol):
-    """What Kafka hands over (aiokafka's ConsumerRecord), or a dead letter read back."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Received(Generic[E]):
-    """An event with what its envelope says. `event` is None for handlers that take raw bodies."""
-
-    event: E
-    id: str
-    sequence: int
-    body: bytes
-    cause: Cause
-    time: datetime | None = None
-
-
-Run = Callable[[Sequence[Any], Work], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A row lock that a handler needs. All of a batch are taken before its first handler, by rank, then by id."""
-
-    rank: int
-    table: str
-    id_of: Callable[[Any], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Handler:
-    type: type[Event]
-    run: Run
-    lock: Lock | None
-    acts: bool
-    raw: bool
-
-    @property
-    def bodiless(self) -> bool:
-        return self.type.erases
-
-
-class GapError(RuntimeError):
-    """An event came before its predecessor."""
-
-
-class RacedError(RuntimeError):
-    """Another replica took some of the same events at the same time."""
-
-
-Answer = Callable[[Record, str, datetime], Message]
-AnswerUnknown = Callable[[Envelope, datetime], Message]
-
-
-class Handlers:
-    """A service's handlers by event type, under its consumer name."""
-
-    def __init__(
-        self, consumer: str, *, answer_unreadable: Answer | None = None, answer_unknown: AnswerUnknown | None = None
-    ) -> None:
-        """What the sender of a command hears that has no readable envelope, or a type that there is not."""
-        self.consumer, self.answer_unreadable, self.answer_unknown = consumer, answer_unreadable, answer_unknown
-        self.by_type: dict[str, Handler] = {}
-
-    def on(
-        self, event_type: type[E], *, lock: Lock | None = None, acts: bool = False
-    ) -> Callable[[Callable[[E, Work], Awaitable[None]]], Callable[[E, Work], Awaitable[None]]]:
-        """`acts`: it does something in the world, so events older than the consumer itself are ignored."""
-
-        def register(handle: Callable[[E, Work], Awaitable[None]]) -> Callable[[E, Work], Awaitable[None]]:
-            async def each(events: Sequence[Received[E]], work: Work) -> None:
-                for received in events:
-                    work.cause = received.cause
-                    await handle(received.event, work)
-
-            self.by_type[event_type.__name__] = Handler(event_type, each, lock, acts, raw=False)
-            return handle
-
-        return register
-
-    def on_many(
-        self, *event_types: type[E], lock: Lock | None = None, acts: bool = False, raw: bool = False
-    ) -> Callable[
-        [Callable[[Sequence[Received[E]], Work], Awaitable[None]]],
-        Callable[[Sequence[Received[E]], Work], Awaitable[None]],
-    ]:
-        """All events of these types in a batch at once, each aggregate's in order. `raw`: bodies are not parsed."""
-
-        def register(
-            handle: Callable[[Sequence[Received[E]], Work], Awaitable[None]],
-        ) -> Callable[[Sequence[Received[E]], Work], Awaitable[None]]:
-            for event_type in event_types:
-                self.by_type[event_type.__name__] = Handler(event_type, handle, lock, acts, raw)
-            return handle
-
-        return register
-
-    def topics(self) -> list[str]:
-        return sorted({handler.type.topic.name for handler in self.by_type.values()})
-
-
-@dataclass(slots=True)
-class Item:
-    """A record with its envelope, on its way through one batch."""
-
-    record: Record
-    envelope: Envelope
-    key: str
-    command: bool
 
 
 class Consumer:
@@ -230,28 +101,15 @@ class Consumer:
         readable: list[Item] = []
         unreadable: list[tuple[Record, str]] = []
         for record in records:
-            command = record.topic in COMMAND_TOPICS
             try:
-                envelope = read_headers(record.headers, commands=command)
-                handler = self.handlers.by_type.get(envelope.type)
-                if record.value is None and handler is not None and not handler.bodiless:
+                item = read(record)
+                handler = self.handlers.by_type.get(item.envelope.type)
+                if record.value is None and handler is not None and not handler.type.erases:
                     raise MalformedError("the body is null")
-                readable.append(Item(record, envelope, self._key(record, envelope, command), command))
+                readable.append(item)
             except MalformedError as error:
                 unreadable.append((record, str(error)))
         return readable, unreadable
-
-    @staticmethod
-    def _key(record: Record, envelope: Envelope, command: bool) -> str:
-        """What waits together when one fails. A command without a key waits alone."""
-        if not command:
-            if envelope.source != (rightful := SOURCES[record.topic]):
-                raise MalformedError(f"ce_source is not {rightful}, which alone tells events here")
-            return envelope.subject
-        try:
-            return bounded("the key", (record.key or b"").decode()) or envelope.id
-        except UnicodeDecodeError as error:
-            raise MalformedError("the key is not UTF-8") from error
 
     async def _together(self, items: Sequence[Item]) -> None:
         with _spans(items):
@@ -325,7 +183,7 @@ class Consumer:
             if handler.acts and self._too_old(item.envelope):
                 passed.labels(self.name, "older than the consumer").inc()
                 continue
-            received = _receive(item, handler)
+            received = parse(item, handler.type, raw=handler.raw)
             ready.append((handler, received))
             if handler.lock is not None:
                 locks[handler.lock.rank, handler.lock.table].add(handler.lock.id_of(received.event))
@@ -338,7 +196,7 @@ class Consumer:
     def _answer_unknown(self, item: Item, work: Work) -> None:
         """An event of a type that nobody here hears is passed over; whoever sends a command has to hear of it."""
         if item.command and self.handlers.answer_unknown is not None:
-            work.cause = _cause_of(item.envelope)
+            work.cause = cause_of(item.envelope)
             work.emit(self.handlers.answer_unknown(item.envelope, work.now))
 
     def _too_old(self, envelope: Envelope) -> bool:
@@ -369,32 +227,6 @@ def _spans(items: Sequence[Item]) -> Iterator[None]:
             name, type_name = f"process {record.topic}", item.envelope.type
             spans.enter_context(telemetry.record_span(name, record.headers, type=type_name, offset=record.offset))
         yield
-
-
-def _receive(item: Item, handler: Handler) -> Received[Any]:
-    envelope, body = item.envelope, item.record.value or b""
-    event: Any = None
-    if handler.bodiless:
-        event = handler.type.model_construct(None, **{handler.type.aggregate: envelope.subject})
-    elif not handler.raw:
-        try:
-            event = handler.type.model_validate_json(body)
-        except ValidationError as error:
-            raise MalformedError(_without_input(error)) from None
-        if event.aggregate_id != envelope.subject:
-            raise MalformedError(f"the body is about another {handler.type.aggregate} than ce_subject")
-    return Received(event, envelope.id, envelope.sequence, body, _cause_of(envelope), envelope.time)
-
-
-def _cause_of(envelope: Envelope) -> Cause:
-    return Cause(envelope.correlation or envelope.id, envelope.id, envelope.actor, envelope.traceparent)
-
-
-def _without_input(error: ValidationError) -> str:
-    """Field and reason of each fault; never the input itself, which may hold personal data."""
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)[:5]
-    )
 
 
 LOAD_SEEN = """

@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import orjson
 import structlog
 
-from chassis.db.pool import COLLIDED, out_of_reach
+from chassis.messaging.handlers import Answer
+from chassis.messaging.records import COMMAND_TOPICS, RacedError, Record
 from chassis.messaging.work import Units, Work
 from contracts.envelope import Envelope, read_headers
-
-if TYPE_CHECKING:
-    from chassis.messaging.consume import Answer, Consumer, Record
 
 log = structlog.get_logger()
 RETRY_SECONDS = (1, 5, 25)
@@ -65,8 +63,6 @@ async def park(units: Units, consumer: str, record: Record, envelope: Envelope, 
 
 async def follow(work: Work, consumer: str, record: Record, envelope: Envelope, key: str) -> None:
     """Put a record behind its parked key; a key that was released meanwhile makes the batch start again."""
-    from chassis.messaging.consume import RacedError
-
     if await work.connection.fetchval(HOLD, consumer, record.topic, key) is None:
         raise RacedError
     await work.connection.execute(
@@ -91,69 +87,8 @@ def _columns(consumer: str, record: Record, envelope: Envelope | None, key: str 
     return (consumer, record.topic, record.partition, record.offset, key, *known, record.key, record.value, headers)
 
 
-async def retry_due(consumer: Consumer) -> bool:
-    """Replay one parked key whose time has come; whether there was one."""
-    parked: asyncpg.Record | None = None
-    try:
-        async with consumer.units.begin() as work:
-            parked = await work.connection.fetchrow(NEXT_DUE, consumer.name)
-            if parked is None:
-                return False
-            failure = await _replay(consumer, work, parked)
-    except Exception as error:  # at the commit: nothing was replayed, and the keys behind this one must be reached
-        if parked is None or out_of_reach(error):
-            raise
-        failure = error
-    if failure is not None:
-        await _put_off(consumer, parked, failure)
-    return True
-
-
-async def _replay(consumer: Consumer, work: Work, parked: asyncpg.Record) -> Exception | None:
-    """All letters of a key in order, each in a savepoint; the error of the first that fails again, the rest wait."""
-    from chassis.messaging.consume import COMMAND_TOPICS, Item
-
-    topic, key = parked["topic"], parked["key"]
-    for row in await work.connection.fetch(LETTERS, consumer.name, topic, key):
-        letter = _letter(row)
-        command = topic in COMMAND_TOPICS
-        try:
-            async with work.connection.transaction():
-                item = Item(letter, read_headers(letter.headers, commands=command), key, command)
-                handled = await consumer.handle([item], work, parked=True)
-                await _conclude(work)
-        except Exception as error:
-            if out_of_reach(error):
-                raise
-            work.emitted.clear()  # its own alone: those of the letters before are written
-            return error
-        await work.connection.execute(SETTLE, letter.id, "replayed" if handled else "seen", None)
-    await work.connection.execute(RELEASE, consumer.name, topic, key)
-    return None
-
-
-async def _conclude(work: Work) -> None:
-    """What a commit would do, within the letter's savepoint: a letter fails by itself, and with what it emitted."""
-    await work.flush()
-    await work.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    await work.connection.execute("SET CONSTRAINTS ALL DEFERRED")  # none of ours begins as immediate
-
-
-async def _put_off(consumer: Consumer, parked: asyncpg.Record, error: Exception) -> None:
-    """Count a failure in a transaction of its own, unless somebody has asked for another try meanwhile."""
-    from chassis.messaging.consume import RacedError
-
-    topic, key, attempts = parked["topic"], parked["key"], parked["attempts"]
-    wait: float | None = 0.1
-    if not isinstance(error, (RacedError, *COLLIDED)):  # whoever meets another tries again for free
-        attempts += 1
-        wait = RETRY_SECONDS[attempts] if attempts < len(RETRY_SECONDS) else None
-    due = parked["retry_at"]
-    await consumer.units.pool.execute(PUT_OFF, consumer.name, topic, key, attempts, wait, describe(error), due)
-    log.error("replay failed", consumer=consumer.name, key=key, attempts=attempts, error=describe(error))
-
-
-def _letter(row: asyncpg.Record) -> Letter:
+def letter_of(row: asyncpg.Record) -> Letter:
+    """The record that a row of `LETTERS` keeps."""
     headers = [(name, base64.b64decode(value)) for name, value in orjson.loads(row["raw_headers"])]
     return Letter(row["id"], row["topic"], row["partition"], row["offset"], row["raw_key"], row["raw_value"], headers)
 
@@ -180,8 +115,6 @@ async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> None
 
     RefusedError for one that another waits before: what it tells would be lost unseen.
     """
-    from chassis.messaging.consume import COMMAND_TOPICS
-
     async with connection.transaction():
         row = await _waiting(connection, letter)
         if row["state"] == "waiting":
@@ -191,7 +124,7 @@ async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> None
             if first != letter:
                 raise RefusedError(f"Letter {first} waits before letter {letter} of the same key: skip that one first.")
             if row["topic"] in COMMAND_TOPICS:
-                envelope = read_headers(_letter(row).headers, commands=True)
+                envelope = read_headers(letter_of(row).headers, commands=True)
                 await connection.execute(SKIP_COMMAND, row["consumer"], envelope.id, envelope.source)
             else:
                 await connection.execute(SKIP_SEEN, row["consumer"], row["topic"], row["key"], row["sequence"])
@@ -220,20 +153,11 @@ VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5), now())
 ON CONFLICT (key, topic, consumer) DO NOTHING
 """
 HOLD = "SELECT 1 FROM parked WHERE consumer = $1 AND topic = $2 AND key = $3 FOR UPDATE"
-NEXT_DUE = """
-SELECT topic, key, attempts, retry_at FROM parked WHERE consumer = $1 AND retry_at <= now()
-ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED
-"""
 LETTERS = """
 SELECT id, topic, partition, "offset", raw_key, raw_value, raw_headers FROM dead_letters
 WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'waiting' ORDER BY sequence, id
 """
-PUT_OFF = """
-UPDATE parked SET attempts = $4, retry_at = now() + make_interval(secs => $5), error = $6
-WHERE consumer = $1 AND topic = $2 AND key = $3 AND retry_at = $7
-"""
 SETTLE = "UPDATE dead_letters SET state = $2, reason = $3, settled_at = now() WHERE id = $1"
-RELEASE = "DELETE FROM parked WHERE consumer = $1 AND topic = $2 AND key = $3"
 LIST = """
 SELECT d.id, d.consumer, d.topic, d.partition, d."offset", d.key, d.sequence, d.type, d.state,
     CASE WHEN d.state = 'waiting' THEN coalesce(p.error, d.error) ELSE d.error END AS error, d.created_at, p.attempts, p.retry_at

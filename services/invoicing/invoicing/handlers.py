@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chassis.messaging.consume import Handlers, Lock, Received
+from chassis.messaging.handlers import Handlers, Lock
+from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import payments as heard
 from contracts import words

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from chassis.messaging.consume import Record
+from chassis.messaging.records import Record
 from contracts import invoicing as says
 from contracts.allocation import Part
 from contracts.envelope import Amount, Envelope, Message, message

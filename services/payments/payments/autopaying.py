@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chassis.http.idempotency import Key, fingerprint
-from chassis.messaging.consume import Received
+from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Work
 from chassis.service import Running
 from contracts import invoicing as heard

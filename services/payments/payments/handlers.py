@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis.messaging.consume import Handlers, Lock, Received
+from chassis.messaging.handlers import Handlers, Lock
+from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
 from payments import autopaying, messages, store

@@ -12,7 +12,7 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.problems import Problem
-from chassis.messaging.consume import Received
+from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units, Wake
 from contracts.allocation import Part
 from contracts.envelope import Amount

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
-from chassis.messaging.consume import Received
+from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units, Wake, Work
 from chassis.service import Running
 from contracts import invoicing as heard

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from chassis.http.problems import Problem
-from chassis.messaging.consume import Received
+from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units
 from chassis.service import Running
 from contracts.allocation import Part

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from chassis.http.idempotency import Key
-from chassis.messaging.consume import Received
+from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units
 from contracts.envelope import Amount
 from contracts.ids import new_id

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chassis.messaging.consume import Received
+from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units
 from contracts.envelope import Amount
 from contracts.ids import new_id

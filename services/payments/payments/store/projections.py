@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-from chassis.messaging.consume import Received
+from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import CreditChanged, InvoiceState
 from payments.domain.quotes import CLOSED

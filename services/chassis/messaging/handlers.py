@@ -1,0 +1,83 @@
+"""A service's handlers of events, by the type of the event."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chassis.messaging.records import E, Received, Record
+from chassis.messaging.work import Work
+from contracts.envelope import Envelope, Event, Message
+
+Run = Callable[[Sequence[Any], Work], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A row lock that a handler needs. All of a batch are taken before its first handler, by rank, then by id."""
+
+    rank: int
+    table: str
+    id_of: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    type: type[Event]
+    run: Run
+    lock: Lock | None
+    acts: bool
+    raw: bool
+
+
+Answer = Callable[[Record, str, datetime], Message]
+AnswerUnknown = Callable[[Envelope, datetime], Message]
+
+
+class Handlers:
+    """A service's handlers by event type, under its consumer name."""
+
+    def __init__(
+        self, consumer: str, *, answer_unreadable: Answer | None = None, answer_unknown: AnswerUnknown | None = None
+    ) -> None:
+        """What the sender of a command hears that has no readable envelope, or a type that there is not."""
+        self.consumer, self.answer_unreadable, self.answer_unknown = consumer, answer_unreadable, answer_unknown
+        self.by_type: dict[str, Handler] = {}
+
+    def on(
+        self, event_type: type[E], *, lock: Lock | None = None, acts: bool = False
+    ) -> Callable[[Callable[[E, Work], Awaitable[None]]], Callable[[E, Work], Awaitable[None]]]:
+        """`acts`: it does something in the world, so events older than the consumer itself are ignored."""
+
+        def register(handle: Callable[[E, Work], Awaitable[None]]) -> Callable[[E, Work], Awaitable[None]]:
+            async def each(events: Sequence[Received[E]], work: Work) -> None:
+                for received in events:
+                    work.cause = received.cause
+                    await handle(received.event, work)
+
+            self.by_type[event_type.__name__] = Handler(event_type, each, lock, acts, raw=False)
+            return handle
+
+        return register
+
+    def on_many(
+        self, *event_types: type[E], lock: Lock | None = None, acts: bool = False, raw: bool = False
+    ) -> Callable[
+        [Callable[[Sequence[Received[E]], Work], Awaitable[None]]],
+        Callable[[Sequence[Received[E]], Work], Awaitable[None]],
+    ]:
+        """All events of these types in a batch at once, each aggregate's in order. `raw`: bodies are not parsed."""
+
+        def register(
+            handle: Callable[[Sequence[Received[E]], Work], Awaitable[None]],
+        ) -> Callable[[Sequence[Received[E]], Work], Awaitable[None]]:
+            for event_type in event_types:
+                self.by_type[event_type.__name__] = Handler(event_type, handle, lock, acts, raw)
+            return handle
+
+        return register
+
+    def topics(self) -> list[str]:
+        return sorted({handler.type.topic.name for handler in self.by_type.values()})
