@@ -49,6 +49,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(patsubst %,-p %,contracts chassis auth invoicing payments gateway paidup_local sandbox)
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.names
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/contract tests/chassis tests/service
