@@ -7,8 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS := $(VENV)/installed-to-run
 STAMP := $(VENV)/installed-to-test
-MEMBERS := contracts services/chassis services/auth services/invoicing services/payments services/gateway \
-           deploy/local deploy/sandbox
+SERVICES := $(filter-out chassis,$(patsubst services/%/pyproject.toml,%,$(sort $(wildcard services/*/pyproject.toml))))
+MEMBERS := contracts services/chassis $(SERVICES:%=services/%) deploy/local deploy/sandbox
+COMMA := ,
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
 PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, max(2, os.cpu_count() or 2)))')
@@ -47,8 +50,10 @@ down: $(RUNS)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(patsubst %,-p %,contracts chassis auth invoicing payments gateway paidup_local sandbox)
-	$(BIN)/lint-imports
+	MYPYPATH=$(subst $(SPACE),:,. services $(SERVICES:%=services/%) deploy/local deploy/sandbox) $(BIN)/mypy $(patsubst %,-p %,contracts chassis $(SERVICES) paidup_local sandbox)
+	@sed 's/@services@/$(subst $(SPACE),"$(COMMA) ",$(SERVICES))/; s/@layer@/$(subst $(SPACE), | ,$(SERVICES))/' \
+	  pyproject.toml > $(VENV)/imports.toml
+	$(BIN)/lint-imports --config $(VENV)/imports.toml
 	$(BIN)/python -m tests.names
 
 test: $(STAMP)

@@ -1,20 +1,28 @@
 """Who may ask, and what for; and the events of auth."""
 
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
 
 from contracts import topics
 from contracts.envelope import Event
+from contracts.services import SERVICES
 
 EVERY_SCOPE = "*"
-SCOPES = (
-    "customers:read", "customers:write", "invoices:read", "invoices:write", "methods:read", "methods:write",
-    "payments:read", "payments:write", "keys:write", "events:read", EVERY_SCOPE,
-)  # fmt: skip
+SCOPES = (*sorted(scope for service in SERVICES for scope in service.scopes), EVERY_SCOPE)
 """What a caller may do, as `<what>:<how>`. A caller with `*` may do all."""
 
-Audience = Literal["auth", "invoicing", "payments", "gateway"]
+AUDIENCES = tuple(service.name for service in SERVICES)
+
+
+def _known(name: str) -> str:
+    if name not in AUDIENCES:
+        raise ValueError(f"There is no service {name}.")
+    return name
+
+
+Audience = Annotated[str, AfterValidator(_known)]
 """A service that takes internal tokens. Each token is for one of them."""
-AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 
 CallerKind = Literal["system", "contact", "staff"]
 """A program with an API key, a customer's contact, or one of the company's own people."""

@@ -18,6 +18,11 @@ class Topic:
     compacted: bool = False
     commands: bool = False
 
+    @property
+    def owner(self) -> str:
+        """The service that alone writes here; a topic of commands is the one that it reads them from."""
+        return self.name.partition(".")[0]
+
 
 INVOICE = Topic("invoicing.invoice.v1", "An invoice's amounts and states.")
 RESERVATION = Topic("invoicing.reservation.v1", "What a payment under way holds of invoices.")

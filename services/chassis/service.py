@@ -1,4 +1,4 @@
-"""A service, put together: `python -m NAME [serve | work | migrate | dead-letters …]`; serve and work by default."""
+"""A service, put together: `python -m NAME [serve | work | dead-letters …]`; serve and work by default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -23,7 +22,6 @@ from fastapi import APIRouter, FastAPI, Request
 from chassis import checks, logs, telemetry
 from chassis.clock import Clock
 from chassis.db.locks import JOB_ALONE
-from chassis.db.migrate import migrate
 from chassis.db.pool import open_pool
 from chassis.db.reads import OfCustomer, Reads, open_portal
 from chassis.http.app import create_app
@@ -115,7 +113,6 @@ class Service:
     jobs: Sequence[Job] = ()
     queues: Queues = field(default_factory=Queues)
     resources: Resources = nothing_more
-    migrations: Path | None = None
     checks: Mapping[str, str] = field(default_factory=dict)
     larger_bodies: Mapping[str, int] = field(default_factory=dict)  # bytes by method and path template; streamed
     kept_routes: Sequence[str] = ()  # whose Idempotency-Keys are never forgotten
@@ -127,10 +124,7 @@ class Service:
         arguments = _parser(self.name).parse_args()
         settings = self.settings()
         logs.configure(settings.log_level)
-        if arguments.command == "migrate":
-            ran = asyncio.run(migrate(settings.owner_url, self.migrations or Path()))
-            sys.stdout.write(json.dumps({"ran": ran}) + "\n")
-        elif arguments.command in ("dead-letters", "tasks"):
+        if arguments.command in ("dead-letters", "tasks"):
             do = _dead_letters if arguments.command == "dead-letters" else _tasks
             sys.exit(asyncio.run(do(settings, arguments)))
         else:
@@ -361,7 +355,7 @@ def _letter_id(text: str) -> int:
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {name}")
     commands = parser.add_subparsers(dest="command")
-    for command in ("serve", "work", "migrate"):
+    for command in ("serve", "work"):
         commands.add_parser(command)
     choices = commands.add_parser("tasks").add_subparsers(dest="action", required=True)
     choices.add_parser("list", help="tasks that failed too often, with their errors")

@@ -32,3 +32,8 @@ class ServiceSettings(BaseSettings):
     work_url: str = ""
     pool_size: int = Field(8, ge=2, le=100)
     batch_size: int = Field(500, ge=1, le=5000)
+
+    @property
+    def most_connections(self) -> int:
+        """To the database, of one process that serves and works: its three pools, the relay's and the listener's own."""
+        return 3 * self.pool_size + 2

@@ -7,6 +7,7 @@ with, so that memory stays bounded however many invoices there are.
 import asyncio
 import contextlib
 import hashlib
+import importlib
 import json
 import time
 import urllib.request
@@ -17,26 +18,26 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from auth.checks import TOLD as AUTH_TOLD
 from chassis.checks import EVERYWHERE
 from chassis.messaging import reading
 from contracts import topics
 from contracts.envelope import LARGEST_SEQUENCE
 from contracts.ids import is_id
-from invoicing.checks import CHECKS as INVOICING
-from invoicing.checks import TOLD as INVOICING_TOLD
+from contracts.services import SERVICES, WITH_DATABASE
 from paidup_local import plan
 from paidup_local.settings import Settings
-from payments.checks import CHECKS as PAYMENTS
-from payments.checks import TOLD as PAYMENTS_TOLD
 from payments.providers.stripe_units import from_stripe
 
 reading.install()
 PATIENCE_SECONDS = 30.0
 MOST = 50
 
-CHECKS = {"auth": {}, "invoicing": INVOICING, "payments": PAYMENTS}
-TOLD = {"auth": AUTH_TOLD, "invoicing": INVOICING_TOLD, "payments": PAYMENTS_TOLD}
+# Each service's own module `checks`: what must hold in its tables, and how many events it has said of each aggregate.
+CHECKS: dict[str, dict[str, str]] = {}
+TOLD: dict[str, str] = {}
+for _name in WITH_DATABASE:
+    _module = importlib.import_module(f"{_name}.checks")
+    CHECKS[_name], TOLD[_name] = _module.CHECKS, _module.TOLD
 
 FUNDS = "SELECT customer_id::text || ' ' || currency, -sum(amount)::bigint, 0::bigint FROM ledger_entries WHERE account = 'customer_funds' GROUP BY 1 HAVING sum(amount) <> 0"
 HELD = """SELECT customer_id::text || ' ' || currency AS id, sum(amount)::bigint AS one, 0::bigint AS two FROM (
@@ -47,15 +48,11 @@ INVOICES = """SELECT id::text, sequence AS one,
     FROM invoices WHERE sequence > 0"""
 PROJECTED = "SELECT id::text, sequence, payable_now FROM invoices"
 # Who hears whom on which topic, under the name of its consumer.
-HEARD = (
-    ("payments", "payments.payment.v1", "invoicing"),
-    ("payments", "payments.autopay.v1", "invoicing"),
-    ("invoicing", "invoicing.credit.v1", "payments"),
-    ("invoicing", "invoicing.customer.v1", "payments"),
-    ("invoicing", "invoicing.invoice.v1", "payments"),
-    ("invoicing", "invoicing.reservation.v1", "payments"),
-    ("invoicing", "invoicing.settlement.v1", "payments"),
-)
+HEARD = tuple(
+    (topic.owner, topic.name, hearer.name)
+    for hearer in SERVICES if hearer.database
+    for topic in topics.TOPICS if topic.name in hearer.hears and not topic.commands
+)  # fmt: skip
 SAID = "SELECT aggregate, sequence, 0::bigint FROM ({told}) told (topic, aggregate, sequence) WHERE topic = '{topic}' AND sequence > 0"
 SEEN = "SELECT aggregate AS id, sequence AS one, 0::bigint AS two FROM seen WHERE topic = '{topic}' AND consumer = '{hearer}'"
 CHARGED = "SELECT provider_id AS id, amount + surcharge AS one, 0::bigint AS two FROM payments WHERE way = 'collect' AND reconciliation = 'matched' AND amount + surcharge > 0"

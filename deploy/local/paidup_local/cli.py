@@ -12,10 +12,11 @@ from typing import Annotated
 
 import typer
 
+from contracts.services import SERVICES, WITH_DATABASE
 from paidup_local import sandbox_cli as sandbox
 from paidup_local import settings as stack_settings
 from paidup_local.errors import StackError
-from paidup_local.settings import DATABASE_SERVICES, Settings
+from paidup_local.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 clock = typer.Typer(no_args_is_help=True, help="Move business time, in every process at once.")
@@ -155,8 +156,8 @@ def dead_letters(
     """
     if action not in {"list", "replay", "skip"}:
         raise StackError(f"There is no dead-letters {action}.", "use list, replay or skip.")
-    if service not in {None, *DATABASE_SERVICES}:
-        raise StackError(f"No service is called {service}.", f"use one of {', '.join(DATABASE_SERVICES)}.")
+    if service not in {None, *WITH_DATABASE}:
+        raise StackError(f"No service is called {service}.", f"use one of {', '.join(WITH_DATABASE)}.")
     if letter is not None and not (letter.isascii() and letter.isdigit()):
         raise StackError(f"{letter!r} is no letter's id.", "use a number that `paidup dead-letters list` shows, as 7.")
     if action == "skip" and (letter is None or not reason):
@@ -164,7 +165,7 @@ def dead_letters(
     if letter is not None and service is None:
         raise StackError(f"Letter {letter} is one of a service.", "add --service with the one that lists it.")
     words = [action, *([letter] if letter else []), *(["--reason", reason] if action == "skip" and reason else [])]
-    for one in [service] if service else DATABASE_SERVICES:
+    for one in [service] if service else WITH_DATABASE:
         _print_json({"service": one} | _in_service(one, "dead-letters", *words))
 
 
@@ -214,14 +215,15 @@ def check_money() -> None:
 
 
 @app.command("env")
-def env(service: Annotated[str, typer.Argument(help="auth, invoicing, payments, gateway or sandbox")]) -> None:
+def env(service: Annotated[str, typer.Argument(help="A service's name, or sandbox")]) -> None:
     """The variables one service gets in this stack, passwords included, ready for a shell."""
     import shlex
 
     from paidup_local import plan
 
-    if service not in {*stack_settings.PYTHON_SERVICES, "sandbox"}:
-        raise StackError(f"No service is called {service}.", "use auth, invoicing, payments, gateway or sandbox.")
+    names = [*(one.name for one in SERVICES), "sandbox"]
+    if service not in names:
+        raise StackError(f"No service is called {service}.", f"use one of {', '.join(names)}.")
     for name, value in plan.decided(_running(), service).items():
         print(f"{name}={shlex.quote(value)}")
 

@@ -1,17 +1,17 @@
 """Which processes a stack has, their environment and their ports."""
 
 import hashlib
-import importlib.util
 import json
 import os
-import pathlib
 import sys
 from urllib.parse import urlsplit
 
+from chassis.db.migrate import CHASSIS, folder_of
+from contracts.services import SERVICES, WITH_DATABASE
 from paidup_local import postgres
 from paidup_local.errors import StackError
 from paidup_local.programs import Program
-from paidup_local.settings import DATABASE_SERVICES, PYTHON_SERVICES, Settings, write_private
+from paidup_local.settings import Settings, env_pairs, write_private
 
 DEFAULTS = {
     "PAIDUP_TIME_ZONE": "America/New_York",
@@ -24,10 +24,10 @@ DEFAULTS = {
 def programs(settings: Settings) -> list[Program]:
     """Every process of the services: one each, or serve and work apart, as many times as there are replicas."""
     found = []
-    for service in PYTHON_SERVICES:
-        parts = ("serve", "work") if settings.split and service != "gateway" else ("",)
+    for service in SERVICES:
+        parts = ("serve", "work") if settings.split and service.database else ("",)
         for replica in range(1, settings.replicas + 1):
-            found += [_program(settings, service, part, replica) for part in parts]
+            found += [_program(settings, service.name, part, replica) for part in parts]
     return found
 
 
@@ -87,37 +87,44 @@ def _decided(settings: Settings, service: str) -> dict[str, str]:
         f"{service.upper()}_HOST": "127.0.0.1",
         f"{service.upper()}_PORT": str(settings.port_of(service)),
     }
-    if service in DATABASE_SERVICES:
+    if service in WITH_DATABASE:
         common |= database_urls(settings, service)
     return common | _own(settings, service)
 
 
 def _own(settings: Settings, service: str) -> dict[str, str]:
-    home, provider = settings.home, f"http://127.0.0.1:{settings.port_of('sandbox')}"
-    provider_key, webhook = f"sk_test_{settings.secret('provider')}", f"whsec_{settings.secret('webhook')}"
-    match service:
-        case "auth":
-            private = {"AUTH_PRIVATE_KEY": str(home / "keys/private.json")}
-            return private | {"PAIDUP_INTERNAL_SECRET": settings.secret("internal")}
-        case "payments":
-            return {
-                "PAYMENTS_PROVIDER_URL": provider,
-                "PAYMENTS_PROVIDER_KEY": provider_key,
-                "PAYMENTS_WEBHOOK_SECRET": webhook,
-                "PAYMENTS_ADDRESS_SECRET": settings.secret("address"),
-            }
-        case "gateway":
-            urls = {f"GATEWAY_{one.upper()}_URL": _every_replica(settings, one) for one in DATABASE_SERVICES}
-            return urls | {"PAIDUP_INTERNAL_SECRET": settings.secret("internal")}
-        case "sandbox":
-            return {
-                "SANDBOX_HOME": str(home / "sandbox"),
-                "SANDBOX_KEY": provider_key,
-                "SANDBOX_WEBHOOK_SECRET": webhook,
-                "SANDBOX_WEBHOOK_URL": f"{settings.url}/v1/webhooks/stripe",
-            }
-        case _:
-            return {}
+    """What the service's own `local.env` says, with its braces filled in; of the gateway also where the others are."""
+    if service == "sandbox":
+        text = SANDBOX
+    else:
+        file = folder_of(service).parent / "local.env"
+        text = file.read_text() if file.exists() else ""
+    places = {one.name: _every_replica(settings, one.name) for one in SERVICES}
+    filled = text.format(home=settings.home, secret=_Secrets(settings), url=places | {"sandbox": _sandbox(settings)})
+    owners = {f"GATEWAY_{one.name.upper()}_URL": places[one.name] for one in SERVICES if one.paths}
+    return env_pairs(filled.splitlines()) | (owners if service == "gateway" else {})
+
+
+class _Secrets:
+    """`{secret[name]}`: a word of this stack's own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __getitem__(self, name: str) -> str:
+        return self._settings.secret(name)
+
+
+SANDBOX = """\
+SANDBOX_HOME={home}/sandbox
+SANDBOX_KEY=sk_test_{secret[provider]}
+SANDBOX_WEBHOOK_SECRET=whsec_{secret[webhook]}
+SANDBOX_WEBHOOK_URL={url[gateway]}/v1/webhooks/stripe
+"""
+
+
+def _sandbox(settings: Settings) -> str:
+    return f"http://127.0.0.1:{settings.port_of('sandbox')}"
 
 
 def _every_replica(settings: Settings, service: str) -> str:
@@ -144,12 +151,8 @@ def database_urls(settings: Settings, service: str) -> dict[str, str]:
 def migrations_digest(service: str) -> str:
     """Changes with any migration of the service or the chassis, so that a start without news skips them."""
     parts = hashlib.sha256()
-    for package in (service, "chassis"):
-        spec = importlib.util.find_spec(package)
-        assert spec is not None
-        assert spec.origin is not None
-        for path in sorted(pathlib.Path(spec.origin).parents[package != "chassis"].rglob("*.sql")):
-            parts.update(path.name.encode() + path.read_bytes())
+    for path in (*sorted(CHASSIS.glob("*.sql")), *sorted(folder_of(service).glob("*.sql"))):
+        parts.update(path.name.encode() + path.read_bytes())
     return parts.hexdigest()
 
 

@@ -28,7 +28,7 @@ PROVISION_LOCK = 7_283_412
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "200",
+    "max_connections": "600",  # five services, four replicas each, and who looks at them
     "shared_buffers": "128MB",
     "effective_cache_size": "512MB",
     "maintenance_work_mem": "64MB",

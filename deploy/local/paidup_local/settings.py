@@ -8,17 +8,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from contracts.services import SERVICES
 from paidup_local.errors import StackError
 
 MAX_REPLICAS = 4
 PORTS_IN_A_BLOCK = 100
-PYTHON_SERVICES = ("gateway", "auth", "invoicing", "payments")
-DATABASE_SERVICES = ("auth", "invoicing", "payments")
-OFFSETS = {
-    "gateway": 0,
-    "auth": 1,
-    "invoicing": 2,
-    "payments": 3,
+OFFSETS = {service.name: service.port for service in SERVICES} | {
     "sandbox": 9,
     "postgres": 10,
     "kafka": 11,

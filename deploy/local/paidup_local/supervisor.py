@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Coroutine, Iterator
 
+from contracts.services import WITH_DATABASE
 from paidup_local import kafka, plan, postgres, state
 from paidup_local.downloads import Say
 from paidup_local.errors import StackError
 from paidup_local.programs import Program, Running
-from paidup_local.settings import DATABASE_SERVICES, Settings, env_pairs, env_text, load, write_private
+from paidup_local.settings import Settings, env_pairs, env_text, load, write_private
 
 START_SECONDS = 90.0
 LOOK_EVERY = 1.0
@@ -55,7 +56,7 @@ class Stack:
         database = group.create_task(self._database())
         broker = group.create_task(self._broker())
         group.create_task(self._run(plan.sandbox(self.settings)))
-        migrated = {one: group.create_task(self._migrated(one, database)) for one in DATABASE_SERVICES}
+        migrated = {one: group.create_task(self._migrated(one, database)) for one in WITH_DATABASE}
         group.create_task(self._first_key(migrated["auth"]))
         for program in plan.programs(self.settings):
             service = program.name.split("-")[0]
@@ -93,7 +94,7 @@ class Stack:
         new = await postgres.provision(postgres.admin_dsn(self.settings), service, passwords)
         mark, digest = self.settings.home / "migrated" / service, plan.migrations_digest(service)
         if new or not mark.exists() or mark.read_text() != digest:
-            await self._once(service, "migrate")
+            await self._once(service, "chassis.db.migrate", service)
             mark.parent.mkdir(exist_ok=True)
             mark.write_text(digest)
 
@@ -104,14 +105,14 @@ class Stack:
             key = env_pairs(path.read_text().splitlines()).get("PAIDUP_API_KEY")
         await auth
         if key is None:
-            printed = await self._once("auth", "keys", "create", "--name", "local", "--scopes", "*")
+            printed = await self._once("auth", "auth", "keys", "create", "--name", "local", "--scopes", "*")
             key = json.loads(printed.strip().splitlines()[-1])["key"]
         write_private(path, env_text(self.settings, key))
 
-    async def _once(self, service: str, *words: str) -> str:
-        """Run a command of a service to its end; its standard output, or a StackError with what it said."""
+    async def _once(self, service: str, module: str, *words: str) -> str:
+        """Run a command with a service's variables to its end; its output, or a StackError with what it said."""
         process = await asyncio.create_subprocess_exec(
-            *plan.python(service, *words),
+            *plan.python(module, *words),
             env=plan.environment(self.settings, service),
             cwd=self.settings.home,
             stdout=subprocess.PIPE,
@@ -125,7 +126,7 @@ class Stack:
         if process.returncode:
             said = (err or out).decode(errors="replace")[-3000:]
             raise StackError(
-                f"`python -m {service} {' '.join(words)}` failed:\n{said}", "correct what it names, then try again."
+                f"`python -m {module} {' '.join(words)}` failed:\n{said}", "correct what it names, then try again."
             )
         return out.decode()
 

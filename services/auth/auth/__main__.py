@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -35,7 +34,6 @@ service = Service(
     settings=Settings,
     router=router,
     resources=resources,
-    migrations=Path(__file__).parents[1] / "migrations",
 )
 
 

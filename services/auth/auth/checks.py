@@ -1,5 +1,6 @@
-"""SQL: how many events auth said of each aggregate, as topic, id, sequence."""
+"""SQL: what must hold in auth, and how many events it said of each aggregate, as topic, id, sequence."""
 
+CHECKS: dict[str, str] = {}
 TOLD = """
 SELECT 'auth.key.v1' AS topic, id::text AS aggregate, sequence FROM api_keys
 UNION ALL SELECT 'auth.credential.v1', id::text, ended FROM api_keys WHERE ended > 0

@@ -1,6 +1,14 @@
-"""Plain .sql files, each once and in order: an advisory lock, a checksum, a transaction per file."""
+"""Plain .sql files, each once and in order: an advisory lock, a checksum, a transaction per file.
 
+`python -m chassis.db.migrate NAME` migrates the database of a service, at the address in `<NAME>_OWNER_URL`.
+"""
+
+import asyncio
 import hashlib
+import importlib.util
+import json
+import os
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -27,6 +35,14 @@ async def migrate(dsn: str, folder: Path) -> list[str]:
         await connection.close()
 
 
+def folder_of(service: str) -> Path:
+    """Where the migrations of a service are: beside its package, which is not imported."""
+    spec = importlib.util.find_spec(service)
+    if spec is None or spec.origin is None:
+        raise LookupError(f"there is no package {service}: install it first")
+    return Path(spec.origin).parents[1] / "migrations"
+
+
 def _read(folder: Path, prefix: str) -> list[tuple[str, str]]:
     return [(prefix + path.name, path.read_text()) for path in sorted(folder.glob("*.sql"))]
 
@@ -46,3 +62,18 @@ async def _run(connection: asyncpg.Connection, name: str, text: str, ran: dict[s
 LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, ran_at timestamptz DEFAULT now())
 """
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m chassis.db.migrate NAME")
+    service = sys.argv[1]
+    name = f"{service.upper()}_OWNER_URL"
+    if name not in os.environ:
+        sys.exit(f"{name} is not set: it is the address of the database as its owner")
+    ran = asyncio.run(migrate(os.environ[name], folder_of(service)))
+    sys.stdout.write(json.dumps({"ran": ran}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

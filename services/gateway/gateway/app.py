@@ -17,7 +17,7 @@ from gateway.limits import Buckets
 from gateway.passing import Passing
 from gateway.proxy import CallerGoneError, Proxy
 from gateway.ring import Ring
-from gateway.routes import LIMITS, find_route
+from gateway.routes import LIMITS, PASSED, WAITING, find_route
 from gateway.settings import Settings
 from gateway.stream import Streams
 from gateway.tail import Tail
@@ -39,14 +39,10 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.upstreams = {
             name: Upstream(url, connections=settings.upstream_connections, timeout=settings.upstream_timeout)
-            for name, url in (
-                ("auth", settings.auth_url),
-                ("invoicing", settings.invoicing_url),
-                ("payments", settings.payments_url),
-            )
+            for name, url in settings.urls.items()
         }
         # Apart from what others ask of auth: a request that holds a slot there needs a token to go on.
-        self._authority = Upstream(settings.auth_url, connections=settings.upstream_connections)
+        self._authority = Upstream(settings.urls["auth"], connections=settings.upstream_connections)
         self.credentials = Credentials(self._authority, settings.internal_secret)
         self.ring = Ring(seconds=settings.ring_seconds, most_bytes=settings.ring_bytes)
         self.streams = Streams(
@@ -56,10 +52,10 @@ class Gateway:
         self.tail = Tail(settings.kafka, self.ring, self.credentials.end)
         self.credentials.hears = self.tail.fresh
         self._per_address = Buckets(settings.rate_per_address)
-        self.passing = Passing({"payments": settings.payments_url})
+        self.passing = Passing({owner: settings.urls[owner] for owner in PASSED})
         self.waiting = Waiting(
-            {"payments": settings.payments_url}, most=settings.waiting, per_key=settings.waiting_per_key,
-            timeout=settings.upstream_timeout,
+            {owner: settings.urls[owner] for owner in WAITING}, most=settings.waiting,
+            per_key=settings.waiting_per_key, timeout=settings.upstream_timeout,
         )  # fmt: skip
         self._proxy = Proxy(
             self.upstreams, self.credentials, Buckets(settings.rate_per_key), self.passing, self.waiting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chassis.http.limits import Limits, Templates
-from contracts.auth import Audience
+from contracts.services import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,28 +13,17 @@ class Route:
     """Everything at and below `path`; the longest one that fits wins. `keyless`: the owner checks the caller itself."""
 
     path: str
-    owner: Audience
+    owner: str
     keyless: bool = False
 
 
-ROUTES = (
-    Route("/v1/api-keys", "auth"),
-    Route("/v1/customers", "invoicing"),
-    Route("/v1/invoices", "invoicing"),
-    Route("/v1/customers/{customer_id}/payment-methods", "payments"),
-    Route("/v1/customers/{customer_id}/autopay", "payments"),
-    Route("/v1/quotes", "payments"),
-    Route("/v1/surcharge-rules", "payments"),
-    Route("/v1/payments", "payments"),
-    Route("/v1/bank-statements", "payments"),
-    Route("/v1/reconciliation", "payments"),
-    Route("/v1/reports", "payments"),
-    Route("/v1/webhooks/{provider}", "payments", keyless=True),
-)
-# Bodies that may be larger than others: they pass through as they come.
-LIMITS = Limits({"POST /v1/bank-statements": 268_435_456})
-# Answers that may be large: they pass through as they come.
-DOWNLOADS = Templates(())
+ROUTES = tuple(Route(each.path, service.name, each.keyless) for service in SERVICES for each in service.paths)
+OWNERS = tuple(service.name for service in SERVICES if service.paths)
+WAITING = tuple(service.name for service in SERVICES if service.waits)
+# Bodies that may be larger than others, and answers that may be large: they pass through as they come.
+LIMITS = Limits({request: most for service in SERVICES for request, most in service.larger.items()})
+DOWNLOADS = Templates(request for service in SERVICES for request in service.downloads)
+PASSED = tuple(service.name for service in SERVICES if service.larger or service.downloads)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 _by_collection: dict[str, list[tuple[list[str], Route]]] = {}

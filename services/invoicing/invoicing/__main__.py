@@ -1,7 +1,5 @@
 """`python -m invoicing`"""
 
-from pathlib import Path
-
 from chassis.service import Service
 from invoicing.api import router
 from invoicing.checks import CHECKS
@@ -13,7 +11,6 @@ service = Service(
     settings=Settings,
     router=router,
     handlers=(handlers, commands),
-    migrations=Path(__file__).parents[1] / "migrations",
     checks=CHECKS,
     sequence_of=(
         "SELECT sequence FROM invoices WHERE id = $1 UNION ALL SELECT sequence FROM customers WHERE id = $1"

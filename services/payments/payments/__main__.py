@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from chassis.db.pool import open_pool
@@ -52,7 +51,6 @@ service = Service(
     handlers=(handlers,),
     jobs=JOBS,
     resources=resources,
-    migrations=Path(__file__).parents[1] / "migrations",
     checks=CHECKS,
     larger_bodies={"POST /v1/bank-statements": LARGEST_FILE},
     kept_routes=("POST /v1/payments/offline",),  # an import that runs again years later books nothing twice

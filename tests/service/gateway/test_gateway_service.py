@@ -27,6 +27,7 @@ from contracts.topics import PARTITIONS
 from gateway import documents
 from gateway.app import Gateway
 from gateway.ring import STREAMED, Position
+from gateway.routes import OWNERS
 from gateway.settings import Settings
 from gateway.stream import Stream
 from tests.kit.kafka import create_contract_topics
@@ -112,7 +113,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         auth_url = await stack.enter_async_context(serving(service.app(auth)))
         owner = await stack.enter_async_context(serving(echo_app()))
         settings = Settings(
-            kafka=kafka, internal_secret=SECRET, auth_url=auth_url, invoicing_url=owner, payments_url=owner,
+            kafka=kafka, internal_secret=SECRET, urls=dict.fromkeys(OWNERS, owner) | {"auth": auth_url},
             rate_per_key=5000, rate_per_address=5000, heartbeat_seconds=0.5, upstream_timeout=2,
         )  # fmt: skip
         gateway = Gateway(settings)
@@ -189,7 +190,9 @@ async def test_a_late_owner_is_a_timeout_and_one_that_is_down_is_unavailable(
 ) -> None:
     late = await admin.get("/v1/payments/slow")
     assert (late.status_code, slug(late)) == (504, "service-timed-out")
-    down = Gateway(world.settings.model_copy(update={"invoicing_url": "http://127.0.0.1:1"}))
+    down = Gateway(
+        world.settings.model_copy(update={"urls": world.settings.urls | {"invoicing": "http://127.0.0.1:1"}})
+    )
     async with serving(down) as url, httpx2.AsyncClient(base_url=url, headers=admin.headers) as client:
         answer = await client.get("/v1/invoices")
         assert (answer.status_code, slug(answer)) == (503, "service-unavailable")
