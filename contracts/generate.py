@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from contracts import invoicing
 from contracts.envelope import Event, type_registry
+from contracts.rights import ADMIN, rights
 from contracts.services import SERVICES
 from contracts.topics import PARTITIONS, TOPICS, Topic
 
@@ -170,9 +171,29 @@ def topics_yaml() -> str:
     return "\n".join(lines) + "\n"
 
 
+def acls_yaml() -> str:
+    """What `deploy/acls.yaml` says: the rights of every principal. Where none is given, nothing is allowed."""
+    lines = [
+        "# Made by `make schemas` from contracts/services.toml and contracts/topics.py.",
+        f"# The super user, who needs no right, is User:{ADMIN}. Where no right is given, nothing is allowed.",
+        "acls:",
+    ]
+    for right in rights():
+        lines += [
+            f"  - principal: User:{right.principal}",
+            f"    resource: {right.resource}",
+            f"    name: {right.name}",
+            f"    pattern: {right.pattern}",
+            f"    operations: [{', '.join(right.operations)}]",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def files() -> dict[Path, str]:
     """Everything that is generated, by its path."""
-    made = {HERE / "asyncapi.json": _text(asyncapi()), HERE.parent / "deploy/topics.yaml": topics_yaml()}
+    deploy = HERE.parent / "deploy"
+    made = {HERE / "asyncapi.json": _text(asyncapi()), deploy / "topics.yaml": topics_yaml()}
+    made[deploy / "acls.yaml"] = acls_yaml()
     for name, event in type_registry.items():
         made[HERE / "schemas" / f"{name}.json"] = _text(schema_of(event))
         made[HERE / "examples" / f"{name}.json"] = _text(example_of(event))

@@ -207,7 +207,8 @@ class Service:
         A stop lasts ten seconds at most: requests 2, batch and offsets 3.5, broker 1.5, relay and jobs 2, pools 1.
         """
         settings = running.settings
-        relay = Relay(settings.work_url, settings.kafka, f"paidup/{self.name}", bell)
+        kafka = settings.kafka_client()
+        relay = Relay(settings.work_url, kafka, f"paidup/{self.name}", bell)
         relaying = _told(asyncio.create_task(relay.run()), partial(ready.__setitem__, "relay"))
         consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
         for consumer in consumers:
@@ -234,7 +235,7 @@ class Service:
                 yield
                 return
             joined = partial(ready.__setitem__, "consuming")
-            async with joining(settings.kafka, self.name, consumers, settings.batch_size, joined):
+            async with joining(kafka, self.name, consumers, settings.batch_size, joined):
                 yield
         finally:
             relay.stop()

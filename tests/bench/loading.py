@@ -36,7 +36,7 @@ async def load(
     last of them.
     """
     payments = await asyncpg.connect(stack.database_url("payments"))
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, acks="all", max_batch_size=1_000_000)
+    producer = AIOKafkaProducer(**stack.kafka(), acks="all", max_batch_size=1_000_000)
     await producer.start()
     try:
         async with aiohttp.ClientSession() as session:
@@ -78,7 +78,7 @@ async def commit_to_effect(stack: LocalStack, owners: Sequence[str], tag: str) -
     """Seconds from when invoices are issued, all committed, until the last of their events took effect in payments."""
     invoicing = await hold_back(stack, "invoicing")
     payments = await asyncpg.connect(stack.database_url("payments"))
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, acks="all", max_batch_size=1_000_000)
+    producer = AIOKafkaProducer(**stack.kafka(), acks="all", max_batch_size=1_000_000)
     await producer.start()
     try:
         before, issued = (

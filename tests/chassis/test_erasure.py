@@ -76,7 +76,7 @@ def erased(customer: str, sequence: int) -> Message:
 async def published(records: Records, *messages: Message) -> list[ConsumerRecord]:
     """What stands in Kafka of the messages once the relay has published them."""
     bootstrap, bell = await kafka.create_contract_topics(), Bell(records.pool)
-    relay = Relay(records.database.work_url, bootstrap, "paidup/invoicing", bell)
+    relay = Relay(records.database.work_url, kafka.client(bootstrap), "paidup/invoicing", bell)
     async with Units(records.pool, Clock("UTC"), bell).begin() as work:
         work.emit(*messages)
     running = asyncio.create_task(relay.run())

@@ -402,7 +402,7 @@ async def test_committed_events_reach_kafka_in_order_and_rolled_back_ones_never(
     bootstrap = await kafka.create_contract_topics()
     bell = Bell(desk.pool)
     units = Units(desk.pool, Clock("UTC"), bell)
-    relay = Relay(desk.database.work_url, bootstrap, "paidup/test", bell)
+    relay = Relay(desk.database.work_url, kafka.client(bootstrap), "paidup/test", bell)
     running, key, lost = asyncio.create_task(relay.run()), new_id(), new_id()
     for sequence in range(1, 31):
         async with units.begin() as work:
@@ -429,7 +429,7 @@ async def test_a_message_that_the_broker_refuses_holds_up_its_own_aggregate_alon
 
     async with units.begin() as work:
         work.emit(told(good[0], 1, 10), told(bad, 1, 5_000), told(bad, 2, 10), told(good[1], 1, 10))
-    relay = Relay(desk.database.work_url, bootstrap, SOURCE, bell)
+    relay = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
     running = asyncio.create_task(relay.run())
     unpublished = "SELECT aggregate, sequence, error IS NOT NULL FROM outbox ORDER BY id"
     async with asyncio.timeout(20):
@@ -446,7 +446,7 @@ async def test_a_message_that_the_broker_refuses_holds_up_its_own_aggregate_alon
     await admin.start()
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, small, {"max.message.bytes": "9000"})])
     await admin.close()
-    again = Relay(desk.database.work_url, bootstrap, SOURCE, bell)
+    again = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
     running = asyncio.create_task(again.run())
     async with asyncio.timeout(20):
         while await desk.pool.fetch(unpublished):  # noqa: ASYNC110
@@ -488,7 +488,7 @@ async def _read(bootstrap: str, keys: set[str]) -> list[tuple[str, int]]:
 async def test_a_standby_leads_when_the_leaders_connection_dies(desk: Desk) -> None:
     bootstrap = await kafka.create_contract_topics()
     bells = [Bell(desk.pool), Bell(desk.pool)]
-    relays = [Relay(desk.database.work_url, bootstrap, "paidup/test", bell) for bell in bells]
+    relays = [Relay(desk.database.work_url, kafka.client(bootstrap), "paidup/test", bell) for bell in bells]
     tasks = [asyncio.create_task(relay.run()) for relay in relays]
     try:
         await _until(lambda: any(bell.leading for bell in bells))
@@ -522,9 +522,9 @@ async def test_records_of_a_real_broker_are_taken_whatever_their_headers_hold(de
     bootstrap = await kafka.create_contract_topics()
     name, keys = f"desk-{new_id()}", [new_id() for _ in range(20)]
     consumer = desk.consumer(name)
-    producer = make_producer(bootstrap)
+    producer = make_producer(kafka.client(bootstrap))
     await producer.start()
-    async with subscribed(bootstrap, name, [consumer], 500):
+    async with subscribed(kafka.client(bootstrap), name, [consumer], 500):
         for place, key in enumerate(keys):
             sent = message(KeyCreated(key_id=key), sequence=1, time=datetime.now(UTC))
             headers = sent.headers(SOURCE) + ([("x", b"\xff\xfe")] if place == 7 else [])
@@ -541,7 +541,7 @@ async def test_records_of_a_real_broker_are_taken_whatever_their_headers_hold(de
 @contextlib.asynccontextmanager
 async def taking(consumer: Consumer, bootstrap: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
     """The consumer on a real broker; what it gives sends one record of a key, its headers changed at will."""
-    producer = make_producer(bootstrap)
+    producer = make_producer(kafka.client(bootstrap))
     await producer.start()
 
     async def send(key: str, sequence: int = 1, **changed: bytes) -> None:
@@ -550,7 +550,7 @@ async def taking(consumer: Consumer, bootstrap: str) -> AsyncIterator[Callable[.
         await producer.send_and_wait("auth.key.v1", sent.body, key.encode(), partition=3, headers=headers)
 
     try:
-        async with subscribed(bootstrap, consumer.name, [consumer], 500):
+        async with subscribed(kafka.client(bootstrap), consumer.name, [consumer], 500):
             yield send
     finally:
         await producer.stop()
@@ -622,13 +622,15 @@ async def test_a_record_that_kafkas_own_reader_cannot_read_is_set_aside_alone(
     async def write_down(event: KeyTold, work: Work) -> None:
         await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
 
-    async with poison_producer(bootstrap, compression_type=compression, linger_ms=20) as producer:
+    async with poison_producer(kafka.client(bootstrap), compression_type=compression, linger_ms=20) as producer:
         for number, key in enumerate(keys):
             told = message(KeyTold(key_id=key), sequence=1, time=datetime.now(UTC))
             more = [(NotUtf8("x"), b"1")] if number in (0, 50, 51, 119) else []
             await producer.send(topic.name, told.body, key.encode(), 0, headers=[*told.headers(SOURCE), *more])
     bad = {keys[number] for number in (0, 50, 51, 119)}
-    async with subscribed(bootstrap, name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 30):
+    async with subscribed(
+        kafka.client(bootstrap), name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 30
+    ):
         await _all_taken(desk, [key for key in keys if key not in bad])
     letters = await desk.pool.fetch("SELECT raw_key, error FROM dead_letters WHERE state = 'unreadable'")
     assert {row["raw_key"].decode() for row in letters} == bad
@@ -655,7 +657,7 @@ async def test_a_partition_that_cannot_be_read_is_paused_and_the_others_go_on(
     async def write_down(event: KeyHeard, work: Work) -> None:
         await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
 
-    producer = make_producer(bootstrap)
+    producer = make_producer(kafka.client(bootstrap))
     await producer.start()
 
     async def send(partition: int, key: str) -> int:
@@ -679,7 +681,9 @@ async def test_a_partition_that_cannot_be_read_is_paused_and_the_others_go_on(
         return records(fetched)
 
     monkeypatch.setattr(reading.Records, "next_batch", unsound)
-    async with subscribed(bootstrap, name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 500):
+    async with subscribed(
+        kafka.client(bootstrap), name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 500
+    ):
         healthy = [key for partition, keys in enumerate(sent) for key in keys if partition != 2]
         later = [new_id() for _ in range(900)]
         for at in range(0, 900, 9):
@@ -765,7 +769,7 @@ async def test_a_stop_takes_ten_seconds_at_most_with_kafka_out_of_reach(
     hanging: set[Any] = set()
     stuck: set[asyncio.Task[Any]] = set()
 
-    def remembered(*words: str) -> Any:
+    def remembered(*words: Any) -> Any:
         hanging.add(broker := make_broker(*words))
         return broker
 
@@ -849,7 +853,7 @@ async def test_offsets_that_could_not_be_committed_are_committed_later(desk: Des
 
     consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
     broker = ForgetfulBroker(TopicPartition("auth.key.v1", 0))
-    subscription = Subscription(make_broker("127.0.0.1:1", "late"), consumer, 10)
+    subscription = Subscription(make_broker(kafka.client("127.0.0.1:1"), "late"), consumer, 10)
     subscription._subscriber = SimpleNamespace(consumer=broker)
     await subscription._take([Raw("auth.key.v1", 0, 41, None, None, [])])
     await subscription.commit_offsets()
@@ -933,7 +937,9 @@ async def test_a_process_answers_before_it_consumes_and_is_ready_once_it_does(
         assert (await client.get("/v1/things")).status_code == 200
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["parts"]) == (503, {"started": True, "consuming": False})
-        monkeypatch.setattr("chassis.messaging.subscribe.make_broker", lambda _, name: make_broker(bootstrap, name))
+        monkeypatch.setattr(
+            "chassis.messaging.subscribe.subscribed", lambda _, *rest: subscribed(kafka.client(bootstrap), *rest)
+        )
         for _ in range(100):
             if (await client.get("/readyz")).status_code == 200:
                 break
@@ -999,7 +1005,7 @@ class TestLogThatRaises:
 
         monkeypatch.setattr(consumer, "take", twice)
         monkeypatch.setattr("chassis.messaging.subscribe.AGAIN_SECONDS", 0.01)
-        subscription = Subscription(make_broker("127.0.0.1:1", "late"), consumer, 10)
+        subscription = Subscription(make_broker(kafka.client("127.0.0.1:1"), "late"), consumer, 10)
         await subscription._take([desk.record("a", 1)])
         assert (await desk.taken(), tries) == (["a"], [1, 1, 1])
 
@@ -1007,7 +1013,7 @@ class TestLogThatRaises:
         consumer = desk.consumer()
         broker = ForgetfulBroker(TopicPartition("auth.key.v1", 0))
         broker.refuse = False
-        subscription = Subscription(make_broker("127.0.0.1:1", "late"), consumer, 10)
+        subscription = Subscription(make_broker(kafka.client("127.0.0.1:1"), "late"), consumer, 10)
         subscription._subscriber = SimpleNamespace(consumer=broker, tasks=[])
         await subscription._take([desk.record("a", 1)])
         monkeypatch.setattr(consumer, "take", _end)
@@ -1020,7 +1026,7 @@ class TestLogThatRaises:
     async def test_relay_goes_on(self, desk: Desk, raising: RaisingLog) -> None:
         bootstrap, bell = await kafka.create_contract_topics(), Bell(desk.pool)
         raising.left = 2
-        relay = Relay(desk.database.work_url, bootstrap, SOURCE, bell)
+        relay = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
         running = asyncio.create_task(relay.run())
         async with Units(desk.pool, Clock("UTC"), bell).begin() as work:
             work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))

@@ -43,7 +43,7 @@ async def test_poison_is_passed_over_and_the_rest_is_read() -> None:
     topic = kafka.unique("told")
     bootstrap = await kafka.create_topics(topic, partitions=1)
     sound = record("sound", 1, "a")
-    async with poison_producer(bootstrap) as producer:
+    async with poison_producer(kafka.client(bootstrap)) as producer:
         for headers in (
             sound, sound[:1], sound[:2], [*sound, ("ce_subject", b"\xff")], [*sound, ("sequence", b"x")],
             [*sound, ("sequence", b"9" * 30)], [*sound, ("ce_subject", b"a\x00")], [*sound, (NotUtf8("x"), b"1")],

@@ -251,7 +251,7 @@ async def poison_everywhere(run: Run) -> Figures:
         [], sound[:2], [*sound, (NotUtf8("x"), b"1")], [*sound, ("customer", b"\xff")], [("ce_type", None)],
     ]  # fmt: skip
     heard = asyncio.create_task(_heard(run, subject := await run.client.customer()))
-    async with poison_producer(run.stack.kafka) as producer:
+    async with poison_producer(run.stack.kafka()) as producer:
         for topic in (*STREAMED, "auth.key.v1"):
             for number in range(60):
                 await producer.send(topic, b"", b"\xff" if number % 2 else None, number % 12, headers=kinds[number % 5])

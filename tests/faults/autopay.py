@@ -274,7 +274,7 @@ async def _announced_once(run: Run, payers: Sequence[Payer], tries: Sequence[Any
     """An event for each try, and no other; its record may be there twice, as after any death of who wrote it."""
     whose = {payer.customer_id for payer in payers}
     told: defaultdict[tuple[str, int], set[bytes]] = defaultdict(set)
-    for record in await records.read_all(run.stack.kafka, (topics.AUTOPAY.name,)):
+    for record in await records.read_all(run.stack.kafka(), (topics.AUTOPAY.name,)):
         headers, event = dict(record.headers), json.loads(record.value)
         if headers["ce_type"] == b"AutopayScheduled" and event["customer_id"] in whose:
             told[event["invoice_id"], event["attempt"]].add(headers["ce_id"])

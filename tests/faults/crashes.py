@@ -60,7 +60,7 @@ class Traffic:
     """Customers who are made, send invoices and pay them by every way, until `stop` is set; keys; bad records."""
 
     def __init__(self, client: Client, stack: LocalStack, customer: str) -> None:
-        self.client, self.stack, self.kafka, self.customer = client, stack, stack.kafka, customer
+        self.client, self.stack, self.kafka, self.customer = client, stack, stack.kafka(), customer
         self.refunded: list[str] = []
         self.stop = asyncio.Event()
         self.wishes: list[Wish] = []
@@ -130,7 +130,7 @@ class Traffic:
     async def _events(self, number: int) -> None:
         commands = [poison.issue(self.customer, 100 + number), *poison.commands(5, self.customer)]
         foreign = poison.payments(5)
-        async with AIOKafkaProducer(bootstrap_servers=self.kafka) as producer:
+        async with AIOKafkaProducer(**self.kafka) as producer:
             for one in (*commands, *foreign):
                 await one.send(producer)
         self.commands += commands

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -20,18 +20,18 @@ COPY = "copy"
 Headers = list[tuple[str, bytes]]
 
 
-async def ends(kafka: str, topics: Iterable[str] = PUBLIC) -> dict[TopicPartition, int]:
+async def ends(kafka: Mapping[str, Any], topics: Iterable[str] = PUBLIC) -> dict[TopicPartition, int]:
     """The next offset of each partition."""
     places = [TopicPartition(topic, partition) for topic in topics for partition in range(PARTITIONS)]
-    async with AIOKafkaConsumer(bootstrap_servers=kafka) as consumer:
+    async with AIOKafkaConsumer(**kafka) as consumer:
         return dict(await consumer.end_offsets(places))
 
 
-async def read_all(kafka: str, topics: Sequence[str] = PUBLIC) -> list[ConsumerRecord]:
+async def read_all(kafka: Mapping[str, Any], topics: Sequence[str] = PUBLIC) -> list[ConsumerRecord]:
     """Every record that the topics hold now, each partition's in order."""
     until = {place: end for place, end in (await ends(kafka, topics)).items() if end}
     found: list[ConsumerRecord] = []
-    async with AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False) as consumer:
+    async with AIOKafkaConsumer(**kafka, enable_auto_commit=False) as consumer:
         consumer.assign(list(until))
         await consumer.seek_to_beginning()
         while any([await consumer.position(place) < end for place, end in until.items()]):
@@ -66,14 +66,14 @@ async def copy(producer: AIOKafkaProducer, records: Iterable[ConsumerRecord]) ->
 class Echo:
     """Writes each new public record twice more, soon after it, until it is told to stop."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: Mapping[str, Any]) -> None:
         self._kafka = kafka
         self._stop = asyncio.Event()
         self.copies = 0
 
     async def run(self, began: asyncio.Event) -> None:
-        consumer = AIOKafkaConsumer(*PUBLIC, bootstrap_servers=self._kafka, auto_offset_reset="latest")
-        async with consumer, AIOKafkaProducer(bootstrap_servers=self._kafka, linger_ms=2) as producer:
+        consumer = AIOKafkaConsumer(*PUBLIC, **self._kafka, auto_offset_reset="latest")
+        async with consumer, AIOKafkaProducer(**self._kafka, linger_ms=2) as producer:
             await asyncio.gather(*(consumer.position(place) for place in consumer.assignment()))
             began.set()
             while not self._stop.is_set():
@@ -87,7 +87,7 @@ class Echo:
 
 async def taken_up_to(stack: LocalStack, group: str, until: dict[TopicPartition, int], seconds: float = 60) -> None:
     """Return once the group has committed these offsets; WrongError names where it stands still."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = AIOKafkaAdminClient(**stack.kafka())
     await admin.start()
     try:
         end = time.monotonic() + seconds

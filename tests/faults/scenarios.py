@@ -143,7 +143,7 @@ async def postgres_stops(run: Run) -> Figures:
 async def broker_restarts(run: Run) -> Figures:
     """Kafka is killed five times under at least 10,000 events."""
     times = max(2, run.count(5))
-    before = sum((await records.ends(run.stack.kafka)).values())
+    before = sum((await records.ends(run.stack.kafka())).values())
 
     async def restart(sending: Storm) -> None:
         for number in range(times):
@@ -151,7 +151,7 @@ async def broker_restarts(run: Run) -> Figures:
             await asyncio.to_thread(run.stack.restart, "kafka")
 
     figures = await storm(run, await mixed(run, run.count(2_500), run.count(200)), restart)
-    return figures | {"restarts": times, "events": sum((await records.ends(run.stack.kafka)).values()) - before}
+    return figures | {"restarts": times, "events": sum((await records.ends(run.stack.kafka())).values()) - before}
 
 
 async def poisoned(run: Run) -> Figures:
@@ -168,14 +168,14 @@ async def poisoned(run: Run) -> Figures:
     run.dice.shuffle(inbound)
 
     async def write(sending: Storm) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=run.stack.kafka, linger_ms=5) as producer:
+        async with AIOKafkaProducer(**run.stack.kafka(), linger_ms=5) as producer:
             for one in inbound:
                 await one.send(producer)
             for number, one in enumerate(foreign):
                 await sending.at(number / len(foreign))
                 await one.send(producer)
         await sending.at(1)
-        until = await records.ends(run.stack.kafka, (topics.INBOUND.name, topics.PAYMENT.name))
+        until = await records.ends(run.stack.kafka(), (topics.INBOUND.name, topics.PAYMENT.name))
         for group, topic in (("invoicing-inbound", topics.INBOUND.name), ("invoicing", topics.PAYMENT.name)):
             await records.taken_up_to(run.stack, group, {p: o for p, o in until.items() if p.topic == topic})
         await _settle(run, customer, foreign, inbound, [next(iter(wish.answered)) for wish in unsound])
@@ -250,7 +250,7 @@ async def _forget(connection: Any, subjects: list[str]) -> None:
 async def thrice(run: Run) -> Figures:
     """Every event three times: while payments run, and then all again, shuffled across keys."""
     wishes = await mixed(run, run.count(500), run.count(200))
-    echo, began = records.Echo(run.stack.kafka), asyncio.Event()
+    echo, began = records.Echo(run.stack.kafka()), asyncio.Event()
 
     async def repeat(sending: Storm) -> None:
         await sending.at(1)
@@ -263,9 +263,9 @@ async def thrice(run: Run) -> Figures:
         finally:
             echo.stop()
     before = await records.state(run.stack)
-    everything = await records.read_all(run.stack.kafka)
+    everything = await records.read_all(run.stack.kafka())
     originals = [one for one in everything if records.COPY not in dict(one.headers) and not poison.wrote(one.headers)]
-    async with AIOKafkaProducer(bootstrap_servers=run.stack.kafka, linger_ms=5) as producer:
+    async with AIOKafkaProducer(**run.stack.kafka(), linger_ms=5) as producer:
         copies = await records.copy(producer, records.shuffled([*originals, *originals], run.dice))
     await all_taken(run)
     after = await records.state(run.stack)
@@ -277,7 +277,7 @@ async def thrice(run: Run) -> Figures:
 
 
 async def all_taken(run: Run) -> None:
-    until = await records.ends(run.stack.kafka)
+    until = await records.ends(run.stack.kafka())
     heard = {
         "invoicing": (topics.PAYMENT.name,),
         "invoicing-inbound": (topics.INBOUND.name,),

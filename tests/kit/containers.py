@@ -48,8 +48,8 @@ def _kafka_settings(port: int) -> dict[str, str]:
     from paidup_local.kafka import SERVER
 
     places = {
-        "listeners": f"PLAINTEXT://:{port},CONTROLLER://:29093",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"CLIENT://:{port},CONTROLLER://:29093",
+        "advertised.listeners": f"CLIENT://127.0.0.1:{port}",
         "controller.quorum.voters": "1@localhost:29093",
         "log.dirs": "/tmp/kafka-logs",
     }

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 from paidup_local import kafka as local_kafka
 from tests.kit import containers, keeper
@@ -13,6 +14,11 @@ def bootstrap() -> str:
     return containers.kafka_bootstrap() if containers.wanted() else keeper.shared("kafka")["bootstrap"]
 
 
+def client(address: str) -> dict[str, Any]:
+    """The arguments of a client of a broker that trusts everybody."""
+    return {"bootstrap_servers": address}
+
+
 def unique(name: str) -> str:
     """A name that no other test has, for a topic or a group."""
     return f"{name}.{secrets.token_hex(4)}"
@@ -21,7 +27,7 @@ def unique(name: str) -> str:
 async def create_topics(*names: str, partitions: int = 12, config: Mapping[str, str] | None = None) -> str:
     """Make topics of these names; gives the broker's address."""
     address = await asyncio.to_thread(bootstrap)
-    await local_kafka.make_topics(address, {name: (partitions, dict(config or {})) for name in names})
+    await local_kafka.make_topics(client(address), {name: (partitions, dict(config or {})) for name in names})
     return address
 
 
@@ -30,5 +36,5 @@ async def create_contract_topics() -> str:
     from contracts.topics import TOPICS
 
     address = await asyncio.to_thread(bootstrap)
-    await local_kafka.create_topics(address, TOPICS)
+    await local_kafka.create_topics(client(address), TOPICS)
     return address

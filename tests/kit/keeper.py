@@ -102,7 +102,9 @@ def _program(name: str, settings: Settings) -> Program:
     def say(text: str) -> None:
         print(text, flush=True)
 
-    return postgres.prepare(settings, say, durable=False) if name == "postgres" else kafka.prepare(settings, say)
+    if name == "postgres":
+        return postgres.prepare(settings, say, durable=False)
+    return kafka.prepare(settings, say, guarded=False)
 
 
 def _write_note(name: str, folder: pathlib.Path, settings: Settings, running: Running) -> None:

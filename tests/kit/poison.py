@@ -1,7 +1,7 @@
 """Records that no careful sender writes."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -17,14 +17,14 @@ class NotUtf8(str):
 
 
 @contextlib.asynccontextmanager
-async def poison_producer(bootstrap: str, **more: Any) -> AsyncIterator[AIOKafkaProducer]:
+async def poison_producer(kafka: Mapping[str, Any], **more: Any) -> AsyncIterator[AIOKafkaProducer]:
     """A producer that takes names of headers which are no text; the fast one of the library looks at them."""
     modules = (message_accumulator, producer)
     fast = [module.DefaultRecordBatchBuilder for module in modules]
     for module in modules:
         module.DefaultRecordBatchBuilder = _DefaultRecordBatchBuilderPy
     try:
-        async with AIOKafkaProducer(bootstrap_servers=bootstrap, **more) as made:
+        async with AIOKafkaProducer(**kafka, **more) as made:
             yield made
     finally:
         for module, one in zip(modules, fast, strict=True):

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paidup_local import launch, plan, postgres, state
+from contracts.rights import ADMIN
+from paidup_local import launch, plan, postgres, rights, state
 from paidup_local.settings import Settings, cache_folder, read_env_file
 from tests.kit import containers, ports
 
@@ -32,9 +33,9 @@ class LocalStack:
     def home(self) -> pathlib.Path:
         return self.settings.home
 
-    @property
-    def kafka(self) -> str:
-        return self.settings.kafka_address
+    def kafka(self, principal: str = ADMIN) -> dict[str, Any]:
+        """The arguments of a Kafka client, who may do everything unless another is named."""
+        return rights.client(self.settings, principal)
 
     def status(self) -> dict[str, Any]:
         """As `paidup status --json`."""

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from chassis import service
-from paidup_local import cli, state
+from contracts.rights import OUTSIDE
+from paidup_local import cli, rights, state
 from paidup_local.errors import StackError
 from paidup_local.settings import Settings, env_pairs, env_text, load
 from paidup_local.state import Process, State
@@ -87,16 +88,17 @@ def test_a_services_own_command_says_plainly_what_an_id_is(capsys: pytest.Captur
 class TestEnvFile:
     def test_a_shell_gets_all_it_needs(self, tmp_path: Path) -> None:
         settings = load({"PAIDUP_HOME": str(tmp_path), "PAIDUP_PORT": "18200"})
-        settings.env_file.write_text(env_text(settings, "paidup_sk_1"))
+        settings.env_file.write_text(env_text(settings, "paidup_sk_1", rights.variables(settings, OUTSIDE)))
         script = f". {settings.env_file}; env; command -v paidup"
         said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
         lines = said.stdout.splitlines()
         assert {"PAIDUP_URL=http://127.0.0.1:18200", "PAIDUP_API_KEY=paidup_sk_1"} < set(lines)
-        assert "PAIDUP_KAFKA=127.0.0.1:18211" in lines
+        assert {"PAIDUP_KAFKA=127.0.0.1:18211", "PAIDUP_KAFKA_USER=outside"} < set(lines)
+        assert f"PAIDUP_KAFKA_PASSWORD={settings.secret('kafka-outside')}" in lines
         assert lines[-1].endswith("/paidup")
 
     def test_the_next_stack_does_not_use_its_broker(self, tmp_path: Path) -> None:
         first = load({"PAIDUP_HOME": str(tmp_path), "PAIDUP_PORT": "18200"})
-        sourced = env_pairs(env_text(first, "k").splitlines())
+        sourced = env_pairs(env_text(first, "k", rights.variables(first, OUTSIDE)).splitlines())
         assert load(sourced | {"PAIDUP_PORT": "18300"}).kafka_address == "127.0.0.1:18311"
         assert load(sourced | {"PAIDUP_KAFKA": "broker:9092"}).kafka_address == "broker:9092"

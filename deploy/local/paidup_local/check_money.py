@@ -24,7 +24,7 @@ from contracts import topics
 from contracts.envelope import LARGEST_SEQUENCE
 from contracts.ids import is_id
 from contracts.services import SERVICES, WITH_DATABASE
-from paidup_local import plan
+from paidup_local import plan, rights
 from paidup_local.settings import Settings
 from payments.providers.stripe_units import from_stripe
 
@@ -216,7 +216,7 @@ async def _topics(settings: Settings, service: str, connection: asyncpg.Connecti
     """What a service told is in its topics without a gap: as many events as each aggregate counts."""
     await connection.execute("CREATE TEMP TABLE heard (topic text, aggregate text, sequence bigint)")
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_address, enable_auto_commit=False,
+        **rights.client(settings), enable_auto_commit=False,
         fetch_max_wait_ms=10,  # a partition at its end would hold the next one up
     )  # fmt: skip
     await consumer.start()

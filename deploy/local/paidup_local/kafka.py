@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from contracts.rights import ADMIN
 from paidup_local import downloads
 from paidup_local.errors import StackError
 from paidup_local.programs import Program, answers_kafka
-from paidup_local.settings import Settings
+from paidup_local.settings import Settings, write_private
 
 if TYPE_CHECKING:
     from contracts.topics import Topic
@@ -25,8 +26,8 @@ SERVER = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENT",
+    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "default.replication.factor": "1",
     "offsets.topic.replication.factor": "1",
@@ -46,6 +47,21 @@ SERVER = {
     "num.io.threads": "4",
     "background.threads": "2",
 }
+# Nobody is trusted: whoever asks names itself, and may do what deploy/acls.yaml says. The broker itself and the super
+# user at the first start are known by this file, all others by passwords that the broker keeps.
+GUARDED = {
+    "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+    "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+    "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+    "sasl.mechanism.inter.broker.protocol": "PLAIN",
+    "sasl.mechanism.controller.protocol": "PLAIN",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "false",
+    "super.users": f"User:{ADMIN}",
+    "listener.name.client.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
+}
 KEPT = {"cleanup.policy": "delete", "retention.ms": "-1"}
 COMPACTED = {"cleanup.policy": "compact"}
 LOGGING = """\
@@ -60,14 +76,17 @@ logger.server.level = info
 """
 
 
-def prepare(settings: Settings, say: downloads.Say) -> Program:
-    """Fetch the jars and format the data directory where absent; blocking, seconds at first use."""
+def prepare(settings: Settings, say: downloads.Say, *, guarded: bool = True) -> Program:
+    """Fetch the jars and format the data directory where absent; blocking, seconds at first use.
+
+    Unless `guarded`, the broker trusts everybody.
+    """
     jars = downloads.fetch(downloads.kafka_jars(), settings.cache, say, "Apache Kafka")
     folder = settings.home / "kafka"
     if not (folder / "formatted").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    (folder / "server.properties").write_text(_properties(settings, folder))
+    write_private(folder / "server.properties", _properties(settings, folder, guarded=guarded))
     (folder / "log4j2.properties").write_text(LOGGING)
     logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"
     java = (_java(), *JVM, logging, "-cp", os.pathsep.join(map(str, jars)))
@@ -84,19 +103,19 @@ def prepare(settings: Settings, say: downloads.Say) -> Program:
     )
 
 
-async def create_topics(bootstrap: str, topics: "Iterable[Topic]") -> None:
+async def create_topics(client: Mapping[str, Any], topics: "Iterable[Topic]") -> None:
     """Make those of the topics that are not there yet; a topic that exists is left as it is."""
     from contracts.topics import PARTITIONS
 
-    await make_topics(bootstrap, {one.name: (PARTITIONS, COMPACTED if one.compacted else KEPT) for one in topics})
+    await make_topics(client, {one.name: (PARTITIONS, COMPACTED if one.compacted else KEPT) for one in topics})
 
 
-async def make_topics(bootstrap: str, wanted: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
-    """Make topics by name, each with its number of partitions and its Kafka settings."""
+async def make_topics(client: Mapping[str, Any], wanted: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
+    """Make topics by name, each with its number of partitions and its Kafka settings. `client`: its arguments."""
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
     from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**client)
     await admin.start()
     try:
         there = set(await admin.list_topics())
@@ -124,15 +143,24 @@ async def _until_known(admin: Any, names: list[str]) -> None:
     raise StackError(f"Kafka does not tell of its new topics {', '.join(names)}.", "read kafka.log.")
 
 
-def _properties(settings: Settings, folder: pathlib.Path) -> str:
+def _properties(settings: Settings, folder: pathlib.Path, *, guarded: bool) -> str:
     client, controller = (f"127.0.0.1:{settings.port_of(name)}" for name in ("kafka", "kafka controller"))
     places = {
-        "listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
-        "advertised.listeners": f"PLAINTEXT://{client}",
+        "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENT://{client}",
         "controller.quorum.voters": f"1@{controller}",
         "log.dirs": str(folder / "data"),
     }
-    return "".join(f"{key}={value}\n" for key, value in (SERVER | places).items())
+    return "".join(
+        f"{key}={value}\n" for key, value in (SERVER | places | (_guard(settings) if guarded else {})).items()
+    )
+
+
+def _guard(settings: Settings) -> dict[str, str]:
+    word = settings.secret(f"kafka-{ADMIN}")
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    known = f'{module} username="{ADMIN}" password="{word}" user_{ADMIN}="{word}";'
+    return GUARDED | {f"listener.name.{one}.plain.sasl.jaas.config": known for one in ("client", "controller")}
 
 
 def _java() -> str:

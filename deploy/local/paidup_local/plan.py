@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from chassis.db.migrate import CHASSIS, folder_of
 from contracts.services import SERVICES, WITH_DATABASE
-from paidup_local import postgres
+from paidup_local import postgres, rights
 from paidup_local.errors import StackError
 from paidup_local.programs import Program
 from paidup_local.settings import Settings, env_pairs, write_private
@@ -81,12 +81,13 @@ def _decided(settings: Settings, service: str) -> dict[str, str]:
     common = {
         "PYTHONUNBUFFERED": "1",
         "PAIDUP_HOME": str(home),
-        "PAIDUP_KAFKA": settings.kafka_address,
         "PAIDUP_CLOCK_FILE": str(settings.clock_file),
         "PAIDUP_PUBLIC_KEYS": str(home / "keys/public.json"),
         f"{service.upper()}_HOST": "127.0.0.1",
         f"{service.upper()}_PORT": str(settings.port_of(service)),
     }
+    if service != "sandbox":
+        common |= rights.variables(settings, service)
     if service in WITH_DATABASE:
         common |= database_urls(settings, service)
     return common | _own(settings, service)

@@ -136,15 +136,15 @@ def read_env_file(settings: Settings) -> tuple[str, str]:
     return pairs["PAIDUP_URL"], pairs["PAIDUP_API_KEY"]
 
 
-def env_text(settings: Settings, key: str) -> str:
-    """What a shell sources to speak to the stack, and to find the `paidup` command.
+def env_text(settings: Settings, key: str, kafka: Mapping[str, str]) -> str:
+    """What a shell sources to speak to the stack, and to find the `paidup` command. `kafka`: an outsider's variables.
 
     PAIDUP_OWN_KAFKA marks the address as this stack's own: it is not taken for a broker that the next stack is to use.
     """
     pairs = {
         "PAIDUP_URL": settings.url,
         "PAIDUP_API_KEY": key,
-        "PAIDUP_KAFKA": settings.kafka_address,
+        **kafka,
         "PAIDUP_OWN_KAFKA": "" if settings.kafka else settings.kafka_address,
         "PATH": f'"{pathlib.Path(sys.executable).parent}:$PATH"',
     }

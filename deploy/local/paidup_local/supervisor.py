@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Coroutine, Iterator
 
+from contracts.rights import OUTSIDE
 from contracts.services import WITH_DATABASE
-from paidup_local import kafka, plan, postgres, state
+from paidup_local import kafka, plan, postgres, rights, state
 from paidup_local.downloads import Say
 from paidup_local.errors import StackError
 from paidup_local.programs import Program, Running
@@ -86,7 +87,8 @@ class Stack:
 
         if not self.settings.kafka:
             await self._run(await asyncio.to_thread(kafka.prepare, self.settings, self.say))
-        await kafka.create_topics(self.settings.kafka_address, TOPICS)
+            await rights.apply(self.settings)
+        await kafka.create_topics(rights.client(self.settings), TOPICS)
 
     async def _migrated(self, service: str, database: asyncio.Task[None]) -> None:
         await database
@@ -107,7 +109,7 @@ class Stack:
         if key is None:
             printed = await self._once("auth", "auth", "keys", "create", "--name", "local", "--scopes", "*")
             key = json.loads(printed.strip().splitlines()[-1])["key"]
-        write_private(path, env_text(self.settings, key))
+        write_private(path, env_text(self.settings, key, rights.variables(self.settings, OUTSIDE)))
 
     async def _once(self, service: str, module: str, *words: str) -> str:
         """Run a command with a service's variables to its end; its output, or a StackError with what it said."""

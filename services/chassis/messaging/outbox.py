@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -28,9 +29,9 @@ OF_THE_MESSAGE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopi
 
 
 class Relay:
-    """`source` goes into `ce_source`, as `paidup/payments`."""
+    """`source` goes into `ce_source`, as `paidup/payments`. `kafka`: the arguments of a client."""
 
-    def __init__(self, dsn: str, kafka: str, source: str, bell: Bell) -> None:
+    def __init__(self, dsn: str, kafka: Mapping[str, Any], source: str, bell: Bell) -> None:
         self._dsn, self._kafka, self._source, self._bell = dsn, kafka, source, bell
         self._stopping = False
         self._one_by_one = 0  # so many rows, since one among them is refused
@@ -126,10 +127,10 @@ class Relay:
         )
 
 
-def make_producer(kafka: str) -> AIOKafkaProducer:
+def make_producer(kafka: Mapping[str, Any]) -> AIOKafkaProducer:
     """Durable and in order: all replicas acknowledge, and a resend is not written twice."""
     return AIOKafkaProducer(
-        bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_batch_size=262_144,
+        **kafka, acks="all", enable_idempotence=True, max_batch_size=262_144,
         max_request_size=1_048_576, request_timeout_ms=20_000, retry_backoff_ms=50, metadata_max_age_ms=60_000,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -148,8 +148,11 @@ class Subscription:
             await self.commit_offsets()
 
 
-def make_broker(kafka: str, name: str) -> KafkaBroker:
-    return KafkaBroker(kafka, client_id=name, apply_types=False, graceful_timeout=0.1, logger=None, consumer_only=True)
+def make_broker(kafka: Mapping[str, Any], name: str) -> KafkaBroker:
+    return KafkaBroker(
+        kafka["bootstrap_servers"], client_id=name, apply_types=False, graceful_timeout=0.1, logger=None,
+        consumer_only=True,
+    )  # fmt: skip
 
 
 async def within(seconds: float, *work: Coroutine[Any, Any, Any]) -> None:
@@ -169,7 +172,7 @@ async def within(seconds: float, *work: Coroutine[Any, Any, Any]) -> None:
 
 @contextlib.asynccontextmanager
 async def subscribed(
-    kafka: str, name: str, consumers: Sequence[Consumer], batch_size: int
+    kafka: Mapping[str, Any], name: str, consumers: Sequence[Consumer], batch_size: int
 ) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
     """Consume while the block runs; on leaving, finish the batch and commit its offsets, in at most five seconds.
 
@@ -181,7 +184,7 @@ async def subscribed(
     try:
         await broker.connect()
         made = broker.config.broker_config
-        made.builder = partial(Careful, **made.builder.keywords)  # type: ignore[attr-defined]
+        made.builder = partial(Careful, **(made.builder.keywords | dict(kafka)))  # type: ignore[attr-defined]
         await broker.start()
         tasks += [asyncio.create_task(subscription.run()) for subscription in subscriptions]
         yield tasks
@@ -194,7 +197,7 @@ async def subscribed(
 
 @contextlib.asynccontextmanager
 async def joining(
-    kafka: str, name: str, consumers: Sequence[Consumer], batch_size: int, joined: Callable[[bool], None]
+    kafka: Mapping[str, Any], name: str, consumers: Sequence[Consumer], batch_size: int, joined: Callable[[bool], None]
 ) -> AsyncIterator[None]:
     """As `subscribed`, and the block runs at once: who is slow to join, or has no broker yet, answers requests already.
 

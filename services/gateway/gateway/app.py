@@ -49,7 +49,7 @@ class Gateway:
             self.ring, self.credentials, heartbeat_seconds=settings.heartbeat_seconds, per_key=settings.streams_per_key
         )
         self.credentials.on_ended = self.streams.close_of
-        self.tail = Tail(settings.kafka, self.ring, self.credentials.end)
+        self.tail = Tail(settings.kafka_client(), self.ring, self.credentials.end)
         self.credentials.hears = self.tail.fresh
         self._per_address = Buckets(settings.rate_per_address)
         self.passing = Passing({owner: settings.urls[owner] for owner in PASSED})

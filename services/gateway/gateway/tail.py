@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -31,7 +31,7 @@ NEEDS = ("ce_id", "ce_type", "ce_subject")
 
 
 class Tail:
-    def __init__(self, kafka: str, ring: Ring, on_ended: Callable[[str], None]) -> None:
+    def __init__(self, kafka: Mapping[str, Any], ring: Ring, on_ended: Callable[[str], None]) -> None:
         self._kafka, self._ring, self._on_ended = kafka, ring, on_ended
         self._credentials_at: dict[TopicPartition, int] = {}
         self._unreadable: set[TopicPartition] = set()
@@ -65,7 +65,7 @@ class Tail:
 
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="none",
+            **self._kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="none",
             fetch_min_bytes=262_144, fetch_max_wait_ms=150, request_timeout_ms=10_000, check_crcs=False,
         )  # fmt: skip
         consumer.assign([place for place in (*PARTITIONS, *CREDENTIALS) if place not in self._unreadable])

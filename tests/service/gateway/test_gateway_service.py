@@ -30,7 +30,7 @@ from gateway.ring import STREAMED, Position
 from gateway.routes import OWNERS
 from gateway.settings import Settings
 from gateway.stream import Stream
-from tests.kit.kafka import create_contract_topics
+from tests.kit.kafka import client, create_contract_topics
 from tests.kit.poison import NotUtf8, poison_producer
 from tests.kit.postgres import drop_database, fresh_database
 from tests.kit.serving import serving, write_keys
@@ -351,7 +351,7 @@ async def subscribed(world: World, key: str, last_id: str = "") -> AsyncIterator
 
 async def publish(world: World, *events: tuple[str, str]) -> None:
     """Payment events of (payment, customer), in order."""
-    producer = make_producer(world.kafka)
+    producer = make_producer(client(world.kafka))
     await producer.start()
     for payment, customer in events:
         body = json.dumps({"payment_id": payment, "customer_id": customer}).encode()
@@ -473,7 +473,7 @@ async def test_poison_on_any_topic_stops_no_stream(world: World, topic: str) -> 
         (None, b"{}", [("ce_id", None), ("ce_type", None), ("ce_subject", None)]),
     ]
     async with subscribed(world, world.admin) as subscriber:
-        async with poison_producer(world.kafka) as producer:
+        async with poison_producer(client(world.kafka)) as producer:
             for partition in range(3):
                 for key, value, headers in poison:
                     await producer.send(topic, value, key, partition, headers=headers)
@@ -486,7 +486,7 @@ async def test_poison_on_any_topic_stops_no_stream(world: World, topic: str) -> 
 
 async def test_poison_among_revocations_lets_no_key_live(world: World, admin: httpx2.AsyncClient) -> None:
     ended = [("ce_type", b"CredentialEnded")]
-    async with poison_producer(world.kafka) as producer:
+    async with poison_producer(client(world.kafka)) as producer:
         for partition in range(PARTITIONS):
             for headers in ([(NotUtf8("x"), b"1")], ended, [("ce_type", b"\xff")], [("ce_type", None)]):
                 await producer.send("auth.credential.v1", b"", None, partition, headers=headers)
