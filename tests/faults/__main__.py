@@ -25,6 +25,9 @@ SCENARIOS = scenarios.SCENARIOS | afterwards.SCENARIOS | autopay.SCENARIOS | att
 INSIDE = pathlib.Path(__file__).parent / "inside"
 
 
+FORGED: set[str] = set()  # of all scenarios: they share a stack
+
+
 async def one(stack: LocalStack, orders: pathlib.Path, name: str, scale: float) -> dict[str, Any]:
     """Run a scenario; a broken promise is in its answer, not raised."""
     began = time.monotonic()
@@ -32,7 +35,7 @@ async def one(stack: LocalStack, orders: pathlib.Path, name: str, scale: float) 
         figures: dict[str, Any]
         try:
             figures = {"ok": True} | await SCENARIOS[name](
-                Run(stack, client, scale, random.Random(f"{SEED}{name}"), orders)
+                Run(stack, client, scale, random.Random(f"{SEED}{name}"), orders, FORGED)
             )
         except (Exception, BaseExceptionGroup) as error:
             figures = {"ok": False, "why": "; ".join(_reasons(error))}

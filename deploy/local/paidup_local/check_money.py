@@ -70,8 +70,11 @@ DOUBTED = """SELECT DISTINCT p.provider_id, p.reconciliation <> 'matched' FROM e
 # `there`: rows from elsewhere, beside the service's own.
 DIFFERENT = """SELECT coalesce(here.id, there.id), here.one, here.two, there.one, there.two FROM ({sql}) here FULL JOIN there USING (id)
     WHERE (here.one, here.two) IS DISTINCT FROM (there.one, there.two) ORDER BY 1 LIMIT {most}"""
-NOT_IN_TOPIC = """SELECT topic, aggregate, told.sequence, coalesce(heard.sequence, 0) FROM ({sql}) told (topic, aggregate, sequence)
-    LEFT JOIN heard USING (topic, aggregate) WHERE told.sequence > coalesce(heard.sequence, 0) ORDER BY 1, 2 LIMIT {most}"""
+# What a service has said of an aggregate and what its topic holds; first what is missing, then what somebody else wrote.
+NOT_IN_TOPIC = """SELECT topic, aggregate, coalesce(said.sequence, 0), coalesce(heard.sequence, 0)
+    FROM ({sql}) said (topic, aggregate, sequence) FULL JOIN heard USING (topic, aggregate)
+    WHERE coalesce(said.sequence, 0) <> coalesce(heard.sequence, 0)
+    ORDER BY coalesce(heard.sequence, 0) > coalesce(said.sequence, 0), 1, 2 LIMIT {most}"""
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -213,7 +216,7 @@ def _page(url: str) -> Any:
 
 
 async def _topics(settings: Settings, service: str, connection: asyncpg.Connection) -> list[str]:
-    """What a service told is in its topics without a gap: as many events as each aggregate counts."""
+    """What a service told is in its topics without a gap, and nothing else: as many events as each aggregate counts."""
     await connection.execute("CREATE TEMP TABLE heard (topic text, aggregate text, sequence bigint)")
     consumer = AIOKafkaConsumer(
         **rights.client(settings), enable_auto_commit=False,
@@ -230,11 +233,21 @@ async def _topics(settings: Settings, service: str, connection: asyncpg.Connecti
                 rows = [(topic.name, aggregate, sequence) for aggregate, sequence in heard.items()]
                 await connection.copy_records_to_table("heard", records=rows)
         await connection.execute("ANALYZE heard")
-        late = await connection.fetch(NOT_IN_TOPIC.format(sql=TOLD[service], most=MOST))
-        return gaps[:MOST] + [f"{row[0]} of {row[1]}: {row[2]} events were told, {row[3]} are there" for row in late]
+        return gaps[:MOST] + await _compared(connection, TOLD[service])
     finally:
         await consumer.stop()
         await connection.execute("DROP TABLE heard")
+
+
+async def _compared(connection: asyncpg.Connection, said: str) -> list[str]:
+    """Aggregates of which the topics, in the table `heard`, hold fewer events than the service said, or more."""
+    found = []
+    for topic, aggregate, here, there in await connection.fetch(NOT_IN_TOPIC.format(sql=said, most=MOST)):
+        if there < here:
+            found.append(f"{topic} of {aggregate}: {here} events were told, {there} are there")
+        else:
+            found.append(f"{topic} of {aggregate}: event {there} is forged, its service has told {here} events")
+    return found
 
 
 async def _heard(
@@ -248,7 +261,9 @@ async def _heard(
     await consumer.seek_to_beginning(place)
     end = (await consumer.end_offsets([place]))[place]
     heard: dict[str, int] = {}
-    events: dict[str, array[int]] = {}  # eight bytes of each one's id, as far back from the last as there is no gap
+    events: dict[
+        str, array[int]
+    ] = {}  # eight bytes of each one's id and body, as far back from the last as there is no gap
     wrong: list[tuple[str, str]] = []
     while await consumer.position(place) < end:
         for record in (await consumer.getmany(place, timeout_ms=1_000, max_records=5_000)).get(place, ()):
@@ -264,7 +279,7 @@ async def _heard(
                 wrong.append((aggregate, f"event {last + 1} is missing"))
                 events.pop(aggregate, None)
             told = events.setdefault(aggregate, array("Q"))
-            event = int.from_bytes(hashlib.blake2b(event_id, digest_size=8).digest())
+            event = int.from_bytes(hashlib.blake2b(event_id + (record.value or b""), digest_size=8).digest())
             if sequence > last:
                 heard[aggregate] = sequence
                 told.append(event)
