@@ -49,7 +49,7 @@ class Service:
 
 def _read(name: str, entry: dict[str, Any]) -> Service:
     paths = tuple(Path(path, **more) for path, more in entry.pop("paths", {}).items())
-    lists = {key: tuple(entry.pop(key, ())) for key in ("hears", "downloads", "scopes")}
+    lists: dict[str, Any] = {key: tuple(entry.pop(key, ())) for key in ("hears", "downloads", "scopes")}
     return Service(name, paths=paths, **lists, **entry)
 
 
