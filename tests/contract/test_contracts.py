@@ -17,33 +17,21 @@ EVENTS = sorted(type_registry.items())
 RELEASED = sorted((generate.HERE / "released").glob("*.json"))
 
 
-def test_generated_files_are_current() -> None:
-    stale = [str(path.name) for path, text in generate.files().items() if not path.exists() or path.read_text() != text]
-    assert stale == [], "run `make schemas`"
+class TestGeneratedFiles:
+    def test_are_current(self) -> None:
+        stale = [
+            str(path.name) for path, text in generate.files().items() if not path.exists() or path.read_text() != text
+        ]
+        assert stale == [], "run `make schemas`"
 
-
-@pytest.mark.parametrize(("name", "event"), EVENTS)
-def test_an_example_fits_its_schema_and_its_model(name: str, event: type[Event]) -> None:
-    example = json.loads((generate.HERE / "examples" / f"{name}.json").read_text())
-    jsonschema.validate(example, generate.schema_of(event))
-    if event.erases:
-        assert example is None
-        return
-    assert json.loads(event.model_validate(example).model_dump_json(exclude_none=True)) == example
-
-
-@pytest.mark.parametrize(("name", "event"), [(n, e) for n, e in EVENTS if not (e.topic.commands or e.erases)])
-def test_readers_ignore_what_they_do_not_know(name: str, event: type[Event]) -> None:
-    example = (generate.example_of(event) or {}) | {"added_later": {"anything": 1}}
-    jsonschema.validate(example, generate.schema_of(event))
-    assert event.model_validate(example) == event.model_validate(generate.example_of(event))
-
-
-@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
-def test_what_was_released_can_still_be_read(path: Path) -> None:
-    event = type_registry[path.stem]
-    role = "deserializer" if event.topic.commands else "serializer"
-    assert check_compat(path.read_text(), json.dumps(generate.schema_of(event)), role)
+    @pytest.mark.parametrize(("name", "event"), EVENTS)
+    def test_example_fits_its_schema_and_model(self, name: str, event: type[Event]) -> None:
+        example = json.loads((generate.HERE / "examples" / f"{name}.json").read_text())
+        jsonschema.validate(example, generate.schema_of(event))
+        if event.erases:
+            assert example is None
+            return
+        assert json.loads(event.model_validate(example).model_dump_json(exclude_none=True)) == example
 
 
 def _broken(schema: dict[str, Any]) -> dict[str, Any]:
@@ -52,41 +40,53 @@ def _broken(schema: dict[str, Any]) -> dict[str, Any]:
     return schema | {"properties": kept, "required": [key for key in schema["required"] if key != name]}
 
 
-def test_the_gate_sees_a_field_that_was_taken_away() -> None:
-    released = generate.schema_of(type_registry["InvoicePaid"])
-    assert not check_compat(json.dumps(released), json.dumps(_broken(released)), "serializer")
+class TestReleased:
+    @pytest.mark.parametrize(("name", "event"), [(n, e) for n, e in EVENTS if not (e.topic.commands or e.erases)])
+    def test_readers_ignore_unknown_fields(self, name: str, event: type[Event]) -> None:
+        example = (generate.example_of(event) or {}) | {"added_later": {"anything": 1}}
+        jsonschema.validate(example, generate.schema_of(event))
+        assert event.model_validate(example) == event.model_validate(generate.example_of(event))
+
+    @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
+    def test_can_still_be_read(self, path: Path) -> None:
+        event = type_registry[path.stem]
+        role = "deserializer" if event.topic.commands else "serializer"
+        assert check_compat(path.read_text(), json.dumps(generate.schema_of(event)), role)
+
+    def test_removed_field_is_found(self) -> None:
+        released = generate.schema_of(type_registry["InvoicePaid"])
+        assert not check_compat(json.dumps(released), json.dumps(_broken(released)), "serializer")
+
+    def test_holds_every_event(self) -> None:
+        assert {path.stem for path in RELEASED} == set(type_registry)
 
 
-def test_every_event_was_released() -> None:
-    assert {path.stem for path in RELEASED} == set(type_registry)
+class TestTopics:
+    def test_public_bodies_hold_no_names_or_addresses(self) -> None:
+        personal = {"name", "email", "address", "account_manager"}
+        for name, event in EVENTS:
+            if event.topic.public and not event.topic.commands:
+                assert not personal & set(event.model_fields), name
+
+    def test_every_event_has_one_topic(self) -> None:
+        assert {event.topic for event in type_registry.values()} == set(TOPICS)
 
 
-def test_public_bodies_hold_no_names_or_addresses() -> None:
-    personal = {"name", "email", "address", "account_manager"}
-    for name, event in EVENTS:
-        if event.topic.public and not event.topic.commands:
-            assert not personal & set(event.model_fields), name
+class TestHeaders:
+    def test_are_read_back_as_written(self) -> None:
+        event = type_registry["KeyRevoked"].model_validate({"key_id": "k"})
+        sent = message(event, sequence=7, time=datetime(2026, 3, 1, tzinfo=UTC), customer="c")
+        read = read_headers(sent.headers("paidup/auth"))
+        assert (read.id, read.type, read.subject, read.sequence, read.customer) == (sent.id, "KeyRevoked", "k", 7, "c")
 
-
-def test_every_event_is_on_one_topic_of_the_list() -> None:
-    assert {event.topic for event in type_registry.values()} == set(TOPICS)
-
-
-def test_headers_are_read_back_as_they_were_written() -> None:
-    event = type_registry["KeyRevoked"].model_validate({"key_id": "k"})
-    sent = message(event, sequence=7, time=datetime(2026, 3, 1, tzinfo=UTC), customer="c")
-    read = read_headers(sent.headers("paidup/auth"))
-    assert (read.id, read.type, read.subject, read.sequence, read.customer) == (sent.id, "KeyRevoked", "k", 7, "c")
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [],
-        [("ce_id", b"1"), ("ce_type", b"\xff")],
-        [("ce_id", b"1"), ("ce_type", b"T"), ("ce_subject", b"s"), ("sequence", b"x")],
-    ],
-)
-def test_headers_that_are_not_an_events_are_refused(headers: list[tuple[str, bytes]]) -> None:
-    with pytest.raises(MalformedError):
-        read_headers(headers)
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [],
+            [("ce_id", b"1"), ("ce_type", b"\xff")],
+            [("ce_id", b"1"), ("ce_type", b"T"), ("ce_subject", b"s"), ("sequence", b"x")],
+        ],
+    )
+    def test_foreign_ones_are_refused(self, headers: list[tuple[str, bytes]]) -> None:
+        with pytest.raises(MalformedError):
+            read_headers(headers)

@@ -32,55 +32,57 @@ async def mocked() -> AsyncIterator[StripeAdapter]:
         await stripe.close()
 
 
-async def test_stripes_schema_takes_every_call_that_writes(mocked: StripeAdapter) -> None:
-    customer = await mocked.create_customer("customer-1")
-    assert customer.startswith("cus_")
-    method = await mocked.attach_method(customer, "pm_card_visa", "attach-1")
-    assert (method.kind, method.last4) == ("card", "4242")
-    request = ChargeRequest("attempt-1", "payment-1", customer, method.provider_id, 1050, "USD")
-    charge = await mocked.charge(request)
-    assert (charge.provider_id[:3], charge.amount_minor, charge.currency) == ("pi_", 1050, "USD")
-    assert (await mocked.cancel_charge(charge.provider_id)).provider_id == charge.provider_id
+class TestStripesSchema:
+    async def test_takes_every_call_that_writes(self, mocked: StripeAdapter) -> None:
+        customer = await mocked.create_customer("customer-1")
+        assert customer.startswith("cus_")
+        method = await mocked.attach_method(customer, "pm_card_visa", "attach-1")
+        assert (method.kind, method.last4) == ("card", "4242")
+        request = ChargeRequest("attempt-1", "payment-1", customer, method.provider_id, 1050, "USD")
+        charge = await mocked.charge(request)
+        assert (charge.provider_id[:3], charge.amount_minor, charge.currency) == ("pi_", 1050, "USD")
+        assert (await mocked.cancel_charge(charge.provider_id)).provider_id == charge.provider_id
 
+    async def test_takes_a_payment_with_its_payer_present(self, mocked: StripeAdapter) -> None:
+        there = ChargeRequest(
+            "attempt-2",
+            "payment-1",
+            "cus_123",
+            "pm_123",
+            1050,
+            "USD",
+            on_session=True,
+            return_url="https://a.test/paid",
+        )
+        assert (await mocked.charge(there)).amount_minor == 1050
 
-async def test_stripes_schema_takes_a_payment_whose_payer_is_there(mocked: StripeAdapter) -> None:
-    there = ChargeRequest(
-        "attempt-2", "payment-1", "cus_123", "pm_123", 1050, "USD", on_session=True, return_url="https://a.test/paid"
-    )
-    assert (await mocked.charge(there)).amount_minor == 1050
+    async def test_takes_refunds(self, mocked: StripeAdapter) -> None:
+        back = await mocked.refund(RefundRequest("refund-1", "pi_123", 400, "USD"))
+        assert (back.kind, back.amount_minor) == ("refund", 400)
 
+    async def test_takes_setups(self, mocked: StripeAdapter) -> None:
+        page = await mocked.begin_setup("cus_123", ("card", "bank_account"), "https://a.test/methods", "setup-1")
+        assert page.id.startswith("cs_")
+        assert (await mocked.setup_outcome(page.id)).state == "open"
+        await mocked.verify_deposits(page.id, amounts_minor=(32, 45))
+        await mocked.verify_deposits(page.id, code="SM11AA")
+        await mocked.detach_method("pm_123")
 
-async def test_stripes_schema_takes_refunds(mocked: StripeAdapter) -> None:
-    back = await mocked.refund(RefundRequest("refund-1", "pi_123", 400, "USD"))
-    assert (back.kind, back.amount_minor) == ("refund", 400)
+    async def test_takes_every_call_about_payouts(self, mocked: StripeAdapter) -> None:
+        for cursor in (None, "po_123"):
+            assert {payout.provider_id[:3] for payout in await mocked.payouts_since(cursor, 50)} == {"po_"}
+        assert (await mocked.get_payout("po_123")).provider_id == "po_123"
+        assert [line.provider_id[:4] for line in await mocked.payout_lines("po_123")] == ["txn_"]
 
+    async def test_takes_every_call_that_reads(self, mocked: StripeAdapter) -> None:
+        assert (await mocked.get_charge("pi_123")).provider_id == "pi_123"
+        assert await mocked.find_charge("cus_123", "attempt-1", SINCE) is None
+        await mocked.events_since(None, 50)
+        await mocked.events_since("evt_123", 50)
 
-async def test_stripes_schema_takes_setups(mocked: StripeAdapter) -> None:
-    page = await mocked.begin_setup("cus_123", ("card", "bank_account"), "https://a.test/methods", "setup-1")
-    assert page.id.startswith("cs_")
-    assert (await mocked.setup_outcome(page.id)).state == "open"
-    await mocked.verify_deposits(page.id, amounts_minor=(32, 45))
-    await mocked.verify_deposits(page.id, code="SM11AA")
-    await mocked.detach_method("pm_123")
-
-
-async def test_stripes_schema_takes_every_call_about_payouts(mocked: StripeAdapter) -> None:
-    for cursor in (None, "po_123"):
-        assert {payout.provider_id[:3] for payout in await mocked.payouts_since(cursor, 50)} == {"po_"}
-    assert (await mocked.get_payout("po_123")).provider_id == "po_123"
-    assert [line.provider_id[:4] for line in await mocked.payout_lines("po_123")] == ["txn_"]
-
-
-async def test_stripes_schema_takes_every_call_that_reads(mocked: StripeAdapter) -> None:
-    assert (await mocked.get_charge("pi_123")).provider_id == "pi_123"
-    assert await mocked.find_charge("cus_123", "attempt-1", SINCE) is None
-    await mocked.events_since(None, 50)
-    await mocked.events_since("evt_123", 50)
-
-
-async def test_stripes_schema_refuses_what_is_no_amount(mocked: StripeAdapter) -> None:
-    with pytest.raises(ProviderRefused):
-        await mocked._post("/v1/payment_intents", "key-1", {"amount": "ten", "currency": "usd"})
+    async def test_refuses_a_wrong_amount(self, mocked: StripeAdapter) -> None:
+        with pytest.raises(ProviderRefused):
+            await mocked._post("/v1/payment_intents", "key-1", {"amount": "ten", "currency": "usd"})
 
 
 # localstripe: keeps state; it has no bank debits, no captured amounts, and its lists of intents take no filter
@@ -101,25 +103,23 @@ async def request(local: StripeAdapter, token: str, attempt: str) -> ChargeReque
     return ChargeRequest(attempt, "payment-1", customer, method.provider_id, 1050, "EUR")
 
 
-async def test_localstripe_charges_a_card(local: StripeAdapter) -> None:
-    charge = await local.charge(await request(local, "pm_card_visa", "attempt-1"))
-    assert (charge.state, charge.attempt_id, charge.amount_minor) == ("succeeded", "attempt-1", 1050)
-    assert charge.cleared_on is not None
-    assert await local.get_charge(charge.provider_id) == charge
+class TestLocalstripe:
+    async def test_charges_a_card(self, local: StripeAdapter) -> None:
+        charge = await local.charge(await request(local, "pm_card_visa", "attempt-1"))
+        assert (charge.state, charge.attempt_id, charge.amount_minor) == ("succeeded", "attempt-1", 1050)
+        assert charge.cleared_on is not None
+        assert await local.get_charge(charge.provider_id) == charge
 
+    async def test_declines_a_card(self, local: StripeAdapter) -> None:
+        with pytest.raises(ProviderRefused) as refused:
+            await local.charge(await request(local, "pm_card_chargeCustomerFail", "attempt-2"))
+        assert refused.value.code == "card_declined"
 
-async def test_localstripe_declines_a_card(local: StripeAdapter) -> None:
-    with pytest.raises(ProviderRefused) as refused:
-        await local.charge(await request(local, "pm_card_chargeCustomerFail", "attempt-2"))
-    assert refused.value.code == "card_declined"
+    async def test_refuses_to_attach_a_dead_card(self, local: StripeAdapter) -> None:
+        with pytest.raises(ProviderRefused) as refused:
+            await request(local, "pm_card_visa_chargeDeclined", "attempt-3")
+        assert refused.value.code == "card_declined"
 
-
-async def test_localstripe_refuses_to_attach_a_dead_card(local: StripeAdapter) -> None:
-    with pytest.raises(ProviderRefused) as refused:
-        await request(local, "pm_card_visa_chargeDeclined", "attempt-3")
-    assert refused.value.code == "card_declined"
-
-
-async def test_localstripe_knows_no_such_charge(local: StripeAdapter) -> None:
-    with pytest.raises(ProviderRefused):
-        await local.get_charge("pi_0")
+    async def test_knows_no_such_charge(self, local: StripeAdapter) -> None:
+        with pytest.raises(ProviderRefused):
+            await local.get_charge("pi_0")

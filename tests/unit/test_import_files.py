@@ -47,34 +47,32 @@ GOOD = "C1,I1,1/2/2026,2/1/2026,55.94,\n"
         (HEADER + GOOD + "C1," + "x" * 201 + ",1/2/2026,2/1/2026,5,\n", "line 3, number"),
     ],
 )
-def test_a_broken_file_is_refused_with_its_line(tmp_path: pathlib.Path, text: str, says: str) -> None:
+def test_broken_file_is_refused_with_its_line(tmp_path: pathlib.Path, text: str, says: str) -> None:
     (tmp_path / "m.toml").write_text(MAPPING)
     (tmp_path / "f.csv").write_text(text, encoding="latin-1")
     with pytest.raises(StackError, match=says):
         read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
 
 
-@pytest.mark.parametrize(
-    "amount", ["12,34", "1234,56", "1,2,3", "1_000", "1e3", "\uff11\uff12", "1.234,56", ".5", "+5"]
-)
-def test_an_amount_that_could_mean_two_things_is_refused(tmp_path: pathlib.Path, amount: str) -> None:
-    (tmp_path / "m.toml").write_text(MAPPING)
-    (tmp_path / "f.csv").write_text(HEADER + f'C1,I2,1/2/2026,2/1/2026,"{amount}",\n')
-    with pytest.raises(StackError, match="line 2, amount"):
-        read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+class TestAmounts:
+    @pytest.mark.parametrize(
+        "amount", ["12,34", "1234,56", "1,2,3", "1_000", "1e3", "\uff11\uff12", "1.234,56", ".5", "+5"]
+    )
+    def test_ambiguous_amount_is_refused(self, tmp_path: pathlib.Path, amount: str) -> None:
+        (tmp_path / "m.toml").write_text(MAPPING)
+        (tmp_path / "f.csv").write_text(HEADER + f'C1,I2,1/2/2026,2/1/2026,"{amount}",\n')
+        with pytest.raises(StackError, match="line 2, amount"):
+            read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
 
-
-@pytest.mark.parametrize(
-    ("marks", "amount"),
-    [("", "1,234.56"), ("", "1234.56"), ('decimal_mark = ","\n', "1.234,56"), ('decimal_mark = ","\n', "1234,56")],
-)
-def test_amounts_are_read_as_the_mapping_says_that_they_are_written(
-    tmp_path: pathlib.Path, marks: str, amount: str
-) -> None:
-    (tmp_path / "m.toml").write_text(marks + MAPPING)
-    (tmp_path / "f.csv").write_text(HEADER + f'C1,I2,1/2/2026,2/1/2026,"{amount}",\n')
-    (row,) = read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
-    assert row.amount_minor == 123_456
+    @pytest.mark.parametrize(
+        ("marks", "amount"),
+        [("", "1,234.56"), ("", "1234.56"), ('decimal_mark = ","\n', "1.234,56"), ('decimal_mark = ","\n', "1234,56")],
+    )
+    def test_are_read_by_the_mapping(self, tmp_path: pathlib.Path, marks: str, amount: str) -> None:
+        (tmp_path / "m.toml").write_text(marks + MAPPING)
+        (tmp_path / "f.csv").write_text(HEADER + f'C1,I2,1/2/2026,2/1/2026,"{amount}",\n')
+        (row,) = read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
+        assert row.amount_minor == 123_456
 
 
 @pytest.mark.parametrize(
@@ -87,9 +85,7 @@ def test_amounts_are_read_as_the_mapping_says_that_they_are_written(
         (("[columns]", 'decimal_mark = ";"\n[columns]'), "decimal_mark"),
     ],
 )
-def test_a_mapping_that_makes_no_sense_is_refused_by_name(
-    tmp_path: pathlib.Path, change: tuple[str, str], says: str
-) -> None:
+def test_wrong_mapping_is_refused_by_name(tmp_path: pathlib.Path, change: tuple[str, str], says: str) -> None:
     (tmp_path / "m.toml").write_text(MAPPING.replace(*change))
     with pytest.raises(StackError, match=says):
         read_mapping(tmp_path / "m.toml")

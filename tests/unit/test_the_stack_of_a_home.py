@@ -24,65 +24,60 @@ def running_at(home: Path, port: int) -> Settings:
     return settings
 
 
-def test_the_ports_are_those_that_the_stack_took(tmp_path: Path) -> None:
-    running_at(tmp_path, 48_080)
-    elsewhere = load({"PAIDUP_HOME": str(tmp_path), "PAIDUP_PORT": "18080"})
-    found = state.as_it_runs(elsewhere)
-    assert (found.port, found.kafka_address, found.port_of("sandbox")) == (48_080, "127.0.0.1:48091", 48_089)
+class TestHome:
+    def test_ports_are_those_of_its_stack(self, tmp_path: Path) -> None:
+        running_at(tmp_path, 48_080)
+        elsewhere = load({"PAIDUP_HOME": str(tmp_path), "PAIDUP_PORT": "18080"})
+        found = state.as_it_runs(elsewhere)
+        assert (found.port, found.kafka_address, found.port_of("sandbox")) == (48_080, "127.0.0.1:48091", 48_089)
+
+    def test_says_that_nothing_runs(self, tmp_path: Path) -> None:
+        with pytest.raises(StackError, match="No stack runs in"):
+            state.as_it_runs(load({"PAIDUP_HOME": str(tmp_path)}))
+
+    @pytest.mark.parametrize(
+        "words", [["check-money"], ["env", "payments"], ["dead-letters", "list"], ["sandbox", "rules"]]
+    )
+    def test_command_touches_no_other_stack(
+        self, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PAIDUP_HOME", str(tmp_path))
+        outcome = CliRunner().invoke(cli.app, words)
+        assert isinstance(outcome.exception, StackError)
+
+    def test_silent_stack_is_an_error_with_remedy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        running_at(tmp_path, 48_080)
+        monkeypatch.setenv("PAIDUP_HOME", str(tmp_path))
+        outcome = CliRunner().invoke(cli.app, ["check-money"])
+        assert isinstance(outcome.exception, StackError)
+        assert "does not answer" in str(outcome.exception)
 
 
-def test_a_home_where_nothing_runs_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="No stack runs in"):
-        state.as_it_runs(load({"PAIDUP_HOME": str(tmp_path)}))
+class TestDeadLetters:
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (["replay", "abc", "--service", "payments"], "'abc' is no letter's id"),
+            (["replay", "7"], "add --service"),
+            (["skip", "7", "--service", "payments"], "use skip ID --service NAME --reason TEXT"),
+            (["skip", "--service", "payments", "--reason", "x"], "use skip ID --service NAME --reason TEXT"),
+        ],
+    )
+    def test_missing_argument_is_named(self, words: list[str], says: str) -> None:
+        outcome = CliRunner().invoke(cli.app, ["dead-letters", *words])
+        assert isinstance(outcome.exception, StackError)
+        assert says in str(outcome.exception)
 
+    def test_help_explains_ids_and_reasons(self) -> None:
+        text = " ".join(CliRunner().invoke(cli.app, ["dead-letters", "--help"], env={"COLUMNS": "200"}).output.split())
+        for word in ("[ID]", "--reason", "--service", "unreadable can only be skipped"):
+            assert word in text
 
-@pytest.mark.parametrize(
-    "words", [["check-money"], ["env", "payments"], ["dead-letters", "list"], ["sandbox", "rules"]]
-)
-def test_commands_without_a_stack_say_so_and_touch_no_other(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PAIDUP_HOME", str(tmp_path))
-    outcome = CliRunner().invoke(cli.app, words)
-    assert isinstance(outcome.exception, StackError)
-
-
-def test_a_stack_that_does_not_answer_is_an_error_with_a_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running_at(tmp_path, 48_080)
-    monkeypatch.setenv("PAIDUP_HOME", str(tmp_path))
-    outcome = CliRunner().invoke(cli.app, ["check-money"])
-    assert isinstance(outcome.exception, StackError)
-    assert "does not answer" in str(outcome.exception)
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["replay", "abc", "--service", "payments"], "'abc' is no letter's id"),
-        (["replay", "7"], "add --service"),
-        (["skip", "7", "--service", "payments"], "use skip ID --service NAME --reason TEXT"),
-        (["skip", "--service", "payments", "--reason", "x"], "use skip ID --service NAME --reason TEXT"),
-    ],
-)
-def test_dead_letters_say_what_is_missing(words: list[str], says: str) -> None:
-    outcome = CliRunner().invoke(cli.app, ["dead-letters", *words])
-    assert isinstance(outcome.exception, StackError)
-    assert says in str(outcome.exception)
-
-
-def test_the_help_of_dead_letters_tells_of_ids_and_reasons() -> None:
-    text = " ".join(CliRunner().invoke(cli.app, ["dead-letters", "--help"], env={"COLUMNS": "200"}).output.split())
-    for word in ("[ID]", "--reason", "--service", "unreadable can only be skipped"):
-        assert word in text
-
-
-def test_a_services_own_command_says_plainly_what_an_id_is(capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong in ("abc", "0", "9" * 25):
-        with pytest.raises(SystemExit):
-            service._parser("payments").parse_args(["dead-letters", "skip", wrong, "--reason", "x"])
-        assert f"'{wrong}' is no letter's id" in capsys.readouterr().err
+    def test_services_own_command_explains_ids(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for wrong in ("abc", "0", "9" * 25):
+            with pytest.raises(SystemExit):
+                service._parser("payments").parse_args(["dead-letters", "skip", wrong, "--reason", "x"])
+            assert f"'{wrong}' is no letter's id" in capsys.readouterr().err
 
 
 class TestEnvFile:

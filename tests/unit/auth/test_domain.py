@@ -26,53 +26,49 @@ def made(maker: Maker = ADMIN, **more: object) -> ApiKey:
     return key
 
 
-def test_the_key_itself_is_not_kept() -> None:
-    key = made()
-    assert key.hash == hash_of("pk_0123456789abcdef")
-    assert "9abcdef" not in repr(replace(key, hash=b""))
+class TestMaking:
+    def test_key_itself_is_not_kept(self) -> None:
+        key = made()
+        assert key.hash == hash_of("pk_0123456789abcdef")
+        assert "9abcdef" not in repr(replace(key, hash=b""))
+
+    def test_scopes_of_the_maker_are_the_limit(self) -> None:
+        assert made(ERP).scopes == ("invoices:read",)
+        refused = asked(ERP, scopes=["invoices:read", "invoices:write"])
+        assert isinstance(refused, Refused)
+        assert (refused.field, refused.forbidden) == ("scopes.1", True)
+        assert isinstance(asked(ERP, scopes=["*"]), Refused)
+
+    def test_only_listed_scopes_are_granted(self) -> None:
+        assert made(scopes=[*SCOPES, "*"]).scopes == SCOPES
+        refused = asked(scopes=["invoices:destroy"])
+        assert isinstance(refused, Refused)
+        assert not refused.forbidden
+
+    def test_customers_key_makes_keys_of_that_customer(self) -> None:
+        maker = replace(ERP, customer_id="c1")
+        assert made(maker).customer_id == "c1"
+        assert made(maker, customer_id="c1").customer_id == "c1"
+        assert isinstance(asked(maker, customer_id="c2"), Refused)
+
+    def test_end_in_the_past_is_refused(self) -> None:
+        refused = asked(expires_at=NOW)
+        assert isinstance(refused, Refused)
+        assert refused.field == "expires_at"
 
 
-def test_a_key_cannot_grant_what_its_maker_lacks() -> None:
-    assert made(ERP).scopes == ("invoices:read",)
-    refused = asked(ERP, scopes=["invoices:read", "invoices:write"])
-    assert isinstance(refused, Refused)
-    assert (refused.field, refused.forbidden) == ("scopes.1", True)
-    assert isinstance(asked(ERP, scopes=["*"]), Refused)
+class TestEnd:
+    @pytest.mark.parametrize(("after", "usable"), [(59, True), (60, False), (61, False)])
+    def test_key_is_refused_from_its_end_on(self, after: int, usable: bool) -> None:
+        key = made(expires_at=NOW + timedelta(seconds=60))
+        assert key.usable(NOW + timedelta(seconds=after)) is usable
 
+    def test_revoking_twice_changes_nothing_more(self) -> None:
+        revoked = made().revoke(NOW)
+        assert (revoked.usable(NOW), revoked.sequence) == (False, 2)
+        assert revoked.revoke(NOW + timedelta(days=1)) is revoked
 
-def test_every_scope_of_the_list_can_be_granted_and_no_other() -> None:
-    assert made(scopes=[*SCOPES, "*"]).scopes == SCOPES
-    refused = asked(scopes=["invoices:destroy"])
-    assert isinstance(refused, Refused)
-    assert not refused.forbidden
-
-
-def test_keys_made_for_a_customer_stay_with_that_customer() -> None:
-    maker = replace(ERP, customer_id="c1")
-    assert made(maker).customer_id == "c1"
-    assert made(maker, customer_id="c1").customer_id == "c1"
-    assert isinstance(asked(maker, customer_id="c2"), Refused)
-
-
-@pytest.mark.parametrize(("after", "usable"), [(59, True), (60, False), (61, False)])
-def test_a_key_is_refused_from_its_end_on(after: int, usable: bool) -> None:
-    key = made(expires_at=NOW + timedelta(seconds=60))
-    assert key.usable(NOW + timedelta(seconds=after)) is usable
-
-
-def test_an_end_in_the_past_is_refused() -> None:
-    refused = asked(expires_at=NOW)
-    assert isinstance(refused, Refused)
-    assert refused.field == "expires_at"
-
-
-def test_revoking_twice_changes_nothing_more() -> None:
-    revoked = made().revoke(NOW)
-    assert (revoked.usable(NOW), revoked.sequence) == (False, 2)
-    assert revoked.revoke(NOW + timedelta(days=1)) is revoked
-
-
-@pytest.mark.parametrize(("left", "seconds"), [(3600, 60), (30.5, 30), (0.2, 1)])
-def test_a_token_does_not_outlast_its_key(left: float, seconds: int) -> None:
-    assert made(expires_at=NOW + timedelta(seconds=left)).seconds_left(NOW, 60) == seconds
-    assert made().seconds_left(NOW, 60) == 60
+    @pytest.mark.parametrize(("left", "seconds"), [(3600, 60), (30.5, 30), (0.2, 1)])
+    def test_token_ends_with_its_key(self, left: float, seconds: int) -> None:
+        assert made(expires_at=NOW + timedelta(seconds=left)).seconds_left(NOW, 60) == seconds
+        assert made().seconds_left(NOW, 60) == 60

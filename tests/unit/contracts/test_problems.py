@@ -28,19 +28,18 @@ def slugs() -> Iterator[tuple[str, str]]:
                         yield text.value, path.name
 
 
-def test_every_slug_is_in_the_catalogue() -> None:
-    fields = {"scopes"}  # auth's refusals begin with the field
-    unknown = {slug: place for slug, place in slugs() if slug not in PROBLEMS}
-    assert {slug for slug in unknown if slug not in NOT_OVER_HTTP | fields} == set(), unknown
+class TestCatalogue:
+    def test_has_every_slug(self) -> None:
+        fields = {"scopes"}  # auth's refusals begin with the field
+        unknown = {slug: place for slug, place in slugs() if slug not in PROBLEMS}
+        assert {slug for slug in unknown if slug not in NOT_OVER_HTTP | fields} == set(), unknown
 
+    def test_has_nothing_else(self) -> None:
+        # "unavailable" is a default, and the framework's own refusals have their slugs from the status.
+        assert PROBLEMS.keys() - {slug for slug, _ in slugs()} == {"unavailable"}
 
-def test_the_catalogue_holds_nothing_else() -> None:
-    # "unavailable" is a default, and the framework's own refusals have their slugs from the status.
-    assert PROBLEMS.keys() - {slug for slug, _ in slugs()} == {"unavailable"}
-
-
-@pytest.mark.parametrize("slug", PROBLEMS)
-def test_a_kind_is_said_in_a_sentence(slug: str) -> None:
-    assert KEBAB.fullmatch(slug)
-    assert PROBLEMS[slug].meaning.endswith(".")
-    assert all(400 <= status < 600 for status in PROBLEMS[slug].statuses)
+    @pytest.mark.parametrize("slug", PROBLEMS)
+    def test_explains_each_kind_in_a_sentence(self, slug: str) -> None:
+        assert KEBAB.fullmatch(slug)
+        assert PROBLEMS[slug].meaning.endswith(".")
+        assert all(400 <= status < 600 for status in PROBLEMS[slug].statuses)

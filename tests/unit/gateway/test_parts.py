@@ -49,67 +49,67 @@ def test_every_path_has_one_owner_or_none(path: str, owner: str | None) -> None:
     assert route is None or route.keyless == path.startswith("/v1/webhooks/")
 
 
-def test_a_bucket_is_refilled_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    buckets = Buckets(rate=2)
-    for _ in range(2):
+class TestLimits:
+    def test_bucket_is_refilled_with_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        buckets = Buckets(rate=2)
+        for _ in range(2):
+            buckets.take("a")
+        with pytest.raises(Problem) as refused:
+            buckets.take("a")
+        assert refused.value.status == 429
+        assert refused.value.headers == {"Retry-After": "1"}
+        buckets.take("b")
+        now += 0.5
         buckets.take("a")
-    with pytest.raises(Problem) as refused:
+        with pytest.raises(Problem):
+            buckets.take("a")
+
+    def test_slow_rate_says_how_long_to_wait(self) -> None:
+        buckets = Buckets(rate=0.1)
         buckets.take("a")
-    assert refused.value.status == 429
-    assert refused.value.headers == {"Retry-After": "1"}
-    buckets.take("b")
-    now += 0.5
-    buckets.take("a")
-    with pytest.raises(Problem):
-        buckets.take("a")
+        with pytest.raises(Problem) as refused:
+            buckets.take("a")
+        assert refused.value.headers == {"Retry-After": "10"}
 
 
-def test_a_slow_rate_says_how_long_to_wait() -> None:
-    buckets = Buckets(rate=0.1)
-    buckets.take("a")
-    with pytest.raises(Problem) as refused:
-        buckets.take("a")
-    assert refused.value.headers == {"Retry-After": "10"}
+class TestHeaders:
+    def test_internal_and_hop_headers_are_removed(self) -> None:
+        given = [
+            (b"host", b"paidup"), (b"authorization", b"Bearer pk_1"), (b"connection", b"close, X-Hop"),
+            (b"x-hop", b"1"), (b"paidup-internal", b"guess"), (b"x-request-id", b"1"),
+            (b"transfer-encoding", b"chunked"), (b"idempotency-key", b"k"),
+            (b"paidup-seen", b"i:1"), (b"stripe-signature", b"t=1"), (b"cookie", b"a=b"),
+            (b"content-type", b"application/json"),
+        ]  # fmt: skip
+        assert credential_of(given) == Credential("key", hashlib.sha256(b"pk_1").digest())
+        assert dict(passed_on(given)).keys() == {
+            b"idempotency-key", b"paidup-seen", b"stripe-signature", b"content-type", b"x-request-id",
+        }  # fmt: skip
+
+    def test_answers_keep_their_headers_and_get_their_length(self) -> None:
+        answer = Answer(201, [(b"server", b"x"), (b"paidup-seen", b"i:1"), (b"content-length", b"9")], b"abc")
+        assert passed_back(answer) == [(b"paidup-seen", b"i:1"), (b"content-length", b"3")]
+        assert passed_back(Answer(204, [], b"")) == []
 
 
-def test_inbound_headers_of_the_inside_and_of_the_hop_are_stripped() -> None:
-    given = [
-        (b"host", b"paidup"), (b"authorization", b"Bearer pk_1"), (b"connection", b"close, X-Hop"), (b"x-hop", b"1"),
-        (b"paidup-internal", b"guess"), (b"x-request-id", b"1"), (b"transfer-encoding", b"chunked"),
-        (b"idempotency-key", b"k"), (b"paidup-seen", b"i:1"), (b"stripe-signature", b"t=1"), (b"cookie", b"a=b"),
-        (b"content-type", b"application/json"),
-    ]  # fmt: skip
-    assert credential_of(given) == Credential("key", hashlib.sha256(b"pk_1").digest())
-    assert dict(passed_on(given)).keys() == {
-        b"idempotency-key", b"paidup-seen", b"stripe-signature", b"content-type", b"x-request-id",
-    }  # fmt: skip
+class TestPosition:
+    @settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws them slowly
+    @given(st.lists(st.integers(0, 2**62), min_size=COUNT, max_size=COUNT))
+    def test_text_is_read_back(self, offsets: list[int]) -> None:
+        position = Position.decode(Position(offsets).encode())
+        assert position is not None
+        assert position.offsets == offsets
 
+    @given(st.text(max_size=60))
+    def test_other_text_is_none(self, text: str) -> None:
+        assert Position.decode(text) is None
 
-def test_answers_keep_their_headers_and_get_their_length() -> None:
-    answer = Answer(201, [(b"server", b"x"), (b"paidup-seen", b"i:1"), (b"content-length", b"9")], b"abc")
-    assert passed_back(answer) == [(b"paidup-seen", b"i:1"), (b"content-length", b"3")]
-    assert passed_back(Answer(204, [], b"")) == []
-
-
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws them slowly
-@given(st.lists(st.integers(0, 2**62), min_size=COUNT, max_size=COUNT))
-def test_positions_survive_their_text(offsets: list[int]) -> None:
-    position = Position.decode(Position(offsets).encode())
-    assert position is not None
-    assert position.offsets == offsets
-
-
-@given(st.text(max_size=60))
-def test_text_that_is_no_position_is_none(text: str) -> None:
-    assert Position.decode(text) is None
-
-
-def test_a_fresh_position_is_short() -> None:
-    offsets = [0] * COUNT
-    offsets[3] = 12_345
-    assert len(Position(offsets).encode()) < 60
+    def test_fresh_one_is_short(self) -> None:
+        offsets = [0] * COUNT
+        offsets[3] = 12_345
+        assert len(Position(offsets).encode()) < 60
 
 
 def entry(place: int, offset: int, *, size: int = 10, at: float | None = None) -> Entry:
@@ -118,41 +118,44 @@ def entry(place: int, offset: int, *, size: int = 10, at: float | None = None) -
     return Entry(place, offset, STREAMED[0], headers, value, time.monotonic() if at is None else at, "c1")
 
 
-def test_the_ring_forgets_by_age_and_moves_its_floor() -> None:
-    ring = Ring(seconds=60, most_bytes=10**9)
-    ring.start(Position([5] * COUNT))
-    ring.add(entry(0, 5, at=time.monotonic() - 61))
-    ring.add(entry(1, 9))
-    ring.trim()
-    assert [one.offset for one in ring.since(ring.first, 10)] == [9]
-    assert ring.floor.offsets[:3] == [6, 5, 5]
-    assert ring.head.offsets[:3] == [6, 10, 5]
-    assert Position([5] * COUNT).behind(ring.floor)
-    assert not Position([6] * COUNT).behind(ring.floor)
-
-
-def test_the_ring_is_bounded_by_bytes() -> None:
-    ring = Ring(seconds=600, most_bytes=20_000)
-    ring.start(Position([0] * COUNT))
-    for offset in range(100):
-        ring.add(entry(0, offset, size=1000))
+class TestRing:
+    def test_forgets_by_age_and_moves_its_floor(self) -> None:
+        ring = Ring(seconds=60, most_bytes=10**9)
+        ring.start(Position([5] * COUNT))
+        ring.add(entry(0, 5, at=time.monotonic() - 61))
+        ring.add(entry(1, 9))
         ring.trim()
-    assert ring.end - ring.first == 10
-    assert ring.floor.offsets[0] == 90
+        assert [one.offset for one in ring.since(ring.first, 10)] == [9]
+        assert ring.floor.offsets[:3] == [6, 5, 5]
+        assert ring.head.offsets[:3] == [6, 10, 5]
+        assert Position([5] * COUNT).behind(ring.floor)
+        assert not Position([6] * COUNT).behind(ring.floor)
 
+    def test_is_bounded_by_bytes(self) -> None:
+        ring = Ring(seconds=600, most_bytes=20_000)
+        ring.start(Position([0] * COUNT))
+        for offset in range(100):
+            ring.add(entry(0, offset, size=1000))
+            ring.trim()
+        assert ring.end - ring.first == 10
+        assert ring.floor.offsets[0] == 90
 
-def test_an_entry_is_a_cloud_event_on_two_lines() -> None:
-    text = entry(0, 1).render()
-    kind, data, *rest = text.split(b"\n")
-    assert kind == b"event: InvoicePaid"
-    event = orjson.loads(data.removeprefix(b"data: "))
-    assert (event["type"], event["subject"], event["customer"], event["data"]) == ("InvoicePaid", "i1", "c1", {"a": 1})
-    assert rest == [b"", b""]
+    def test_entry_is_a_cloud_event_on_two_lines(self) -> None:
+        text = entry(0, 1).render()
+        kind, data, *rest = text.split(b"\n")
+        assert kind == b"event: InvoicePaid"
+        event = orjson.loads(data.removeprefix(b"data: "))
+        assert (event["type"], event["subject"], event["customer"], event["data"]) == (
+            "InvoicePaid",
+            "i1",
+            "c1",
+            {"a": 1},
+        )
+        assert rest == [b"", b""]
 
-
-def test_a_body_that_is_no_json_does_not_break_the_stream() -> None:
-    data = entry(0, 1, size=11).render().split(b"\n")[1]
-    assert orjson.loads(data.removeprefix(b"data: "))["data"] is None
+    def test_body_without_json_does_not_break_the_stream(self) -> None:
+        data = entry(0, 1, size=11).render().split(b"\n")[1]
+        assert orjson.loads(data.removeprefix(b"data: "))["data"] is None
 
 
 OPERATION = {"operationId": "look", "summary": "Look", "tags": ["invoices"]}
@@ -169,37 +172,40 @@ def document(path: str, schema: dict[str, object]) -> dict[str, object]:
     }
 
 
-def test_documents_merge_into_one_and_clashing_names_part() -> None:
-    merged = merge(
-        {
-            "invoicing": document("/v1/invoices", {"type": "object"}),
-            "payments": document("/v1/webhooks/{provider}", {"type": "string"}),
+class TestMerging:
+    def test_clashing_names_are_kept_apart(self) -> None:
+        merged = merge(
+            {
+                "invoicing": document("/v1/invoices", {"type": "object"}),
+                "payments": document("/v1/webhooks/{provider}", {"type": "string"}),
+            }
+        )
+        assert set(merged["paths"]) == {"/v1/invoices", "/v1/webhooks/{provider}", "/v1/events/stream"}
+        assert set(merged["components"]["schemas"]) == {"Problem", "Conflict", "FieldError", "Item", "PaymentsItem"}
+        hook = merged["paths"]["/v1/webhooks/{provider}"]["get"]
+        assert hook["security"] == []
+        assert "Paidup-Seen" not in str(hook.get("parameters"))
+        assert "Paidup-Seen" in str(merged["paths"]["/v1/invoices"]["get"]["parameters"])
+        assert "PaymentsItem" in str(hook["responses"]["200"])
+        problem = merged["paths"]["/v1/invoices"]["get"]["responses"]["422"]
+        assert problem == {"$ref": "#/components/responses/Problem422"}
+        assert "application/problem+json" in merged["components"]["responses"]["Problem422"]["content"]
+
+    def test_idempotency_key_is_in_the_document(self) -> None:
+        parameter = {"name": "idempotency-key", "in": "header", "required": False}
+        operation = OPERATION | {
+            ONCE: True,
+            "parameters": [parameter],
+            "responses": {"202": {"description": "Accepted"}},
         }
-    )
-    assert set(merged["paths"]) == {"/v1/invoices", "/v1/webhooks/{provider}", "/v1/events/stream"}
-    assert set(merged["components"]["schemas"]) == {"Problem", "Conflict", "FieldError", "Item", "PaymentsItem"}
-    hook = merged["paths"]["/v1/webhooks/{provider}"]["get"]
-    assert hook["security"] == []
-    assert "Paidup-Seen" not in str(hook.get("parameters"))
-    assert "Paidup-Seen" in str(merged["paths"]["/v1/invoices"]["get"]["parameters"])
-    assert "PaymentsItem" in str(hook["responses"]["200"])
-    problem = merged["paths"]["/v1/invoices"]["get"]["responses"]["422"]
-    assert problem == {"$ref": "#/components/responses/Problem422"}
-    assert "application/problem+json" in merged["components"]["responses"]["Problem422"]["content"]
+        merged = merge({"payments": {"paths": {"/v1/payments": {"post": operation}}}})
+        finished = merged["paths"]["/v1/payments"]["post"]
+        named = [(one["name"], one["required"]) for one in finished["parameters"]]
+        assert named == [("Idempotency-Key", True), ("Paidup-Seen", False)]
+        assert set(finished["responses"]["202"]["headers"]) == {"X-Request-Id", "Paidup-Seen", "Idempotent-Replayed"}
 
-
-def test_the_idempotency_key_is_asked_for_in_the_document() -> None:
-    parameter = {"name": "idempotency-key", "in": "header", "required": False}
-    operation = OPERATION | {ONCE: True, "parameters": [parameter], "responses": {"202": {"description": "Accepted"}}}
-    merged = merge({"payments": {"paths": {"/v1/payments": {"post": operation}}}})
-    finished = merged["paths"]["/v1/payments"]["post"]
-    named = [(one["name"], one["required"]) for one in finished["parameters"]]
-    assert named == [("Idempotency-Key", True), ("Paidup-Seen", False)]
-    assert set(finished["responses"]["202"]["headers"]) == {"X-Request-Id", "Paidup-Seen", "Idempotent-Replayed"}
-
-
-def test_a_service_cannot_document_what_another_owns() -> None:
-    assert "/v1/invoices" not in merge({"payments": document("/v1/invoices", {})})["paths"]
+    def test_foreign_path_is_refused(self) -> None:
+        assert "/v1/invoices" not in merge({"payments": document("/v1/invoices", {})})["paths"]
 
 
 class TestClientAddress:

@@ -48,85 +48,41 @@ class Line:
     tax_rate: Decimal
 
 
-def test_nets_round_half_up_and_tax_is_rounded_once_on_their_sum() -> None:
-    lines = [Line(Decimal("0.5"), 333, Decimal("0.0825"))] * 2
-    priced = price(lines)
-    assert priced.nets == (167, 167)
-    assert priced.taxes == ((Decimal("0.0825"), 334, 28),)
-    assert priced.total == 362
+class TestTotals:
+    def test_tax_is_rounded_once_on_the_sum(self) -> None:
+        lines = [Line(Decimal("0.5"), 333, Decimal("0.0825"))] * 2
+        priced = price(lines)
+        assert priced.nets == (167, 167)
+        assert priced.taxes == ((Decimal("0.0825"), 334, 28),)
+        assert priced.total == 362
+
+    def test_zero_or_less_is_refused(self) -> None:
+        with pytest.raises(Refused, match="above zero"):
+            price([Line(Decimal(1), -5, Decimal(0))])
+
+    def test_too_large_line_is_refused_despite_its_discount(self) -> None:
+        huge = Line(Decimal(999_999_999), 10**15 - 1, Decimal(0))
+        with pytest.raises(Refused, match="line 0"):
+            price([huge, Line(huge.quantity, -huge.unit_price_minor, Decimal(0)), Line(Decimal(1), 7, Decimal(0))])
 
 
-def test_a_total_of_zero_or_less_is_refused() -> None:
-    with pytest.raises(Refused, match="above zero"):
-        price([Line(Decimal(1), -5, Decimal(0))])
+class TestReservation:
+    def test_whole_is_in_progress_and_part_stays_open(self) -> None:
+        book = book_with(invoice())
+        book.reserve("pay-1", "customer", [part("INV-1", 4_000)], "USD")
+        assert book.invoices["INV-1"].status == "open"
+        book.reserve("pay-2", "customer", [part("INV-1", 6_000)], "USD")
+        assert book.invoices["INV-1"].status == "in_progress"
 
+    def test_is_all_or_nothing(self) -> None:
+        book = book_with(invoice("A"), invoice("B", 500))
+        refused = book.reserve("pay", "customer", [part("A", 10_000), part("B", 501)], "USD")
+        assert (refused.state, refused.refused_by) == ("refused", "B")
+        assert book.invoices["A"].pending == 0
 
-def test_a_line_beyond_any_amount_is_refused_even_when_another_takes_it_back() -> None:
-    huge = Line(Decimal(999_999_999), 10**15 - 1, Decimal(0))
-    with pytest.raises(Refused, match="line 0"):
-        price([huge, Line(huge.quantity, -huge.unit_price_minor, Decimal(0)), Line(Decimal(1), 7, Decimal(0))])
-
-
-def test_a_reserved_invoice_is_in_progress_and_a_part_of_it_leaves_it_open() -> None:
-    book = book_with(invoice())
-    book.reserve("pay-1", "customer", [part("INV-1", 4_000)], "USD")
-    assert book.invoices["INV-1"].status == "open"
-    book.reserve("pay-2", "customer", [part("INV-1", 6_000)], "USD")
-    assert book.invoices["INV-1"].status == "in_progress"
-
-
-def test_a_reservation_is_all_or_nothing() -> None:
-    book = book_with(invoice("A"), invoice("B", 500))
-    refused = book.reserve("pay", "customer", [part("A", 10_000), part("B", 501)], "USD")
-    assert (refused.state, refused.refused_by) == ("refused", "B")
-    assert book.invoices["A"].pending == 0
-
-
-def test_another_customers_invoice_is_never_reserved() -> None:
-    book = book_with(invoice())
-    assert book.reserve("pay", "somebody else", [part("INV-1", 1)], "USD").state == "refused"
-
-
-def test_reconciled_money_settles_its_reservation_and_the_invoice_is_paid() -> None:
-    book = book_with(invoice())
-    book.reserve("pay", "customer", [part("INV-1", 10_000)], "USD")
-    book.settle("pay", "customer", usd(10_000), [part("INV-1", 10_000)], TODAY)
-    paid = book.invoices["INV-1"]
-    assert (paid.status, paid.pending, paid.balance) == ("paid", 0, 0)
-    assert book.reservations["pay"].state == "settled"
-
-
-def test_money_for_a_closed_invoice_becomes_credit() -> None:
-    book = book_with(invoice())
-    book.settle("one", "customer", usd(10_000), [], TODAY)
-    settlement = book.settle("two", "customer", usd(10_000), [part("INV-1", 10_000)], TODAY)
-    assert settlement.parts == ()
-    assert book.credits["two"].balance == 10_000
-
-
-@pytest.mark.parametrize(
-    ("gone", "paid", "cash"),
-    [(0, {"one": 600, "two": 100}, 400), (200, {"one": 500}, 400), (700, {}, 400)],
-)
-def test_a_settlement_tells_what_credit_paid_beside_it(gone: int, paid: dict[str, int], cash: int) -> None:
-    """What went back between reservation and settlement pays nothing, and cash does not stand in for it."""
-    book = book_with(invoice("one", 600), invoice("two", 500))
-    book.settle("cheque-1", "customer", usd(300), [], TODAY, on_account=True)
-    book.settle("cheque-2", "customer", usd(400), [], TODAY, on_account=True)
-    book.reserve("card", "customer", [part("one", 600), part("two", 500)], "USD", credit=700)
-    for cheque, held in (("cheque-2", 400), ("cheque-1", 300)):
-        if back := min(gone, held):
-            book.reverse(cheque, TODAY, usd(back))
-            gone -= back
-    book.take_facts()
-    book.settle("card", "customer", usd(cash), [], TODAY)
-    (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
-    assert told.by_credit is not None
-    assert {each.invoice_id: each.amount.minor for each in told.by_credit} == paid
-    assert told.parts == (part("two", 400),)
-    (message,) = messages.of([told], NOW)
-    said = SettlementPosted.model_validate_json(message.body)
-    assert {each.invoice_id: each.amount.amount_minor for each in said.by_credit or ()} == paid
+    def test_another_customers_invoice_is_never_reserved(self) -> None:
+        book = book_with(invoice())
+        assert book.reserve("pay", "somebody else", [part("INV-1", 1)], "USD").state == "refused"
 
 
 class TestFinalState:
@@ -168,61 +124,40 @@ class TestFinalState:
         assert [f.balance for f in facts if isinstance(f, Credit)] == [0, 0]
 
 
-def test_a_settlement_tells_nothing_of_credit_where_none_was_reserved() -> None:
-    book = book_with(invoice("one", 600))
-    book.reserve("card", "customer", [part("one", 600)], "USD")
-    assert book.settle("card", "customer", usd(600), [], TODAY).by_credit is None
-    (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
-    assert told.by_credit is None
-
-
-def test_money_on_account_pays_no_invoice_and_is_credit() -> None:
-    book = book_with(invoice())
-    settlement = book.settle("pay", "customer", usd(3_000), [], TODAY, on_account=True)
-    assert (settlement.parts, settlement.credit) == ((), usd(3_000))
-    assert book.invoices["INV-1"].balance == 10_000
-
-
-def test_a_reversal_reopens_with_the_old_due_date_and_takes_credit_back() -> None:
-    book = book_with(invoice())
-    book.settle("pay", "customer", usd(12_000), [], TODAY)
-    book.reverse("pay", TODAY)
-    again = book.invoices["INV-1"]
-    assert (again.status, again.balance, again.due_on) == ("open", 10_000, date(2026, 1, 31))
-    assert book.credits["pay"].balance == 0
-    with pytest.raises(ValueError, match="can't be taken"):
+class TestReversal:
+    def test_reopens_with_the_old_due_date(self) -> None:
+        book = book_with(invoice())
+        book.settle("pay", "customer", usd(12_000), [], TODAY)
         book.reverse("pay", TODAY)
+        again = book.invoices["INV-1"]
+        assert (again.status, again.balance, again.due_on) == ("open", 10_000, date(2026, 1, 31))
+        assert book.credits["pay"].balance == 0
+        with pytest.raises(ValueError, match="can't be taken"):
+            book.reverse("pay", TODAY)
+
+    def test_part_takes_credit_first_then_newest_invoice(self) -> None:
+        book = book_with(*(invoice(f"I{n}", 1_000) for n in range(3)))
+        book.settle("pay", "customer", usd(3_500), [], TODAY)
+        book.take_facts()
+        book.reverse("pay", TODAY, usd(1_700))
+        assert [book.invoices[f"I{n}"].balance for n in range(3)] == [0, 200, 1_000]
+        (first, second, taken, credit) = book.take_facts()
+        assert isinstance(first, Change)
+        assert isinstance(second, Change)
+        assert (first.invoice.id, first.what, second.invoice.id, second.what) == ("I2", "reopened", "I1", "reopened")
+        assert isinstance(taken, TakenBack)
+        assert (taken.credit, taken.left.credit, taken.left.reversed) == (usd(500), usd(0), False)
+        assert taken.parts == (part("I2", 1_000), part("I1", 200))
+        assert taken.left.parts == (part("I0", 1_000), part("I1", 800))
+        assert isinstance(credit, Credit)
+        assert credit.balance == 0
+        with pytest.raises(ValueError, match="can't be taken"):
+            book.reverse("pay", TODAY, usd(1_801))
+        book.reverse("pay", TODAY, usd(1_800))
+        assert book.settlements["pay"].reversed
 
 
-def test_a_part_that_goes_back_is_taken_from_unspent_credit_and_then_from_the_newest_invoice() -> None:
-    book = book_with(*(invoice(f"I{n}", 1_000) for n in range(3)))
-    book.settle("pay", "customer", usd(3_500), [], TODAY)
-    book.take_facts()
-    book.reverse("pay", TODAY, usd(1_700))
-    assert [book.invoices[f"I{n}"].balance for n in range(3)] == [0, 200, 1_000]
-    (first, second, taken, credit) = book.take_facts()
-    assert isinstance(first, Change)
-    assert isinstance(second, Change)
-    assert (first.invoice.id, first.what, second.invoice.id, second.what) == ("I2", "reopened", "I1", "reopened")
-    assert isinstance(taken, TakenBack)
-    assert (taken.credit, taken.left.credit, taken.left.reversed) == (usd(500), usd(0), False)
-    assert taken.parts == (part("I2", 1_000), part("I1", 200))
-    assert taken.left.parts == (part("I0", 1_000), part("I1", 800))
-    assert isinstance(credit, Credit)
-    assert credit.balance == 0
-    with pytest.raises(ValueError, match="can't be taken"):
-        book.reverse("pay", TODAY, usd(1_801))
-    book.reverse("pay", TODAY, usd(1_800))
-    assert book.settlements["pay"].reversed
-
-
-def test_money_never_counts_before_the_invoice_was_issued() -> None:
-    book = book_with(invoice())
-    book.settle("pay", "customer", usd(10_000), [], date(2025, 6, 1))
-    assert book.entries[-1].effective_on == date(2026, 1, 1)
-
-
-def test_an_invoice_with_a_payment_under_way_or_money_on_it_is_not_voided() -> None:
+def test_invoice_with_money_is_not_voided() -> None:
     book = book_with(invoice("A"), invoice("B"))
     book.reserve("pay", "customer", [part("A", 1)], "USD")
     with pytest.raises(Refused, match="under way"):
@@ -232,12 +167,70 @@ def test_an_invoice_with_a_payment_under_way_or_money_on_it_is_not_voided() -> N
         book.void(book.invoices["B"], TODAY)
 
 
-@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8), st.integers(1, 10**7))
-def test_settled_plus_credit_is_exactly_what_was_received(totals: list[int], received: int) -> None:
-    book = book_with(*(invoice(f"I{n}", total) for n, total in enumerate(totals)))
-    settlement = book.settle("pay", "customer", usd(received), [], TODAY)
-    assert sum(p.amount.minor for p in settlement.parts) + settlement.credit.minor == received
-    assert sum(i.settled for i in book.invoices.values()) + settlement.credit.minor == received
+class TestSettlement:
+    def test_reservation_becomes_a_paid_invoice(self) -> None:
+        book = book_with(invoice())
+        book.reserve("pay", "customer", [part("INV-1", 10_000)], "USD")
+        book.settle("pay", "customer", usd(10_000), [part("INV-1", 10_000)], TODAY)
+        paid = book.invoices["INV-1"]
+        assert (paid.status, paid.pending, paid.balance) == ("paid", 0, 0)
+        assert book.reservations["pay"].state == "settled"
+
+    def test_money_for_a_closed_invoice_becomes_credit(self) -> None:
+        book = book_with(invoice())
+        book.settle("one", "customer", usd(10_000), [], TODAY)
+        settlement = book.settle("two", "customer", usd(10_000), [part("INV-1", 10_000)], TODAY)
+        assert settlement.parts == ()
+        assert book.credits["two"].balance == 10_000
+
+    @pytest.mark.parametrize(
+        ("gone", "paid", "cash"),
+        [(0, {"one": 600, "two": 100}, 400), (200, {"one": 500}, 400), (700, {}, 400)],
+    )
+    def test_credit_that_paid_is_in_the_event(self, gone: int, paid: dict[str, int], cash: int) -> None:
+        """What went back between reservation and settlement pays nothing, and cash does not stand in for it."""
+        book = book_with(invoice("one", 600), invoice("two", 500))
+        book.settle("cheque-1", "customer", usd(300), [], TODAY, on_account=True)
+        book.settle("cheque-2", "customer", usd(400), [], TODAY, on_account=True)
+        book.reserve("card", "customer", [part("one", 600), part("two", 500)], "USD", credit=700)
+        for cheque, held in (("cheque-2", 400), ("cheque-1", 300)):
+            if back := min(gone, held):
+                book.reverse(cheque, TODAY, usd(back))
+                gone -= back
+        book.take_facts()
+        book.settle("card", "customer", usd(cash), [], TODAY)
+        (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
+        assert told.by_credit is not None
+        assert {each.invoice_id: each.amount.minor for each in told.by_credit} == paid
+        assert told.parts == (part("two", 400),)
+        (message,) = messages.of([told], NOW)
+        said = SettlementPosted.model_validate_json(message.body)
+        assert {each.invoice_id: each.amount.amount_minor for each in said.by_credit or ()} == paid
+
+    def test_unreserved_credit_is_not_in_the_event(self) -> None:
+        book = book_with(invoice("one", 600))
+        book.reserve("card", "customer", [part("one", 600)], "USD")
+        assert book.settle("card", "customer", usd(600), [], TODAY).by_credit is None
+        (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
+        assert told.by_credit is None
+
+    def test_money_on_account_becomes_credit(self) -> None:
+        book = book_with(invoice())
+        settlement = book.settle("pay", "customer", usd(3_000), [], TODAY, on_account=True)
+        assert (settlement.parts, settlement.credit) == ((), usd(3_000))
+        assert book.invoices["INV-1"].balance == 10_000
+
+    def test_money_counts_from_the_day_of_issue(self) -> None:
+        book = book_with(invoice())
+        book.settle("pay", "customer", usd(10_000), [], date(2025, 6, 1))
+        assert book.entries[-1].effective_on == date(2026, 1, 1)
+
+    @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8), st.integers(1, 10**7))
+    def test_settled_plus_credit_equals_the_receipt(self, totals: list[int], received: int) -> None:
+        book = book_with(*(invoice(f"I{n}", total) for n, total in enumerate(totals)))
+        settlement = book.settle("pay", "customer", usd(received), [], TODAY)
+        assert sum(p.amount.minor for p in settlement.parts) + settlement.credit.minor == received
+        assert sum(i.settled for i in book.invoices.values()) + settlement.credit.minor == received
 
 
 DAYS = st.dates(date(2025, 12, 20), TODAY)

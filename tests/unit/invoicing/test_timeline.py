@@ -16,37 +16,6 @@ def said(line: Line | None) -> str | None:
 OPEN = Invoice("i", "c", "INV-1", "USD", "open", date(2026, 1, 1), date(2026, 1, 31), 10_000)
 
 
-@pytest.mark.parametrize(
-    ("today", "says"),
-    [
-        (date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
-        (date(2026, 2, 1), "It waits to be paid: it was due on 2026-01-31, 1 day ago."),
-        (date(2026, 3, 1), "It waits to be paid: it was due on 2026-01-31, 29 days ago."),
-    ],
-)
-def test_an_open_invoice_waits_to_be_paid_and_is_never_said_to_be_paid(today: date, says: str) -> None:
-    assert said(next_step(OPEN, (), today)) == says
-
-
-@pytest.mark.parametrize(
-    ("expected_by", "says"),
-    [
-        (
-            date(2026, 3, 2),
-            "The payment under way is confirmed by 2026-03-02; until then the same money can't be paid twice.",
-        ),
-        (
-            date(2026, 2, 27),
-            "It waits for the payment under way, which was expected by 2026-02-27. Until that is confirmed, the same "
-            "money can't be paid twice.",
-        ),
-        (None, "It waits for the payment under way. Until that is confirmed, the same money can't be paid twice."),
-    ],
-)
-def test_a_payment_under_way_is_never_said_to_be_confirmed_before_it_is(expected_by: date | None, says: str) -> None:
-    assert said(next_step(replace(OPEN, pending=10_000), [{"expected_by": expected_by}], date(2026, 3, 1))) == says
-
-
 def heard_of(kind: str, **body: object) -> dict[str, object]:
     return {"type": kind, "payload": body}
 
@@ -58,22 +27,7 @@ def usd(minor: int) -> dict[str, object]:
 NOTICE = heard_of("AutopayScheduled", charge_on="2026-03-03", total=usd(10_300))
 
 
-@pytest.mark.parametrize(
-    ("events", "today", "says"),
-    [
-        ([NOTICE], date(2026, 3, 3), "Autopay charges it on 2026-03-03."),
-        ([NOTICE], date(2026, 3, 4), "It waits to be paid: it was due on 2026-01-31, 32 days ago."),
-        ([NOTICE, heard_of("AutopayChanged")], date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
-        ([NOTICE, heard_of("InvoicePaid")], date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
-    ],
-)
-def test_the_day_of_autopay_is_told_until_it_has_come_or_autopay_is_changed_or_it_was_paid(
-    events: list[dict[str, object]], today: date, says: str
-) -> None:
-    assert said(next_step(OPEN, (), today, events)) == says
-
-
-def test_an_open_chargeback_is_told_until_it_is_decided() -> None:
+def test_open_chargeback_is_shown_until_decided() -> None:
     paid = replace(OPEN, state="paid", settled=10_000)
     opened = heard_of("PaymentDisputed", reversal_id="r", disputed=usd(4_000))
     assert (
@@ -83,7 +37,7 @@ def test_an_open_chargeback_is_told_until_it_is_decided() -> None:
         assert next_step(paid, (), date(2026, 3, 1), [opened, heard_of(over, reversal_id="r")]) is None
 
 
-def test_what_was_heard_of_a_payment_is_told_with_its_amount() -> None:
+def test_payment_is_shown_with_its_amount() -> None:
     assert of_payment("PaymentReversed", {"kind": "chargeback", "taken": usd(4_000)}).text == (
         "A chargeback was lost: USD 40.00 of the payment is gone."
     )
@@ -92,8 +46,38 @@ def test_what_was_heard_of_a_payment_is_told_with_its_amount() -> None:
     )
 
 
-def test_a_paid_invoice_waits_for_nothing() -> None:
-    assert next_step(replace(OPEN, state="paid", settled=10_000), (), date(2026, 3, 1)) is None
+class TestStatus:
+    @pytest.mark.parametrize(
+        ("today", "says"),
+        [
+            (date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
+            (date(2026, 2, 1), "It waits to be paid: it was due on 2026-01-31, 1 day ago."),
+            (date(2026, 3, 1), "It waits to be paid: it was due on 2026-01-31, 29 days ago."),
+        ],
+    )
+    def test_open_invoice_waits_to_be_paid(self, today: date, says: str) -> None:
+        assert said(next_step(OPEN, (), today)) == says
+
+    @pytest.mark.parametrize(
+        ("expected_by", "says"),
+        [
+            (
+                date(2026, 3, 2),
+                "The payment under way is confirmed by 2026-03-02; until then the same money can't be paid twice.",
+            ),
+            (
+                date(2026, 2, 27),
+                "It waits for the payment under way, which was expected by 2026-02-27. Until that is confirmed, "
+                "the same money can't be paid twice.",
+            ),
+            (None, "It waits for the payment under way. Until that is confirmed, the same money can't be paid twice."),
+        ],
+    )
+    def test_payment_is_confirmed_only_by_its_event(self, expected_by: date | None, says: str) -> None:
+        assert said(next_step(replace(OPEN, pending=10_000), [{"expected_by": expected_by}], date(2026, 3, 1))) == says
+
+    def test_paid_invoice_waits_for_nothing(self) -> None:
+        assert next_step(replace(OPEN, state="paid", settled=10_000), (), date(2026, 3, 1)) is None
 
 
 class TestCodes:
@@ -129,3 +113,15 @@ class TestAutopay:
             for body in ({"enabled": False}, {"enabled": True}, {"enabled": True, "held_reason": "expired_card"})
         ]
         assert codes == ["autopay_off", "autopay_changed", "autopay_held"]
+
+    @pytest.mark.parametrize(
+        ("events", "today", "says"),
+        [
+            ([NOTICE], date(2026, 3, 3), "Autopay charges it on 2026-03-03."),
+            ([NOTICE], date(2026, 3, 4), "It waits to be paid: it was due on 2026-01-31, 32 days ago."),
+            ([NOTICE, heard_of("AutopayChanged")], date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
+            ([NOTICE, heard_of("InvoicePaid")], date(2026, 1, 31), "It waits to be paid, by 2026-01-31."),
+        ],
+    )
+    def test_day_is_shown_while_it_is_planned(self, events: list[dict[str, object]], today: date, says: str) -> None:
+        assert said(next_step(OPEN, (), today, events)) == says
