@@ -24,53 +24,49 @@ async def taken(client: Client, stack: LocalStack, minor: int) -> tuple[list[str
     return invoices, payment["id"], exception
 
 
-async def test_less_than_was_asked_pays_what_it_reaches_and_the_rest_is_owed_again(
-    client: Client, stack: LocalStack
-) -> None:
-    (first, second), payment, exception = await taken(client, stack, 7_500)
-    assert (await client.get(f"/v1/invoices/{first}"))["status"] == "in_progress"
-    resolve = f"/v1/reconciliation/exceptions/{exception['id']}/resolve"
-    status, problem = await client.ask("POST", resolve, {"action": "post", "reason": "theirs"})
-    assert (status, problem["type"].rpartition(":")[2]) == (422, "nothing-to-post")
-    status, problem = await client.ask("POST", resolve, {"action": "dismiss", "reason": "never mind"})
-    assert (status, problem["type"].rpartition(":")[2]) == (409, "holds-invoices")
-    decision = {"action": "accept", "reason": "the bank took less, and the rest is asked for again"}
-    for _ in range(2):
-        status, resolved = await client.ask("POST", resolve, decision)
-        assert (status, resolved["state"]) == (200, "resolved")
-    await client.paid(first)
-    owed = await client.until(f"/v1/invoices/{second}", lambda i: i["payable_now_minor"] == 2_500)
-    assert (owed["status"], owed["balance_minor"]) == ("open", 2_500)
-    done = await client.until(f"/v1/payments/{payment}", lambda p: p["allocations"])
-    assert (done["amount_minor"], done["reconciliation"], done["credit_minor"]) == (7_500, "matched", 0)
+class TestAccepting:
+    async def test_less_leaves_the_rest_owed(self, client: Client, stack: LocalStack) -> None:
+        (first, second), payment, exception = await taken(client, stack, 7_500)
+        assert (await client.get(f"/v1/invoices/{first}"))["status"] == "in_progress"
+        resolve = f"/v1/reconciliation/exceptions/{exception['id']}/resolve"
+        status, problem = await client.ask("POST", resolve, {"action": "post", "reason": "theirs"})
+        assert (status, problem["type"].rpartition(":")[2]) == (422, "nothing-to-post")
+        status, problem = await client.ask("POST", resolve, {"action": "dismiss", "reason": "never mind"})
+        assert (status, problem["type"].rpartition(":")[2]) == (409, "holds-invoices")
+        decision = {"action": "accept", "reason": "the bank took less, and the rest is asked for again"}
+        for _ in range(2):
+            status, resolved = await client.ask("POST", resolve, decision)
+            assert (status, resolved["state"]) == (200, "resolved")
+        await client.paid(first)
+        owed = await client.until(f"/v1/invoices/{second}", lambda i: i["payable_now_minor"] == 2_500)
+        assert (owed["status"], owed["balance_minor"]) == ("open", 2_500)
+        done = await client.until(f"/v1/payments/{payment}", lambda p: p["allocations"])
+        assert (done["amount_minor"], done["reconciliation"], done["credit_minor"]) == (7_500, "matched", 0)
 
+    async def test_more_becomes_credit(self, client: Client, stack: LocalStack) -> None:
+        invoices, payment, exception = await taken(client, stack, 12_000)
+        resolve = f"/v1/reconciliation/exceptions/{exception['id']}/resolve"
+        status, _ = await client.ask("POST", resolve, {"action": "accept", "reason": "they paid more"})
+        assert status == 200
+        for invoice in invoices:
+            await client.paid(invoice)
+        await client.until(f"/v1/payments/{payment}", lambda p: p["credit_minor"] == 2_000)
+        refund = await client.refund(payment, 2_000)
+        assert refund["id"]
 
-async def test_more_than_was_asked_pays_it_and_the_rest_is_credit(client: Client, stack: LocalStack) -> None:
-    invoices, payment, exception = await taken(client, stack, 12_000)
-    resolve = f"/v1/reconciliation/exceptions/{exception['id']}/resolve"
-    status, _ = await client.ask("POST", resolve, {"action": "accept", "reason": "they paid more"})
-    assert status == 200
-    for invoice in invoices:
-        await client.paid(invoice)
-    await client.until(f"/v1/payments/{payment}", lambda p: p["credit_minor"] == 2_000)
-    refund = await client.refund(payment, 2_000)
-    assert refund["id"]
+    async def test_earlier_reversal_takes_effect(self, client: Client, stack: LocalStack) -> None:
+        invoices, payment, exception = await taken(client, stack, 7_500)
+        intent = (await asyncio.to_thread(stack.intents))[payment]
+        await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/return", code="R02")
+        resolve = f"/v1/reconciliation/exceptions/{exception['id']}/resolve"
+        status, _ = await client.ask("POST", resolve, {"action": "accept", "reason": "nothing is left of it"})
+        assert status == 200
+        done = await client.until(f"/v1/payments/{payment}", lambda p: p["reversed_minor"] == 7_500)
+        for invoice in invoices:
+            await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == i["total_minor"])
+        (method,) = (await client.get(f"/v1/customers/{done['customer_id']}/payment-methods"))["items"]
+        assert not method["usable"]
 
-
-async def test_what_went_back_before_it_was_accepted_has_its_consequences(client: Client, stack: LocalStack) -> None:
-    invoices, payment, exception = await taken(client, stack, 7_500)
-    intent = (await asyncio.to_thread(stack.intents))[payment]
-    await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/return", code="R02")
-    resolve = f"/v1/reconciliation/exceptions/{exception['id']}/resolve"
-    status, _ = await client.ask("POST", resolve, {"action": "accept", "reason": "nothing is left of it"})
-    assert status == 200
-    done = await client.until(f"/v1/payments/{payment}", lambda p: p["reversed_minor"] == 7_500)
-    for invoice in invoices:
-        await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == i["total_minor"])
-    (method,) = (await client.get(f"/v1/customers/{done['customer_id']}/payment-methods"))["items"]
-    assert not method["usable"]
-
-
-async def test_the_money_holds_after_all_of_this(stack: LocalStack) -> None:
-    found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
-    assert found["violations"] == []
+    async def test_check_money_passes_afterwards(self, stack: LocalStack) -> None:
+        found = await asyncio.to_thread(stack.paidup_json, "check-money", check=False)
+        assert found["violations"] == []

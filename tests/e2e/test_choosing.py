@@ -25,151 +25,150 @@ async def owing(client: Client, *days: str, **more: Any) -> tuple[str, str, list
     return customer, method, invoices
 
 
-async def test_pay_all_pays_every_invoice_of_the_currency_and_no_other(client: Client) -> None:
-    customer, method, dollars = await owing(client, "2026-02-01", "2026-01-15")
-    euros = await client.invoice(customer, currency="EUR")
-    status, quote = await choose(client, customer, method, all=True, currency="USD")
-    assert (status, quote["amount_minor"], quote["credit_minor"]) == (201, 20_000, 0)
-    assert [part["invoice_id"] for part in quote["allocations"]] == [dollars[1], dollars[0]]
-    await client.pay(quote)
-    for invoice in dollars:
-        await client.paid(invoice)
-    assert (await client.get(f"/v1/invoices/{euros}"))["status"] == "open"
+class TestPayAll:
+    async def test_pays_every_invoice_of_the_currency(self, client: Client) -> None:
+        customer, method, dollars = await owing(client, "2026-02-01", "2026-01-15")
+        euros = await client.invoice(customer, currency="EUR")
+        status, quote = await choose(client, customer, method, all=True, currency="USD")
+        assert (status, quote["amount_minor"], quote["credit_minor"]) == (201, 20_000, 0)
+        assert [part["invoice_id"] for part in quote["allocations"]] == [dollars[1], dollars[0]]
+        await client.pay(quote)
+        for invoice in dollars:
+            await client.paid(invoice)
+        assert (await client.get(f"/v1/invoices/{euros}"))["status"] == "open"
 
+    async def test_later_invoice_stays_open(self, client: Client) -> None:
+        customer, method, (first,) = await owing(client, "2026-02-01")
+        _, quote = await choose(client, customer, method, all=True, currency="USD")
+        later = await client.invoice(customer)
+        await client.quote(customer, method, later)
+        await client.pay(quote)
+        await client.paid(first)
+        assert (await client.get(f"/v1/invoices/{later}"))["status"] == "open"
 
-async def test_an_invoice_issued_after_pay_all_was_quoted_stays_open_and_does_not_void_it(client: Client) -> None:
-    customer, method, (first,) = await owing(client, "2026-02-01")
-    _, quote = await choose(client, customer, method, all=True, currency="USD")
-    later = await client.invoice(customer)
-    await client.quote(customer, method, later)
-    await client.pay(quote)
-    await client.paid(first)
-    assert (await client.get(f"/v1/invoices/{later}"))["status"] == "open"
-
-
-async def test_an_invoice_that_changes_makes_pay_all_stale_and_the_new_quote_is_again_of_all(client: Client) -> None:
-    customer, method, (first, _) = await owing(client, "2026-01-15", "2026-02-01")
-    _, quote = await choose(client, customer, method, all=True, currency="USD")
-    await client.receive(customer, 4_000, first)
-    await client.until(f"/v1/invoices/{first}", lambda invoice: invoice["balance_minor"] == 6_000)
-    while (await choose(client, customer, method, all=True, currency="USD"))[1]["amount_minor"] != 16_000:
-        pass
-    body = {"quote_id": quote["id"], "accept_surcharge": True}
-    status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
-    assert (status, problem["new_quote"]["amount_minor"]) == (409, 16_000)
-    await client.pay(problem["new_quote"])
-    await client.paid(first)
-
-
-async def test_a_quote_of_what_was_paid_meanwhile_says_so(client: Client) -> None:
-    customer, method, (invoice,) = await owing(client, "2026-02-01")
-    named = await client.quote(customer, method, invoice)
-    _, every = await choose(client, customer, method, all=True, currency="USD")
-    await client.pay(await client.quote(customer, method, invoice))
-    await client.paid(invoice)
-    again = {"invoices": [{"invoice_id": invoice}]}
-    while not (await choose(client, customer, method, **again))[1].get("type", "").endswith("invoice-closed"):
-        pass
-    for quote in (named, every):
+    async def test_changed_invoice_makes_a_new_quote(self, client: Client) -> None:
+        customer, method, (first, _) = await owing(client, "2026-01-15", "2026-02-01")
+        _, quote = await choose(client, customer, method, all=True, currency="USD")
+        await client.receive(customer, 4_000, first)
+        await client.until(f"/v1/invoices/{first}", lambda invoice: invoice["balance_minor"] == 6_000)
+        while (await choose(client, customer, method, all=True, currency="USD"))[1]["amount_minor"] != 16_000:
+            pass
         body = {"quote_id": quote["id"], "accept_surcharge": True}
         status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
-        assert (status, problem["new_quote"]) == (409, None)
-        assert problem["detail"] == (
-            "This quote no longer fits what is owed. Nothing of it can be paid any more: its invoices are paid. "
-            "Make a new quote for others."
-        )
-
-
-async def test_an_amount_goes_to_the_oldest_first_and_what_none_needs_is_credit(client: Client) -> None:
-    customer, method, (newer, older) = await owing(client, "2026-02-01", "2026-01-15")
-    status, part = await choose(client, customer, method, amount_minor=12_000, currency="USD")
-    assert (status, part["credit_minor"]) == (201, 0)
-    assert [(each["invoice_id"], each["amount_minor"]) for each in part["allocations"]] == [
-        (older, 10_000),
-        (newer, 2_000),
-    ]
-    _, quote = await choose(client, customer, method, amount_minor=25_000, currency="USD")
-    assert (quote["total_minor"], quote["credit_minor"]) == (25_000, 5_000)
-    payment = await client.pay(quote)
-    for invoice in (older, newer):
-        await client.paid(invoice)
-    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
-    assert done["amount_minor"] == 25_000
-    (aging,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
-    assert (aging["outstanding_minor"], aging["credits_minor"]) == (0, 5_000)
-
-
-async def test_what_was_to_be_credit_pays_an_invoice_that_was_issued_meanwhile(client: Client) -> None:
-    customer, method, (first,) = await owing(client, "2026-02-01")
-    _, quote = await choose(client, customer, method, amount_minor=15_000, currency="USD")
-    assert quote["credit_minor"] == 5_000
-    second = await client.invoice(customer, 4_000, due_on="2026-01-15")
-    await client.quote(customer, method, second)  # payments knows it
-    body = {"quote_id": quote["id"], "accept_surcharge": True}
-    status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
-    assert (status, problem["type"].rpartition(":")[2], problem["new_quote"]["credit_minor"]) == (
-        409,
-        "quote-stale",
-        1_000,
-    )
-    await client.pay(problem["new_quote"])
-    for invoice in (first, second):
-        await client.paid(invoice)
-
-
-async def test_a_choice_is_one_thing_with_its_currency_and_something_to_pay(client: Client) -> None:
-    customer, method, (invoice,) = await owing(client, "2026-02-01")
-    for choice, slug in (
-        ({}, "choose-one"),
-        ({"all": True, "currency": "USD", "invoices": [{"invoice_id": invoice}]}, "choose-one"),
-        ({"all": True}, "currency-missing"),
-        ({"amount_minor": 100}, "currency-missing"),
-        ({"all": True, "currency": "JPY"}, "nothing-payable"),
-        ({"invoices": [{"invoice_id": invoice}], "currency": "EUR"}, "other-currency"),
-    ):
-        status, problem = await choose(client, customer, method, **choice)
-        assert (status, problem["type"].rpartition(":")[2]) == (422, slug)
-
-
-async def test_money_on_account_waits_as_credit_when_nothing_is_owed(client: Client) -> None:
-    customer = await client.customer()
-    method = await client.method(customer, DEBIT)
-    status, quote = await choose(client, customer, method, amount_minor=5_000, currency="USD")
-    assert (status, quote["credit_minor"], quote["allocations"]) == (201, 5_000, [])
-    payment = await client.pay(quote)
-    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
-
-
-async def test_a_quote_is_there_to_be_shown_again_to_its_customer_alone(client: Client, stack: LocalStack) -> None:
-    customer, method, _ = await owing(client, "2026-01-15", "2026-02-01")
-    _, quote = await choose(client, customer, method, all=True, currency="USD")
-    assert await client.get(f"/v1/quotes/{quote['id']}") == quote
-    assert (await client.ask("GET", f"/v1/quotes/{new_id()}"))[0] == 404
-    asked = {"name": "other", "scopes": ["payments:read"], "customer_id": await client.customer()}
-    key = await client.make("/v1/api-keys", asked)
-    async with Client(stack.url, key["key"]) as other:
-        assert (await other.ask("GET", f"/v1/quotes/{quote['id']}"))[0] == 404
-
-
-async def test_a_payment_whose_invoice_changed_meanwhile_ends_cancelled_with_a_new_quote_of_the_rest(
-    client: Client,
-) -> None:
-    customer, method, (first, second) = await owing(client, "2026-01-15", "2026-02-01")
-    _, quote = await choose(client, customer, method, all=True, currency="USD")
-    cheque, payment = await asyncio.gather(client.receive(customer, 10_000, first), client.pay(quote))
-    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] in ("cancelled", "succeeded"))
-    if done["status"] == "cancelled":
-        assert done["reason"] == "invoice_changed"
+        assert (status, problem["new_quote"]["amount_minor"]) == (409, 16_000)
+        await client.pay(problem["new_quote"])
         await client.paid(first)
-        status, answer = await client.ask(
-            "POST", "/v1/payments", {"quote_id": done["new_quote_id"]}, **{"Idempotency-Key": payment["id"]}
+
+
+class TestAmount:
+    async def test_oldest_first_and_the_rest_is_credit(self, client: Client) -> None:
+        customer, method, (newer, older) = await owing(client, "2026-02-01", "2026-01-15")
+        status, part = await choose(client, customer, method, amount_minor=12_000, currency="USD")
+        assert (status, part["credit_minor"]) == (201, 0)
+        assert [(each["invoice_id"], each["amount_minor"]) for each in part["allocations"]] == [
+            (older, 10_000),
+            (newer, 2_000),
+        ]
+        _, quote = await choose(client, customer, method, amount_minor=25_000, currency="USD")
+        assert (quote["total_minor"], quote["credit_minor"]) == (25_000, 5_000)
+        payment = await client.pay(quote)
+        for invoice in (older, newer):
+            await client.paid(invoice)
+        done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
+        assert done["amount_minor"] == 25_000
+        (aging,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
+        assert (aging["outstanding_minor"], aging["credits_minor"]) == (0, 5_000)
+
+    async def test_credit_pays_an_invoice_issued_meanwhile(self, client: Client) -> None:
+        customer, method, (first,) = await owing(client, "2026-02-01")
+        _, quote = await choose(client, customer, method, amount_minor=15_000, currency="USD")
+        assert quote["credit_minor"] == 5_000
+        second = await client.invoice(customer, 4_000, due_on="2026-01-15")
+        await client.quote(customer, method, second)  # payments knows it
+        body = {"quote_id": quote["id"], "accept_surcharge": True}
+        status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
+        assert (status, problem["type"].rpartition(":")[2], problem["new_quote"]["credit_minor"]) == (
+            409,
+            "quote-stale",
+            1_000,
         )
-        while status == 409:
-            quote = answer["new_quote"]["id"]
-            status, answer = await client.ask("POST", "/v1/payments", {"quote_id": quote}, **{"Idempotency-Key": quote})
-        assert (status, answer["amount_minor"]) == (202, 10_000)
-        await client.paid(second)
-    assert cheque["status"] == "succeeded"
+        await client.pay(problem["new_quote"])
+        for invoice in (first, second):
+            await client.paid(invoice)
+
+    async def test_money_on_account_becomes_credit(self, client: Client) -> None:
+        customer = await client.customer()
+        method = await client.method(customer, DEBIT)
+        status, quote = await choose(client, customer, method, amount_minor=5_000, currency="USD")
+        assert (status, quote["credit_minor"], quote["allocations"]) == (201, 5_000, [])
+        payment = await client.pay(quote)
+        await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
+
+
+class TestQuote:
+    async def test_says_what_was_paid_meanwhile(self, client: Client) -> None:
+        customer, method, (invoice,) = await owing(client, "2026-02-01")
+        named = await client.quote(customer, method, invoice)
+        _, every = await choose(client, customer, method, all=True, currency="USD")
+        await client.pay(await client.quote(customer, method, invoice))
+        await client.paid(invoice)
+        again = {"invoices": [{"invoice_id": invoice}]}
+        while not (await choose(client, customer, method, **again))[1].get("type", "").endswith("invoice-closed"):
+            pass
+        for quote in (named, every):
+            body = {"quote_id": quote["id"], "accept_surcharge": True}
+            status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
+            assert (status, problem["new_quote"]) == (409, None)
+            assert problem["detail"] == (
+                "This quote no longer fits what is owed. Nothing of it can be paid any more: its invoices are paid. "
+                "Make a new quote for others."
+            )
+
+    async def test_needs_one_choice_and_its_currency(self, client: Client) -> None:
+        customer, method, (invoice,) = await owing(client, "2026-02-01")
+        for choice, slug in (
+            ({}, "choose-one"),
+            ({"all": True, "currency": "USD", "invoices": [{"invoice_id": invoice}]}, "choose-one"),
+            ({"all": True}, "currency-missing"),
+            ({"amount_minor": 100}, "currency-missing"),
+            ({"all": True, "currency": "JPY"}, "nothing-payable"),
+            ({"invoices": [{"invoice_id": invoice}], "currency": "EUR"}, "other-currency"),
+        ):
+            status, problem = await choose(client, customer, method, **choice)
+            assert (status, problem["type"].rpartition(":")[2]) == (422, slug)
+
+    async def test_is_shown_to_its_customer_alone(self, client: Client, stack: LocalStack) -> None:
+        customer, method, _ = await owing(client, "2026-01-15", "2026-02-01")
+        _, quote = await choose(client, customer, method, all=True, currency="USD")
+        assert await client.get(f"/v1/quotes/{quote['id']}") == quote
+        assert (await client.ask("GET", f"/v1/quotes/{new_id()}"))[0] == 404
+        asked = {"name": "other", "scopes": ["payments:read"], "customer_id": await client.customer()}
+        key = await client.make("/v1/api-keys", asked)
+        async with Client(stack.url, key["key"]) as other:
+            assert (await other.ask("GET", f"/v1/quotes/{quote['id']}"))[0] == 404
+
+    async def test_cancelled_payment_has_a_new_quote(
+        self,
+        client: Client,
+    ) -> None:
+        customer, method, (first, second) = await owing(client, "2026-01-15", "2026-02-01")
+        _, quote = await choose(client, customer, method, all=True, currency="USD")
+        cheque, payment = await asyncio.gather(client.receive(customer, 10_000, first), client.pay(quote))
+        done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] in ("cancelled", "succeeded"))
+        if done["status"] == "cancelled":
+            assert done["reason"] == "invoice_changed"
+            await client.paid(first)
+            status, answer = await client.ask(
+                "POST", "/v1/payments", {"quote_id": done["new_quote_id"]}, **{"Idempotency-Key": payment["id"]}
+            )
+            while status == 409:
+                quote = answer["new_quote"]["id"]
+                status, answer = await client.ask(
+                    "POST", "/v1/payments", {"quote_id": quote}, **{"Idempotency-Key": quote}
+                )
+            assert (status, answer["amount_minor"]) == (202, 10_000)
+            await client.paid(second)
+        assert cheque["status"] == "succeeded"
 
 
 class TestMethodOfCurrency:

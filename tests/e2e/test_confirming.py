@@ -26,93 +26,82 @@ async def answer(stack: LocalStack, payment: Any, **how: Any) -> None:
     await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/authenticate", **how)
 
 
-async def test_a_payer_confirms_at_the_bank_and_the_invoice_is_paid(moving: Client, moving_stack: LocalStack) -> None:
-    invoice, payment = await asked(moving)
-    assert payment["next_action_url"].startswith("http")
-    assert payment["act_by"] is not None
-    assert (await moving.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 0
-    await answer(moving_stack, payment)
-    await moving.paid(invoice)
-    done = await moving.get(f"/v1/payments/{payment['id']}")
-    assert (done["status"], done["next_action_url"], done["act_by"]) == ("succeeded", None, None)
+class TestConfirming:
+    async def test_confirmed_payment_pays_the_invoice(self, moving: Client, moving_stack: LocalStack) -> None:
+        invoice, payment = await asked(moving)
+        assert payment["next_action_url"].startswith("http")
+        assert payment["act_by"] is not None
+        assert (await moving.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 0
+        await answer(moving_stack, payment)
+        await moving.paid(invoice)
+        done = await moving.get(f"/v1/payments/{payment['id']}")
+        assert (done["status"], done["next_action_url"], done["act_by"]) == ("succeeded", None, None)
 
+    async def test_failed_confirmation_leaves_the_invoice_payable(
+        self, moving: Client, moving_stack: LocalStack
+    ) -> None:
+        invoice, payment = await asked(moving)
+        await answer(moving_stack, payment, fail=True)
+        await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
+        await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
 
-async def test_a_payer_who_fails_at_the_bank_leaves_the_invoice_payable(
-    moving: Client, moving_stack: LocalStack
-) -> None:
-    invoice, payment = await asked(moving)
-    await answer(moving_stack, payment, fail=True)
-    await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
-    await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+    async def test_expires_after_a_day(self, moving: Client, moving_stack: LocalStack) -> None:
+        invoice, payment = await asked(moving)
+        await asyncio.to_thread(moving_stack.paidup, "clock", "advance", "23h")
+        await asyncio.sleep(6)
+        assert (await moving.get(f"/v1/payments/{payment['id']}"))["status"] == "requires_action"
+        await asyncio.to_thread(moving_stack.paidup, "clock", "advance", "61m")
+        ended = await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "expired")
+        assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("not_confirmed", None, [])
+        await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
 
+    async def test_quote_names_the_payment_that_holds(self, moving: Client) -> None:
+        invoice, payment = await asked(moving)
+        whose = {"customer_id": payment["customer_id"], "method_id": payment["method_id"]}
+        for choice in ({"invoices": [{"invoice_id": invoice}]}, {"all": True, "currency": "USD"}):
+            status, problem = await moving.ask("POST", "/v1/quotes", {**whose, **choice})
+            assert (status, problem["payment_id"]) == (422, payment["id"])
+            assert f"Payment {payment['id']} waits for the payer" in problem["detail"]
+        await moving.make(f"/v1/payments/{payment['id']}/cancel", expect=(202,))
+        await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "cancelled", seconds=4)
 
-async def test_a_payer_who_never_answers_ends_the_payment_after_a_day_and_frees_the_invoice(
-    moving: Client, moving_stack: LocalStack
-) -> None:
-    invoice, payment = await asked(moving)
-    await asyncio.to_thread(moving_stack.paidup, "clock", "advance", "23h")
-    await asyncio.sleep(6)
-    assert (await moving.get(f"/v1/payments/{payment['id']}"))["status"] == "requires_action"
-    await asyncio.to_thread(moving_stack.paidup, "clock", "advance", "61m")
-    ended = await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "expired")
-    assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("not_confirmed", None, [])
-    await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+    async def test_cancelling_frees_the_invoice_at_once(self, moving: Client, moving_stack: LocalStack) -> None:
+        invoice, payment = await asked(moving)
+        path = f"/v1/payments/{payment['id']}"
+        scopes = ["payments:read", "payments:write"]
+        mine, other = payment["customer_id"], await moving.customer()
+        keys = [
+            await moving.make("/v1/api-keys", {"name": "portal", "scopes": scopes, "customer_id": whose})
+            for whose in (mine, other)
+        ]
+        async with Client(moving_stack.url, keys[1]["key"]) as stranger:
+            assert (await stranger.ask("POST", f"{path}/cancel"))[0] == 404
+        async with Client(moving_stack.url, keys[0]["key"]) as payer:
+            first = await payer.make(f"{path}/cancel", expect=(202,))
+            assert (first["status"], first["next_action_url"], first["act_by"]) == ("requires_action", None, None)
+            second = await payer.make(f"{path}/cancel", expect=(202,))
+            assert second["reason"] in (None, "payer_cancelled")
+        ended = await moving.until(path, lambda p: p["status"] == "cancelled", seconds=4)
+        assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("payer_cancelled", None, [])
+        await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+        assert await moving.make(f"{path}/cancel", expect=(202,)) == ended
+        told = await moving.get(f"{path}/timeline")
+        assert told["items"][-1]["text"].startswith("It was cancelled before the payer confirmed it with the bank")
+        assert told["next_step"].startswith("Pay what is still owed")
 
+    async def test_confirmed_payment_cannot_be_cancelled(self, moving: Client, moving_stack: LocalStack) -> None:
+        invoice, payment = await asked(moving)
+        await answer(moving_stack, payment)
+        status, problem = await moving.ask("POST", f"/v1/payments/{payment['id']}/cancel")
+        assert status == 202 or (status, problem["type"]) == (409, "urn:paidup:problem:not-cancellable")
+        await moving.paid(invoice)
+        status, problem = await moving.ask("POST", f"/v1/payments/{payment['id']}/cancel")
+        assert (status, problem["type"]) == (409, "urn:paidup:problem:not-cancellable")
+        assert "refund" in problem["detail"]
 
-async def test_a_quote_says_which_payment_holds_the_invoice_until_its_payer_acts(moving: Client) -> None:
-    invoice, payment = await asked(moving)
-    whose = {"customer_id": payment["customer_id"], "method_id": payment["method_id"]}
-    for choice in ({"invoices": [{"invoice_id": invoice}]}, {"all": True, "currency": "USD"}):
-        status, problem = await moving.ask("POST", "/v1/quotes", {**whose, **choice})
-        assert (status, problem["payment_id"]) == (422, payment["id"])
-        assert f"Payment {payment['id']} waits for the payer" in problem["detail"]
-    await moving.make(f"/v1/payments/{payment['id']}/cancel", expect=(202,))
-    await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "cancelled", seconds=4)
-
-
-async def test_a_payer_lets_go_of_the_confirmation_and_the_invoice_is_payable_at_once(
-    moving: Client, moving_stack: LocalStack
-) -> None:
-    invoice, payment = await asked(moving)
-    path = f"/v1/payments/{payment['id']}"
-    scopes = ["payments:read", "payments:write"]
-    mine, other = payment["customer_id"], await moving.customer()
-    keys = [
-        await moving.make("/v1/api-keys", {"name": "portal", "scopes": scopes, "customer_id": whose})
-        for whose in (mine, other)
-    ]
-    async with Client(moving_stack.url, keys[1]["key"]) as stranger:
-        assert (await stranger.ask("POST", f"{path}/cancel"))[0] == 404
-    async with Client(moving_stack.url, keys[0]["key"]) as payer:
-        first = await payer.make(f"{path}/cancel", expect=(202,))
-        assert (first["status"], first["next_action_url"], first["act_by"]) == ("requires_action", None, None)
-        second = await payer.make(f"{path}/cancel", expect=(202,))
-        assert second["reason"] in (None, "payer_cancelled")
-    ended = await moving.until(path, lambda p: p["status"] == "cancelled", seconds=4)
-    assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("payer_cancelled", None, [])
-    await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
-    assert await moving.make(f"{path}/cancel", expect=(202,)) == ended
-    told = await moving.get(f"{path}/timeline")
-    assert told["items"][-1]["text"].startswith("It was cancelled before the payer confirmed it with the bank")
-    assert told["next_step"].startswith("Pay what is still owed")
-
-
-async def test_what_the_payer_confirmed_first_is_paid_and_can_not_be_cancelled(
-    moving: Client, moving_stack: LocalStack
-) -> None:
-    invoice, payment = await asked(moving)
-    await answer(moving_stack, payment)
-    status, problem = await moving.ask("POST", f"/v1/payments/{payment['id']}/cancel")
-    assert status == 202 or (status, problem["type"]) == (409, "urn:paidup:problem:not-cancellable")
-    await moving.paid(invoice)
-    status, problem = await moving.ask("POST", f"/v1/payments/{payment['id']}/cancel")
-    assert (status, problem["type"]) == (409, "urn:paidup:problem:not-cancellable")
-    assert "refund" in problem["detail"]
-
-
-async def test_a_card_whose_bank_would_ask_is_declined_when_the_payer_is_not_there(moving: Client) -> None:
-    customer = await moving.customer()
-    invoice, method = await moving.invoice(customer), await moving.method(customer, ASKS)
-    payment = await moving.pay(await moving.quote(customer, method, invoice))
-    done = await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
-    assert done["reason"] == "authentication_required"
+    async def test_absent_payer_is_a_decline(self, moving: Client) -> None:
+        customer = await moving.customer()
+        invoice, method = await moving.invoice(customer), await moving.method(customer, ASKS)
+        payment = await moving.pay(await moving.quote(customer, method, invoice))
+        done = await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
+        assert done["reason"] == "authentication_required"

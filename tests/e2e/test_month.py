@@ -11,7 +11,7 @@ from tests.kit.month import CLASSES, FULL, SMALL, Month
 from tests.kit.stack import local_stack
 
 
-async def test_a_month_ends_with_exactly_the_exceptions_that_were_planted_and_every_day_sums_to_zero() -> None:
+async def test_month_has_only_its_planted_exceptions() -> None:
     with local_stack() as stack:
         async with Client(stack.url, stack.api_key) as client:
             month = Month(stack, client, FULL if os.environ.get("MONTH") == "full" else SMALL)

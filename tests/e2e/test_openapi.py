@@ -49,7 +49,7 @@ async def world(stack: LocalStack) -> World:
     max_examples=15, derandomize=True, database=None, deadline=None, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
-def test_every_answer_is_one_that_the_document_tells_of(case: schemathesis.Case, world: World) -> None:
+def test_every_answer_is_in_the_document(case: schemathesis.Case, world: World) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive and _heads(case):
         case.path_parameters = {name: world.known.get(name, value) for name, value in case.path_parameters.items()}
         case.body = _known(case.body, world.known)

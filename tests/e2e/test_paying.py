@@ -20,60 +20,20 @@ async def matched(client: Client, payment: Any) -> Any:
     return await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
 
 
-async def test_a_card_payment_with_its_surcharge_accepted_makes_the_invoice_paid(client: Client) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer)
-    quote = await client.quote(customer, method, invoice)
-    assert (quote["amount_minor"], quote["surcharge_minor"], quote["total_minor"]) == (10_000, 300, 10_300)
-    assert quote["allocations"] == [{"invoice_id": invoice, "due_on": "2026-02-01", "amount_minor": 10_000}]
-    payment = await client.pay(quote)
-    done = await matched(client, payment)
-    assert (done["status"], done["allocations"]) == ("succeeded", [{"invoice_id": invoice, "amount_minor": 10_000}])
-    paid = await client.paid(invoice)
-    assert (paid["balance_minor"], paid["pending_minor"]) == (0, 0)
-
-
-async def test_a_declined_surcharge_leaves_an_unsuccessful_payment_and_an_open_invoice(client: Client) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer)
-    payment = await client.pay(await client.quote(customer, method, invoice), accept=False)
-    assert (payment["status"], payment["reason"]) == ("cancelled", "surcharge_declined")
-    assert (await client.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 10_000
-
-
-async def test_a_debit_card_carries_no_surcharge(client: Client) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
-    quote = await client.quote(customer, method, invoice)
-    assert quote["surcharge_minor"] == 0
-    await matched(client, await client.pay(quote, accept=None))
-    await client.paid(invoice)
-
-
-async def test_a_declined_card_leaves_the_invoice_payable(client: Client) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_chargeDeclined")
-    payment = await client.pay(await client.quote(customer, method, invoice))
-    done = await ended(client, payment, "declined")
-    assert done["reason"]
-    await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
-
-
-async def test_a_bank_debit_is_in_progress_until_it_clears_and_reopens_its_invoice_when_it_comes_back(
-    client: Client, stack: LocalStack
-) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer, "pm_usBankAccount_success")
-    payment = await client.pay(await client.quote(customer, method, invoice))
-    await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] in ("in_progress", "paid"))
-    await client.paid(invoice)
-    await matched(client, payment)
-    await _return(stack, payment["id"])
-    again = await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] == "open")
-    assert (again["balance_minor"], again["due_on"]) == (10_000, "2026-02-01")
-    back = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reversed_minor"] == 10_000)
-    await client.until(f"/v1/payments/{payment['id']}", lambda p: p["allocations"] == [])
-    assert back["reason"].startswith("returned_")
+class TestBankDebits:
+    async def test_returned_debit_reopens_the_invoice(self, client: Client, stack: LocalStack) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_usBankAccount_success")
+        payment = await client.pay(await client.quote(customer, method, invoice))
+        await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] in ("in_progress", "paid"))
+        await client.paid(invoice)
+        await matched(client, payment)
+        await _return(stack, payment["id"])
+        again = await client.until(f"/v1/invoices/{invoice}", lambda i: i["status"] == "open")
+        assert (again["balance_minor"], again["due_on"]) == (10_000, "2026-02-01")
+        back = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reversed_minor"] == 10_000)
+        await client.until(f"/v1/payments/{payment['id']}", lambda p: p["allocations"] == [])
+        assert back["reason"].startswith("returned_")
 
 
 async def _return(stack: LocalStack, payment_id: str) -> None:
@@ -87,86 +47,41 @@ async def _return(stack: LocalStack, payment_id: str) -> None:
             assert answer.status == 200, await answer.text()
 
 
-async def test_a_partial_payment_leaves_the_rest_open(client: Client) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
-    await matched(client, await client.pay(await client.quote(customer, method, (invoice, 4_000))))
-    rest = await client.until(f"/v1/invoices/{invoice}", lambda i: i["settled_minor"] == 4_000)
-    assert (rest["status"], rest["balance_minor"], rest["payable_now_minor"]) == ("open", 6_000, 6_000)
+class TestIdempotencyKey:
+    async def test_fifty_requests_are_one_payment(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice, key = await client.invoice(customer), new_id()
+        answers = await asyncio.gather(*(client.receive(customer, 10_000, invoice, key=key) for _ in range(50)))
+        assert len({answer["id"] for answer in answers}) == 1
+        await client.paid(invoice)
+        (aging,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
+        assert aging["credits_minor"] == 0
+
+    async def test_fifty_confirmations_are_one_charge(self, client: Client, stack: LocalStack) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
+        quote, key = await client.quote(customer, method, invoice), new_id()
+        answers = await asyncio.gather(*(client.pay(quote, key=key) for _ in range(50)))
+        assert len({answer["id"] for answer in answers}) == 1
+        await client.paid(invoice)
+        base = f"http://127.0.0.1:{stack.settings.port_of('sandbox')}/_control/charges"
+        async with aiohttp.ClientSession() as session, session.get(base) as answer:
+            charges = (await answer.json())["items"]
+        assert sum(charge["metadata"].get("payment_id") == answers[0]["id"] for charge in charges) == 1
+
+    async def test_another_body_or_no_key_is_refused(self, client: Client) -> None:
+        customer, key = await client.customer(), new_id()
+        first = await client.receive(customer, 100, key=key)
+        again = await client.receive(customer, 100, key=key)
+        assert first["id"] == again["id"]
+        assert client.headers["Idempotent-Replayed"] == "true"
+        other = {"customer_id": customer, "amount_minor": 101, "currency": "USD", "received_on": "2026-03-01"}
+        status, problem = await client.ask("POST", "/v1/payments/offline", other, **{"Idempotency-Key": key})
+        assert (status, problem["type"]) == (422, "urn:paidup:problem:idempotency-key-reused")
+        assert (await client.ask("POST", "/v1/payments/offline", other))[0] == 400
 
 
-async def test_money_received_offline_pays_the_oldest_first_and_the_rest_is_credit(client: Client) -> None:
-    customer = await client.customer()
-    newer = await client.invoice(customer, due_on="2026-03-01")
-    older = await client.invoice(customer, due_on="2026-01-15")
-    payment = await client.receive(customer, 25_000)
-    assert (payment["status"], payment["reconciliation"]) == ("succeeded", "matched")
-    await client.paid(newer)
-    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
-    assert [part["invoice_id"] for part in done["allocations"]] == [older, newer]
-    (aging,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
-    assert (aging["outstanding_minor"], aging["credits_minor"], aging["balance_due_minor"]) == (0, 5_000, -5_000)
-
-
-async def test_money_received_on_account_waits_as_credit_while_invoices_are_open(client: Client) -> None:
-    customer = await client.customer()
-    invoice = await client.invoice(customer)
-    payment = await client.receive(customer, 4_000, on_account=True)
-    done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 4_000)
-    assert done["allocations"] == []
-    assert (await client.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 10_000
-
-
-async def test_fifty_requests_with_one_idempotency_key_are_one_payment(client: Client) -> None:
-    customer = await client.customer()
-    invoice, key = await client.invoice(customer), new_id()
-    answers = await asyncio.gather(*(client.receive(customer, 10_000, invoice, key=key) for _ in range(50)))
-    assert len({answer["id"] for answer in answers}) == 1
-    await client.paid(invoice)
-    (aging,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
-    assert aging["credits_minor"] == 0
-
-
-async def test_fifty_confirmations_with_one_idempotency_key_are_one_payment_and_one_charge(
-    client: Client, stack: LocalStack
-) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
-    quote, key = await client.quote(customer, method, invoice), new_id()
-    answers = await asyncio.gather(*(client.pay(quote, key=key) for _ in range(50)))
-    assert len({answer["id"] for answer in answers}) == 1
-    await client.paid(invoice)
-    base = f"http://127.0.0.1:{stack.settings.port_of('sandbox')}/_control/charges"
-    async with aiohttp.ClientSession() as session, session.get(base) as answer:
-        charges = (await answer.json())["items"]
-    assert sum(charge["metadata"].get("payment_id") == answers[0]["id"] for charge in charges) == 1
-
-
-async def test_the_same_key_with_another_body_is_refused_and_a_missing_one_asked_for(client: Client) -> None:
-    customer, key = await client.customer(), new_id()
-    first = await client.receive(customer, 100, key=key)
-    again = await client.receive(customer, 100, key=key)
-    assert first["id"] == again["id"]
-    assert client.headers["Idempotent-Replayed"] == "true"
-    other = {"customer_id": customer, "amount_minor": 101, "currency": "USD", "received_on": "2026-03-01"}
-    status, problem = await client.ask("POST", "/v1/payments/offline", other, **{"Idempotency-Key": key})
-    assert (status, problem["type"]) == (422, "urn:paidup:problem:idempotency-key-reused")
-    assert (await client.ask("POST", "/v1/payments/offline", other))[0] == 400
-
-
-async def test_a_key_of_one_customer_does_not_say_that_its_money_came(client: Client, stack: LocalStack) -> None:
-    customer = await client.customer()
-    invoice = await client.invoice(customer)
-    wish = {"name": "portal", "scopes": ["payments:write"], "customer_id": customer}
-    made = await client.make("/v1/api-keys", wish)
-    receipt = {"customer_id": customer, "amount_minor": 10_000, "currency": "USD", "received_on": "2026-03-01"}
-    async with Client(stack.url, made["key"]) as theirs:
-        status, problem = await theirs.ask("POST", "/v1/payments/offline", receipt, **{"Idempotency-Key": new_id()})
-    assert (status, problem["type"]) == (403, "urn:paidup:problem:forbidden")
-    assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "open"
-
-
-async def test_a_hundred_payers_at_once_never_reserve_more_than_an_invoice_holds(client: Client) -> None:
+async def test_hundred_payers_never_reserve_too_much(client: Client) -> None:
     customer = await client.customer()
     invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
     quotes = await asyncio.gather(*(client.quote(customer, method, (invoice, 1_000)) for _ in range(100)))
@@ -184,20 +99,6 @@ async def _confirm(client: Client, quote: Any) -> tuple[int, Any]:
     return status, payment
 
 
-async def test_a_quote_that_no_longer_fits_answers_with_a_new_one(client: Client) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
-    quote = await client.quote(customer, method, invoice)
-    paid = await client.receive(customer, 4_000, invoice)
-    await client.until(f"/v1/payments/{paid['id']}", lambda p: p["allocations"] != [])
-    await _projected(client, customer, method, invoice, 6_000)
-    status, problem = await _confirm(client, quote)
-    assert status == 409
-    assert problem["new_quote"]["amount_minor"] == 6_000
-    await matched(client, await client.pay(problem["new_quote"]))
-    await client.paid(invoice)
-
-
 async def _projected(client: Client, customer: str, method: str, invoice: str, payable: int) -> None:
     """Payments has heard of the invoice's new amount."""
     for _ in range(200):
@@ -207,60 +108,147 @@ async def _projected(client: Client, customer: str, method: str, invoice: str, p
     pytest.fail("payments did not hear of the invoice's new amount")
 
 
-async def test_a_lost_reply_is_unknown_until_the_provider_is_asked_and_charges_once(
-    client: Client, stack: LocalStack
-) -> None:
-    customer = await client.customer()
-    invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
-    quote = await client.quote(customer, method, invoice)
-    stack.paidup("sandbox", "drop-replies", "1")
-    try:
+class TestCards:
+    async def test_accepted_surcharge_pays_the_invoice(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer)
+        quote = await client.quote(customer, method, invoice)
+        assert (quote["amount_minor"], quote["surcharge_minor"], quote["total_minor"]) == (10_000, 300, 10_300)
+        assert quote["allocations"] == [{"invoice_id": invoice, "due_on": "2026-02-01", "amount_minor": 10_000}]
         payment = await client.pay(quote)
-        await asyncio.sleep(1)
-    finally:
-        stack.paidup("sandbox", "reset")
-    await matched(client, payment)
-    await client.paid(invoice)
-    base = f"http://127.0.0.1:{stack.settings.port_of('sandbox')}/_control/charges"
-    async with aiohttp.ClientSession() as session, session.get(base) as answer:
-        charges = [c for c in (await answer.json())["items"] if c["metadata"].get("payment_id") == payment["id"]]
-    assert len(charges) == 1
+        done = await matched(client, payment)
+        assert (done["status"], done["allocations"]) == ("succeeded", [{"invoice_id": invoice, "amount_minor": 10_000}])
+        paid = await client.paid(invoice)
+        assert (paid["balance_minor"], paid["pending_minor"]) == (0, 0)
+
+    async def test_declined_surcharge_leaves_the_invoice_open(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer)
+        payment = await client.pay(await client.quote(customer, method, invoice), accept=False)
+        assert (payment["status"], payment["reason"]) == ("cancelled", "surcharge_declined")
+        assert (await client.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 10_000
+
+    async def test_debit_card_has_no_surcharge(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
+        quote = await client.quote(customer, method, invoice)
+        assert quote["surcharge_minor"] == 0
+        await matched(client, await client.pay(quote, accept=None))
+        await client.paid(invoice)
+
+    async def test_declined_card_leaves_the_invoice_payable(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_chargeDeclined")
+        payment = await client.pay(await client.quote(customer, method, invoice))
+        done = await ended(client, payment, "declined")
+        assert done["reason"]
+        await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
+
+    async def test_partial_payment_leaves_the_rest_open(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
+        await matched(client, await client.pay(await client.quote(customer, method, (invoice, 4_000))))
+        rest = await client.until(f"/v1/invoices/{invoice}", lambda i: i["settled_minor"] == 4_000)
+        assert (rest["status"], rest["balance_minor"], rest["payable_now_minor"]) == ("open", 6_000, 6_000)
+
+    async def test_stale_quote_answers_with_a_new_one(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
+        quote = await client.quote(customer, method, invoice)
+        paid = await client.receive(customer, 4_000, invoice)
+        await client.until(f"/v1/payments/{paid['id']}", lambda p: p["allocations"] != [])
+        await _projected(client, customer, method, invoice, 6_000)
+        status, problem = await _confirm(client, quote)
+        assert status == 409
+        assert problem["new_quote"]["amount_minor"] == 6_000
+        await matched(client, await client.pay(problem["new_quote"]))
+        await client.paid(invoice)
+
+    async def test_lost_reply_charges_once(self, client: Client, stack: LocalStack) -> None:
+        customer = await client.customer()
+        invoice, method = await client.invoice(customer), await client.method(customer, "pm_card_visa_debit")
+        quote = await client.quote(customer, method, invoice)
+        stack.paidup("sandbox", "drop-replies", "1")
+        try:
+            payment = await client.pay(quote)
+            await asyncio.sleep(1)
+        finally:
+            stack.paidup("sandbox", "reset")
+        await matched(client, payment)
+        await client.paid(invoice)
+        base = f"http://127.0.0.1:{stack.settings.port_of('sandbox')}/_control/charges"
+        async with aiohttp.ClientSession() as session, session.get(base) as answer:
+            charges = [c for c in (await answer.json())["items"] if c["metadata"].get("payment_id") == payment["id"]]
+        assert len(charges) == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "field"),
-    [
-        ({"currency": "usd"}, 422, "currency"),
-        ({"currency": "XXQ"}, 422, "currency"),
-        ({"amount_minor": -1}, 422, "amount_minor"),
-        ({"amount_minor": 10.5}, 422, "amount_minor"),
-        ({"amount_minor": 10**16}, 422, "amount_minor"),
-        ({"received_on": "2999-01-01"}, 422, "received_on"),
-        ({"customer_id": "01912d68-783e-7a03-8467-5661c1243ad4"}, 422, "customer_id"),
-        ({"invoices": [{"invoice_id": "nonsense"}]}, 422, "invoices.0.invoice_id"),
-        ({"surprise": 1}, 422, "surprise"),
-    ],
-)
-async def test_bad_receipts_are_refused_with_the_field_at_fault(
-    client: Client, change: dict[str, Any], status: int, field: str
-) -> None:
-    customer = await client.customer()
-    body = {"customer_id": customer, "amount_minor": 100, "currency": "USD", "received_on": "2026-03-01"} | change
-    answered, problem = await client.ask("POST", "/v1/payments/offline", body, **{"Idempotency-Key": new_id()})
-    assert answered == status, problem
-    assert [error["field"] for error in problem["errors"]] == [field]
+class TestReceipts:
+    async def test_oldest_first_and_the_rest_is_credit(self, client: Client) -> None:
+        customer = await client.customer()
+        newer = await client.invoice(customer, due_on="2026-03-01")
+        older = await client.invoice(customer, due_on="2026-01-15")
+        payment = await client.receive(customer, 25_000)
+        assert (payment["status"], payment["reconciliation"]) == ("succeeded", "matched")
+        await client.paid(newer)
+        done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 5_000)
+        assert [part["invoice_id"] for part in done["allocations"]] == [older, newer]
+        (aging,) = (await client.get(f"/v1/customers/{customer}/aging"))["currencies"]
+        assert (aging["outstanding_minor"], aging["credits_minor"], aging["balance_due_minor"]) == (0, 5_000, -5_000)
+
+    async def test_on_account_becomes_credit(self, client: Client) -> None:
+        customer = await client.customer()
+        invoice = await client.invoice(customer)
+        payment = await client.receive(customer, 4_000, on_account=True)
+        done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["credit_minor"] == 4_000)
+        assert done["allocations"] == []
+        assert (await client.get(f"/v1/invoices/{invoice}"))["payable_now_minor"] == 10_000
+
+    @pytest.mark.parametrize(
+        ("change", "status", "field"),
+        [
+            ({"currency": "usd"}, 422, "currency"),
+            ({"currency": "XXQ"}, 422, "currency"),
+            ({"amount_minor": -1}, 422, "amount_minor"),
+            ({"amount_minor": 10.5}, 422, "amount_minor"),
+            ({"amount_minor": 10**16}, 422, "amount_minor"),
+            ({"received_on": "2999-01-01"}, 422, "received_on"),
+            ({"customer_id": "01912d68-783e-7a03-8467-5661c1243ad4"}, 422, "customer_id"),
+            ({"invoices": [{"invoice_id": "nonsense"}]}, 422, "invoices.0.invoice_id"),
+            ({"surprise": 1}, 422, "surprise"),
+        ],
+    )
+    async def test_bad_receipt_names_its_field(
+        self, client: Client, change: dict[str, Any], status: int, field: str
+    ) -> None:
+        customer = await client.customer()
+        body = {"customer_id": customer, "amount_minor": 100, "currency": "USD", "received_on": "2026-03-01"} | change
+        answered, problem = await client.ask("POST", "/v1/payments/offline", body, **{"Idempotency-Key": new_id()})
+        assert answered == status, problem
+        assert [error["field"] for error in problem["errors"]] == [field]
 
 
-async def test_a_key_of_one_customer_sees_no_other(client: Client, stack: LocalStack) -> None:
-    mine, other = await client.customer(), await client.customer()
-    theirs = await client.invoice(other)
-    made = await client.make("/v1/api-keys", {"name": "portal", "scopes": ["invoices:read"], "customer_id": mine})
-    async with Client(stack.url, made["key"]) as limited:
-        assert (await limited.ask("GET", f"/v1/invoices/{theirs}"))[0] == 404
-        assert (await limited.ask("GET", f"/v1/invoices?customer_id={other}"))[0] == 404
-        assert (await limited.ask("GET", f"/v1/customers/{other}/aging"))[0] == 404
-        assert (await limited.get("/v1/invoices"))["items"] == []
-        assert (await limited.ask("POST", "/v1/invoices", {}))[0] in (403, 422)
+class TestCustomersKey:
+    async def test_cannot_record_a_receipt(self, client: Client, stack: LocalStack) -> None:
+        customer = await client.customer()
+        invoice = await client.invoice(customer)
+        wish = {"name": "portal", "scopes": ["payments:write"], "customer_id": customer}
+        made = await client.make("/v1/api-keys", wish)
+        receipt = {"customer_id": customer, "amount_minor": 10_000, "currency": "USD", "received_on": "2026-03-01"}
+        async with Client(stack.url, made["key"]) as theirs:
+            status, problem = await theirs.ask("POST", "/v1/payments/offline", receipt, **{"Idempotency-Key": new_id()})
+        assert (status, problem["type"]) == (403, "urn:paidup:problem:forbidden")
+        assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "open"
+
+    async def test_sees_no_other_customer(self, client: Client, stack: LocalStack) -> None:
+        mine, other = await client.customer(), await client.customer()
+        theirs = await client.invoice(other)
+        made = await client.make("/v1/api-keys", {"name": "portal", "scopes": ["invoices:read"], "customer_id": mine})
+        async with Client(stack.url, made["key"]) as limited:
+            assert (await limited.ask("GET", f"/v1/invoices/{theirs}"))[0] == 404
+            assert (await limited.ask("GET", f"/v1/invoices?customer_id={other}"))[0] == 404
+            assert (await limited.ask("GET", f"/v1/customers/{other}/aging"))[0] == 404
+            assert (await limited.get("/v1/invoices"))["items"] == []
+            assert (await limited.ask("POST", "/v1/invoices", {}))[0] in (403, 422)
 
 
 class TestWaiting:

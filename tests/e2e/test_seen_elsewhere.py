@@ -14,7 +14,7 @@ async def answered(stack: LocalStack, path: str, seen: str) -> int:
         return answer.status
 
 
-async def test_every_service_waits_for_what_is_its_own_or_heard_of(client: Client, stack: LocalStack) -> None:
+async def test_every_service_waits_for_known_events(client: Client, stack: LocalStack) -> None:
     customer = await client.customer()
     invoice, method = await client.invoice(customer), await client.method(customer)
     payment = (await client.receive(customer, 12_000, invoice))["id"]
@@ -36,7 +36,7 @@ async def test_a_misspelt_filter_lists_nothing(client: Client, path: str) -> Non
     assert (status, [error["field"] for error in problem["errors"]]) == (422, ["custmer_id"])
 
 
-async def test_a_long_head_is_refused_before_any_key_is_asked_for(stack: LocalStack) -> None:
+async def test_long_head_is_refused_before_the_key(stack: LocalStack) -> None:
     headers = {"X": "a" * 40_000}
     async with aiohttp.ClientSession() as session, session.get(stack.url + "/v1/invoices", headers=headers) as answer:
         assert (answer.status, (await answer.json())["type"]) == (431, "urn:paidup:problem:head-too-large")

@@ -138,109 +138,98 @@ def slug(answer: httpx2.Response) -> str:
     return str(answer.json()["type"]).removeprefix("urn:paidup:problem:")
 
 
-async def test_a_request_reaches_its_owner_with_a_token_in_place_of_the_key(
-    world: World, admin: httpx2.AsyncClient
-) -> None:
-    sent = {"Idempotency-Key": "k1", "Paidup-Internal": "guess", "X-Request-Id": "mine-1"}
-    answer = await admin.post("/v1/payments?a=%20b", content=b"body", headers=sent)
-    seen = answer.json()
-    assert (seen["path"], seen["query"], seen["body"]) == ("/v1/payments", "a=%20b", "body")
-    assert seen["headers"]["authorization"].startswith("Bearer ey")
-    assert world.admin not in answer.text
-    assert seen["headers"]["idempotency-key"] == "k1"
-    assert seen["headers"]["x-request-id"] == answer.headers["x-request-id"] == "mine-1"
-    assert "paidup-internal" not in seen["headers"]
+class TestKeys:
+    async def test_are_managed_through_the_gateway(self, world: World, admin: httpx2.AsyncClient) -> None:
+        made = (await admin.post("/v1/api-keys", json={"name": "narrow", "scopes": ["keys:write"]})).json()
+        async with world.client(made["key"]) as narrow:
+            refused = await narrow.post("/v1/api-keys", json={"name": "wide", "scopes": ["*"]})
+            assert (refused.status_code, slug(refused)) == (403, "beyond-own-rights")
+
+    @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer pk_nobody", "Basic eDp5", "Bearer ey.not.a-key"])
+    async def test_without_a_good_key_nothing_passes(self, world: World, authorization: str | None) -> None:
+        async with httpx2.AsyncClient(base_url=world.url) as client:
+            headers = {"Authorization": authorization} if authorization else {}
+            answer = await client.get("/v1/invoices", headers=headers)
+            assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
+
+    async def test_old_form_stays_valid(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("auth.__main__.new_secret", lambda: f"pk_{new_id()}")
+        async with world.client((await world.key())["key"]) as client:
+            assert (await client.get("/v1/invoices")).status_code == 200
 
 
-async def test_keys_are_managed_through_the_gateway(world: World, admin: httpx2.AsyncClient) -> None:
-    made = (await admin.post("/v1/api-keys", json={"name": "narrow", "scopes": ["keys:write"]})).json()
-    async with world.client(made["key"]) as narrow:
-        refused = await narrow.post("/v1/api-keys", json={"name": "wide", "scopes": ["*"]})
-        assert (refused.status_code, slug(refused)) == (403, "beyond-own-rights")
+class TestProxy:
+    async def test_owner_gets_a_token_instead_of_the_key(self, world: World, admin: httpx2.AsyncClient) -> None:
+        sent = {"Idempotency-Key": "k1", "Paidup-Internal": "guess", "X-Request-Id": "mine-1"}
+        answer = await admin.post("/v1/payments?a=%20b", content=b"body", headers=sent)
+        seen = answer.json()
+        assert (seen["path"], seen["query"], seen["body"]) == ("/v1/payments", "a=%20b", "body")
+        assert seen["headers"]["authorization"].startswith("Bearer ey")
+        assert world.admin not in answer.text
+        assert seen["headers"]["idempotency-key"] == "k1"
+        assert seen["headers"]["x-request-id"] == answer.headers["x-request-id"] == "mine-1"
+        assert "paidup-internal" not in seen["headers"]
 
+    async def test_webhooks_pass_with_their_signature(self, world: World) -> None:
+        async with httpx2.AsyncClient(base_url=world.url) as provider:
+            answer = await provider.post("/v1/webhooks/stripe", content=b"{}", headers={"Stripe-Signature": "t=1"})
+            assert answer.json()["headers"]["stripe-signature"] == "t=1"
+            assert "authorization" not in answer.json()["headers"]
 
-@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer pk_nobody", "Basic eDp5", "Bearer ey.not.a-key"])
-async def test_without_a_good_key_nothing_passes(world: World, authorization: str | None) -> None:
-    async with httpx2.AsyncClient(base_url=world.url) as client:
-        headers = {"Authorization": authorization} if authorization else {}
-        answer = await client.get("/v1/invoices", headers=headers)
-        assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
+    async def test_problems_of_the_owner_pass_unchanged(self, admin: httpx2.AsyncClient) -> None:
+        answer = await admin.get("/v1/quotes/stale")
+        assert (answer.status_code, slug(answer)) == (409, "stale-quote")
 
+    async def test_late_owner_is_504_and_missing_owner_503(self, world: World, admin: httpx2.AsyncClient) -> None:
+        late = await admin.get("/v1/payments/slow")
+        assert (late.status_code, slug(late)) == (504, "service-timed-out")
+        down = Gateway(
+            world.settings.model_copy(update={"urls": world.settings.urls | {"invoicing": "http://127.0.0.1:1"}})
+        )
+        async with serving(down) as url, httpx2.AsyncClient(base_url=url, headers=admin.headers) as client:
+            answer = await client.get("/v1/invoices")
+            assert (answer.status_code, slug(answer)) == (503, "service-unavailable")
+            assert answer.headers["retry-after"] == "1"
 
-async def test_a_key_of_the_old_form_stays_valid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth.__main__.new_secret", lambda: f"pk_{new_id()}")
-    async with world.client((await world.key())["key"]) as client:
-        assert (await client.get("/v1/invoices")).status_code == 200
+    async def test_long_bodies_stop_at_the_gateway(self, admin: httpx2.AsyncClient) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(17):
+                yield b"x" * 65_536
 
+        answer = await admin.post("/v1/invoices", content=b"x" * 1_048_577)
+        assert (answer.status_code, slug(answer)) == (413, "body-too-large")
+        assert (await admin.post("/v1/invoices", content=chunks())).status_code == 413
+        assert (await admin.post("/v1/invoices", content=b"x" * 1_048_576)).status_code == 200
 
-async def test_webhooks_of_providers_pass_without_a_key_and_with_their_signature(world: World) -> None:
-    async with httpx2.AsyncClient(base_url=world.url) as provider:
-        answer = await provider.post("/v1/webhooks/stripe", content=b"{}", headers={"Stripe-Signature": "t=1"})
-        assert answer.json()["headers"]["stripe-signature"] == "t=1"
-        assert "authorization" not in answer.json()["headers"]
+    async def test_unknown_paths_and_methods_are_problems(self, admin: httpx2.AsyncClient) -> None:
+        for path in ("/v2", "/internal/token", "/v1/unknown"):
+            answer = await admin.get(path)
+            assert (answer.status_code, slug(answer)) == (404, "not-found")
+        for method in ("TRACE", "OPTIONS"):
+            answer = await admin.request(method, "/v1/api-keys")
+            assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
+    @pytest.mark.parametrize("limit", ["rate_per_key", "rate_per_address"])
+    async def test_rates_are_limited_per_key_and_address(self, world: World, limit: str) -> None:
+        keys = [(await world.key())["key"] for _ in range(2)]
+        tight = Gateway(world.settings.model_copy(update={limit: 0.05}))
+        async with serving(tight) as url, httpx2.AsyncClient(base_url=url) as client:
+            answers = [
+                await client.get("/v1/invoices", headers={"Authorization": f"Bearer {key}"})
+                for key in (keys[0], keys[0], keys[1])
+            ]
+            assert [answer.status_code for answer in answers] == [200, 429, 200 if limit == "rate_per_key" else 429]
+            assert slug(answers[1]) == "too-many-requests"
+            assert 1 <= int(answers[1].headers["retry-after"]) <= 20
 
-async def test_problems_of_the_owner_pass_unchanged(admin: httpx2.AsyncClient) -> None:
-    answer = await admin.get("/v1/quotes/stale")
-    assert (answer.status_code, slug(answer)) == (409, "stale-quote")
-
-
-async def test_a_late_owner_is_a_timeout_and_one_that_is_down_is_unavailable(
-    world: World, admin: httpx2.AsyncClient
-) -> None:
-    late = await admin.get("/v1/payments/slow")
-    assert (late.status_code, slug(late)) == (504, "service-timed-out")
-    down = Gateway(
-        world.settings.model_copy(update={"urls": world.settings.urls | {"invoicing": "http://127.0.0.1:1"}})
-    )
-    async with serving(down) as url, httpx2.AsyncClient(base_url=url, headers=admin.headers) as client:
-        answer = await client.get("/v1/invoices")
-        assert (answer.status_code, slug(answer)) == (503, "service-unavailable")
-        assert answer.headers["retry-after"] == "1"
-
-
-async def test_long_bodies_stop_at_the_gateway(admin: httpx2.AsyncClient) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(17):
-            yield b"x" * 65_536
-
-    answer = await admin.post("/v1/invoices", content=b"x" * 1_048_577)
-    assert (answer.status_code, slug(answer)) == (413, "body-too-large")
-    assert (await admin.post("/v1/invoices", content=chunks())).status_code == 413
-    assert (await admin.post("/v1/invoices", content=b"x" * 1_048_576)).status_code == 200
-
-
-async def test_unknown_paths_and_methods_are_problems(admin: httpx2.AsyncClient) -> None:
-    for path in ("/v2", "/internal/token", "/v1/unknown"):
-        answer = await admin.get(path)
-        assert (answer.status_code, slug(answer)) == (404, "not-found")
-    for method in ("TRACE", "OPTIONS"):
-        answer = await admin.request(method, "/v1/api-keys")
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
-
-
-@pytest.mark.parametrize("limit", ["rate_per_key", "rate_per_address"])
-async def test_rates_are_limited_per_key_and_per_address(world: World, limit: str) -> None:
-    keys = [(await world.key())["key"] for _ in range(2)]
-    tight = Gateway(world.settings.model_copy(update={limit: 0.05}))
-    async with serving(tight) as url, httpx2.AsyncClient(base_url=url) as client:
-        answers = [
-            await client.get("/v1/invoices", headers={"Authorization": f"Bearer {key}"})
-            for key in (keys[0], keys[0], keys[1])
-        ]
-        assert [answer.status_code for answer in answers] == [200, 429, 200 if limit == "rate_per_key" else 429]
-        assert slug(answers[1]) == "too-many-requests"
-        assert 1 <= int(answers[1].headers["retry-after"]) <= 20
-
-
-async def test_documents_are_served_without_a_network_and_without_a_key(world: World) -> None:
-    async with httpx2.AsyncClient(base_url=world.url) as client:
-        page = (await client.get("/docs")).text
-        assert "://" not in page
-        for path in ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js"):
-            assert path in page
-            assert (await client.get(path)).status_code == 200
-        assert (await client.get("/asyncapi.json")).json()["asyncapi"].startswith("3.")
+    async def test_documents_need_no_network_and_no_key(self, world: World) -> None:
+        async with httpx2.AsyncClient(base_url=world.url) as client:
+            page = (await client.get("/docs")).text
+            assert "://" not in page
+            for path in ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js"):
+                assert path in page
+                assert (await client.get(path)).status_code == 200
+            assert (await client.get("/asyncapi.json")).json()["asyncapi"].startswith("3.")
 
 
 async def _seconds_until_refused(world: World, admin: httpx2.AsyncClient) -> float:
@@ -258,29 +247,7 @@ async def _seconds_until_refused(world: World, admin: httpx2.AsyncClient) -> flo
         return clock() - began
 
 
-async def test_a_revoked_key_is_refused_within_a_second(world: World, admin: httpx2.AsyncClient) -> None:
-    waits = [await _seconds_until_refused(world, admin) for _ in range(3)]
-    # The first ones may meet a relay that has just begun to lead, or a machine that is busy with other tests.
-    assert min(waits) <= 1, waits
-
-
-async def test_a_revoked_key_is_refused_within_two_seconds_while_kafka_is_away(
-    world: World, admin: httpx2.AsyncClient
-) -> None:
-    deaf = Gateway(world.settings.model_copy(update={"kafka": "127.0.0.1:1"}))
-    made = await world.key()
-    clock = asyncio.get_running_loop().time
-    async with serving(deaf) as url, httpx2.AsyncClient(base_url=url) as client:
-        client.headers["Authorization"] = f"Bearer {made['key']}"
-        assert (await client.get("/v1/invoices")).status_code == 200
-        assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
-        began = clock()
-        while (await client.get("/v1/invoices")).status_code == 200:
-            assert clock() < began + 2
-            await asyncio.sleep(0.05)
-
-
-async def test_a_tail_that_stops_hearing_is_noticed_within_two_seconds(world: World) -> None:
+async def test_silent_tail_is_noticed_within_two_seconds(world: World) -> None:
     hearing = Gateway(world.settings)
     async with serving(hearing):
         await until(hearing.tail.fresh)
@@ -291,21 +258,6 @@ async def test_a_tail_that_stops_hearing_is_noticed_within_two_seconds(world: Wo
         assert consumer is not None
         consumer.pause(*consumer.assignment())
         await until(lambda: not hearing.tail.fresh(), seconds=2)
-
-
-async def test_one_key_does_not_take_all_streams(world: World) -> None:
-    tight = Gateway(world.settings.model_copy(update={"streams_per_key": 2}))
-    keys = [(await world.key("events:read"))["key"] for _ in range(2)]
-    async with serving(tight) as url, contextlib.AsyncExitStack() as stack:
-        await until(lambda: tight.tail.ready)
-        here = World(url, tight, world.kafka, world.auth, world.settings)
-        for _ in range(2):
-            await stack.enter_async_context(subscribed(here, keys[0]))
-        async with here.client(keys[0]) as client:
-            answer = await client.get("/v1/events/stream")
-            assert (answer.status_code, slug(answer), answer.headers["retry-after"]) == (429, "too-many-streams", "5")
-        await stack.enter_async_context(subscribed(here, keys[1]))
-        tight.streams.close()
 
 
 class Subscriber:
@@ -369,129 +321,162 @@ async def subjects(subscriber: Subscriber, count: int) -> set[str]:
     return {(await subscriber.next() or {})["subject"] for _ in range(count)}
 
 
-async def test_events_arrive_live_and_a_stream_resumes_where_it_stood(world: World) -> None:
-    async with subscribed(world, world.admin) as subscriber:
-        await publish(world, ("p1", CUSTOMER), ("p2", CUSTOMER))
-        first = await subscriber.next()
-        assert first
-        assert first["event"] == "PaymentSucceeded"
-        assert first["data"]["payment_id"] == first["subject"]
-        place = subscriber.last_id
-    await publish(world, ("p3", CUSTOMER))
-    async with subscribed(world, world.admin, place) as again:
-        assert await subjects(again, 2) == {"p1", "p2", "p3"} - {first["subject"]}
+class TestStream:
+    async def test_one_key_does_not_take_all(self, world: World) -> None:
+        tight = Gateway(world.settings.model_copy(update={"streams_per_key": 2}))
+        keys = [(await world.key("events:read"))["key"] for _ in range(2)]
+        async with serving(tight) as url, contextlib.AsyncExitStack() as stack:
+            await until(lambda: tight.tail.ready)
+            here = World(url, tight, world.kafka, world.auth, world.settings)
+            for _ in range(2):
+                await stack.enter_async_context(subscribed(here, keys[0]))
+            async with here.client(keys[0]) as client:
+                answer = await client.get("/v1/events/stream")
+                assert (answer.status_code, slug(answer), answer.headers["retry-after"]) == (
+                    429,
+                    "too-many-streams",
+                    "5",
+                )
+            await stack.enter_async_context(subscribed(here, keys[1]))
+            tight.streams.close()
 
-
-async def test_another_replica_takes_a_stream_over(world: World) -> None:
-    other = Gateway(world.settings)
-    async with serving(other) as url:
-        await until(lambda: other.tail.ready)
+    async def test_resumes_where_it_stood(self, world: World) -> None:
         async with subscribed(world, world.admin) as subscriber:
-            await publish(world, ("q1", CUSTOMER), ("q2", CUSTOMER))
-            first = await subjects(subscriber, 1)
+            await publish(world, ("p1", CUSTOMER), ("p2", CUSTOMER))
+            first = await subscriber.next()
+            assert first
+            assert first["event"] == "PaymentSucceeded"
+            assert first["data"]["payment_id"] == first["subject"]
             place = subscriber.last_id
-        elsewhere = World(url, other, world.kafka, world.auth, world.settings)
-        async with subscribed(elsewhere, world.admin, place) as again:
-            assert await subjects(again, 1) == {"q1", "q2"} - first
-        other.streams.close()
+        await publish(world, ("p3", CUSTOMER))
+        async with subscribed(world, world.admin, place) as again:
+            assert await subjects(again, 2) == {"p1", "p2", "p3"} - {first["subject"]}
+
+    async def test_another_replica_goes_on(self, world: World) -> None:
+        other = Gateway(world.settings)
+        async with serving(other) as url:
+            await until(lambda: other.tail.ready)
+            async with subscribed(world, world.admin) as subscriber:
+                await publish(world, ("q1", CUSTOMER), ("q2", CUSTOMER))
+                first = await subjects(subscriber, 1)
+                place = subscriber.last_id
+            elsewhere = World(url, other, world.kafka, world.auth, world.settings)
+            async with subscribed(elsewhere, world.admin, place) as again:
+                assert await subjects(again, 1) == {"q1", "q2"} - first
+            other.streams.close()
+
+    async def test_customers_key_sees_its_own_events(self, world: World) -> None:
+        key = (await world.key("events:read", CUSTOMER))["key"]
+        async with subscribed(world, key) as subscriber:
+            await publish(world, ("foreign", new_id()), ("own", CUSTOMER))
+            assert (await subscriber.next() or {})["subject"] == "own"
+
+    @pytest.mark.parametrize("place", ["nonsense", "eJwDAAAAAAE"])
+    async def test_unknown_position_is_a_reset(self, world: World, place: str) -> None:
+        async with subscribed(world, world.admin, place) as subscriber:
+            assert (await subscriber.next() or {})["event"] == "reset"
+            await publish(world, ("after", CUSTOMER))
+            assert (await subscriber.next() or {})["subject"] == "after"
+
+    async def test_too_old_position_is_a_reset(self, world: World) -> None:
+        async with subscribed(world, world.admin) as subscriber:
+            await publish(world, ("old", CUSTOMER))
+            place = subscriber.last_id
+        short = Gateway(world.settings.model_copy(update={"ring_bytes": 1}))
+        async with serving(short) as url:
+            await until(lambda: short.tail.ready)
+            await publish(world, ("newer", CUSTOMER))
+            async with subscribed(
+                World(url, short, world.kafka, world.auth, world.settings), world.admin, place
+            ) as late:
+                assert await late.next() == {"event": "reset", "reason": "too-old"}
+            short.streams.close()
+
+    async def test_heartbeat_can_be_resumed_from(self, world: World) -> None:
+        key = (await world.key("events:read", new_id()))["key"]
+        async with subscribed(world, key) as subscriber:
+            await publish(world, ("unseen", CUSTOMER))
+            with pytest.raises(TimeoutError):
+                await subscriber.next(seconds=1.2)
+            assert subscriber.last_id
+
+    async def test_needs_its_scope(self, world: World) -> None:
+        async with world.client((await world.key("invoices:read"))["key"]) as client:
+            answer = await client.get("/v1/events/stream")
+            assert (answer.status_code, slug(answer)) == (403, "scope-missing")
+
+    async def test_subscriber_that_does_not_read_is_cut(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gateway.stream.SEND_SECONDS", 0.2)
+        host, port = world.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(
+            f"GET /v1/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.admin}\r\n\r\n".encode()
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        before = len(world.gateway.streams)
+        big = "x" * 60_000
+        for _ in range(20):
+            await publish(world, *((big, CUSTOMER) for _ in range(5)))
+        await until(lambda: len(world.gateway.streams) < before)
+        writer.close()
+
+    @pytest.mark.parametrize("topic", STREAMED)
+    async def test_poison_stops_no_stream(self, world: World, topic: str) -> None:
+        sound = [("ce_id", b"1"), ("ce_type", b"T"), ("ce_subject", b"s"), ("customer", CUSTOMER.encode())]
+        poison: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]] = [
+            (None, b"", []),
+            (None, b"{}", [*sound[:2]]),
+            (b"k", None, [*sound]),
+            (b"\xff", b"\xff", [("ce_type", b"\xff")]),
+            (None, b"{}", [*sound, (NotUtf8("x"), b"1")]),
+            (b"k", b"{", [("ce_type", b"\n\n")]),
+            (None, b"{}", [("ce_id", None), ("ce_type", None), ("ce_subject", None)]),
+        ]
+        async with subscribed(world, world.admin) as subscriber:
+            async with poison_producer(client(world.kafka)) as producer:
+                for partition in range(3):
+                    for key, value, headers in poison:
+                        await producer.send(topic, value, key, partition, headers=headers)
+            await publish(world, (after := new_id(), CUSTOMER))
+            async with asyncio.timeout(10):
+                while (await subscriber.next() or {}).get("subject") != after:
+                    pass
+        assert world.gateway.tail.ready
 
 
-async def test_a_customers_key_sees_its_own_events_alone(world: World) -> None:
-    key = (await world.key("events:read", CUSTOMER))["key"]
-    async with subscribed(world, key) as subscriber:
-        await publish(world, ("foreign", new_id()), ("own", CUSTOMER))
-        assert (await subscriber.next() or {})["subject"] == "own"
+class TestRevokedKey:
+    async def test_is_refused_within_a_second(self, world: World, admin: httpx2.AsyncClient) -> None:
+        waits = [await _seconds_until_refused(world, admin) for _ in range(3)]
+        # The first ones may meet a relay that has just begun to lead, or a machine that is busy with other tests.
+        assert min(waits) <= 1, waits
 
+    async def test_is_refused_in_two_seconds_without_kafka(self, world: World, admin: httpx2.AsyncClient) -> None:
+        deaf = Gateway(world.settings.model_copy(update={"kafka": "127.0.0.1:1"}))
+        made = await world.key()
+        clock = asyncio.get_running_loop().time
+        async with serving(deaf) as url, httpx2.AsyncClient(base_url=url) as client:
+            client.headers["Authorization"] = f"Bearer {made['key']}"
+            assert (await client.get("/v1/invoices")).status_code == 200
+            assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 204
+            began = clock()
+            while (await client.get("/v1/invoices")).status_code == 200:
+                assert clock() < began + 2
+                await asyncio.sleep(0.05)
 
-@pytest.mark.parametrize("place", ["nonsense", "eJwDAAAAAAE"])
-async def test_a_place_that_cannot_be_found_is_a_reset_and_the_stream_goes_on(world: World, place: str) -> None:
-    async with subscribed(world, world.admin, place) as subscriber:
-        assert (await subscriber.next() or {})["event"] == "reset"
-        await publish(world, ("after", CUSTOMER))
-        assert (await subscriber.next() or {})["subject"] == "after"
+    async def test_its_stream_ends_within_a_second(self, world: World, admin: httpx2.AsyncClient) -> None:
+        made = await world.key("events:read")
+        async with subscribed(world, made["key"]) as subscriber:
+            await admin.delete(f"/v1/api-keys/{made['id']}")
+            assert await subscriber.next(seconds=1) is None
 
-
-async def test_a_place_older_than_the_ring_is_a_reset(world: World) -> None:
-    async with subscribed(world, world.admin) as subscriber:
-        await publish(world, ("old", CUSTOMER))
-        place = subscriber.last_id
-    short = Gateway(world.settings.model_copy(update={"ring_bytes": 1}))
-    async with serving(short) as url:
-        await until(lambda: short.tail.ready)
-        await publish(world, ("newer", CUSTOMER))
-        async with subscribed(World(url, short, world.kafka, world.auth, world.settings), world.admin, place) as late:
-            assert await late.next() == {"event": "reset", "reason": "too-old"}
-        short.streams.close()
-
-
-async def test_a_stream_ends_within_a_second_of_its_keys_revocation(world: World, admin: httpx2.AsyncClient) -> None:
-    made = await world.key("events:read")
-    async with subscribed(world, made["key"]) as subscriber:
-        await admin.delete(f"/v1/api-keys/{made['id']}")
-        assert await subscriber.next(seconds=1) is None
-
-
-async def test_a_quiet_stream_can_be_resumed_from_its_heartbeat(world: World) -> None:
-    key = (await world.key("events:read", new_id()))["key"]
-    async with subscribed(world, key) as subscriber:
-        await publish(world, ("unseen", CUSTOMER))
-        with pytest.raises(TimeoutError):
-            await subscriber.next(seconds=1.2)
-        assert subscriber.last_id
-
-
-async def test_the_stream_needs_its_scope(world: World) -> None:
-    async with world.client((await world.key("invoices:read"))["key"]) as client:
-        answer = await client.get("/v1/events/stream")
-        assert (answer.status_code, slug(answer)) == (403, "scope-missing")
-
-
-async def test_a_subscriber_that_does_not_read_is_cut(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.stream.SEND_SECONDS", 0.2)
-    host, port = world.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
-    writer.write(f"GET /v1/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.admin}\r\n\r\n".encode())
-    await reader.readuntil(b"\r\n\r\n")
-    before = len(world.gateway.streams)
-    big = "x" * 60_000
-    for _ in range(20):
-        await publish(world, *((big, CUSTOMER) for _ in range(5)))
-    await until(lambda: len(world.gateway.streams) < before)
-    writer.close()
-
-
-@pytest.mark.parametrize("topic", STREAMED)
-async def test_poison_on_any_topic_stops_no_stream(world: World, topic: str) -> None:
-    sound = [("ce_id", b"1"), ("ce_type", b"T"), ("ce_subject", b"s"), ("customer", CUSTOMER.encode())]
-    poison: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]] = [
-        (None, b"", []),
-        (None, b"{}", [*sound[:2]]),
-        (b"k", None, [*sound]),
-        (b"\xff", b"\xff", [("ce_type", b"\xff")]),
-        (None, b"{}", [*sound, (NotUtf8("x"), b"1")]),
-        (b"k", b"{", [("ce_type", b"\n\n")]),
-        (None, b"{}", [("ce_id", None), ("ce_type", None), ("ce_subject", None)]),
-    ]
-    async with subscribed(world, world.admin) as subscriber:
+    async def test_poison_among_revocations_keeps_no_key_valid(self, world: World, admin: httpx2.AsyncClient) -> None:
+        ended = [("ce_type", b"CredentialEnded")]
         async with poison_producer(client(world.kafka)) as producer:
-            for partition in range(3):
-                for key, value, headers in poison:
-                    await producer.send(topic, value, key, partition, headers=headers)
-        await publish(world, (after := new_id(), CUSTOMER))
-        async with asyncio.timeout(10):
-            while (await subscriber.next() or {}).get("subject") != after:
-                pass
-    assert world.gateway.tail.ready
-
-
-async def test_poison_among_revocations_lets_no_key_live(world: World, admin: httpx2.AsyncClient) -> None:
-    ended = [("ce_type", b"CredentialEnded")]
-    async with poison_producer(client(world.kafka)) as producer:
-        for partition in range(PARTITIONS):
-            for headers in ([(NotUtf8("x"), b"1")], ended, [("ce_type", b"\xff")], [("ce_type", None)]):
-                await producer.send("auth.credential.v1", b"", None, partition, headers=headers)
-    waits = [await _seconds_until_refused(world, admin) for _ in range(3)]
-    assert min(waits) <= 1, waits
+            for partition in range(PARTITIONS):
+                for headers in ([(NotUtf8("x"), b"1")], ended, [("ce_type", b"\xff")], [("ce_type", None)]):
+                    await producer.send("auth.credential.v1", b"", None, partition, headers=headers)
+        waits = [await _seconds_until_refused(world, admin) for _ in range(3)]
+        assert min(waits) <= 1, waits
 
 
 def test_paths_that_callers_choose_are_not_kept() -> None:

@@ -32,45 +32,43 @@ def shown(what: str) -> float:
     return checks.violations.labels(what)._value.get()
 
 
-async def test_what_does_not_hold_stands_on_metrics_and_goes_when_it_is_mended(pool: asyncpg.Pool) -> None:
-    what = "an invoice's balance is not the sum of its entries"
-    every = checks.EVERYWHERE | CHECKS
-    await checks.look(pool, every, patience=0)
-    assert [shown(one) for one in every] == [0] * len(every)
-    await pool.execute(ISSUED)
-    await checks.look(pool, every, patience=0)
-    assert {one: shown(one) for one in every if shown(one)} == {what: 1}
-    await pool.execute("DELETE FROM invoices")
-    await checks.look(pool, every, patience=0)
-    assert shown(what) == 0
-
-
-async def test_sums_by_day_that_are_not_those_of_the_entries_are_seen(pool: asyncpg.Pool) -> None:
-    what = "what a customer owes by day is not the sum of the entries"
-    await pool.execute(
-        "INSERT INTO owed_by_day (customer_id, effective_on, currency, due_on, amount)"
-        " VALUES (gen_random_uuid(), '2026-01-01', 'USD', '2026-02-01', 7)"
-    )
-    await checks.look(pool, CHECKS, patience=0)
-    assert {one: shown(one) for one in CHECKS if shown(one)} == {what: 1}
-
-
-async def test_what_is_only_under_way_is_no_violation(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is gone at the second look."""
-    what = "an invoice's balance is not the sum of its entries"
-    await pool.execute(ISSUED)
-
-    async def meanwhile(_: float) -> None:
+class TestChecks:
+    async def test_violation_is_counted_until_mended(self, pool: asyncpg.Pool) -> None:
+        what = "an invoice's balance is not the sum of its entries"
+        every = checks.EVERYWHERE | CHECKS
+        await checks.look(pool, every, patience=0)
+        assert [shown(one) for one in every] == [0] * len(every)
+        await pool.execute(ISSUED)
+        await checks.look(pool, every, patience=0)
+        assert {one: shown(one) for one in every if shown(one)} == {what: 1}
         await pool.execute("DELETE FROM invoices")
+        await checks.look(pool, every, patience=0)
+        assert shown(what) == 0
 
-    monkeypatch.setattr(checks.asyncio, "sleep", meanwhile)
-    await checks.look(pool, {what: CHECKS[what]})
-    assert shown(what) == 0
+    async def test_wrong_sums_by_day_are_found(self, pool: asyncpg.Pool) -> None:
+        what = "what a customer owes by day is not the sum of the entries"
+        await pool.execute(
+            "INSERT INTO owed_by_day (customer_id, effective_on, currency, due_on, amount)"
+            " VALUES (gen_random_uuid(), '2026-01-01', 'USD', '2026-02-01', 7)"
+        )
+        await checks.look(pool, CHECKS, patience=0)
+        assert {one: shown(one) for one in CHECKS if shown(one)} == {what: 1}
 
+    async def test_work_under_way_is_no_violation(self, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is gone at the second look."""
+        what = "an invoice's balance is not the sum of its entries"
+        await pool.execute(ISSUED)
 
-async def test_the_checks_of_payments_can_be_run_with_its_rights() -> None:
-    database = await fresh_database("payments")
-    async with await open_pool(database.work_url, size=2, application="test") as pool:
-        await checks.look(pool, checks.EVERYWHERE | PAYMENTS_CHECKS, patience=0)
-    assert [shown(one) for one in PAYMENTS_CHECKS] == [0] * len(PAYMENTS_CHECKS)
-    await drop_database(database)
+        async def meanwhile(_: float) -> None:
+            await pool.execute("DELETE FROM invoices")
+
+        monkeypatch.setattr(checks.asyncio, "sleep", meanwhile)
+        await checks.look(pool, {what: CHECKS[what]})
+        assert shown(what) == 0
+
+    async def test_checks_of_payments_run_with_its_rights(self) -> None:
+        database = await fresh_database("payments")
+        async with await open_pool(database.work_url, size=2, application="test") as pool:
+            await checks.look(pool, checks.EVERYWHERE | PAYMENTS_CHECKS, patience=0)
+        assert [shown(one) for one in PAYMENTS_CHECKS] == [0] * len(PAYMENTS_CHECKS)
+        await drop_database(database)

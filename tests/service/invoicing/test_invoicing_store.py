@@ -73,57 +73,6 @@ async def issue(units: Units, *asked: IssueInvoice) -> list[issuing.Issued | Ref
         return await issuing.issue(asked, work)
 
 
-async def test_issuing_is_idempotent_by_number_and_another_body_is_refused(units: Units) -> None:
-    who = await customer(units)
-    first, again, other = await issue(units, wish(who, "A"), wish(who, "A"), wish(who, "A", minor=101))
-    assert isinstance(first, issuing.Issued)
-    assert isinstance(again, issuing.Issued)
-    assert isinstance(other, Refused)
-    assert (again.invoice.id, other.code) == (first.invoice.id, "number-taken")
-    (later,) = await issue(
-        units, wish(who, "A", lines=[{"description": "Work", "quantity": "1.0", "unit_price_minor": 100}])
-    )
-    assert isinstance(later, issuing.Issued)
-    assert later.repeated
-    assert await units.pool.fetchval("SELECT count(*) FROM outbox WHERE type = 'InvoiceIssued'") == 1
-
-
-async def test_one_bad_invoice_does_not_touch_the_others(units: Units) -> None:
-    who = await customer(units)
-    unknown, good = await issue(units, wish(new_id(), "A"), wish(who, "B"))
-    assert isinstance(unknown, Refused)
-    assert (unknown.code, unknown.field) == ("unknown-customer", "customer_id")
-    assert isinstance(good, issuing.Issued)
-
-
-async def test_a_settlement_is_saved_whole_and_can_be_taken_back(units: Units) -> None:
-    who, payment = await customer(units), new_id()
-    outcomes = await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n)) for n in range(3)))
-    ids = [outcome.invoice.id for outcome in outcomes if isinstance(outcome, issuing.Issued)]
-    async with units.begin() as work:
-        book = await store.load_book(work, payments=[payment], oldest={(who, "USD"): 250})
-        book.settle(payment, who, Money(250, "USD"), [], DAY)
-        work.emit(*messages.of(book.take_facts(), work.now))
-        await store.save_book(work, book)
-    rows = await units.pool.fetch("SELECT state, settled FROM invoices ORDER BY due_on")
-    assert [tuple(row) for row in rows] == [("paid", 100), ("paid", 100), ("open", 50)]
-    async with units.begin() as work:
-        book = await store.load_book(work, payments=[payment])
-        assert set(book.invoices) == set(ids)
-        book.reverse(payment, DAY)
-        await store.save_book(work, book)
-    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 0
-    assert await units.pool.fetchval("SELECT sum(amount) FROM entries") == 300
-
-
-async def test_only_as_many_of_the_oldest_are_loaded_as_the_money_reaches(units: Units) -> None:
-    who = await customer(units)
-    await issue(units, *(wish(who, f"N{n:02}", day=DAY + timedelta(days=n)) for n in range(20)))
-    async with units.begin() as work:
-        book = await store.load_book(work, oldest={(who, "USD"): 250})
-    assert sorted(invoice.number for invoice in book.invoices.values()) == ["N00", "N01", "N02"]
-
-
 def received(payment_id: str, who: str, minor: int, *asked: tuple[str, int]) -> Received[PaymentReconciled]:
     event = PaymentReconciled(
         payment_id=payment_id, customer_id=who, way="receive", status="succeeded", reconciliation="matched",
@@ -134,157 +83,200 @@ def received(payment_id: str, who: str, minor: int, *asked: tuple[str, int]) -> 
     return Received(event, new_id(), 1, b"", Cause())
 
 
-async def test_money_reaches_the_next_oldest_when_the_same_batch_pays_the_oldest_by_name(units: Units) -> None:
-    who = await customer(units)
-    outcomes = await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n)) for n in range(3)))
-    oldest = next(outcome.invoice.id for outcome in outcomes if isinstance(outcome, issuing.Issued))
-    async with units.begin() as work:
-        await handlers.settle_invoices(
-            [received(new_id(), who, 100, (oldest, 100)), received(new_id(), who, 150)], work
+class TestIssuing:
+    async def test_is_idempotent_by_number(self, units: Units) -> None:
+        who = await customer(units)
+        first, again, other = await issue(units, wish(who, "A"), wish(who, "A"), wish(who, "A", minor=101))
+        assert isinstance(first, issuing.Issued)
+        assert isinstance(again, issuing.Issued)
+        assert isinstance(other, Refused)
+        assert (again.invoice.id, other.code) == (first.invoice.id, "number-taken")
+        (later,) = await issue(
+            units, wish(who, "A", lines=[{"description": "Work", "quantity": "1.0", "unit_price_minor": 100}])
         )
-    rows = await units.pool.fetch("SELECT state, settled FROM invoices ORDER BY due_on")
-    assert [tuple(row) for row in rows] == [("paid", 100), ("paid", 100), ("open", 50)]
-    assert await units.pool.fetchval("SELECT count(*) FROM credits") == 0
+        assert isinstance(later, issuing.Issued)
+        assert later.repeated
+        assert await units.pool.fetchval("SELECT count(*) FROM outbox WHERE type = 'InvoiceIssued'") == 1
 
-
-async def test_receipts_of_one_batch_reach_past_a_thousand_invoices_each(units: Units) -> None:
-    who = await customer(units)
-    await issue(units, *(wish(who, f"N{n}", minor=1) for n in range(1_500)))
-    async with units.begin() as work:
-        await handlers.settle_invoices([received(new_id(), who, 120) for _ in range(12)], work)
-    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 1_440
-    assert await units.pool.fetchval("SELECT count(*) FROM credits") == 0
-
-
-async def test_one_payment_settles_a_thousand_invoices_and_the_rest_of_it_is_credit(units: Units) -> None:
-    who = await customer(units)
-    await issue(units, *(wish(who, f"N{n}", minor=1) for n in range(1_005)))
-    async with units.begin() as work:
-        await handlers.settle_invoices([received(new_id(), who, 1_005), received(new_id(), who, 5)], work)
-    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 1_005
-    assert await units.pool.fetchval("SELECT sum(balance) FROM credits") == 5
-
-
-async def test_invoices_that_payments_under_way_hold_do_not_stand_before_those_that_can_be_paid(units: Units) -> None:
-    who = await customer(units)
-    held = await issue(units, *(wish(who, f"H{n}", minor=1) for n in range(1_000)))
-    await issue(units, *(wish(who, f"P{n}", day=DAY + timedelta(days=1), minor=1) for n in range(5)))
-    parts = [Part(one.invoice.id, Money(1, "USD")) for one in held if isinstance(one, issuing.Issued)]
-    async with units.begin() as work:
-        book = await store.load_book(work, invoices=[part.invoice_id for part in parts])
-        book.reserve(new_id(), who, parts, "USD")
-        await store.save_book(work, book)
-    async with units.begin() as work:
-        await handlers.settle_invoices([received(new_id(), who, 3)], work)
-    assert await units.pool.fetchval("SELECT sum(settled) FROM invoices WHERE number LIKE 'P%'") == 3
-
-
-async def test_a_refused_request_does_not_decide_whether_anothers_of_its_number_is_a_draft(units: Units) -> None:
-    who = await customer(units)
-    for number, draft in (("A", True), ("B", False)):
-        _, good = await issue(units, wish(new_id(), number, draft=draft), wish(who, number, draft=not draft))
+    async def test_bad_invoice_does_not_touch_the_others(self, units: Units) -> None:
+        who = await customer(units)
+        unknown, good = await issue(units, wish(new_id(), "A"), wish(who, "B"))
+        assert isinstance(unknown, Refused)
+        assert (unknown.code, unknown.field) == ("unknown-customer", "customer_id")
         assert isinstance(good, issuing.Issued)
-        assert good.invoice.state == ("open" if draft else "draft")
+
+    async def test_refused_request_does_not_change_anothers_draft(self, units: Units) -> None:
+        who = await customer(units)
+        for number, draft in (("A", True), ("B", False)):
+            _, good = await issue(units, wish(new_id(), number, draft=draft), wish(who, number, draft=not draft))
+            assert isinstance(good, issuing.Issued)
+            assert good.invoice.state == ("open" if draft else "draft")
+
+    @pytest.mark.parametrize(("first", "what"), [("draft", "issue"), ("open", "void")])
+    async def test_change_may_be_sent_again(self, units: Units, first: str, what: Any) -> None:
+        (made,) = await issue(units, wish(await customer(units), "A", draft=first == "draft"))
+        assert isinstance(made, issuing.Issued)
+        for _ in range(2):
+            async with units.begin() as work:
+                changed = await decide(made.invoice, work, what)
+        assert changed.state == ("open" if what == "issue" else "void")
+        assert await units.pool.fetchval("SELECT max(sequence) FROM outbox WHERE topic = 'invoicing.invoice.v1'") < 3
 
 
-@pytest.mark.parametrize(("first", "what"), [("draft", "issue"), ("open", "void")])
-async def test_a_change_whose_answer_was_lost_may_be_asked_for_again(units: Units, first: str, what: Any) -> None:
-    (made,) = await issue(units, wish(await customer(units), "A", draft=first == "draft"))
-    assert isinstance(made, issuing.Issued)
-    for _ in range(2):
+class TestSettling:
+    async def test_is_saved_whole_and_reversed(self, units: Units) -> None:
+        who, payment = await customer(units), new_id()
+        outcomes = await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n)) for n in range(3)))
+        ids = [outcome.invoice.id for outcome in outcomes if isinstance(outcome, issuing.Issued)]
         async with units.begin() as work:
-            changed = await decide(made.invoice, work, what)
-    assert changed.state == ("open" if what == "issue" else "void")
-    assert await units.pool.fetchval("SELECT max(sequence) FROM outbox WHERE topic = 'invoicing.invoice.v1'") < 3
-
-
-async def test_an_invoice_is_not_voided_while_money_is_shared_over_the_oldest(units: Units) -> None:
-    who, payment = await customer(units), new_id()
-    (outcome,) = await issue(units, wish(who, "A"))
-    assert isinstance(outcome, issuing.Issued)
-
-    async def void() -> None:
+            book = await store.load_book(work, payments=[payment], oldest={(who, "USD"): 250})
+            book.settle(payment, who, Money(250, "USD"), [], DAY)
+            work.emit(*messages.of(book.take_facts(), work.now))
+            await store.save_book(work, book)
+        rows = await units.pool.fetch("SELECT state, settled FROM invoices ORDER BY due_on")
+        assert [tuple(row) for row in rows] == [("paid", 100), ("paid", 100), ("open", 50)]
         async with units.begin() as work:
-            await decide(outcome.invoice, work, "void")
+            book = await store.load_book(work, payments=[payment])
+            assert set(book.invoices) == set(ids)
+            book.reverse(payment, DAY)
+            await store.save_book(work, book)
+        assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 0
+        assert await units.pool.fetchval("SELECT sum(amount) FROM entries") == 300
 
-    async with units.begin() as work:
-        await store.lock_customers(work, [who])
-        book = await store.load_book(work, payments=[payment], oldest={(who, "USD"): 100})
-        voiding = asyncio.create_task(void())
-        await asyncio.wait([voiding], timeout=0.3)
-        book.settle(payment, who, Money(100, "USD"), [], DAY)
-        work.emit(*messages.of(book.take_facts(), work.now))
-        await store.save_book(work, book)
-    with pytest.raises(Problem) as refused:
-        await voiding
-    assert refused.value.slug == "not-voidable"
-    assert await units.pool.fetchval("SELECT state FROM invoices") == "paid"
+    async def test_only_reachable_invoices_are_loaded(self, units: Units) -> None:
+        who = await customer(units)
+        await issue(units, *(wish(who, f"N{n:02}", day=DAY + timedelta(days=n)) for n in range(20)))
+        async with units.begin() as work:
+            book = await store.load_book(work, oldest={(who, "USD"): 250})
+        assert sorted(invoice.number for invoice in book.invoices.values()) == ["N00", "N01", "N02"]
 
-
-async def test_sums_by_day_equal_the_entries_that_they_sum(units: Units) -> None:
-    who = await customer(units)
-    await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n % 2)) for n in range(6)))
-    sums = await units.pool.fetch("SELECT * FROM owed_by_day ORDER BY 1, 2, 3, 4")
-    plain = await units.pool.fetch(
-        """SELECT customer_id, effective_on, currency, due_on, sum(amount)::bigint AS amount FROM entries
-        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
-    )
-    assert [tuple(row) for row in sums] == [tuple(row) for row in plain]
-    assert len(sums) == 2
-
-
-async def test_the_book_is_append_only(units: Units) -> None:
-    for statement in ("DELETE FROM entries", "UPDATE entries SET amount = 1", "DELETE FROM credit_entries"):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await units.pool.execute(statement)
-
-
-async def test_pages_follow_one_another_without_gap_or_repetition(units: Units) -> None:
-    who = await customer(units)
-    await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n % 3)) for n in range(25)))
-    for sort in ("-issued_on", "due_on", "number", "-total"):
-        seen: list[str] = []
-        after = None
-        while True:
-            rows = await store.list_invoices(
-                units.pool, store.Page(chosen(who, tab="open", status="overdue"), sort, 10, after)
+    async def test_next_oldest_is_paid_in_one_batch(self, units: Units) -> None:
+        who = await customer(units)
+        outcomes = await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n)) for n in range(3)))
+        oldest = next(outcome.invoice.id for outcome in outcomes if isinstance(outcome, issuing.Issued))
+        async with units.begin() as work:
+            await handlers.settle_invoices(
+                [received(new_id(), who, 100, (oldest, 100)), received(new_id(), who, 150)], work
             )
-            seen += [row["id"] for row in rows[:10]]
-            if len(rows) <= 10:
-                break
-            after = (rows[9][sort.lstrip("-")], rows[9]["id"])
-        assert (len(seen), len(set(seen))) == (25, 25)
+        rows = await units.pool.fetch("SELECT state, settled FROM invoices ORDER BY due_on")
+        assert [tuple(row) for row in rows] == [("paid", 100), ("paid", 100), ("open", 50)]
+        assert await units.pool.fetchval("SELECT count(*) FROM credits") == 0
+
+    async def test_each_receipt_reaches_past_a_thousand_invoices(self, units: Units) -> None:
+        who = await customer(units)
+        await issue(units, *(wish(who, f"N{n}", minor=1) for n in range(1_500)))
+        async with units.begin() as work:
+            await handlers.settle_invoices([received(new_id(), who, 120) for _ in range(12)], work)
+        assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 1_440
+        assert await units.pool.fetchval("SELECT count(*) FROM credits") == 0
+
+    async def test_thousand_invoices_and_the_rest_as_credit(self, units: Units) -> None:
+        who = await customer(units)
+        await issue(units, *(wish(who, f"N{n}", minor=1) for n in range(1_005)))
+        async with units.begin() as work:
+            await handlers.settle_invoices([received(new_id(), who, 1_005), received(new_id(), who, 5)], work)
+        assert await units.pool.fetchval("SELECT sum(settled) FROM invoices") == 1_005
+        assert await units.pool.fetchval("SELECT sum(balance) FROM credits") == 5
+
+    async def test_held_invoices_do_not_block_others(self, units: Units) -> None:
+        who = await customer(units)
+        held = await issue(units, *(wish(who, f"H{n}", minor=1) for n in range(1_000)))
+        await issue(units, *(wish(who, f"P{n}", day=DAY + timedelta(days=1), minor=1) for n in range(5)))
+        parts = [Part(one.invoice.id, Money(1, "USD")) for one in held if isinstance(one, issuing.Issued)]
+        async with units.begin() as work:
+            book = await store.load_book(work, invoices=[part.invoice_id for part in parts])
+            book.reserve(new_id(), who, parts, "USD")
+            await store.save_book(work, book)
+        async with units.begin() as work:
+            await handlers.settle_invoices([received(new_id(), who, 3)], work)
+        assert await units.pool.fetchval("SELECT sum(settled) FROM invoices WHERE number LIKE 'P%'") == 3
+
+    async def test_voiding_waits_for_the_allocation(self, units: Units) -> None:
+        who, payment = await customer(units), new_id()
+        (outcome,) = await issue(units, wish(who, "A"))
+        assert isinstance(outcome, issuing.Issued)
+
+        async def void() -> None:
+            async with units.begin() as work:
+                await decide(outcome.invoice, work, "void")
+
+        async with units.begin() as work:
+            await store.lock_customers(work, [who])
+            book = await store.load_book(work, payments=[payment], oldest={(who, "USD"): 100})
+            voiding = asyncio.create_task(void())
+            await asyncio.wait([voiding], timeout=0.3)
+            book.settle(payment, who, Money(100, "USD"), [], DAY)
+            work.emit(*messages.of(book.take_facts(), work.now))
+            await store.save_book(work, book)
+        with pytest.raises(Problem) as refused:
+            await voiding
+        assert refused.value.slug == "not-voidable"
+        assert await units.pool.fetchval("SELECT state FROM invoices") == "paid"
 
 
-@pytest.mark.parametrize(("q", "found"), [("n-7", 1), ("1.07", 1), ("widget", 2), ("100%", 0), ("po-9", 1)])
-async def test_search_finds_numbers_amounts_orders_and_text(units: Units, q: str, found: int) -> None:
-    who = await customer(units)
-    line = {"description": "Blue Widget", "unit_price_minor": 100}
-    await issue(
-        units,
-        wish(who, "N-7", minor=107),
-        wish(who, "M-1", lines=[line], po_number="PO-9"),
-        wish(who, "M-2", lines=[line]),
-    )
-    rows = await store.list_invoices(units.pool, store.Page(chosen(who, q=q), "-issued_on", 20, None))
-    assert len(rows) == found
+class TestBook:
+    async def test_sums_by_day_equal_the_entries(self, units: Units) -> None:
+        who = await customer(units)
+        await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n % 2)) for n in range(6)))
+        sums = await units.pool.fetch("SELECT * FROM owed_by_day ORDER BY 1, 2, 3, 4")
+        plain = await units.pool.fetch(
+            """SELECT customer_id, effective_on, currency, due_on, sum(amount)::bigint AS amount FROM entries
+        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+        )
+        assert [tuple(row) for row in sums] == [tuple(row) for row in plain]
+        assert len(sums) == 2
+
+    async def test_is_append_only(self, units: Units) -> None:
+        for statement in ("DELETE FROM entries", "UPDATE entries SET amount = 1", "DELETE FROM credit_entries"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await units.pool.execute(statement)
 
 
-@pytest.mark.parametrize(
-    ("sql", "arguments", "index"),
-    [
-        (AGING, 2, "owed_by_day_pkey"),
-        (f"{PAGE} AND state = 'open' {NEWEST}", 1, "invoices_open_newest"),
-        (f"{PAGE} {NEWEST}", 1, "invoices_newest"),
-        (LOAD_OLDEST, 0, "invoices_payable"),
-        (f"{PAGE} ORDER BY number, id LIMIT 21", 1, "invoices_numbers_of_customer"),
-    ],
-)  # fmt: skip
-async def test_hot_queries_have_their_index(units: Units, sql: str, arguments: int, index: str) -> None:
-    values: list[Any] = [new_id(), DAY][:arguments] or [[new_id()], ["USD"], [100], 1_000]
-    plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
-    assert index in plan
-    assert "Seq Scan" not in plan
+class TestLists:
+    async def test_pages_have_no_gap_and_no_repetition(self, units: Units) -> None:
+        who = await customer(units)
+        await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n % 3)) for n in range(25)))
+        for sort in ("-issued_on", "due_on", "number", "-total"):
+            seen: list[str] = []
+            after = None
+            while True:
+                rows = await store.list_invoices(
+                    units.pool, store.Page(chosen(who, tab="open", status="overdue"), sort, 10, after)
+                )
+                seen += [row["id"] for row in rows[:10]]
+                if len(rows) <= 10:
+                    break
+                after = (rows[9][sort.lstrip("-")], rows[9]["id"])
+            assert (len(seen), len(set(seen))) == (25, 25)
+
+    @pytest.mark.parametrize(("q", "found"), [("n-7", 1), ("1.07", 1), ("widget", 2), ("100%", 0), ("po-9", 1)])
+    async def test_search_finds_numbers_amounts_orders_and_text(self, units: Units, q: str, found: int) -> None:
+        who = await customer(units)
+        line = {"description": "Blue Widget", "unit_price_minor": 100}
+        await issue(
+            units,
+            wish(who, "N-7", minor=107),
+            wish(who, "M-1", lines=[line], po_number="PO-9"),
+            wish(who, "M-2", lines=[line]),
+        )
+        rows = await store.list_invoices(units.pool, store.Page(chosen(who, q=q), "-issued_on", 20, None))
+        assert len(rows) == found
+
+    @pytest.mark.parametrize(
+        ("sql", "arguments", "index"),
+        [
+            (AGING, 2, "owed_by_day_pkey"),
+            (f"{PAGE} AND state = 'open' {NEWEST}", 1, "invoices_open_newest"),
+            (f"{PAGE} {NEWEST}", 1, "invoices_newest"),
+            (LOAD_OLDEST, 0, "invoices_payable"),
+            (f"{PAGE} ORDER BY number, id LIMIT 21", 1, "invoices_numbers_of_customer"),
+        ],
+    )  # fmt: skip
+    async def test_hot_queries_have_their_index(self, units: Units, sql: str, arguments: int, index: str) -> None:
+        values: list[Any] = [new_id(), DAY][:arguments] or [[new_id()], ["USD"], [100], 1_000]
+        plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
+        assert index in plan
+        assert "Seq Scan" not in plan
 
 
 class TestSearchPlans:
@@ -308,7 +300,7 @@ class TestSearchPlans:
         assert "invoices_number " in await self.plan(units, sql, "inv-", "inv-z")
 
 
-async def test_an_external_id_written_as_anothers_id_is_nobody_elses(units: Units) -> None:
+async def test_external_id_like_another_id_stays_apart(units: Units) -> None:
     async with units.begin() as work:
         one, _ = await issuing.create_customer(CreateCustomer(external_id="ONE", name="One"), work)
         two, _ = await issuing.create_customer(CreateCustomer(external_id=str(one["id"]), name="Two"), work)

@@ -66,7 +66,7 @@ class TestUnreadableCommands:
         assert (row["type"], row["aggregate"], said["code"]) == ("CommandRefused", "c-1", "unknown-command")
         assert "IssueInvoice" in said["detail"]
 
-    async def test_one_that_can_be_read_is_taken_beside_it(self, units: Units) -> None:
+    async def test_readable_one_beside_it_is_taken(self, units: Units) -> None:
         body = orjson.dumps({"external_id": "ACME", "name": "Acme"})
         good = Raw([("ce_id", new_id().encode()), ("ce_type", b"CreateCustomer")], offset=8, value=body)
         await Consumer(handlers.commands, units).take([Raw([]), good])
