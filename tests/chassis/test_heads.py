@@ -83,36 +83,34 @@ START = b"POST /v1/things HTTP/1.1\r\nHost: x\r\n"
 END = b"Connection: close\r\nContent-Length: %d\r\n\r\n"
 
 
-async def test_a_long_head_is_refused_however_it_comes(address: tuple[str, int]) -> None:
-    header = b"x-%d: " + b"a" * 1000 + b"\r\n"
-    problem(await told(address, START + b"".join(header % n for n in range(40))), 431, "head-too-large")
-    problem(await told(address, START, *(header % n for n in range(40))), 431, "head-too-large")
-    problem(await told(address, b"GET /" + b"a" * 40_000), 431, "head-too-large")
+class TestHeads:
+    async def test_long_head_is_refused(self, address: tuple[str, int]) -> None:
+        header = b"x-%d: " + b"a" * 1000 + b"\r\n"
+        problem(await told(address, START + b"".join(header % n for n in range(40))), 431, "head-too-large")
+        problem(await told(address, START, *(header % n for n in range(40))), 431, "head-too-large")
+        problem(await told(address, b"GET /" + b"a" * 40_000), 431, "head-too-large")
 
+    async def test_unfinished_head_is_refused_in_time(self, address: tuple[str, int]) -> None:
+        problem(await told(address), 408, "head-too-slow")
+        problem(await told(address, START, *[b"a: b\r\n"] * 20, pause=0.05), 408, "head-too-slow")
+        problem(await told(address, *[b"\r\n"] * 20, pause=0.05), 408, "head-too-slow")
 
-async def test_a_head_that_does_not_end_is_refused_in_time(address: tuple[str, int]) -> None:
-    problem(await told(address), 408, "head-too-slow")
-    problem(await told(address, START, *[b"a: b\r\n"] * 20, pause=0.05), 408, "head-too-slow")
-    problem(await told(address, *[b"\r\n"] * 20, pause=0.05), 408, "head-too-slow")
+    async def test_second_head_of_a_connection_is_bounded(self, address: tuple[str, int]) -> None:
+        first = START + b"Content-Length: 2\r\n\r\nhi"
+        answer = await told(address, first, START, pause=0.1)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        problem(answer, 408, "head-too-slow")
+        problem(await told(address, first, START + b"a" * 40_000, pause=0.1), 431, "head-too-large")
 
-
-async def test_a_second_head_on_a_connection_is_bounded_too(address: tuple[str, int]) -> None:
-    first = START + b"Content-Length: 2\r\n\r\nhi"
-    answer = await told(address, first, START, pause=0.1)
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    problem(answer, 408, "head-too-slow")
-    problem(await told(address, first, START + b"a" * 40_000, pause=0.1), 431, "head-too-large")
-
-
-async def test_long_bodies_and_slow_answers_are_no_heads(address: tuple[str, int]) -> None:
-    body = b"x" * 1_000_000
-    answer = await told(address, START + END % len(body) + body)
-    assert b'"length":1000000' in answer
-    slow = START + b"Content-Length: 4\r\n\r\nslow"
-    answer = await told(address, slow + START + END % 2 + b"hi")
-    assert answer.count(b"HTTP/1.1 200 ") == 2
-    header = b"".join(b"x-%d: %b\r\n" % (n, b"a" * 1000) for n in range(30))
-    assert (await told(address, START + header + END % 2 + b"hi")).startswith(b"HTTP/1.1 200 ")
+    async def test_long_bodies_and_slow_answers_are_no_heads(self, address: tuple[str, int]) -> None:
+        body = b"x" * 1_000_000
+        answer = await told(address, START + END % len(body) + body)
+        assert b'"length":1000000' in answer
+        slow = START + b"Content-Length: 4\r\n\r\nslow"
+        answer = await told(address, slow + START + END % 2 + b"hi")
+        assert answer.count(b"HTTP/1.1 200 ") == 2
+        header = b"".join(b"x-%d: %b\r\n" % (n, b"a" * 1000) for n in range(30))
+        assert (await told(address, START + header + END % 2 + b"hi")).startswith(b"HTTP/1.1 200 ")
 
 
 class TestBodies:

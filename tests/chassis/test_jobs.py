@@ -11,7 +11,7 @@ from chassis.service import Job, Running, _repeat
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_a_job_that_is_woken_and_ended_in_the_same_moment_ends(turns: int) -> None:
+async def test_job_woken_and_ended_at_once_ends(turns: int) -> None:
     async def nothing(_: Running) -> bool:
         return False
 

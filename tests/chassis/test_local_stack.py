@@ -31,48 +31,6 @@ def settings(tmp_path: pathlib.Path) -> Settings:
     return Settings(tmp_path / "home", ports.free_block(), tmp_path / "cache")
 
 
-async def test_a_service_gets_a_database_of_its_own_and_three_roles(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "0001_things.sql").write_text("CREATE TABLE things (id int); GRANT SELECT ON things TO shop_api;")
-    database = await fresh_database("shop", tmp_path)
-    for url, role in ((database.owner_url, "shop"), (database.api_url, "shop_api"), (database.work_url, "shop_work")):
-        connection = await asyncpg.connect(url)
-        assert await connection.fetchval("SELECT current_user") == role
-        await connection.close()
-    api = await asyncpg.connect(database.api_url)
-    assert await api.fetch("SELECT * FROM things") == []
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await api.execute("CREATE TABLE mine (id int)")
-    await api.close()
-    await drop_database(database)
-
-
-async def test_provisioning_may_be_repeated_and_run_at_once() -> None:
-    words = {"twice" + part: "word" for part in postgres.PARTS}
-    admin = await asyncio.to_thread(admin_dsn)
-    await asyncio.gather(*(postgres.provision(admin, "twice", words) for _ in range(5)))
-    connection = await asyncpg.connect(admin)
-    assert await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = 'twice'") == 1
-    await connection.execute("DROP DATABASE twice")
-    await connection.close()
-
-
-async def test_no_service_reaches_the_database_of_another(tmp_path: pathlib.Path) -> None:
-    mine, other = await fresh_database("mine", tmp_path), await fresh_database("other", tmp_path)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await asyncpg.connect(mine.owner_url.rsplit("/", 1)[0] + f"/{other.name}")
-    await drop_database(mine)
-    await drop_database(other)
-
-
-@pytest.mark.skipif(containers.wanted(), reason="the container has its own version")
-async def test_the_embedded_server_is_postgresql_18_with_its_extensions(tmp_path: pathlib.Path) -> None:
-    connection = await asyncpg.connect(await asyncio.to_thread(admin_dsn))
-    assert (await connection.fetchval("SHOW server_version")).startswith("18.")
-    names = {row["name"] for row in await connection.fetch("SELECT name FROM pg_available_extensions")}
-    assert {"pg_trgm", "pg_stat_statements"} <= names
-    await connection.close()
-
-
 async def test_topics_are_made_once_with_their_partitions() -> None:
     from aiokafka.admin import AIOKafkaAdminClient
 
@@ -86,197 +44,238 @@ async def test_topics_are_made_once_with_their_partitions() -> None:
     assert len(found["partitions"]) == 3
 
 
-@pytest.mark.skipif(containers.wanted(), reason="containers are ended by their own watcher")
-def test_the_servers_of_a_killed_session_end() -> None:
-    script = (
-        "import os, time\n"
-        "from tests.kit import keeper\n"
-        "print(keeper.shared('postgres')['pid'], flush=True)\n"
-        "time.sleep(600)\n"
-    )
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=keeper.ROOT, env=environ, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    server = psutil.Process(int(process.stdout.readline()))
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    server.wait(15)
-    assert not server.is_running()
+class TestDatabases:
+    async def test_each_service_has_its_own_with_roles(self, tmp_path: pathlib.Path) -> None:
+        (tmp_path / "0001_things.sql").write_text("CREATE TABLE things (id int); GRANT SELECT ON things TO shop_api;")
+        database = await fresh_database("shop", tmp_path)
+        for url, role in (
+            (database.owner_url, "shop"),
+            (database.api_url, "shop_api"),
+            (database.work_url, "shop_work"),
+        ):
+            connection = await asyncpg.connect(url)
+            assert await connection.fetchval("SELECT current_user") == role
+            await connection.close()
+        api = await asyncpg.connect(database.api_url)
+        assert await api.fetch("SELECT * FROM things") == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await api.execute("CREATE TABLE mine (id int)")
+        await api.close()
+        await drop_database(database)
 
+    async def test_provisioning_may_be_repeated_at_once(self) -> None:
+        words = {"twice" + part: "word" for part in postgres.PARTS}
+        admin = await asyncio.to_thread(admin_dsn)
+        await asyncio.gather(*(postgres.provision(admin, "twice", words) for _ in range(5)))
+        connection = await asyncpg.connect(admin)
+        assert await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = 'twice'") == 1
+        await connection.execute("DROP DATABASE twice")
+        await connection.close()
 
-async def test_a_program_that_dies_is_started_again(settings: Settings) -> None:
-    running = programs.Running(programs.Program("sleeper", SLEEPER, dict(os.environ)), settings.logs)
-    await running.start()
-    first = running.pid
-    assert first
-    os.kill(first, signal.SIGKILL)
-    await _until(lambda: _changed(running, first))
-    await running.stop()
-    assert running.pid is None
-    assert "starting it again" in running.log.read_text()
+    async def test_no_service_reaches_another(self, tmp_path: pathlib.Path) -> None:
+        mine, other = await fresh_database("mine", tmp_path), await fresh_database("other", tmp_path)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await asyncpg.connect(mine.owner_url.rsplit("/", 1)[0] + f"/{other.name}")
+        await drop_database(mine)
+        await drop_database(other)
+
+    @pytest.mark.skipif(containers.wanted(), reason="the container has its own version")
+    async def test_server_is_postgresql_18_with_extensions(self, tmp_path: pathlib.Path) -> None:
+        connection = await asyncpg.connect(await asyncio.to_thread(admin_dsn))
+        assert (await connection.fetchval("SHOW server_version")).startswith("18.")
+        names = {row["name"] for row in await connection.fetch("SELECT name FROM pg_available_extensions")}
+        assert {"pg_trgm", "pg_stat_statements"} <= names
+        await connection.close()
+
+    @pytest.mark.skipif(containers.wanted(), reason="containers are ended by their own watcher")
+    def test_servers_of_a_killed_session_end(self) -> None:
+        script = (
+            "import os, time\n"
+            "from tests.kit import keeper\n"
+            "print(keeper.shared('postgres')['pid'], flush=True)\n"
+            "time.sleep(600)\n"
+        )
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], cwd=keeper.ROOT, env=environ, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout
+        server = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        server.wait(15)
+        assert not server.is_running()
 
 
 async def _changed(running: programs.Running, first: int) -> bool:
     return running.pid not in {None, first}
 
 
-async def test_a_program_that_never_starts_says_so_with_its_last_lines(settings: Settings) -> None:
-    command = (sys.executable, "-c", "raise SystemExit('no settings at all')")
-    program = programs.Program("broken", command, dict(os.environ), port=settings.port)
-    running = programs.Running(program, settings.logs)
-    await running.start()
-    with pytest.raises(StackError, match=r"(?s)broken does not start.*no settings at all"):
-        await running.wait_ready(60)
-    await running.stop()
-
-
-async def test_a_program_that_ignores_the_signal_is_killed_after_the_grace(settings: Settings) -> None:
-    deaf = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    )
-    running = programs.Running(programs.Program("deaf", (sys.executable, "-c", deaf), dict(os.environ)), settings.logs)
-    await running.start()
-    await _until(lambda: _logged(running, "deaf"))
-    began = time.monotonic()
-    await running.stop(grace=0.3)
-    assert 0.3 <= time.monotonic() - began < 5
-
-
 async def _logged(running: programs.Running, word: str) -> bool:
     return word in running.log.read_text()
 
 
-async def test_a_log_is_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "LOG_LIMIT", 10)
-    running = programs.Running(programs.Program("chatty", SLEEPER, {}), settings.logs)
-    settings.logs.mkdir(parents=True)
-    running.log.write_text("a line too long\n")
-    running.bound_log()
-    assert running.log.read_text() == ""
-    assert running.log.with_suffix(".log.1").read_text() == "a line too long\n"
+class TestSupervisor:
+    async def test_dead_program_is_started_again(self, settings: Settings) -> None:
+        running = programs.Running(programs.Program("sleeper", SLEEPER, dict(os.environ)), settings.logs)
+        await running.start()
+        first = running.pid
+        assert first
+        os.kill(first, signal.SIGKILL)
+        await _until(lambda: _changed(running, first))
+        await running.stop()
+        assert running.pid is None
+        assert "starting it again" in running.log.read_text()
+
+    async def test_failed_start_shows_the_last_lines(self, settings: Settings) -> None:
+        command = (sys.executable, "-c", "raise SystemExit('no settings at all')")
+        program = programs.Program("broken", command, dict(os.environ), port=settings.port)
+        running = programs.Running(program, settings.logs)
+        await running.start()
+        with pytest.raises(StackError, match=r"(?s)broken does not start.*no settings at all"):
+            await running.wait_ready(60)
+        await running.stop()
+
+    async def test_ignored_signal_ends_in_a_kill(self, settings: Settings) -> None:
+        deaf = (
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+            "print('deaf', flush=True); time.sleep(60)"
+        )
+        running = programs.Running(
+            programs.Program("deaf", (sys.executable, "-c", deaf), dict(os.environ)), settings.logs
+        )
+        await running.start()
+        await _until(lambda: _logged(running, "deaf"))
+        began = time.monotonic()
+        await running.stop(grace=0.3)
+        assert 0.3 <= time.monotonic() - began < 5
+
+    async def test_log_is_bounded(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(programs, "LOG_LIMIT", 10)
+        running = programs.Running(programs.Program("chatty", SLEEPER, {}), settings.logs)
+        settings.logs.mkdir(parents=True)
+        running.log.write_text("a line too long\n")
+        running.bound_log()
+        assert running.log.read_text() == ""
+        assert running.log.with_suffix(".log.1").read_text() == "a line too long\n"
 
 
-def test_a_taken_port_is_named_with_the_setting_that_moves_it(settings: Settings) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", settings.port_of("postgres")))
-        other.listen()
-        with pytest.raises(StackError, match=rf"(?s)port {settings.port_of('postgres')} \(postgres\).*PAIDUP_PORT="):
-            plan.check_ports(settings)
-    plan.check_ports(settings)
+class TestDownloads:
+    def test_failed_one_names_its_file_and_remedy(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PAIDUP_MAVEN", f"http://127.0.0.1:{settings.port}")
+        with pytest.raises(StackError, match=r"(?s)Could not download .*slf4j-api.*HTTPS_PROXY.*PAIDUP_MAVEN"):
+            downloads.fetch(["org.slf4j:slf4j-api:1.7.36"], settings.cache, lambda text: None, "a jar")
+        assert not list((settings.cache / "jars").iterdir())
+
+    def test_jar_other_than_pinned_is_refused(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        def forged(coordinate: str, folder: pathlib.Path) -> pathlib.Path:
+            (folder / "it.jar").write_bytes(b"something else")
+            return folder / "it.jar"
+
+        monkeypatch.setattr(downloads, "_resolve", forged)
+        with pytest.raises(StackError, match="as pinned"):
+            downloads.fetch(["org.slf4j:slf4j-api:1.7.36"], settings.cache, lambda text: None, "a jar")
 
 
-def test_a_failed_download_says_which_file_and_what_to_do(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAIDUP_MAVEN", f"http://127.0.0.1:{settings.port}")
-    with pytest.raises(StackError, match=r"(?s)Could not download .*slf4j-api.*HTTPS_PROXY.*PAIDUP_MAVEN"):
-        downloads.fetch(["org.slf4j:slf4j-api:1.7.36"], settings.cache, lambda text: None, "a jar")
-    assert not list((settings.cache / "jars").iterdir())
+class TestSettings:
+    def test_taken_port_is_named_with_its_setting(self, settings: Settings) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", settings.port_of("postgres")))
+            other.listen()
+            with pytest.raises(
+                StackError, match=rf"(?s)port {settings.port_of('postgres')} \(postgres\).*PAIDUP_PORT="
+            ):
+                plan.check_ports(settings)
+        plan.check_ports(settings)
+
+    def test_wrong_ones_are_refused_by_name(self) -> None:
+        with pytest.raises(StackError, match="PAIDUP_PORT is 'many'"):
+            load({"PAIDUP_PORT": "many"})
+        with pytest.raises(StackError, match="PAIDUP_REPLICAS is '9'"):
+            load({"PAIDUP_REPLICAS": "9"})
+
+    def test_survive_the_environment(self, settings: Settings) -> None:
+        assert load(settings.environment({"PAIDUP_KAFKA": "elsewhere:1"})) == settings
+
+    def test_replicas_have_their_own_names_and_ports(self, tmp_path: pathlib.Path) -> None:
+        stack = Settings(tmp_path, 20_000, tmp_path, split=True, replicas=2)
+        found = {one.name: one.port for one in plan.programs(stack)}
+        assert set(found) >= {"gateway", "gateway-2", "payments-serve", "payments-serve-2", "payments-work-2"}
+        assert len(set(found.values())) == len(found) == 14
+        assert len(plan.ports(stack)) == 20
+
+    def test_only_auth_has_the_private_key(self, settings: Settings) -> None:
+        names = {one: set(plan.decided(settings, one)) for one in ("auth", "invoicing", "gateway", "sandbox")}
+        assert "AUTH_PRIVATE_KEY" in names["auth"]
+        assert "AUTH_PRIVATE_KEY" not in names["invoicing"]
+        assert {"INVOICING_OWNER_URL", "INVOICING_API_URL", "INVOICING_WORK_URL"} <= names["invoicing"]
+        assert not [name for one in ("gateway", "sandbox") for name in names[one] if name.endswith("_OWNER_URL")]
+
+    def test_secrets_are_readable_by_their_owner_alone(self, settings: Settings) -> None:
+        plan.make_keys(settings)
+        private = settings.home / "keys/private.json"
+        made = private.read_text()
+        plan.make_keys(settings)
+        assert private.read_text() == made
+        assert settings.secret("provider") == settings.secret("provider")
+        for path in (private, settings.home / "secrets/provider"):
+            assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_jar_with_another_content_than_pinned_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forged(coordinate: str, folder: pathlib.Path) -> pathlib.Path:
-        (folder / "it.jar").write_bytes(b"something else")
-        return folder / "it.jar"
+class TestCommand:
+    def test_business_time_moves_on_and_back(self, settings: Settings) -> None:
+        business_clock.advance(settings, "1d12h")
+        business_clock.advance(settings, "90s")
+        assert business_clock.offset(settings) == Decimal(36 * 3600 + 90)
+        with pytest.raises(StackError, match="write it as 3d"):
+            business_clock.advance(settings, "soon")
 
-    monkeypatch.setattr(downloads, "_resolve", forged)
-    with pytest.raises(StackError, match="as pinned"):
-        downloads.fetch(["org.slf4j:slf4j-api:1.7.36"], settings.cache, lambda text: None, "a jar")
+    def test_status_without_a_stack_has_a_remedy(self, settings: Settings) -> None:
+        with pytest.raises(StackError, match="make up"):
+            state.status(settings)
+        assert state.stop(settings) is False
 
+    def test_fails_without_a_traceback(self, settings: Settings) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "paidup_local.cli", "status"],
+            env=settings.environment(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: No stack runs in")
+        assert "Traceback" not in done.stderr
 
-def test_settings_that_make_no_sense_are_refused_by_name() -> None:
-    with pytest.raises(StackError, match="PAIDUP_PORT is 'many'"):
-        load({"PAIDUP_PORT": "many"})
-    with pytest.raises(StackError, match="PAIDUP_REPLICAS is '9'"):
-        load({"PAIDUP_REPLICAS": "9"})
+    def test_whole_stack_survives_kills(self) -> None:
+        with local_stack() as stack:
+            shown = stack.paidup_json("status", "--json")
+            assert set(shown) == {"processes", "kafka", "postgres"}
+            assert {"sandbox", "auth", "invoicing", "payments", "gateway"} <= {
+                one["name"] for one in shown["processes"]
+            }
+            assert all(set(one) == {"name", "pid", "port", "ready"} and one["ready"] for one in shown["processes"])
+            assert stack.settings.env_file.stat().st_mode & 0o777 == 0o600
+            stack.restart("sandbox")
+            if not containers.wanted():
+                stack.stop_postgres_at_once()
+            stack.restart("auth")
+            stack.wait_ready()
+            made = stack.paidup_json("keys", "create", "--name", "reader", "--scopes", "invoices:read")
+            assert made["key"]
+            pids = [one["pid"] for one in stack.status()["processes"]]
+            assert stack.paidup("down").returncode == 0
+            assert not [pid for pid in pids if pid and psutil.pid_exists(pid)]
 
-
-def test_settings_survive_the_way_through_the_environment(settings: Settings) -> None:
-    assert load(settings.environment({"PAIDUP_KAFKA": "elsewhere:1"})) == settings
-
-
-def test_split_and_replicated_processes_have_names_and_ports_of_their_own(tmp_path: pathlib.Path) -> None:
-    stack = Settings(tmp_path, 20_000, tmp_path, split=True, replicas=2)
-    found = {one.name: one.port for one in plan.programs(stack)}
-    assert set(found) >= {"gateway", "gateway-2", "payments-serve", "payments-serve-2", "payments-work-2"}
-    assert len(set(found.values())) == len(found) == 14
-    assert len(plan.ports(stack)) == 20
-
-
-def test_only_auth_holds_the_private_key_and_each_service_its_own_database(settings: Settings) -> None:
-    names = {one: set(plan.decided(settings, one)) for one in ("auth", "invoicing", "gateway", "sandbox")}
-    assert "AUTH_PRIVATE_KEY" in names["auth"]
-    assert "AUTH_PRIVATE_KEY" not in names["invoicing"]
-    assert {"INVOICING_OWNER_URL", "INVOICING_API_URL", "INVOICING_WORK_URL"} <= names["invoicing"]
-    assert not [name for one in ("gateway", "sandbox") for name in names[one] if name.endswith("_OWNER_URL")]
-
-
-def test_secrets_and_keys_are_for_their_owner_only_and_stay(settings: Settings) -> None:
-    plan.make_keys(settings)
-    private = settings.home / "keys/private.json"
-    made = private.read_text()
-    plan.make_keys(settings)
-    assert private.read_text() == made
-    assert settings.secret("provider") == settings.secret("provider")
-    for path in (private, settings.home / "secrets/provider"):
-        assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_business_time_moves_on_and_back(settings: Settings) -> None:
-    business_clock.advance(settings, "1d12h")
-    business_clock.advance(settings, "90s")
-    assert business_clock.offset(settings) == Decimal(36 * 3600 + 90)
-    with pytest.raises(StackError, match="write it as 3d"):
-        business_clock.advance(settings, "soon")
-
-
-def test_status_without_a_stack_says_how_to_start_one(settings: Settings) -> None:
-    with pytest.raises(StackError, match="make up"):
-        state.status(settings)
-    assert state.stop(settings) is False
-
-
-def test_the_command_fails_without_a_traceback(settings: Settings) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "paidup_local.cli", "status"],
-        env=settings.environment(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: No stack runs in")
-    assert "Traceback" not in done.stderr
-
-
-def test_a_whole_stack_starts_shows_itself_survives_kills_and_ends() -> None:
-    with local_stack() as stack:
-        shown = stack.paidup_json("status", "--json")
-        assert set(shown) == {"processes", "kafka", "postgres"}
-        assert {"sandbox", "auth", "invoicing", "payments", "gateway"} <= {one["name"] for one in shown["processes"]}
-        assert all(set(one) == {"name", "pid", "port", "ready"} and one["ready"] for one in shown["processes"])
-        assert stack.settings.env_file.stat().st_mode & 0o777 == 0o600
-        stack.restart("sandbox")
-        if not containers.wanted():
-            stack.stop_postgres_at_once()
-        stack.restart("auth")
-        stack.wait_ready()
-        made = stack.paidup_json("keys", "create", "--name", "reader", "--scopes", "invoices:read")
-        assert made["key"]
-        pids = [one["pid"] for one in stack.status()["processes"]]
-        assert stack.paidup("down").returncode == 0
-        assert not [pid for pid in pids if pid and psutil.pid_exists(pid)]
-
-
-def test_a_second_stack_on_the_same_ports_is_told_where_to_go() -> None:
-    first = ports.free_block()
-    with socket.socket() as other, tempfile.TemporaryDirectory() as folder:
-        other.bind(("127.0.0.1", first))
-        other.listen()
-        settings = Settings(pathlib.Path(folder), first, cache_folder())
-        with pytest.raises(StackError, match=rf"(?s)Already in use: port {first} \(gateway\).*PAIDUP_HOME"):
-            launch.detached(settings, lambda text: None, watched=os.getpid())
+    def test_second_stack_is_refused_with_a_remedy(self) -> None:
+        first = ports.free_block()
+        with socket.socket() as other, tempfile.TemporaryDirectory() as folder:
+            other.bind(("127.0.0.1", first))
+            other.listen()
+            settings = Settings(pathlib.Path(folder), first, cache_folder())
+            with pytest.raises(StackError, match=rf"(?s)Already in use: port {first} \(gateway\).*PAIDUP_HOME"):
+                launch.detached(settings, lambda text: None, watched=os.getpid())
 
 
 async def _until(look: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:

@@ -128,138 +128,80 @@ async def cut(database: Database, application: str, which: str = "") -> None:
     await admin.close()
 
 
-async def test_an_event_that_is_delivered_twice_acts_once(desk: Desk) -> None:
-    consumer, one, two = desk.consumer(), desk.record("a", 1), desk.record("a", 2, KeyRevoked)
-    await consumer.take([one, two, one])
-    await consumer.take([one, two, two])
-    assert await desk.taken() == ["a", "a"]
+class TestParkedKeys:
+    async def test_bad_record_does_not_stop_its_batch(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        desk.failing.add("bug")
+        no_utf8, no_body, no_json, wrong = (desk.record(key, 1) for key in ("u", "n", "j", "w"))
+        no_utf8.headers = [*no_utf8.headers, ("x", b"\xff")]
+        no_body.value, no_json.value, wrong.value = None, b"{", b'{"key_id": 7}'
+        await consumer.take(
+            [desk.record("a", 1), no_utf8, no_body, no_json, wrong, desk.record("bug", 1), desk.record("b", 1)]
+        )
+        assert await desk.taken() == ["a", "b"]
+        assert (await desk.letters("unreadable"), await desk.letters()) == (2, 3)
 
-
-async def test_two_replicas_that_take_the_same_records_act_once(desk: Desk) -> None:
-    first, second = desk.consumer(), desk.consumer()
-    records = [desk.record(f"k{n % 40}", n // 40 + 1) for n in range(200)]
-
-    async def take_all(consumer: Consumer) -> None:
-        for at in range(0, 200, 50):
-            await consumer.take(records[at : at + 50])
-
-    await asyncio.gather(take_all(first), take_all(second))
-    assert sorted(await desk.taken()) == sorted(f"k{n % 40}" for n in range(200))
-
-
-async def test_an_unknown_type_is_passed_over_and_its_sequence_counts(desk: Desk) -> None:
-    consumer, unknown = desk.consumer(), desk.record("a", 1)
-    unknown.headers = [(name, b"AddedLater" if name == "ce_type" else value) for name, value in unknown.headers]
-    await consumer.take([unknown, desk.record("a", 2)])
-    assert await desk.taken() == ["a"]
-
-
-async def test_a_bad_record_is_set_aside_and_the_rest_of_its_batch_is_taken(desk: Desk) -> None:
-    consumer = desk.consumer()
-    desk.failing.add("bug")
-    no_utf8, no_body, no_json, wrong = (desk.record(key, 1) for key in ("u", "n", "j", "w"))
-    no_utf8.headers = [*no_utf8.headers, ("x", b"\xff")]
-    no_body.value, no_json.value, wrong.value = None, b"{", b'{"key_id": 7}'
-    await consumer.take(
-        [desk.record("a", 1), no_utf8, no_body, no_json, wrong, desk.record("bug", 1), desk.record("b", 1)]
-    )
-    assert await desk.taken() == ["a", "b"]
-    assert (await desk.letters("unreadable"), await desk.letters()) == (2, 3)
-
-
-async def test_later_events_of_a_parked_key_wait_and_are_replayed_in_order(desk: Desk) -> None:
-    consumer = desk.consumer()
-    desk.failing.add("a")
-    await consumer.take([desk.record("a", 1), desk.record("b", 1)])
-    await consumer.take([desk.record("a", 2, KeyRevoked), desk.record("b", 2)])
-    assert await desk.taken() == ["b", "b"]
-    desk.failing.clear()
-    await desk.hurry()
-    assert await retry_due(consumer)
-    rows = await desk.pool.fetch("SELECT revoked FROM taken WHERE key_id = 'a' ORDER BY n")
-    assert [row["revoked"] for row in rows] == [None, True]
-    await consumer.take([desk.record("a", 3)])
-    assert (await desk.taken()).count("a") == 3
-    assert await desk.letters() == 0
-
-
-async def test_after_three_retries_a_person_decides_and_a_skip_lets_the_rest_go_on(desk: Desk) -> None:
-    consumer = desk.consumer()
-    desk.failing.add("a")
-    await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked)])
-    for _ in range(3):
-        await desk.hurry()
-        assert await retry_due(consumer)
-    assert await desk.pool.fetchval("SELECT retry_at IS NULL AND attempts = 3 FROM parked")
-    async with desk.pool.acquire() as connection:
-        first = (await dead_letters.listing(connection))[0]
-        assert "told to fail" in first["error"]
-        await dead_letters.skip(connection, first["id"], "a test of ours")
-    assert await retry_due(consumer)
-    assert await desk.taken() == ["a"]
-    assert (await desk.letters("skipped"), await desk.letters("replayed"), await desk.letters()) == (1, 1, 0)
-
-
-async def test_only_the_first_letter_that_waits_of_a_key_can_be_skipped(desk: Desk) -> None:
-    consumer = desk.consumer()
-    desk.failing.add("a")
-    await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked), desk.record("a", 3, KeyRevoked)])
-    async with desk.pool.acquire() as connection:
-        first, _, third = [letter["id"] for letter in await dead_letters.listing(connection)]
-        with pytest.raises(dead_letters.RefusedError, match=f"Letter {first} waits before letter {third}"):
-            await dead_letters.skip(connection, third, "in a hurry")
-        for call in (dead_letters.skip(connection, 999, "x"), dead_letters.replay(connection, 999)):
-            with pytest.raises(dead_letters.RefusedError, match="no letter 999"):
-                await call
+    async def test_later_events_are_replayed_in_order(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        desk.failing.add("a")
+        await consumer.take([desk.record("a", 1), desk.record("b", 1)])
+        await consumer.take([desk.record("a", 2, KeyRevoked), desk.record("b", 2)])
+        assert await desk.taken() == ["b", "b"]
         desk.failing.clear()
         await desk.hurry()
         assert await retry_due(consumer)
-        with pytest.raises(dead_letters.RefusedError, match="it was replayed"):
-            await dead_letters.skip(connection, first, "too late")
-    assert await desk.taken() == ["a", "a", "a"]
+        rows = await desk.pool.fetch("SELECT revoked FROM taken WHERE key_id = 'a' ORDER BY n")
+        assert [row["revoked"] for row in rows] == [None, True]
+        await consumer.take([desk.record("a", 3)])
+        assert (await desk.taken()).count("a") == 3
+        assert await desk.letters() == 0
 
-
-async def test_an_unreadable_letter_can_be_skipped_and_not_replayed(desk: Desk) -> None:
-    foreign = desk.record("a", 1)
-    foreign.headers = [*foreign.headers, ("ce_source", b"paidup/elsewhere")]
-    await desk.consumer().take([foreign])
-    assert await desk.taken() == []
-    async with desk.pool.acquire() as connection:
-        (letter,) = await dead_letters.listing(connection)
-        assert letter["error"] == "ce_source is not paidup/auth, which alone writes events here"
-        with pytest.raises(dead_letters.RefusedError, match="can only be skipped"):
-            await dead_letters.replay(connection, letter["id"])
-        await dead_letters.skip(connection, letter["id"], "forged")
-    assert await desk.letters("skipped") == 1
-
-
-async def test_a_replay_tells_what_it_handled_from_what_was_seen_before(desk: Desk) -> None:
-    consumer = desk.consumer()
-    desk.failing.add("a")
-    await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked)])
-    desk.failing.clear()
-    await desk.pool.execute("INSERT INTO seen VALUES ('desk', 'auth.key.v1', 'a', 1)")
-    await desk.hurry()
-    assert await retry_due(consumer)
-    states = await desk.pool.fetch("SELECT sequence, state FROM dead_letters ORDER BY sequence")
-    assert [tuple(row) for row in states] == [(1, "seen"), (2, "replayed")]
-
-
-@pytest.mark.parametrize("error", [asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, RacedError])
-async def test_a_replay_that_meets_another_costs_no_attempt(desk: Desk, error: type[Exception]) -> None:
-    handlers, raising = Handlers("desk"), [RuntimeError("told to fail")]
-
-    @handlers.on(KeyCreated)
-    async def fail(event: KeyCreated, work: Work) -> None:
-        raise raising[0]
-
-    consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
-    await consumer.take([desk.record("a", 1)])
-    raising[0] = error("met another")  # type: ignore[call-overload]
-    for _ in range(5):
-        await desk.hurry()
+    async def test_skip_lets_later_events_go_on(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        desk.failing.add("a")
+        await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked)])
+        for _ in range(3):
+            await desk.hurry()
+            assert await retry_due(consumer)
+        assert await desk.pool.fetchval("SELECT retry_at IS NULL AND attempts = 3 FROM parked")
+        async with desk.pool.acquire() as connection:
+            first = (await dead_letters.listing(connection))[0]
+            assert "told to fail" in first["error"]
+            await dead_letters.skip(connection, first["id"], "a test of ours")
         assert await retry_due(consumer)
-    assert await desk.pool.fetchval("SELECT attempts FROM parked WHERE retry_at IS NOT NULL") == 0
+        assert await desk.taken() == ["a"]
+        assert (await desk.letters("skipped"), await desk.letters("replayed"), await desk.letters()) == (1, 1, 0)
+
+    async def test_only_the_first_letter_can_be_skipped(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        desk.failing.add("a")
+        await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked), desk.record("a", 3, KeyRevoked)])
+        async with desk.pool.acquire() as connection:
+            first, _, third = [letter["id"] for letter in await dead_letters.listing(connection)]
+            with pytest.raises(dead_letters.RefusedError, match=f"Letter {first} waits before letter {third}"):
+                await dead_letters.skip(connection, third, "in a hurry")
+            for call in (dead_letters.skip(connection, 999, "x"), dead_letters.replay(connection, 999)):
+                with pytest.raises(dead_letters.RefusedError, match="no letter 999"):
+                    await call
+            desk.failing.clear()
+            await desk.hurry()
+            assert await retry_due(consumer)
+            with pytest.raises(dead_letters.RefusedError, match="it was replayed"):
+                await dead_letters.skip(connection, first, "too late")
+        assert await desk.taken() == ["a", "a", "a"]
+
+    async def test_unreadable_letter_can_only_be_skipped(self, desk: Desk) -> None:
+        foreign = desk.record("a", 1)
+        foreign.headers = [*foreign.headers, ("ce_source", b"paidup/elsewhere")]
+        await desk.consumer().take([foreign])
+        assert await desk.taken() == []
+        async with desk.pool.acquire() as connection:
+            (letter,) = await dead_letters.listing(connection)
+            assert letter["error"] == "ce_source is not paidup/auth, which alone writes events here"
+            with pytest.raises(dead_letters.RefusedError, match="can only be skipped"):
+                await dead_letters.replay(connection, letter["id"])
+            await dead_letters.skip(connection, letter["id"], "forged")
+        assert await desk.letters("skipped") == 1
 
 
 def command(number: int, key: bytes | None = None, source: bytes | None = None, offset: int = 0) -> Raw:
@@ -281,188 +223,103 @@ def commanded(desk: Desk) -> Consumer:
     return Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
 
 
-async def test_a_failed_command_without_a_key_waits_alone(desk: Desk) -> None:
-    consumer = commanded(desk)
-    desk.failing |= {"c1", "c2"}
-    await consumer.take([command(1), command(2), command(3)])
-    assert await desk.taken() == ["c3"]
-    desk.failing = {"c1"}
-    for _ in range(2):
+class TestOnce:
+    async def test_event_delivered_twice_acts_once(self, desk: Desk) -> None:
+        consumer, one, two = desk.consumer(), desk.record("a", 1), desk.record("a", 2, KeyRevoked)
+        await consumer.take([one, two, one])
+        await consumer.take([one, two, two])
+        assert await desk.taken() == ["a", "a"]
+
+    async def test_two_replicas_act_once(self, desk: Desk) -> None:
+        first, second = desk.consumer(), desk.consumer()
+        records = [desk.record(f"k{n % 40}", n // 40 + 1) for n in range(200)]
+
+        async def take_all(consumer: Consumer) -> None:
+            for at in range(0, 200, 50):
+                await consumer.take(records[at : at + 50])
+
+        await asyncio.gather(take_all(first), take_all(second))
+        assert sorted(await desk.taken()) == sorted(f"k{n % 40}" for n in range(200))
+
+    async def test_unknown_type_counts_its_sequence(self, desk: Desk) -> None:
+        consumer, unknown = desk.consumer(), desk.record("a", 1)
+        unknown.headers = [(name, b"AddedLater" if name == "ce_type" else value) for name, value in unknown.headers]
+        await consumer.take([unknown, desk.record("a", 2)])
+        assert await desk.taken() == ["a"]
+
+    async def test_event_waits_for_its_predecessor(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        first, second = desk.record("a", 1), desk.record("a", 2, KeyRevoked)
+        await consumer.take([second])
+        assert await desk.taken() == []
+        await consumer.take([first])
         await desk.hurry()
-        await retry_due(consumer)
-    assert await desk.taken() == ["c3", "c2"]
+        assert await retry_due(consumer)
+        assert await desk.taken() == ["a", "a"]
+
+    async def test_outward_handler_ignores_older_events(self, desk: Desk) -> None:
+        handlers, done = Handlers("actor"), []
+
+        @handlers.on(KeyCreated, acts=True)
+        async def act(event: KeyCreated, work: Work) -> None:
+            done.append(event.key_id)
+
+        consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+        old, began = desk.record("old", 1), datetime.now(UTC)
+        old.headers = [
+            (n, (began - timedelta(hours=1)).isoformat().encode() if n == "ce_time" else v) for n, v in old.headers
+        ]
+        consumer.acts_from = began
+        await consumer.take([old, desk.record("new", 1)])
+        assert done == ["new"]
 
 
-async def test_a_skipped_command_that_comes_again_is_not_run(desk: Desk) -> None:
-    consumer = commanded(desk)
-    desk.failing = {"c1"}
-    await consumer.take([command(1)])
-    async with desk.pool.acquire() as connection:
-        await dead_letters.skip(connection, (await dead_letters.listing(connection))[0]["id"], "of no use")
-    desk.failing.clear()
-    await consumer.take([command(1), command(1, offset=9)])
-    assert await desk.taken() == []
+class TestTraces:
+    async def test_record_continues_its_emitters_trace(self, desk: Desk) -> None:
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+        spans, trace = InMemorySpanExporter(), "4bf92f3577b34da6a3ce929d0e0e4736"
+        handlers = Handlers("tracer")
 
-async def test_commands_are_the_same_by_source_and_id(desk: Desk) -> None:
-    consumer = commanded(desk)
-    await consumer.take([command(1, source=b"erp"), command(1, source=b"crm", offset=2), command(1, offset=3)])
-    await consumer.take([command(1, source=b"erp", offset=4), command(1, offset=5)])
-    assert await desk.taken() == ["c1", "c1", "c1"]
+        @handlers.on(KeyCreated)
+        async def answer(event: KeyCreated, work: Work) -> None:
+            work.emit(message(KeyRevoked(key_id=event.key_id), sequence=2, time=work.now))
 
+        record = desk.record("a", 1)
+        record.headers = [*record.headers, ("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())]
+        telemetry.setup("test", None, processor=SimpleSpanProcessor(spans))
+        try:
+            await Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake())).take([record])
+        finally:
+            telemetry.setup("test", None)
+        (span,) = spans.get_finished_spans()
+        assert (span.name, f"{span.context.trace_id:032x}") == ("process auth.key.v1", trace)
+        assert trace in await desk.pool.fetchval("SELECT headers FROM outbox")
 
-async def test_an_event_before_its_predecessor_waits_for_it(desk: Desk) -> None:
-    consumer = desk.consumer()
-    first, second = desk.record("a", 1), desk.record("a", 2, KeyRevoked)
-    await consumer.take([second])
-    assert await desk.taken() == []
-    await consumer.take([first])
-    await desk.hurry()
-    assert await retry_due(consumer)
-    assert await desk.taken() == ["a", "a"]
+    async def test_gathered_requests_keep_their_traces(self, desk: Desk) -> None:
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+        units, traces = Units(desk.pool, Clock("UTC"), Wake()), {"a" * 32, "b" * 32}
 
-async def test_a_handler_that_acts_on_the_world_ignores_what_is_older_than_it(desk: Desk) -> None:
-    handlers, done = Handlers("actor"), []
+        async def say(causes: Sequence[Cause], work: Work) -> Sequence[None]:
+            for work.cause in causes:
+                work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
+            return [None] * len(causes)
 
-    @handlers.on(KeyCreated, acts=True)
-    async def act(event: KeyCreated, work: Work) -> None:
-        done.append(event.key_id)
+        async def ask(trace: str) -> None:
+            with telemetry.record_span("request", [("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())]):
+                asked = Request({"type": "http", "headers": []})
+                await units.together(say, cause_of(asked, Identity("key", "system", frozenset())))
 
-    consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
-    old, began = desk.record("old", 1), datetime.now(UTC)
-    old.headers = [
-        (n, (began - timedelta(hours=1)).isoformat().encode() if n == "ce_time" else v) for n, v in old.headers
-    ]
-    consumer.acts_from = began
-    await consumer.take([old, desk.record("new", 1)])
-    assert done == ["new"]
-
-
-async def test_a_database_that_goes_away_in_the_middle_is_waited_for(desk: Desk) -> None:
-    consumer = desk.consumer()
-    records = [desk.record(f"k{n}", 1) for n in range(300)]
-    taking = asyncio.create_task(consumer.take(records))
-    for _ in range(5):
-        await cut(desk.database, "test")
-        await asyncio.sleep(0.02)
-    await asyncio.wait_for(taking, 20)
-    assert len(await desk.taken()) == 300
-
-
-async def test_each_record_has_a_span_under_the_one_that_emitted_it_and_hands_its_trace_on(desk: Desk) -> None:
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    spans, trace = InMemorySpanExporter(), "4bf92f3577b34da6a3ce929d0e0e4736"
-    handlers = Handlers("tracer")
-
-    @handlers.on(KeyCreated)
-    async def answer(event: KeyCreated, work: Work) -> None:
-        work.emit(message(KeyRevoked(key_id=event.key_id), sequence=2, time=work.now))
-
-    record = desk.record("a", 1)
-    record.headers = [*record.headers, ("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())]
-    telemetry.setup("test", None, processor=SimpleSpanProcessor(spans))
-    try:
-        await Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake())).take([record])
-    finally:
-        telemetry.setup("test", None)
-    (span,) = spans.get_finished_spans()
-    assert (span.name, f"{span.context.trace_id:032x}") == ("process auth.key.v1", trace)
-    assert trace in await desk.pool.fetchval("SELECT headers FROM outbox")
-
-
-async def test_what_requests_save_together_keeps_the_trace_of_each(desk: Desk) -> None:
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    units, traces = Units(desk.pool, Clock("UTC"), Wake()), {"a" * 32, "b" * 32}
-
-    async def say(causes: Sequence[Cause], work: Work) -> Sequence[None]:
-        for work.cause in causes:
-            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
-        return [None] * len(causes)
-
-    async def ask(trace: str) -> None:
-        with telemetry.record_span("request", [("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())]):
-            asked = Request({"type": "http", "headers": []})
-            await units.together(say, cause_of(asked, Identity("key", "system", frozenset())))
-
-    telemetry.setup("test", None, processor=SimpleSpanProcessor(InMemorySpanExporter()))
-    try:
-        await asyncio.gather(*(ask(trace) for trace in traces))
-    finally:
-        telemetry.setup("test", None)
-    rows = await desk.pool.fetch("SELECT headers::json->>'traceparent' AS parent FROM outbox")
-    assert {row["parent"].split("-")[1] for row in rows} == traces
-
-
-async def test_committed_events_reach_kafka_in_order_and_rolled_back_ones_never(desk: Desk) -> None:
-    bootstrap = await kafka.create_contract_topics()
-    bell = Bell(desk.pool)
-    units = Units(desk.pool, Clock("UTC"), bell)
-    relay = Relay(desk.database.work_url, kafka.client(bootstrap), "paidup/test", bell)
-    running, key, lost = asyncio.create_task(relay.run()), new_id(), new_id()
-    for sequence in range(1, 31):
-        async with units.begin() as work:
-            work.emit(message(KeyCreated(key_id=key), sequence=sequence, time=work.now))
-    with pytest.raises(RuntimeError, match="changed my mind"):
-        await _roll_back(units, lost)
-    relay.stop()
-    await asyncio.wait_for(running, 20)
-    found = await _read(bootstrap, {key, lost})
-    assert found == [(key, sequence) for sequence in range(1, 31)]
-    assert await desk.pool.fetchval("SELECT count(*) FROM outbox") == 0
-
-
-async def test_a_message_that_the_broker_refuses_holds_up_its_own_aggregate_alone(desk: Desk) -> None:
-    small = kafka.unique("small")
-    bootstrap = await kafka.create_topics(small, partitions=1, config={"max.message.bytes": "2000"})
-    bell = Bell(desk.pool)
-    units = Units(desk.pool, Clock("UTC"), bell)
-    bad, good = new_id(), [new_id() for _ in range(3)]
-
-    def told(aggregate: str, sequence: int, size: int) -> Message:
-        body = os.urandom(size)
-        return Message(new_id(), "Told", small, aggregate, sequence, datetime.now(UTC), body)
-
-    async with units.begin() as work:
-        work.emit(told(good[0], 1, 10), told(bad, 1, 5_000), told(bad, 2, 10), told(good[1], 1, 10))
-    relay = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
-    running = asyncio.create_task(relay.run())
-    unpublished = "SELECT aggregate, sequence, error IS NOT NULL FROM outbox ORDER BY id"
-    async with asyncio.timeout(20):
-        while len(await desk.pool.fetch(unpublished)) > 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    async with units.begin() as work:
-        work.emit(told(good[2], 1, 10))
-    relay.stop()
-    await asyncio.wait_for(running, 20)
-    assert [tuple(row) for row in await desk.pool.fetch(unpublished)] == [(bad, 1, True), (bad, 2, False)]
-    found = await checks._listed(desk.pool, checks.EVERYWHERE["an event is not published"])
-    assert any("MessageSizeTooLarge" in what for _, what in found)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, small, {"max.message.bytes": "9000"})])
-    await admin.close()
-    again = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
-    running = asyncio.create_task(again.run())
-    async with asyncio.timeout(20):
-        while await desk.pool.fetch(unpublished):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    again.stop()
-    await asyncio.wait_for(running, 20)
-
-
-async def test_the_outbox_takes_no_headers_that_the_broker_would_not(desk: Desk) -> None:
-    units = Units(desk.pool, Clock("UTC"), Wake())
-    with pytest.raises(asyncpg.CheckViolationError):
-        async with units.begin(Cause(correlation="x" * 9_000)) as work:
-            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
-    longest = "\U0001f4a9" * 255
-    async with units.begin(Cause(longest, longest, longest, longest)) as work:
-        work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now, customer=longest))
+        telemetry.setup("test", None, processor=SimpleSpanProcessor(InMemorySpanExporter()))
+        try:
+            await asyncio.gather(*(ask(trace) for trace in traces))
+        finally:
+            telemetry.setup("test", None)
+        rows = await desk.pool.fetch("SELECT headers::json->>'traceparent' AS parent FROM outbox")
+        assert {row["parent"].split("-")[1] for row in rows} == traces
 
 
 async def _roll_back(units: Units, key: str) -> None:
@@ -485,30 +342,95 @@ async def _read(bootstrap: str, keys: set[str]) -> list[tuple[str, int]]:
         await reader.stop()
 
 
-async def test_a_standby_leads_when_the_leaders_connection_dies(desk: Desk) -> None:
-    bootstrap = await kafka.create_contract_topics()
-    bells = [Bell(desk.pool), Bell(desk.pool)]
-    relays = [Relay(desk.database.work_url, kafka.client(bootstrap), "paidup/test", bell) for bell in bells]
-    tasks = [asyncio.create_task(relay.run()) for relay in relays]
-    try:
-        await _until(lambda: any(bell.leading for bell in bells))
-        leader = next(bell for bell in bells if bell.leading)
-        await cut(
-            desk.database, "relay", "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
-        )
-        async with Units(desk.pool, Clock("UTC"), leader).begin() as work:
-            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
-        await asyncio.sleep(0)
-        await _until(lambda: any(bell.leading for bell in bells))
-        for _ in range(100):
-            if not await desk.pool.fetchval("SELECT count(*) FROM outbox"):
-                break
-            await asyncio.sleep(0.05)
+class TestOutbox:
+    async def test_only_committed_events_are_published_in_order(self, desk: Desk) -> None:
+        bootstrap = await kafka.create_contract_topics()
+        bell = Bell(desk.pool)
+        units = Units(desk.pool, Clock("UTC"), bell)
+        relay = Relay(desk.database.work_url, kafka.client(bootstrap), "paidup/test", bell)
+        running, key, lost = asyncio.create_task(relay.run()), new_id(), new_id()
+        for sequence in range(1, 31):
+            async with units.begin() as work:
+                work.emit(message(KeyCreated(key_id=key), sequence=sequence, time=work.now))
+        with pytest.raises(RuntimeError, match="changed my mind"):
+            await _roll_back(units, lost)
+        relay.stop()
+        await asyncio.wait_for(running, 20)
+        found = await _read(bootstrap, {key, lost})
+        assert found == [(key, sequence) for sequence in range(1, 31)]
         assert await desk.pool.fetchval("SELECT count(*) FROM outbox") == 0
-    finally:
-        for relay in relays:
-            relay.stop()
-        await asyncio.gather(*tasks)
+
+    async def test_refused_message_blocks_its_aggregate_alone(self, desk: Desk) -> None:
+        small = kafka.unique("small")
+        bootstrap = await kafka.create_topics(small, partitions=1, config={"max.message.bytes": "2000"})
+        bell = Bell(desk.pool)
+        units = Units(desk.pool, Clock("UTC"), bell)
+        bad, good = new_id(), [new_id() for _ in range(3)]
+
+        def told(aggregate: str, sequence: int, size: int) -> Message:
+            body = os.urandom(size)
+            return Message(new_id(), "Told", small, aggregate, sequence, datetime.now(UTC), body)
+
+        async with units.begin() as work:
+            work.emit(told(good[0], 1, 10), told(bad, 1, 5_000), told(bad, 2, 10), told(good[1], 1, 10))
+        relay = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
+        running = asyncio.create_task(relay.run())
+        unpublished = "SELECT aggregate, sequence, error IS NOT NULL FROM outbox ORDER BY id"
+        async with asyncio.timeout(20):
+            while len(await desk.pool.fetch(unpublished)) > 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        async with units.begin() as work:
+            work.emit(told(good[2], 1, 10))
+        relay.stop()
+        await asyncio.wait_for(running, 20)
+        assert [tuple(row) for row in await desk.pool.fetch(unpublished)] == [(bad, 1, True), (bad, 2, False)]
+        found = await checks._listed(desk.pool, checks.EVERYWHERE["an event is not published"])
+        assert any("MessageSizeTooLarge" in what for _, what in found)
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, small, {"max.message.bytes": "9000"})])
+        await admin.close()
+        again = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
+        running = asyncio.create_task(again.run())
+        async with asyncio.timeout(20):
+            while await desk.pool.fetch(unpublished):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        again.stop()
+        await asyncio.wait_for(running, 20)
+
+    async def test_wrong_headers_are_refused(self, desk: Desk) -> None:
+        units = Units(desk.pool, Clock("UTC"), Wake())
+        with pytest.raises(asyncpg.CheckViolationError):
+            async with units.begin(Cause(correlation="x" * 9_000)) as work:
+                work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
+        longest = "\U0001f4a9" * 255
+        async with units.begin(Cause(longest, longest, longest, longest)) as work:
+            work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now, customer=longest))
+
+    async def test_standby_takes_over_a_dead_leader(self, desk: Desk) -> None:
+        bootstrap = await kafka.create_contract_topics()
+        bells = [Bell(desk.pool), Bell(desk.pool)]
+        relays = [Relay(desk.database.work_url, kafka.client(bootstrap), "paidup/test", bell) for bell in bells]
+        tasks = [asyncio.create_task(relay.run()) for relay in relays]
+        try:
+            await _until(lambda: any(bell.leading for bell in bells))
+            leader = next(bell for bell in bells if bell.leading)
+            await cut(
+                desk.database, "relay", "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
+            )
+            async with Units(desk.pool, Clock("UTC"), leader).begin() as work:
+                work.emit(message(KeyCreated(key_id=new_id()), sequence=1, time=work.now))
+            await asyncio.sleep(0)
+            await _until(lambda: any(bell.leading for bell in bells))
+            for _ in range(100):
+                if not await desk.pool.fetchval("SELECT count(*) FROM outbox"):
+                    break
+                await asyncio.sleep(0.05)
+            assert await desk.pool.fetchval("SELECT count(*) FROM outbox") == 0
+        finally:
+            for relay in relays:
+                relay.stop()
+            await asyncio.gather(*tasks)
 
 
 async def _until(holds: Callable[[], bool], seconds: float = 5) -> None:
@@ -516,26 +438,6 @@ async def _until(holds: Callable[[], bool], seconds: float = 5) -> None:
     for _ in iter(holds, True):
         assert asyncio.get_running_loop().time() < end
         await asyncio.sleep(0.02)
-
-
-async def test_records_of_a_real_broker_are_taken_whatever_their_headers_hold(desk: Desk) -> None:
-    bootstrap = await kafka.create_contract_topics()
-    name, keys = f"desk-{new_id()}", [new_id() for _ in range(20)]
-    consumer = desk.consumer(name)
-    producer = make_producer(kafka.client(bootstrap))
-    await producer.start()
-    async with subscribed(kafka.client(bootstrap), name, [consumer], 500):
-        for place, key in enumerate(keys):
-            sent = message(KeyCreated(key_id=key), sequence=1, time=datetime.now(UTC))
-            headers = sent.headers(SOURCE) + ([("x", b"\xff\xfe")] if place == 7 else [])
-            await producer.send_and_wait("auth.key.v1", sent.body, key.encode(), headers=headers)
-        for _ in range(200):
-            if set(await desk.taken()) >= set(keys) - {keys[7]}:
-                break
-            await asyncio.sleep(0.1)
-    await producer.stop()
-    assert set(keys) - set(await desk.taken()) == {keys[7]}
-    assert await desk.pool.fetchval("SELECT error FROM dead_letters WHERE raw_key = $1", keys[7].encode()) is not None
 
 
 @contextlib.asynccontextmanager
@@ -563,197 +465,86 @@ async def _all_taken(desk: Desk, keys: Sequence[str], seconds: float = 20) -> No
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("header", poison.BAD_HEADERS, ids=range(len(poison.BAD_HEADERS)))
-async def test_poison_is_set_aside_and_what_is_in_its_batch_is_taken(desk: Desk, header: tuple[str, bytes]) -> None:
-    bad = desk.record("bad", 1)
-    bad.headers = [*bad.headers, header]
-    await asyncio.wait_for(desk.consumer().take([desk.record("a", 1), bad, desk.record("b", 1)]), 5)
-    assert await desk.taken() == ["a", "b"]
-    assert await desk.letters("unreadable") == 1
+class TestCommands:
+    async def test_failed_one_without_a_key_waits_alone(self, desk: Desk) -> None:
+        consumer = commanded(desk)
+        desk.failing |= {"c1", "c2"}
+        await consumer.take([command(1), command(2), command(3)])
+        assert await desk.taken() == ["c3"]
+        desk.failing = {"c1"}
+        for _ in range(2):
+            await desk.hurry()
+            await retry_due(consumer)
+        assert await desk.taken() == ["c3", "c2"]
 
-
-@pytest.mark.parametrize(
-    "kind", [k for k in poison.command_kinds("c") if k.more or k.key], ids=lambda k: str(k[3:])[:40]
-)
-async def test_commands_whose_headers_or_key_are_poison_are_set_aside(desk: Desk, kind: poison.Kind) -> None:
-    good = [Raw(INBOUND, 0, 1, b"k", b"{}", [("ce_id", b"1"), ("ce_type", b"Any")])]
-    headers = [("ce_id", b"2"), ("ce_type", b"Any"), *kind.more]
-    bad = Raw(INBOUND, 0, 2, b"k" if kind.key is None else kind.key, b"{}", headers)
-    await asyncio.wait_for(desk.consumer().take([*good, bad]), 5)
-    assert await desk.letters("unreadable") == 1
-    assert await desk.pool.fetchval("SELECT array_agg(id) FROM seen_commands") == ["1"]
-
-
-async def test_nothing_of_a_real_broker_gets_past_a_record_that_cannot_even_be_set_aside(desk: Desk) -> None:
-    bootstrap = await kafka.create_contract_topics()
-    bad, later = new_id(), [new_id() for _ in range(3)]
-    owner = await asyncpg.connect(desk.database.owner_url)
-    await owner.execute("REVOKE INSERT ON dead_letters FROM auth_work")
-    desk.failing.add(bad)
-    async with taking(desk.consumer(f"desk-{new_id()}"), bootstrap) as send:
-        await send(bad)
-        for key in later:
-            await send(key)
-            await asyncio.sleep(0.5)
-        await asyncio.sleep(1)
+    async def test_skipped_one_is_not_run_again(self, desk: Desk) -> None:
+        consumer = commanded(desk)
+        desk.failing = {"c1"}
+        await consumer.take([command(1)])
+        async with desk.pool.acquire() as connection:
+            await dead_letters.skip(connection, (await dead_letters.listing(connection))[0]["id"], "of no use")
         desk.failing.clear()
-        await owner.execute("GRANT INSERT ON dead_letters TO auth_work")
-        await owner.close()
-        await _all_taken(desk, [bad, *later])
+        await consumer.take([command(1), command(1, offset=9)])
+        assert await desk.taken() == []
+
+    async def test_same_by_source_and_id(self, desk: Desk) -> None:
+        consumer = commanded(desk)
+        await consumer.take([command(1, source=b"erp"), command(1, source=b"crm", offset=2), command(1, offset=3)])
+        await consumer.take([command(1, source=b"erp", offset=4), command(1, offset=5)])
+        assert await desk.taken() == ["c1", "c1", "c1"]
+
+    @pytest.mark.parametrize(
+        "kind", [k for k in poison.command_kinds("c") if k.more or k.key], ids=lambda k: str(k[3:])[:40]
+    )
+    async def test_poison_headers_or_key_are_set_aside(self, desk: Desk, kind: poison.Kind) -> None:
+        good = [Raw(INBOUND, 0, 1, b"k", b"{}", [("ce_id", b"1"), ("ce_type", b"Any")])]
+        headers = [("ce_id", b"2"), ("ce_type", b"Any"), *kind.more]
+        bad = Raw(INBOUND, 0, 2, b"k" if kind.key is None else kind.key, b"{}", headers)
+        await asyncio.wait_for(desk.consumer().take([*good, bad]), 5)
+        assert await desk.letters("unreadable") == 1
+        assert await desk.pool.fetchval("SELECT array_agg(id) FROM seen_commands") == ["1"]
 
 
-@pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
-async def test_a_record_that_kafkas_own_reader_cannot_read_is_set_aside_alone(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, compression: str | None
-) -> None:
-    topic = Topic(kafka.unique("auth.key"), "keys")
-    bootstrap = await kafka.create_topics(topic.name, partitions=2)
+class TestOutage:
+    async def test_database_lost_in_a_batch_is_awaited(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        records = [desk.record(f"k{n}", 1) for n in range(300)]
+        taking = asyncio.create_task(consumer.take(records))
+        for _ in range(5):
+            await cut(desk.database, "test")
+            await asyncio.sleep(0.02)
+        await asyncio.wait_for(taking, 20)
+        assert len(await desk.taken()) == 300
 
-    class KeyTold(KeyCreated):
-        pass
+    async def test_read_only_server_loses_nothing(self, desk: Desk) -> None:
+        bootstrap, keys = await kafka.create_contract_topics(), [new_id() for _ in range(6)]
+        admin = await asyncpg.connect(admin_dsn())
+        async with taking(desk.consumer(f"desk-{new_id()}"), bootstrap) as send:
+            await send(keys[0])
+            await _all_taken(desk, keys[:1])
+            await admin.execute(f"ALTER DATABASE {desk.database.name} SET default_transaction_read_only = on")
+            await cut(desk.database, "test")
+            for key in keys[1:]:
+                await send(key)
+                await asyncio.sleep(0.4)
+            await admin.execute(f"ALTER DATABASE {desk.database.name} RESET default_transaction_read_only")
+            await admin.close()
+            await _all_taken(desk, keys)
+        assert await desk.letters() == 0
 
-    KeyTold.topic = topic
-    type_registry.pop("KeyTold")
-    monkeypatch.setitem(SOURCES, topic.name, SOURCE)
-    name, keys = f"desk-{new_id()}", [new_id() for _ in range(120)]
-    handlers = Handlers(name)
-
-    @handlers.on(KeyTold)
-    async def write_down(event: KeyTold, work: Work) -> None:
-        await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
-
-    async with poison_producer(kafka.client(bootstrap), compression_type=compression, linger_ms=20) as producer:
-        for number, key in enumerate(keys):
-            told = message(KeyTold(key_id=key), sequence=1, time=datetime.now(UTC))
-            more = [(NotUtf8("x"), b"1")] if number in (0, 50, 51, 119) else []
-            await producer.send(topic.name, told.body, key.encode(), 0, headers=[*told.headers(SOURCE), *more])
-    bad = {keys[number] for number in (0, 50, 51, 119)}
-    async with subscribed(
-        kafka.client(bootstrap), name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 30
-    ):
-        await _all_taken(desk, [key for key in keys if key not in bad])
-    letters = await desk.pool.fetch("SELECT raw_key, error FROM dead_letters WHERE state = 'unreadable'")
-    assert {row["raw_key"].decode() for row in letters} == bad
-    assert {row["error"] for row in letters} == {"a header is not UTF-8"}
-    assert sorted(await desk.taken()) == sorted(set(keys) - bad)
-
-
-async def test_a_partition_that_cannot_be_read_is_paused_and_the_others_go_on(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    topic = Topic(kafka.unique("auth.key"), "keys")
-    bootstrap = await kafka.create_topics(topic.name, partitions=4)
-
-    class KeyHeard(KeyCreated):
-        pass
-
-    KeyHeard.topic = topic
-    type_registry.pop("KeyHeard")
-    monkeypatch.setitem(SOURCES, topic.name, SOURCE)
-    name = f"desk-{new_id()}"
-    handlers = Handlers(name)
-
-    @handlers.on(KeyHeard)
-    async def write_down(event: KeyHeard, work: Work) -> None:
-        await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
-
-    producer = make_producer(kafka.client(bootstrap))
-    await producer.start()
-
-    async def send(partition: int, key: str) -> int:
-        told = message(KeyHeard(key_id=key), sequence=1, time=datetime.now(UTC))
-        sent = await producer.send_and_wait(
-            topic.name, told.body, key.encode(), partition=partition, headers=told.headers(SOURCE)
-        )
-        offset: int = sent.offset
-        return offset
-
-    sent = [[new_id() for _ in range(20)] for _ in range(4)]
-    for number in range(20):
-        for partition, keys in enumerate(sent):
-            await send(partition, keys[number])
-    end = await send(2, unread := new_id())
-    records = reading.Records.next_batch
-
-    def unsound(fetched: Any) -> Any:
-        if unread.encode() in bytes(fetched._next_slice or b""):
-            raise ValueError("told to fail")
-        return records(fetched)
-
-    monkeypatch.setattr(reading.Records, "next_batch", unsound)
-    async with subscribed(
-        kafka.client(bootstrap), name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 500
-    ):
-        healthy = [key for partition, keys in enumerate(sent) for key in keys if partition != 2]
-        later = [new_id() for _ in range(900)]
-        for at in range(0, 900, 9):
-            await asyncio.gather(*(send((0, 1, 3)[number % 3], later[at + number]) for number in range(9)))
-        await _all_taken(desk, [*healthy, *later], seconds=20)
-    await producer.stop()
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    committed = await admin.list_consumer_group_offsets(name)
-    await admin.close()
-    assert committed[TopicPartition(topic.name, 0)].offset == 320
-    place = committed.get(TopicPartition(topic.name, 2))
-    assert place is None or place.offset <= end
-
-
-async def test_a_server_that_is_read_only_for_some_seconds_loses_nothing(desk: Desk) -> None:
-    bootstrap, keys = await kafka.create_contract_topics(), [new_id() for _ in range(6)]
-    admin = await asyncpg.connect(admin_dsn())
-    async with taking(desk.consumer(f"desk-{new_id()}"), bootstrap) as send:
-        await send(keys[0])
-        await _all_taken(desk, keys[:1])
-        await admin.execute(f"ALTER DATABASE {desk.database.name} SET default_transaction_read_only = on")
-        await cut(desk.database, "test")
-        for key in keys[1:]:
-            await send(key)
-            await asyncio.sleep(0.4)
-        await admin.execute(f"ALTER DATABASE {desk.database.name} RESET default_transaction_read_only")
-        await admin.close()
-        await _all_taken(desk, keys)
-    assert await desk.letters() == 0
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.ReadOnlySQLTransactionError,
-        asyncpg.InvalidPasswordError,
-        asyncpg.InvalidCatalogNameError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError,
-        asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, asyncpg.PostgresIOError, ConnectionRefusedError,
-    ],
-)  # fmt: skip
-def test_a_server_that_is_away_or_full_is_waited_for(error: type[Exception]) -> None:
-    assert out_of_reach(error("told to"))
-    assert not out_of_reach(asyncpg.UniqueViolationError("told to"))
-
-
-async def test_a_stop_finishes_its_batch_and_commits_it(desk: Desk) -> None:
-    bootstrap, name, key = await kafka.create_contract_topics(), f"desk-{new_id()}", new_id()
-    handlers, begun = Handlers(name), asyncio.Event()
-
-    @handlers.on(KeyCreated)
-    async def slowly(event: KeyCreated, work: Work) -> None:
-        if event.key_id == key:
-            begun.set()
-            await asyncio.sleep(1)
-            await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", key)
-
-    async with taking(Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake())), bootstrap) as send:
-        await send(key)
-        await asyncio.wait_for(begun.wait(), 20)
-    assert await desk.taken() == [key]
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    committed = (await admin.list_consumer_group_offsets(name))[TopicPartition("auth.key.v1", 3)].offset
-    await admin.close()
-    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await reader.start()
-    mine = [record async for record in _between(reader, committed - 1)]
-    await reader.stop()
-    assert mine == [key]
+    @pytest.mark.parametrize(
+        "error",
+        [
+            asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.ReadOnlySQLTransactionError,
+            asyncpg.InvalidPasswordError,
+            asyncpg.InvalidCatalogNameError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError,
+            asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, asyncpg.PostgresIOError,
+            ConnectionRefusedError,
+        ],
+    )  # fmt: skip
+    def test_missing_or_full_server_is_awaited(self, error: type[Exception]) -> None:
+        assert out_of_reach(error("told to"))
+        assert not out_of_reach(asyncpg.UniqueViolationError("told to"))
 
 
 async def _between(reader: AIOKafkaConsumer, offset: int) -> AsyncIterator[str]:
@@ -763,55 +554,83 @@ async def _between(reader: AIOKafkaConsumer, offset: int) -> AsyncIterator[str]:
     yield (await reader.getone()).key.decode()
 
 
-async def test_a_stop_takes_ten_seconds_at_most_with_kafka_out_of_reach(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hanging: set[Any] = set()
-    stuck: set[asyncio.Task[Any]] = set()
+class TestStop:
+    async def test_batch_is_finished_and_committed(self, desk: Desk) -> None:
+        bootstrap, name, key = await kafka.create_contract_topics(), f"desk-{new_id()}", new_id()
+        handlers, begun = Handlers(name), asyncio.Event()
 
-    def remembered(*words: Any) -> Any:
-        hanging.add(broker := make_broker(*words))
-        return broker
+        @handlers.on(KeyCreated)
+        async def slowly(event: KeyCreated, work: Work) -> None:
+            if event.key_id == key:
+                begun.set()
+                await asyncio.sleep(1)
+                await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", key)
 
-    async def hang(it: Any, *_: object) -> None:
-        hanging.add(it)
-        await asyncio.sleep(40)
+        async with taking(Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake())), bootstrap) as send:
+            await send(key)
+            await asyncio.wait_for(begun.wait(), 20)
+        assert await desk.taken() == [key]
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        committed = (await admin.list_consumer_group_offsets(name))[TopicPartition("auth.key.v1", 3)].offset
+        await admin.close()
+        reader = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+        await reader.start()
+        mine = [record async for record in _between(reader, committed - 1)]
+        await reader.stop()
+        assert mine == [key]
 
-    async def stubborn(_: Running) -> bool:
-        if task := asyncio.current_task():
-            stuck.add(task)
-        with contextlib.suppress(asyncio.CancelledError):
+    async def test_lasts_ten_seconds_without_kafka(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        hanging: set[Any] = set()
+        stuck: set[asyncio.Task[Any]] = set()
+
+        def remembered(*words: Any) -> Any:
+            hanging.add(broker := make_broker(*words))
+            return broker
+
+        async def hang(it: Any, *_: object) -> None:
+            hanging.add(it)
             await asyncio.sleep(40)
-        await asyncio.sleep(40)
-        return False
 
-    urls = {"owner_url": desk.database.owner_url, "api_url": desk.database.api_url, "work_url": desk.database.work_url}
-    settings = ServiceSettings(kafka=await kafka.create_contract_topics(), **urls)
-    handlers = Handlers(f"desk-{new_id()}")
+        async def stubborn(_: Running) -> bool:
+            if task := asyncio.current_task():
+                stuck.add(task)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(40)
+            await asyncio.sleep(40)
+            return False
 
-    @handlers.on(KeyCreated)
-    async def ignore(event: KeyCreated, work: Work) -> None: ...
+        urls = {
+            "owner_url": desk.database.owner_url,
+            "api_url": desk.database.api_url,
+            "work_url": desk.database.work_url,
+        }
+        settings = ServiceSettings(kafka=await kafka.create_contract_topics(), **urls)
+        handlers = Handlers(f"desk-{new_id()}")
 
-    service = Service("auth", ServiceSettings, handlers=[handlers], jobs=[Job("stubborn", 1, stubborn)])
-    app = service.app(settings)
-    monkeypatch.setattr("chassis.messaging.subscribe.make_broker", remembered)
-    async with app.router.lifespan_context(app):
-        await asyncio.sleep(2)
-        monkeypatch.setattr(AIOKafkaConsumer, "commit", hang)
-        monkeypatch.setattr(AIOKafkaConsumer, "stop", hang)
-        monkeypatch.setattr(AIOKafkaProducer, "stop", hang)
-        begun = asyncio.get_running_loop().time()
-    took = asyncio.get_running_loop().time() - begun
-    monkeypatch.undo()
-    for one in hanging:
-        await one.stop()
-    for task in stuck:  # left to itself it would outlive the session, which ends its tasks by one cancellation each
-        task.cancel()
-    assert not (await asyncio.wait(stuck, timeout=1))[1]
-    assert took < 8  # and two for requests under way
+        @handlers.on(KeyCreated)
+        async def ignore(event: KeyCreated, work: Work) -> None: ...
+
+        service = Service("auth", ServiceSettings, handlers=[handlers], jobs=[Job("stubborn", 1, stubborn)])
+        app = service.app(settings)
+        monkeypatch.setattr("chassis.messaging.subscribe.make_broker", remembered)
+        async with app.router.lifespan_context(app):
+            await asyncio.sleep(2)
+            monkeypatch.setattr(AIOKafkaConsumer, "commit", hang)
+            monkeypatch.setattr(AIOKafkaConsumer, "stop", hang)
+            monkeypatch.setattr(AIOKafkaProducer, "stop", hang)
+            begun = asyncio.get_running_loop().time()
+        took = asyncio.get_running_loop().time() - begun
+        monkeypatch.undo()
+        for one in hanging:
+            await one.stop()
+        for task in stuck:  # left to itself it would outlive the session, which ends its tasks by one cancellation each
+            task.cancel()
+        assert not (await asyncio.wait(stuck, timeout=1))[1]
+        assert took < 8  # and two for requests under way
 
 
-async def test_a_request_wakes_a_job_of_its_process_at_once(desk: Desk) -> None:
+async def test_request_wakes_a_job_at_once(desk: Desk) -> None:
     ran = asyncio.Queue[None]()
 
     async def count(_: Running) -> bool:
@@ -845,78 +664,215 @@ class ForgetfulBroker:
         self.committed |= offsets
 
 
-async def test_offsets_that_could_not_be_committed_are_committed_later(desk: Desk) -> None:
-    handlers = Handlers("late")
+class TestRealBroker:
+    async def test_any_headers_are_taken(self, desk: Desk) -> None:
+        bootstrap = await kafka.create_contract_topics()
+        name, keys = f"desk-{new_id()}", [new_id() for _ in range(20)]
+        consumer = desk.consumer(name)
+        producer = make_producer(kafka.client(bootstrap))
+        await producer.start()
+        async with subscribed(kafka.client(bootstrap), name, [consumer], 500):
+            for place, key in enumerate(keys):
+                sent = message(KeyCreated(key_id=key), sequence=1, time=datetime.now(UTC))
+                headers = sent.headers(SOURCE) + ([("x", b"\xff\xfe")] if place == 7 else [])
+                await producer.send_and_wait("auth.key.v1", sent.body, key.encode(), headers=headers)
+            for _ in range(200):
+                if set(await desk.taken()) >= set(keys) - {keys[7]}:
+                    break
+                await asyncio.sleep(0.1)
+        await producer.stop()
+        assert set(keys) - set(await desk.taken()) == {keys[7]}
+        assert (
+            await desk.pool.fetchval("SELECT error FROM dead_letters WHERE raw_key = $1", keys[7].encode()) is not None
+        )
 
-    @handlers.on(KeyCreated)
-    async def ignore(event: KeyCreated, work: Work) -> None: ...
+    @pytest.mark.parametrize("header", poison.BAD_HEADERS, ids=range(len(poison.BAD_HEADERS)))
+    async def test_poison_does_not_stop_its_batch(self, desk: Desk, header: tuple[str, bytes]) -> None:
+        bad = desk.record("bad", 1)
+        bad.headers = [*bad.headers, header]
+        await asyncio.wait_for(desk.consumer().take([desk.record("a", 1), bad, desk.record("b", 1)]), 5)
+        assert await desk.taken() == ["a", "b"]
+        assert await desk.letters("unreadable") == 1
 
-    consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
-    broker = ForgetfulBroker(TopicPartition("auth.key.v1", 0))
-    subscription = Subscription(make_broker(kafka.client("127.0.0.1:1"), "late"), consumer, 10)
-    subscription._subscriber = SimpleNamespace(consumer=broker)
-    await subscription._take([Raw("auth.key.v1", 0, 41, None, None, [])])
-    await subscription.commit_offsets()
-    await subscription.commit_offsets()
-    assert broker.committed == {broker.place: 42}
+    async def test_unstorable_record_holds_its_partition(self, desk: Desk) -> None:
+        bootstrap = await kafka.create_contract_topics()
+        bad, later = new_id(), [new_id() for _ in range(3)]
+        owner = await asyncpg.connect(desk.database.owner_url)
+        await owner.execute("REVOKE INSERT ON dead_letters FROM auth_work")
+        desk.failing.add(bad)
+        async with taking(desk.consumer(f"desk-{new_id()}"), bootstrap) as send:
+            await send(bad)
+            for key in later:
+                await send(key)
+                await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
+            desk.failing.clear()
+            await owner.execute("GRANT INSERT ON dead_letters TO auth_work")
+            await owner.close()
+            await _all_taken(desk, [bad, *later])
+
+    @pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
+    async def test_record_unreadable_to_the_client_waits_alone(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, compression: str | None
+    ) -> None:
+        topic = Topic(kafka.unique("auth.key"), "keys")
+        bootstrap = await kafka.create_topics(topic.name, partitions=2)
+
+        class KeyTold(KeyCreated):
+            pass
+
+        KeyTold.topic = topic
+        type_registry.pop("KeyTold")
+        monkeypatch.setitem(SOURCES, topic.name, SOURCE)
+        name, keys = f"desk-{new_id()}", [new_id() for _ in range(120)]
+        handlers = Handlers(name)
+
+        @handlers.on(KeyTold)
+        async def write_down(event: KeyTold, work: Work) -> None:
+            await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
+
+        async with poison_producer(kafka.client(bootstrap), compression_type=compression, linger_ms=20) as producer:
+            for number, key in enumerate(keys):
+                told = message(KeyTold(key_id=key), sequence=1, time=datetime.now(UTC))
+                more = [(NotUtf8("x"), b"1")] if number in (0, 50, 51, 119) else []
+                await producer.send(topic.name, told.body, key.encode(), 0, headers=[*told.headers(SOURCE), *more])
+        bad = {keys[number] for number in (0, 50, 51, 119)}
+        async with subscribed(
+            kafka.client(bootstrap), name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 30
+        ):
+            await _all_taken(desk, [key for key in keys if key not in bad])
+        letters = await desk.pool.fetch("SELECT raw_key, error FROM dead_letters WHERE state = 'unreadable'")
+        assert {row["raw_key"].decode() for row in letters} == bad
+        assert {row["error"] for row in letters} == {"a header is not UTF-8"}
+        assert sorted(await desk.taken()) == sorted(set(keys) - bad)
+
+    async def test_unreadable_partition_is_paused_alone(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        topic = Topic(kafka.unique("auth.key"), "keys")
+        bootstrap = await kafka.create_topics(topic.name, partitions=4)
+
+        class KeyHeard(KeyCreated):
+            pass
+
+        KeyHeard.topic = topic
+        type_registry.pop("KeyHeard")
+        monkeypatch.setitem(SOURCES, topic.name, SOURCE)
+        name = f"desk-{new_id()}"
+        handlers = Handlers(name)
+
+        @handlers.on(KeyHeard)
+        async def write_down(event: KeyHeard, work: Work) -> None:
+            await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
+
+        producer = make_producer(kafka.client(bootstrap))
+        await producer.start()
+
+        async def send(partition: int, key: str) -> int:
+            told = message(KeyHeard(key_id=key), sequence=1, time=datetime.now(UTC))
+            sent = await producer.send_and_wait(
+                topic.name, told.body, key.encode(), partition=partition, headers=told.headers(SOURCE)
+            )
+            offset: int = sent.offset
+            return offset
+
+        sent = [[new_id() for _ in range(20)] for _ in range(4)]
+        for number in range(20):
+            for partition, keys in enumerate(sent):
+                await send(partition, keys[number])
+        end = await send(2, unread := new_id())
+        records = reading.Records.next_batch
+
+        def unsound(fetched: Any) -> Any:
+            if unread.encode() in bytes(fetched._next_slice or b""):
+                raise ValueError("told to fail")
+            return records(fetched)
+
+        monkeypatch.setattr(reading.Records, "next_batch", unsound)
+        async with subscribed(
+            kafka.client(bootstrap), name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 500
+        ):
+            healthy = [key for partition, keys in enumerate(sent) for key in keys if partition != 2]
+            later = [new_id() for _ in range(900)]
+            for at in range(0, 900, 9):
+                await asyncio.gather(*(send((0, 1, 3)[number % 3], later[at + number]) for number in range(9)))
+            await _all_taken(desk, [*healthy, *later], seconds=20)
+        await producer.stop()
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        committed = await admin.list_consumer_group_offsets(name)
+        await admin.close()
+        assert committed[TopicPartition(topic.name, 0)].offset == 320
+        place = committed.get(TopicPartition(topic.name, 2))
+        assert place is None or place.offset <= end
+
+    async def test_failed_offsets_are_committed_later(self, desk: Desk) -> None:
+        handlers = Handlers("late")
+
+        @handlers.on(KeyCreated)
+        async def ignore(event: KeyCreated, work: Work) -> None: ...
+
+        consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+        broker = ForgetfulBroker(TopicPartition("auth.key.v1", 0))
+        subscription = Subscription(make_broker(kafka.client("127.0.0.1:1"), "late"), consumer, 10)
+        subscription._subscriber = SimpleNamespace(consumer=broker)
+        await subscription._take([Raw("auth.key.v1", 0, 41, None, None, [])])
+        await subscription.commit_offsets()
+        await subscription.commit_offsets()
+        assert broker.committed == {broker.place: 42}
 
 
-async def test_what_is_handed_over_at_once_is_handled_together_and_one_failure_stays_alone(desk: Desk) -> None:
-    sizes: list[int] = []
+class TestGathering:
+    async def test_one_failure_stays_alone(self, desk: Desk) -> None:
+        sizes: list[int] = []
 
-    async def write_down(keys: Sequence[str], work: Work) -> Sequence[str]:
-        sizes.append(len(keys))
-        await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", [(key,) for key in keys])
-        if "bad" in keys:
-            raise RuntimeError("told to fail")
-        return [f"took {key}" for key in keys]
+        async def write_down(keys: Sequence[str], work: Work) -> Sequence[str]:
+            sizes.append(len(keys))
+            await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", [(key,) for key in keys])
+            if "bad" in keys:
+                raise RuntimeError("told to fail")
+            return [f"took {key}" for key in keys]
 
-    units = Units(desk.pool, Clock("UTC"), Wake())
-    handed = [units.together(write_down, key) for key in ("first", "a", "bad", "b")]
-    outcomes = await asyncio.gather(*handed, return_exceptions=True)
-    assert [repr(outcome) for outcome in outcomes] == [
-        "'took first'",
-        "'took a'",
-        "RuntimeError('told to fail')",
-        "'took b'",
-    ]
-    assert sorted(await desk.taken()) == ["a", "b", "first"]
-    assert sizes == [4, 1, 1, 1, 1]
-    await units.together(write_down, "later")
-    assert sizes[-1] == 1
+        units = Units(desk.pool, Clock("UTC"), Wake())
+        handed = [units.together(write_down, key) for key in ("first", "a", "bad", "b")]
+        outcomes = await asyncio.gather(*handed, return_exceptions=True)
+        assert [repr(outcome) for outcome in outcomes] == [
+            "'took first'",
+            "'took a'",
+            "RuntimeError('told to fail')",
+            "'took b'",
+        ]
+        assert sorted(await desk.taken()) == ["a", "b", "first"]
+        assert sizes == [4, 1, 1, 1, 1]
+        await units.together(write_down, "later")
+        assert sizes[-1] == 1
 
+    async def test_cancelled_caller_takes_nothing_back(self, desk: Desk) -> None:
+        async def write_down(keys: Sequence[str], work: Work) -> Sequence[None]:
+            await asyncio.sleep(0.1)
+            await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", [(key,) for key in keys])
+            return [None] * len(keys)
 
-async def test_a_caller_that_goes_away_takes_nothing_back(desk: Desk) -> None:
-    async def write_down(keys: Sequence[str], work: Work) -> Sequence[None]:
-        await asyncio.sleep(0.1)
-        await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", [(key,) for key in keys])
-        return [None] * len(keys)
+        units = Units(desk.pool, Clock("UTC"), Wake())
+        gone = asyncio.create_task(units.together(write_down, "gone"))
+        stays = asyncio.create_task(units.together(write_down, "stays"))
+        await asyncio.sleep(0.02)
+        gone.cancel()
+        await stays
+        assert sorted(await desk.taken()) == ["gone", "stays"]
 
-    units = Units(desk.pool, Clock("UTC"), Wake())
-    gone = asyncio.create_task(units.together(write_down, "gone"))
-    stays = asyncio.create_task(units.together(write_down, "stays"))
-    await asyncio.sleep(0.02)
-    gone.cancel()
-    await stays
-    assert sorted(await desk.taken()) == ["gone", "stays"]
+    async def test_missing_database_fails_all_at_once(self, desk: Desk) -> None:
+        tries: list[int] = []
 
+        async def go_away(keys: Sequence[str], _: Work) -> Sequence[None]:
+            tries.append(len(keys))
+            raise ConnectionResetError("gone")
 
-async def test_a_database_out_of_reach_fails_all_that_wait_for_it_at_once(desk: Desk) -> None:
-    tries: list[int] = []
-
-    async def go_away(keys: Sequence[str], _: Work) -> Sequence[None]:
-        tries.append(len(keys))
-        raise ConnectionResetError("gone")
-
-    units = Units(desk.pool, Clock("UTC"), Wake())
-    outcomes = await asyncio.gather(*(units.together(go_away, key) for key in "abc"), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [ConnectionResetError] * 3
-    assert tries == [3]
+        units = Units(desk.pool, Clock("UTC"), Wake())
+        outcomes = await asyncio.gather(*(units.together(go_away, key) for key in "abc"), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ConnectionResetError] * 3
+        assert tries == [3]
 
 
-async def test_a_process_answers_before_it_consumes_and_is_ready_once_it_does(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_process_answers_before_it_consumes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is killed is waited for by its group, and Kafka may be away: neither keeps requests waiting."""
     urls = {"owner_url": desk.database.owner_url, "api_url": desk.database.api_url, "work_url": desk.database.work_url}
     settings = ServiceSettings(kafka="127.0.0.1:1", **urls)
@@ -1131,6 +1087,33 @@ class TestReplay:
             assert await owner.fetchval("SELECT attempts FROM parked") == attempts
         assert not await retry_due(consumer)
         await owner.close()
+
+    async def test_replayed_and_seen_are_counted_apart(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        desk.failing.add("a")
+        await consumer.take([desk.record("a", 1), desk.record("a", 2, KeyRevoked)])
+        desk.failing.clear()
+        await desk.pool.execute("INSERT INTO seen VALUES ('desk', 'auth.key.v1', 'a', 1)")
+        await desk.hurry()
+        assert await retry_due(consumer)
+        states = await desk.pool.fetch("SELECT sequence, state FROM dead_letters ORDER BY sequence")
+        assert [tuple(row) for row in states] == [(1, "seen"), (2, "replayed")]
+
+    @pytest.mark.parametrize("error", [asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, RacedError])
+    async def test_concurrent_replay_costs_no_attempt(self, desk: Desk, error: type[Exception]) -> None:
+        handlers, raising = Handlers("desk"), [RuntimeError("told to fail")]
+
+        @handlers.on(KeyCreated)
+        async def fail(event: KeyCreated, work: Work) -> None:
+            raise raising[0]
+
+        consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+        await consumer.take([desk.record("a", 1)])
+        raising[0] = error("met another")  # type: ignore[call-overload]
+        for _ in range(5):
+            await desk.hurry()
+            assert await retry_due(consumer)
+        assert await desk.pool.fetchval("SELECT attempts FROM parked WHERE retry_at IS NOT NULL") == 0
 
 
 # A promise that is checked at the commit, as the ledger's is.

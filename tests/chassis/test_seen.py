@@ -91,50 +91,47 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
-async def test_what_is_here_already_is_not_waited_for(world: World) -> None:
-    own, heard = new_id(), new_id()
-    await world.connection.execute("INSERT INTO own VALUES ($1, 3)", own)
-    await world.hear(heard, 7, "one")
-    await world.hear(heard, 4, "two")
-    for seen in (f"{own}:3", f"{own}:1", f"{heard}:7"):
-        status, seconds = await world.seconds(seen)
-        assert (status, seconds < 0.5) == (200, True)
-
-
-async def test_what_arrives_within_two_seconds_is_waited_for(world: World) -> None:
-    aggregate = new_id()
-    asking = asyncio.create_task(world.seconds(f"{aggregate}:2"))
-    await asyncio.sleep(0.3)
-    assert not asking.done()
-    await world.hear(aggregate, 2)
-    assert (await asking)[0] == 200
-
-
-async def test_what_does_not_arrive_is_503_and_a_stranger_is_not_waited_for(world: World) -> None:
-    status, seconds = await world.seconds(f"{new_id()}:1")
-    assert (status, 1.9 < seconds < 4) == (503, True)
-    del world.client.headers["Authorization"]
-    status, seconds = await world.seconds(f"{new_id()}:1")
-    assert (status, seconds < 0.5) == (401, True)
-
-
 AGGREGATE = "01a20db6-842b-71a9-a278-5ccab894be9a"
 
 
-@pytest.mark.parametrize("seen", ["", "x", "7", AGGREGATE, f"{AGGREGATE}:", f"{AGGREGATE}:-1", f"{AGGREGATE}:1e3"])
-async def test_a_malformed_one_is_refused_by_name(world: World, seen: str) -> None:
-    answer = await world.client.get("/v1/things", headers={"Paidup-Seen": seen})
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == ["Paidup-Seen"]
+class TestPaidupSeen:
+    async def test_known_event_is_not_waited_for(self, world: World) -> None:
+        own, heard = new_id(), new_id()
+        await world.connection.execute("INSERT INTO own VALUES ($1, 3)", own)
+        await world.hear(heard, 7, "one")
+        await world.hear(heard, 4, "two")
+        for seen in (f"{own}:3", f"{own}:1", f"{heard}:7"):
+            status, seconds = await world.seconds(seen)
+            assert (status, seconds < 0.5) == (200, True)
 
+    async def test_event_within_two_seconds_is_waited_for(self, world: World) -> None:
+        aggregate = new_id()
+        asking = asyncio.create_task(world.seconds(f"{aggregate}:2"))
+        await asyncio.sleep(0.3)
+        assert not asking.done()
+        await world.hear(aggregate, 2)
+        assert (await asking)[0] == 200
 
-async def test_a_service_that_hears_of_nothing_does_not_wait(tmp_path: Path) -> None:
-    async with world_of(tmp_path) as world:
+    async def test_missing_event_is_503(self, world: World) -> None:
         status, seconds = await world.seconds(f"{new_id()}:1")
-        assert (status, seconds < 0.5) == (200, True)
+        assert (status, 1.9 < seconds < 4) == (503, True)
+        del world.client.headers["Authorization"]
+        status, seconds = await world.seconds(f"{new_id()}:1")
+        assert (status, seconds < 0.5) == (401, True)
+
+    @pytest.mark.parametrize("seen", ["", "x", "7", AGGREGATE, f"{AGGREGATE}:", f"{AGGREGATE}:-1", f"{AGGREGATE}:1e3"])
+    async def test_malformed_one_is_refused_by_name(self, world: World, seen: str) -> None:
+        answer = await world.client.get("/v1/things", headers={"Paidup-Seen": seen})
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == ["Paidup-Seen"]
+
+    async def test_service_without_events_does_not_wait(self, tmp_path: Path) -> None:
+        async with world_of(tmp_path) as world:
+            status, seconds = await world.seconds(f"{new_id()}:1")
+            assert (status, seconds < 0.5) == (200, True)
 
 
-async def test_an_unknown_parameter_is_refused_with_those_that_there_are(world: World) -> None:
+async def test_unknown_parameter_lists_the_known_ones(world: World) -> None:
     assert (await world.client.get("/v1/things?customer_id=7&max=3")).json() == {"customer_id": "7", "limit": 3}
     answer = await world.client.get("/v1/things?custmer_id=7&limit=3")
     assert answer.status_code == 422
@@ -143,7 +140,7 @@ async def test_an_unknown_parameter_is_refused_with_those_that_there_are(world: 
     ]
 
 
-async def test_old_keys_are_forgotten_in_portions_but_for_the_routes_that_are_kept(world: World) -> None:
+async def test_old_keys_are_forgotten_in_portions(world: World) -> None:
     connection, now = world.connection, datetime.now(UTC)
     insert = """INSERT INTO idempotency_keys SELECT 'c', $1, 'k' || n, '', 200, '', NULL,
         $2::timestamptz + n * '1 s'::interval FROM generate_series(1, 1500) n"""
