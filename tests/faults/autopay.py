@@ -22,12 +22,12 @@ TRY_DAYS = (0, 1, 3, 7)
 ENDS = {SOFT: ("declined",) * len(TRY_DAYS), LOST: ("declined",), WRONG_CVC: ("declined",)}
 PAID, SKIPPED, NEVER = ("paid",), ("skipped",), ()
 
-SWITCHING = ("commit payments.api.autopay.put_autopay",)
+SWITCHING = ("commit payments.autopay.api.put_autopay",)
 ANNOUNCING = ("commit messaging.consume._together payments", "offsets payments", "produce")
 # What lies between them, the reservation, is taken as for any payment: see `crash_points`.
 CHARGING = (
-    "commit payments.autopaying._charge", "provider charge", "commit payments.reconciling.record",
-    "commit payments.autopaying._follow",
+    "commit payments.autopay.jobs._charge", "provider charge", "commit payments.collecting.reconciling.record",
+    "commit payments.autopay.jobs._follow",
 )  # fmt: skip
 HOLDING = CHARGING[-2:]
 STEPS = {*SWITCHING, *ANNOUNCING, *CHARGING}

@@ -37,22 +37,25 @@ POINTS = {
     ),
     "payments": (
         "provider create_customer", "provider attach_method",
-        "commit payments.store.methods.keep_provider_customer", "commit payments.api.methods.add_method",
-        "commit payments.store.quotes.add_quotes", "commit payments.store.payments.add_payments",
-        "commit payments.store.attempts.claim_attempts", "provider charge", "commit payments.reconciling.record",
-        "commit payments.jobs._unknown", "provider get_charge", "provider events_since",
-        "commit payments.store.attempts.save_cursor", *_of_consumer("payments"), *_RELAY,
-        "provider refund", "commit payments.api.refunds._once", "commit payments.jobs._refund",
-        "commit payments.store.reversals.claim_refunds", "commit payments.store.reversals.refund_again",
-        "commit payments.api.bank_statements._kept", "commit payments.bank_runs._next_lines",
-        "commit payments.store.attempts.claim_polls", "commit payments.store.methods.claim_setups",
-        "commit payments.store.methods.claim_detaches",
-        "provider payouts_since", "provider payout_lines", "commit payments.paying_out.record",
+        "commit payments.methods.store.methods.keep_provider_customer", "commit payments.methods.api.add_method",
+        "commit payments.collecting.store.quotes.add_quotes", "commit payments.collecting.store.payments.add_payments",
+        "commit payments.collecting.store.attempts.claim_attempts", "provider charge",
+        "commit payments.collecting.reconciling.record", "commit payments.collecting.jobs._unknown",
+        "provider get_charge", "provider events_since",
+        "commit payments.collecting.store.provider_events.save_cursor", *_of_consumer("payments"), *_RELAY,
+        "provider refund", "commit payments.collecting.api.refunds._once", "commit payments.collecting.jobs._refund",
+        "commit payments.collecting.store.reversals.claim_refunds",
+        "commit payments.collecting.store.reversals.refund_again",
+        "commit payments.receiving.api.bank_statements._kept", "commit payments.receiving.jobs.bank_lines._next_lines",
+        "commit payments.collecting.store.attempts.claim_polls", "commit payments.methods.store.setups.claim_setups",
+        "commit payments.methods.store.methods.claim_detaches",
+        "provider payouts_since", "provider payout_lines", "commit payments.receiving.jobs.payouts.record",
     ),
 }  # fmt: skip
-AT_START = ("commit payments.store.surcharges.take_rules",)  # never again while the process lives: nobody dies there
-MUCH_LATER = ("commit payments.jobs._notice", "provider find_charge")
-SOMETIMES = ("commit payments.store.setbacks.put_off", "commit payments.store.setbacks.recovered")
+# Never again while the process lives: nobody dies there.
+AT_START = ("commit payments.collecting.store.surcharges.take_rules",)
+MUCH_LATER = ("commit payments.collecting.jobs._notice", "provider find_charge")
+SOMETIMES = ("commit payments.setbacks.store.put_off", "commit payments.setbacks.store.recovered")
 EVERYWHERE = (*AT_START, *MUCH_LATER, *SOMETIMES, *(point for points in POINTS.values() for point in points))
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from chassis.db.pool import open_pool
 from chassis.service import Service
-from payments import store
 from payments.api import router
-from payments.bank_intake import LARGEST_FILE
 from payments.checks import CHECKS
-from payments.data_files import read_surcharge_rules
-from payments.domain import SurchargeRule
+from payments.collecting.data_files import read_surcharge_rules
+from payments.collecting.domain.surcharges import SurchargeRule
+from payments.collecting.store.surcharges import load_rules, take_rules
 from payments.handlers import handlers
 from payments.jobs import JOBS
 from payments.providers.stripe_adapter import StripeAdapter
+from payments.receiving.intake import LARGEST_FILE
 from payments.settings import Settings
 
 
@@ -25,8 +25,8 @@ async def surcharge_rules(settings: Settings) -> tuple[SurchargeRule, ...]:
     pool = await open_pool(settings.work_url or settings.api_url, size=1, application="payments-rules")
     try:
         async with pool.acquire() as connection:
-            await store.take_rules(connection, file.edition, file.digest, file.rules, datetime.now(UTC))
-            return await store.load_rules(connection)
+            await take_rules(connection, file.edition, file.digest, file.rules, datetime.now(UTC))
+            return await load_rules(connection)
     finally:
         await pool.close()
 

@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
-from payments.data_files import SURCHARGE_RULES
+from payments.collecting.data_files import SURCHARGE_RULES
 
 
 class Settings(ServiceSettings):

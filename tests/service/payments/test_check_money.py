@@ -14,7 +14,8 @@ from contracts.ids import new_id
 from contracts.money import Money
 from paidup_local import check_money
 from paidup_local.settings import load
-from payments.store import exceptions
+from payments.exceptions import store as exceptions
+from payments.exceptions.domain import Open
 from tests.kit import paying
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -92,9 +93,7 @@ async def test_a_charge_in_doubt_waits_for_a_person_and_is_no_fault_of_the_books
     charge = {"currency": "usd", "amount": 900}
     (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
     async with units.begin() as work:
-        await exceptions.open_exceptions(
-            work, [exceptions.Open("wrong_amount", Money(900, "USD"), payment_id=payment.id)]
-        )
+        await exceptions.open_exceptions(work, [Open("wrong_amount", Money(900, "USD"), payment_id=payment.id)])
     assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])
 
 
@@ -107,7 +106,7 @@ async def test_more_taken_back_than_was_left_waits_for_a_person(
         await units.pool.execute(GONE, new_id(), kind, minor)
     charge = {"currency": "usd", "amount": 1_000, "refunds_succeeded": 600, "disputes_lost": 1_000}
     (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
-    told = exceptions.Open("wrong_amount", Money(-600, "USD"), payment_id=payment.id, provider_id="dp_1")
+    told = Open("wrong_amount", Money(-600, "USD"), payment_id=payment.id, provider_id="dp_1")
     async with units.begin() as work:
         await exceptions.open_exceptions(work, [told])
     assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])

@@ -15,15 +15,23 @@ from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from chassis.service import Running
 from contracts.ids import new_id
-from payments import autopaying, bank_runs, in_turn, jobs, paying_out, reconciling, store
-from payments.domain import Payment
+from payments.autopay import jobs as autopaying
+from payments.autopay.store import Due
+from payments.collecting import jobs, reconciling
+from payments.collecting.domain.payments import Payment
+from payments.collecting.reconciling import Observed
+from payments.collecting.store.payments import load_payment
+from payments.collecting.store.surcharges import take_rules
+from payments.methods.jobs import detach_methods
 from payments.providers import Charge, ProviderDown, ProviderEvent, ProviderUnknown
-from payments.reconciling import Observed
+from payments.receiving.jobs import bank_lines as bank_runs
+from payments.receiving.jobs import payouts as paying_out
+from payments.setbacks import in_turn
 from tests.kit import paying
 from tests.kit.postgres import Database, drop_database, fresh_database
-from tests.service.payments import test_autopay as auto
-from tests.service.payments import test_bank_taking as banking
-from tests.service.payments.test_payouts import LINE, Record, booked, paid
+from tests.service.payments.autopay import test_autopay as auto
+from tests.service.payments.receiving import test_bank_taking as banking
+from tests.service.payments.receiving.test_payouts import LINE, Record, booked, paid
 
 POISON = """
 CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'nobody thought of this'; END $$;
@@ -69,7 +77,7 @@ async def bench() -> AsyncIterator[Bench]:
     database = await fresh_database("payments")
     pool = await open_pool(database.work_url, size=6, application="test")
     async with pool.acquire() as connection:
-        await store.take_rules(connection, auto.FILE.edition, auto.FILE.digest, auto.FILE.rules, datetime.now(UTC))
+        await take_rules(connection, auto.FILE.edition, auto.FILE.digest, auto.FILE.rules, datetime.now(UTC))
     yield Bench(database, Units(pool, Clock("UTC"), Wake()))
     await pool.close()
     await drop_database(database)
@@ -100,7 +108,7 @@ class TestAutopay:
             await auto.hear(bench.units.pool, auto.issued(await auto.customer(bench.units.pool)))
         bad, decide = await bench.units.pool.fetchval("SELECT id FROM autopay_charges LIMIT 1"), autopaying._decide
 
-        def fails(due: store.Due, *rest: Any) -> Any:
+        def fails(due: Due, *rest: Any) -> Any:
             if due.charge.id == bad:
                 raise ZeroDivisionError
             return decide(due, *rest)
@@ -154,7 +162,7 @@ class TestCancelling:
         good = await waiting(bench, 9, since=1)
         for _ in range(3):
             await jobs.end_unconfirmed(bench.running(provider))
-        ended = await store.load_payment(bench.units.pool, good.id, None)
+        ended = await load_payment(bench.units.pool, good.id, None)
         assert ended is not None
         assert ended.status == "expired"
         assert await bench.setbacks() == sorted((each.id, 1) for each in bad)
@@ -281,7 +289,7 @@ class TestUsedUpMethods:
         async def detach(_: str) -> None:
             return None
 
-        await jobs.detach_methods(bench.running(SimpleNamespace(detach_method=detach)))
+        await detach_methods(bench.running(SimpleNamespace(detach_method=detach)))
         rows = await bench.units.pool.fetch("SELECT id FROM methods WHERE removed_at IS NOT NULL")
         assert {row["id"] for row in rows} == set(made[1:])
         assert await bench.setbacks() == [(made[0], 1)]

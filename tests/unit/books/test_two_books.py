@@ -23,31 +23,33 @@ from contracts import payments as payments_says
 from contracts.allocation import Part
 from contracts.envelope import Message, type_registry
 from contracts.money import Money, zero
+from contracts.refusals import Refusal
 from invoicing import messages as invoicing_messages
 from invoicing.domain import Book, Invoice, Refused
-from payments import domain as paying
-from payments import messages as payments_messages
-from payments.domain import (
+from payments.collecting.domain import credit_uses, observing, quotes, reversals
+from payments.collecting.domain import payments as domain_payments
+from payments.collecting.domain import payments as payment_store
+from payments.collecting.domain import reversals as domain_reversals
+from payments.collecting.domain.credit_uses import CreditUse, Moved
+from payments.collecting.domain.observing import Seen
+from payments.collecting.domain.payments import Payment, Reversal, Step, cancel, settle_by_credit, submit, unanswered
+from payments.collecting.domain.quotes import (
     Everything,
-    Method,
-    OpenInvoice,
-    Payment,
-    Posting,
     Quote,
-    Refusal,
-    Reversal,
-    Seen,
-    SeenBack,
-    Step,
     Sum,
-    Terms,
     Wish,
     Wishes,
-    observing,
-    quotes,
+    by_invoice,
+    choose_again,
+    make_quote,
+    still_fits,
 )
-from payments.domain import payments as domain_payments
-from payments.domain import reversals as domain_reversals
+from payments.collecting.domain.reversals import SeenBack
+from payments.collecting.messages import payment_events
+from payments.ledger import Posting
+from payments.methods.domain.consents import Terms
+from payments.methods.domain.methods import Method
+from payments.projections.domain import OpenInvoice
 from tests.kit.books import booked_of
 
 WITH_IDS = (envelope, observing, domain_payments, quotes, domain_reversals)
@@ -189,7 +191,7 @@ class TwoBooks(RuleBasedStateMachine):
         self.reversals: dict[str, dict[str, Reversal]] = defaultdict(dict)  # by payment
         self.credits: dict[str, tuple[str, str, int]] = {}  # customer, currency, available: as payments has heard
         self.copies: dict[str, OpenInvoice] = {}  # invoices as payments has heard of them
-        self.uses: list[paying.CreditUse] = []  # as payments has heard of them
+        self.uses: list[CreditUse] = []  # as payments has heard of them
         self.quotes: list[Quote] = []
         self.attempts: Counter[str] = Counter()
         self.postings: list[Posting] = []
@@ -237,7 +239,7 @@ class TwoBooks(RuleBasedStateMachine):
         choice = data.draw(st.sampled_from((Wishes(tuple(wishes)), Everything(first.currency), sum_of)))
         invoices = self.copies if isinstance(choice, Wishes) else self.payable(first.customer_id, first.currency)
         method = next(one for one in METHODS if (one.customer_id, one.funding) == (first.customer_id, funding))
-        made = paying.make_quote(method, choice, invoices, RATE, NOW, 1, self.available(first) if use_credit else 0)
+        made = make_quote(method, choice, invoices, RATE, NOW, 1, self.available(first) if use_credit else 0)
         if isinstance(made, Quote):
             parts = sum(part.amount.minor for part in made.parts)
             assert made.amount.minor + made.credit_used == parts + made.credit.minor > 0
@@ -256,9 +258,9 @@ class TwoBooks(RuleBasedStateMachine):
         self.issue((customer, currency), minor, ALL)
         method = next(one for one in METHODS if (one.customer_id, one.funding) == (customer, funding))
         payable, choice = self.payable(customer, currency), Everything(currency)
-        made = paying.make_quote(None, choice, payable, RATE, NOW, 1, available, customer_id=customer)
+        made = make_quote(None, choice, payable, RATE, NOW, 1, available, customer_id=customer)
         if isinstance(made, Refusal):
-            made = paying.make_quote(method, choice, payable, RATE, NOW, 1, available)
+            made = make_quote(method, choice, payable, RATE, NOW, 1, available)
             assert isinstance(made, Refusal) or made.amount
         if isinstance(made, Quote):  # money that was on its way may have paid the invoice
             assert made.credit_used > 0
@@ -279,14 +281,14 @@ class TwoBooks(RuleBasedStateMachine):
     def confirm(self, place: int, accept: bool, hear: int, then: str) -> None:
         quote = self.quotes.pop(place % len(self.quotes))
         method = next((one for one in METHODS if one.id == quote.method_id), None)
-        if not paying.still_fits(quote, self.copies):
-            choice = paying.choose_again(quote, self.copies)
+        if not still_fits(quote, self.copies):
+            choice = choose_again(quote, self.copies)
             named = isinstance(choice, Wishes)
             invoices = self.copies if named else self.payable(quote.customer_id, quote.amount.currency)
-            again = paying.make_quote(method, choice, invoices, RATE, NOW) if choice and invoices else None
+            again = make_quote(method, choice, invoices, RATE, NOW) if choice and invoices else None
             assert choice is None or not invoices or isinstance(again, Quote) == (method is not None)
             return
-        step = paying.submit(quote, method.kind if method else None, accept, expected_by=DAY, now=NOW)
+        step = submit(quote, method.kind if method else None, accept, expected_by=DAY, now=NOW)
         assert isinstance(step, Step)
         self.take([step])
         self.deliver(hear)
@@ -303,7 +305,9 @@ class TwoBooks(RuleBasedStateMachine):
         asked = data.draw(st.lists(st.sampled_from(theirs), unique=True, max_size=2)) if theirs else []
         parts = [Part(one, Money(minor, currency)) for one in asked]
         on_account = not asked and data.draw(st.booleans())
-        self.take([paying.receive(customer, Money(minor, currency), DAY, None, parts, NOW, on_account=on_account)])
+        self.take(
+            [payment_store.receive(customer, Money(minor, currency), DAY, None, parts, NOW, on_account=on_account)]
+        )
         self.deliver(hear)
 
     @precondition(lambda self: len(self.book.invoices) > 3)
@@ -344,7 +348,7 @@ class TwoBooks(RuleBasedStateMachine):
         """It goes by the provider's record, which is heard of or not, and fails there later."""
         payment = data.draw(st.sampled_from([one for one in self.payments.values() if self.refundable(one)]))
         known = list(self.reversals[payment.id].values())
-        step = paying.refund(payment, known, min(part, payment.amount.minor), "r", now=NOW, today=DAY)
+        step = reversals.refund(payment, known, min(part, payment.amount.minor), "r", now=NOW, today=DAY)
         if isinstance(step, Step):
             self.take([step])
         for what, heard, often in (("refunded", hear[0], times), ("came_back", hear[1], 1)):
@@ -403,7 +407,7 @@ class TwoBooks(RuleBasedStateMachine):
         for _ in range(times):
             self.expect(charge, self.payments[payment_id], seen)
             known = list(self.reversals[payment_id].values())
-            self.take(paying.observe(self.payments[payment_id], seen, NOW, known))
+            self.take(observing.observe(self.payments[payment_id], seen, NOW, known))
 
     @precondition(lambda self: any(one.reconciliation == "matched" for one in self.payments.values()))
     @rule(data=st.data(), part=st.integers(1, 1_300), all_of_it=st.booleans(), hear=HEAR)
@@ -412,7 +416,7 @@ class TwoBooks(RuleBasedStateMachine):
         payment = data.draw(st.sampled_from([p for p in self.payments.values() if p.reconciliation == "matched"]))
         known = list(self.reversals[payment.id].values())
         left = payment.amount.minor - sum(r.amount.minor for r in known if r.state not in ("won", "failed"))
-        step = paying.refund(payment, known, None if all_of_it else part, "r", now=NOW, today=DAY)
+        step = reversals.refund(payment, known, None if all_of_it else part, "r", now=NOW, today=DAY)
         fits = left > 0 and not payment.disputed and (all_of_it or part <= left)
         assert isinstance(step, Step if fits else Refusal), step
         if isinstance(step, Step):
@@ -425,7 +429,7 @@ class TwoBooks(RuleBasedStateMachine):
         """Wherever its money has gone by then: only all of it, and only what nothing has gone back of."""
         payment = data.draw(st.sampled_from([p for p in self.payments.values() if p.reconciliation == "matched"]))
         known = list(self.reversals[payment.id].values())
-        step = paying.void(payment, known, "r", NOW)
+        step = reversals.void(payment, known, "r", NOW)
         assert isinstance(step, Refusal if known or payment.way == "collect" else Step), step
         if isinstance(step, Step):
             self.take([step])
@@ -437,8 +441,8 @@ class TwoBooks(RuleBasedStateMachine):
         """A call's answer is lost, or the window passes."""
         payment = self.payments[data.draw(st.sampled_from(list(self.charges)))]
         if overdue and payment.expected_by and payment.reconciliation == "waiting":
-            self.take([paying.overdue(payment)])
-        elif step := paying.unanswered(payment):
+            self.take([payment_store.overdue(payment)])
+        elif step := unanswered(payment):
             self.take([step])
 
     @precondition(lambda self: any(self.wires.values()))
@@ -463,7 +467,7 @@ class TwoBooks(RuleBasedStateMachine):
             if step.reversal:
                 self.reversals[step.payment.id][step.reversal.id] = step.reversal
             self.postings += [step.posting] if step.posting else []
-        self.say(payments_messages.of(steps, NOW))
+        self.say(payment_events(steps, NOW))
 
     def say_invoicing(self) -> None:
         self.say(invoicing_messages.of(self.book.take_facts(), NOW))
@@ -514,18 +518,18 @@ class TwoBooks(RuleBasedStateMachine):
                 payment = self.payments[event.payment_id]
                 assert payment.status == "submitted", "nothing else waits for a reservation"
                 if not payment.total:
-                    self.take([paying.settle_by_credit(payment, DAY)])
+                    self.take([settle_by_credit(payment, DAY)])
                     self.say_invoicing()
                     return
                 method = next(one for one in METHODS if one.id == payment.method_id)
-                step, attempt = paying.reserve(payment, method, "cus", NOW)
+                step, attempt = payment_store.reserve(payment, method, "cus", NOW)
                 assert attempt.amount == payment.total
                 self.attempts[payment.id] += 1
                 self.charges[payment.id] = Charge([])
                 self.take([step])
             case invoicing_says.ReservationRefused() as event:
                 assert self.payments[event.payment_id].status == "submitted"
-                self.take([paying.cancel(self.payments[event.payment_id], event.reason)])
+                self.take([cancel(self.payments[event.payment_id], event.reason)])
             case invoicing_says.SettlementPosted() as event:
                 allocations = tuple(Part(part.invoice_id, part.amount.money()) for part in event.allocations)
                 payment = self.payments[event.payment_id]
@@ -555,13 +559,13 @@ class TwoBooks(RuleBasedStateMachine):
     ) -> None:
         applied_by = event.applied_by if isinstance(event, invoicing_says.CreditApplied) else None
         parts = tuple((part.invoice_id, part.amount.amount_minor) for part in event.allocations)
-        for use in paying.follow_credit(self.uses, [paying.Moved(event.payment_id, place, parts, applied_by)]):
+        for use in credit_uses.follow_credit(self.uses, [Moved(event.payment_id, place, parts, applied_by)]):
             (before,) = [one for one in self.uses if replace(one, gone=use.gone) == use] or [replace(use, gone=0)]
             self.uses = [one for one in self.uses if one != before] + [use]
             if went := use.gone - before.gone:
                 payment = self.payments[use.payment_id]
                 gone = (*payment.credit_gone, Part(use.invoice_id, Money(went, payment.amount.currency)))
-                self.payments[payment.id] = replace(payment, credit_gone=paying.by_invoice(gone))
+                self.payments[payment.id] = replace(payment, credit_gone=by_invoice(gone))
 
     def expect(self, charge: Charge, payment: Payment, seen: Seen) -> None:
         """Only the provider's own record of the whole sum is money, and none is after an end without money."""

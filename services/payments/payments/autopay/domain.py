@@ -1,0 +1,407 @@
+"""Invoices that pay themselves: when, by what, how often. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from contracts.calendar import business_date, start_of
+from contracts.ids import new_id
+from contracts.refusals import Refusal
+from payments.collecting.domain.payments import NEVER_MADE, PAYER_CANCELLED, Step, expected_by, submit
+from payments.collecting.domain.quotes import Quote, Wish, Wishes, make_quote
+from payments.collecting.domain.surcharges import SurchargeRule, highest_rate, terms_for
+from payments.methods.domain.methods import Currencies, Method, MethodKind, cannot_pay, pays_in, unusable
+from payments.projections.domain import CLOSED, OpenInvoice
+from payments.providers.codes import Code, CodeKind, known, meaning, meaning_of_decline
+
+AUTOPAY_ACTOR = "system:autopay"
+NOTICE = timedelta(days=2)
+CHANGED_WAIT = timedelta(minutes=1)
+PUT_OFF = timedelta(days=1)
+ChargeDay = Literal["due", "issue"]
+
+# Why it is held and what to do, where a provider's code does not say all of it.
+WITH_ANOTHER = "Switch autopay on again with another method."
+HELD = {
+    "method-removed": f"The payment method was removed. {WITH_ANOTHER}",
+    "method-used": f"The payment method was given for one payment, which it made. {WITH_ANOTHER}",
+    "method-disabled": f"The payment method can't be used any more. {WITH_ANOTHER}",
+    "method-unverified": (
+        "The bank account is not verified. Verify it and switch autopay on again, or do so with another method."
+    ),
+    "method-expired": "The card has expired. Add the card that replaced it, and switch autopay on again with that one.",
+    "surcharge_without_consent": (
+        "The surcharge is higher than what was agreed to. Agree to it by switching autopay on again with "
+        "surcharge_consent true, or do so with another method."
+    ),
+    "not_confirmed": f"The bank asked for a confirmation, which nobody gave in time. {WITH_ANOTHER}",
+    "authentication_required": f"The bank asks for a confirmation, and nobody is there to give it. {WITH_ANOTHER}",
+}
+BY_HAND = "What was issued before that is paid by hand."
+
+
+@dataclass(frozen=True, slots=True)
+class Autopay:
+    """Invoices issued since `enabled_at` are charged. `surcharge_rate`: the highest that was consented to.
+
+    `by_currency` has the methods of single currencies; `method_id` pays the others, as far as it can.
+    """
+
+    customer_id: str
+    enabled: bool
+    method_id: str | None
+    day: ChargeDay
+    surcharge_consent: bool
+    surcharge_rate: Decimal = Decimal(0)
+    enabled_at: datetime | None = None
+    enabled_by: str | None = None
+    held_reason: str | None = None
+    held_at: datetime | None = None
+    sequence: int = 0
+    by_currency: tuple[tuple[str, str], ...] = ()
+
+    def method_for(self, currency: str) -> str | None:
+        return dict(self.by_currency).get(currency, self.method_id)
+
+    @property
+    def method_ids(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*filter(None, [self.method_id]), *(one for _, one in self.by_currency)]))
+
+    @property
+    def charges(self) -> bool:
+        return self.enabled and self.held_reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """From `since` on: after how many days from the first try a kind of method is tried again, and until when."""
+
+    kind: MethodKind
+    since: date
+    days: tuple[int, ...]
+    within_days: int | None = None
+
+    def allows(self, first_at: datetime, at: datetime) -> bool:
+        return self.within_days is None or at <= first_at + timedelta(days=self.within_days)
+
+
+def retries_of(retries: Sequence[Retries], kind: MethodKind | None, on: date) -> Retries:
+    """Those that hold on a day; none where nobody has said when such a method is tried again."""
+    found = [each for each in retries if each.kind == kind and each.since <= on]
+    return max(found, key=lambda each: each.since) if found else Retries(kind or "card", on, ())
+
+
+@dataclass(frozen=True, slots=True)
+class AutopayCharge:
+    """A try to take an invoice's money, told to the payer at `notice_at`; `first_at` is the first try's instant.
+
+    `attempt` counts the tries, `declines` those of them before this one that the bank declined.
+    """
+
+    id: str
+    customer_id: str
+    invoice_id: str
+    attempt: int
+    first_at: datetime
+    notice_at: datetime
+    charge_at: datetime
+    charge_on: date
+    state: Literal["scheduled", "submitted", "paid", "declined", "skipped"] = "scheduled"
+    reason: str | None = None
+    payment_id: str | None = None
+    declines: int = 0
+
+
+def switch_off(before: Autopay) -> Autopay:
+    return replace(before, enabled=False, held_reason=None, held_at=None, sequence=before.sequence + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Payers:
+    """The methods that autopay is to charge: `rest` what is in no currency of `by_currency`, as far as it can."""
+
+    rest: Method | None
+    by_currency: tuple[tuple[str, Method], ...] = ()
+    others: tuple[Method, ...] = ()  # the customer's own, for a refusal to name those that can
+
+    def refused(self, known: Sequence[Currencies], today: date) -> Refusal | None:
+        """The first thing that is in the way of one of them."""
+        for place, (currency, method) in enumerate(self.by_currency):
+            against = _against(method, today) or cannot_pay(known, method, currency, today, self.others)
+            if against is not None:
+                return replace(against, field=f"methods.{place}.method_id")
+        return _against(self.rest, today) if self.rest else None
+
+    def highest_rate(self, rules: Sequence[SurchargeRule], today: date) -> Decimal:
+        rates = [terms_for(rules, method, currency, today).rate for currency, method in self.by_currency]
+        return max([*rates, highest_rate(rules, self.rest, today) if self.rest else Decimal(0)])
+
+
+def _against(method: Method, today: date) -> Refusal | None:
+    if not method.saved:
+        return Refusal("method-not-saved", "A method for one payment can't pay again. Save it first.", "method_id")
+    return unusable(method, today)
+
+
+def switch_on(
+    before: Autopay | None,
+    customer_id: str,
+    payers: Payers,
+    day: ChargeDay,
+    rules: Sequence[SurchargeRule],
+    currencies: Sequence[Currencies],
+    *,
+    surcharge_consent: bool,
+    actor: str,
+    today: date,
+    now: datetime,
+) -> Autopay | Refusal:
+    """Autopay by these methods, from the next invoice on; what was held goes on. As it was, when nothing changes."""
+    against = payers.refused(currencies, today)
+    if against is not None:
+        return against
+    rate = payers.highest_rate(rules, today)
+    if rate and not surcharge_consent:
+        detail = (
+            "Payments by this card carry a surcharge: send surcharge_consent true to agree to it, or choose a bank "
+            "account or another card."
+        )
+        return Refusal("surcharge-consent-missing", detail, "surcharge_consent")
+    wanted = Autopay(
+        customer_id, True, payers.rest.id if payers.rest else None, day, surcharge_consent,
+        rate if surcharge_consent else Decimal(0), now, actor, sequence=before.sequence + 1 if before else 1,
+        by_currency=tuple((currency, method.id) for currency, method in payers.by_currency),
+    )  # fmt: skip
+    if before is None or not before.charges:
+        return wanted
+    same = replace(wanted, enabled_at=before.enabled_at, enabled_by=before.enabled_by, sequence=before.sequence)
+    return before if same == before else replace(wanted, enabled_at=before.enabled_at)
+
+
+def hold(autopay: Autopay, reason: str, now: datetime, announced_at: datetime | None = None) -> Autopay | None:
+    """Nothing more is charged until a person switches it on again; None when it charges nothing anyway.
+
+    Nor does the end of a charge that was announced before it was switched on anew.
+    """
+    if not autopay.charges or autopay.enabled_at is None or (announced_at and announced_at < autopay.enabled_at):
+        return None
+    return replace(autopay, held_reason=reason, held_at=now, sequence=autopay.sequence + 1)
+
+
+def held_because(autopay: Autopay, codes: Sequence[Code], zone: str) -> str | None:
+    """Why it is held and what to do; None when it is not. The reason alone does not tell of which kind a code is."""
+    reason, at = autopay.held_reason, autopay.held_at
+    if reason is None or at is None:
+        return None
+    if reason in HELD:
+        return f"{HELD[reason]} {BY_HAND}"
+    on = business_date(at, zone)
+    kinds: tuple[CodeKind, ...] = ("return", "decline", "chargeback")
+    found = [code for kind in kinds if (code := known(codes, kind, reason, on))]
+    first, *others = found or [meaning(codes, "decline", reason, on)]
+    why = ", or ".join((first.words, *(code.clause for code in others)))
+    settle = "Settle that and switch autopay on again, or do so with another method."
+    return f"{why}. {WITH_ANOTHER if any(code.disables for code in found) else settle} {BY_HAND}"
+
+
+def schedule(
+    autopay: Autopay, invoice_id: str, issued_on: date, due_on: date, issued_at: datetime, now: datetime, zone: str
+) -> AutopayCharge | None:
+    """The first try: on the chosen day of the company's calendar, or two days after the notice if that is later.
+
+    None for an invoice that was issued before autopay was switched on.
+    """
+    if not autopay.charges or autopay.enabled_at is None or issued_at < autopay.enabled_at:
+        return None
+    chosen = due_on if autopay.day == "due" else issued_on
+    at = max(start_of(chosen, zone), now + NOTICE)
+    return AutopayCharge(new_id(), autopay.customer_id, invoice_id, 1, at, now, at, business_date(at, zone))
+
+
+LeftBecause = Literal["held", "no_method_for_currency", "tries_ended", "issued_before"]
+
+
+LEFT: dict[LeftBecause, str] = {
+    "held": "Autopay is held: pay this invoice by hand.",
+    "no_method_for_currency": (
+        "No method of autopay pays in {currency}: pay this invoice by hand. For those to come, name a method that does."
+    ),
+    "tries_ended": "Autopay has tried and does not try again: pay this invoice by hand.",
+    "issued_before": "It was issued before autopay was switched on: pay this invoice by hand.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An invoice that autopay will not charge: somebody pays it by hand."""
+
+    invoice: OpenInvoice
+    because: LeftBecause
+
+
+def left_by_hand(
+    autopay: Autopay,
+    methods: Mapping[str, Method],
+    invoices: Sequence[tuple[OpenInvoice, bool]],
+    currencies: Sequence[Currencies],
+    today: date,
+) -> list[Left]:
+    """What is left of a customer's open invoices that no try is announced of; with each, whether one had been."""
+    if not autopay.enabled:
+        return []
+    return [Left(invoice, _because(autopay, methods, invoice, tried, currencies, today)) for invoice, tried in invoices]
+
+
+def _because(
+    autopay: Autopay,
+    methods: Mapping[str, Method],
+    invoice: OpenInvoice,
+    tried: bool,
+    currencies: Sequence[Currencies],
+    today: date,
+) -> LeftBecause:
+    method = methods.get(autopay.method_for(invoice.currency) or "")
+    if method is None or not pays_in(currencies, method, invoice.currency, today):
+        return "no_method_for_currency"
+    if autopay.held_reason is not None:
+        return "held"
+    return "tries_ended" if tried else "issued_before"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A quote, and the payment that confirms it."""
+
+    quote: Quote
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Nothing is charged; `hold`: nor will be, until a person has looked."""
+
+    reason: str
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """Nothing is charged today: what a payment under way does not pay is charged another day."""
+
+    charge: AutopayCharge
+
+
+def put_off(charge: AutopayCharge, now: datetime, zone: str) -> PutOff:
+    """To a day later. The days of further tries count from the first one that was made."""
+    at = max(charge.charge_at, now) + PUT_OFF
+    first_at = charge.first_at if charge.declines else at
+    return PutOff(replace(charge, first_at=first_at, charge_at=at, charge_on=business_date(at, zone)))
+
+
+def confirm(
+    charge: AutopayCharge,
+    autopay: Autopay,
+    method: Method | None,
+    invoice: OpenInvoice | None,
+    rules: Sequence[SurchargeRule],
+    *,
+    step: int,
+    retries: Sequence[Retries],
+    currencies: Sequence[Currencies],
+    today: date,
+    now: datetime,
+    zone: str,
+) -> Confirmed | Skip | PutOff:
+    """The payment of a try whose time has come, by the same quote that a payer would confirm.
+
+    While another payment of the invoice is under way, nothing is known of what will be left: the try is put off.
+    """
+    if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
+        return Skip("switched_off")
+    if invoice is None or invoice.status in CLOSED:
+        return Skip(f"invoice_{invoice.status}" if invoice else "invoice_unknown")
+    if invoice.pending or invoice.payable_now <= 0:
+        return put_off(charge, now, zone)
+    if autopay.method_for(invoice.currency) is None or (
+        method and not pays_in(currencies, method, invoice.currency, today)
+    ):
+        return Skip("method-not-for-currency")
+    against = unusable(method, today) if method else Refusal("method-removed", "The method is gone.")
+    if method is None or against is not None:
+        code = against.code if against else "method-removed"
+        return Skip(code, hold=code)
+    if charge.declines and not retries_of(retries, method.kind, today).allows(charge.first_at, now):
+        return Skip("too_long_ago")
+    terms = terms_for(rules, method, invoice.currency, today)
+    quote = make_quote(method, Wishes((Wish(invoice.id, None),)), {invoice.id: invoice}, terms, now, step)
+    if isinstance(quote, Refusal):
+        return Skip(quote.code)
+    if quote.surcharge and (not autopay.surcharge_consent or terms.rate > autopay.surcharge_rate):
+        return Skip("surcharge_without_consent", hold="surcharge_without_consent")
+    kind: MethodKind = method.kind
+    accept = True if quote.surcharge else None
+    submitted = submit(quote, kind, accept, expected_by=expected_by(kind, today), now=now)
+    assert isinstance(submitted, Step), "the surcharge was answered"
+    return Confirmed(quote, submitted)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of a try: it, the next one, and why autopay is held."""
+
+    charge: AutopayCharge
+    again: AutopayCharge | None = None
+    hold: str | None = None
+
+
+def follow(
+    charge: AutopayCharge,
+    status: str,
+    reason: str | None,
+    kind: MethodKind | None,
+    codes: Sequence[Code],
+    retries: Sequence[Retries],
+    now: datetime,
+    zone: str,
+) -> Followed:
+    """After a payment's end: soft declines are tried again on the days of its kind of method, hard ones hold.
+
+    After the last try, a failure whose code holds autopay does so: a bank debit that was returned thrice.
+    A payment that was cancelled because its invoice changed meanwhile, or that the provider never heard of, is made
+    again of what is left: in a minute, and if that comes to nothing too, from day to day. Only what the bank declined
+    counts towards the tries.
+    """
+    if status == "succeeded":
+        return Followed(replace(charge, state="paid"))
+    ended = replace(charge, state="declined", reason=reason or status)
+    if reason == PAYER_CANCELLED:
+        return Followed(ended, hold="not_confirmed")
+    if status == "cancelled" or reason == NEVER_MADE:
+        wait = PUT_OFF if charge.attempt - 1 > charge.declines else CHANGED_WAIT
+        return Followed(ended, _again(charge, now + wait, zone, charge.declines))
+    if status == "expired":
+        return Followed(ended, hold="not_confirmed")
+    on = business_date(now, zone)
+    code, again = meaning_of_decline(codes, kind, reason, on), retries_of(retries, kind, on)
+    if not code.retry:
+        return Followed(ended, hold=code.code)
+    last = Followed(ended, hold=code.code if code.holds_autopay else None)
+    if charge.declines >= len(again.days):
+        return last
+    at = charge.first_at + timedelta(days=again.days[charge.declines])
+    at = at if at >= now else now + PUT_OFF  # days that have passed meanwhile: not all of them at once
+    if not again.allows(charge.first_at, at):
+        return last
+    return Followed(ended, _again(charge, at, zone, charge.declines + 1))
+
+
+def _again(charge: AutopayCharge, at: datetime, zone: str, declines: int) -> AutopayCharge:
+    first_at = charge.first_at if declines else at  # what the bank never answered was no try
+    return replace(
+        charge, id=new_id(), attempt=charge.attempt + 1, first_at=first_at, charge_at=at,
+        charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=declines,
+    )  # fmt: skip

@@ -1,0 +1,51 @@
+"""What autopay does about new invoices, and about methods that banks refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chassis.messaging.records import Received
+from chassis.messaging.work import Work
+from contracts import invoicing as heard
+from payments.autopay.domain import Autopay, AutopayCharge, schedule
+from payments.autopay.saving import announce
+from payments.autopay.store import add_charges, lock_autopay
+from payments.collecting.domain.surcharges import surcharge, terms_for
+from payments.collecting.store.surcharges import load_rules
+from payments.methods.data_files import CURRENCIES
+from payments.methods.domain.methods import Method, pays_in
+from payments.methods.store.methods import load_methods
+
+
+async def schedule_charges(issued: Sequence[Received[heard.InvoiceIssued]], work: Work) -> None:
+    """Announce the charge of each invoice whose customer has autopay switched on, once.
+
+    What none of its methods can pay is not announced: it is left to be paid by hand.
+    """
+    by_customer = await lock_autopay(work, [received.event.customer_id for received in issued])
+    if not by_customer:
+        return
+    methods = await load_methods(work.connection, [one for a in by_customer.values() for one in a.method_ids])
+    announced: list[tuple[AutopayCharge, Received[heard.InvoiceIssued]]] = []
+    for received in issued:
+        event, autopay = received.event, by_customer.get(received.event.customer_id)
+        if autopay is not None and _payable(event, autopay, methods, work):
+            at = received.time or work.now
+            charge = schedule(autopay, event.invoice_id, event.issued_on, event.due_on, at, work.now, work.clock.zone)
+            if charge is not None:
+                announced.append((charge, received))
+    new = await add_charges(work, [charge for charge, _ in announced])
+    rules = await load_rules(work.connection) if new else ()
+    for charge, received in announced:
+        if charge.id in new:
+            amount = received.event.payable_now.money()
+            method = methods[by_customer[charge.customer_id].method_for(amount.currency) or ""]
+            more = surcharge(method, amount, terms_for(rules, method, amount.currency, charge.charge_on))
+            work.cause = received.cause
+            await announce(charge, amount, more, by_customer, work)
+
+
+def _payable(event: heard.InvoiceIssued, autopay: Autopay, methods: Mapping[str, Method], work: Work) -> bool:
+    currency = event.total.currency
+    method = methods.get(autopay.method_for(currency) or "")
+    return method is not None and pays_in(CURRENCIES, method, currency, work.clock.today())

@@ -1,0 +1,150 @@
+"""Invoices that pay themselves: charged when their day comes, and followed to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chassis.http.idempotency import Key, fingerprint
+from chassis.messaging.work import Cause, Work
+from chassis.service import Running
+from payments.autopay.data_files import RETRIES
+from payments.autopay.domain import AUTOPAY_ACTOR, AutopayCharge, Confirmed, PutOff, Skip, confirm, follow
+from payments.autopay.saving import announce, hold_autopay
+from payments.autopay.store import (
+    Due,
+    add_charges,
+    claim_due,
+    claim_ended,
+    due_charges,
+    ended_charges,
+    lock_autopay,
+    save_charges,
+)
+from payments.collecting.domain.quotes import to_surcharge
+from payments.collecting.messages import payment_events
+from payments.collecting.store.payments import Answer, NewPayment, add_payments
+from payments.collecting.store.quotes import add_quotes
+from payments.methods.data_files import CONSENT_TEXTS, CURRENCIES
+from payments.methods.domain.consents import Witness
+from payments.providers import Provider
+from payments.providers.data_files import CODES
+from payments.setbacks import in_turn
+
+BATCH = 100
+ROUTE = "autopay"
+
+
+async def charge_autopay(running: Running) -> bool:
+    return await charge_due(running) == BATCH
+
+
+async def charge_due(running: Running) -> int:
+    """Confirm what is due, all in one transaction; how many were taken.
+
+    Where that fails, each is taken in a transaction of its own: one that can't be confirmed stops no other.
+    """
+    ids, taken = await due_charges(running.pool, running.clock.now(), BATCH), 0
+
+    async def take(some: Sequence[str]) -> None:
+        nonlocal taken
+        taken += await _charge(some, running)
+
+    await in_turn.together(running.units, "charge-autopay", ids, take)
+    return taken
+
+
+async def _charge(ids: Sequence[str], running: Running) -> int:
+    """Save quotes, payments and tries in one transaction; how many there were.
+
+    Whatever dies in between, either all of it was saved or nothing; the key of an invoice and try stands behind that.
+    """
+    provider: Provider = running.more["provider"]
+    async with running.units.begin() as work:
+        due = await claim_due(work, ids)
+        decided = [(each.charge, _decide(each, provider, running, work)) for each in due]
+        confirmed = [(charge, made) for charge, made in decided if isinstance(made, Confirmed)]
+        saved = await _save(confirmed, work) if confirmed else set()
+        charges: list[AutopayCharge] = []
+        holds: list[tuple[AutopayCharge, str]] = []
+        for charge, made in decided:
+            if isinstance(made, Skip):
+                charges.append(replace(charge, state="skipped", reason=made.reason))
+                holds += [(charge, made.hold)] if made.hold else []
+            elif isinstance(made, PutOff):
+                charges.append(made.charge)
+            elif made.step.payment.id in saved:
+                charges.append(replace(charge, state="submitted", payment_id=made.step.payment.id))
+            else:
+                charges.append(replace(charge, state="skipped", reason="not_confirmed"))
+        if charges:
+            await save_charges(work, charges)
+        await hold_autopay(holds, work)
+    return len(due)
+
+
+def _decide(due: Due, provider: Provider, running: Running, work: Work) -> Confirmed | Skip | PutOff:
+    currency = due.invoice.currency if due.invoice else ""
+    step = provider.charges_in(currency) if currency else 1
+    made = confirm(
+        due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step,
+        retries=RETRIES, currencies=CURRENCIES, today=running.clock.today(), now=work.now, zone=running.clock.zone,
+    )  # fmt: skip
+    if isinstance(made, Confirmed) and provider.accepts(made.quote.total.minor, currency):
+        return Skip("amount-not-chargeable")
+    return made
+
+
+async def _save(confirmed: Sequence[tuple[AutopayCharge, Confirmed]], work: Work) -> set[str]:
+    """Quotes and payments under keys of their own; the ids of the payments that are new."""
+    await add_quotes([made.quote for _, made in confirmed], work)
+    new = []
+    for charge, made in confirmed:
+        step = made.step.under(charge.id)
+        work.cause = Cause(correlation=charge.id, actor=AUTOPAY_ACTOR)
+        work.emit(*payment_events([step], work.now))
+        key = Key(charge.customer_id, ROUTE, key_of(charge), fingerprint({"charge": charge.id}))
+        who, version = Witness(AUTOPAY_ACTOR, charge.id), CONSENT_TEXTS["autopay"].version
+        consent = to_surcharge(made.quote, step.payment.id, True, version, who, work.now)
+        new.append(NewPayment(step, key, Answer(202, b"{}", ""), consent=consent))
+    return await add_payments(work, new)
+
+
+def key_of(charge: AutopayCharge) -> str:
+    """The same for each try of an invoice, whoever makes it."""
+    return f"{charge.invoice_id}:{charge.attempt}"
+
+
+async def follow_autopay(running: Running) -> bool:
+    return await follow_ends(running) == BATCH
+
+
+async def follow_ends(running: Running) -> int:
+    """What became of the payments: paid, tried again another day, or held; how many were taken."""
+    ids, taken = await ended_charges(running.pool, BATCH), 0
+
+    async def take(some: Sequence[str]) -> None:
+        nonlocal taken
+        taken += await _follow(some, running)
+
+    await in_turn.together(running.units, "follow-autopay", ids, take)
+    return taken
+
+
+async def _follow(ids: Sequence[str], running: Running) -> int:
+    async with running.units.begin(Cause(actor=AUTOPAY_ACTOR)) as work:
+        ended = await claim_ended(work, ids)
+        zone = running.clock.zone
+        followed = [
+            follow(each.charge, each.status, each.reason, each.method_kind, CODES, RETRIES, work.now, zone)
+            for each in ended
+        ]
+        if followed:
+            await save_charges(work, [each.charge for each in followed])
+            new = await add_charges(work, [each.again for each in followed if each.again])
+            await hold_autopay([(each.charge, each.hold) for each in followed if each.hold], work)
+            charging = await lock_autopay(work, [each.charge.customer_id for each in followed if each.again])
+            for each, before in zip(followed, ended, strict=True):
+                if each.again is not None and each.again.id in new:
+                    await announce(each.again, before.amount, before.surcharge, charging, work)
+    return len(ended)

@@ -1,0 +1,247 @@
+"""Payments over HTTP: confirming a quote, and looking at what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import asyncpg
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, StrictBool
+
+from chassis.http.idempotency import Key, find, replay, still_running
+from chassis.http.identity import Identity
+from chassis.http.problems import not_found
+from chassis.messaging.work import Cause, Work
+from chassis.service import Running, cause_of, running_of
+from contracts.ids import is_id
+from contracts.metadata import Metadata
+from contracts.refusals import Refusal
+from payments.collecting.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
+from payments.collecting.api.shares import said
+from payments.collecting.api.views import PaymentView, seen_header, view_of_payment
+from payments.collecting.api.waiting import Wait, outcomes_of
+from payments.collecting.domain.payments import Step, expected_by, let_go, submit
+from payments.collecting.domain.quotes import Quote, Wishes, choose_again, still_fits, to_surcharge, why_nothing
+from payments.collecting.messages import payment_events
+from payments.collecting.store.payments import Answer, NewPayment, add_payments, keep_let_go, load_payment, lock_payment
+from payments.collecting.store.quotes import Confirming, load_confirming
+from payments.collecting.store.reversals import load_reversals
+from payments.edge import Asked, IdempotencyKey, ReadPayments, WebAddress, WritePayments, answer, problem_of
+from payments.methods.api import witness_of
+from payments.methods.data_files import CONSENT_TEXTS
+from payments.methods.domain.consents import Consent
+from payments.methods.domain.methods import unusable
+from payments.once.api import OnceRoute
+from payments.projections.store import available_credit
+
+router = APIRouter(route_class=OnceRoute)
+
+
+class PaymentRequest(Asked):
+    """`accept_surcharge` is needed when the quote has a surcharge. False cancels the payment and uses the quote up.
+
+    `return_url`: the payer is there, and the card's bank may ask for a confirmation (`next_action_url` of the payment),
+    which leads back to it. Without it a card whose bank would ask is declined.
+    """
+
+    quote_id: Annotated[str, Field(max_length=36)]
+    accept_surcharge: StrictBool | None = None
+    return_url: WebAddress | None = None
+    metadata: Metadata = {}  # noqa: RUF012 - pydantic copies it
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A payment on its way into the database, and what asked for it."""
+
+    new: NewPayment
+    cause: Cause
+
+
+async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]:
+    """Save payments that were asked for at the same time; False for those that `add_payments` leaves out."""
+    for saving in savings:
+        work.cause = saving.cause
+        work.emit(*payment_events([saving.new.step], work.now))
+    saved = await add_payments(work, [saving.new for saving in savings])
+    return [saving.new.step.payment.id in saved for saving in savings]
+
+
+async def save_once(
+    running: Running, step: Step, key: Key, cause: Cause, consent: Consent | None = None
+) -> Response | None:
+    """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
+    body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
+    step = step.under(cause.correlation)
+    saving = Saving(NewPayment(step, key, Answer(202, body, seen), consent=consent), cause)
+    try:
+        if await running.units.together(save_payments, saving, single=True):
+            return answer(body, 202, seen)
+    except asyncpg.LockNotAvailableError:
+        raise still_running() from None
+    except asyncpg.UniqueViolationError:
+        pass  # the key got its answer in this very moment, or the method for one payment made another
+    stored = await find(running.pool, key)
+    return replay(stored, key) if stored is not None else None
+
+
+FINISHED: dict[int | str, dict[str, Any]] = {
+    200: {"model": PaymentView, "description": "With `Prefer: wait`: the payment has ended within that time"}
+}
+
+
+@router.post("/v1/payments", status_code=202, response_model=PaymentView, responses=FINISHED, tags=["payments"])
+async def pay(
+    asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey, wait: Wait
+) -> Response:
+    """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm.
+
+    With `Prefer: wait=10` the answer comes once it is final (200) or its payer has to confirm it (202), or after
+    ten seconds (202), at most thirty; `Preference-Applied` says so. Sent again under its key, it waits again.
+    """
+    ask = asked, request, identity, key_text
+    confirmed = await _confirm(*ask) or await _confirm(*ask)  # again, when another request was quicker
+    if confirmed is None:
+        raise still_running()
+    return await _once_final(running_of(request), confirmed, wait) if wait else confirmed
+
+
+async def _once_final(running: Running, confirmed: Response, wait: int) -> Response:
+    """The payment as it is once it is final, or after so many seconds; at once where too many wait already."""
+    outcomes, payment_id = outcomes_of(running), orjson.loads(confirmed.body)["id"]
+    if outcomes.full:
+        return confirmed
+    await outcomes.known(running, payment_id, wait)
+    payment = await load_payment(running.pool, payment_id, None)
+    assert payment is not None, "payments are never deleted"
+    reversals = await load_reversals(running.pool, [payment.id]) if payment.reconciliation == "matched" else ()
+    status = 200 if payment.final else 202
+    answered = answer(orjson.dumps(view_of_payment(payment, reversals)), status, seen_header(payment))
+    answered.headers["Preference-Applied"] = f"wait={wait}"
+    if "Idempotent-Replayed" in confirmed.headers:
+        answered.headers["Idempotent-Replayed"] = "true"
+    return answered
+
+
+async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:
+    """None when another request used the quote, or its method for one payment, between the look and the payment."""
+    running, route = running_of(request), "POST /v1/payments"
+    found = None
+    if is_id(asked.quote_id):
+        found = await load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
+    if found is None:
+        raise problem_of(Refusal("unknown-quote", f"There is no quote {asked.quote_id}.", "quote_id"))
+    key = Key(found.quote.customer_id, route, key_text, said(asked))
+    if found.stored is not None:
+        return replay(found.stored, key)
+    cause, clock = cause_of(request, identity), running.clock
+    await refuse_stale(running, found)
+    kind = found.method.kind if found.method else None
+    step = submit(
+        found.quote, kind, asked.accept_surcharge, now=clock.now(), return_url=asked.return_url,
+        metadata=asked.metadata or None, expected_by=expected_by(kind, clock.today()),
+    )  # fmt: skip
+    if isinstance(step, Refusal):
+        raise problem_of(step)
+    consent = to_surcharge(
+        found.quote, step.payment.id, asked.accept_surcharge is True, CONSENT_TEXTS["surcharge"].version,
+        witness_of(request, identity), clock.now(),
+    )  # fmt: skip
+    return await save_once(running, step, key, cause, consent)
+
+
+async def refuse_stale(running: Running, found: Confirming) -> None:
+    """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
+    quote, invoices = found.quote, found.invoices
+    if quote.payment_id is not None:
+        detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
+        raise problem_of(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
+    against = unusable(found.method, running.clock.today()) if found.method else None
+    if against is not None:
+        raise problem_of(against)
+    against_currency = await wrong_currency(running, found.method, quote) if found.method else None
+    if against_currency is not None:
+        raise against_currency
+    what = await _stale(running, found)
+    if what is None:
+        return
+    choice = choose_again(quote, invoices)
+    if choice is not None and not isinstance(choice, Wishes):
+        _, invoices = await load_oldest(running, quote.method_id, quote.customer_id, quote.amount.currency)
+    new = None
+    if choice is not None:
+        used = quote.credit_used > 0
+        new = await make(running, quote.customer_id, found.method, choice, invoices, use_credit=used)
+    view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
+    if view:
+        hint = "Confirm new_quote instead."
+    elif isinstance(new, Refusal) and new.code != "nothing-payable":
+        hint = new.detail
+    else:
+        hint = why_nothing(quote, found.invoices)
+    ids = [part.invoice_id for part in quote.parts]
+    exit_, more = ("", {}) if view else await way_out(running, quote.customer_id, ids)
+    raise problem_of(
+        Refusal("quote-stale", f"This quote {what}. {hint}{exit_}", "quote_id"), 409, new_quote=view, **more
+    )
+
+
+async def _stale(running: Running, found: Confirming) -> str | None:
+    """What is wrong with a quote by now; None while it can be confirmed."""
+    quote = found.quote
+    if quote.expires_at <= running.clock.now():
+        return "has expired"
+    if not still_fits(quote, found.invoices) or await _credit_is_owed(running, quote):
+        return "no longer fits what is owed"
+    return "is of credit that was used meanwhile" if await _credit_is_gone(running, quote) else None
+
+
+async def _credit_is_owed(running: Running, quote: Quote) -> bool:
+    """Whether an amount's rest was to be credit, and there is now something that it can pay."""
+    if quote.choice != "amount" or not quote.credit:
+        return False
+    _, payable = await load_oldest(running, quote.method_id, quote.customer_id, quote.amount.currency)
+    return bool(payable.keys() - {part.invoice_id for part in quote.parts})
+
+
+async def _credit_is_gone(running: Running, quote: Quote) -> bool:
+    """Whether credit was to pay all, with no method to pay what it can't pay any more."""
+    if quote.method_id is not None:
+        return False
+    return await available_credit(running.pool, quote.customer_id, quote.amount.currency) < quote.credit_used
+
+
+@router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])
+async def get_payment(payment_id: str, request: Request, identity: ReadPayments) -> Response:
+    pool = running_of(request).pool
+    payment = await load_payment(pool, payment_id, identity.customer_id) if is_id(payment_id) else None
+    if payment is None:
+        raise not_found("payment", payment_id)
+    reversals = await load_reversals(pool, [payment.id]) if payment.reconciliation == "matched" else ()
+    return answer(orjson.dumps(view_of_payment(payment, reversals)), 200)
+
+
+@router.post("/v1/payments/{payment_id}/cancel", status_code=202, response_model=PaymentView, tags=["payments"])
+async def cancel_payment(payment_id: str, request: Request, identity: WritePayments) -> Response:
+    """Let go of a payment that waits for the payer's confirmation at the bank (`requires_action`).
+
+    Once the provider says that its charge is cancelled, it is (`payer_cancelled`) and its invoices can be paid again;
+    where the payer has confirmed it meanwhile, the money counts. Asked again, the answer is the same.
+    """
+    running, cause = running_of(request), cause_of(request, identity)
+    if not is_id(payment_id):
+        raise not_found("payment", payment_id)
+    async with running.units.begin(cause) as work:
+        payment = await lock_payment(work, payment_id)
+        if payment is None or identity.customer_id not in (None, payment.customer_id):
+            raise not_found("payment", payment_id)
+        after = let_go(payment, cause.actor or "", work.now)
+        if isinstance(after, Refusal):
+            raise problem_of(after)
+        if after != payment:
+            await keep_let_go(work, after)
+        work.wake("end-unconfirmed")
+    return answer(orjson.dumps(view_of_payment(after)), 202, seen_header(after))

@@ -1,0 +1,261 @@
+"""Previews of payments over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, StrictBool
+
+from chassis.http.problems import Problem, not_found
+from chassis.service import Running, running_of
+from contracts.allocation import Part
+from contracts.ids import is_id
+from contracts.invoicing import Currency, PositiveMinor
+from contracts.money import Money
+from contracts.refusals import Refusal
+from payments.collecting.api.shares import InvoicesToPay
+from payments.collecting.api.surcharges import rules_of
+from payments.collecting.domain.quotes import MOST_PARTS, Choice, Everything, Quote, Sum, Wish, Wishes, make_quote
+from payments.collecting.domain.surcharges import NO_SURCHARGE, terms_for
+from payments.collecting.store.payments import waiting_for_payer
+from payments.collecting.store.quotes import add_quotes, load_confirming, load_payable, load_wished
+from payments.edge import Asked, ReadPayments, WritePayments, answer, patiently, problem_of, unknown_customer
+from payments.methods.data_files import CURRENCIES
+from payments.methods.domain.methods import Method, cannot_pay, payable_by, pays_in, unusable
+from payments.methods.store.methods import list_methods
+from payments.once.api import OnceRoute
+from payments.projections.domain import OpenInvoice
+from payments.projections.store import available_credit, customer_known
+from payments.providers import Provider
+
+router = APIRouter(route_class=OnceRoute)
+
+
+class QuoteRequest(Asked):
+    """Chooses what to pay: `invoices`; or `all` of a `currency`; or an `amount_minor` of a `currency`, oldest first.
+
+    With `use_credit` the customer's unapplied credit pays before the method; where it pays all, `method_id` may be left
+    out.
+    """
+
+    customer_id: Annotated[str, Field(max_length=36)]
+    method_id: Annotated[str, Field(max_length=36)] | None = None
+    invoices: InvoicesToPay | None = Field(None, min_length=1)
+    all: StrictBool = False
+    amount_minor: PositiveMinor | None = None
+    currency: Currency | None = None
+    use_credit: StrictBool = False
+
+
+class QuotedPart(BaseModel):
+    invoice_id: str
+    due_on: date
+    amount_minor: int
+
+
+class QuoteView(BaseModel):
+    """Minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs.
+
+    `allocations` are what the charge pays, `credit_allocations` what unapplied credit (`credit_used`) pays before it.
+
+    `method_id` is null where none was named: credit pays all, and nothing is charged.
+
+    `surcharge_rate` is as 0.03 for 3 %, `surcharge_rule` the id of the rule that says so.
+    """
+
+    id: str
+    customer_id: str
+    method_id: str | None
+    currency: str
+    amount_minor: int
+    surcharge_minor: int
+    surcharge_rate: str
+    surcharge_rule: str | None
+    total_minor: int
+    credit_minor: int
+    credit_used_minor: int
+    expires_at: datetime
+    allocations: list[QuotedPart]
+    credit_allocations: list[QuotedPart]
+
+
+def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
+    return {
+        "id": quote.id,
+        "customer_id": quote.customer_id,
+        "method_id": quote.method_id,
+        "currency": quote.amount.currency,
+        "amount_minor": quote.amount.minor,
+        "surcharge_minor": quote.surcharge.minor,
+        "surcharge_rate": f"{quote.terms.rate.normalize():f}",
+        "surcharge_rule": quote.terms.rule_id,
+        "total_minor": quote.total.minor,
+        "credit_minor": quote.credit.minor,
+        "credit_used_minor": quote.credit_used,
+        "expires_at": quote.expires_at,
+        "allocations": [_quoted(part, invoices) for part in quote.cash_parts],
+        "credit_allocations": [_quoted(part, invoices) for part in quote.credit_parts],
+    }
+
+
+def _quoted(part: Part, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
+    due_on = invoices[part.invoice_id].due_on
+    return {"invoice_id": part.invoice_id, "due_on": due_on, "amount_minor": part.amount.minor}
+
+
+@router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])
+async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) -> Response:
+    """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
+    running = running_of(request)
+    if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
+        raise problem_of(unknown_customer(asked.customer_id))
+    choice = _choice(asked)
+    if isinstance(choice, Refusal):
+        raise problem_of(choice)
+    method, invoices = await _chosen(running, asked, choice)
+    other = next((one for one in invoices.values() if asked.currency not in (None, one.currency)), None)
+    if other is not None:
+        detail = f"Invoice {other.number} is in {other.currency}, the quote was to be in {asked.currency}."
+        raise problem_of(Refusal("other-currency", detail, "currency"))
+    if method is None and asked.method_id is not None:
+        detail = f"This customer has no payment method {asked.method_id}."
+        raise problem_of(Refusal("unknown-method", detail, "method_id"))
+    made = await make(running, asked.customer_id, method, choice, invoices, use_credit=asked.use_credit)
+    if isinstance(made, Refusal) and method is None and not await customer_known(running.pool, asked.customer_id):
+        made = unknown_customer(asked.customer_id)
+    if isinstance(made, Refusal):
+        named = [wish.invoice_id for wish in choice.wishes] if isinstance(choice, Wishes) else []
+        hint, more = await way_out(running, asked.customer_id, named) if made.code in NOT_PAYABLE else ("", {})
+        raise problem_of(replace(made, detail=made.detail + hint), **more)
+    return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
+
+
+@router.get("/v1/quotes/{quote_id}", response_model=QuoteView, tags=["payments"])
+async def get_quote(quote_id: str, request: Request, identity: ReadPayments) -> Response:
+    """A quote again, as it was made: also the one that a cancelled payment names as `new_quote_id`."""
+    pool = running_of(request).pool
+    found = await load_confirming(pool, quote_id, identity.customer_id, "", "") if is_id(quote_id) else None
+    if found is None:
+        raise not_found("quote", quote_id)
+    return answer(orjson.dumps(view_of_quote(found.quote, found.invoices)), 200)
+
+
+NOT_PAYABLE = {"payment-under-way", "nothing-payable", "more-than-payable"}
+
+
+async def way_out(running: Running, customer_id: str, invoices: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """What can be done about a payment that holds invoices until its payer acts, and which it is."""
+    found = await waiting_for_payer(running.pool, customer_id, list(filter(is_id, invoices)))
+    if found is None:
+        return "", {}
+    hint = f" Payment {found} waits for the payer: confirm it at the bank, or let go of it (its /cancel)."
+    return hint, {"payment_id": found}
+
+
+def _choice(asked: QuoteRequest) -> Choice | Refusal:
+    """The one thing that is asked for."""
+    if [asked.invoices is not None, asked.all, asked.amount_minor is not None].count(True) != 1:
+        return Refusal("choose-one", "Send one of invoices, all or amount_minor: what is to be paid.", "invoices")
+    if asked.invoices is not None:
+        return Wishes(tuple(Wish(each.invoice_id, each.amount_minor) for each in asked.invoices))
+    if asked.currency is None:
+        return Refusal("currency-missing", "Send the currency too: currencies are never added up.", "currency")
+    return Everything(asked.currency) if asked.all else Sum(Money(asked.amount_minor or 0, asked.currency))
+
+
+async def _chosen(
+    running: Running, asked: QuoteRequest, choice: Choice
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The method, where one is named, and the invoices that the choice is about."""
+    if asked.method_id is not None and not is_id(asked.method_id):
+        return None, {}
+    if isinstance(choice, Wishes):
+        return await _wished(running, asked.method_id, asked.customer_id, choice)
+    return await load_oldest(running, asked.method_id, asked.customer_id, asked.currency or "")
+
+
+async def load_oldest(
+    running: Running, method_id: str | None, customer_id: str, currency: str
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The method, and the invoices that are payable in a currency: one more than a payment may hold."""
+    return await load_payable(running.pool, method_id, customer_id, currency, MOST_PARTS + 1)
+
+
+async def _wished(
+    running: Running, method_id: str | None, customer_id: str, choice: Wishes
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The method, and the invoices that are known; unknown ones are waited for, they may have been issued just now."""
+    method: Method | None = None
+    invoices: dict[str, OpenInvoice] = {}
+    wanted = sorted({wish.invoice_id for wish in choice.wishes if is_id(wish.invoice_id)})
+
+    async def all_known() -> bool:
+        nonlocal method, invoices
+        method, invoices = await load_wished(running.pool, method_id, customer_id, wanted)
+        return (method is None and method_id is not None) or len(invoices) == len(wanted)
+
+    await patiently(all_known)
+    return method, invoices
+
+
+def currency_of(choice: Choice, invoices: Mapping[str, OpenInvoice]) -> str:
+    match choice:
+        case Everything(currency):
+            return currency
+        case Sum(money):
+            return money.currency
+        case Wishes():
+            return next((one.currency for one in invoices.values()), "")
+
+
+async def make(
+    running: Running,
+    customer_id: str,
+    method: Method | None,
+    choice: Choice,
+    invoices: dict[str, OpenInvoice],
+    *,
+    use_credit: bool = False,
+) -> Quote | Refusal:
+    """A quote that is saved and can be confirmed, or the first reason against it."""
+    provider: Provider = running.more["provider"]
+    currency, today = currency_of(choice, invoices), running.clock.today()
+    against_method = unusable(method, today) if method else None
+    if against_method is not None:
+        return against_method
+    terms = terms_for(rules_of(running), method, currency, today) if method else NO_SURCHARGE
+    credit = await available_credit(running.pool, customer_id, currency) if use_credit else 0
+    made = make_quote(
+        method, choice, invoices, terms, running.clock.now(), provider.charges_in(currency), credit,
+        customer_id=customer_id,
+    )  # fmt: skip
+    if isinstance(made, Refusal):
+        return made
+    against = provider.accepts(made.total.minor, made.amount.currency) if made.total else None
+    if against:
+        field = {"invoices": "invoices", "all": "currency", "amount": "amount_minor"}[made.choice]
+        return Refusal("amount-not-chargeable", f"The provider can't charge this: {against}.", field)
+    against_currency = await wrong_currency(running, method, made) if method else None
+    if against_currency is not None:
+        raise against_currency
+    await running.units.together(add_quotes, made, single=True)
+    return made
+
+
+async def wrong_currency(running: Running, method: Method, made: Quote) -> Problem | None:
+    """A method that can't pay in the quote's currency is a problem that names those which can."""
+    currency, today = made.amount.currency, running.clock.today()
+    if not made.total or pays_in(CURRENCIES, method, currency, today):
+        return None
+    saved = await list_methods(running.pool, made.customer_id)
+    refusal = cannot_pay(CURRENCIES, method, currency, today, saved)
+    able = [
+        {"id": one.id, "kind": one.kind, "brand": one.brand, "last4": one.last4}
+        for one in payable_by(CURRENCIES, saved, currency, today)
+    ]
+    return problem_of(refusal, currency=currency, methods=able) if refusal else None

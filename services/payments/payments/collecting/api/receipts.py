@@ -1,0 +1,111 @@
+"""Receipts over HTTP: money that came by itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, StrictBool
+
+from chassis.clock import Clock
+from chassis.http.bodies import StrictRoute
+from chassis.http.idempotency import Key, find, replay, still_running
+from chassis.http.problems import Problem
+from chassis.service import Running, cause_of, running_of
+from contracts.allocation import Part
+from contracts.ids import is_id
+from contracts.invoicing import Currency, Day, PositiveMinor, Text
+from contracts.metadata import Metadata
+from contracts.money import Money
+from contracts.refusals import Refusal
+from payments.collecting.api.payments import save_once
+from payments.collecting.api.shares import InvoicesToPay, other_currency, refuse_shares, said, unknown_invoice
+from payments.collecting.api.views import PaymentView
+from payments.collecting.domain.payments import Step, receive
+from payments.edge import Asked, IdempotencyKey, WritePayments, patiently, problem_of, unknown_customer
+from payments.projections.store import load_names
+
+router = APIRouter(route_class=StrictRoute)
+
+
+class OfflineRequest(Asked):
+    """Without `invoices`, the money goes to the oldest first. What no invoice needs is the customer's credit; with
+    `on_account` all of it is.
+    """
+
+    customer_id: Annotated[str, Field(max_length=36)]
+    amount_minor: PositiveMinor
+    currency: Currency
+    received_on: Day
+    reference: Text | None = None
+    invoices: InvoicesToPay = Field([])
+    on_account: StrictBool = False
+    metadata: Metadata = {}  # noqa: RUF012 - pydantic copies it
+
+
+@router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
+async def receive_offline(
+    asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
+) -> Response:
+    """Record money that was received: it is reconciled at once, its allocations follow."""
+    if identity.customer_id is not None:
+        detail = "This key is for one customer; what was received is recorded by the company."
+        raise Problem(status=403, slug="forbidden", detail=detail)
+    running = running_of(request)
+    if not is_id(asked.customer_id):
+        raise problem_of(unknown_customer(asked.customer_id))
+    key = Key(asked.customer_id, "POST /v1/payments/offline", key_text, said(asked))
+    refusal = _refuse_receipt(asked, running.clock)
+    if refusal is not None:
+        stored = await find(running.pool, key)
+        if stored is not None:  # it was in order when it was asked first
+            return replay(stored, key)
+        raise problem_of(refusal)
+    saved: Response | None = None
+    cause = cause_of(request, identity)
+
+    async def settled() -> bool:
+        nonlocal saved, refusal
+        saved = await save_once(running, _receipt(asked, running.clock.now()), key, cause)
+        refusal = await _refuse_names(running, asked) if saved is None else None
+        return saved is not None or (refusal is not None and not refusal.code.startswith("unknown-"))
+
+    await patiently(settled)
+    if saved is None:
+        raise problem_of(refusal) if refusal else still_running()
+    return saved
+
+
+def _receipt(asked: OfflineRequest, now: datetime) -> Step:
+    money = Money(asked.amount_minor, asked.currency)
+    parts = [
+        Part(each.invoice_id, Money(each.amount_minor or asked.amount_minor, asked.currency)) for each in asked.invoices
+    ]
+    return receive(
+        asked.customer_id, money, asked.received_on, asked.reference, parts, now, on_account=asked.on_account,
+        metadata=asked.metadata or None,
+    )  # fmt: skip
+
+
+def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
+    """What is wrong with the request by itself."""
+    if asked.received_on > clock.today():
+        detail = f"{asked.received_on} lies in the future; the company's today is {clock.today()}."
+        return Refusal("received-in-future", detail, "received_on")
+    return refuse_shares(asked.amount_minor, asked.invoices, on_account=asked.on_account)
+
+
+async def _refuse_names(running: Running, asked: OfflineRequest) -> Refusal | None:
+    """Which of the names is not known here, or of another currency; None when all have arrived by now."""
+    ids = [each.invoice_id for each in asked.invoices]
+    known, currencies = await load_names(running.pool, asked.customer_id, ids)
+    if not known:
+        return unknown_customer(asked.customer_id)
+    for place, each in enumerate(asked.invoices):
+        currency = currencies.get(each.invoice_id)
+        if currency is None:
+            return unknown_invoice(place, each.invoice_id)
+        if currency != asked.currency:
+            return other_currency(place, each.invoice_id, currency, asked.currency)
+    return None

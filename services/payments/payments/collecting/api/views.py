@@ -1,0 +1,146 @@
+"""How payments, and money that goes back, look over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from contracts.allocation import Part
+from contracts.payments import PaymentStatus, Reconciliation
+from payments.collecting.domain.payment_numbers import number_of
+from payments.collecting.domain.payments import Payment, Reversal, ReversalKind, ReversalState
+
+
+class AllocationView(BaseModel):
+    invoice_id: str
+    amount_minor: int
+
+
+class ReversalView(BaseModel):
+    """Money that goes back, in minor units of the payment's currency; `total` = `amount` + `surcharge`."""
+
+    id: str
+    payment_id: str
+    kind: ReversalKind
+    status: ReversalState
+    currency: str
+    amount_minor: int
+    surcharge_minor: int
+    total_minor: int
+    code: str | None
+    reason: str | None
+    effective_on: date | None
+    created_at: datetime
+
+
+class PaymentView(BaseModel):
+    """Minor units of `currency`. `number` is short, to be read out. `metadata` is what was given with the request.
+
+    `reconciliation` is null when the payment ended without money.
+
+    `expected_by`: until then the provider's record should agree; null once it does, or the payment ended without money.
+
+    `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it: as
+    the quote had it until that is settled, then as it paid, which is less where the credit had gone by then.
+    `gone_back` is what either had paid of invoices and does not any more.
+
+    `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
+    `return_window_until` its bank may still take the money back. While it `requires_action`, the payer goes to
+    `next_action_url` before `act_by`; both are null once somebody has cancelled it, until the provider says so too.
+    """
+
+    id: str
+    number: str
+    customer_id: str
+    way: Literal["collect", "receive"]
+    status: PaymentStatus
+    reconciliation: Reconciliation | None
+    reason: str | None
+    currency: str
+    amount_minor: int
+    surcharge_minor: int
+    total_minor: int
+    credit_minor: int
+    credit_used_minor: int
+    reversed_minor: int
+    disputed_minor: int
+    expected_by: date | None
+    return_window_until: date | None
+    received_on: date | None
+    reference: str | None
+    method_id: str | None
+    method_kind: Annotated[Literal["card", "bank_account"] | None, Field(description="null: nothing is charged")]
+    provider_id: Annotated[str | None, Field(description="the provider's id of the charge")]
+    new_quote_id: str | None
+    next_action_url: str | None
+    act_by: datetime | None
+    created_at: datetime
+    metadata: dict[str, str]
+    allocations: list[AllocationView]
+    credit_allocations: list[AllocationView]
+    gone_back: list[AllocationView]
+    reversals: list[ReversalView]
+
+
+def view_of_reversal(reversal: Reversal) -> dict[str, Any]:
+    return {
+        "id": reversal.id,
+        "payment_id": reversal.payment_id,
+        "kind": reversal.kind,
+        "status": reversal.state,
+        "currency": reversal.amount.currency,
+        "amount_minor": reversal.amount.minor,
+        "surcharge_minor": reversal.surcharge.minor,
+        "total_minor": reversal.total.minor,
+        "code": reversal.code,
+        "reason": reversal.reason,
+        "effective_on": reversal.effective_on,
+        "created_at": reversal.created_at,
+    }
+
+
+def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dict[str, Any]:
+    return {
+        "id": payment.id,
+        "number": number_of(payment.id),
+        "customer_id": payment.customer_id,
+        "way": payment.way,
+        "status": payment.status,
+        "reconciliation": payment.reconciliation,
+        "reason": payment.reason,
+        "currency": payment.amount.currency,
+        "amount_minor": payment.amount.minor,
+        "surcharge_minor": payment.surcharge.minor,
+        "total_minor": payment.total.minor,
+        "credit_minor": payment.credit,
+        "credit_used_minor": payment.credit_used,
+        "reversed_minor": payment.reversed,
+        "disputed_minor": payment.disputed,
+        "expected_by": payment.waits_until,
+        "return_window_until": payment.return_window_until,
+        "received_on": payment.received_on,
+        "reference": payment.reference,
+        "method_id": payment.method_id,
+        "method_kind": payment.method_kind,
+        "provider_id": payment.provider_id,
+        "new_quote_id": payment.new_quote_id,
+        "next_action_url": payment.next_action_url,
+        "act_by": None if payment.let_go else payment.act_by,
+        "created_at": payment.created_at,
+        "metadata": payment.metadata or {},
+        "allocations": _view_of_parts(payment.allocations),
+        "credit_allocations": _view_of_parts(payment.credit_allocations),
+        "gone_back": _view_of_parts(payment.gone_back),
+        "reversals": [view_of_reversal(each) for each in reversals if each.payment_id == payment.id],
+    }
+
+
+def _view_of_parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    return [{"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in parts]
+
+
+def seen_header(payment: Payment) -> str:
+    return f"{payment.id}:{payment.sequence}"

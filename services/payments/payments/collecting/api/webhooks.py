@@ -1,0 +1,32 @@
+"""What the provider pushes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from chassis.service import running_of
+from contracts.refusals import Refusal
+from payments.collecting import reconciling
+from payments.edge import answer, problem_of, provider_away
+from payments.providers import BadSignature, Provider, ProviderUnknown
+
+router = APIRouter()
+
+
+@router.post("/v1/webhooks/stripe", status_code=200, tags=["webhooks"], include_in_schema=False)
+async def take_webhook(request: Request) -> Response:
+    """Signed by the provider; unsigned, mutated or old ones are refused."""
+    running = running_of(request)
+    provider: Provider = running.more["provider"]
+    try:
+        event = provider.read_webhook(
+            await request.body(), request.headers.get("stripe-signature", ""), running.clock.now()
+        )
+    except BadSignature:
+        detail = "The signature does not fit, or is older than five minutes."
+        raise problem_of(Refusal("bad-signature", detail), 400) from None
+    try:
+        await reconciling.take_event(running.units, provider, event)
+    except ProviderUnknown:
+        raise provider_away() from None
+    return answer(b"{}", 200)

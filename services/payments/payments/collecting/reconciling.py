@@ -1,0 +1,185 @@
+"""From what the provider says to what the payment is: replies, webhooks and polls all come through here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.messaging.work import Cause, Units, Work
+from contracts.ids import is_id
+from contracts.money import Money
+from contracts.refusals import Refusal
+from payments.autopay.domain import hold
+from payments.autopay.messages import autopay_changed
+from payments.autopay.store import lock_autopay_by_method, save_autopay
+from payments.collecting.domain.observing import Seen, accept, consequence, observe
+from payments.collecting.domain.payments import PAYER_CANCELLED, Payment, Reversal, Step
+from payments.collecting.domain.reversals import SeenBack
+from payments.collecting.messages import payment_events
+from payments.collecting.store.payments import keep_amounts, lock_payment, lock_payments, save_steps
+from payments.collecting.store.reversals import load_reversals
+from payments.methods import setting_up
+from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
+from payments.providers.codes import Code
+from payments.providers.data_files import CODES
+from payments.receiving.store.payouts import look_now
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A charge as the provider told it: as `evidence` from its own record, else only as the reply to our call.
+
+    `payment_id` where the charge may not name its attempt; `event`: the provider's event that brought it; `asked`: it
+    was asked for because of what is known here.
+    """
+
+    charge: Charge | None
+    evidence: bool
+    payment_id: str | None = None
+    event: ProviderEvent | None = None
+    asked: bool = False
+
+    @property
+    def attempt_id(self) -> str | None:
+        """None also for what another system of the account calls its attempt."""
+        named = self.charge.attempt_id if self.charge else None
+        return named if named and is_id(named) else None
+
+
+async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
+    """Save what follows from what was observed, each payment's in order."""
+    payments, of_attempts = await lock_payments(
+        work,
+        attempts=[each.attempt_id for each in observed if each.attempt_id],
+        payments=[each.payment_id for each in observed if each.payment_id],
+    )
+    steps: list[Step] = []
+    reversals = await _reversals(observed, payments, work)
+    for each in observed:
+        payment = payments.get(each.payment_id or of_attempts.get(each.attempt_id or "", ""))
+        if payment is not None and each.charge is not None:
+            seen = _seen(each.charge, work.clock, evidence=each.evidence, asked=each.asked)
+            known = reversals[payment.id]
+            following = observe(payment, seen, work.now, list(known.values()))
+            gave_up = payment.let_go_by if any(one.payment.reason == PAYER_CANCELLED for one in following) else None
+            work.cause = Cause(payment.correlation, each.event.id if each.event else None, gave_up)
+            work.emit(*payment_events(following, work.now))
+            payments[payment.id] = following[-1].payment if following else payment
+            known |= {step.reversal.id: step.reversal for step in following if step.reversal}
+            steps += following
+    payouts = {each.event.payout_id for each in observed if each.event and each.event.payout_id}
+    if payouts:
+        await look_now(work, sorted(payouts))
+        work.wake("read-payouts")
+    await follow_codes(steps, work)
+    events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]
+    if steps or events:
+        await save_steps(work, steps, events=events)
+    return [None] * len(observed)
+
+
+async def _reversals(
+    observed: Sequence[Observed], payments: Mapping[str, Payment], work: Work
+) -> defaultdict[str, dict[str, Reversal]]:
+    """What is known to go back, by payment and id. Asked for only when there may be some: most payments have none."""
+    some = any(each.charge and each.charge.taken_back for each in observed)
+    wanted = [payment.id for payment in payments.values() if some or payment.going_back]
+    found: defaultdict[str, dict[str, Reversal]] = defaultdict(dict)
+    for reversal in await load_reversals(work.connection, wanted) if wanted else ():
+        found[reversal.payment_id][reversal.id] = reversal
+    return found
+
+
+def _seen(charge: Charge, clock: Clock, *, evidence: bool, asked: bool = False) -> Seen:
+    """In our terms; the provider's instants become days of the company's calendar."""
+    return Seen(
+        provider_id=charge.provider_id,
+        state=charge.state,
+        captured=Money(charge.captured_minor, charge.currency),
+        on=clock.date_of(charge.cleared_on) if charge.cleared_on else clock.today(),
+        reason=charge.reason,
+        evidence=evidence,
+        back=tuple(_seen_back(each, charge.currency, clock) for each in charge.taken_back),
+        next_action_url=charge.next_action_url,
+        asked=asked,
+    )
+
+
+def _seen_back(back: TakenBack, currency: str, clock: Clock) -> SeenBack:
+    ours = back.refund_id if back.refund_id and is_id(back.refund_id) else None
+    money = Money(back.amount_minor, currency)
+    # What was decided later counts from the day on which we hear of it: Stripe dates only the beginning.
+    decided = (back.kind, back.state) in {("chargeback", "succeeded"), ("chargeback", "won"), ("refund", "failed")}
+    on = clock.today() if decided else clock.date_of(back.at)
+    return SeenBack(back.provider_id, back.kind, back.state, money, on, back.code, ours)
+
+
+async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> None:
+    """A provider's event; one that doesn't name its attempt is looked up first. A repeated one changes nothing.
+
+    One about a charge that is none of ours is noted, so that the events after it are read. Whose it is the provider's
+    record alone can tell: a charge of ours may have gone back before its own events, or our call's reply, came.
+    """
+    charge = event.charge
+    if event.setup_id is not None:
+        await setting_up.take_event(units, provider, event.setup_id)
+    if charge is not None and charge.attempt_id is None:
+        charge = await _record_of(provider, charge.provider_id)
+    await units.together(record, Observed(charge, evidence=True, event=event))
+
+
+async def _record_of(provider: Provider, provider_id: str) -> Charge | None:
+    try:
+        return await provider.get_charge(provider_id)
+    except ProviderRefused as refused:
+        if refused.code != "resource_missing":
+            raise
+        return None
+
+
+async def poll(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:
+    """Ask the provider's own record of one charge."""
+    charge = await provider.get_charge(provider_id)
+    await units.together(record, Observed(charge, evidence=True, payment_id=payment_id, asked=True))
+
+
+async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal | None:
+    """What the provider's record has is the payment, as a person decided; or why it can't be."""
+    payment = await lock_payment(work, payment_id)
+    if payment is None or payment.provider_id != charge.provider_id:
+        return Refusal("changed-meanwhile", "This payment has changed. Look at it again.", conflict=True)
+    reversals = await load_reversals(work.connection, [payment_id])
+    steps = accept(payment, _seen(charge, work.clock, evidence=True), work.now, reversals)
+    if isinstance(steps, Refusal):
+        return steps
+    steps = [step.under(payment.correlation) for step in steps]
+    work.emit(*payment_events(steps, work.now))
+    await follow_codes(steps, work)
+    await keep_amounts(work, steps[-1].payment)
+    await save_steps(work, steps)
+    return None
+
+
+async def follow_codes(steps: Sequence[Step], work: Work) -> None:
+    """What declines, returns and chargebacks mean for the methods that they came from, and for autopay by these."""
+    meant: dict[str, Code] = {}
+    for step in steps:
+        code = consequence(CODES, step, work.clock.today())
+        if code is not None and step.payment.method_id is not None:
+            meant[step.payment.method_id] = code
+    if not meant:
+        return
+    disabled = {method_id: code.words for method_id, code in meant.items() if code.disables}
+    if disabled:
+        await setting_up.disable_methods(disabled, work)
+    # A payer who mistypes a security code loses no autopay; autopay's own declines are followed in `follow_ends`.
+    grave = {method_id: code for method_id, code in meant.items() if code.disables or code.kind != "decline"}
+    holding = {method_id: code.code for method_id, code in grave.items() if code.holds_autopay}
+    for autopay in await lock_autopay_by_method(work, list(holding)) if holding else ():
+        why = next(holding[method_id] for method_id in autopay.method_ids if method_id in holding)
+        held = hold(autopay, why, work.now)
+        if held is not None:
+            await save_autopay(work, held)
+            work.emit(autopay_changed(held, work.now))

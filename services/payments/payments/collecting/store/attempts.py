@@ -1,0 +1,80 @@
+"""Calls to the provider, and how far its record was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from chassis.messaging.work import Work
+from contracts.money import Money
+from payments.collecting.domain.payments import LONGEST_POLL, Attempt
+from payments.setbacks.store import in_turn
+
+ATTEMPT = "id, payment_id, provider_customer, provider_method, amount, currency, begun_at, return_url, calls"
+
+
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    money = Money(row["amount"], row["currency"])
+    return Attempt(
+        row["id"],
+        row["payment_id"],
+        row["provider_customer"],
+        row["provider_method"],
+        money,
+        row["begun_at"],
+        row["return_url"],
+        row["calls"],
+    )
+
+
+CLAIM_ATTEMPTS = f"""
+UPDATE attempts SET calls = calls + 1, call_after = now() + interval '15 seconds'
+WHERE id IN (
+    SELECT id FROM attempts WHERE state = 'begun' AND call_after <= now() ORDER BY call_after LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING {ATTEMPT}
+"""  # noqa: S608
+
+
+async def claim_attempts(connection: asyncpg.Connection, limit: int) -> list[Attempt]:
+    """Calls that are due, leased for 15 s of real time (a call lasts 10 at most): one that dies leaves it to the next."""
+    return [attempt_of(row) for row in await connection.fetch(CLAIM_ATTEMPTS, limit)]
+
+
+async def call_again(work: Work, attempt_id: str, after: timedelta) -> None:
+    """Put a call off by real time."""
+    await work.connection.execute(
+        "UPDATE attempts SET call_after = now() + $2 WHERE id = $1 AND state = 'begun'", attempt_id, after
+    )
+
+
+CLAIM_POLLS = """
+UPDATE payments SET polls = polls + 1, next_poll_at = $1 + interval '1 second' * least(2 ^ least(polls + 1, 10), $3)
+WHERE id IN (
+    SELECT id FROM payments WHERE next_poll_at <= $1 AND provider_id IS NOT NULL ORDER BY next_poll_at LIMIT $2
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING id, provider_id
+"""
+
+
+async def claim_polls(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """Payment and provider ids whose record is to be asked. Whatever comes of it, each is put off: 2, 4, 8 … seconds."""
+    rows = await connection.fetch(CLAIM_POLLS, now, limit, LONGEST_POLL.total_seconds())
+    return [(row["id"], row["provider_id"]) for row in rows]
+
+
+async def payments_to_end(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """Payment and provider ids of those whose payer was to act by now and did not, or has let go; none put off."""
+    sql = f"""SELECT id, provider_id FROM payments p WHERE act_by <= $1 AND {in_turn("end-unconfirmed", "p.id")}
+        ORDER BY act_by LIMIT $2"""  # noqa: S608
+    return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]
+
+
+async def payments_overdue(connection: asyncpg.Connection, today: date, limit: int) -> list[str]:
+    sql = f"""SELECT id FROM payments p WHERE reconciliation = 'waiting' AND expected_by < $1
+        AND {in_turn("notice-overdue", "p.id")} ORDER BY expected_by LIMIT $2"""  # noqa: S608
+    return [row["id"] for row in await connection.fetch(sql, today, limit)]

@@ -1,0 +1,105 @@
+"""The history of payments: what was told of one, and lists of them, newest first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+import asyncpg
+import orjson
+
+from chassis.messaging.work import HISTORY
+from payments.collecting.domain.payments import Payment
+from payments.collecting.store.payments import PAYMENT, payment_of
+
+
+async def load_history(connection: asyncpg.Connection, payment_id: str) -> list[dict[str, Any]]:
+    """What was told of a payment, oldest first, with the body of each event."""
+    return [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, payment_id)]
+
+
+Sort = Literal["-created_at", "created_at", "-amount", "amount"]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a list of payments asks for; instants from `since` on and before `until`, rows after `after`.
+
+    `after`: of the last row its instant, or its amount with surcharge where that is the sort, and its id. `invoice_id`:
+    those that asked for it, paid it, or were to pay it by credit. `digits`: the end of the id, as a number tells it.
+    """
+
+    customer_id: str | None = None
+    status: str | None = None
+    method_id: str | None = None
+    way: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: tuple[datetime | int, str] | None = None
+    reconciliation: str | None = None
+    currency: str | None = None
+    method_kind: str | None = None
+    invoice_id: str | None = None
+    digits: str | None = None
+    received_since: date | None = None
+    received_until: date | None = None
+    sort: Sort = "-created_at"
+
+
+ABOUT = """({0} = ANY(asked_invoices) OR {0} = ANY(allocated_invoices) OR {0} = ANY(credit_invoices)
+    OR {0} = ANY(gone_invoices) OR {0} = ANY(credit_gone_invoices))"""
+SORTED_BY = {"created_at": "created_at", "amount": "(amount + surcharge)"}
+
+
+async def list_payments(connection: asyncpg.Connection, asked: History, limit: int) -> list[Payment]:
+    """In the order that is asked for; by default the newest first."""
+    sql, values = history_query(asked, limit)
+    return [payment_of(row) for row in await connection.fetch(sql, *values)]
+
+
+def history_query(asked: History, limit: int) -> tuple[str, list[Any]]:
+    """The statement and its values. State and way stand in it as words, so that any plan may use their indexes."""
+    words = {
+        "status": asked.status,
+        "way": asked.way,
+        "reconciliation": asked.reconciliation,
+        "method_kind": asked.method_kind,
+    }
+    conditions = {
+        "customer_id = {}": asked.customer_id,
+        "method_id = {}": asked.method_id,
+        "created_at >= {}": asked.since,
+        "created_at < {}": asked.until,
+        "currency = {}": asked.currency,
+        "right(id::text, 12) = {}": asked.digits,
+        "received_on >= {}": asked.received_since,
+        "received_on <= {}": asked.received_until,
+        ABOUT: asked.invoice_id,
+    }
+    given = [(condition, value) for condition, value in conditions.items() if value is not None]
+    where = [condition.format(f"${place}") for place, (condition, _) in enumerate(given, 2)]
+    where += [f"{column} = {_word(word)}" for column, word in words.items() if word is not None]
+    values: list[Any] = [limit, *(value for _, value in given)]
+    by, back = SORTED_BY[asked.sort.removeprefix("-")], asked.sort.startswith("-")
+    if asked.after is not None:
+        where.append(f"({by}, id) {'<' if back else '>'} (${len(values) + 1}, ${len(values) + 2}::uuid)")
+        values += asked.after
+    direction = " DESC" if back else ""
+    sql = f"""SELECT {PAYMENT} FROM payments WHERE {" AND ".join(where) or "true"}
+        ORDER BY {by}{direction}, id{direction} LIMIT $1"""  # noqa: S608
+    return sql, values
+
+
+async def customer_of(connection: asyncpg.Connection, invoice_id: str) -> str | None:
+    """Whose an invoice is, as far as it is known here."""
+    found: str | None = await connection.fetchval("SELECT customer_id FROM invoices WHERE id = $1", invoice_id)
+    return found
+
+
+def _word(word: str) -> str:
+    """A state or a way as SQL has it."""
+    if not re.fullmatch("[a-z_]+", word):
+        raise ValueError(f"{word} is no state and no way of a payment")
+    return f"'{word}'"

@@ -1,0 +1,439 @@
+"""Payments, their bookings in the ledger, and the one statement that saves each decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chassis.http.idempotency import Key
+from chassis.messaging.work import Work, insert_history, insert_outbox
+from contracts import topics
+from contracts.allocation import Part
+from contracts.invoicing import AllocatedPart
+from contracts.money import Money
+from contracts.payments import FINAL
+from payments.collecting.domain.payments import Attempt, Payment, Step
+from payments.collecting.domain.quotes import by_invoice
+from payments.collecting.store.attempts import ATTEMPT
+from payments.collecting.store.reversals import save_reversals
+from payments.exceptions.domain import Open
+from payments.exceptions.store import close_exceptions, open_exceptions
+from payments.ledger import Posting
+from payments.methods.domain.consents import Consent
+from payments.methods.store.consents import consents_argument, insert_consents
+from payments.sql import columns_of
+
+PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
+    method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
+    reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
+    method_kind, correlation, new_quote_id, credit_used, return_url, next_action_url, act_by, on_account,
+    let_go_by, gone_invoices, gone_amounts, credit_invoices, credit_amounts, credit_gone_invoices, credit_gone_amounts,
+    metadata"""
+
+
+def payment_of(row: Mapping[str, Any]) -> Payment:
+    currency, by_credit = row["currency"], row["credit_invoices"]
+    gone = parts_of(row["gone_invoices"] or (), row["gone_amounts"] or (), currency)
+    credit_gone = parts_of(row["credit_gone_invoices"] or (), row["credit_gone_amounts"] or (), currency)
+    return Payment(
+        id=row["id"], customer_id=row["customer_id"], way=row["way"], status=row["status"],
+        reconciliation=row["reconciliation"], reason=row["reason"], amount=Money(row["amount"], currency),
+        surcharge=Money(row["surcharge"], currency),
+        asked=parts_of(row["asked_invoices"], row["asked_amounts"], currency), created_at=row["created_at"],
+        method_id=row["method_id"], quote_id=row["quote_id"], received_on=row["received_on"], reference=row["reference"],
+        effective_on=row["effective_on"], expected_by=row["expected_by"],
+        allocations=parts_of(row["allocated_invoices"], row["allocated_amounts"], currency), credit=row["credit"],
+        reversed=row["reversed"], reversed_surcharge=row["reversed_surcharge"], going_back=row["going_back"],
+        disputed=row["disputed"], provider_id=row["provider_id"], sequence=row["sequence"], polls=row["polls"],
+        next_poll_at=row["next_poll_at"], method_kind=row["method_kind"],
+        correlation=row["correlation"], new_quote_id=row["new_quote_id"], credit_used=row["credit_used"], return_url=row["return_url"],
+        next_action_url=row["next_action_url"], act_by=row["act_by"], on_account=row["on_account"],
+        let_go_by=row["let_go_by"], metadata=orjson.loads(row["metadata"]) if row["metadata"] else None,
+        gone_back=by_invoice((*gone, *credit_gone)), credit_gone=by_invoice(credit_gone),
+        credit_paid=None if by_credit is None else parts_of(by_credit, row["credit_amounts"], currency),
+    )  # fmt: skip
+
+
+async def load_payment(connection: asyncpg.Connection, payment_id: str, only: str | None) -> Payment | None:
+    sql = f"SELECT {PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"  # noqa: S608
+    row = await connection.fetchrow(sql, payment_id, only)
+    return payment_of(row) if row else None
+
+
+async def answerable(connection: asyncpg.Connection, payment_ids: Sequence[str]) -> list[str]:
+    """Those of the payments that are final and compared with the provider's record, or that their payer has to go on with."""
+    sql = """SELECT id FROM payments WHERE id = ANY($1::uuid[]) AND status = ANY($2::text[])
+        AND (status <> 'succeeded' OR reconciliation <> 'waiting')"""
+    rows = await connection.fetch(sql, payment_ids, ["requires_action", *sorted(FINAL)])
+    return [row["id"] for row in rows]
+
+
+async def waiting_for_payer(connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]) -> str | None:
+    """A payment that its payer has yet to confirm at the bank, of one of the invoices; of any, where none is named."""
+    sql = """SELECT id FROM payments WHERE act_by IS NOT NULL AND customer_id = $1 AND status = 'requires_action'
+        AND (asked_invoices && $2::uuid[] OR $2::uuid[] = '{}') LIMIT 1"""
+    found: str | None = await connection.fetchval(sql, customer_id, invoice_ids)
+    return found
+
+
+async def lock_payment(work: Work, payment_id: str) -> Payment | None:
+    row = await work.connection.fetchrow(f"SELECT {PAYMENT} FROM payments WHERE id = $1 FOR NO KEY UPDATE", payment_id)  # noqa: S608
+    return payment_of(row) if row else None
+
+
+LOCK_PAYMENTS = f"""
+SELECT {columns_of("p", PAYMENT)}, a.id AS attempt FROM payments p
+LEFT JOIN attempts a ON a.payment_id = p.id AND a.id = ANY($1::uuid[])
+WHERE p.id = ANY($2::uuid[] || ARRAY(SELECT payment_id FROM attempts WHERE id = ANY($1::uuid[])))
+ORDER BY p.id FOR NO KEY UPDATE OF p
+"""  # noqa: S608
+
+
+async def lock_payments(
+    work: Work, *, attempts: Iterable[str] = (), payments: Iterable[str] = ()
+) -> tuple[dict[str, Payment], dict[str, str]]:
+    """Payments by id, locked in order, and the payment's id of each attempt."""
+    rows = await work.connection.fetch(LOCK_PAYMENTS, sorted(set(attempts)), sorted(set(payments)))
+    of_attempts = {row["attempt"]: row["id"] for row in rows if row["attempt"] is not None}
+    return {row["id"]: payment_of(row) for row in rows}, of_attempts
+
+
+LOAD_CHARGEABLE = f"""
+SELECT {columns_of("p", PAYMENT)}, m.provider_id AS method, c.provider_id AS whose
+FROM payments p LEFT JOIN methods m ON m.id = p.method_id AND m.customer_id = p.customer_id
+LEFT JOIN provider_customers c ON c.customer_id = p.customer_id
+WHERE p.id = ANY($1::uuid[])
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Chargeable:
+    """A payment with the provider's ids of its method and of its customer."""
+
+    payment: Payment
+    provider_method: str | None
+    provider_customer: str | None
+
+
+async def load_chargeable(work: Work, payment_ids: Sequence[str]) -> dict[str, Chargeable]:
+    rows = await work.connection.fetch(LOAD_CHARGEABLE, payment_ids)
+    return {row["id"]: Chargeable(payment_of(row), row["method"], row["whose"]) for row in rows}
+
+
+# New payments, their bookings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
+# A payment is left out when its key has an answer, its quote was used meanwhile, or when its customer, or one of the
+# invoices asked for, is not known here as the customer's and in the currency. A key that gets its answer in the same
+# moment fails the statement, and so does a second payment by a method for one.
+ADD_PAYMENTS = f"""
+WITH known AS (
+    SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
+        $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
+        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[],
+        $41::bigint[], $43::text[], $52::text[], $53::bigint[], $54::bool[], $55::jsonb[])
+        AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
+            method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
+            sequence, created_at, method_kind, line_id, correlation, return_url, credit_used, on_account,
+            metadata)
+    LEFT JOIN unnest($42::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key)
+        ON a.payment_id = n.id
+    WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
+    AND EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id) AND cardinality(n.asked_ids::uuid[]) = (
+        SELECT count(*) FROM invoices i
+        WHERE i.id = ANY(n.asked_ids::uuid[]) AND i.customer_id = n.customer_id AND i.currency = n.currency)
+), used AS (
+    UPDATE quotes q SET payment_id = known.id FROM known WHERE q.id = known.quote_id AND q.payment_id IS NULL
+    RETURNING q.payment_id
+), paid AS (
+    INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
+        asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
+        allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url, credit_used, on_account,
+        metadata, once_method_id)
+    SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
+        asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
+        allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation, return_url,
+        credit_used, on_account, metadata, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
+    FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
+    RETURNING id, bank_line_id, payments.asked_invoices, payments.asked_amounts
+), booked AS (
+    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at)
+    SELECT b.id, b.payment_id, b.kind, b.effective_on, $22
+    FROM unnest($23::uuid[], $24::uuid[], $25::text[], $26::date[]) AS b (id, payment_id, kind, effective_on)
+    WHERE b.payment_id IN (SELECT id FROM paid)
+), entered AS (
+    INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
+    SELECT e.transaction_id, e.account, e.customer_id, e.currency, e.amount
+    FROM unnest($27::uuid[], $28::uuid[], $29::text[], $30::uuid[], $31::text[], $32::bigint[])
+        AS e (payment_id, transaction_id, account, customer_id, currency, amount)
+    WHERE e.payment_id IN (SELECT id FROM paid)
+), answered AS (
+    INSERT INTO idempotency_keys (customer, route, key, fingerprint, status, body, seen, created_at)
+    SELECT a.customer, a.route, a.key, a.fingerprint, a.status, a.body, a.seen, $22
+    FROM unnest($42::uuid[], $33::text[], $34::text[], $35::text[], $36::bytea[], $37::int[], $38::bytea[], $39::text[])
+        AS a (payment_id, customer, route, key, fingerprint, status, body, seen)
+    WHERE a.payment_id IN (SELECT id FROM paid)
+), said AS (
+    {insert_outbox(44)} WHERE aggregate IN (SELECT id::text FROM paid)
+), kept AS (
+    {insert_history(44, topics.PAYMENT.name)} AND aggregate IN (SELECT id::text FROM paid)
+)"""  # noqa: S608
+PAID = "\nSELECT id FROM paid"
+# What receipts from the bank ask of invoices, so that the next lines know before invoicing has answered.
+ASKED = """, asked AS (
+    INSERT INTO receipt_parts (invoice_id, payment_id, amount)
+    SELECT a.invoice_id, paid.id, a.minor FROM paid
+    CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor) WHERE bank_line_id IS NOT NULL
+)"""
+# What payers said to a surcharge costs a twentieth of the statement: most payments have none.
+AGREED = f", agreed AS ({insert_consents(56)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is stored under an Idempotency-Key."""
+
+    status: int
+    body: bytes
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayment:
+    """A payment to be saved: with the answer that its request gets, or with the bank line that brought it.
+
+    `consent`: what its payer said to the surcharge.
+    """
+
+    step: Step
+    key: Key | None = None
+    answer: Answer | None = None
+    line_id: int | None = None
+    consent: Consent | None = None
+
+
+async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
+    """Save payments with what was emitted for them; the ids of those whose key and quote were free and names are known.
+
+    UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time, and of `payments_once` when
+    a method for one payment has made it; then nothing is written.
+    """
+    new = sorted(
+        new, key=lambda each: (each.step.payment.quote_id or "", each.key and (each.key.customer, each.key.key))
+    )
+    keyed = [(each.step.payment.id, each.key, each.answer) for each in new if each.key and each.answer]
+    payments = [each.step.payment for each in new]
+    postings = [each.step.posting for each in new if each.step.posting]
+    entries = [(each, account, money) for each in postings for account, money in each.entries]
+    consents = [each.consent for each in new if each.consent]
+    from_bank = any(each.line_id is not None for each in new)
+    rows = await work.connection.fetch(
+        f"{ADD_PAYMENTS}{ASKED if from_bank else ''}{AGREED if consents else ''}{PAID}",
+        [p.id for p in payments], [p.customer_id for p in payments], [p.way for p in payments],
+        [p.status for p in payments], [p.reconciliation for p in payments], [p.reason for p in payments],
+        [p.amount.currency for p in payments], [p.amount.minor for p in payments],
+        [p.surcharge.minor for p in payments], *arrays_of([p.asked for p in payments]),
+        [p.method_id for p in payments], [p.quote_id for p in payments], [p.received_on for p in payments],
+        [p.reference for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
+        *arrays_of([p.allocations for p in payments]), [p.sequence for p in payments],
+        [p.created_at for p in payments], work.now,
+        [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
+        [each.effective_on for each in postings],
+        [each.payment_id for each, _, _ in entries], *_entry_arrays(entries),
+        [key.customer for _, key, _ in keyed], [key.route for _, key, _ in keyed], [key.key for _, key, _ in keyed],
+        [key.fingerprint for _, key, _ in keyed], [answer.status for _, _, answer in keyed],
+        [answer.body for _, _, answer in keyed], [answer.seen for _, _, answer in keyed],
+        [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
+        [p.correlation for p in payments],
+        *work.outbox_arguments(), [p.return_url for p in payments], [p.credit_used for p in payments],
+        [p.on_account for p in payments],
+        [orjson.dumps(p.metadata).decode() if p.metadata else None for p in payments],
+        *([consents_argument(consents)] if consents else []),
+    )  # fmt: skip
+    return {row["id"] for row in rows}
+
+
+def arrays_of(each: Sequence[Sequence[Part]]) -> tuple[list[str], list[str]]:
+    """Ids and amounts of the parts of each payment. Arrays of arrays of several lengths travel as text alone."""
+    ids = ["{" + ",".join(part.invoice_id for part in parts) + "}" for parts in each]
+    amounts = ["{" + ",".join(str(part.amount.minor) for part in parts) + "}" for parts in each]
+    return ids, amounts
+
+
+def _entry_arrays(entries: Sequence[tuple[Posting, str, Money]]) -> tuple[list[Any], ...]:
+    """Transaction, account, customer, currency and minor units of ledger entries."""
+    return (
+        [posting.id for posting, _, _ in entries],
+        [account for _, account, _ in entries],
+        [posting.customer_id for posting, _, _ in entries],
+        [money.currency for _, _, money in entries],
+        [money.minor for _, _, money in entries],
+    )
+
+
+# Payments as their last steps leave them, every booking, calls to the provider that end or begin, the provider's events
+# that led here, and the events that go out: one statement. What goes back is saved before it, where anything does.
+SAVE_STEPS = f"""
+WITH changed AS (
+    UPDATE payments p SET status = s.status, reconciliation = s.reconciliation, reason = s.reason,
+        effective_on = s.effective_on, expected_by = s.expected_by, allocated_invoices = s.ids::uuid[],
+        allocated_amounts = s.amounts::bigint[], credit = s.credit, provider_id = s.provider_id, sequence = s.sequence,
+        polls = s.polls, next_poll_at = s.next_poll_at, reversed = s.reversed, reversed_surcharge = s.reversed_surcharge,
+        going_back = s.going_back, disputed = s.disputed, new_quote_id = s.new_quote_id,
+        next_action_url = s.next_action_url, act_by = s.act_by
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::text[],
+        $9::bigint[], $10::text[], $11::bigint[], $12::int[], $13::timestamptz[], $33::bigint[], $34::bigint[],
+        $35::bigint[], $36::bigint[], $40::uuid[], $49::text[], $50::timestamptz[])
+        AS s (id, status, reconciliation, reason, effective_on, expected_by, ids, amounts, credit, provider_id, sequence,
+            polls, next_poll_at, reversed, reversed_surcharge, going_back, disputed, new_quote_id, next_action_url, act_by)
+    WHERE p.id = s.id
+), booked AS (
+    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reversal_id)
+    SELECT b.id, b.payment_id, b.kind, b.effective_on, $14, b.reversal_id
+    FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::date[], $19::uuid[])
+        AS b (id, payment_id, kind, effective_on, reversal_id)
+), entered AS (
+    INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
+    SELECT * FROM unnest($20::uuid[], $21::text[], $22::uuid[], $23::text[], $24::bigint[])
+), ended AS (
+    UPDATE attempts SET state = 'answered' WHERE payment_id = ANY($25::uuid[]) AND state = 'begun'
+), begun AS (
+    INSERT INTO attempts ({ATTEMPT}, state, call_after)
+    SELECT a.*, 0, 'begun', now() FROM unnest($26::uuid[], $27::uuid[], $28::text[], $29::text[], $30::bigint[],
+        $31::text[], $32::timestamptz[], $51::text[]) AS a
+), noted AS (
+    INSERT INTO provider_events (id, kind, occurred_at, received_at)
+    SELECT n.*, $14 FROM unnest($37::text[], $38::text[], $39::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
+), kept AS (
+    {insert_history(41, topics.PAYMENT.name)}
+)
+{insert_outbox(41)}
+"""  # noqa: S608
+
+
+async def save_steps(
+    work: Work,
+    steps: Sequence[Step],
+    *,
+    attempts: Sequence[Attempt] = (),
+    events: Sequence[tuple[str, str, datetime]] = (),
+) -> None:
+    """Save all that follows from steps, with what was emitted. Once the provider's answer is known, no call is due.
+
+    `attempts`: calls that begin; `events`: id, kind and instant of the provider's events that were taken.
+    """
+    last = {step.payment.id: step.payment for step in steps}
+    payments = [last[payment_id] for payment_id in sorted(last)]
+    postings = [step.posting for step in steps if step.posting]
+    entries = [(each, account, money) for each in postings for account, money in each.entries]
+    reversals = {step.reversal.id: step.reversal for step in steps if step.reversal}
+    if reversals:
+        await save_reversals(work, list(reversals.values()))
+    opened = [
+        Open(each.opens, each.in_doubt, payment_id=each.payment.id, provider_id=each.about_id)
+        for each in steps
+        if each.opens
+    ]
+    if opened:
+        await open_exceptions(work, opened)
+    for ended, why in ((False, "the provider's record agrees now"), (True, "the payment ended without money")):
+        closed = [
+            (each.payment.id, each.about_id) for each in steps if each.closes and each.payment.without_money == ended
+        ]
+        if closed:
+            await close_exceptions(work, closed, why)
+    await work.connection.execute(
+        SAVE_STEPS,
+        [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
+        [p.reason for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
+        *arrays_of([p.allocations for p in payments]), [p.credit for p in payments],
+        [p.provider_id for p in payments], [p.sequence for p in payments], [p.polls for p in payments],
+        [p.next_poll_at for p in payments], work.now,
+        [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
+        [each.effective_on for each in postings], [each.reversal_id for each in postings],
+        *_entry_arrays(entries),
+        [p.id for p in payments if p.final or p.status in ("processing", "requires_action")],
+        [a.id for a in attempts], [a.payment_id for a in attempts], [a.provider_customer for a in attempts],
+        [a.provider_method for a in attempts], [a.amount.minor for a in attempts],
+        [a.amount.currency for a in attempts], [a.begun_at for a in attempts],
+        [p.reversed for p in payments], [p.reversed_surcharge for p in payments],
+        [p.going_back for p in payments], [p.disputed for p in payments],
+        [event[0] for event in events], [event[1] for event in events], [event[2] for event in events],
+        [p.new_quote_id for p in payments],
+        *work.outbox_arguments(),
+        [p.next_action_url for p in payments], [p.act_by for p in payments], [a.return_url for a in attempts],
+    )  # fmt: skip
+
+
+async def keep_let_go(work: Work, payment: Payment) -> None:
+    """That a payment was given up, and by whom: its charge is cancelled from now on, as when its time had run out."""
+    sql = "UPDATE payments SET let_go_by = $2, next_action_url = $3, act_by = $4 WHERE id = $1"
+    await work.connection.execute(sql, payment.id, payment.let_go_by, payment.next_action_url, payment.act_by)
+
+
+async def keep_amounts(work: Work, payment: Payment) -> None:
+    """What a payment is of, where the provider took other than was asked; a method for one payment may have made another."""
+    sql = "UPDATE payments SET amount = $2, surcharge = $3, credit_used = $4, once_method_id = NULL WHERE id = $1"
+    await work.connection.execute(sql, payment.id, payment.amount.minor, payment.surcharge.minor, payment.credit_used)
+
+
+# Invoices that a payment asked for and was not settled with will not tell of it: what it asked of them is free again.
+_SETTLED = """
+WITH kept AS (
+    UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit,
+        credit_invoices = coalesce(s.by_credit::uuid[], p.credit_invoices),
+        credit_amounts = coalesce(s.credit_amounts::bigint[], p.credit_amounts){gone}
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])
+        AS s (id, ids, amounts, credit, by_credit, credit_amounts) WHERE p.id = s.id
+    RETURNING p.id, p.asked_invoices, p.allocated_invoices
+)
+UPDATE receipt_parts r SET settled = true FROM kept CROSS JOIN LATERAL unnest(asked_invoices) AS a (invoice_id)
+WHERE r.invoice_id = a.invoice_id AND r.payment_id = kept.id AND NOT r.settled AND a.invoice_id <> ALL(allocated_invoices)
+"""
+# What goes back is added to what did before. Most payments keep all that they pay: nothing is written for them.
+_GONE = """,
+        gone_invoices = gone_invoices || ARRAY(SELECT g.invoice_id FROM unnest($7::uuid[], $8::uuid[])
+            WITH ORDINALITY AS g (payment_id, invoice_id, place) WHERE g.payment_id = p.id ORDER BY place),
+        gone_amounts = gone_amounts || ARRAY(SELECT g.minor FROM unnest($7::uuid[], $9::bigint[])
+            WITH ORDINALITY AS g (payment_id, minor, place) WHERE g.payment_id = p.id ORDER BY place)"""
+SETTLED, SETTLED_BACK = _SETTLED.format(gone=""), _SETTLED.format(gone=_GONE)
+
+
+async def keep_allocations(
+    work: Work,
+    settled: Sequence[tuple[str, Sequence[AllocatedPart], int]],
+    back: Sequence[tuple[str, Sequence[AllocatedPart]]] = (),
+    by_credit: Mapping[str, Sequence[AllocatedPart]] | None = None,
+) -> None:
+    """What invoicing made of payments: the parts of each and its credit; `back`: what it took away from them, told once.
+
+    `by_credit`: what credit of others paid beside them, where that is told; it stays as it was told.
+    """
+    newest = {payment_id: (parts, credit) for payment_id, parts, credit in settled}
+    gone = [(payment_id, part.invoice_id, part.amount.amount_minor) for payment_id, parts in back for part in parts]
+    ids, beside = sorted(newest), by_credit or {}
+    await work.connection.execute(
+        SETTLED_BACK if gone else SETTLED,
+        ids,
+        [_ids(newest[i][0]) for i in ids],
+        [_minors(newest[i][0]) for i in ids],
+        [newest[i][1] for i in ids],
+        [_ids(beside[i]) if i in beside else None for i in ids],
+        [_minors(beside[i]) if i in beside else None for i in ids],
+        *(list(column) for column in zip(*gone, strict=True)),
+    )
+
+
+def _ids(parts: Sequence[AllocatedPart]) -> str:
+    return "{" + ",".join(part.invoice_id for part in parts) + "}"
+
+
+def _minors(parts: Sequence[AllocatedPart]) -> str:
+    return "{" + ",".join(str(part.amount.amount_minor) for part in parts) + "}"
+
+
+def parts_of(ids: Sequence[str], amounts: Sequence[int], currency: str) -> tuple[Part, ...]:
+    return tuple(Part(invoice_id, Money(minor, currency)) for invoice_id, minor in zip(ids, amounts, strict=True))

@@ -1,0 +1,129 @@
+"""Previews of payments, each to be confirmed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from chassis.http.idempotency import STORED
+from chassis.messaging.work import Work
+from contracts.money import Money
+from payments.collecting.domain.quotes import Quote
+from payments.collecting.store.payments import arrays_of, parts_of
+from payments.methods.domain.consents import Terms
+from payments.methods.domain.methods import Method
+from payments.methods.store.methods import METHOD, METHOD_WIDTH, method_of
+from payments.projections.domain import OpenInvoice
+from payments.projections.store import INVOICE
+from payments.sql import columns_of
+
+ADD_QUOTES = """
+INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, choice,
+    rate, step, rule_id, cap, credit_used, created_at)
+SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at,
+    choice, rate, step, rule_id, cap, credit_used, $14
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
+    $10::timestamptz[], $11::text[], $12::numeric[], $13::int[], $15::text[], $16::bigint[], $17::bigint[])
+    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice, rate, step, rule_id, cap,
+        credit_used)
+"""
+
+
+async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
+    await work.connection.execute(
+        ADD_QUOTES,
+        [q.id for q in quotes], [q.customer_id for q in quotes], [q.method_id for q in quotes],
+        [q.amount.currency for q in quotes], [q.amount.minor for q in quotes], [q.surcharge.minor for q in quotes],
+        *arrays_of([q.parts for q in quotes]), ["{" + ",".join(map(str, q.whole)) + "}" for q in quotes],
+        [q.expires_at for q in quotes], [q.choice for q in quotes], [q.terms.rate for q in quotes],
+        [q.step for q in quotes], work.now, [q.terms.rule_id for q in quotes], [q.terms.cap for q in quotes],
+        [q.credit_used for q in quotes],
+    )  # fmt: skip
+    return [None] * len(quotes)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """What the confirmation of a quote looks at; `stored` is the answer under its Idempotency-Key.
+
+    No `method`: credit alone pays.
+    """
+
+    quote: Quote
+    stored: Mapping[str, Any] | None
+    method: Method | None
+    invoices: dict[str, OpenInvoice]
+
+
+# One row, whatever the number of invoices: theirs are arrays, in one order.
+CONFIRMING = f"""
+SELECT {METHOD}, q.id AS quote_id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
+    q.payment_id, q.choice, q.rate, q.step, q.rule_id, q.cap, q.credit_used, {columns_of("k", STORED)},
+    i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables
+FROM quotes q
+LEFT JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
+LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
+CROSS JOIN LATERAL (
+    SELECT array_agg(id) AS ids, array_agg(number) AS numbers, array_agg(status) AS statuses, array_agg(issued_on) AS issues,
+        array_agg(due_on) AS dues, array_agg(payable_now) AS payables
+    FROM invoices WHERE id = ANY(q.invoice_ids)
+) i
+WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2) AND (m.id IS NULL) = (q.method_id IS NULL)
+"""  # noqa: S608
+
+
+async def load_confirming(
+    connection: asyncpg.Connection, quote_id: str, only: str | None, route: str, key: str
+) -> Confirming | None:
+    """All of it in one round trip, when the quote is the identity's to confirm."""
+    row = await connection.fetchrow(CONFIRMING, quote_id, only, route, key)
+    if row is None:
+        return None
+    customer, currency = row["customer_id"], row["currency"]
+    quote = Quote(
+        row["quote_id"], customer, row["method_id"], Money(row["amount"], currency), Money(row["surcharge"], currency),
+        parts_of(row["invoice_ids"], row["amounts"], currency), tuple(row["whole"]), row["expires_at"], row["payment_id"],
+        row["choice"], Terms(row["rate"], row["cap"], row["rule_id"]), row["step"],
+        row["credit_used"],
+    )  # fmt: skip
+    found = zip(
+        *(row[name] or () for name in ("ids", "numbers", "statuses", "issues", "dues", "payables")), strict=True
+    )
+    invoices = {
+        invoice_id: OpenInvoice(invoice_id, customer, number, status, currency, issued_on, due_on, payable)
+        for invoice_id, number, status, issued_on, due_on, payable in found
+    }
+    method = method_of(tuple(row)) if quote.method_id is not None else None
+    return Confirming(quote, row if row["fingerprint"] is not None else None, method, invoices)
+
+
+async def load_wished(
+    connection: asyncpg.Connection, method_id: str | None, customer_id: str, invoice_ids: Sequence[str]
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The customer's method, and those of the invoices that are known, in one round trip."""
+    sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one
+        LEFT JOIN methods m ON m.id = $1 AND m.customer_id = $2
+        LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) AND i.customer_id = $2"""  # noqa: S608
+    return _method_and_invoices(await connection.fetch(sql, method_id, customer_id, invoice_ids))
+
+
+async def load_payable(
+    connection: asyncpg.Connection, method_id: str | None, customer_id: str, currency: str, limit: int
+) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    """The customer's method, and the oldest of its invoices that can be paid now, in one round trip."""
+    sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one
+        LEFT JOIN methods m ON m.id = $1 AND m.customer_id = $2
+        LEFT JOIN LATERAL (
+            SELECT {INVOICE} FROM invoices WHERE customer_id = $2 AND currency = $3 AND payable_now > 0
+            ORDER BY due_on, issued_on, number LIMIT $4
+        ) i ON true"""  # noqa: S608
+    return _method_and_invoices(await connection.fetch(sql, method_id, customer_id, currency, limit))
+
+
+def _method_and_invoices(rows: Sequence[asyncpg.Record]) -> tuple[Method | None, dict[str, OpenInvoice]]:
+    method = method_of(tuple(rows[0])) if rows[0][0] is not None else None
+    invoices = [OpenInvoice(*tuple(row)[METHOD_WIDTH:]) for row in rows if tuple(row)[METHOD_WIDTH] is not None]
+    return method, {invoice.id: invoice for invoice in invoices}

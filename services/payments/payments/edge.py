@@ -1,0 +1,84 @@
+"""What all of payments' requests share: shapes, refusals, and waiting for what was made elsewhere a moment ago."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from chassis.http.idempotency import required_key
+from chassis.http.identity import Identity, allow
+from chassis.http.problems import Problem
+from contracts.refusals import Refusal
+
+ReadPayments = Annotated[Identity, allow("payments:read")]
+WritePayments = Annotated[Identity, allow("payments:write")]
+ReadMethods = Annotated[Identity, allow("methods:read")]
+WriteMethods = Annotated[Identity, allow("methods:write")]
+IdempotencyKey = Annotated[str, Depends(required_key)]
+
+PATIENCE_SECONDS = 2.0
+
+
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _web_address(text: str) -> str:
+    where = urlsplit(text)
+    if where.scheme not in ("http", "https") or not where.hostname or where.username is not None:
+        raise ValueError("must be a whole http or https address")
+    return text
+
+
+WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_web_address)]
+
+
+def answer(body: bytes, status: int, seen: str | None = None) -> Response:
+    return Response(body, status, {"Paidup-Seen": seen} if seen else None, media_type="application/json")
+
+
+def problem_of(refusal: Refusal, status: int = 422, **extra: Any) -> Problem:
+    return Problem(
+        status=409 if refusal.conflict else status,
+        slug=refusal.code,
+        title=refusal.code.replace("-", " ").capitalize(),
+        detail=refusal.detail,
+        errors=[{"field": refusal.field, "message": refusal.detail}] if refusal.field else None,
+        extra={**({"values": dict(refusal.values)} if refusal.values else {}), **extra} or None,
+    )
+
+
+def unknown_customer(customer_id: str) -> Refusal:
+    return Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id")
+
+
+def for_the_company(identity: Identity) -> None:
+    if identity.customer_id is not None:
+        detail = "This key is for one customer; bank files and their exceptions are the company's."
+        raise Problem(status=403, slug="forbidden", detail=detail)
+
+
+async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
+    """What was just made elsewhere may not have arrived: look again for up to two seconds."""
+    end, pause = asyncio.get_running_loop().time() + PATIENCE_SECONDS, 0.01
+    while not await look():
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+    return True
+
+
+def provider_away() -> Problem:
+    return Problem(
+        status=503,
+        slug="provider-unavailable",
+        title="Payment provider unavailable",
+        detail="The payment provider does not answer. Nothing was done; try again in a few seconds.",
+        headers={"Retry-After": "5"},
+    )

@@ -1,0 +1,220 @@
+"""What does not agree and waits for a person, over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from chassis.http.cursors import read_instant_cursor, write_cursor
+from chassis.http.problems import Problem, not_found
+from chassis.messaging.work import Work
+from chassis.service import cause_of, running_of
+from contracts.ids import is_id
+from contracts.invoicing import Text
+from contracts.refusals import Refusal
+from payments.edge import Asked, ReadPayments, WritePayments, answer, for_the_company, problem_of
+from payments.exceptions import store as exceptions
+from payments.exceptions.domain import About, ExceptionClass, remedy
+from payments.once.api import OnceRoute
+
+router = APIRouter(route_class=OnceRoute)
+
+
+class ProposedPart(BaseModel):
+    invoice_id: str
+    amount_minor: int
+
+
+class ProposalView(BaseModel):
+    """What the money may pay. `score` lies between 0 and 1; the likeliest stands first.
+
+    With `payment_id`: it may be that recorded receipt, and pays nothing again; with `payment_ids`: these, which sum to
+    it. With `payout_id`: it may be that payout
+    of the provider, and is no customer's. Without invoices else: it names some of the customer's that it can't pay.
+    """
+
+    customer_id: str | None
+    invoices: list[ProposedPart]
+    score: float
+    reasons: list[str]
+    payment_id: str | None = None
+    payment_ids: list[str] = []
+    payout_id: Annotated[str | None, Field(description="the provider's id of a payout")] = None
+
+
+class LineView(BaseModel):
+    """The bank's line that it is about."""
+
+    run_id: str
+    place: str
+    account: str
+    booked_on: date | None
+    references: list[str]
+    text: str
+    payer: str | None
+
+
+class NoteView(BaseModel):
+    at: datetime
+    actor: str
+    action: str
+    detail: str | None
+
+
+ClassName = Annotated[ExceptionClass, Field(alias="class")]
+
+
+class ExceptionView(BaseModel):
+    """Minor units of `currency`; below zero: money that a bank took back.
+
+    missing_here    money that came, or came back, and is of nothing known, or is booked on a day that has not come
+    missing_there   a payment that the provider's record does not have in its time; money of a payout that failed there
+    wrong_amount    more, or other, than was asked for, or than the payout is of whose trace it tells
+    short_payment   less than the invoices that it names
+    doubled         names invoices that are paid or under way already, or may be counted or recorded already
+    wrong_currency  names invoices, or tells the trace of a payout, of another currency
+    """
+
+    id: str
+    klass: ClassName
+    state: Literal["open", "resolved"]
+    payment_id: str | None
+    provider_id: Annotated[str | None, Field(description="the provider's id of the refund, return or chargeback")]
+    payout_line_id: Annotated[str | None, Field(description="the provider's id of a line of a payout")]
+    line: LineView | None
+    currency: str
+    amount_minor: int
+    proposals: list[ProposalView]
+    remedy: Annotated[str | None, Field(description="what can be done about it; null once it is resolved")]
+    remedy_code: Annotated[
+        str | None,
+        Field(description="which remedy that is, to be said in another language"),
+    ]
+    assigned_to: str | None
+    created_at: datetime
+    resolved_at: datetime | None
+
+
+class ExceptionDetail(ExceptionView):
+    trail: list[NoteView]
+
+
+class Exceptions(BaseModel):
+    items: list[ExceptionView]
+    next_cursor: str | None
+
+
+class Assignment(Asked):
+    """Who is to look at it; null: nobody any more."""
+
+    assigned_to: Text | None
+
+
+def view_of_exception(row: Any, today: date) -> dict[str, Any]:
+    line = {
+        "run_id": row["statement_id"],
+        "place": row["place"],
+        "account": row["account"],
+        "booked_on": row["booked_on"],
+        "references": row["refs"],
+        "text": row["text"],
+        "payer": row["payer"],
+    }
+    said = remedy(_about(row, today), row["class"]) if row["state"] == "open" else None
+    return {
+        "id": row["id"],
+        "class": row["class"],
+        "state": row["state"],
+        "payment_id": row["payment_id"],
+        "provider_id": row["provider_id"],
+        "payout_line_id": row["payout_line_id"],
+        "line": line if row["line_id"] is not None else None,
+        "currency": row["currency"],
+        "amount_minor": row["amount"],
+        "proposals": orjson.loads(row["proposals"]),
+        "remedy": said.text if said else None,
+        "remedy_code": said.code if said else None,
+        "assigned_to": row["assigned_to"],
+        "created_at": row["created_at"],
+        "resolved_at": row["resolved_at"],
+    }
+
+
+def _about(row: Any, today: date) -> About:
+    if row["line_id"] is not None:
+        if row["booked_on"] > today:
+            return "to come"
+        likeliest: dict[str, Any] = next(iter(orjson.loads(row["proposals"])), {})
+        if likeliest.get("payout_id"):
+            return "paid out"
+        return "came in" if row["amount"] > 0 else "went out"
+    if row["payout_line_id"] is not None:
+        return "payout"
+    return "goes back" if row["provider_id"] is not None else "payment"
+
+
+@router.get("/v1/reconciliation/exceptions", response_model=Exceptions, tags=["reconciliation"])
+async def list_exceptions(
+    request: Request,
+    identity: ReadPayments,
+    state: Literal["open", "resolved"] | None = None,
+    why: Annotated[ExceptionClass | None, Query(alias="class")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """What does not agree, oldest first."""
+    for_the_company(identity)
+    found = await exceptions.list_exceptions(
+        running_of(request).pool, state, why, read_instant_cursor(cursor), limit + 1
+    )
+    last = found[limit - 1] if len(found) > limit else None
+    following = write_cursor(last["created_at"].isoformat(), last["id"]) if last else None
+    today = running_of(request).clock.today()
+    items = [view_of_exception(row, today) for row in found[:limit]]
+    return answer(orjson.dumps({"items": items, "next_cursor": following}), 200)
+
+
+@router.get("/v1/reconciliation/exceptions/{exception_id}", response_model=ExceptionDetail, tags=["reconciliation"])
+async def get_exception(exception_id: str, request: Request, identity: ReadPayments) -> Response:
+    """An exception with its trail: who did what about it, and when."""
+    for_the_company(identity)
+    running = running_of(request)
+    return answer(await detail_of(running.pool, exception_id, running.clock.today()), 200)
+
+
+async def detail_of(connection: Any, exception_id: str, today: date) -> bytes:
+    row = await exceptions.load_exception(connection, exception_id) if is_id(exception_id) else None
+    if row is None:
+        raise not_found("exception", exception_id)
+    trail = await exceptions.list_notes(connection, exception_id)
+    return orjson.dumps({**view_of_exception(row, today), "trail": trail})
+
+
+@router.post(
+    "/v1/reconciliation/exceptions/{exception_id}/assign", response_model=ExceptionDetail, tags=["reconciliation"]
+)
+async def assign(exception_id: str, asked: Assignment, request: Request, identity: WritePayments) -> Response:
+    """Say who is to look at an exception."""
+    for_the_company(identity)
+    async with running_of(request).units.begin(cause_of(request, identity)) as work:
+        if (await lock_exception(exception_id, work))["state"] != "open":
+            raise resolved_already()
+        await exceptions.assign_exception(work, exception_id, asked.assigned_to)
+        await exceptions.note(work, exception_id, work.cause.actor or "", "assigned", asked.assigned_to)
+        return answer(await detail_of(work.connection, exception_id, work.clock.today()), 200)
+
+
+async def lock_exception(exception_id: str, work: Work) -> Any:
+    row = await exceptions.lock_exception(work, exception_id) if is_id(exception_id) else None
+    if row is None:
+        raise not_found("exception", exception_id)
+    return row
+
+
+def resolved_already() -> Problem:
+    detail = "This exception has been resolved already; look at its trail."
+    return problem_of(Refusal("already-resolved", detail, conflict=True))

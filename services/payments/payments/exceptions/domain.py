@@ -1,0 +1,141 @@
+"""Exceptions: what does not agree, what it may be, and what a person can do about it. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.allocation import Part
+from contracts.money import Money
+
+ExceptionClass = Literal[
+    "missing_here", "missing_there", "wrong_amount", "short_payment", "doubled", "wrong_currency"
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a transfer may pay, for a person to decide. `score` lies between 0 and 1.
+
+    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again; with `payment_ids`, all
+    of these together. With `payout_id`, it may be that payout: the provider's money, of no customer. Without parts, it
+    is known whose it may be, and no more.
+    """
+
+    customer_id: str | None
+    parts: tuple[Part, ...]
+    score: float
+    reasons: tuple[str, ...]
+    payment_id: str | None = None
+    payout_id: str | None = None
+    payment_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An exception to be opened: about a line or about a payment; `provider_id`: of what goes back of the payment.
+
+    `voided_id`: the receipt that the line was, or a share of it, until it was voided.
+    """
+
+    why: ExceptionClass
+    amount: Money
+    payment_id: str | None = None
+    provider_id: str | None = None
+    line_id: int | None = None
+    payout_line_id: str | None = None
+    proposals: Sequence[Proposal] = ()
+    voided_id: str | None = None
+
+
+About = Literal["came in", "to come", "went out", "payment", "goes back", "payout", "paid out"]
+
+# By what an exception is about, and by its class where that makes a difference.
+REMEDIES: dict[About, str] = {
+    "came in": (
+        "Say whose money it is: post it as one of the proposals, or with a customer_id, to invoices or "
+        "on_account. Match it with a receipt that was recorded for it, with all of one deposit, or with the payout "
+        "of the provider that it is."
+    ),
+    "to come": "The bank books it on a day that has not come. Wait for that day: then post or match it.",
+    "went out": "Match it with the receipt that it took back; dismiss it where it is none.",
+    "payment": (
+        "Look the charge up at the provider. Give back what is not to be kept, then accept the payment as the "
+        "provider has it."
+    ),
+    "goes back": (
+        "The provider took more than is left of this payment. Settle the rest with the provider or the customer, "
+        "then dismiss it, saying how."
+    ),
+    "payout": (
+        "Look this line of the payout up at the provider: it is of no payment here. Then dismiss it, saying what "
+        "it was."
+    ),
+    "paid out": (
+        "It may be money of the provider. Look up there which payout it is, and match it with that. Post it only where "
+        "it is none of them."
+    ),
+}
+OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
+    ("came in", "short_payment"): (
+        "Less came than the invoices that it names ask for. Post it as proposed, in part, and ask the payer for "
+        "the rest."
+    ),
+    ("came in", "wrong_amount"): (
+        "More came than the invoices that it names ask for. Post it as proposed: the rest is the customer's credit."
+    ),
+    ("came in", "doubled"): (
+        "It may have counted already. Compare it with what was received for the invoices that it names: match or "
+        "dismiss what is told twice; post on_account what came once more."
+    ),
+    ("came in", "wrong_currency"): (
+        "It names invoices of another currency, and pays none of these. Post it in its own, on_account or to other "
+        "invoices of the payer; or give it back and dismiss it."
+    ),
+    ("paid out", "wrong_amount"): (
+        "It tells the trace of a payout of another amount. What the bank kept of it is a fee: match it with "
+        "rest_is_fee. Else ask the provider and the bank, then dismiss it, saying what it was."
+    ),
+    ("paid out", "wrong_currency"): (
+        "It tells the trace of a payout in another currency, and can't be matched with it. Ask the bank what it "
+        "exchanged, then dismiss it, saying at what rate."
+    ),
+    ("paid out", "doubled"): (
+        "It may be a payout that another line has told of. Compare the two: dismiss what is told twice, match what is "
+        "a payout without a line, and ask the provider what came once more."
+    ),
+    ("paid out", "missing_there"): (
+        "The provider says that this payout failed, and pays its money out again. Once the bank has taken the money "
+        "back, match the two, or dismiss it where the amounts differ; where it stays, ask the provider."
+    ),
+    ("payment", "missing_there"): (
+        "The provider has not confirmed it in its time, and is asked on: this closes by itself once it does. Look "
+        "it up at the provider meanwhile."
+    ),
+    ("goes back", "missing_there"): (
+        "A refund did not arrive; its money is the customer's credit. Refund it again, or another way, then "
+        "dismiss this, saying how."
+    ),
+    (
+        "payout",
+        "wrong_amount",
+    ): "The payout has this charge with another sum than its payment. Ask the provider, then dismiss it.",
+    (
+        "payout",
+        "wrong_currency",
+    ): "The payout has this charge in another currency than its payment. Ask the provider, then dismiss it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A sentence for a person; `code` says which of them it is, in any language."""
+
+    code: str
+    text: str
+
+
+def remedy(about: About, why: ExceptionClass) -> Remedy:
+    code, of_class = about.replace(" ", "_"), OF_CLASS.get((about, why))
+    return Remedy(f"{code}_{why}", of_class) if of_class else Remedy(code, REMEDIES[about])

@@ -1,0 +1,141 @@
+"""What does not agree and waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chassis.messaging.work import Work
+from contracts.ids import new_id
+from payments.exceptions.domain import Open, Proposal
+
+OPEN_EXCEPTIONS = """
+WITH told AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[],
+        $9::text[], $11::uuid[])
+        AS e (id, class, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, voided_id)
+), amended AS (
+    UPDATE exceptions e SET amount = told.amount FROM told WHERE e.payment_id = told.payment_id
+        AND e.provider_id = told.provider_id AND e.class = told.class AND e.state = 'open'
+)
+INSERT INTO exceptions (id, class, state, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, created_at,
+    voided_id)
+SELECT id, class, 'open', payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, $10, voided_id FROM told
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
+
+async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> list[str]:
+    """One for a line, for each void of it, for a payment, and of each class for what goes back of it, however often it is
+    opened; gives the ids of those that are new.
+
+    What goes back may be told with another amount the next time.
+    """
+    rows = await work.connection.fetch(
+        OPEN_EXCEPTIONS,
+        [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
+        [e.provider_id for e in exceptions], [e.line_id for e in exceptions], [e.amount.currency for e in exceptions],
+        [e.amount.minor for e in exceptions],
+        [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions],
+        [e.payout_line_id for e in exceptions], work.now, [e.voided_id for e in exceptions],
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+def _view_of(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "customer_id": proposal.customer_id,
+        "invoices": [{"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in proposal.parts],
+        "score": proposal.score,
+        "reasons": list(proposal.reasons),
+        "payment_id": proposal.payment_id,
+        "payment_ids": list(proposal.payment_ids),
+        "payout_id": proposal.payout_id,
+    }
+
+
+CLOSE_EXCEPTIONS = """
+WITH closed AS (
+    UPDATE exceptions e SET state = 'resolved', resolved_at = $3
+    FROM unnest($1::uuid[], $2::text[]) AS c (payment_id, provider_id)
+    WHERE e.payment_id = c.payment_id AND e.provider_id IS NOT DISTINCT FROM c.provider_id
+        AND (e.provider_id IS NULL OR e.class = 'wrong_amount')
+        AND e.line_id IS NULL AND e.payout_line_id IS NULL AND e.state = 'open' RETURNING e.id
+)
+INSERT INTO exception_notes (exception_id, at, actor, action, detail)
+SELECT id, $3, 'system:payments', 'resolved', $4 FROM closed
+"""
+
+
+async def close_exceptions(work: Work, about: Sequence[tuple[str, str | None]], why: str) -> None:
+    """What was open about payments, or about the amount of what goes back of them (its id at the provider), and agrees."""
+    ids, provider_ids = [one for one, _ in about], [one for _, one in about]
+    await work.connection.execute(CLOSE_EXCEPTIONS, ids, provider_ids, work.now, why)
+
+
+EXCEPTION = """
+SELECT e.id, e.class, e.state, e.payment_id, e.provider_id, e.currency, e.amount, e.proposals::text, e.assigned_to, e.created_at, e.resolved_at,
+    e.line_id, e.payout_line_id, l.statement_id, l.place, l.account, l.booked_on, l.refs, l.text, l.payer, l.state AS line_state, l.identity,
+    l.payer_account, l.reversal, e.decision, e.answer, e.voided_id
+FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id
+"""
+
+
+async def list_exceptions(
+    connection: asyncpg.Connection, state: str | None, why: str | None, after: tuple[datetime, str] | None, limit: int
+) -> list[asyncpg.Record]:
+    """Oldest first; `why` is their class."""
+    sql = f"""{EXCEPTION} WHERE ($1::text IS NULL OR e.state = $1) AND ($2::text IS NULL OR e.class = $2)
+        AND ($3::timestamptz IS NULL OR (e.created_at, e.id) > ($3, $4::uuid)) ORDER BY e.created_at, e.id LIMIT $5"""
+    return list(await connection.fetch(sql, state, why, *(after or (None, None)), limit))
+
+
+async def load_exception(connection: asyncpg.Connection, exception_id: str) -> asyncpg.Record | None:
+    return await connection.fetchrow(f"{EXCEPTION} WHERE e.id = $1", exception_id)
+
+
+async def lock_exception(work: Work, exception_id: str) -> asyncpg.Record | None:
+    return await work.connection.fetchrow(f"{EXCEPTION} WHERE e.id = $1 FOR NO KEY UPDATE OF e", exception_id)
+
+
+async def line_waits(work: Work, line_id: int) -> bool:
+    """Whether an exception about a line is still open."""
+    sql = "SELECT EXISTS (SELECT FROM exceptions WHERE line_id = $1 AND state = 'open')"
+    waits: bool = await work.connection.fetchval(sql, line_id)
+    return waits
+
+
+async def resolve_exception(work: Work, exception_id: str, payment_id: str | None) -> None:
+    sql = """UPDATE exceptions SET state = 'resolved', resolved_at = $2, payment_id = coalesce(payment_id, $3) WHERE id = $1"""
+    await work.connection.execute(sql, exception_id, work.now, payment_id)
+
+
+async def keep_decision(work: Work, exception_id: str, decision: bytes, answer: bytes) -> None:
+    """What was decided, and the answer that the same request gets again."""
+    sql = "UPDATE exceptions SET decision = $2, answer = $3 WHERE id = $1"
+    await work.connection.execute(sql, exception_id, decision, answer)
+
+
+async def assign_exception(work: Work, exception_id: str, whom: str | None) -> None:
+    await work.connection.execute("UPDATE exceptions SET assigned_to = $2 WHERE id = $1", exception_id, whom)
+
+
+async def note(work: Work, exception_id: str, actor: str, action: str, detail: str | None) -> None:
+    sql = "INSERT INTO exception_notes (exception_id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5)"
+    await work.connection.execute(sql, exception_id, work.now, actor, action, detail)
+
+
+async def note_line(work: Work, line_id: int, actor: str, action: str, detail: str) -> None:
+    """In the trail of each exception that there was about a line."""
+    sql = """INSERT INTO exception_notes (exception_id, at, actor, action, detail)
+        SELECT id, $2, $3, $4, $5 FROM exceptions WHERE line_id = $1 ORDER BY id"""
+    await work.connection.execute(sql, line_id, work.now, actor, action, detail)
+
+
+async def list_notes(connection: asyncpg.Connection, exception_id: str) -> list[dict[str, Any]]:
+    sql = "SELECT at, actor, action, detail FROM exception_notes WHERE exception_id = $1 ORDER BY id"
+    return [dict(row) for row in await connection.fetch(sql, exception_id)]

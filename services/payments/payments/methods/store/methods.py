@@ -1,0 +1,147 @@
+"""Ways to pay, as the provider keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from chassis.messaging.work import Work
+from payments.methods.domain.methods import Method
+from payments.setbacks.store import in_turn
+from payments.sql import columns_of
+
+KEPT = """id, customer_id, provider_id, kind, funding, brand, last4, exp_year, exp_month, country, state, postal_code, saved,
+    is_default, verification, disabled_at, disabled_reason, removed_at, sequence, setup_reference"""
+KEPT_WIDTH = 20
+# A method for one payment is used up by one that did not end without money.
+USED = """CASE WHEN m.saved THEN false ELSE EXISTS (SELECT FROM payments u WHERE u.method_id = m.id
+    AND u.status NOT IN ('declined', 'cancelled', 'expired')) END"""
+METHOD = f"{columns_of('m', KEPT)}, {USED}"
+METHOD_WIDTH = KEPT_WIDTH + 1
+
+
+def method_of(row: Sequence[Any]) -> Method:
+    """From the first columns of a row, as METHOD or KEPT names them."""
+    return Method(*tuple(row)[:METHOD_WIDTH])
+
+
+async def find_provider_customer(connection: asyncpg.Connection, customer_id: str) -> str | None:
+    sql = "SELECT provider_id FROM provider_customers WHERE customer_id = $1"
+    found: str | None = await connection.fetchval(sql, customer_id)
+    return found
+
+
+async def keep_provider_customer(connection: asyncpg.Connection, customer_id: str, provider_id: str) -> None:
+    sql = "INSERT INTO provider_customers (customer_id, provider_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+    await connection.execute(sql, customer_id, provider_id)
+
+
+async def add_method(work: Work, method: Method, setup_id: str | None = None) -> None:
+    places = ", ".join(f"${place}" for place in range(1, KEPT_WIDTH + 1))
+    now, setup = f"${KEPT_WIDTH + 1}", f"${KEPT_WIDTH + 2}"
+    sql = f"INSERT INTO methods ({KEPT}, terms_accepted_at, created_at, setup_id) VALUES ({places}, {now}, {now}, {setup})"  # noqa: S608
+    await work.connection.execute(sql, *_values(method), work.now, setup_id)
+
+
+def _values(method: Method) -> tuple[Any, ...]:
+    return tuple(getattr(method, name.strip()) for name in KEPT.split(","))
+
+
+async def list_methods(connection: asyncpg.Connection, customer_id: str) -> list[Method]:
+    """Saved ones that were not removed, the default first."""
+    sql = f"""SELECT {METHOD} FROM methods m WHERE customer_id = $1 AND saved AND removed_at IS NULL
+        ORDER BY is_default DESC, created_at, id LIMIT 100"""  # noqa: S608
+    return [method_of(row) for row in await connection.fetch(sql, customer_id)]
+
+
+async def load_method(connection: asyncpg.Connection, customer_id: str, method_id: str) -> Method | None:
+    sql = f"SELECT {METHOD} FROM methods m WHERE m.id = $1 AND m.customer_id = $2"  # noqa: S608
+    row = await connection.fetchrow(sql, method_id, customer_id)
+    return method_of(row) if row else None
+
+
+async def load_methods(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Method]:
+    sql = f"SELECT {METHOD} FROM methods m WHERE m.id = ANY($1::uuid[])"  # noqa: S608
+    return {row["id"]: method_of(tuple(row)) for row in await connection.fetch(sql, sorted(set(ids)))}
+
+
+async def lock_methods(work: Work, customer_id: str) -> list[Method]:
+    """All of a customer's that were not removed."""
+    sql = f"""SELECT {METHOD} FROM methods m WHERE m.customer_id = $1 AND m.removed_at IS NULL ORDER BY m.id
+        FOR NO KEY UPDATE OF m"""  # noqa: S608
+    return [method_of(row) for row in await work.connection.fetch(sql, customer_id)]
+
+
+async def lock_methods_by_id(work: Work, ids: Sequence[str]) -> dict[str, Method]:
+    sql = f"SELECT {METHOD} FROM methods m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR NO KEY UPDATE OF m"  # noqa: S608
+    return {row["id"]: method_of(row) for row in await work.connection.fetch(sql, sorted(set(ids)))}
+
+
+SAVE_METHOD = """
+UPDATE methods SET is_default = $2, verification = $3, disabled_at = $4, disabled_reason = $5, removed_at = $6, sequence = $7,
+    detach_after = CASE WHEN removed_at IS NULL AND $6::timestamptz IS NOT NULL THEN now() ELSE detach_after END
+WHERE id = $1
+"""
+
+
+async def save_method(work: Work, method: Method) -> None:
+    """A method as a change leaves it. Once it is removed, the provider is to forget it."""
+    await work.connection.execute(
+        SAVE_METHOD, method.id, method.is_default, method.verification, method.disabled_at, method.disabled_reason,
+        method.removed_at, method.sequence,
+    )  # fmt: skip
+
+
+async def method_needed(connection: asyncpg.Connection, method_id: str) -> tuple[bool, bool]:
+    """Whether autopay needs a method, and whether a payment by it is under way."""
+    sql = """SELECT EXISTS (SELECT FROM autopay WHERE method_id = $1 AND enabled)
+        OR EXISTS (SELECT FROM autopay WHERE currency_methods @> ARRAY[$1::uuid] AND enabled), EXISTS (SELECT FROM payments
+        WHERE method_id = $1 AND status NOT IN ('succeeded', 'declined', 'cancelled', 'expired'))"""
+    row = await connection.fetchrow(sql, method_id)
+    return row[0], row[1]
+
+
+CLAIM_DETACHES = """
+UPDATE methods SET detach_calls = detach_calls + 1, detach_after = now() + interval '1 second' * least(2 ^ least(detach_calls + 4, 12), 3600)
+WHERE id IN (
+    SELECT m.id FROM methods m WHERE m.detach_after <= now() AND NOT EXISTS (SELECT FROM payments p WHERE p.method_id = m.id
+        AND p.status NOT IN ('succeeded', 'declined', 'cancelled', 'expired'))
+    ORDER BY m.detach_after LIMIT $1 FOR NO KEY UPDATE OF m SKIP LOCKED
+)
+RETURNING id, provider_id
+"""
+
+
+async def claim_detaches(connection: asyncpg.Connection, limit: int) -> list[tuple[str, str]]:
+    """Ids, ours and the provider's, of removed methods that it is to forget; each is put off, 16 s to an hour.
+
+    Not while a payment by it is under way: one may have been confirmed in the moment of the removal.
+    """
+    return [(row["id"], row["provider_id"]) for row in await connection.fetch(CLAIM_DETACHES, limit)]
+
+
+async def detached(connection: asyncpg.Connection, method_id: str, now: datetime) -> None:
+    await connection.execute("UPDATE methods SET detached_at = $2, detach_after = NULL WHERE id = $1", method_id, now)
+
+
+USED_UP = f"""
+SELECT m.id FROM methods m WHERE NOT m.saved AND m.removed_at IS NULL AND EXISTS (
+    SELECT FROM payments p WHERE p.method_id = m.id AND p.status = 'succeeded') AND {in_turn("detach-methods", "m.id")}
+ORDER BY m.id LIMIT $1
+"""  # noqa: S608
+
+
+async def used_up(connection: asyncpg.Connection, limit: int) -> list[str]:
+    """Methods for one payment, which has succeeded; none that was put off."""
+    return [row["id"] for row in await connection.fetch(USED_UP, limit)]
+
+
+# --- the provider's own page
+
+
+async def method_of_provider(connection: asyncpg.Connection, provider_id: str) -> str | None:
+    found: str | None = await connection.fetchval("SELECT id FROM methods WHERE provider_id = $1", provider_id)
+    return found

@@ -1,0 +1,83 @@
+"""Visits to the provider's own page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from chassis.messaging.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A visit to the provider's page; `method_id` once it led to a method."""
+
+    id: str
+    customer_id: str
+    provider_id: str | None
+    url: str | None
+    saved: bool
+    state: str
+    reason: str | None
+    method_id: str | None
+
+
+SETUP = "id, customer_id, provider_id, url, saved, state, reason, method_id"
+
+
+def _setup_of(row: Mapping[str, Any]) -> Setup:
+    return Setup(*(row[name.strip()] for name in SETUP.split(",")))
+
+
+async def begin_setup(
+    work: Work, setup_id: str, customer_id: str, return_url: str, kinds: Sequence[str], *, saved: bool
+) -> None:
+    sql = """INSERT INTO method_setups (id, customer_id, return_url, kinds, saved, state, created_at)
+        VALUES ($1, $2, $3, $4, $5, 'begun', $6)"""
+    await work.connection.execute(sql, setup_id, customer_id, return_url, kinds, saved, work.now)
+
+
+async def open_setup(connection: asyncpg.Connection, setup_id: str, provider_id: str, url: str) -> None:
+    """Its page is there: from now on it is looked at."""
+    sql = """UPDATE method_setups SET provider_id = $2, url = $3, state = 'open', look_after = now() + interval '5 seconds'
+        WHERE id = $1 AND state = 'begun'"""
+    await connection.execute(sql, setup_id, provider_id, url)
+
+
+async def load_setup(connection: asyncpg.Connection, setup_id: str, only: str | None) -> Setup | None:
+    sql = f"SELECT {SETUP} FROM method_setups WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"  # noqa: S608
+    row = await connection.fetchrow(sql, setup_id, only)
+    return _setup_of(row) if row else None
+
+
+async def find_setup(connection: asyncpg.Connection, provider_id: str) -> Setup | None:
+    row = await connection.fetchrow(f"SELECT {SETUP} FROM method_setups WHERE provider_id = $1", provider_id)  # noqa: S608
+    return _setup_of(row) if row else None
+
+
+async def lock_setup(work: Work, setup_id: str) -> Setup | None:
+    row = await work.connection.fetchrow(f"SELECT {SETUP} FROM method_setups WHERE id = $1 FOR UPDATE", setup_id)  # noqa: S608
+    return _setup_of(row) if row else None
+
+
+async def end_setup(
+    work: Work, setup_id: str, state: str, *, reason: str | None = None, method_id: str | None = None
+) -> None:
+    """`complete`, `failed` or `expired`: it is not looked at any more."""
+    sql = "UPDATE method_setups SET state = $2, reason = $3, method_id = $4, look_after = NULL WHERE id = $1"
+    await work.connection.execute(sql, setup_id, state, reason, method_id)
+
+
+CLAIM_SETUPS = f"""
+UPDATE method_setups SET looks = looks + 1, look_after = now() + interval '1 second' * least(5 * 2 ^ least(looks, 6), 300)
+WHERE id IN (SELECT id FROM method_setups WHERE look_after <= now() ORDER BY look_after LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING {SETUP}
+"""  # noqa: S608
+
+
+async def claim_setups(connection: asyncpg.Connection, limit: int) -> list[Setup]:
+    """Open ones to be looked at, each put off: 5 s to 5 minutes."""
+    return [_setup_of(row) for row in await connection.fetch(CLAIM_SETUPS, limit)]

@@ -1,0 +1,117 @@
+"""What a bank transfer tells, and how that is compared. Values in, values out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from contracts.money import EXPONENTS, Money
+from payments.receiving.domain.numbers import (
+    LONGEST,
+    SHORTEST,
+    Likelihood,
+    likelihood,
+    places_of,
+    plain,
+    quoted,
+    runs_of,
+)
+
+MOST_WORDS = 400
+SHORTEST_REFERENCE = 4
+LONGEST_REMITTANCE = 200
+_SEVERAL = re.compile(r"[\s,;:/+&|]")
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A booked transaction that brought money, or (below zero) took some away."""
+
+    line_id: int
+    identity: str
+    amount: Money
+    booked_on: date
+    references: tuple[str, ...]
+    text: str
+    payer: str | None
+    payer_account: str | None
+    reversal: bool = False
+    code: str | None = None
+
+
+def remittance_of(references: Iterable[str], text: str) -> str | None:
+    """What a payment keeps of what the payer wrote to the bank, the same whether posted by itself or by a person."""
+    return " ".join((*references, text)).strip()[:LONGEST_REMITTANCE] or None
+
+
+def words_of(transfer: Transfer) -> list[str]:
+    """What may be a number, in `plain`: each reference, and neighbouring words with a digit of the text.
+
+    Of a reference, too, that holds several words: payers write several numbers there.
+    """
+    found = dict.fromkeys(map(plain, transfer.references))
+    for told in _texts(transfer):
+        found |= dict.fromkeys(key for key, _, _ in runs_of(told))
+    return [word for word in found if SHORTEST <= len(word) <= LONGEST][:MOST_WORDS]
+
+
+def _texts(transfer: Transfer) -> list[str]:
+    return [*(one for one in transfer.references if _SEVERAL.search(one)), transfer.text]
+
+
+def numbers_in(transfer: Transfer, known: Mapping[str, Iterable[str]]) -> dict[str, Likelihood]:
+    """Those of the known numbers (by `plain`) that a transfer tells, and how likely each is meant.
+
+    A number that stands within a longer one that is known, too, is not told there. Digits that are the transfer's own
+    amount may be written as an amount.
+    """
+    found: dict[str, Likelihood] = {}
+    year, amounts = transfer.booked_on.year, _digits_of(transfer.amount)
+
+    def add(number: str, likely: Likelihood | None) -> None:
+        if likely == "sure" and number not in amounts:
+            found[number] = likely
+        elif likely:
+            found.setdefault(number, "chance")
+
+    for reference in transfer.references:
+        for number in known.get(plain(reference), ()):
+            add(number, quoted(reference, number, year))
+    for told in _texts(transfer):
+        longest = 0
+        runs = [run for run in runs_of(told) if run[0] in known]
+        for key, start, end in sorted(runs, key=lambda run: (run[1], -run[2])):
+            here = [(one, likelihood(told, start, end, one, year)) for one in known[key]]
+            if end <= longest or not any(likely for _, likely in here):
+                continue
+            longest = end
+            for number, likely in here:
+                add(number, likely)
+    return found
+
+
+def _digits_of(amount: Money) -> tuple[str, str]:
+    """How an amount may be written without signs: in minor units, and in major units where they are whole."""
+    major, rest = divmod(amount.minor, 10 ** EXPONENTS[amount.currency])
+    return str(amount.minor), "" if rest else str(major)
+
+
+def tells(transfer: Transfer, reference: str) -> bool:
+    """Whether a transfer tells a reference in whole words: one of its own, or neighbouring words of the text.
+
+    >>> paid = Transfer(1, "", Money(1, "USD"), date(2026, 3, 1), ("INVB7",), "wire 77 81, 12.34", None, None)
+    >>> tells(paid, "Wire 7781"), tells(paid, "INVB"), tells(paid, "1234")
+    (True, False, False)
+    """
+    wanted, year = plain(reference), transfer.booked_on.year
+    if len(wanted) < SHORTEST_REFERENCE:
+        return False
+    if any(plain(one) == wanted and quoted(one, reference, year) for one in transfer.references):
+        return True
+    return any(
+        likelihood(told, start, end, reference, year)
+        for told in (*transfer.references, transfer.text)
+        for start, end in places_of(wanted, told)
+    )

@@ -1,0 +1,38 @@
+"""What receiving does when collecting voids a receipt, or hears of payouts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chassis.messaging.work import Work
+from payments.collecting.domain.payments import Payment
+from payments.exceptions import store as exceptions
+from payments.receiving.domain.remittance import Court
+from payments.receiving.domain.verdicts import Unclear, opened
+from payments.receiving.jobs.bank_lines import proposed
+from payments.receiving.store import bank, remittances
+
+
+async def wait_again(payment: Payment, why: str, work: Work) -> str | None:
+    """The line that brought a receipt which has just been voided waits again; gives its exception, None without line.
+
+    What the receipt had paid is about to be owed again, and may be proposed.
+    """
+    transfer = await bank.take_from(work, payment.id)
+    if transfer is None:
+        return None
+    await bank.lock_line(work, transfer.line_id)
+    transfer = replace(transfer, amount=payment.amount)  # of a line that was split, this share
+    known = await remittances.load_known(work, [transfer])
+    freed = {part.invoice_id: part.amount.minor for part in payment.allocations}
+    named = {
+        word: [replace(one, payable_now=one.payable_now + freed.get(one.id, 0)) for one in invoices]
+        for word, invoices in known.named.items()
+    }
+    (unclear,) = await proposed(Court(replace(known, named=named)), [Unclear(transfer, "missing_here")], work)
+    actor, said = work.cause.actor or "", f"payment {payment.id}: {why}"
+    await exceptions.note_line(work, transfer.line_id, actor, "voided", said)
+    (exception_id,) = await exceptions.open_exceptions(work, [replace(opened(unclear), voided_id=payment.id)])
+    await exceptions.note(work, exception_id, actor, "voided", said)
+    await bank.keep_states(work, {transfer.line_id: "proposed"})
+    return exception_id

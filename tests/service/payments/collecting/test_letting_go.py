@@ -1,0 +1,104 @@
+"""A payer who lets go of a confirmation at the bank, and a provider that has the last word."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from chassis.messaging.work import Units
+from chassis.service import Running
+from payments.collecting import jobs, reconciling
+from payments.collecting.domain.payments import Payment, let_go
+from payments.collecting.reconciling import Observed
+from payments.collecting.store.payments import keep_let_go, load_payment, lock_payment
+from payments.providers import Charge, ChargeState, Provider, ProviderUnknown
+from payments.settings import Settings
+from tests.kit import paying
+
+
+class Bank:
+    """A provider that answers each try to cancel in turn: the charge's state by then; None: no answer."""
+
+    def __init__(self, *states: ChargeState | None) -> None:
+        self.states: Iterator[ChargeState | None] = iter(states)
+
+    async def cancel_charge(self, _: str) -> Charge:
+        state = next(self.states)
+        if state is None:
+            raise ProviderUnknown("timed out")
+        return charge(state)
+
+
+def charge(state: ChargeState) -> Charge:
+    url = "https://bank.example/confirm" if state == "requires_action" else None
+    return Charge("pi_1", None, state, 1_030, "USD", 1_030 if state == "succeeded" else 0, None, None, (), url)
+
+
+async def tell(units: Units, payment: Payment, state: ChargeState) -> None:
+    """What the provider's own record says, as a webhook brings it."""
+    await units.together(reconciling.record, Observed(charge(state), evidence=True, payment_id=payment.id))
+
+
+async def given_up(units: Units) -> Payment:
+    """A payment that waited for its payer, who has let go of it."""
+    payment, _ = await paying.submitted(units)
+    await tell(units, payment, "requires_action")
+    async with units.begin() as work:
+        waiting = await lock_payment(work, payment.id)
+        assert waiting is not None
+        after = let_go(waiting, "user:u", work.now)
+        assert isinstance(after, Payment)
+        await keep_let_go(work, after)
+    return after
+
+
+async def end(units: Units, bank: Bank) -> None:
+    more = {"provider": cast(Provider, bank)}
+    await jobs.end_unconfirmed(Running(Settings(), units.clock, units.pool, units, more))
+
+
+async def now(units: Units, payment: Payment) -> Payment:
+    found = await load_payment(units.pool, payment.id, None)
+    assert found is not None
+    return found
+
+
+async def test_a_payment_that_was_given_up_ends_once_the_provider_has_cancelled_it(units: Units) -> None:
+    payment, bank = await given_up(units), Bank(None, "cancelled")
+    await end(units, bank)  # no answer: nothing is known, and it is asked again
+    waiting = await now(units, payment)
+    assert (waiting.status, waiting.let_go, waiting.next_action_url) == ("requires_action", True, None)
+    await units.pool.execute("UPDATE setbacks SET next_at = now()")
+    await end(units, bank)
+    await end(units, bank)  # nothing is left to ask
+    ended = await now(units, payment)
+    assert (ended.status, ended.reason, ended.let_go_by, ended.act_by) == (
+        "cancelled", "payer_cancelled", "user:u", None,
+    )  # fmt: skip
+    told = await units.pool.fetch(
+        "SELECT type, headers::jsonb->>'actor' AS actor FROM outbox ORDER BY sequence DESC LIMIT 1"
+    )
+    assert [tuple(row) for row in told] == [("PaymentCancelled", "user:u")]
+
+
+@pytest.mark.parametrize("first", ["webhook", "reply"])
+async def test_money_that_came_in_the_same_moment_is_not_cancelled_away(units: Units, first: str) -> None:
+    payment = await given_up(units)
+    if first == "webhook":
+        await tell(units, payment, "succeeded")
+        await end(units, Bank())
+    else:
+        await end(units, Bank("succeeded"))
+        await tell(units, payment, "succeeded")
+    paid = await now(units, payment)
+    assert (paid.status, paid.reconciliation, paid.act_by) == ("succeeded", "matched", None)
+    assert await units.pool.fetchval("SELECT count(*) FROM ledger_transactions") == 1
+
+
+async def test_an_older_word_of_the_provider_does_not_take_the_wish_away(units: Units) -> None:
+    payment = await given_up(units)
+    await tell(units, payment, "requires_action")
+    waiting = await now(units, payment)
+    assert (waiting.let_go, waiting.next_action_url, waiting.act_by) == (True, None, payment.act_by)
+    await tell(units, payment, "cancelled")  # the provider's event comes before the reply to the call
+    assert (await now(units, payment)).reason == "payer_cancelled"

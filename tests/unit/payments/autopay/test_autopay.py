@@ -1,0 +1,484 @@
+"""Invoices that pay themselves: when, by what, how often."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.refusals import Refusal
+from payments.autopay.data_files import RETRIES
+from payments.autopay.domain import (
+    BY_HAND,
+    HELD,
+    Autopay,
+    AutopayCharge,
+    Confirmed,
+    Followed,
+    Payers,
+    PutOff,
+    Retries,
+    Skip,
+    confirm,
+    follow,
+    held_because,
+    hold,
+    left_by_hand,
+    retries_of,
+    schedule,
+    switch_off,
+    switch_on,
+)
+from payments.collecting.domain.payments import NEVER_MADE
+from payments.collecting.domain.surcharges import SurchargeRule
+from payments.methods.data_files import CURRENCIES
+from payments.methods.domain.methods import Method, MethodKind, unusable
+from payments.projections.domain import OpenInvoice
+from payments.providers.data_files import CODES
+
+ZONE = "America/New_York"
+NOW, DAY = datetime(2026, 3, 1, 17, tzinfo=UTC), date(2026, 3, 1)
+BANK = Method("m", "c", "pm_1", "bank_account", None, "A Bank", "6789")
+CREDIT = Method("m", "c", "pm_1", "card", "credit", "visa", "4242")
+RULES = (SurchargeRule("r", date(2020, 1, 1), None, None, None, None, None, "credit", Decimal("0.03"), None, "a test"),)
+INVOICE = OpenInvoice("i", "c", "INV-1", "open", "USD", DAY, DAY + timedelta(days=30), 10_000)
+
+
+def switched(method: Method = BANK, before: Autopay | None = None, **more: object) -> Autopay | Refusal:
+    wanted = {"surcharge_consent": False, "actor": "key:p", "today": DAY, "now": NOW, **more}
+    day = wanted.pop("day", "due")
+    payers = wanted.pop("payers", Payers(method))
+    return switch_on(before, "c", payers, day, RULES, CURRENCIES, **wanted)  # type: ignore[arg-type]
+
+
+def on(method: Method = BANK, **more: object) -> Autopay:
+    made = switched(method, **more)  # type: ignore[arg-type]
+    assert isinstance(made, Autopay)
+    return made
+
+
+def scheduled(autopay: Autopay | None = None, *, due: date = INVOICE.due_on, now: datetime = NOW) -> AutopayCharge:
+    charge = schedule(autopay or on(), "i", DAY, due, now, now, ZONE)
+    assert charge is not None
+    return charge
+
+
+def test_a_method_with_a_surcharge_needs_consent_when_autopay_is_switched_on() -> None:
+    refused = switched(CREDIT)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.field) == ("surcharge-consent-missing", "surcharge_consent")
+    assert on(CREDIT, surcharge_consent=True).surcharge_rate == Decimal("0.03")
+    assert on(replace(CREDIT, funding="debit")).surcharge_rate == 0
+
+
+@pytest.mark.parametrize("change", [{"verification": "pending"}, {"disabled_at": NOW}, {"saved": False}])
+def test_a_method_that_cannot_pay_again_and_again_is_refused(change: dict[str, object]) -> None:
+    assert isinstance(switched(replace(BANK, **change)), Refusal)  # type: ignore[arg-type]
+
+
+def test_switching_on_again_lifts_a_hold_and_counts_from_then_on_but_another_day_keeps_what_is_announced() -> None:
+    first = on()
+    held = hold(first, "R01", NOW)
+    assert held is not None
+    assert hold(held, "R02", NOW) is None
+    assert hold(first, "R01", NOW, NOW - timedelta(days=2)) is None, "what was announced before it was switched on anew"
+    later = NOW + timedelta(days=5)
+    assert on(before=held, now=later) == replace(first, enabled_at=later, sequence=3)
+    assert on(before=first, now=later) == first
+    other = on(before=first, now=later, day="issue")
+    assert (other.enabled_at, other.sequence) == (first.enabled_at, 2)
+    assert not switch_off(held).enabled
+
+
+def test_a_charge_comes_on_the_chosen_day_of_the_companys_calendar() -> None:
+    charge = scheduled()
+    assert charge.charge_on == INVOICE.due_on
+    assert charge.charge_at.astimezone(ZoneInfo(ZONE)).hour == 0
+
+
+def test_a_charge_comes_no_sooner_than_two_days_after_the_notice() -> None:
+    late = scheduled(due=DAY - timedelta(days=3))
+    assert (late.charge_at, late.charge_on) == (NOW + timedelta(days=2), DAY + timedelta(days=2))
+    at_issue = scheduled(on(day="issue"))
+    assert at_issue.charge_at == NOW + timedelta(days=2)
+
+
+@given(days=st.integers(-400, 400), hours=st.integers(0, 8_760), day=st.sampled_from(["due", "issue"]))
+def test_notice_and_day_both_hold_in_every_season(days: int, hours: int, day: str) -> None:
+    now, due = NOW + timedelta(hours=hours), DAY + timedelta(days=days)
+    charge = scheduled(on(day=day), due=due, now=now)
+    assert charge.charge_at - charge.notice_at >= timedelta(hours=48)
+    assert charge.charge_on == charge.charge_at.astimezone(ZoneInfo(ZONE)).date()
+    assert day == "issue" or charge.charge_on >= due
+
+
+def test_an_invoice_issued_before_autopay_was_switched_on_is_not_charged() -> None:
+    before = NOW - timedelta(seconds=1)
+    assert schedule(on(), "i", DAY, DAY, before, NOW, ZONE) is None
+
+
+def confirmed(
+    autopay: Autopay,
+    method: Method | None = BANK,
+    invoice: OpenInvoice | None = INVOICE,
+    charge: AutopayCharge | None = None,
+) -> Confirmed | Skip | PutOff:
+    return confirm(
+        charge or scheduled(),
+        autopay,
+        method,
+        invoice,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=NOW,
+        zone=ZONE,
+    )
+
+
+def test_what_is_payable_then_is_charged_with_the_surcharge_that_was_consented_to() -> None:
+    made = confirmed(on(CREDIT, surcharge_consent=True), CREDIT, replace(INVOICE, payable_now=4_000))
+    assert isinstance(made, Confirmed)
+    assert (made.quote.amount.minor, made.quote.surcharge.minor) == (4_000, 120)
+    assert (made.step.payment.status, made.step.payment.total.minor) == ("submitted", 4_120)
+
+
+@pytest.mark.parametrize(
+    ("invoice", "reason"),
+    [
+        (replace(INVOICE, status="paid", payable_now=0), "invoice_paid"),
+        (replace(INVOICE, status="void", payable_now=0), "invoice_void"),
+        (replace(INVOICE, status="uncollectible"), "invoice_uncollectible"),
+        (None, "invoice_unknown"),
+    ],
+)
+def test_an_invoice_with_nothing_left_to_pay_is_skipped(invoice: OpenInvoice | None, reason: str) -> None:
+    assert confirmed(on(), invoice=invoice) == Skip(reason)
+
+
+@pytest.mark.parametrize(
+    "invoice",
+    [
+        replace(INVOICE, status="in_progress", payable_now=0, balance=10_000),
+        replace(INVOICE, payable_now=4_000, balance=10_000),
+    ],
+    ids=["all of it", "a part"],
+)
+def test_while_another_payment_of_the_invoice_is_under_way_its_charge_is_put_off_a_day(invoice: OpenInvoice) -> None:
+    charge = scheduled()
+    made = confirm(
+        charge,
+        on(),
+        BANK,
+        invoice,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=charge.charge_at,
+        zone=ZONE,
+    )
+    assert isinstance(made, PutOff)
+    later = charge.charge_at + timedelta(days=1)
+    assert (made.charge.charge_at, made.charge.first_at) == (later, later)
+    assert made.charge.charge_on == charge.charge_on + timedelta(days=1)
+    assert (made.charge.id, made.charge.state) == (charge.id, "scheduled")
+    again = confirm(
+        made.charge,
+        on(),
+        BANK,
+        INVOICE,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=later,
+        zone=ZONE,
+    )
+    assert isinstance(again, Confirmed)
+
+
+def test_a_further_try_that_is_put_off_leaves_the_days_of_those_after_it() -> None:
+    charge = replace(scheduled(), attempt=2, declines=1)
+    waits = replace(INVOICE, status="in_progress", payable_now=0)
+    made = confirm(
+        charge,
+        on(),
+        BANK,
+        waits,
+        RULES,
+        step=1,
+        retries=RETRIES,
+        currencies=CURRENCIES,
+        today=DAY,
+        now=charge.charge_at,
+        zone=ZONE,
+    )
+    assert isinstance(made, PutOff)
+    assert made.charge.first_at == charge.first_at
+
+
+def test_nothing_is_charged_once_it_is_off_held_or_was_switched_on_anew() -> None:
+    held = hold(on(), "R01", NOW)
+    assert held is not None
+    for autopay in (switch_off(on()), held, replace(on(), enabled_at=NOW + timedelta(seconds=1))):
+        assert confirmed(autopay) == Skip("switched_off")
+
+
+def test_a_method_that_ceased_to_be_usable_or_costs_more_than_agreed_holds_autopay() -> None:
+    for method, reason in (
+        (None, "method-removed"),
+        (replace(BANK, disabled_at=NOW, disabled_reason="closed"), "method-disabled"),
+        (replace(CREDIT, exp_year=2026, exp_month=2), "method-expired"),
+    ):
+        assert confirmed(on(), method) == Skip(reason, hold=reason)
+    dearer = replace(on(CREDIT, surcharge_consent=True), surcharge_rate=Decimal("0.02"))
+    assert confirmed(dearer, CREDIT) == Skip("surcharge_without_consent", hold="surcharge_without_consent")
+
+
+ANOTHER = f"Switch autopay on again with another method. {BY_HAND}"
+SETTLE = f"Settle that and switch autopay on again, or do so with another method. {BY_HAND}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("R02", f"The account is closed. {ANOTHER}"),
+        ("R01", f"There was not enough money on the account. {SETTLE}"),
+        ("stolen_card", f"The card was reported stolen. {ANOTHER}"),
+        ("incorrect_cvc", f"The card's security code is wrong. {SETTLE}"),
+        ("duplicate", f"The payer says that it was charged twice. {SETTLE}"),
+        (
+            "fraudulent",
+            f"The provider thinks it a fraud, or the payer says that it never authorised this. {ANOTHER}",
+        ),
+        ("never heard of", f"The provider said no (never heard of). {SETTLE}"),
+        ("method-removed", f"The payment method was removed. {ANOTHER}"),
+    ],
+)
+def test_why_it_is_held_is_told_in_words_with_what_to_do(reason: str, says: str) -> None:
+    held = hold(on(), reason, NOW)
+    assert held is not None
+    assert held_because(held, CODES, ZONE) == says
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"removed_at": NOW},
+        {"used": True},
+        {"disabled_at": NOW},
+        {"verification": "pending"},
+        {"exp_year": 2026, "exp_month": 2},
+    ],
+)
+def test_whatever_is_in_the_way_of_its_method_has_words(change: dict[str, object]) -> None:
+    against = unusable(replace(BANK, **change), DAY)  # type: ignore[arg-type]
+    assert against is not None
+    assert against.code in HELD
+
+
+def test_what_is_not_held_has_no_reason() -> None:
+    held = hold(on(), "R01", NOW)
+    assert held is not None
+    for autopay in (on(), switch_off(held), switched(before=held)):
+        assert isinstance(autopay, Autopay)
+        assert held_because(autopay, CODES, ZONE) is None
+
+
+def followed(
+    charge: AutopayCharge, status: str, reason: str | None, *, now: datetime = NOW, kind: MethodKind = "card"
+) -> Followed:
+    return follow(charge, status, reason, kind, CODES, RETRIES, now, ZONE)
+
+
+def test_soft_declines_are_tried_again_on_days_one_three_and_seven_and_then_no_more() -> None:
+    first = charge = scheduled()
+    days = []
+    for _ in range(3):
+        ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
+        assert ended.again is not None
+        assert (ended.charge.state, ended.hold, ended.again.attempt) == ("declined", None, charge.attempt + 1)
+        charge = ended.again
+        days.append((charge.charge_at - first.charge_at).days)
+    assert days == [1, 3, 7]
+    last = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
+    assert (last.again, last.hold) == (None, None)
+
+
+@pytest.mark.parametrize("reason", ["stolen_card", "account_closed", "authentication_required", "never heard of", None])
+def test_hard_declines_are_not_tried_again_and_hold_autopay(reason: str | None) -> None:
+    ended = followed(scheduled(), "declined", reason, now=NOW)
+    assert (ended.charge.state, ended.again) == ("declined", None)
+    assert ended.hold is not None
+
+
+def test_a_payment_that_its_changed_invoice_cancelled_is_made_again_of_what_is_left() -> None:
+    ended = followed(scheduled(), "cancelled", "invoice_changed", now=NOW)
+    assert ended.again is not None
+    assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
+    assert followed(scheduled(), "succeeded", None, now=NOW).charge.state == "paid"
+    assert followed(scheduled(), "expired", "not_confirmed", now=NOW).hold == "not_confirmed"
+    given_up = followed(scheduled(), "cancelled", "payer_cancelled", now=NOW)
+    assert (given_up.again, given_up.hold) == (None, "not_confirmed")
+
+
+def test_a_call_that_the_provider_never_heard_of_is_no_decline_and_is_made_again() -> None:
+    ended = followed(scheduled(), "declined", NEVER_MADE, now=NOW)
+    assert ended.again is not None
+    assert (ended.hold, ended.again.declines, ended.again.charge_at) == (None, 0, NOW + timedelta(minutes=1))
+    declined = followed(ended.again, "declined", "insufficient_funds", now=NOW + timedelta(minutes=2))
+    assert declined.again is not None
+    assert declined.again.charge_at == NOW + timedelta(days=1, minutes=1)
+
+
+def test_tries_whose_days_an_outage_let_pass_are_a_day_apart() -> None:
+    charge = scheduled()
+    late = charge.charge_at + timedelta(days=30)
+    days = []
+    for _ in range(3):
+        again = followed(charge, "declined", "insufficient_funds", now=late).again
+        assert again is not None
+        days.append((again.charge_at - late).days)
+        charge, late = again, again.charge_at
+    assert days == [1, 1, 1]
+
+
+def test_a_try_that_was_cancelled_is_no_try_of_days_one_three_and_seven() -> None:
+    first = scheduled()
+    cancelled = followed(first, "cancelled", "invoice_changed", now=first.charge_at)
+    charge = cancelled.again
+    days = []
+    while charge is not None:
+        ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
+        charge = ended.again
+        days += [(charge.charge_at - first.charge_at).days] if charge else []
+    assert days == [1, 3, 7]
+
+
+def test_what_is_cancelled_again_and_again_is_repeated_from_day_to_day() -> None:
+    charge = scheduled()
+    waits = []
+    for _ in range(6):
+        again = followed(charge, "cancelled", "invoice_changed", now=charge.charge_at).again
+        assert again is not None
+        waits.append(again.charge_at - charge.charge_at)
+        charge = again
+    assert waits == [timedelta(minutes=1)] + [timedelta(days=1)] * 5
+
+
+class TestReturnedDebits:
+    """A bank debit that comes back for want of money: the first one and at most two more, within 180 days."""
+
+    def presented(self, *waits: int) -> tuple[list[int], str | None]:
+        """The days on which it is presented, each returned after so many days; and why autopay is held then."""
+        first = scheduled()
+        charge: AutopayCharge | None = first
+        days, hold = list[int](), None
+        for wait in (*waits, 1, 1, 1, 1, 1):
+            if charge is None:
+                break
+            days.append((charge.charge_at - first.charge_at).days)
+            back = charge.charge_at + timedelta(days=wait)
+            ended = followed(charge, "declined", "insufficient_funds", now=back, kind="bank_account")
+            charge, hold = ended.again, ended.hold
+        return days, hold
+
+    def test_presented_twice_more_then_held(self) -> None:
+        assert self.presented() == ([0, 3, 7], "R01")
+
+    @given(st.lists(st.integers(0, 400), min_size=3, max_size=3))
+    def test_never_oftener_nor_later(self, waits: list[int]) -> None:
+        days, hold = self.presented(*waits)
+        assert len(days) <= 3
+        assert days[-1] <= 180
+        assert hold == "R01"
+
+    def test_put_off_beyond_180_days_is_skipped(self) -> None:
+        charge = replace(scheduled(), attempt=2, declines=1)
+        for days, allowed in ((180, True), (181, False)):
+            at = charge.first_at + timedelta(days=days)
+            made = confirm(
+                charge,
+                on(),
+                BANK,
+                INVOICE,
+                RULES,
+                step=1,
+                retries=RETRIES,
+                currencies=CURRENCIES,
+                today=DAY,
+                now=at,
+                zone=ZONE,
+            )
+            assert isinstance(made, Confirmed) == allowed, made
+
+    def test_other_returns_hold_at_once(self) -> None:
+        for reason in ("account_closed", "R01_unheard_of", "debit_not_authorized"):
+            ended = followed(scheduled(), "declined", reason, kind="bank_account")
+            assert ended.again is None
+            assert ended.hold is not None
+
+    def test_days_are_those_of_their_date(self) -> None:
+        later = Retries("bank_account", date(2027, 1, 1), (2,))
+        before, after = date(2026, 12, 31), date(2027, 1, 1)
+        assert retries_of((*RETRIES, later), "bank_account", before).days == (3, 7)
+        assert retries_of((*RETRIES, later), "bank_account", after) == later
+
+    def test_kind_without_days_has_no_further_try(self) -> None:
+        ended = follow(scheduled(), "declined", "insufficient_funds", "card", CODES, (), NOW, ZONE)
+        assert ended.again is None
+
+
+CARD = replace(CREDIT, id="card", funding="debit")
+EUROS = replace(INVOICE, currency="EUR")
+
+
+class TestCurrencies:
+    """A bank account of the United States pays in USD alone."""
+
+    def test_method_of_a_currency_pays_it(self) -> None:
+        both = on(payers=Payers(BANK, (("EUR", CARD),)))
+        assert (both.method_for("EUR"), both.method_for("USD"), both.method_ids) == ("card", "m", ("m", "card"))
+        assert isinstance(confirmed(both, CARD, EUROS), Confirmed)
+
+    def test_what_no_method_pays_is_skipped(self) -> None:
+        assert confirmed(on(), BANK, EUROS) == Skip("method-not-for-currency")
+        only = on(payers=Payers(None, (("EUR", CARD),)))
+        assert confirmed(only, None, INVOICE) == Skip("method-not-for-currency")
+
+    def test_method_that_cannot_pay_is_refused(self) -> None:
+        refused = switched(payers=Payers(CARD, (("USD", BANK), ("EUR", BANK))))
+        assert isinstance(refused, Refusal)
+        assert (refused.code, refused.field) == ("method-not-for-currency", "methods.1.method_id")
+
+    def test_consent_is_for_the_dearest_method(self) -> None:
+        card = replace(CREDIT, country="US")
+        refused = switched(payers=Payers(BANK, (("EUR", card),)))
+        assert isinstance(refused, Refusal)
+        assert refused.code == "surcharge-consent-missing"
+        assert on(payers=Payers(BANK, (("EUR", card),)), surcharge_consent=True).surcharge_rate == Decimal("0.03")
+
+    def test_another_method_of_a_currency_changes_it(self) -> None:
+        first = on()
+        other = on(before=first, now=NOW + timedelta(days=1), payers=Payers(BANK, (("EUR", CARD),)))
+        assert (other.enabled_at, other.sequence) == (first.enabled_at, 2)
+
+    def test_left_by_hand_says_why(self) -> None:
+        methods, open_ones = {"m": BANK, "card": CARD}, [(EUROS, False), (INVOICE, True), (INVOICE, False)]
+
+        def left(autopay: Autopay) -> list[str]:
+            return [each.because for each in left_by_hand(autopay, methods, open_ones, CURRENCIES, DAY)]
+
+        assert left(on()) == ["no_method_for_currency", "tries_ended", "issued_before"]
+        held = hold(on(), "R01", NOW)
+        assert held is not None
+        assert left(held) == ["no_method_for_currency", "held", "held"]
+        assert left(switch_off(on())) == []
