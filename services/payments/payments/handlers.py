@@ -1,4 +1,4 @@
-"""What payments hears, and which context acts on it."""
+"""What payments hears, and which context acts on it: events of invoicing, and what collecting announces."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from chassis.messaging.handlers import Handlers, Lock
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
-from payments.autopay.handlers import schedule_charges
+from payments.autopay.handlers import hold_by_method, schedule_charges
+from payments.collecting.announcing import methods_failed, payouts_changed, receipt_voided
 from payments.collecting.handlers import cancel_refused_payments, charge_reserved_payments, keep_allocations
 from payments.projections.domain import CLOSED
 from payments.projections.handlers import forget_customers, keep_credits, keep_customers
 from payments.projections.store import keep_invoices as save_invoices
+from payments.receiving.handlers import read_payouts_again, wait_again
 
 handlers = Handlers("payments")
 payment_of = Lock(1, "payments", lambda event: event.payment_id)
@@ -45,3 +47,8 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     owed = [received for received in issued if received.event.invoice_id not in closed]
     if owed:
         await schedule_charges(owed, work)
+
+
+receipt_voided.heard_by(wait_again)
+payouts_changed.heard_by(read_payouts_again)
+methods_failed.heard_by(hold_by_method)

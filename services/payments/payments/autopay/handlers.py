@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
-from payments.autopay.domain import Autopay, AutopayCharge, schedule
+from payments.autopay.domain import Autopay, AutopayCharge, hold, schedule
+from payments.autopay.messages import autopay_changed
 from payments.autopay.saving import announce
-from payments.autopay.store import add_charges, lock_autopay
+from payments.autopay.store import add_charges, lock_autopay, lock_autopay_by_method, save_autopay
 from payments.collecting.domain.surcharges import surcharge, terms_for
 from payments.collecting.store.surcharges import load_rules
 from payments.methods.data_files import CURRENCIES
@@ -49,3 +50,13 @@ def _payable(event: heard.InvoiceIssued, autopay: Autopay, methods: Mapping[str,
     currency = event.total.currency
     method = methods.get(autopay.method_for(currency) or "")
     return method is not None and pays_in(CURRENCIES, method, currency, work.clock.today())
+
+
+async def hold_by_method(failed: Mapping[str, str], work: Work) -> None:
+    """Autopay by one of these methods charges nothing more, each for a code, until a person switches it on again."""
+    for autopay in await lock_autopay_by_method(work, list(failed)):
+        why = next(failed[method_id] for method_id in autopay.method_ids if method_id in failed)
+        held = hold(autopay, why, work.now)
+        if held is not None:
+            await save_autopay(work, held)
+            work.emit(autopay_changed(held, work.now))

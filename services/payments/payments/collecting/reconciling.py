@@ -11,9 +11,7 @@ from chassis.messaging.work import Cause, Units, Work
 from contracts.ids import is_id
 from contracts.money import Money
 from contracts.refusals import Refusal
-from payments.autopay.domain import hold
-from payments.autopay.messages import autopay_changed
-from payments.autopay.store import lock_autopay_by_method, save_autopay
+from payments.collecting.announcing import methods_failed, payouts_changed
 from payments.collecting.domain.observing import Seen, accept, consequence, observe
 from payments.collecting.domain.payments import PAYER_CANCELLED, Payment, Reversal, Step
 from payments.collecting.domain.reversals import SeenBack
@@ -24,7 +22,6 @@ from payments.methods import setting_up
 from payments.providers import Charge, Provider, ProviderEvent, ProviderRefused, TakenBack
 from payments.providers.codes import Code
 from payments.providers.data_files import CODES
-from payments.receiving.store.payouts import look_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +68,7 @@ async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
             steps += following
     payouts = {each.event.payout_id for each in observed if each.event and each.event.payout_id}
     if payouts:
-        await look_now(work, sorted(payouts))
-        work.wake("read-payouts")
+        await payouts_changed(sorted(payouts), work)
     await follow_codes(steps, work)
     events = [(each.event.id, each.event.kind, each.event.occurred_at) for each in observed if each.event]
     if steps or events:
@@ -163,7 +159,7 @@ async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal 
 
 
 async def follow_codes(steps: Sequence[Step], work: Work) -> None:
-    """What declines, returns and chargebacks mean for the methods that they came from, and for autopay by these."""
+    """What declines, returns and chargebacks mean for the methods that they came from: some can't be charged again."""
     meant: dict[str, Code] = {}
     for step in steps:
         code = consequence(CODES, step, work.clock.today())
@@ -174,12 +170,8 @@ async def follow_codes(steps: Sequence[Step], work: Work) -> None:
     disabled = {method_id: code.words for method_id, code in meant.items() if code.disables}
     if disabled:
         await setting_up.disable_methods(disabled, work)
-    # A payer who mistypes a security code loses no autopay; autopay's own declines are followed in `follow_ends`.
+    # A payer who mistypes a security code loses no autopay; autopay follows the declines of its own charges itself.
     grave = {method_id: code for method_id, code in meant.items() if code.disables or code.kind != "decline"}
-    holding = {method_id: code.code for method_id, code in grave.items() if code.holds_autopay}
-    for autopay in await lock_autopay_by_method(work, list(holding)) if holding else ():
-        why = next(holding[method_id] for method_id in autopay.method_ids if method_id in holding)
-        held = hold(autopay, why, work.now)
-        if held is not None:
-            await save_autopay(work, held)
-            work.emit(autopay_changed(held, work.now))
+    failed = {method_id: code.code for method_id, code in grave.items() if code.holds_autopay}
+    if failed:
+        await methods_failed(failed, work)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from payments.collecting.domain.payments import ReversalKind
-from payments.methods.domain.methods import MethodKind
+from payments.providers import MethodKind
 
 CodeKind = Literal["return", "decline", "chargeback", "refund"]
 
@@ -35,7 +34,7 @@ class Code:
         return self.words[0].lower() + self.words[1:]
 
 
-def known(codes: Sequence[Code], kind: CodeKind | ReversalKind, code: str | None, on: date) -> Code | None:
+def known(codes: Sequence[Code], kind: CodeKind | Literal["void"], code: str | None, on: date) -> Code | None:
     """A code as it stood on a day; None when nobody has said what it means."""
     found = [each for each in codes if (each.kind, each.code) == (kind, code) and each.since <= on]
     return max(found, key=lambda each: each.since) if found else None

@@ -1,23 +1,26 @@
-"""What receiving does when collecting voids a receipt, or hears of payouts."""
+"""What receiving does when collecting voids a receipt, and when the provider says something new of payouts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from chassis.messaging.work import Work
-from payments.collecting.domain.payments import Payment
+from payments.collecting.announcing import Voided
 from payments.exceptions import store as exceptions
 from payments.receiving.domain.remittance import Court
 from payments.receiving.domain.verdicts import Unclear, opened
 from payments.receiving.jobs.bank_lines import proposed
 from payments.receiving.store import bank, remittances
+from payments.receiving.store.payouts import look_now
 
 
-async def wait_again(payment: Payment, why: str, work: Work) -> str | None:
+async def wait_again(voided: Voided, work: Work) -> str | None:
     """The line that brought a receipt which has just been voided waits again; gives its exception, None without line.
 
     What the receipt had paid is about to be owed again, and may be proposed.
     """
+    payment = voided.payment
     transfer = await bank.take_from(work, payment.id)
     if transfer is None:
         return None
@@ -30,9 +33,15 @@ async def wait_again(payment: Payment, why: str, work: Work) -> str | None:
         for word, invoices in known.named.items()
     }
     (unclear,) = await proposed(Court(replace(known, named=named)), [Unclear(transfer, "missing_here")], work)
-    actor, said = work.cause.actor or "", f"payment {payment.id}: {why}"
+    actor, said = work.cause.actor or "", f"payment {payment.id}: {voided.why}"
     await exceptions.note_line(work, transfer.line_id, actor, "voided", said)
     (exception_id,) = await exceptions.open_exceptions(work, [replace(opened(unclear), voided_id=payment.id)])
     await exceptions.note(work, exception_id, actor, "voided", said)
     await bank.keep_states(work, {transfer.line_id: "proposed"})
     return exception_id
+
+
+async def read_payouts_again(payout_ids: Sequence[str], work: Work) -> None:
+    """The provider said something new of these: the job reads them at once."""
+    await look_now(work, payout_ids)
+    work.wake("read-payouts")

@@ -28,6 +28,7 @@ from payments import edge
 from payments.bank_files.identity import identities
 from payments.bank_files.line import BankLine
 from payments.checks import CHECKS
+from payments.collecting.announcing import Voided, receipt_voided
 from payments.collecting.domain.payments import Step, receive
 from payments.collecting.domain.reversals import refund, void
 from payments.collecting.messages import payment_events
@@ -37,7 +38,6 @@ from payments.projections.store import keep_customers, keep_invoices
 from payments.receiving import intake as bank_intake
 from payments.receiving.api import bank_statements, decisions, matching, posting, resolutions
 from payments.receiving.domain.remittance import Court
-from payments.receiving.handlers import wait_again
 from payments.receiving.jobs import bank_lines as bank_runs
 from payments.receiving.store import bank, remittances
 
@@ -508,7 +508,7 @@ async def voided(units: Units, payment_id: str) -> str | None:
         assert isinstance(step, Step)
         work.emit(*payment_events([step], work.now))
         await save_steps(work, [step])
-        return await wait_again(payment, "an error", work)
+        return await receipt_voided(Voided(payment, "an error"), work)
 
 
 async def test_a_line_whose_money_a_person_gave_another_is_not_posted_when_it_is_told_otherwise(units: Units) -> None:

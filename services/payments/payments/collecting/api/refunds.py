@@ -21,6 +21,7 @@ from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import PositiveMinor, Text
 from contracts.refusals import Refusal
+from payments.collecting.announcing import Voided, receipt_voided
 from payments.collecting.api.views import ReversalView, seen_header, view_of_reversal
 from payments.collecting.domain.payments import Payment, Reversal, Step
 from payments.collecting.domain.reversals import refund, void
@@ -29,7 +30,6 @@ from payments.collecting.store.payments import lock_payment, save_steps
 from payments.collecting.store.reversals import load_reversals
 from payments.edge import Asked, IdempotencyKey, WritePayments, answer, problem_of
 from payments.providers import Provider
-from payments.receiving.handlers import wait_again
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -95,7 +95,7 @@ async def _void(asked: VoidRequest, payment: Payment, work: Work) -> Decided:
     reversals = await load_reversals(work.connection, [payment.id])
     step, made = _made(void(payment, reversals, asked.reason, work.now))
     await _save(step, work)
-    exception_id = await wait_again(payment, asked.reason, work)
+    exception_id = await receipt_voided(Voided(payment, asked.reason), work)
     return step, {**view_of_reversal(made), "exception_id": exception_id}
 
 
