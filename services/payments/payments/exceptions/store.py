@@ -12,21 +12,22 @@ import orjson
 from chassis.messaging.work import Work
 from contracts.ids import new_id
 from payments.exceptions.domain import Open, Proposal
+from payments.sql import Rows
 
-OPEN_EXCEPTIONS = """
+_OPENED = Rows(
+    "e", id="uuid", **{"class": "text"}, payment_id="uuid", provider_id="text", line_id="bigint", currency="text",
+    amount="bigint", proposals="jsonb", payout_line_id="text", created_at="timestamptz", voided_id="uuid",
+)  # fmt: skip
+OPEN_EXCEPTIONS = f"""
 WITH told AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[],
-        $9::text[], $11::uuid[])
-        AS e (id, class, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, voided_id)
+    SELECT * FROM {_OPENED.at(1)}
 ), amended AS (
     UPDATE exceptions e SET amount = told.amount FROM told WHERE e.payment_id = told.payment_id
         AND e.provider_id = told.provider_id AND e.class = told.class AND e.state = 'open'
 )
-INSERT INTO exceptions (id, class, state, payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, created_at,
-    voided_id)
-SELECT id, class, 'open', payment_id, provider_id, line_id, currency, amount, proposals, payout_line_id, $10, voided_id FROM told
+INSERT INTO exceptions ({_OPENED.columns}, state) SELECT *, 'open' FROM told
 ON CONFLICT DO NOTHING RETURNING id
-"""
+"""  # noqa: S608
 
 
 async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> list[str]:
@@ -35,15 +36,14 @@ async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> list[str]:
 
     What goes back may be told with another amount the next time.
     """
-    rows = await work.connection.fetch(
-        OPEN_EXCEPTIONS,
-        [new_id() for _ in exceptions], [e.why for e in exceptions], [e.payment_id for e in exceptions],
-        [e.provider_id for e in exceptions], [e.line_id for e in exceptions], [e.amount.currency for e in exceptions],
-        [e.amount.minor for e in exceptions],
-        [orjson.dumps([_view_of(each) for each in e.proposals]).decode() for e in exceptions],
-        [e.payout_line_id for e in exceptions], work.now, [e.voided_id for e in exceptions],
+    opened = (
+        (
+            new_id(), e.why, e.payment_id, e.provider_id, e.line_id, e.amount.currency, e.amount.minor,
+            orjson.dumps([_view_of(each) for each in e.proposals]).decode(), e.payout_line_id, work.now, e.voided_id,
+        )
+        for e in exceptions
     )  # fmt: skip
-    return [row["id"] for row in rows]
+    return [row["id"] for row in await work.connection.fetch(OPEN_EXCEPTIONS, *_OPENED.arrays(opened))]
 
 
 def _view_of(proposal: Proposal) -> dict[str, Any]:

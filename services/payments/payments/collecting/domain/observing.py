@@ -22,7 +22,7 @@ from payments.collecting.domain.payments import (
     step_of,
 )
 from payments.collecting.domain.reversals import SeenBack, follow_back, settled_back
-from payments.ledger import Posting
+from payments.ledger import Entry, Posting
 from payments.providers.codes import Code, meaning
 
 
@@ -128,7 +128,7 @@ def _reconciled(payment: Payment, seen: Seen) -> list[Step]:
         payment, "reconciled", status="succeeded", reconciliation="matched", reason=None, effective_on=seen.on,
         provider_id=seen.provider_id, next_poll_at=None,
     )  # fmt: skip
-    entries = [("psp_clearing", payment.total), ("customer_funds", -payment.amount)]
+    entries: list[Entry] = [("psp_clearing", payment.total), ("customer_funds", -payment.amount)]
     if payment.surcharge:
         entries.append(("surcharge_income", -payment.surcharge))
     posting = Posting(new_id(), payment.id, payment.customer_id, "charge", seen.on, tuple(entries))

@@ -16,7 +16,7 @@ from contracts.payments import ReversalKind as ToldKind
 from contracts.refusals import Refusal
 from payments.collecting.domain.quotes import Quote, first_of
 from payments.exceptions.domain import ExceptionClass
-from payments.ledger import Posting
+from payments.ledger import Entry, Posting
 from payments.methods.domain.methods import MethodKind
 
 LONGEST_POLL = timedelta(seconds=60)
@@ -317,7 +317,7 @@ def receive(
         reference=reference, effective_on=received_on, on_account=on_account, metadata=metadata,
     )  # fmt: skip
     step = step_of(payment, "reconciled")
-    entries = (("bank", amount), ("customer_funds", -amount))
+    entries: tuple[Entry, ...] = (("bank", amount), ("customer_funds", -amount))
     return replace(step, posting=Posting(new_id(), payment.id, customer_id, "receipt", received_on, entries))
 
 

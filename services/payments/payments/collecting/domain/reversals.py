@@ -12,7 +12,7 @@ from contracts.money import Money, total
 from contracts.payments import ReversalKind
 from contracts.refusals import Refusal
 from payments.collecting.domain.payments import Payment, Reversal, Step, poll_later, step_of
-from payments.ledger import Posting
+from payments.ledger import Account, Entry, Posting, PostingKind
 
 NOTHING_BACK = frozenset({"failed", "won"})
 FAILED_LATER = "failed_after_success"
@@ -311,8 +311,8 @@ def settled_back(payment: Payment, reversals: Sequence[Reversal], steps: Sequenc
 def _gone(payment: Payment, reversal: Reversal, on: date) -> Step:
     """The money has gone: what the charge booked is booked the other way round, as far as it went and no day before."""
     on = max(on, payment.effective_on or on)
-    held_by = {"receive": "bank", "collect": "psp_clearing"}[payment.way]
-    entries = [("customer_funds", reversal.amount), ("surcharge_income", reversal.surcharge)]
+    held_by: Account = "bank" if payment.way == "receive" else "psp_clearing"
+    entries: list[Entry] = [("customer_funds", reversal.amount), ("surcharge_income", reversal.surcharge)]
     entries.append(("disputed" if reversal.state == "open" else held_by, -reversal.total))
     changed = {
         "reversed": payment.reversed + reversal.total.minor,
@@ -331,8 +331,8 @@ def _came_back(payment: Payment, reversal: Reversal, on: date) -> Step:
         reversed_surcharge=payment.reversed_surcharge - reversal.surcharge.minor,
     )  # fmt: skip
     step = _ended(changed, replace(reversal, state="failed", code=FAILED_LATER), "refund_failed")
-    income = ("surcharge_income", -reversal.surcharge)
-    entries = [("psp_clearing", reversal.total), ("customer_funds", -reversal.amount), income]
+    entries: list[Entry] = [("psp_clearing", reversal.total), ("customer_funds", -reversal.amount)]
+    entries.append(("surcharge_income", -reversal.surcharge))
     booked = _booked(step, step.reversal or reversal, "refund_failed", on, entries)
     return replace(booked, opens="missing_there", about=reversal.total, about_id=reversal.provider_id)
 
@@ -353,7 +353,7 @@ def _disputed(payment: Payment, reversal: Reversal, on: date) -> Step:
     """The payer's bank holds the money until the chargeback is decided."""
     on = max(on, payment.effective_on or on)
     step = step_of(payment, "disputed", disputed=payment.disputed + reversal.total.minor)
-    entries = [("disputed", reversal.total), ("psp_clearing", -reversal.total)]
+    entries: list[Entry] = [("disputed", reversal.total), ("psp_clearing", -reversal.total)]
     return _booked(step, replace(reversal, state="open"), "dispute", on, entries)
 
 
@@ -363,7 +363,7 @@ def _stays(payment: Payment, reversal: Reversal, seen: SeenBack) -> Step:
         return _ended(payment, replace(reversal, state="failed", code=seen.code or reversal.code), "refund_failed")
     won = replace(payment, disputed=payment.disputed - reversal.total.minor)
     step = _ended(won, replace(reversal, state="won", effective_on=seen.on), "dispute_won")
-    entries = [("psp_clearing", reversal.total), ("disputed", -reversal.total)]
+    entries: list[Entry] = [("psp_clearing", reversal.total), ("disputed", -reversal.total)]
     return _booked(step, step.reversal or reversal, "dispute_won", seen.on, entries)
 
 
@@ -375,9 +375,9 @@ def _ended(payment: Payment, reversal: Reversal, what: Literal["refund_failed", 
 def _booked(
     step: Step,
     reversal: Reversal,
-    kind: Literal["dispute", "dispute_won", "reversal", "refund_failed"],
+    kind: PostingKind,
     on: date,
-    entries: Sequence[tuple[str, Money]],
+    entries: Sequence[Entry],
 ) -> Step:
     booked = tuple((account, money) for account, money in entries if money)
     posting = Posting(new_id(), reversal.payment_id, reversal.customer_id, kind, on, booked, reversal.id)

@@ -17,17 +17,17 @@ from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart
 from contracts.money import Money
 from contracts.payments import FINAL
+from payments import ledger
 from payments.collecting.domain.payments import Attempt, Payment, Step
 from payments.collecting.domain.quotes import by_invoice
-from payments.collecting.store.attempts import ATTEMPT
 from payments.collecting.store.reversals import save_reversals
 from payments.exceptions.domain import Open
 from payments.exceptions.store import close_exceptions, open_exceptions
-from payments.ledger import Posting
 from payments.methods.domain.consents import Consent
 from payments.methods.store.consents import consents_argument, insert_consents
-from payments.sql import columns_of
+from payments.sql import Rows, columns_of, firsts
 
+OUTBOX_WIDTH = 8  # parameters of `insert_outbox`
 PAYMENT = """id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices, asked_amounts,
     method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices, allocated_amounts, credit,
     reversed, reversed_surcharge, going_back, disputed, provider_id, sequence, polls, next_poll_at, created_at,
@@ -125,22 +125,28 @@ async def load_chargeable(work: Work, payment_ids: Sequence[str]) -> dict[str, C
     return {row["id"]: Chargeable(payment_of(row), row["method"], row["whose"]) for row in rows}
 
 
+_NEW = Rows(
+    "n", id="uuid", customer_id="uuid", way="text", status="text", reconciliation="text", reason="text", currency="text",
+    amount="bigint", surcharge="bigint", asked_ids="text", asked_amounts="text", method_id="uuid", quote_id="uuid",
+    received_on="date", reference="text", effective_on="date", expected_by="date", allocated_ids="text",
+    allocated_amounts="text", sequence="bigint", created_at="timestamptz", method_kind="text", line_id="bigint",
+    correlation="text", return_url="text", credit_used="bigint", on_account="bool", metadata="jsonb",
+)  # fmt: skip
+_ANSWERS = Rows(
+    "a", payment_id="uuid", customer="text", route="text", key="text", fingerprint="bytea", status="int", body="bytea",
+    seen="text", created_at="timestamptz",
+)  # fmt: skip
+_NEW_AT, _ANSWERS_AT, _BOOKING_AT, _OUTBOX_AT, _CONSENTS_AT = firsts(
+    len(_NEW), len(_ANSWERS), ledger.WIDTH, OUTBOX_WIDTH
+)
 # New payments, their bookings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
 # A payment is left out when its key has an answer, its quote was used meanwhile, or when its customer, or one of the
 # invoices asked for, is not known here as the customer's and in the currency. A key that gets its answer in the same
 # moment fails the statement, and so does a second payment by a method for one.
 ADD_PAYMENTS = f"""
 WITH known AS (
-    SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
-        $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::date[],
-        $15::text[], $16::date[], $17::date[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $40::text[],
-        $41::bigint[], $43::text[], $52::text[], $53::bigint[], $54::bool[], $55::jsonb[])
-        AS n (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_ids, asked_amounts,
-            method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_ids, allocated_amounts,
-            sequence, created_at, method_kind, line_id, correlation, return_url, credit_used, on_account,
-            metadata)
-    LEFT JOIN unnest($42::uuid[], $33::text[], $34::text[], $35::text[]) AS a (payment_id, customer, route, key)
-        ON a.payment_id = n.id
+    SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM {_NEW.at(_NEW_AT)}
+    LEFT JOIN {_ANSWERS.at(_ANSWERS_AT, "payment_id", "customer", "route", "key")} ON a.payment_id = n.id
     WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.customer = a.customer AND k.route = a.route AND k.key = a.key)
     AND EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id) AND cardinality(n.asked_ids::uuid[]) = (
         SELECT count(*) FROM invoices i
@@ -159,27 +165,14 @@ WITH known AS (
         credit_used, on_account, metadata, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id, bank_line_id, payments.asked_invoices, payments.asked_amounts
-), booked AS (
-    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at)
-    SELECT b.id, b.payment_id, b.kind, b.effective_on, $22
-    FROM unnest($23::uuid[], $24::uuid[], $25::text[], $26::date[]) AS b (id, payment_id, kind, effective_on)
-    WHERE b.payment_id IN (SELECT id FROM paid)
-), entered AS (
-    INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
-    SELECT e.transaction_id, e.account, e.customer_id, e.currency, e.amount
-    FROM unnest($27::uuid[], $28::uuid[], $29::text[], $30::uuid[], $31::text[], $32::bigint[])
-        AS e (payment_id, transaction_id, account, customer_id, currency, amount)
-    WHERE e.payment_id IN (SELECT id FROM paid)
-), answered AS (
+), {ledger.booking(_BOOKING_AT, "SELECT id FROM paid")}, answered AS (
     INSERT INTO idempotency_keys (customer, route, key, fingerprint, status, body, seen, created_at)
-    SELECT a.customer, a.route, a.key, a.fingerprint, a.status, a.body, a.seen, $22
-    FROM unnest($42::uuid[], $33::text[], $34::text[], $35::text[], $36::bytea[], $37::int[], $38::bytea[], $39::text[])
-        AS a (payment_id, customer, route, key, fingerprint, status, body, seen)
-    WHERE a.payment_id IN (SELECT id FROM paid)
+    SELECT customer, route, key, fingerprint, status, body, seen, created_at
+    FROM {_ANSWERS.at(_ANSWERS_AT)} WHERE payment_id IN (SELECT id FROM paid)
 ), said AS (
-    {insert_outbox(44)} WHERE aggregate IN (SELECT id::text FROM paid)
+    {insert_outbox(_OUTBOX_AT)} WHERE aggregate IN (SELECT id::text FROM paid)
 ), kept AS (
-    {insert_history(44, topics.PAYMENT.name)} AND aggregate IN (SELECT id::text FROM paid)
+    {insert_history(_OUTBOX_AT, topics.PAYMENT.name)} AND aggregate IN (SELECT id::text FROM paid)
 )"""  # noqa: S608
 PAID = "\nSELECT id FROM paid"
 # What receipts from the bank ask of invoices, so that the next lines know before invoicing has answered.
@@ -189,7 +182,7 @@ ASKED = """, asked AS (
     CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor) WHERE bank_line_id IS NOT NULL
 )"""
 # What payers said to a surcharge costs a twentieth of the statement: most payments have none.
-AGREED = f", agreed AS ({insert_consents(56)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
+AGREED = f", agreed AS ({insert_consents(_CONSENTS_AT)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,56 +217,55 @@ async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
     new = sorted(
         new, key=lambda each: (each.step.payment.quote_id or "", each.key and (each.key.customer, each.key.key))
     )
-    keyed = [(each.step.payment.id, each.key, each.answer) for each in new if each.key and each.answer]
-    payments = [each.step.payment for each in new]
-    postings = [each.step.posting for each in new if each.step.posting]
-    entries = [(each, account, money) for each in postings for account, money in each.entries]
+    answers = [(each.step.payment.id, each.key, each.answer) for each in new if each.key and each.answer]
     consents = [each.consent for each in new if each.consent]
     from_bank = any(each.line_id is not None for each in new)
     rows = await work.connection.fetch(
         f"{ADD_PAYMENTS}{ASKED if from_bank else ''}{AGREED if consents else ''}{PAID}",
-        [p.id for p in payments], [p.customer_id for p in payments], [p.way for p in payments],
-        [p.status for p in payments], [p.reconciliation for p in payments], [p.reason for p in payments],
-        [p.amount.currency for p in payments], [p.amount.minor for p in payments],
-        [p.surcharge.minor for p in payments], *arrays_of([p.asked for p in payments]),
-        [p.method_id for p in payments], [p.quote_id for p in payments], [p.received_on for p in payments],
-        [p.reference for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
-        *arrays_of([p.allocations for p in payments]), [p.sequence for p in payments],
-        [p.created_at for p in payments], work.now,
-        [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
-        [each.effective_on for each in postings],
-        [each.payment_id for each, _, _ in entries], *_entry_arrays(entries),
-        [key.customer for _, key, _ in keyed], [key.route for _, key, _ in keyed], [key.key for _, key, _ in keyed],
-        [key.fingerprint for _, key, _ in keyed], [answer.status for _, _, answer in keyed],
-        [answer.body for _, _, answer in keyed], [answer.seen for _, _, answer in keyed],
-        [p.method_kind for p in payments], [each.line_id for each in new], [payment_id for payment_id, _, _ in keyed],
-        [p.correlation for p in payments],
-        *work.outbox_arguments(), [p.return_url for p in payments], [p.credit_used for p in payments],
-        [p.on_account for p in payments],
-        [orjson.dumps(p.metadata).decode() if p.metadata else None for p in payments],
+        *_NEW.arrays(map(_row_of, new)),
+        *_ANSWERS.arrays(
+            (payment_id, key.customer, key.route, key.key, key.fingerprint, said.status, said.body, said.seen, work.now)
+            for payment_id, key, said in answers
+        ),
+        *ledger.booking_arguments([each.step.posting for each in new if each.step.posting], work.now),
+        *work.outbox_arguments(),
         *([consents_argument(consents)] if consents else []),
-    )  # fmt: skip
+    )
     return {row["id"] for row in rows}
 
 
-def arrays_of(each: Sequence[Sequence[Part]]) -> tuple[list[str], list[str]]:
-    """Ids and amounts of the parts of each payment. Arrays of arrays of several lengths travel as text alone."""
-    ids = ["{" + ",".join(part.invoice_id for part in parts) + "}" for parts in each]
-    amounts = ["{" + ",".join(str(part.amount.minor) for part in parts) + "}" for parts in each]
+def _row_of(new: NewPayment) -> tuple[Any, ...]:
+    """In the order of `_NEW`."""
+    p = new.step.payment
+    return (
+        p.id, p.customer_id, p.way, p.status, p.reconciliation, p.reason, p.amount.currency, p.amount.minor,
+        p.surcharge.minor, *arrays_of(p.asked), p.method_id, p.quote_id, p.received_on, p.reference, p.effective_on,
+        p.expected_by, *arrays_of(p.allocations), p.sequence, p.created_at, p.method_kind, new.line_id, p.correlation,
+        p.return_url, p.credit_used, p.on_account, orjson.dumps(p.metadata).decode() if p.metadata else None,
+    )  # fmt: skip
+
+
+def arrays_of(parts: Sequence[Part]) -> tuple[str, str]:
+    """Ids and amounts of the parts of one payment. Arrays of arrays of several lengths travel as text alone."""
+    ids = "{" + ",".join(part.invoice_id for part in parts) + "}"
+    amounts = "{" + ",".join(str(part.amount.minor) for part in parts) + "}"
     return ids, amounts
 
 
-def _entry_arrays(entries: Sequence[tuple[Posting, str, Money]]) -> tuple[list[Any], ...]:
-    """Transaction, account, customer, currency and minor units of ledger entries."""
-    return (
-        [posting.id for posting, _, _ in entries],
-        [account for _, account, _ in entries],
-        [posting.customer_id for posting, _, _ in entries],
-        [money.currency for _, _, money in entries],
-        [money.minor for _, _, money in entries],
-    )
-
-
+_CHANGED = Rows(
+    "s", id="uuid", status="text", reconciliation="text", reason="text", effective_on="date", expected_by="date",
+    ids="text", amounts="text", credit="bigint", provider_id="text", sequence="bigint", polls="int",
+    next_poll_at="timestamptz", reversed="bigint", reversed_surcharge="bigint", going_back="bigint", disputed="bigint",
+    new_quote_id="uuid", next_action_url="text", act_by="timestamptz",
+)  # fmt: skip
+_BEGUN = Rows(
+    "a", id="uuid", payment_id="uuid", provider_customer="text", provider_method="text", amount="bigint",
+    currency="text", begun_at="timestamptz", return_url="text",
+)  # fmt: skip
+_NOTED = Rows("n", id="text", kind="text", occurred_at="timestamptz", received_at="timestamptz")
+_CHANGED_AT, _BOOKED_AT, _ENDED_AT, _BEGUN_AT, _NOTED_AT, _SAID_AT = firsts(
+    len(_CHANGED), ledger.WIDTH, 1, len(_BEGUN), len(_NOTED)
+)
 # Payments as their last steps leave them, every booking, calls to the provider that end or begin, the provider's events
 # that led here, and the events that go out: one statement. What goes back is saved before it, where anything does.
 SAVE_STEPS = f"""
@@ -284,33 +276,18 @@ WITH changed AS (
         polls = s.polls, next_poll_at = s.next_poll_at, reversed = s.reversed, reversed_surcharge = s.reversed_surcharge,
         going_back = s.going_back, disputed = s.disputed, new_quote_id = s.new_quote_id,
         next_action_url = s.next_action_url, act_by = s.act_by
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::text[],
-        $9::bigint[], $10::text[], $11::bigint[], $12::int[], $13::timestamptz[], $33::bigint[], $34::bigint[],
-        $35::bigint[], $36::bigint[], $40::uuid[], $49::text[], $50::timestamptz[])
-        AS s (id, status, reconciliation, reason, effective_on, expected_by, ids, amounts, credit, provider_id, sequence,
-            polls, next_poll_at, reversed, reversed_surcharge, going_back, disputed, new_quote_id, next_action_url, act_by)
-    WHERE p.id = s.id
-), booked AS (
-    INSERT INTO ledger_transactions (id, payment_id, kind, effective_on, booked_at, reversal_id)
-    SELECT b.id, b.payment_id, b.kind, b.effective_on, $14, b.reversal_id
-    FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::date[], $19::uuid[])
-        AS b (id, payment_id, kind, effective_on, reversal_id)
-), entered AS (
-    INSERT INTO ledger_entries (transaction_id, account, customer_id, currency, amount)
-    SELECT * FROM unnest($20::uuid[], $21::text[], $22::uuid[], $23::text[], $24::bigint[])
-), ended AS (
-    UPDATE attempts SET state = 'answered' WHERE payment_id = ANY($25::uuid[]) AND state = 'begun'
+    FROM {_CHANGED.at(_CHANGED_AT)} WHERE p.id = s.id
+), {ledger.booking(_BOOKED_AT)}, ended AS (
+    UPDATE attempts SET state = 'answered' WHERE payment_id = ANY(${_ENDED_AT}::uuid[]) AND state = 'begun'
 ), begun AS (
-    INSERT INTO attempts ({ATTEMPT}, state, call_after)
-    SELECT a.*, 0, 'begun', now() FROM unnest($26::uuid[], $27::uuid[], $28::text[], $29::text[], $30::bigint[],
-        $31::text[], $32::timestamptz[], $51::text[]) AS a
+    INSERT INTO attempts ({_BEGUN.columns}, calls, state, call_after)
+    SELECT a.*, 0, 'begun', now() FROM {_BEGUN.at(_BEGUN_AT)}
 ), noted AS (
-    INSERT INTO provider_events (id, kind, occurred_at, received_at)
-    SELECT n.*, $14 FROM unnest($37::text[], $38::text[], $39::timestamptz[]) AS n ORDER BY 1 ON CONFLICT DO NOTHING
+    INSERT INTO provider_events ({_NOTED.columns}) SELECT * FROM {_NOTED.at(_NOTED_AT)} ORDER BY 1 ON CONFLICT DO NOTHING
 ), kept AS (
-    {insert_history(41, topics.PAYMENT.name)}
+    {insert_history(_SAID_AT, topics.PAYMENT.name)}
 )
-{insert_outbox(41)}
+{insert_outbox(_SAID_AT)}
 """  # noqa: S608
 
 
@@ -327,8 +304,6 @@ async def save_steps(
     """
     last = {step.payment.id: step.payment for step in steps}
     payments = [last[payment_id] for payment_id in sorted(last)]
-    postings = [step.posting for step in steps if step.posting]
-    entries = [(each, account, money) for each in postings for account, money in each.entries]
     reversals = {step.reversal.id: step.reversal for step in steps if step.reversal}
     if reversals:
         await save_reversals(work, list(reversals.values()))
@@ -347,24 +322,25 @@ async def save_steps(
             await close_exceptions(work, closed, why)
     await work.connection.execute(
         SAVE_STEPS,
-        [p.id for p in payments], [p.status for p in payments], [p.reconciliation for p in payments],
-        [p.reason for p in payments], [p.effective_on for p in payments], [p.expected_by for p in payments],
-        *arrays_of([p.allocations for p in payments]), [p.credit for p in payments],
-        [p.provider_id for p in payments], [p.sequence for p in payments], [p.polls for p in payments],
-        [p.next_poll_at for p in payments], work.now,
-        [each.id for each in postings], [each.payment_id for each in postings], [each.kind for each in postings],
-        [each.effective_on for each in postings], [each.reversal_id for each in postings],
-        *_entry_arrays(entries),
+        *_CHANGED.arrays(map(_changed_row_of, payments)),
+        *ledger.booking_arguments([step.posting for step in steps if step.posting], work.now),
         [p.id for p in payments if p.final or p.status in ("processing", "requires_action")],
-        [a.id for a in attempts], [a.payment_id for a in attempts], [a.provider_customer for a in attempts],
-        [a.provider_method for a in attempts], [a.amount.minor for a in attempts],
-        [a.amount.currency for a in attempts], [a.begun_at for a in attempts],
-        [p.reversed for p in payments], [p.reversed_surcharge for p in payments],
-        [p.going_back for p in payments], [p.disputed for p in payments],
-        [event[0] for event in events], [event[1] for event in events], [event[2] for event in events],
-        [p.new_quote_id for p in payments],
+        *_BEGUN.arrays(
+            (a.id, a.payment_id, a.provider_customer, a.provider_method, a.amount.minor, a.amount.currency, a.begun_at,
+             a.return_url)
+            for a in attempts
+        ),
+        *_NOTED.arrays((*event, work.now) for event in events),
         *work.outbox_arguments(),
-        [p.next_action_url for p in payments], [p.act_by for p in payments], [a.return_url for a in attempts],
+    )  # fmt: skip
+
+
+def _changed_row_of(p: Payment) -> tuple[Any, ...]:
+    """In the order of `_CHANGED`."""
+    return (
+        p.id, p.status, p.reconciliation, p.reason, p.effective_on, p.expected_by, *arrays_of(p.allocations), p.credit,
+        p.provider_id, p.sequence, p.polls, p.next_poll_at, p.reversed, p.reversed_surcharge, p.going_back, p.disputed,
+        p.new_quote_id, p.next_action_url, p.act_by,
     )  # fmt: skip
 
 

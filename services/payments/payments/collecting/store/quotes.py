@@ -18,30 +18,32 @@ from payments.methods.domain.methods import Method
 from payments.methods.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.projections.domain import OpenInvoice
 from payments.projections.store import INVOICE
-from payments.sql import columns_of
+from payments.sql import Rows, columns_of
 
-ADD_QUOTES = """
+_NEW = Rows(
+    "q", id="uuid", customer_id="uuid", method_id="uuid", currency="text", amount="bigint", surcharge="bigint",
+    ids="text", amounts="text", whole="text", expires_at="timestamptz", choice="text", rate="numeric", step="int",
+    rule_id="text", cap="bigint", credit_used="bigint", created_at="timestamptz",
+)  # fmt: skip
+ADD_QUOTES = f"""
 INSERT INTO quotes (id, customer_id, method_id, currency, amount, surcharge, invoice_ids, amounts, whole, expires_at, choice,
     rate, step, rule_id, cap, credit_used, created_at)
 SELECT id, customer_id, method_id, currency, amount, surcharge, ids::uuid[], amounts::bigint[], whole::boolean[], expires_at,
-    choice, rate, step, rule_id, cap, credit_used, $14
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::text[], $12::numeric[], $13::int[], $15::text[], $16::bigint[], $17::bigint[])
-    AS q (id, customer_id, method_id, currency, amount, surcharge, ids, amounts, whole, expires_at, choice, rate, step, rule_id, cap,
-        credit_used)
-"""
+    choice, rate, step, rule_id, cap, credit_used, created_at
+FROM {_NEW.at(1)}
+"""  # noqa: S608
 
 
 async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
-    await work.connection.execute(
-        ADD_QUOTES,
-        [q.id for q in quotes], [q.customer_id for q in quotes], [q.method_id for q in quotes],
-        [q.amount.currency for q in quotes], [q.amount.minor for q in quotes], [q.surcharge.minor for q in quotes],
-        *arrays_of([q.parts for q in quotes]), ["{" + ",".join(map(str, q.whole)) + "}" for q in quotes],
-        [q.expires_at for q in quotes], [q.choice for q in quotes], [q.terms.rate for q in quotes],
-        [q.step for q in quotes], work.now, [q.terms.rule_id for q in quotes], [q.terms.cap for q in quotes],
-        [q.credit_used for q in quotes],
+    rows = (
+        (
+            q.id, q.customer_id, q.method_id, q.amount.currency, q.amount.minor, q.surcharge.minor, *arrays_of(q.parts),
+            "{" + ",".join(map(str, q.whole)) + "}", q.expires_at, q.choice, q.terms.rate, q.step, q.terms.rule_id,
+            q.terms.cap, q.credit_used, work.now,
+        )
+        for q in quotes
     )  # fmt: skip
+    await work.connection.execute(ADD_QUOTES, *_NEW.arrays(rows))
     return [None] * len(quotes)
 
 

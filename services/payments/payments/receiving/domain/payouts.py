@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
 
 from contracts.ids import new_id
 from contracts.money import Money, total
 from payments.exceptions.domain import ExceptionClass
+from payments.ledger import Entry, Posting, PostingKind
 
 ABOUT_CHARGES = frozenset({"charge", "refund", "return", "chargeback"})
 
@@ -26,17 +26,6 @@ class Movement:
 
 
 @dataclass(frozen=True, slots=True)
-class PayoutPosting:
-    """One ledger transaction of a payout: signed amounts by account, debit above zero, summing to zero."""
-
-    id: str
-    payout_id: str
-    kind: Literal["payout", "payout_fee", "payout_failed"]
-    effective_on: date
-    entries: tuple[tuple[str, Money], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Stray:
     """A line of a payout that does not agree with what payments knows."""
 
@@ -44,7 +33,7 @@ class Stray:
     why: ExceptionClass
 
 
-def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: date) -> PayoutPosting:
+def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: date) -> Posting:
     """The provider has paid out: Σ gross leaves its clearing account, to the bank and as its fees.
 
     ValueError: the lines are not the payout, Σ gross - fees.
@@ -53,19 +42,23 @@ def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: da
     fees = total([each.fee for each in movements], amount.currency)
     if gross - fees != amount:
         raise ValueError(f"the lines of payout {payout_id} come to {gross - fees}, not to {amount}")
-    entries = tuple(each for each in (("bank", amount), ("fees", fees), ("psp_clearing", -gross)) if each[1])
-    return PayoutPosting(new_id(), payout_id, "payout", on, entries)
+    return _posting(payout_id, "payout", on, ("bank", amount), ("fees", fees), ("psp_clearing", -gross))
 
 
-def kept_by_bank(payout_id: str, fee: Money, on: date) -> PayoutPosting:
+def kept_by_bank(payout_id: str, fee: Money, on: date) -> Posting:
     """A booked payout arrived with so much less, which the bank kept."""
-    return PayoutPosting(new_id(), payout_id, "payout_fee", on, (("fees", fee), ("bank", -fee)))
+    return _posting(payout_id, "payout_fee", on, ("fees", fee), ("bank", -fee))
 
 
-def came_back(payout_id: str, amount: Money, bank_fee: Money, on: date) -> PayoutPosting:
+def came_back(payout_id: str, amount: Money, bank_fee: Money, on: date) -> Posting:
     """A payout that was booked failed after all: its money, not the provider's fees, is at the provider again."""
-    entries = (("psp_clearing", amount), ("bank", bank_fee - amount), ("fees", -bank_fee))
-    return PayoutPosting(new_id(), payout_id, "payout_failed", on, tuple(each for each in entries if each[1]))
+    left = amount - bank_fee
+    return _posting(payout_id, "payout_failed", on, ("psp_clearing", amount), ("bank", -left), ("fees", -bank_fee))
+
+
+def _posting(payout_id: str, kind: PostingKind, on: date, *entries: Entry) -> Posting:
+    booked = tuple(each for each in entries if each[1])
+    return Posting(new_id(), None, None, kind, on, booked, payout_id=payout_id)
 
 
 def sum_alone(payout_id: str, amount: Money) -> Movement:

@@ -10,8 +10,10 @@ import asyncpg
 
 from chassis.messaging.work import Work
 from contracts.money import Money
+from payments import ledger
+from payments.ledger import Posting
 from payments.providers import Payout, PayoutLine
-from payments.receiving.domain.payouts import Movement, PayoutPosting
+from payments.receiving.domain.payouts import Movement
 from payments.receiving.domain.transfers import Transfer
 from payments.receiving.store.bank import TRANSFER, transfer_of
 from payments.setbacks.store import in_turn
@@ -130,24 +132,19 @@ async def load_charged(connection: asyncpg.Connection, charge_ids: Sequence[str]
     return {row["provider_id"]: Money(row["total"], row["currency"]) for row in rows}
 
 
-BOOK_PAYOUT = """
-WITH booked AS (
-    INSERT INTO ledger_transactions (id, payout_id, kind, effective_on, booked_at) VALUES ($1, $2, $3, $4, $5)
-), entered AS (
-    INSERT INTO ledger_entries (transaction_id, account, currency, amount)
-    SELECT $1, e.* FROM unnest($6::text[], $7::text[], $8::bigint[]) AS e
-)
-UPDATE payouts SET booked = ($3 <> 'payout_failed'), bank_fee = CASE $3 WHEN 'payout_fee' THEN $9 ELSE 0 END WHERE provider_id = $2
-"""
+BOOK_PAYOUT = f"""
+WITH {ledger.booking(4)}
+UPDATE payouts SET booked = $2, bank_fee = $3 WHERE provider_id = $1
+"""  # noqa: S608
 
 
-async def book_payout(work: Work, posting: PayoutPosting) -> None:
-    accounts, moneys = [account for account, _ in posting.entries], [money for _, money in posting.entries]
-    await work.connection.execute(
-        BOOK_PAYOUT, posting.id, posting.payout_id, posting.kind, posting.effective_on, work.now, accounts,
-        [money.currency for money in moneys], [money.minor for money in moneys],
-        sum(money.minor for account, money in posting.entries if account == "fees"),
-    )  # fmt: skip
+async def book_payout(work: Work, posting: Posting) -> None:
+    """Book a payout, what the bank kept of it, or that it came back after all: then it is as if nothing had come."""
+    fees = sum(money.minor for account, money in posting.entries if account == "fees")
+    kept = fees if posting.kind == "payout_fee" else 0
+    booked = posting.kind != "payout_failed"
+    arguments = ledger.booking_arguments([posting], work.now)
+    await work.connection.execute(BOOK_PAYOUT, posting.payout_id, booked, kept, *arguments)
 
 
 def movement_of(line: PayoutLine) -> Movement:
