@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chassis.http.idempotency import Key, fingerprint
 from chassis.messaging.work import Cause, Work
 from chassis.service import Running
 from payments.autopay.data_files import RETRIES
@@ -23,7 +22,7 @@ from payments.autopay.store import (
 )
 from payments.collecting.domain.quotes import to_surcharge
 from payments.collecting.messages import payment_events
-from payments.collecting.store.payments import Answer, NewPayment, add_payments
+from payments.collecting.store.payments import NewPayment, add_payments
 from payments.collecting.store.quotes import add_quotes
 from payments.methods.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.methods.domain.consents import Witness
@@ -32,7 +31,6 @@ from payments.providers.data_files import CODES
 from payments.setbacks import in_turn
 
 BATCH = 100
-ROUTE = "autopay"
 
 
 async def charge_autopay(running: Running) -> bool:
@@ -57,7 +55,8 @@ async def charge_due(running: Running) -> int:
 async def _charge(ids: Sequence[str], running: Running) -> int:
     """Save quotes, payments and tries in one transaction; how many there were.
 
-    Whatever dies in between, either all of it was saved or nothing; the key of an invoice and try stands behind that.
+    Whatever dies in between, either all of it was saved or nothing; behind that stands that a charge makes one
+    payment alone.
     """
     provider: Provider = running.more["provider"]
     async with running.units.begin() as work:
@@ -96,23 +95,17 @@ def _decide(due: Due, provider: Provider, running: Running, work: Work) -> Confi
 
 
 async def _save(confirmed: Sequence[tuple[AutopayCharge, Confirmed]], work: Work) -> set[str]:
-    """Quotes and payments under keys of their own; the ids of the payments that are new."""
+    """Quotes and payments, each of its own charge; the ids of the payments that are saved."""
     await add_quotes([made.quote for _, made in confirmed], work)
     new = []
     for charge, made in confirmed:
         step = made.step.under(charge.id)
         work.cause = Cause(correlation=charge.id, actor=AUTOPAY_ACTOR)
         work.emit(*payment_events([step], work.now))
-        key = Key(charge.customer_id, ROUTE, key_of(charge), fingerprint({"charge": charge.id}))
         who, version = Witness(AUTOPAY_ACTOR, charge.id), CONSENT_TEXTS["autopay"].version
         consent = to_surcharge(made.quote, step.payment.id, True, version, who, work.now)
-        new.append(NewPayment(step, key, Answer(202, b"{}", ""), consent=consent))
+        new.append(NewPayment(step, consent=consent, autopay_charge_id=charge.id))
     return await add_payments(work, new)
-
-
-def key_of(charge: AutopayCharge) -> str:
-    """The same for each try of an invoice, whoever makes it."""
-    return f"{charge.invoice_id}:{charge.attempt}"
 
 
 async def follow_autopay(running: Running) -> bool:

@@ -153,8 +153,7 @@ async def test_nothing_is_charged_before_two_days_have_passed_and_then_once_howe
     made = await payments(pool)
     assert [(p["status"], p["amount"]) for p in made] == [("submitted", 10_000)] * 3
     assert await charges(pool) == [(1, "submitted")] * 3
-    keys = await pool.fetch("SELECT key FROM idempotency_keys WHERE route = 'autopay'")
-    assert len({row["key"] for row in keys}) == 3
+    assert len({p["autopay_charge_id"] for p in made} - {None}) == 3
     actors = await pool.fetch(
         "SELECT DISTINCT headers::json ->> 'actor' AS who FROM outbox WHERE type = 'PaymentSubmitted'"
     )
@@ -185,6 +184,17 @@ async def test_a_charge_that_is_killed_anywhere_is_made_once_by_the_next(
     assert (payment["amount"], payment["surcharge"]) == (10_000, 300)
     (consent,) = await load_consents(pool, payment["id"])
     assert (consent["given"], consent["actor"], consent["surcharge"]) == (True, "system:autopay", 300)
+
+
+class TestOnceForEachCharge:
+    async def test_second_payment_is_refused(self, pool: asyncpg.Pool) -> None:
+        await hear(pool, issued(await customer(pool)))
+        await autopaying.charge_due(running(pool, days=3))
+        await pool.execute("UPDATE autopay_charges SET state = 'scheduled', payment_id = NULL")  # not saved
+        await autopaying.charge_due(running(pool, days=3))
+        assert len(await payments(pool)) == 1
+        (setback,) = await pool.fetch("SELECT error FROM setbacks WHERE job = 'charge-autopay'")
+        assert "payments_of_autopay_charges" in setback["error"]
 
 
 async def test_a_surcharge_that_nobody_consented_to_is_not_charged_and_holds_autopay(pool: asyncpg.Pool) -> None:

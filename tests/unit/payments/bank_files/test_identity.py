@@ -12,16 +12,7 @@ from hypothesis import strategies as st
 
 from payments.bank_files import BankLine, read
 from payments.bank_files.identity import identities
-from tests.kit.bank_files import (
-    Transfer,
-    bai2_file,
-    camt,
-    camt_entry,
-    camt_file,
-    content,
-    csv_file,
-    mt940_file,
-)
+from tests.kit.bank_files import Transfer, bai2_file, camt, camt_entry, camt_file, content, csv_file, mt940_file
 
 DAY = date(2026, 3, 2)
 LINE = BankLine(

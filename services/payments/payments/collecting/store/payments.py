@@ -130,7 +130,7 @@ _NEW = Rows(
     amount="bigint", surcharge="bigint", asked_ids="text", asked_amounts="text", method_id="uuid", quote_id="uuid",
     received_on="date", reference="text", effective_on="date", expected_by="date", allocated_ids="text",
     allocated_amounts="text", sequence="bigint", created_at="timestamptz", method_kind="text", line_id="bigint",
-    correlation="text", return_url="text", credit_used="bigint", on_account="bool", metadata="jsonb",
+    correlation="text", return_url="text", credit_used="bigint", on_account="bool", metadata="jsonb", autopay_charge_id="uuid",
 )  # fmt: skip
 _ANSWERS = Rows(
     "a", payment_id="uuid", customer="text", route="text", key="text", fingerprint="bytea", status="int", body="bytea",
@@ -142,7 +142,7 @@ _NEW_AT, _ANSWERS_AT, _BOOKING_AT, _OUTBOX_AT, _CONSENTS_AT = firsts(
 # New payments, their bookings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
 # A payment is left out when its key has an answer, its quote was used meanwhile, or when its customer, or one of the
 # invoices asked for, is not known here as the customer's and in the currency. A key that gets its answer in the same
-# moment fails the statement, and so does a second payment by a method for one.
+# moment fails the statement, and so does a second payment by a method for one, or of a charge of autopay.
 ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM {_NEW.at(_NEW_AT)}
@@ -158,11 +158,11 @@ WITH known AS (
     INSERT INTO payments (id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts, method_id, quote_id, received_on, reference, effective_on, expected_by, allocated_invoices,
         allocated_amounts, sequence, created_at, method_kind, bank_line_id, correlation, return_url, credit_used, on_account,
-        metadata, once_method_id)
+        metadata, autopay_charge_id, once_method_id)
     SELECT id, customer_id, way, status, reconciliation, reason, currency, amount, surcharge, asked_invoices,
         asked_amounts::bigint[], method_id, quote_id, received_on, reference, effective_on, expected_by,
         allocated_ids::uuid[], allocated_amounts::bigint[], sequence, created_at, method_kind, line_id, correlation, return_url,
-        credit_used, on_account, metadata, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
+        credit_used, on_account, metadata, autopay_charge_id, (SELECT m.id FROM methods m WHERE m.id = method_id AND NOT m.saved)
     FROM known WHERE quote_id IS NULL OR id IN (SELECT payment_id FROM used)
     RETURNING id, bank_line_id, payments.asked_invoices, payments.asked_amounts
 ), {ledger.booking(_BOOKING_AT, "SELECT id FROM paid")}, answered AS (
@@ -198,7 +198,7 @@ class Answer:
 class NewPayment:
     """A payment to be saved: with the answer that its request gets, or with the bank line that brought it.
 
-    `consent`: what its payer said to the surcharge.
+    `consent`: what its payer said to the surcharge. `autopay_charge_id`: the charge of autopay that it carries out.
     """
 
     step: Step
@@ -206,13 +206,15 @@ class NewPayment:
     answer: Answer | None = None
     line_id: int | None = None
     consent: Consent | None = None
+    autopay_charge_id: str | None = None
 
 
 async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
     """Save payments with what was emitted for them; the ids of those whose key and quote were free and names are known.
 
-    UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time, and of `payments_once` when
-    a method for one payment has made it; then nothing is written.
+    UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time, of `payments_once` when a
+    method for one payment has made it, and of `payments_of_autopay_charges` when a charge of autopay has; then nothing
+    is written.
     """
     new = sorted(
         new, key=lambda each: (each.step.payment.quote_id or "", each.key and (each.key.customer, each.key.key))
@@ -242,6 +244,7 @@ def _row_of(new: NewPayment) -> tuple[Any, ...]:
         p.surcharge.minor, *arrays_of(p.asked), p.method_id, p.quote_id, p.received_on, p.reference, p.effective_on,
         p.expected_by, *arrays_of(p.allocations), p.sequence, p.created_at, p.method_kind, new.line_id, p.correlation,
         p.return_url, p.credit_used, p.on_account, orjson.dumps(p.metadata).decode() if p.metadata else None,
+        new.autopay_charge_id,
     )  # fmt: skip
 
 
