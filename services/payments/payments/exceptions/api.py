@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
@@ -19,9 +20,8 @@ from contracts.refusals import Refusal
 from payments.edge import Asked, ReadPayments, WritePayments, answer, for_the_company, problem_of
 from payments.exceptions import store as exceptions
 from payments.exceptions.domain import About, ExceptionClass, remedy
-from payments.once.api import OnceRoute
 
-router = APIRouter(route_class=OnceRoute)
+router = APIRouter(route_class=StrictRoute)
 
 
 class ProposedPart(BaseModel):

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from chassis import logs
+from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found
 from chassis.service import Running, cause_of, running_of
@@ -35,11 +36,10 @@ from payments.methods.store.methods import (
     save_method,
 )
 from payments.methods.store.setups import Setup, find_setup, load_setup, open_setup
-from payments.once.api import OnceRoute
 from payments.projections.store import customer_known, lock_customer
 from payments.providers import MethodKind, Provider, ProviderRefused, ProviderUnknown, SetupOutcome
 
-router = APIRouter(route_class=OnceRoute)
+router = APIRouter(route_class=StrictRoute)
 Deposit = Annotated[StrictInt, Field(ge=1, le=99)]
 PATH = "/v1/customers/{customer_id}/payment-methods"
 

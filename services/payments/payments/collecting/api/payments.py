@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictBool
 
+from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found
@@ -34,10 +35,9 @@ from payments.methods.api import witness_of
 from payments.methods.data_files import CONSENT_TEXTS
 from payments.methods.domain.consents import Consent
 from payments.methods.domain.methods import unusable
-from payments.once.api import OnceRoute
 from payments.projections.store import available_credit
 
-router = APIRouter(route_class=OnceRoute)
+router = APIRouter(route_class=StrictRoute)
 
 
 class PaymentRequest(Asked):

@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
+from chassis.http.bodies import StrictRoute
 from chassis.http.problems import Problem, not_found
 from chassis.service import Running, running_of
 from contracts.allocation import Part
@@ -28,12 +29,11 @@ from payments.edge import Asked, ReadPayments, WritePayments, answer, patiently,
 from payments.methods.data_files import CURRENCIES
 from payments.methods.domain.methods import Method, cannot_pay, payable_by, pays_in, unusable
 from payments.methods.store.methods import list_methods
-from payments.once.api import OnceRoute
 from payments.projections.domain import OpenInvoice
 from payments.projections.store import available_credit, customer_known
 from payments.providers import Provider
 
-router = APIRouter(route_class=OnceRoute)
+router = APIRouter(route_class=StrictRoute)
 
 
 class QuoteRequest(Asked):

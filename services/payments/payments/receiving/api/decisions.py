@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import fingerprint
 from chassis.messaging.work import Work
 from chassis.service import Running, cause_of, running_of
@@ -16,14 +17,13 @@ from payments.collecting.store.payments import load_payment, lock_payment
 from payments.edge import WritePayments, answer, for_the_company, problem_of, provider_away
 from payments.exceptions import store as exceptions
 from payments.exceptions.api import ExceptionDetail, detail_of, lock_exception, resolved_already
-from payments.once.api import OnceRoute
 from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
 from payments.receiving.api.matching import match
 from payments.receiving.api.posting import post
 from payments.receiving.api.resolutions import Resolution
 from payments.receiving.store import bank
 
-router = APIRouter(route_class=OnceRoute)
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.post(
