@@ -26,7 +26,7 @@ SWITCHING = ("commit payments.autopay.api.put_autopay",)
 ANNOUNCING = ("commit messaging.consume._together payments", "offsets payments", "produce")
 # What lies between them, the reservation, is taken as for any payment: see `crash_points`.
 CHARGING = (
-    "commit payments.autopay.jobs._charge", "provider charge", "commit payments.collecting.reconciling.record",
+    "commit payments.autopay.jobs._charge", "provider charge", "commit payments.collecting.reconciling.save_observed",
     "commit payments.autopay.jobs._follow",
 )  # fmt: skip
 HOLDING = CHARGING[-2:]

@@ -40,7 +40,7 @@ POINTS = {
         "commit payments.methods.store.methods.keep_provider_customer", "commit payments.methods.api.add_method",
         "commit payments.collecting.store.quotes.add_quotes", "commit payments.collecting.store.payments.add_payments",
         "commit payments.collecting.store.attempts.claim_attempts", "provider charge",
-        "commit payments.collecting.reconciling.record", "commit payments.collecting.jobs._unknown",
+        "commit payments.collecting.reconciling.save_observed", "commit payments.collecting.jobs._unknown",
         "provider get_charge", "provider events_since",
         "commit payments.collecting.store.provider_events.save_cursor", *_of_consumer("payments"), *_RELAY,
         "provider refund", "commit payments.collecting.api.refunds._once", "commit payments.collecting.jobs._refund",
@@ -49,7 +49,7 @@ POINTS = {
         "commit payments.receiving.api.bank_statements._kept", "commit payments.receiving.jobs.bank_lines._next_lines",
         "commit payments.collecting.store.attempts.claim_polls", "commit payments.methods.store.setups.claim_setups",
         "commit payments.methods.store.methods.claim_detaches",
-        "provider payouts_since", "provider payout_lines", "commit payments.receiving.jobs.payouts.record",
+        "provider payouts_since", "provider payout_lines", "commit payments.receiving.jobs.payouts.save_payout",
     ),
 }  # fmt: skip
 # Never again while the process lives: nobody dies there.

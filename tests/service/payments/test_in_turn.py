@@ -149,7 +149,7 @@ async def waiting(bench: Bench, number: int, since: int) -> Payment:
     """A payment whose payer should have acted so many minutes ago."""
     payment, _ = await paying.submitted(bench.units, f"pm_{number}")
     told = Charge(f"pi_{number}", None, "requires_action", 1_030, "USD", 0, None, None, (), "https://bank.example")
-    await bench.units.together(reconciling.record, Observed(told, evidence=True, payment_id=payment.id))
+    await bench.units.together(reconciling.save_observed, Observed(told, evidence=True, payment_id=payment.id))
     at = bench.units.clock.now() - timedelta(minutes=since)
     await bench.units.pool.execute("UPDATE payments SET act_by = $2 WHERE id = $1", payment.id, at)
     return payment

@@ -273,7 +273,7 @@ def _because(
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class ConfirmedQuote:
     """A quote, and the payment that confirms it."""
 
     quote: Quote
@@ -315,7 +315,7 @@ def confirm(
     today: date,
     now: datetime,
     zone: str,
-) -> Confirmed | Skip | PutOff:
+) -> ConfirmedQuote | Skip | PutOff:
     """The payment of a try whose time has come, by the same quote that a payer would confirm.
 
     While another payment of the invoice is under way, nothing is known of what will be left: the try is put off.
@@ -346,7 +346,7 @@ def confirm(
     accept = True if quote.surcharge else None
     submitted = submit(quote, kind, accept, expected_by=expected_by(kind, today), now=now)
     assert isinstance(submitted, Step), "the surcharge was answered"
-    return Confirmed(quote, submitted)
+    return ConfirmedQuote(quote, submitted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from chassis.messaging.work import Cause, Work
 from chassis.service import Running
 from payments.autopay.data_files import RETRIES
-from payments.autopay.domain import AUTOPAY_ACTOR, AutopayCharge, Confirmed, PutOff, Skip, confirm, follow
+from payments.autopay.domain import AUTOPAY_ACTOR, AutopayCharge, ConfirmedQuote, PutOff, Skip, confirm, follow
 from payments.autopay.saving import announce, hold_autopay
 from payments.autopay.store import (
     Due,
@@ -62,7 +62,7 @@ async def _charge(ids: Sequence[str], running: Running) -> int:
     async with running.units.begin() as work:
         due = await claim_due(work, ids)
         decided = [(each.charge, _decide(each, provider, running, work)) for each in due]
-        confirmed = [(charge, made) for charge, made in decided if isinstance(made, Confirmed)]
+        confirmed = [(charge, made) for charge, made in decided if isinstance(made, ConfirmedQuote)]
         saved = await _save(confirmed, work) if confirmed else set()
         charges: list[AutopayCharge] = []
         holds: list[tuple[AutopayCharge, str]] = []
@@ -82,19 +82,19 @@ async def _charge(ids: Sequence[str], running: Running) -> int:
     return len(due)
 
 
-def _decide(due: Due, provider: Provider, running: Running, work: Work) -> Confirmed | Skip | PutOff:
+def _decide(due: Due, provider: Provider, running: Running, work: Work) -> ConfirmedQuote | Skip | PutOff:
     currency = due.invoice.currency if due.invoice else ""
     step = provider.charges_in(currency) if currency else 1
     made = confirm(
         due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step,
         retries=RETRIES, currencies=CURRENCIES, today=running.clock.today(), now=work.now, zone=running.clock.zone,
     )  # fmt: skip
-    if isinstance(made, Confirmed) and provider.accepts(made.quote.total.minor, currency):
+    if isinstance(made, ConfirmedQuote) and provider.accepts(made.quote.total.minor, currency):
         return Skip("amount-not-chargeable")
     return made
 
 
-async def _save(confirmed: Sequence[tuple[AutopayCharge, Confirmed]], work: Work) -> set[str]:
+async def _save(confirmed: Sequence[tuple[AutopayCharge, ConfirmedQuote]], work: Work) -> set[str]:
     """Quotes and payments, each of its own charge; the ids of the payments that are saved."""
     await add_quotes([made.quote for _, made in confirmed], work)
     new = []

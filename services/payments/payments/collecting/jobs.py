@@ -67,7 +67,7 @@ async def _call(units: Units, provider: Provider, attempt: Attempt) -> None:
         return
     except ProviderRefused as refused:
         charge = _refused(attempt, refused)
-    await units.together(reconciling.record, Observed(charge, evidence=False, payment_id=attempt.payment_id))
+    await units.together(reconciling.save_observed, Observed(charge, evidence=False, payment_id=attempt.payment_id))
 
 
 async def _charge(units: Units, provider: Provider, attempt: Attempt) -> Charge:
@@ -137,7 +137,9 @@ async def _made_already(units: Units, provider: Provider, call: RefundCall) -> b
     charge = await provider.get_charge(call.charge_id)
     if not any(back.refund_id == call.reversal.id for back in charge.taken_back):
         return False
-    await units.together(reconciling.record, Observed(charge, evidence=True, payment_id=call.reversal.payment_id))
+    await units.together(
+        reconciling.save_observed, Observed(charge, evidence=True, payment_id=call.reversal.payment_id)
+    )
     return True
 
 
@@ -199,7 +201,7 @@ async def end_unconfirmed(running: Running) -> bool:
 
     async def end(payment_id: str) -> None:
         charge = await provider.cancel_charge(due[payment_id])
-        await running.units.together(reconciling.record, Observed(charge, evidence=False, payment_id=payment_id))
+        await running.units.together(reconciling.save_observed, Observed(charge, evidence=False, payment_id=payment_id))
 
     await in_turn.one_by_one(running.units, "end-unconfirmed", list(due), end, at_once=at_once)
     return False

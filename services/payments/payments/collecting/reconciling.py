@@ -45,7 +45,7 @@ class Observed:
         return named if named and is_id(named) else None
 
 
-async def record(observed: Sequence[Observed], work: Work) -> Sequence[None]:
+async def save_observed(observed: Sequence[Observed], work: Work) -> Sequence[None]:
     """Save what follows from what was observed, each payment's in order."""
     payments, of_attempts = await lock_payments(
         work,
@@ -123,7 +123,7 @@ async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> 
         await setting_up.take_event(units, provider, event.setup_id)
     if charge is not None and charge.attempt_id is None:
         charge = await _record_of(provider, charge.provider_id)
-    await units.together(record, Observed(charge, evidence=True, event=event))
+    await units.together(save_observed, Observed(charge, evidence=True, event=event))
 
 
 async def _record_of(provider: Provider, provider_id: str) -> Charge | None:
@@ -138,7 +138,7 @@ async def _record_of(provider: Provider, provider_id: str) -> Charge | None:
 async def poll(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:
     """Ask the provider's own record of one charge."""
     charge = await provider.get_charge(provider_id)
-    await units.together(record, Observed(charge, evidence=True, payment_id=payment_id, asked=True))
+    await units.together(save_observed, Observed(charge, evidence=True, payment_id=payment_id, asked=True))
 
 
 async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal | None:

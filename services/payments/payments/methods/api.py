@@ -341,7 +341,7 @@ async def verify_method(
     if method.verification == "failed" or setup is None:
         raise problem_of(_failed())
     outcome = await _verify(running.more["provider"], setup, asked)
-    await setting_up.record(running.units, setup, outcome, cause_of(request, identity))
+    await setting_up.save_outcome(running.units, setup, outcome, cause_of(request, identity))
     if outcome.state == "failed":
         raise problem_of(_failed())
     return _answer(await load_method(running.pool, customer_id, method_id) or method, running, 200)

@@ -49,7 +49,7 @@ async def look(units: Units, provider: Provider, setup: Setup) -> None:
         outcome = await provider.setup_outcome(setup.provider_id)
     except ProviderRefused as refused:
         outcome = SetupOutcome("failed", reason=refused.code or "refused_by_provider")
-    await record(units, setup, outcome)
+    await save_outcome(units, setup, outcome)
 
 
 async def take_event(units: Units, provider: Provider, setup_id: str) -> None:
@@ -59,7 +59,7 @@ async def take_event(units: Units, provider: Provider, setup_id: str) -> None:
         await look(units, provider, setup)
 
 
-async def record(units: Units, setup: Setup, outcome: SetupOutcome, cause: Cause | None = None) -> None:
+async def save_outcome(units: Units, setup: Setup, outcome: SetupOutcome, cause: Cause | None = None) -> None:
     """What an outcome means, once, however often and from wherever it is told."""
     if outcome.state == "open":
         return

@@ -8,7 +8,7 @@ from dataclasses import replace
 from chassis.messaging.work import Work
 from payments.collecting.announcing import Voided
 from payments.exceptions import store as exceptions
-from payments.receiving.domain.remittance import Court
+from payments.receiving.domain.remittance import Matcher
 from payments.receiving.domain.verdicts import Unclear, opened
 from payments.receiving.jobs.bank_lines import proposed
 from payments.receiving.store import bank, remittances
@@ -26,13 +26,13 @@ async def wait_again(voided: Voided, work: Work) -> str | None:
         return None
     await bank.lock_line(work, transfer.line_id)
     transfer = replace(transfer, amount=payment.amount)  # of a line that was split, this share
-    known = await remittances.load_known(work, [transfer])
+    known = await remittances.load_facts(work, [transfer])
     freed = {part.invoice_id: part.amount.minor for part in payment.allocations}
     named = {
         word: [replace(one, payable_now=one.payable_now + freed.get(one.id, 0)) for one in invoices]
         for word, invoices in known.named.items()
     }
-    (unclear,) = await proposed(Court(replace(known, named=named)), [Unclear(transfer, "missing_here")], work)
+    (unclear,) = await proposed(Matcher(replace(known, named=named)), [Unclear(transfer, "missing_here")], work)
     actor, said = work.cause.actor or "", f"payment {payment.id}: {voided.why}"
     await exceptions.note_line(work, transfer.line_id, actor, "voided", said)
     (exception_id,) = await exceptions.open_exceptions(work, [replace(opened(unclear), voided_id=payment.id)])

@@ -16,7 +16,7 @@ from payments.collecting.domain.payments import Payment, Step, submit
 from payments.collecting.domain.quotes import Quote, Wish, Wishes, make_quote
 from payments.collecting.domain.surcharges import NO_SURCHARGE
 from payments.collecting.messages import payment_events
-from payments.collecting.store.history import History, list_payments
+from payments.collecting.store.history import PaymentFilter, list_payments
 from payments.collecting.store.payments import NewPayment, add_payments, load_payment
 from payments.collecting.store.quotes import add_quotes, load_confirming, load_payable, load_wished
 from payments.methods.store.consents import load_consents
@@ -79,7 +79,7 @@ async def test_what_is_payable_is_found_without_a_method_and_not_by_an_unknown_o
 
 async def test_a_payment_without_a_method_ends_paid_and_stands_in_the_history(units: Units) -> None:
     payment = await paid(units)
-    for asked in (History(payment.customer_id), History(payment.customer_id, status="succeeded")):
+    for asked in (PaymentFilter(payment.customer_id), PaymentFilter(payment.customer_id, status="succeeded")):
         (listed,) = await list_payments(units.pool, asked, 10)
         assert (listed.id, listed.method_id, listed.status, listed.reconciliation) == (
             payment.id, None, "succeeded", "matched",

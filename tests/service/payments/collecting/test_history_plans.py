@@ -10,7 +10,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
-from payments.collecting.store.history import History, history_query
+from payments.collecting.store.history import PaymentFilter, history_query
 from tests.kit.postgres import drop_database, fresh_database
 
 # Payments of ten customers; of each a few are declined or were received offline.
@@ -40,13 +40,13 @@ async def units() -> AsyncIterator[Units]:
 @pytest.mark.parametrize(
     ("asked", "index"),
     [
-        (History(way="receive"), "payments_received"),
-        (History(way="receive", customer_id=WHOSE), "payments_received_of_customer"),
-        (History(status="declined", customer_id=WHOSE), "payments_of_customer_in_state"),
-        (History(status="declined"), "payments_in_state"),
-        (History(customer_id=WHOSE), "payments_newest"),
-        (History(way="receive", after=(datetime.now(UTC), WHOSE)), "payments_received"),
-        (History(customer_id=WHOSE, sort="created_at"), "payments_newest"),
+        (PaymentFilter(way="receive"), "payments_received"),
+        (PaymentFilter(way="receive", customer_id=WHOSE), "payments_received_of_customer"),
+        (PaymentFilter(status="declined", customer_id=WHOSE), "payments_of_customer_in_state"),
+        (PaymentFilter(status="declined"), "payments_in_state"),
+        (PaymentFilter(customer_id=WHOSE), "payments_newest"),
+        (PaymentFilter(way="receive", after=(datetime.now(UTC), WHOSE)), "payments_received"),
+        (PaymentFilter(customer_id=WHOSE, sort="created_at"), "payments_newest"),
     ],
     ids=[
         "offline",
@@ -58,7 +58,9 @@ async def units() -> AsyncIterator[Units]:
         "oldest first",
     ],
 )
-async def test_a_list_of_payments_walks_an_index_in_order(units: Units, asked: History, index: str, plans: str) -> None:
+async def test_a_list_of_payments_walks_an_index_in_order(
+    units: Units, asked: PaymentFilter, index: str, plans: str
+) -> None:
     sql, values = history_query(asked, 20)
     async with units.pool.acquire() as connection, connection.transaction():
         await connection.execute(f"SET LOCAL plan_cache_mode = {plans}")
@@ -70,12 +72,12 @@ async def test_a_list_of_payments_walks_an_index_in_order(units: Units, asked: H
 
 def test_nothing_but_a_word_gets_into_the_statement() -> None:
     with pytest.raises(ValueError, match="no state"):
-        history_query(History(status="paid' OR true --", customer_id=new_id()), 20)
+        history_query(PaymentFilter(status="paid' OR true --", customer_id=new_id()), 20)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_number_is_looked_up(units: Units) -> None:
-    sql, values = history_query(History(digits="0123456789ab"), 20)
+    sql, values = history_query(PaymentFilter(digits="0123456789ab"), 20)
     async with units.pool.acquire() as connection:
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *values))
     assert "payments_by_number" in plan

@@ -19,9 +19,9 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from payments.collecting import jobs
-from payments.collecting.domain.payments import Payment, let_go, reserve
+from payments.collecting.domain.payments import Payment, give_up, reserve
 from payments.collecting.store.attempts import claim_attempts
-from payments.collecting.store.payments import keep_let_go, load_payment, lock_payment, save_steps
+from payments.collecting.store.payments import keep_given_up, load_payment, lock_payment, save_steps
 from tests.kit import kafka, keeper, paying, provider_sandbox
 from tests.kit.postgres import Database, drop_database, fresh_database
 
@@ -126,7 +126,9 @@ async def test_a_process_killed_before_its_call_leaves_the_call_to_the_next(worl
     await charged_once(world)
 
 
-@pytest.mark.parametrize("point", ["after provider charge", "before commit payments.collecting.reconciling.record"])
+@pytest.mark.parametrize(
+    "point", ["after provider charge", "before commit payments.collecting.reconciling.save_observed"]
+)
 async def test_a_charge_whose_reply_died_with_the_process_is_not_made_again(world: World, point: str) -> None:
     await world.killed(point)
     assert (await world.attempt())["state"] == "begun"
@@ -148,9 +150,9 @@ async def let_go_of(world: World) -> str:
         waiting = await lock_payment(work, payment_id)
         assert waiting is not None
         assert waiting.status == "requires_action"
-        given_up = let_go(waiting, "user:u", work.now)
+        given_up = give_up(waiting, "user:u", work.now)
         assert isinstance(given_up, Payment)
-        await keep_let_go(work, given_up)
+        await keep_given_up(work, given_up)
     return payment_id
 
 

@@ -8,9 +8,9 @@ import pytest
 from chassis.messaging.work import Units
 from chassis.service import Running
 from payments.collecting import jobs, reconciling
-from payments.collecting.domain.payments import Payment, let_go
+from payments.collecting.domain.payments import Payment, give_up
 from payments.collecting.reconciling import Observed
-from payments.collecting.store.payments import keep_let_go, load_payment, lock_payment
+from payments.collecting.store.payments import keep_given_up, load_payment, lock_payment
 from payments.providers import Charge, ChargeState, Provider, ProviderUnknown
 from payments.settings import Settings
 from tests.kit import paying
@@ -36,7 +36,7 @@ def charge(state: ChargeState) -> Charge:
 
 async def tell(units: Units, payment: Payment, state: ChargeState) -> None:
     """What the provider's own record says, as a webhook brings it."""
-    await units.together(reconciling.record, Observed(charge(state), evidence=True, payment_id=payment.id))
+    await units.together(reconciling.save_observed, Observed(charge(state), evidence=True, payment_id=payment.id))
 
 
 async def given_up(units: Units) -> Payment:
@@ -46,9 +46,9 @@ async def given_up(units: Units) -> Payment:
     async with units.begin() as work:
         waiting = await lock_payment(work, payment.id)
         assert waiting is not None
-        after = let_go(waiting, "user:u", work.now)
+        after = give_up(waiting, "user:u", work.now)
         assert isinstance(after, Payment)
-        await keep_let_go(work, after)
+        await keep_given_up(work, after)
     return after
 
 
@@ -67,7 +67,7 @@ async def test_a_payment_that_was_given_up_ends_once_the_provider_has_cancelled_
     payment, bank = await given_up(units), Bank(None, "cancelled")
     await end(units, bank)  # no answer: nothing is known, and it is asked again
     waiting = await now(units, payment)
-    assert (waiting.status, waiting.let_go, waiting.next_action_url) == ("requires_action", True, None)
+    assert (waiting.status, waiting.given_up, waiting.next_action_url) == ("requires_action", True, None)
     await units.pool.execute("UPDATE setbacks SET next_at = now()")
     await end(units, bank)
     await end(units, bank)  # nothing is left to ask
@@ -99,6 +99,6 @@ async def test_an_older_word_of_the_provider_does_not_take_the_wish_away(units: 
     payment = await given_up(units)
     await tell(units, payment, "requires_action")
     waiting = await now(units, payment)
-    assert (waiting.let_go, waiting.next_action_url, waiting.act_by) == (True, None, payment.act_by)
+    assert (waiting.given_up, waiting.next_action_url, waiting.act_by) == (True, None, payment.act_by)
     await tell(units, payment, "cancelled")  # the provider's event comes before the reply to the call
     assert (await now(units, payment)).reason == "payer_cancelled"

@@ -164,7 +164,7 @@ async def begun(units: Units) -> Setup:
 async def test_a_setup_becomes_one_method_though_webhook_poll_and_payer_tell_at_once(units: Units) -> None:
     setup = await begun(units)
     outcome = SetupOutcome("succeeded", DETAILS)
-    await asyncio.gather(*(setting_up.record(units, setup, outcome) for _ in range(5)))
+    await asyncio.gather(*(setting_up.save_outcome(units, setup, outcome) for _ in range(5)))
     (method,) = await list_methods(units.pool, setup.customer_id)
     assert (method.country, method.state, method.postal_code) == ("US", "CT", "06101")
     assert (method.exp_year, method.exp_month, method.is_default) == (2030, 4, True)
@@ -178,10 +178,10 @@ async def test_a_bank_account_waits_for_its_deposits_and_fails_for_good(units: U
     for told, ends in (("succeeded", "verified"), ("failed", "failed")):
         setup = await begun(units)
         account = MethodDetails(f"pm_{told}", "bank_account", None, "A Bank", "6789", None)
-        await setting_up.record(units, setup, SetupOutcome("verifying", account, NOW))
+        await setting_up.save_outcome(units, setup, SetupOutcome("verifying", account, NOW))
         (pending,) = await list_methods(units.pool, setup.customer_id)
-        await setting_up.record(units, setup, SetupOutcome("verifying", account, NOW))
-        await setting_up.record(units, setup, SetupOutcome(told, account))  # type: ignore[arg-type]
+        await setting_up.save_outcome(units, setup, SetupOutcome("verifying", account, NOW))
+        await setting_up.save_outcome(units, setup, SetupOutcome(told, account))  # type: ignore[arg-type]
         (method,) = await list_methods(units.pool, setup.customer_id)
         assert (pending.verification, method.verification, method.sequence) == ("pending", ends, 2)
 

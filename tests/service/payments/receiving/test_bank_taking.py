@@ -37,7 +37,7 @@ from payments.exceptions import store as exceptions
 from payments.projections.store import keep_customers, keep_invoices
 from payments.receiving import intake as bank_intake
 from payments.receiving.api import bank_statements, decisions, matching, posting, resolutions
-from payments.receiving.domain.remittance import Court
+from payments.receiving.domain.remittance import Matcher
 from payments.receiving.jobs import bank_lines as bank_runs
 from payments.receiving.store import bank, remittances
 
@@ -172,14 +172,14 @@ async def test_money_that_went_out_and_looks_like_a_receipt_going_back_is_for_a_
 async def test_a_line_that_cannot_be_taken_is_set_aside_and_holds_up_no_other(
     units: Units, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = Court.judge
+    judge = Matcher.judge
 
-    def fails(court: Court, came: Any) -> Any:
+    def fails(matcher: Matcher, came: Any) -> Any:
         if any(each.text == "poison" for each in came):
             raise RuntimeError("nobody thought of this")
-        return judge(court, came)
+        return judge(matcher, came)
 
-    monkeypatch.setattr(Court, "judge", fails)
+    monkeypatch.setattr(Matcher, "judge", fails)
     for number in (1, 2, 3):
         await owed(units, number * 1_000, f"INV-100{number}")
     lines = [line(1_000, "INV-1001"), line(5, "poison"), line(2_000, "INV-1002")]
@@ -206,7 +206,7 @@ async def test_a_receipt_that_becomes_anothers_while_a_line_is_looked_at_is_not_
     customer, _ = await owed(units, 10_000, "INV-1001")
     receipt = await recorded(units, customer, 10_000, "INV-1001 wire 7781")
     assert await take(units, line(10_000, "of nothing known", bank_reference="B1")) == ["proposed"]
-    other, load_known = await units.pool.fetchval("SELECT id FROM bank_lines"), remittances.load_known
+    other, load_known = await units.pool.fetchval("SELECT id FROM bank_lines"), remittances.load_facts
 
     async def meanwhile(*about: Any) -> Any:
         known = await load_known(*about)
@@ -214,7 +214,7 @@ async def test_a_receipt_that_becomes_anothers_while_a_line_is_looked_at_is_not_
             assert await remittances.link_payments(work, {receipt: other}) == {other}
         return known
 
-    monkeypatch.setattr(remittances, "load_known", meanwhile)
+    monkeypatch.setattr(remittances, "load_facts", meanwhile)
     assert await take(units, line(10_000, "INV-1001 wire 7781")) == ["proposed"]
     assert ("doubled", 10_000) in await waiting(units)
 

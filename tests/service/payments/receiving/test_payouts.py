@@ -87,9 +87,9 @@ async def test_a_payout_that_was_paid_on_a_day_which_is_still_to_come_here_is_bo
     """The provider's days are UTC's: in the company's evening they are those of tomorrow."""
     today = units.clock.today()
     payout = Payout("po_1", "paid", 1_000, "USD", today + timedelta(days=1), units.clock.now())
-    await paying_out.record(units, payout, [LINE])
+    await paying_out.save_payout(units, payout, [LINE])
     (tmp_path / "clock").write_text(str(86_400))
-    await paying_out.record(units, payout, [LINE])
+    await paying_out.save_payout(units, payout, [LINE])
     assert [row[0] for row in await units.pool.fetch("SELECT effective_on FROM ledger_transactions")] == [today]
     assert await units.pool.fetchval("SELECT arrives_on FROM payouts") == today
 
@@ -117,7 +117,7 @@ async def test_one_made_by_hand_that_failed_comes_again_as_its_sum(units: Units)
 async def stray(units: Units) -> None:
     """A payout of today, whose charge is of no payment here: that is an exception."""
     payout = Payout("po_1", "paid", 1_000, "USD", units.clock.today(), units.clock.now())
-    await paying_out.record(units, payout, [replace(LINE, kind="charge", charge_id="pi_unknown")])
+    await paying_out.save_payout(units, payout, [replace(LINE, kind="charge", charge_id="pi_unknown")])
 
 
 async def report(units: Units, day: date, known_at: datetime, zone: str = "UTC") -> Any:
@@ -196,9 +196,9 @@ async def test_a_failure_that_is_told_while_the_payout_is_being_read_is_read_nex
 
 async def test_an_older_word_of_a_payout_that_failed_books_nothing(units: Units) -> None:
     payout = paid(units, "po_1", 1_000)
-    await paying_out.record(units, replace(payout, state="pending"), [])
-    await paying_out.record(units, replace(payout, state="failed"), [])
-    await paying_out.record(units, payout, [LINE])
+    await paying_out.save_payout(units, replace(payout, state="pending"), [])
+    await paying_out.save_payout(units, replace(payout, state="failed"), [])
+    await paying_out.save_payout(units, payout, [LINE])
     assert await booked(units) == {}
     assert await units.pool.fetchval("SELECT state FROM payouts") == "failed"
 
@@ -236,7 +236,7 @@ async def test_what_a_payout_that_came_to_nothing_consisted_of_is_booked_once_wi
 async def test_the_lines_of_a_payout_that_failed_may_come_again_as_they_were(units: Units, paid_before: bool) -> None:
     first, second = paid(units, "po_1", 19_390), paid(units, "po_2", 19_390)
     if paid_before:
-        await paying_out.record(units, first, [CHARGE])
-    await paying_out.record(units, replace(first, state="failed"), [])
-    await paying_out.record(units, second, [CHARGE])
+        await paying_out.save_payout(units, first, [CHARGE])
+    await paying_out.save_payout(units, replace(first, state="failed"), [])
+    await paying_out.save_payout(units, second, [CHARGE])
     assert await booked(units) == {"bank": 19_390, "fees": 610, "psp_clearing": -20_000}

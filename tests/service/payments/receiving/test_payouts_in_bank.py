@@ -172,16 +172,16 @@ async def test_the_line_of_a_payout_that_comes_to_nothing_waits_for_a_person_onc
     """Its money may still be at the bank, which nobody would see."""
     payout = Payout("po_1", before, 1_200, "USD", DAY, units.clock.now(), TRACE)
     lines = [PayoutLine("txn_1", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())]
-    await paying_out.record(units, payout, lines)
+    await paying_out.save_payout(units, payout, lines)
     assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "matched"
     for _ in range(2):
-        await paying_out.record(units, replace(payout, state=after), [])
+        await paying_out.save_payout(units, replace(payout, state=after), [])
     shown = await waiting(units)
     assert (shown["class"], shown["proposals"][0]["payout_id"]) == ("missing_there", "po_1")
     assert await units.pool.fetch("SELECT state FROM bank_lines") == [("proposed",)]
     assert await units.pool.fetchval("SELECT coalesce(sum(amount), 0) FROM ledger_entries WHERE account = 'bank'") == 0
     await decide(units, "match", proposal=0)
-    await paying_out.record(units, replace(payout, state=after), [])  # told once more
+    await paying_out.save_payout(units, replace(payout, state=after), [])  # told once more
     assert await linked(units) == ["po_1"]
     assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1
 
@@ -194,7 +194,7 @@ async def accounts(units: Units) -> dict[str, int]:
 async def test_what_the_bank_kept_of_a_payout_is_a_fee_until_the_payout_fails(units: Units) -> None:
     payout = Payout("po_1", "paid", 1_200, "USD", DAY, units.clock.now(), TRACE)
     lines = [PayoutLine("txn_1", "other", None, 1_250, 50, 1_200, "USD", units.clock.now())]
-    await paying_out.record(units, payout, lines)
+    await paying_out.save_payout(units, payout, lines)
     assert await take(units, 1_150, f"STRIPE TRANSFER {TRACE}") == "proposed"
     assert (await refused(units, "match", proposal=0))[:2] == (422, "other-amount")
     await decide(units, "match", proposal=0, rest_is_fee=True)
@@ -202,7 +202,7 @@ async def test_what_the_bank_kept_of_a_payout_is_a_fee_until_the_payout_fails(un
         ["po_1"],
         {"bank": 1_150, "fees": 100, "psp_clearing": -1_250},
     )
-    await paying_out.record(units, replace(payout, state="failed"), [])
+    await paying_out.save_payout(units, replace(payout, state="failed"), [])
     assert await accounts(units) == {"fees": 50, "psp_clearing": -50}
 
 
@@ -218,14 +218,16 @@ async def test_only_what_lacks_of_a_payout_that_was_paid_is_a_fee(
     units: Units, state: Any, minor: int, asked: dict[str, Any], slug: str
 ) -> None:
     payout = Payout("po_1", state, 1_200, "USD", DAY, units.clock.now(), TRACE)
-    await paying_out.record(units, payout, [PayoutLine("t", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())])
+    await paying_out.save_payout(
+        units, payout, [PayoutLine("t", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())]
+    )
     await take(units, minor, f"STRIPE TRANSFER {TRACE}")
     assert (await refused(units, "match", rest_is_fee=True, **asked))[1] == slug
     assert await linked(units) == []
 
 
 async def test_of_a_payout_that_was_a_share_of_a_line_only_the_share_waits(units: Units) -> None:
-    await paying_out.record(
+    await paying_out.save_payout(
         units, Payout("po_1", "paid", 500, "USD", DAY, units.clock.now(), None),
         [PayoutLine("t", "other", None, 500, 0, 500, "USD", units.clock.now())],
     )  # fmt: skip
@@ -233,5 +235,5 @@ async def test_of_a_payout_that_was_a_share_of_a_line_only_the_share_waits(units
     await units.pool.execute("UPDATE exceptions SET amount = 500")  # the rest was another's
     await decide(units, "match", payout_id="po_1")
     await units.pool.execute("UPDATE exceptions SET state = 'resolved', resolved_at = now()")
-    await paying_out.record(units, Payout("po_1", "failed", 500, "USD", DAY, units.clock.now(), None), [])
+    await paying_out.save_payout(units, Payout("po_1", "failed", 500, "USD", DAY, units.clock.now(), None), [])
     assert (await waiting(units))["amount_minor"] == 500

@@ -16,7 +16,7 @@ from payments.autopay.domain import (
     HELD,
     Autopay,
     AutopayCharge,
-    Confirmed,
+    ConfirmedQuote,
     Followed,
     Payers,
     PutOff,
@@ -125,7 +125,7 @@ def confirmed(
     method: Method | None = BANK,
     invoice: OpenInvoice | None = INVOICE,
     charge: AutopayCharge | None = None,
-) -> Confirmed | Skip | PutOff:
+) -> ConfirmedQuote | Skip | PutOff:
     return confirm(
         charge or scheduled(),
         autopay,
@@ -143,7 +143,7 @@ def confirmed(
 
 def test_what_is_payable_then_is_charged_with_the_surcharge_that_was_consented_to() -> None:
     made = confirmed(on(CREDIT, surcharge_consent=True), CREDIT, replace(INVOICE, payable_now=4_000))
-    assert isinstance(made, Confirmed)
+    assert isinstance(made, ConfirmedQuote)
     assert (made.quote.amount.minor, made.quote.surcharge.minor) == (4_000, 120)
     assert (made.step.payment.status, made.step.payment.total.minor) == ("submitted", 4_120)
 
@@ -202,7 +202,7 @@ def test_while_another_payment_of_the_invoice_is_under_way_its_charge_is_put_off
         now=later,
         zone=ZONE,
     )
-    assert isinstance(again, Confirmed)
+    assert isinstance(again, ConfirmedQuote)
 
 
 def test_a_further_try_that_is_put_off_leaves_the_days_of_those_after_it() -> None:
@@ -418,7 +418,7 @@ class TestReturnedDebits:
                 now=at,
                 zone=ZONE,
             )
-            assert isinstance(made, Confirmed) == allowed, made
+            assert isinstance(made, ConfirmedQuote) == allowed, made
 
     def test_other_returns_hold_at_once(self) -> None:
         for reason in ("account_closed", "R01_unheard_of", "debit_not_authorized"):
@@ -447,7 +447,7 @@ class TestCurrencies:
     def test_method_of_a_currency_pays_it(self) -> None:
         both = on(payers=Payers(BANK, (("EUR", CARD),)))
         assert (both.method_for("EUR"), both.method_for("USD"), both.method_ids) == ("card", "m", ("m", "card"))
-        assert isinstance(confirmed(both, CARD, EUROS), Confirmed)
+        assert isinstance(confirmed(both, CARD, EUROS), ConfirmedQuote)
 
     def test_what_no_method_pays_is_skipped(self) -> None:
         assert confirmed(on(), BANK, EUROS) == Skip("method-not-for-currency")

@@ -15,7 +15,7 @@ from payments.collecting.domain.payments import (
     Payment,
     Step,
     cancel,
-    let_go,
+    give_up,
     overdue,
     poll_later,
     receive,
@@ -396,7 +396,7 @@ def test_a_payer_who_never_answers_ends_the_payment_only_when_the_provider_has_c
 
 
 def given_up() -> Payment:
-    payment = let_go(asked_at_the_bank(), "user:u", NOW)
+    payment = give_up(asked_at_the_bank(), "user:u", NOW)
     assert isinstance(payment, Payment)
     return payment
 
@@ -410,17 +410,17 @@ def test_a_payment_that_was_given_up_is_cancelled_only_when_the_provider_says_so
     (step,) = observe(payment, seen("cancelled", evidence=False), NOW)
     assert (step.what, step.payment.status, step.payment.reason) == ("cancelled", "cancelled", "payer_cancelled")
     assert (step.payment.allocations, step.payment.reconciliation, step.payment.act_by) == ((), None, None)
-    assert let_go(payment, "user:other", NOW + timedelta(hours=1)) == payment
-    assert let_go(step.payment, "user:other", NOW) == step.payment
+    assert give_up(payment, "user:other", NOW + timedelta(hours=1)) == payment
+    assert give_up(step.payment, "user:other", NOW) == step.payment
 
 
 @pytest.mark.parametrize("evidence", [True, False])
 def test_money_that_came_though_its_payment_was_given_up_counts(evidence: bool) -> None:
     steps = observe(given_up(), seen(evidence=evidence), NOW)
     after = steps[-1].payment
-    assert (after.status, after.let_go, after.act_by) == ("succeeded", False, None)
+    assert (after.status, after.given_up, after.act_by) == ("succeeded", False, None)
     assert after.reconciliation == ("matched" if evidence else "waiting")
-    again = let_go(after, "user:u", NOW)
+    again = give_up(after, "user:u", NOW)
     assert isinstance(again, Refusal)
     assert "refund" in again.detail
 
@@ -430,7 +430,7 @@ def test_only_what_waits_for_its_payer_can_be_given_up() -> None:
     (declined,) = observe(charging(), seen("declined"), NOW)
     ended = cancel(submitted(), "invoice_changed")
     for payment in (submitted(), charging(), moved.payment, declined.payment, ended.payment):
-        refused = let_go(payment, "user:u", NOW)
+        refused = give_up(payment, "user:u", NOW)
         assert isinstance(refused, Refusal)
         assert (refused.code, refused.conflict) == ("not-cancellable", True)
 

@@ -16,7 +16,7 @@ from payments.collecting.domain.payments import (
     Payment,
     Reversal,
     Step,
-    What,
+    StepName,
     cancel,
     expire,
     receive,
@@ -95,7 +95,7 @@ def test_money_beside_credit_is_there_by_the_providers_record() -> None:
         ("reversed", "chargeback", "The chargeback was lost, and USD 12.36 is gone."),
     ],
 )
-def test_what_goes_back_is_told_with_its_surcharge(what: What, kind: ReversalKind, says: str) -> None:
+def test_what_goes_back_is_told_with_its_surcharge(what: StepName, kind: ReversalKind, says: str) -> None:
     other = Reversal("other", PAY, "customer", kind, "failed", usd(1), usd(0), NOW)
     back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW)
     step = replace(by_credit(), what=what, reversal=back)
@@ -159,7 +159,9 @@ def test_what_goes_back_without_a_trace_of_how_much_is_told_as_money() -> None:
         ("refund_failed", "refund", "of_no_meaning", "The provider could not give USD 12.36 back."),
     ],
 )
-def test_what_goes_back_is_told_with_what_its_code_means(what: What, kind: ReversalKind, code: str, says: str) -> None:
+def test_what_goes_back_is_told_with_what_its_code_means(
+    what: StepName, kind: ReversalKind, code: str, says: str
+) -> None:
     back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW, code=code)
     assert line(replace(by_credit(), what=what, reversal=back), back).endswith(says)
 
@@ -239,8 +241,8 @@ def test_a_payment_that_was_given_up_waits_for_the_provider_and_no_more_for_its_
 def test_money_that_came_after_the_end_or_of_another_currency_is_looked_into_until_it_was_let_go() -> None:
     looked_into = next_step(CODES, collected(status="declined", reconciliation="exception"), DAY)
     assert (looked_into or "").startswith("Somebody of the company looks into it")
-    let_go = replace(cancel(collected(), "taken_in_another_currency").payment, reconciliation="exception")
-    assert next_step(CODES, let_go, DAY) == "Pay what is still owed again."
+    ended = replace(cancel(collected(), "taken_in_another_currency").payment, reconciliation="exception")
+    assert next_step(CODES, ended, DAY) == "Pay what is still owed again."
 
 
 def test_when_all_of_a_payment_went_back_its_invoices_are_owed_again() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from contracts.money import Money
 from payments.projections.domain import OpenInvoice
 from payments.receiving.domain.numbers import plain
-from payments.receiving.domain.remittance import Court
+from payments.receiving.domain.remittance import Matcher
 from payments.receiving.domain.transfers import Transfer, numbers_in
-from payments.receiving.domain.verdicts import Known, Leads, Posted, Unclear
+from payments.receiving.domain.verdicts import Facts, Leads, Posted, Unclear
 
 DAY = date(2026, 3, 2)
 
@@ -27,10 +27,10 @@ def likely(number: str, text: str, *references: str) -> str | None:
     return numbers_in(transfer(text, *references), {plain(number): [number]}).get(number)
 
 
-def court(*numbers: str, **more: Any) -> Court:
+def matcher(*numbers: str, **more: Any) -> Matcher:
     """Each number is an invoice of 100.00 USD; `A…` belongs to Alpha by its place in the list, the first."""
     named = {plain(one): [OpenInvoice(one, "alpha", one, "open", "USD", DAY, DAY, 10_000)] for one in numbers}
-    return Court(Known(named, {}, more.pop("payers", {}), {}, **more))
+    return Matcher(Facts(named, {}, more.pop("payers", {}), {}, **more))
 
 
 class TestNumbersInText:
@@ -272,13 +272,13 @@ class TestDigitsBehindALabel:
     ) -> None:
         for text in (f"{label} {own}{gap}{postcode} {place}", f"{label} {postcode} {place}"):
             for told in (transfer(text), transfer("", text)):
-                (verdict,) = court(postcode).judge([told])
+                (verdict,) = matcher(postcode).judge([told])
                 assert isinstance(verdict, Unclear)
 
 
 class TestEvidence:
     def test_digits_by_chance_are_proposed_and_not_posted(self) -> None:
-        found = court("80532")
+        found = matcher("80532")
         (verdict,) = found.judge([transfer("SAMPLE LANE 10 80532 SAMPLETOWN")])
         assert isinstance(verdict, Unclear)
         (proposed,) = found.propose([verdict], Leads({}, {}))[0].proposals
@@ -296,7 +296,7 @@ class TestEvidence:
         ids=["account", "name"],
     )
     def test_digits_are_the_number_where_the_customer_pays(self, known: dict[str, Any], told: dict[str, Any]) -> None:
-        (verdict,) = court("80532", **known).judge([transfer("for 80532", **told)])
+        (verdict,) = matcher("80532", **known).judge([transfer("for 80532", **told)])
         assert isinstance(verdict, Posted)
 
     @pytest.mark.parametrize("text", ["INV-1001", "80532"])
@@ -311,7 +311,7 @@ class TestEvidence:
     def test_a_payer_known_as_another_makes_a_proposal(
         self, text: str, known: dict[str, Any], told: dict[str, Any], why: str
     ) -> None:
-        found = court(text, **known)
+        found = matcher(text, **known)
         (verdict,) = found.judge([transfer("", text, **told)])
         assert isinstance(verdict, Unclear)
         (proposed,) = found.propose([verdict], Leads({}, {}))[0].proposals
@@ -319,12 +319,12 @@ class TestEvidence:
         assert proposed.reasons[-1].startswith(why)
 
     def test_digits_by_chance_beside_a_number_hide_it_not(self) -> None:
-        (verdict,) = court("INV-1001", "80532").judge([transfer("INV-1001 SAMPLE LANE 10 80532 SAMPLETOWN")])
+        (verdict,) = matcher("INV-1001", "80532").judge([transfer("INV-1001 SAMPLE LANE 10 80532 SAMPLETOWN")])
         assert isinstance(verdict, Posted)
         assert [part.invoice_id for part in verdict.parts] == ["INV-1001"]
 
     def test_numbers_together_are_posted_with_their_customers_digits(self) -> None:
         paid = Transfer(1, "i1", Money(20_000, "USD"), DAY, (), "INV-1001 and 80532", None, None)
-        (verdict,) = court("INV-1001", "80532").judge([paid])
+        (verdict,) = matcher("INV-1001", "80532").judge([paid])
         assert isinstance(verdict, Posted)
         assert len(verdict.parts) == 2

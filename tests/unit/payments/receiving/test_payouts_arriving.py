@@ -9,9 +9,9 @@ import pytest
 from contracts.money import Money
 from payments.projections.domain import OpenInvoice
 from payments.receiving.domain.numbers import plain
-from payments.receiving.domain.remittance import Court
+from payments.receiving.domain.remittance import Matcher
 from payments.receiving.domain.transfers import Transfer
-from payments.receiving.domain.verdicts import Arrived, Known, Leads, PayoutDue, Posted, Recorded, Unclear
+from payments.receiving.domain.verdicts import Arrived, Facts, Leads, PayoutDue, Posted, Recorded, Unclear
 
 DAY = date(2026, 3, 2)
 TRACE = "026-015 771 230 42"
@@ -40,10 +40,10 @@ def judged(paid: list[Transfer], *known: PayoutDue | OpenInvoice | Recorded) -> 
                     traced[plain(one.trace)].append(one)
                 if not one.banked:
                     arriving[one.amount.currency, one.amount.minor].append(one)
-    court = Court(Known(named, recorded, {"GB1": "c1"}, arriving, traced))
-    verdicts = court.judge(paid)
+    matcher = Matcher(Facts(named, recorded, {"GB1": "c1"}, arriving, traced))
+    verdicts = matcher.judge(paid)
     unclear = {each.transfer.line_id: each for each in verdicts if isinstance(each, Unclear)}
-    told = court.propose(list(unclear.values()), Leads({}, {}))
+    told = matcher.propose(list(unclear.values()), Leads({}, {}))
     unclear = {each.transfer.line_id: each for each in told}
     return [unclear.get(each.transfer.line_id, each) for each in verdicts]
 
@@ -127,8 +127,8 @@ def test_a_trace_makes_nobodys_receipt_of_it_for_the_account_alone() -> None:
 
 def test_a_line_that_may_have_counted_already_is_told_with_the_payout_whose_trace_it_tells() -> None:
     """Nobody judged it: its identity is that of a line that counted."""
-    known = Known({}, {}, {}, {}, {plain(TRACE): [payout("po_1", banked=True)]})
-    (found,) = Court(known).propose([Unclear(transfer(TELLS), "doubled")], Leads({}, {}))
+    known = Facts({}, {}, {}, {}, {plain(TRACE): [payout("po_1", banked=True)]})
+    (found,) = Matcher(known).propose([Unclear(transfer(TELLS), "doubled")], Leads({}, {}))
     assert why(found) == ("doubled", ["po_1"])
 
 

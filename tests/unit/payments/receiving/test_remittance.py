@@ -10,9 +10,9 @@ import pytest
 from contracts.money import Money
 from payments.projections.domain import OpenInvoice
 from payments.receiving.domain.numbers import plain
-from payments.receiving.domain.remittance import Court
+from payments.receiving.domain.remittance import Matcher
 from payments.receiving.domain.transfers import Transfer
-from payments.receiving.domain.verdicts import Confirmed, Known, Posted, Recorded, Unclear, Verdict
+from payments.receiving.domain.verdicts import Facts, Posted, Recorded, RecordedAlready, Unclear, Verdict
 
 DAY = date(2026, 3, 2)
 HUNDRED = Money(10_000, "USD")
@@ -36,7 +36,7 @@ def verdict(paid: Transfer, *known: OpenInvoice | Recorded, payers: dict[str, st
         if isinstance(one, OpenInvoice):
             named[plain(one.number)].append(one)
     receipts: Sequence[Recorded] = [one for one in known if isinstance(one, Recorded)]
-    (found,) = Court(Known(named, {("USD", 10_000): receipts}, payers or {}, {})).judge([paid])
+    (found,) = Matcher(Facts(named, {("USD", 10_000): receipts}, payers or {}, {})).judge([paid])
     return found
 
 
@@ -62,8 +62,8 @@ def test_a_part_of_a_word_is_not_the_reference(reference: str, text: str) -> Non
     ],
 )
 def test_whole_words_are_the_reference_however_they_are_parted(reference: str, text: str) -> None:
-    assert verdict(transfer(text), receipt("p1", "c9", reference)) == Confirmed(transfer(text), "p1")
-    assert isinstance(verdict(transfer("", text), receipt("p1", "c9", reference)), Confirmed)
+    assert verdict(transfer(text), receipt("p1", "c9", reference)) == RecordedAlready(transfer(text), "p1")
+    assert isinstance(verdict(transfer("", text), receipt("p1", "c9", reference)), RecordedAlready)
 
 
 def test_words_of_the_reference_and_of_the_text_are_not_glued_together() -> None:
@@ -87,9 +87,11 @@ def test_a_transfer_that_names_exactly_an_open_invoice_is_no_receipt_for_somethi
 
 
 def test_a_receipt_for_the_invoice_that_the_transfer_names_is_that_transfer() -> None:
-    assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), receipt("p1", "c1", None, "INV-1")), Confirmed)
+    assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), receipt("p1", "c1", None, "INV-1")), RecordedAlready)
     paid = invoice("INV-1", payable=0)
-    assert isinstance(verdict(transfer("INV-1"), paid, receipt("p1", "c1", None, "INV-1", settled=True)), Confirmed)
+    assert isinstance(
+        verdict(transfer("INV-1"), paid, receipt("p1", "c1", None, "INV-1", settled=True)), RecordedAlready
+    )
 
 
 def test_a_receipt_for_another_invoice_than_the_transfer_names_is_not_taken_for_its_customer_alone() -> None:
@@ -100,7 +102,7 @@ def test_a_receipt_for_another_invoice_than_the_transfer_names_is_not_taken_for_
 def test_a_word_that_is_no_number_does_not_make_it_another_customers() -> None:
     paid = transfer("payment", payer_account="GB1")
     assert isinstance(verdict(paid, receipt("p1", "c9", "Payment"), payers={"GB1": "c1"}), Unclear)
-    assert isinstance(verdict(paid, receipt("p1", "c1", "Payment"), payers={"GB1": "c1"}), Confirmed)
+    assert isinstance(verdict(paid, receipt("p1", "c1", "Payment"), payers={"GB1": "c1"}), RecordedAlready)
     assert isinstance(verdict(transfer("WIRE TRANSFER 22"), receipt("p1", "c9", "Wire")), Unclear)
 
 
@@ -139,7 +141,7 @@ def test_several_receipts_that_it_may_be_wait_for_a_person_who_is_told_which() -
 
 def test_of_several_receipts_the_one_for_the_named_invoice_is_meant() -> None:
     known = [invoice("INV-1", payable=0), receipt("p1", "c1", None, "INV-2"), receipt("p2", "c1", None, "INV-1")]
-    assert verdict(transfer("INV-1"), *known) == Confirmed(transfer("INV-1"), "p2")
+    assert verdict(transfer("INV-1"), *known) == RecordedAlready(transfer("INV-1"), "p2")
 
 
 def test_a_receipt_of_another_fortnight_is_another() -> None:

@@ -21,7 +21,7 @@ from contracts.refusals import Refusal
 from payments.collecting.api.views import PaymentView, view_of_payment
 from payments.collecting.domain.payment_numbers import digits_of
 from payments.collecting.store import history
-from payments.collecting.store.history import History, Sort, customer_of
+from payments.collecting.store.history import PaymentFilter, Sort, customer_of
 from payments.collecting.store.reversals import load_reversals
 from payments.edge import ReadPayments, answer, problem_of
 
@@ -83,7 +83,7 @@ async def list_payments(
     nothing = nothing or (invoice_id is not None and whose is None)
     if nothing:
         return answer(orjson.dumps({"items": [], "next_cursor": None}), 200)
-    asked = History(
+    asked = PaymentFilter(
         whose,
         status,
         None if offline else method,

@@ -24,10 +24,17 @@ from payments.collecting.api.quotes import load_oldest, make, view_of_quote, way
 from payments.collecting.api.shares import said
 from payments.collecting.api.views import PaymentView, seen_header, view_of_payment
 from payments.collecting.api.waiting import Wait, outcomes_of
-from payments.collecting.domain.payments import Step, expected_by, let_go, submit
+from payments.collecting.domain.payments import Step, expected_by, give_up, submit
 from payments.collecting.domain.quotes import Quote, Wishes, choose_again, still_fits, to_surcharge, why_nothing
 from payments.collecting.messages import payment_events
-from payments.collecting.store.payments import Answer, NewPayment, add_payments, keep_let_go, load_payment, lock_payment
+from payments.collecting.store.payments import (
+    Answer,
+    NewPayment,
+    add_payments,
+    keep_given_up,
+    load_payment,
+    lock_payment,
+)
 from payments.collecting.store.quotes import Confirming, load_confirming
 from payments.collecting.store.reversals import load_reversals
 from payments.edge import Asked, IdempotencyKey, ReadPayments, WebAddress, WritePayments, answer, problem_of
@@ -238,10 +245,10 @@ async def cancel_payment(payment_id: str, request: Request, identity: WritePayme
         payment = await lock_payment(work, payment_id)
         if payment is None or identity.customer_id not in (None, payment.customer_id):
             raise not_found("payment", payment_id)
-        after = let_go(payment, cause.actor or "", work.now)
+        after = give_up(payment, cause.actor or "", work.now)
         if isinstance(after, Refusal):
             raise problem_of(after)
         if after != payment:
-            await keep_let_go(work, after)
+            await keep_given_up(work, after)
         work.wake("end-unconfirmed")
     return answer(orjson.dumps(view_of_payment(after)), 202, seen_header(after))

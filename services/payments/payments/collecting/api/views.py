@@ -128,7 +128,7 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "provider_id": payment.provider_id,
         "new_quote_id": payment.new_quote_id,
         "next_action_url": payment.next_action_url,
-        "act_by": None if payment.let_go else payment.act_by,
+        "act_by": None if payment.given_up else payment.act_by,
         "created_at": payment.created_at,
         "metadata": payment.metadata or {},
         "allocations": _view_of_parts(payment.allocations),

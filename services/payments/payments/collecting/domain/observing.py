@@ -63,9 +63,9 @@ def _not_yet(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
     if seen.state == "requires_action":
         return _action_required(payment, seen, now)
     overtime = payment.status == "requires_action" and payment.act_by is not None and payment.act_by <= now
-    if seen.state == "cancelled" and overtime and not payment.let_go:
+    if seen.state == "cancelled" and overtime and not payment.given_up:
         return [expire(payment)]
-    cancelled = PAYER_CANCELLED if payment.let_go else seen.reason or "cancelled_by_provider"
+    cancelled = PAYER_CANCELLED if payment.given_up else seen.reason or "cancelled_by_provider"
     payment = replace(payment, next_action_url=None, act_by=None) if seen.state != "open" else payment
     if seen.state == "declined":
         ended = step_of(
@@ -148,7 +148,7 @@ def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reve
         detail = "The provider's record has no money of this payment. Wait for it, or cancel it there."
         return Refusal("no-money-there", detail, conflict=True)
     if seen.captured.currency != currency:
-        return _let_go(payment, seen)
+        return _end_in_other_currency(payment, seen)
     share = Money(payment.surcharge.minor * seen.captured.minor // payment.total.minor, currency)
     surcharge = share.capped_at(payment.surcharge)
     taken = replace(
@@ -161,7 +161,7 @@ def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reve
     return [*steps, Step(again, "moved")]
 
 
-def _let_go(payment: Payment, seen: Seen) -> list[Step] | Refusal:
+def _end_in_other_currency(payment: Payment, seen: Seen) -> list[Step] | Refusal:
     """Money of another currency pays nothing here: once it is given back, the payment ends and holds no invoice."""
     back = sum(each.amount.minor for each in seen.back if each.state == "succeeded")
     if back < seen.captured.minor:

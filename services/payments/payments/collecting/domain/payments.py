@@ -30,7 +30,7 @@ TIME_TO_ACT = timedelta(hours=24)
 PAYER_CANCELLED = "payer_cancelled"  # why a payment ended whose payer let go of it instead of confirming it
 NEVER_MADE = "never_made"  # why a payment or refund ended whose call the provider has no record of
 
-What = Literal[
+StepName = Literal[
     "submitted", "succeeded", "declined", "cancelled", "unknown", "reconciled", "overdue", "refund_requested",
     "refund_failed", "disputed", "dispute_won", "reversed", "action_required", "expired", "moved",
 ]  # fmt: skip
@@ -91,7 +91,7 @@ class Payment:
     metadata: Mapping[str, str] | None = None
 
     @property
-    def let_go(self) -> bool:
+    def given_up(self) -> bool:
         """It was given up, and the provider has yet to say that no money moved."""
         return self.status == "requires_action" and self.let_go_by is not None
 
@@ -193,7 +193,7 @@ class Step:
     """A payment after one step, what it is called, what the ledger books with it, and the reversal that it is about."""
 
     payment: Payment
-    what: What
+    what: StepName
     posting: Posting | None = None
     reversal: Reversal | None = None
     opens: ExceptionClass | None = None  # an exception, for a person
@@ -224,7 +224,7 @@ class Attempt:
     calls: int = 0
 
 
-def step_of(payment: Payment, what: What, **changes: object) -> Step:
+def step_of(payment: Payment, what: StepName, **changes: object) -> Step:
     """A step that is told to others: the sequence moves on. One that ends a payment ends what was open about it."""
     changed = replace(payment, sequence=payment.sequence + 1, **changes)  # type: ignore[arg-type]
     ends = changed.without_money and not payment.final
@@ -270,12 +270,12 @@ def cancel(payment: Payment, reason: str, new_quote_id: str | None = None) -> St
     )  # fmt: skip
 
 
-def let_go(payment: Payment, actor: str, now: datetime) -> Payment | Refusal:
+def give_up(payment: Payment, actor: str, now: datetime) -> Payment | Refusal:
     """Give up a payment that waits for the payer's bank: its charge is to be cancelled at once. Told again: the same.
 
     It ends once the provider says that it is cancelled; if it says that the money came, that counts.
     """
-    if payment.let_go or (payment.status, payment.reason) == ("cancelled", PAYER_CANCELLED):
+    if payment.given_up or (payment.status, payment.reason) == ("cancelled", PAYER_CANCELLED):
         return payment
     if payment.status == "requires_action":
         return replace(payment, let_go_by=actor, next_action_url=None, act_by=now)

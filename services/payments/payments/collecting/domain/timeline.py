@@ -182,16 +182,16 @@ def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: S
     giving = next((each for each in reversals if each.state in ("requested", "processing")), None)
     until = payment.expected_by if payment.expected_by and payment.expected_by >= today else None
     by = f" by {until}" if until else ""
-    let_go = payment.reason == "taken_in_another_currency"  # a person has looked, and ended it
+    looked_at = payment.reason == "taken_in_another_currency"  # a person has looked, and ended it
     if payment.disputed:
         return say("chargeback_open", "The payer's bank decides the chargeback.")
-    if payment.reconciliation in ("exception", "mismatch") and not let_go:
+    if payment.reconciliation in ("exception", "mismatch") and not looked_at:
         words = "Somebody of the company looks into it; a ticket about this payment helps."
         return say("company_looks", words)
     match payment.status:
         case "submitted":
             return say("reserving", "Its invoices are being reserved.")
-        case "requires_action" if payment.let_go:
+        case "requires_action" if payment.given_up:
             words = "The provider is asked to cancel the charge; its invoices can be paid again once it says so."
             return say("cancelling", words)
         case "requires_action":

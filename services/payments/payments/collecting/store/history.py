@@ -24,7 +24,7 @@ Sort = Literal["-created_at", "created_at", "-amount", "amount"]
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class PaymentFilter:
     """What a list of payments asks for; instants from `since` on and before `until`, rows after `after`.
 
     `after`: of the last row its instant, or its amount with surcharge where that is the sort, and its id. `invoice_id`:
@@ -53,13 +53,13 @@ ABOUT = """({0} = ANY(asked_invoices) OR {0} = ANY(allocated_invoices) OR {0} = 
 SORTED_BY = {"created_at": "created_at", "amount": "(amount + surcharge)"}
 
 
-async def list_payments(connection: asyncpg.Connection, asked: History, limit: int) -> list[Payment]:
+async def list_payments(connection: asyncpg.Connection, asked: PaymentFilter, limit: int) -> list[Payment]:
     """In the order that is asked for; by default the newest first."""
     sql, values = history_query(asked, limit)
     return [payment_of(row) for row in await connection.fetch(sql, *values)]
 
 
-def history_query(asked: History, limit: int) -> tuple[str, list[Any]]:
+def history_query(asked: PaymentFilter, limit: int) -> tuple[str, list[Any]]:
     """The statement and its values. State and way stand in it as words, so that any plan may use their indexes."""
     words = {
         "status": asked.status,

@@ -347,7 +347,7 @@ def _changed_row_of(p: Payment) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-async def keep_let_go(work: Work, payment: Payment) -> None:
+async def keep_given_up(work: Work, payment: Payment) -> None:
     """That a payment was given up, and by whom: its charge is cancelled from now on, as when its time had run out."""
     sql = "UPDATE payments SET let_go_by = $2, next_action_url = $3, act_by = $4 WHERE id = $1"
     await work.connection.execute(sql, payment.id, payment.let_go_by, payment.next_action_url, payment.act_by)

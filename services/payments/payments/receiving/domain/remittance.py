@@ -17,12 +17,12 @@ from payments.receiving.domain.transfers import Transfer, numbers_in, tells, wor
 from payments.receiving.domain.verdicts import (
     MOST_PROPOSALS,
     Arrived,
-    Confirmed,
-    Known,
+    Facts,
     Leads,
     PayoutDue,
     Posted,
     Recorded,
+    RecordedAlready,
     Unclear,
     Verdict,
 )
@@ -83,16 +83,16 @@ def _may_arrive(one: PayoutDue, *, traced: bool) -> Proposal:
     return Proposal(None, (), score, tuple(reasons), payout_id=one.provider_id)
 
 
-class Court:
+class Matcher:
     """Says whose money transfers are by what is known, and by what the transfers before have taken of it."""
 
-    def __init__(self, known: Known) -> None:
-        self.known = known
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
         self.taken: dict[str, int] = defaultdict(int)
         self.confirmed: set[str] = set()
         self._named: dict[int, dict[str, tuple[OpenInvoice, Likelihood]]] = {}
         self._deposits: dict[tuple[str, date], Deposits] = {}
-        self._numbers = {key: {one.number for one in invoices} for key, invoices in known.named.items()}
+        self._numbers = {key: {one.number for one in invoices} for key, invoices in facts.named.items()}
 
     def judge(self, transfers: Sequence[Transfer]) -> list[Verdict]:
         """What each transfer is: a payout, recorded by somebody, exactly what named invoices ask for, or unclear.
@@ -159,17 +159,17 @@ class Court:
             told = self._named[transfer.line_id] = {
                 one.id: (one, likely)
                 for number, likely in numbers.items()
-                for one in self.known.named[plain(number)]
+                for one in self.facts.named[plain(number)]
                 if one.number == number
             }
         return told
 
     def _namesakes(self, transfer: Transfer) -> set[str]:
-        return set(self.known.namesakes.get(called(transfer.payer or ""), ()))
+        return set(self.facts.namesakes.get(called(transfer.payer or ""), ()))
 
     def _anothers(self, transfer: Transfer, customer: str) -> str | None:
         """Why the money is rather another customer's: by its payer's account, or by its name; None where it is not."""
-        paid_for, namesakes = self.known.paid_for.get(transfer.payer_account or "", ()), self._namesakes(transfer)
+        paid_for, namesakes = self.facts.paid_for.get(transfer.payer_account or "", ()), self._namesakes(transfer)
         if customer in paid_for or customer in namesakes:
             return None
         if paid_for:
@@ -198,13 +198,13 @@ class Court:
 
     def _arriving(self, transfer: Transfer) -> list[PayoutDue]:
         """Payouts of its amount that no line has told of."""
-        found = self.known.arriving.get((transfer.amount.currency, transfer.amount.minor), ())
+        found = self.facts.arriving.get((transfer.amount.currency, transfer.amount.minor), ())
         return [one for one in found if one.provider_id not in self.confirmed]
 
     def _traced(self, transfer: Transfer, told: str) -> list[PayoutDue]:
         """Payouts whose trace is a word, or neighbouring words, of what the transfer tells (`told` without gaps)."""
-        likely = [trace for trace in self.known.traced if trace in told]
-        found = [one for trace in likely for one in self.known.traced[trace] if tells(transfer, one.trace or "")]
+        likely = [trace for trace in self.facts.traced if trace in told]
+        found = [one for trace in likely for one in self.facts.traced[trace] if tells(transfer, one.trace or "")]
         return [replace(one, banked=True) if one.provider_id in self.confirmed else one for one in found]
 
     def _strange(self, transfer: Transfer, payouts: Sequence[PayoutDue]) -> Unclear:
@@ -221,19 +221,19 @@ class Court:
             why = "wrong_amount"
         return Unclear(transfer, why, tuple(_may_arrive(one, traced=True) for one in payouts[:MOST_PROPOSALS]))
 
-    def recorded(self, transfer: Transfer) -> Confirmed | Unclear | None:
+    def recorded(self, transfer: Transfer) -> RecordedAlready | Unclear | None:
         """The receipt of this amount that it is; unclear where it may be one of several."""
         fits = self._recorded(transfer)
         if not fits:
             return None
         if len(fits) == 1 and not fits[0].gone:
             self.confirmed.add(fits[0].payment_id)
-            return Confirmed(transfer, fits[0].payment_id)
+            return RecordedAlready(transfer, fits[0].payment_id)
         return self._doubled(transfer, fits, f"one of {len(fits)} recorded receipts of this amount that it may be")
 
     def told_again(self, transfer: Transfer) -> Unclear | None:
         """It may be a receipt that has gone back, told otherwise: its invoice is owed, and it would pay that again."""
-        found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
+        found = self.facts.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
         whose = {one.customer_id for one in self.meant(transfer)} | self._payer(transfer)
         fits = [one for one in found if one.banked and one.customer_id in whose and _near(one, transfer)]
         return self._doubled(transfer, fits, "a receipt of this amount, which it may be again") if fits else None
@@ -269,7 +269,7 @@ class Court:
         return fits
 
     def _payer(self, transfer: Transfer) -> set[str]:
-        customer = self.known.payers.get(transfer.payer_account or "")
+        customer = self.facts.payers.get(transfer.payer_account or "")
         return {customer} if customer else set()
 
     def exact(self, group: Sequence[Transfer]) -> list[Posted]:
@@ -294,8 +294,8 @@ class Court:
 
         Posted to somebody else, that invoice is owed as before, and would be paid by the same money told otherwise.
         """
-        others = self.known.decided.get(transfer.line_id, ())
-        named = {word for word in words_of(transfer) if word in self.known.named} if others else set[str]()
+        others = self.facts.decided.get(transfer.line_id, ())
+        named = {word for word in words_of(transfer) if word in self.facts.named} if others else set[str]()
         return any(not named.isdisjoint(words_of(other)) for other in others)
 
     def _exactly_named(self, group: Sequence[Transfer]) -> list[OpenInvoice]:
@@ -320,7 +320,7 @@ class Court:
 
     def _unconfirmed(self, transfer: Transfer) -> list[Recorded]:
         """Recorded receipts of its amount that no line has told of."""
-        found = self.known.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
+        found = self.facts.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
         return [one for one in found if one.payment_id not in self.confirmed and not one.banked]
 
     def unclear(self, transfer: Transfer) -> Unclear:

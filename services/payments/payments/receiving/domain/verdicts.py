@@ -60,7 +60,7 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class RecordedAlready:
     """The transfer is money that somebody has recorded already."""
 
     transfer: Transfer
@@ -84,11 +84,11 @@ class Arrived:
     payout_id: str
 
 
-Verdict = Arrived | Posted | Confirmed | Unclear
+Verdict = Arrived | Posted | RecordedAlready | Unclear
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Facts:
     """What decides whose money transfers are.
 
     `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, and those that

@@ -19,10 +19,10 @@ from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import NewPayment, add_payments, lock_payments, save_steps
 from payments.collecting.store.reversals import load_reversals
 from payments.exceptions import store as exceptions
-from payments.receiving.domain.remittance import Court
+from payments.receiving.domain.remittance import Matcher
 from payments.receiving.domain.returned import gives_back, says_returned
 from payments.receiving.domain.transfers import Transfer, remittance_of
-from payments.receiving.domain.verdicts import Arrived, Confirmed, Posted, Unclear, opened
+from payments.receiving.domain.verdicts import Arrived, Posted, RecordedAlready, Unclear, opened
 from payments.receiving.intake import BATCH
 from payments.receiving.store import bank, remittances
 from payments.setbacks import in_turn
@@ -111,11 +111,11 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     strange += [each for each in due if each.amount.minor > 0 and each.reversal]
     doubts = [Unclear(each, "doubled") for each in booked if each.line_id in doubted and _counts(each)]
     states |= {each.line_id: "ignored" for each in fresh}  # what the company paid is not reconciled here
-    court = Court(await remittances.load_known(work, [*came, *(each.transfer for each in doubts)]))
-    verdicts = court.judge(came)
-    unclear = await proposed(court, [*(each for each in verdicts if isinstance(each, Unclear)), *doubts], work)
+    matcher = Matcher(await remittances.load_facts(work, [*came, *(each.transfer for each in doubts)]))
+    verdicts = matcher.judge(came)
+    unclear = await proposed(matcher, [*(each for each in verdicts if isinstance(each, Unclear)), *doubts], work)
     unclear += [Unclear(each, "missing_here") for each in strange]
-    confirmed = [each for each in verdicts if isinstance(each, Confirmed)]
+    confirmed = [each for each in verdicts if isinstance(each, RecordedAlready)]
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
     linked = set[int]()
@@ -136,10 +136,12 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     await bank.keep_states(work, states)
 
 
-async def proposed(court: Court, unclear: Sequence[Unclear], work: Work) -> list[Unclear]:
+async def proposed(matcher: Matcher, unclear: Sequence[Unclear], work: Work) -> list[Unclear]:
     if not unclear:
         return []
-    return court.propose(unclear, await remittances.load_leads(work, [each.transfer for each in unclear], court.known))
+    return matcher.propose(
+        unclear, await remittances.load_leads(work, [each.transfer for each in unclear], matcher.facts)
+    )
 
 
 async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclear]:

@@ -39,7 +39,7 @@ async def read_payouts(running: Running) -> bool:
         payout, known = new.get(payout_id) or await provider.get_payout(payout_id), due.get(payout_id)
         booked = known is not None and known.booked
         lines = await _lines_of(provider, payout) if payout.state == "paid" and not booked else []
-        await record(running.units, payout, lines, known.look_at if known else None)
+        await save_payout(running.units, payout, lines, known.look_at if known else None)
 
     # Those that are known before the new ones, which may pay the money of a failed one out again. One that can't be
     # read is kept by its id, and those after it are read.
@@ -61,7 +61,7 @@ async def _lines_of(provider: Provider, payout: Payout) -> list[PayoutLine]:
     return lines
 
 
-async def record(units: Units, payout: Payout, lines: list[PayoutLine], looked_at: datetime | None = None) -> None:
+async def save_payout(units: Units, payout: Payout, lines: list[PayoutLine], looked_at: datetime | None = None) -> None:
     """Book a payout once it is paid, and back when it failed after that. What it holds beside ours is an exception.
 
     `looked_at`: when it was due to be read again; None for a new one.

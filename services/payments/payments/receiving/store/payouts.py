@@ -21,7 +21,7 @@ from payments.sql import columns_of
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LastRead:
     """A payout as payments last read it; `booked`: its money stands in the ledger's bank account; `was`: its state before."""
 
     provider_id: str
@@ -38,10 +38,10 @@ async def newest_payout(connection: asyncpg.Connection) -> str | None:
     return found
 
 
-async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limit: int) -> list[Known]:
+async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limit: int) -> list[LastRead]:
     sql = f"""SELECT provider_id, state, booked, look_at FROM payouts p WHERE look_at <= $1
         AND {in_turn("read-payouts", "p.provider_id")} ORDER BY look_at LIMIT $2"""  # noqa: S608
-    return [Known(*row) for row in await connection.fetch(sql, now, limit)]
+    return [LastRead(*row) for row in await connection.fetch(sql, now, limit)]
 
 
 async def look_now(work: Work, payout_ids: Sequence[str]) -> None:
@@ -70,14 +70,14 @@ LOOK_AGAIN = {"pending": timedelta(minutes=1), "in_transit": timedelta(minutes=1
 MAY_STILL_FAIL = timedelta(days=10)
 
 
-async def keep_payout(work: Work, payout: Payout, looked_at: datetime | None) -> Known:
+async def keep_payout(work: Work, payout: Payout, looked_at: datetime | None) -> LastRead:
     """Save a payout as the provider has it; who holds its row books it. `looked_at`: its `look_at` before it was read."""
     pause = LOOK_AGAIN.get(payout.state)
     settled = payout.state == "paid" and work.now - payout.created_at > MAY_STILL_FAIL
     look_at = work.now + pause if pause and not settled else None
     values = (payout.provider_id, payout.state, payout.currency, payout.amount_minor, payout.arrives_on, payout.trace)
     row = await work.connection.fetchrow(KEEP_PAYOUT, *values, payout.created_at, look_at, looked_at)
-    return Known(*row)
+    return LastRead(*row)
 
 
 TAKE_FROM = f"""

@@ -17,7 +17,7 @@ from payments.projections.store import INVOICE
 from payments.receiving.domain.numbers import plain
 from payments.receiving.domain.returned import Receipt
 from payments.receiving.domain.transfers import Transfer, words_of
-from payments.receiving.domain.verdicts import SHORTEST_TRACE, Known, Leads, PayoutDue, Recorded
+from payments.receiving.domain.verdicts import SHORTEST_TRACE, Facts, Leads, PayoutDue, Recorded
 from payments.receiving.store.bank import PLAIN, TRANSFER, other_file, transfer_of
 from payments.sql import columns_of
 
@@ -107,7 +107,7 @@ JOIN bank_lines l ON l.id = w.id CROSS JOIN LATERAL (
 """  # noqa: S608
 
 
-async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
+async def load_facts(work: Work, transfers: Sequence[Transfer]) -> Facts:
     """What decides whose money the transfers are."""
     fetch = work.connection.fetch
     told = {each.line_id: words_of(each) for each in transfers}
@@ -140,7 +140,7 @@ async def load_known(work: Work, transfers: Sequence[Transfer]) -> Known:
     namesakes = defaultdict[str, list[str]](list)
     for row in await fetch(NAMESAKES, names) if names else ():
         namesakes[row["called"]].append(row["id"])
-    return Known(named, recorded, payers, arriving, traced, decided, paid_for, namesakes)
+    return Facts(named, recorded, payers, arriving, traced, decided, paid_for, namesakes)
 
 
 def _payout(row: asyncpg.Record) -> PayoutDue:
@@ -156,7 +156,7 @@ async def load_invoices(work: Work, ids: Sequence[str]) -> dict[str, OpenInvoice
     return {row["id"]: OpenInvoice(*row) for row in await work.connection.fetch(sql, ids)}
 
 
-async def load_leads(work: Work, transfers: Sequence[Transfer], known: Known) -> Leads:
+async def load_leads(work: Work, transfers: Sequence[Transfer], known: Facts) -> Leads:
     """What the transfers may pay besides what they name."""
     alike, owing = defaultdict[tuple[str, int], list[OpenInvoice]](list), defaultdict[str, list[OpenInvoice]](list)
     for row in await work.connection.fetch(ALIKE, *_sums(transfers)):
