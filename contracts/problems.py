@@ -86,13 +86,17 @@ PROBLEMS: dict[str, Kind] = {
     "currency-twice": Kind((422,), "A currency is named twice."),
     "deposits-refused": Kind((422,), "The provider does not take these deposits."),
     "deposits-wrong": Kind((422,), "The deposits are others."),
+    "method-disabled": Kind((409,), "A bank refused the method for good, so it can't be charged any more."),
+    "method-expired": Kind((409,), "The card has expired."),
     "method-in-use": Kind((409,), "A payment under way needs the method."),
     "method-not-for-currency": Kind(
         (422,), "The method can't pay in this currency; `methods` are the customer's that can.", ("currency", "methods")
     ),
     "method-not-saved": Kind((422,), "The method was to be used once."),
     "method-refused": Kind((422,), "The provider refuses the method."),
-    "method-removed": Kind((422,), "The method was removed."),
+    "method-removed": Kind((409, 422), "The method was removed."),
+    "method-unverified": Kind((409,), "The bank account is not verified."),
+    "method-used": Kind((409,), "The method was for one payment, which it made."),
     "number-for-token": Kind((422,), "Card numbers are not taken: send the provider's token."),
     "setup-refused": Kind((422,), "The provider refuses to begin."),
     "surcharge-consent-missing": Kind((422,), "Autopay with this card needs consent to its surcharge."),

@@ -13,7 +13,7 @@ import asyncpg
 
 from auth import messages, store
 from auth.api import new_secret, router
-from auth.domain import Maker, Refused, make_key
+from auth.domain import Maker, make_key
 from auth.settings import Settings
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
@@ -22,6 +22,7 @@ from chassis.messaging.work import Cause, Units, Wake
 from chassis.service import Service
 from contracts.auth import EVERY_SCOPE
 from contracts.ids import new_id
+from contracts.refusals import Refusal
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ service = Service(
 )
 
 
-async def create_key(settings: Settings, arguments: argparse.Namespace) -> dict[str, str] | Refused:
+async def create_key(settings: Settings, arguments: argparse.Namespace) -> dict[str, str] | Refusal:
     """Write a key straight to the database, as its owner, with its event."""
     secret = new_secret()
     pool: asyncpg.Pool = await open_pool(settings.owner_url, size=1, application="auth-keys")
@@ -48,7 +49,7 @@ async def create_key(settings: Settings, arguments: argparse.Namespace) -> dict[
             customer_id=arguments.customer_id, expires_at=arguments.expires_at,
             maker=Maker("command-line", frozenset({EVERY_SCOPE})), now=work.now,
         )  # fmt: skip
-        if isinstance(made, Refused):
+        if isinstance(made, Refusal):
             return made
         await store.insert_key(work, made)
         work.emit(*messages.of(made, work.now))
@@ -67,7 +68,7 @@ def keys_parser() -> argparse.ArgumentParser:
 
 def keys(words: list[str]) -> int:
     made = asyncio.run(create_key(Settings(), keys_parser().parse_args(words)))
-    if isinstance(made, Refused):
+    if isinstance(made, Refusal):
         sys.stderr.write(f"{made.field}: {made.detail}\n")
         return 2
     sys.stdout.write(json.dumps(made) + "\n")

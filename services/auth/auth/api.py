@@ -12,15 +12,16 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from auth import messages, store
-from auth.domain import KEY_START, MOST_OF_CUSTOMER, ApiKey, Maker, Refused, beyond, hash_of, make_key
+from auth.domain import KEY_START, MOST_OF_CUSTOMER, ApiKey, Maker, beyond, hash_of, make_key
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import LONGEST_KEY, checked, reused
 from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
-from chassis.http.problems import Problem, conflict, invalid, not_found
+from chassis.http.problems import Problem, conflict, invalid, not_found, problem_of
 from chassis.service import cause_of, running_of
 from contracts.auth import Audience, CredentialKind
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Instant
+from contracts.refusals import Refusal
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -122,7 +123,7 @@ async def _made(request: Request, body: NewKey, who: Identity, secret: str) -> M
             key_id=new_id(), secret=secret, name=body.name, scopes=body.scopes, customer_id=body.customer_id,
             expires_at=body.expires_at, maker=Maker(who.subject, who.scopes, who.customer_id, ends), now=work.now,
         )  # fmt: skip
-        if isinstance(made, Refused):
+        if isinstance(made, Refusal):
             raise _problem(made)
         await store.insert_key(work, made)
         work.emit(*messages.of(made, work.now))
@@ -196,11 +197,11 @@ def new_secret() -> str:
     return KEY_START + secrets.token_urlsafe(32)
 
 
-def _problem(refused: Refused) -> Problem:
-    errors = [{"field": refused.field, "message": refused.detail}]
-    if refused.forbidden:
-        return Problem(status=403, slug="beyond-own-rights", detail=refused.detail, errors=errors)
-    return invalid(errors)
+def _problem(refused: Refusal) -> Problem:
+    """A field at fault is answered as the reading of a request answers it."""
+    if refused.code == "invalid-request":
+        return invalid([{"field": refused.field, "message": refused.detail}])
+    return problem_of(refused)
 
 
 def _view(key: ApiKey, now: datetime) -> dict[str, Any]:

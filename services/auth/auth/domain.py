@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from contracts.auth import EVERY_SCOPE, SCOPES
+from contracts.refusals import Refusal
 
 KEY_START = "paidup_sk_"  # `pk_` before: keys that begin so stay valid
 SHOWN_CHARACTERS = len(KEY_START) + 7
@@ -58,15 +59,6 @@ class ApiKey:
         return self if self.revoked_at else replace(self, revoked_at=now, sequence=self.sequence + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """`forbidden`: the maker may not; otherwise the request itself is wrong."""
-
-    field: str
-    detail: str
-    forbidden: bool = False
-
-
 def beyond(key: ApiKey, maker: Maker) -> list[str]:
     """The scopes of a key that this one lacks. Of itself nobody lacks any."""
     return [] if key.id == maker.subject else [scope for scope in key.scopes if not maker.holds(scope)]
@@ -87,19 +79,21 @@ def make_key(
     expires_at: datetime | None,
     maker: Maker,
     now: datetime,
-) -> ApiKey | Refused:
+) -> ApiKey | Refusal:
     """The key whose text is `secret`. It can't do more, or for more customers, than its maker."""
     for place, scope in enumerate(scopes):
         if scope not in SCOPES:
-            return Refused(f"scopes.{place}", f"there is no scope {scope!r:.60}")
+            return Refusal("invalid-request", f"there is no scope {scope!r:.60}", f"scopes.{place}")
         if not maker.holds(scope):
-            return Refused(f"scopes.{place}", f"a key without the scope {scope} can't grant it", forbidden=True)
+            detail = f"a key without the scope {scope} can't grant it"
+            return Refusal("beyond-own-rights", detail, f"scopes.{place}", forbidden=True)
     if not scopes:
-        return Refused("scopes", "at least one scope is needed")
+        return Refusal("invalid-request", "at least one scope is needed", "scopes")
     if maker.customer_id and customer_id not in (None, maker.customer_id):
-        return Refused("customer_id", "a key of one customer can't make keys of another", forbidden=True)
+        detail = "a key of one customer can't make keys of another"
+        return Refusal("beyond-own-rights", detail, "customer_id", forbidden=True)
     if expires_at and expires_at <= now:
-        return Refused("expires_at", "this instant has passed")
+        return Refusal("invalid-request", "this instant has passed", "expires_at")
     ends = [instant for instant in (expires_at, maker.expires_at) if instant]
     return ApiKey(
         id=key_id,

@@ -17,6 +17,7 @@ from starlette.routing import Match
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.logs import request_id
 from contracts import words
+from contracts.refusals import Refusal
 
 log = structlog.get_logger()
 
@@ -78,6 +79,17 @@ def conflict(slug: str, detail: str, **extra: Any) -> Problem:
 def refused(detail: str, *, field: str) -> Problem:
     """422: the request can be read, but this field can't be accepted."""
     return invalid([{"field": field, "message": detail}], detail)
+
+
+def problem_of(refusal: Refusal, status: int | None = None, **extra: Any) -> Problem:
+    """A refusal as people read it; `status` where it is not the refusal's own."""
+    return Problem(
+        status=status or refusal.status,
+        slug=refusal.code,
+        detail=refusal.detail,
+        errors=[{"field": refusal.field, "message": refusal.detail}] if refusal.field else None,
+        extra={**({"values": refusal.values} if refusal.values else {}), **extra} or None,
+    )
 
 
 def invalid(errors: Sequence[Mapping[str, Any]], detail: str = "") -> Problem:

@@ -13,33 +13,34 @@ from pydantic import ValidationError
 from chassis.messaging.work import Work
 from contracts import words
 from contracts.invoicing import IssueInvoice
+from contracts.refusals import Refusal
 from invoicing import issuing, store
-from invoicing.domain import Invoice, Refused
+from invoicing.domain import Invoice
 
 ASKED = ("number", "currency", "issued_on", "due_on", "po_number", "terms", "notes", "metadata")
 OF_LINE = ("description", "quantity", "unit_price_minor", "tax_rate")
 
 
 async def change(row: Mapping[str, Any], wanted: Mapping[str, Any], work: Work) -> None:
-    """Write a locked invoice with some of its fields anew; `Refused` where it is no draft, or would be none of ours."""
+    """Write a locked invoice with some of its fields anew; `Refusal` where it is no draft, or would be none of ours."""
     invoice = store.invoice_of(row)
     if set(wanted) == {"metadata"}:
         await store.change_metadata(work, invoice.id, wanted["metadata"] or {})
         return
     _only_drafts(invoice, "edited")
     made = issuing.make(_asked(row, wanted), invoice.customer_id)
-    if isinstance(made, Refused):
+    if isinstance(made, Refusal):
         raise made
     try:
         async with work.connection.transaction():
             await store.change_draft(work, replace(made.invoice, id=invoice.id), made.document, made.fingerprint)
     except asyncpg.UniqueViolationError:
         detail = f"invoice {made.invoice.number} exists already"
-        raise Refused("number-taken", detail, "number", conflict=True, number=made.invoice.number) from None
+        raise Refusal("number-taken", detail, "number", conflict=True, values={"number": made.invoice.number}) from None
 
 
 async def delete(invoice: Invoice, work: Work) -> None:
-    """Remove a locked draft; `Refused` where it is none."""
+    """Remove a locked draft; `Refusal` where it is none."""
     _only_drafts(invoice, "deleted")
     await store.delete_draft(work, invoice.id)
 
@@ -48,7 +49,7 @@ def _only_drafts(invoice: Invoice, how: str) -> None:
     if invoice.state != "draft":
         detail = f"invoice {invoice.number} is {invoice.status}; only a draft can be {how}"
         detail += f". POST /v1/invoices/{invoice.id}/void withdraws it"
-        raise Refused("not-a-draft", detail, conflict=True, number=invoice.number, status=invoice.status)
+        raise Refusal("not-a-draft", detail, conflict=True, values={"number": invoice.number, "status": invoice.status})
 
 
 def _asked(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> IssueInvoice:
@@ -61,4 +62,4 @@ def _asked(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> IssueInvoice:
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         field = words.field(fault)
-        raise Refused("invalid-request", f"{field or 'body'}: {words.sentence(fault)}", field or None) from None
+        raise Refusal("invalid-request", f"{field or 'body'}: {words.sentence(fault)}", field or None) from None

@@ -15,9 +15,10 @@ from contracts import payments as heard
 from contracts import words
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
+from contracts.refusals import Refusal
 from contracts.strict_json import NotJsonError, read_strict
 from invoicing import issuing, messages, store
-from invoicing.domain import MOST_PARTS, Book, Refused
+from invoicing.domain import MOST_PARTS, Book
 
 handlers = Handlers("invoicing")
 commands = Handlers("invoicing-inbound", answer_unreadable=messages.unreadable, answer_unknown=messages.unknown_command)
@@ -140,8 +141,8 @@ async def issue_invoices(events: Sequence[Received[IssueInvoice]], work: Work) -
     outcomes = iter(await issuing.issue(asked, work))
     for received, command in read:
         work.cause = received.cause
-        outcome = command if isinstance(command, Refused) else next(outcomes)
-        if isinstance(outcome, Refused):
+        outcome = command if isinstance(command, Refusal) else next(outcomes)
+        if isinstance(outcome, Refusal):
             work.emit(messages.refused(received.id, "IssueInvoice", outcome, work.now))
         else:
             work.emit(messages.accepted(received.id, "IssueInvoice", outcome.invoice.id, work.now))
@@ -153,11 +154,11 @@ async def create_customers(events: Sequence[Received[CreateCustomer]], work: Wor
         work.cause = received.cause
         command = _read(CreateCustomer, received.body)
         try:
-            if isinstance(command, Refused):
+            if isinstance(command, Refusal):
                 raise command
             customer, _ = await issuing.create_customer(command, work)
             work.emit(messages.accepted(received.id, "CreateCustomer", customer["id"], work.now))
-        except Refused as refused:
+        except Refusal as refused:
             work.emit(messages.refused(received.id, "CreateCustomer", refused, work.now))
 
 
@@ -166,7 +167,7 @@ def _read(command: type[Any], body: bytes) -> Any:
     try:
         return command.model_validate(read_strict(body))
     except NotJsonError as error:
-        return Refused("invalid-command", str(error))
+        return Refusal("invalid-command", str(error))
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
-        return Refused("invalid-command", words.sentence(fault), words.field(fault) or None)
+        return Refusal("invalid-command", words.sentence(fault), words.field(fault) or None)

@@ -12,8 +12,9 @@ import orjson
 from chassis.messaging.work import Work
 from contracts.ids import is_id, new_id
 from contracts.invoicing import CreateCustomer, IssueInvoice
+from contracts.refusals import Refusal
 from invoicing import messages, store
-from invoicing.domain import Book, Change, Invoice, Refused, price
+from invoicing.domain import Book, Change, Invoice, price
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Issued:
     repeated: bool
 
 
-async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refused]:
+async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refusal]:
     """Issue invoices (or keep drafts), each for itself: what is refused doesn't touch the others."""
     known, by_external_id = await store.resolve_customers(
         work.connection,
@@ -32,7 +33,7 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
         sorted({a.customer_external_id for a in asked if a.customer_external_id}),
     )
     made = [make(each, _customer_of(each, known, by_external_id)) for each in asked]
-    new, book = _first_of_each_number([each for each in made if not isinstance(each, Refused)]), Book()
+    new, book = _first_of_each_number([each for each in made if not isinstance(each, Refusal)]), Book()
     ready = [(one.invoice if one.draft else book.issue(one.invoice), one.document, one.fingerprint) for one in new]
     added = await store.add_invoices(work, ready) if ready else set()
     changes = [fact for fact in book.take_facts() if isinstance(fact, Change) and fact.invoice.id in added]
@@ -59,23 +60,23 @@ def _first_of_each_number(made: list[Made]) -> list[Made]:
     return list(first.values())[::-1]
 
 
-def _customer_of(asked: IssueInvoice, known: set[str], by_external_id: dict[str, str]) -> str | Refused:
+def _customer_of(asked: IssueInvoice, known: set[str], by_external_id: dict[str, str]) -> str | Refusal:
     if asked.customer_id:
         field, name = "customer_id", asked.customer_id
         found = name if name in known else None
     else:
         field, name = "customer_external_id", asked.customer_external_id or ""
         found = by_external_id.get(name)
-    return found or Refused("unknown-customer", f"there is no customer {name}", field, customer=name)
+    return found or Refusal("unknown-customer", f"there is no customer {name}", field, values={"customer": name})
 
 
-def make(asked: IssueInvoice, customer_id: str | Refused) -> Made | Refused:
+def make(asked: IssueInvoice, customer_id: str | Refusal) -> Made | Refusal:
     """The draft that a request comes to, its document and the fingerprint of the request."""
-    if isinstance(customer_id, Refused):
+    if isinstance(customer_id, Refusal):
         return customer_id
     try:
         priced = price(asked.lines)
-    except Refused as refused:
+    except Refusal as refused:
         return refused
     lines = [
         {
@@ -104,14 +105,14 @@ def _plain(number: Any) -> str:
     return text
 
 
-def _outcome(made: Made | Refused, stored: dict[str, tuple[Invoice, bytes]], added: set[str]) -> Issued | Refused:
-    if isinstance(made, Refused):
+def _outcome(made: Made | Refusal, stored: dict[str, tuple[Invoice, bytes]], added: set[str]) -> Issued | Refusal:
+    if isinstance(made, Refusal):
         return made
     invoice, print_of = stored[made.invoice.number]
     if print_of != made.fingerprint:
         hint = f"; it is a draft: POST /v1/invoices/{invoice.id}/issue issues it" if invoice.state == "draft" else ""
         detail = f"invoice {invoice.number} exists with other content{hint}"
-        return Refused("number-taken", detail, "number", conflict=True, number=invoice.number)
+        return Refusal("number-taken", detail, "number", conflict=True, values={"number": invoice.number})
     return Issued(invoice, repeated=invoice.id != made.invoice.id or invoice.id not in added)
 
 
@@ -126,7 +127,7 @@ async def create_customer(asked: CreateCustomer, work: Work) -> tuple[dict[str, 
     if any(there[name] != value for name, value in wanted.items() if name != "external_id"):
         detail = f"customer {asked.external_id} exists with other content"
         detail += f": PATCH /v1/customers/{there['id']} changes it"
-        raise Refused("external-id-taken", detail, "external_id", conflict=True, customer=there["id"])
+        raise Refusal("external-id-taken", detail, "external_id", conflict=True, values={"customer": there["id"]})
     return there, False
 
 

@@ -9,7 +9,8 @@ from contracts import invoicing as says
 from contracts.allocation import Part
 from contracts.envelope import Amount, Envelope, Message, message
 from contracts.money import Money
-from invoicing.domain import Applied, Change, Credit, Fact, Invoice, Refused, Reservation, Settlement, TakenBack
+from contracts.refusals import Refusal
+from invoicing.domain import Applied, Change, Credit, Fact, Invoice, Reservation, Settlement, TakenBack
 
 _INVOICE_EVENTS: dict[str, type[says.InvoiceState]] = {
     "issued": says.InvoiceIssued,
@@ -137,7 +138,7 @@ def accepted(command_id: str, command: str, resource_id: str, now: datetime) -> 
     return message(event, sequence=1, time=now)
 
 
-def refused(command_id: str, command: str, why: Refused, now: datetime) -> Message:
+def refused(command_id: str, command: str, why: Refusal, now: datetime) -> Message:
     event = says.CommandRefused(
         command_id=command_id, command=command, code=why.code, detail=why.detail, field=why.field
     )
@@ -148,10 +149,10 @@ def unreadable(record: Record, why: str, now: datetime) -> Message:
     """The answer to a command whose headers can't be read: it has no id, so its place stands for one."""
     place = f"{record.topic}/{record.partition}/{record.offset}"
     key = (record.key or b"").decode(errors="replace")[:100]
-    return refused(place, "unreadable", Refused("unreadable-command", f"{why} (key {key!r}); it was not taken"), now)
+    return refused(place, "unreadable", Refusal("unreadable-command", f"{why} (key {key!r}); it was not taken"), now)
 
 
 def unknown_command(envelope: Envelope, now: datetime) -> Message:
     """The answer to a command of a type that there is not, as a mistyped one."""
     detail = f"there is no command {envelope.type}; there are CreateCustomer and IssueInvoice"
-    return refused(envelope.id, envelope.type, Refused("unknown-command", detail, "ce_type"), now)
+    return refused(envelope.id, envelope.type, Refusal("unknown-command", detail, "ce_type"), now)

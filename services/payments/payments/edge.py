@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Response
@@ -40,17 +40,6 @@ WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_web_address)
 
 def answer(body: bytes, status: int, seen: str | None = None) -> Response:
     return Response(body, status, {"Paidup-Seen": seen} if seen else None, media_type="application/json")
-
-
-def problem_of(refusal: Refusal, status: int = 422, **extra: Any) -> Problem:
-    return Problem(
-        status=409 if refusal.conflict else status,
-        slug=refusal.code,
-        title=refusal.code.replace("-", " ").capitalize(),
-        detail=refusal.detail,
-        errors=[{"field": refusal.field, "message": refusal.detail}] if refusal.field else None,
-        extra={**({"values": dict(refusal.values)} if refusal.values else {}), **extra} or None,
-    )
 
 
 def unknown_customer(customer_id: str) -> Refusal:

@@ -16,11 +16,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from auth.__main__ import create_key, service
-from auth.domain import Refused, hash_of
+from auth.domain import hash_of
 from auth.settings import Settings
 from chassis import telemetry
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier
 from contracts.ids import new_id
+from contracts.refusals import Refusal
 from tests.kit.postgres import Database, drop_database, fresh_database
 from tests.kit.serving import serving, write_keys
 
@@ -209,10 +210,10 @@ class TestKeys:
     async def test_command_line_makes_the_first(self, settings: Settings, url: str, database: Database) -> None:
         words = argparse.Namespace(name="local", scopes="*", customer_id=None, expires_at=None)
         made = await create_key(settings, words)
-        assert not isinstance(made, Refused)
+        assert not isinstance(made, Refusal)
         assert (await exchange(url, made["key"])).json()["scopes"] == ["*"]
         assert await events_of(database, made["id"]) == ["KeyCreated"]
-        assert isinstance(await create_key(settings, argparse.Namespace(**{**vars(words), "scopes": "all"})), Refused)
+        assert isinstance(await create_key(settings, argparse.Namespace(**{**vars(words), "scopes": "all"})), Refusal)
 
 
 class TestRevoking:

@@ -16,13 +16,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse
 
 from auth.__main__ import create_key, keys_parser, service
-from auth.domain import Refused
 from auth.settings import Settings as AuthSettings
 from chassis.http.app import create_app
 from chassis.http.limits import Templates
 from chassis.http.problems import conflict
 from chassis.messaging.outbox import make_producer
 from contracts.ids import new_id
+from contracts.refusals import Refusal
 from contracts.topics import PARTITIONS
 from gateway import documents
 from gateway.app import Gateway
@@ -93,7 +93,7 @@ class World:
         made = await create_key(
             self.auth, keys_parser().parse_args(words + (["--customer-id", customer_id] if customer_id else []))
         )
-        assert not isinstance(made, Refused)
+        assert not isinstance(made, Refusal)
         return made
 
     def client(self, key: str | None = None) -> httpx2.AsyncClient:

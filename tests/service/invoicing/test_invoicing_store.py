@@ -20,9 +20,9 @@ from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
 from contracts.money import Money
 from contracts.payments import PaymentReconciled
+from contracts.refusals import Refusal
 from invoicing import handlers, issuing, messages, store
 from invoicing.api.invoices import decide
-from invoicing.domain import Refused
 from invoicing.store.aging import AGING
 from invoicing.store.book import LOAD_OLDEST
 from invoicing.store.customers import SEARCHED
@@ -68,7 +68,7 @@ def chosen(who: str | None, **more: Any) -> store.Filter:
     return store.Filter(who, drafts=True, today=date(2027, 1, 1), **more)
 
 
-async def issue(units: Units, *asked: IssueInvoice) -> list[issuing.Issued | Refused]:
+async def issue(units: Units, *asked: IssueInvoice) -> list[issuing.Issued | Refusal]:
     async with units.begin() as work:
         return await issuing.issue(asked, work)
 
@@ -89,7 +89,7 @@ class TestIssuing:
         first, again, other = await issue(units, wish(who, "A"), wish(who, "A"), wish(who, "A", minor=101))
         assert isinstance(first, issuing.Issued)
         assert isinstance(again, issuing.Issued)
-        assert isinstance(other, Refused)
+        assert isinstance(other, Refusal)
         assert (again.invoice.id, other.code) == (first.invoice.id, "number-taken")
         (later,) = await issue(
             units, wish(who, "A", lines=[{"description": "Work", "quantity": "1.0", "unit_price_minor": 100}])
@@ -101,7 +101,7 @@ class TestIssuing:
     async def test_bad_invoice_does_not_touch_the_others(self, units: Units) -> None:
         who = await customer(units)
         unknown, good = await issue(units, wish(new_id(), "A"), wish(who, "B"))
-        assert isinstance(unknown, Refused)
+        assert isinstance(unknown, Refusal)
         assert (unknown.code, unknown.field) == ("unknown-customer", "customer_id")
         assert isinstance(good, issuing.Issued)
 

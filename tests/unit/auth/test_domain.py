@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auth.domain import SCOPES, ApiKey, Maker, Refused, hash_of, make_key
+from auth.domain import SCOPES, ApiKey, Maker, hash_of, make_key
+from contracts.refusals import Refusal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ADMIN = Maker("admin", frozenset({"*"}))
 ERP = Maker("erp", frozenset({"invoices:read", "keys:write"}))
 
 
-def asked(maker: Maker = ADMIN, **more: object) -> ApiKey | Refused:
+def asked(maker: Maker = ADMIN, **more: object) -> ApiKey | Refusal:
     wish = {
         "key_id": "k", "secret": "pk_0123456789abcdef", "name": "ERP", "scopes": ["invoices:read"],
         "customer_id": None, "expires_at": None, "now": NOW,
@@ -35,25 +36,25 @@ class TestMaking:
     def test_scopes_of_the_maker_are_the_limit(self) -> None:
         assert made(ERP).scopes == ("invoices:read",)
         refused = asked(ERP, scopes=["invoices:read", "invoices:write"])
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, Refusal)
         assert (refused.field, refused.forbidden) == ("scopes.1", True)
-        assert isinstance(asked(ERP, scopes=["*"]), Refused)
+        assert isinstance(asked(ERP, scopes=["*"]), Refusal)
 
     def test_only_listed_scopes_are_granted(self) -> None:
         assert made(scopes=[*SCOPES, "*"]).scopes == SCOPES
         refused = asked(scopes=["invoices:destroy"])
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, Refusal)
         assert not refused.forbidden
 
     def test_customers_key_makes_keys_of_that_customer(self) -> None:
         maker = replace(ERP, customer_id="c1")
         assert made(maker).customer_id == "c1"
         assert made(maker, customer_id="c1").customer_id == "c1"
-        assert isinstance(asked(maker, customer_id="c2"), Refused)
+        assert isinstance(asked(maker, customer_id="c2"), Refusal)
 
     def test_end_in_the_past_is_refused(self) -> None:
         refused = asked(expires_at=NOW)
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, Refusal)
         assert refused.field == "expires_at"
 
 

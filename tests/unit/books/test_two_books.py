@@ -25,7 +25,7 @@ from contracts.envelope import Message, type_registry
 from contracts.money import Money, zero
 from contracts.refusals import Refusal
 from invoicing import messages as invoicing_messages
-from invoicing.domain import Book, Invoice, Refused
+from invoicing.domain import Book, Invoice
 from payments.collecting.domain import credit_uses, observing, quotes, reversals
 from payments.collecting.domain import payments as domain_payments
 from payments.collecting.domain import payments as payment_store
@@ -318,7 +318,7 @@ class TwoBooks(RuleBasedStateMachine):
         allowed = not (paid or self.plain.pending(one.id) or self.plain.invoices[one.id].void)
         try:
             self.book.void(one, DAY)
-        except Refused:
+        except Refusal:
             assert not allowed
         else:
             assert allowed

@@ -11,7 +11,7 @@ from contracts.problems import PROBLEMS
 
 SERVICES = pathlib.Path(__file__).parents[3] / "services"
 KEBAB = re.compile("[a-z]+(-[a-z0-9]+)*")
-REFUSALS = {"Refusal", "Refused", "conflict"}
+REFUSALS = {"Refusal", "_refusal", "conflict"}
 NOT_OVER_HTTP = {"invalid-command", "unknown-command", "unreadable-command"}  # of commands, answered on Kafka
 
 
@@ -28,11 +28,25 @@ def slugs() -> Iterator[tuple[str, str]]:
                         yield text.value, path.name
 
 
+def statuses() -> Iterator[tuple[str, int]]:
+    """Each refusal's slug, with the status that it has by itself."""
+    for path in sorted(SERVICES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refusal":
+                slug, said = node.args[0], {word.arg for word in node.keywords}
+                if isinstance(slug, ast.Constant):
+                    yield slug.value, 403 if "forbidden" in said else 409 if "conflict" in said else 422
+
+
 class TestCatalogue:
     def test_has_every_slug(self) -> None:
-        fields = {"scopes"}  # auth's refusals begin with the field
         unknown = {slug: place for slug, place in slugs() if slug not in PROBLEMS}
-        assert {slug for slug in unknown if slug not in NOT_OVER_HTTP | fields} == set(), unknown
+        assert unknown.keys() - NOT_OVER_HTTP == set(), unknown
+
+    def test_has_statuses_of_refusals(self) -> None:
+        by_its_route = {"bad-signature"}  # 400
+        known = [(slug, status) for slug, status in statuses() if slug not in NOT_OVER_HTTP | by_its_route]
+        assert [(slug, status) for slug, status in known if status not in PROBLEMS[slug].statuses] == []
 
     def test_has_nothing_else(self) -> None:
         # "unavailable" is a default, and the framework's own refusals have their slugs from the status.

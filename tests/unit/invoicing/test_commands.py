@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from contracts.invoicing import CreateCustomer, IssueInvoice
-from invoicing.domain import Refused
+from contracts.refusals import Refusal
 from invoicing.handlers import _read
 
 LINE = '{"description": "x", "quantity": 1.000001, "unit_price_minor": 100, "tax_rate": 0.0825}'
@@ -36,7 +36,7 @@ def test_fractions_are_read_as_they_are_written() -> None:
 def test_what_could_mean_two_things_is_refused(body: str, field: str | None) -> None:
     command = CreateCustomer if "external_id" in body else IssueInvoice
     refused = _read(command, body.encode())
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert (refused.code, refused.field) == ("invalid-command", field)
 
 

@@ -11,22 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_cursor, write_cursor
 from chassis.http.identity import Identity
-from chassis.http.problems import not_found
+from chassis.http.problems import not_found, problem_of
 from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Called, CreateCustomer, Day, Email, LongText, Text
 from contracts.metadata import Metadata
 from contracts.normal import normal_form
+from contracts.refusals import Refusal
 from invoicing import issuing, store
-from invoicing.api.edge import (
-    ReadCustomers,
-    ReadInvoices,
-    WriteCustomers,
-    answer,
-    problem_of,
-    without_nul,
-)
-from invoicing.domain import Refused
+from invoicing.api.edge import ReadCustomers, ReadInvoices, WriteCustomers, answer, without_nul
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -86,7 +79,7 @@ async def create_customer(asked: CreateCustomer, request: Request, identity: Wri
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         try:
             customer, new = await issuing.create_customer(asked, work)
-        except Refused as refused:
+        except Refusal as refused:
             raise problem_of(refused) from None
     return answer(customer, 201 if new else 200, seen=f"{customer['id']}:1")
 

@@ -10,24 +10,11 @@ from fastapi import Response
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
 from contracts.ids import is_id
-from invoicing.domain import Refused
 
 ReadInvoices = Annotated[Identity, allow("invoices:read")]
 WriteInvoices = Annotated[Identity, allow("invoices:write", company=True)]
 ReadCustomers = Annotated[Identity, allow("customers:read")]
 WriteCustomers = Annotated[Identity, allow("customers:write", company=True)]
-
-
-def problem_of(refused: Refused) -> Problem:
-    """A refusal as people read it: 409 where the state is in the way, 422 where the request is at fault."""
-    return Problem(
-        status=409 if refused.conflict else 422,
-        slug=refused.code,
-        title=refused.code.replace("-", " ").capitalize(),
-        detail=refused.detail,
-        errors=[{"field": refused.field, "message": refused.detail}] if refused.field else None,
-        extra={"values": refused.values} if refused.values else None,
-    )
 
 
 def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:

@@ -13,17 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
-from chassis.http.problems import not_found
+from chassis.http.problems import not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day, IssueInvoice, LineRequest, LongText, MostLines, Text
 from contracts.metadata import Metadata
 from contracts.normal import Name
+from contracts.refusals import Refusal
 from invoicing import drafts, issuing, messages, store, timeline
-from invoicing.api.edge import ReadInvoices, WriteInvoices, answer, problem_of
+from invoicing.api.edge import ReadInvoices, WriteInvoices, answer
 from invoicing.api.lists import InvoiceSummary, Status, summary
-from invoicing.domain import Invoice, Refused
+from invoicing.domain import Invoice
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -113,7 +114,7 @@ async def issue_invoice(asked: IssueInvoice, request: Request, identity: WriteIn
     """Issue an invoice, or keep a draft. The same number with the same body answers 200 with the one that is there."""
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         outcome = (await issuing.issue([asked], work))[0]
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Refusal):
             raise problem_of(outcome)
         detail = await _detail(work.connection, outcome.invoice.id, None, work.clock.today())
     return answer(detail, 200 if outcome.repeated else 201, seen=_seen(outcome.invoice))
@@ -145,7 +146,7 @@ async def change_invoice(invoice_id: str, asked: ChangeInvoice, request: Request
         row = await _locked(invoice_id, work)
         try:
             await drafts.change(row, asked.model_dump(exclude_unset=True, mode="json"), work)
-        except Refused as refused:
+        except Refusal as refused:
             raise problem_of(refused) from None
         detail = await _detail(work.connection, invoice_id, None, work.clock.today())
     return answer(detail)
@@ -158,7 +159,7 @@ async def delete_invoice(invoice_id: str, request: Request, identity: WriteInvoi
         row = await _locked(invoice_id, work)
         try:
             await drafts.delete(store.invoice_of(row), work)
-        except Refused as refused:
+        except Refusal as refused:
             raise problem_of(refused) from None
     return Response(status_code=204)
 
@@ -233,7 +234,7 @@ async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> 
         return invoice  # asked again: its answer may have been lost
     try:
         changed = book.issue(invoice) if what == "issue" else book.void(invoice, today)
-    except Refused as refused:
+    except Refusal as refused:
         raise problem_of(refused) from None
     work.emit(*messages.of(book.take_facts(), work.now))
     await store.save_book(work, book)

@@ -4,7 +4,6 @@ from invoicing.domain.book import MOST_PARTS, Book, Fact
 from invoicing.domain.credits import Credit
 from invoicing.domain.invoices import Change, Invoice
 from invoicing.domain.prices import price
-from invoicing.domain.refusals import Refused
 from invoicing.domain.reservations import Reservation
 from invoicing.domain.settlements import Applied, Booked, Settlement, TakenBack
 
@@ -17,7 +16,6 @@ __all__ = [
     "Credit",
     "Fact",
     "Invoice",
-    "Refused",
     "Reservation",
     "Settlement",
     "TakenBack",

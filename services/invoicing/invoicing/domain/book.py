@@ -9,9 +9,9 @@ from typing import Literal
 
 from contracts.allocation import Allocation, Part, allocate, allocate_as_asked, oldest_first
 from contracts.money import Money, total
+from contracts.refusals import Refusal
 from invoicing.domain.credits import Credit
 from invoicing.domain.invoices import Change, Invoice, State, step
-from invoicing.domain.refusals import Refused
 from invoicing.domain.reservations import Reservation
 from invoicing.domain.settlements import Applied, Booked, Settlement, TakenBack, less, more, newest_first
 
@@ -63,7 +63,9 @@ class Book:
         """Owed from its issue date on."""
         if invoice.state != "draft":
             detail = f"invoice {invoice.number} is {invoice.status}, not a draft"
-            raise Refused("not-a-draft", detail, conflict=True, number=invoice.number, status=invoice.status)
+            raise Refusal(
+                "not-a-draft", detail, conflict=True, values={"number": invoice.number, "status": invoice.status}
+            )
         self.invoices.setdefault(invoice.id, invoice)
         issued = self._change(replace(invoice, state="open"))
         self.entries.append(Entry(issued, "issue", issued.total, issued.issued_on))
@@ -73,11 +75,13 @@ class Book:
         """Withdrawn; only while nothing is paid, credited or under way."""
         if invoice.pending:
             detail = f"a payment of invoice {invoice.number} is under way"
-            raise Refused("payment-under-way", detail, conflict=True, number=invoice.number)
+            raise Refusal("payment-under-way", detail, conflict=True, values={"number": invoice.number})
         if invoice.state not in ("draft", "open") or invoice.settled or invoice.credited:
             how = "partly paid" if invoice.state == "open" else invoice.status
             detail = f"invoice {invoice.number} is {how}; only one of which nothing is paid can be voided"
-            raise Refused("not-voidable", detail, conflict=True, number=invoice.number, status=invoice.status)
+            raise Refusal(
+                "not-voidable", detail, conflict=True, values={"number": invoice.number, "status": invoice.status}
+            )
         voided = self._change(replace(invoice, state="void"))
         if invoice.state == "open":
             self.entries.append(Entry(voided, "void", -invoice.balance, max(today, voided.issued_on)))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from contracts.money import LARGEST_MINOR, half_up
-from invoicing.domain.refusals import Refused
+from contracts.refusals import Refusal
 
 
 class LineLike(Protocol):
@@ -34,7 +34,7 @@ def price(lines: Sequence[LineLike]) -> Priced:
     nets = tuple(half_up(line.quantity * line.unit_price_minor) for line in lines)
     for place, net in enumerate(nets):
         if abs(net) > LARGEST_MINOR:
-            raise Refused(
+            raise Refusal(
                 "line-out-of-range", f"line {place} comes to {net}, more than any amount here", f"lines.{place}"
             )
     by_rate: dict[Decimal, int] = {}
@@ -44,7 +44,10 @@ def price(lines: Sequence[LineLike]) -> Priced:
     taxes = tuple((rate, net, half_up(net * rate)) for rate, net in sorted(by_rate.items()))
     total = sum(nets) + sum(tax for _, _, tax in taxes)
     if not 0 < total <= LARGEST_MINOR:
-        raise Refused(
-            "total-out-of-range", f"the lines sum to {total}; an invoice's total lies above zero", "lines", total=total
+        raise Refusal(
+            "total-out-of-range",
+            f"the lines sum to {total}; an invoice's total lies above zero",
+            "lines",
+            values={"total": total},
         )
     return Priced(nets, taxes, total)

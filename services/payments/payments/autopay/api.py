@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, FailFast, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
+from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
 from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id
@@ -31,7 +32,7 @@ from payments.autopay.messages import autopay_changed
 from payments.autopay.store import list_upcoming, load_autopay, load_left, lock_autopay_of, save_autopay
 from payments.collecting.api.surcharges import rules_of
 from payments.collecting.domain.surcharges import SurchargeRule
-from payments.edge import Asked, ReadMethods, WriteMethods, answer, problem_of
+from payments.edge import Asked, ReadMethods, WriteMethods, answer
 from payments.methods.api import visible_customer, witness_of
 from payments.methods.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.methods.domain.consents import Terms, Witness, to_method

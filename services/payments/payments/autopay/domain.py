@@ -133,7 +133,7 @@ class Payers:
         for place, (currency, method) in enumerate(self.by_currency):
             against = _against(method, today) or cannot_pay(known, method, currency, today, self.others)
             if against is not None:
-                return replace(against, field=f"methods.{place}.method_id")
+                return against.at(f"methods.{place}.method_id")
         return _against(self.rest, today) if self.rest else None
 
     def highest_rate(self, rules: Sequence[SurchargeRule], today: date) -> Decimal:

@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
-from chassis.http.problems import Problem, not_found
+from chassis.http.problems import Problem, not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.service import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Text
 from contracts.refusals import Refusal
-from payments.edge import Asked, ReadPayments, WritePayments, answer, for_the_company, problem_of
+from payments.edge import Asked, ReadPayments, WritePayments, answer, for_the_company
 from payments.exceptions import store as exceptions
 from payments.exceptions.domain import About, ExceptionClass, remedy
 

@@ -13,12 +13,12 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt
 from chassis import logs
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
-from chassis.http.problems import not_found
+from chassis.http.problems import not_found, problem_of
 from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Currency
 from contracts.refusals import Refusal
-from payments.edge import Asked, ReadMethods, WebAddress, WriteMethods, answer, patiently, problem_of, provider_away
+from payments.edge import Asked, ReadMethods, WebAddress, WriteMethods, answer, patiently, provider_away
 from payments.methods import setting_up
 from payments.methods.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.methods.domain.consents import Witness, to_method

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
-from chassis.http.problems import not_found
+from chassis.http.problems import not_found, problem_of
 from chassis.service import running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day
@@ -23,7 +23,7 @@ from payments.collecting.domain.payment_numbers import digits_of
 from payments.collecting.store import history
 from payments.collecting.store.history import PaymentFilter, Sort, customer_of
 from payments.collecting.store.reversals import load_reversals
-from payments.edge import ReadPayments, answer, problem_of
+from payments.edge import ReadPayments, answer
 
 router = APIRouter(route_class=StrictRoute)
 

@@ -14,7 +14,7 @@ from pydantic import Field, StrictBool
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.identity import Identity
-from chassis.http.problems import not_found
+from chassis.http.problems import not_found, problem_of
 from chassis.messaging.work import Cause, Work
 from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id
@@ -37,7 +37,7 @@ from payments.collecting.store.payments import (
 )
 from payments.collecting.store.quotes import Confirming, load_confirming
 from payments.collecting.store.reversals import load_reversals
-from payments.edge import Asked, IdempotencyKey, ReadPayments, WebAddress, WritePayments, answer, problem_of
+from payments.edge import Asked, IdempotencyKey, ReadPayments, WebAddress, WritePayments, answer
 from payments.methods.api import witness_of
 from payments.methods.data_files import CONSENT_TEXTS
 from payments.methods.domain.consents import Consent
@@ -165,7 +165,7 @@ async def refuse_stale(running: Running, found: Confirming) -> None:
     quote, invoices = found.quote, found.invoices
     if quote.payment_id is not None:
         detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
-        raise problem_of(Refusal("quote-used", detail, "quote_id"), 409, payment_id=quote.payment_id)
+        raise problem_of(Refusal("quote-used", detail, "quote_id", conflict=True), payment_id=quote.payment_id)
     against = unusable(found.method, running.clock.today()) if found.method else None
     if against is not None:
         raise problem_of(against)
@@ -192,7 +192,7 @@ async def refuse_stale(running: Running, found: Confirming) -> None:
     ids = [part.invoice_id for part in quote.parts]
     exit_, more = ("", {}) if view else await way_out(running, quote.customer_id, ids)
     raise problem_of(
-        Refusal("quote-stale", f"This quote {what}. {hint}{exit_}", "quote_id"), 409, new_quote=view, **more
+        Refusal("quote-stale", f"This quote {what}. {hint}{exit_}", "quote_id", conflict=True), new_quote=view, **more
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
-from chassis.http.problems import Problem, not_found
+from chassis.http.problems import Problem, not_found, problem_of
 from chassis.service import Running, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
@@ -25,7 +24,7 @@ from payments.collecting.domain.quotes import MOST_PARTS, Choice, Everything, Qu
 from payments.collecting.domain.surcharges import NO_SURCHARGE, terms_for
 from payments.collecting.store.payments import waiting_for_payer
 from payments.collecting.store.quotes import add_quotes, load_confirming, load_payable, load_wished
-from payments.edge import Asked, ReadPayments, WritePayments, answer, patiently, problem_of, unknown_customer
+from payments.edge import Asked, ReadPayments, WritePayments, answer, patiently, unknown_customer
 from payments.methods.data_files import CURRENCIES
 from payments.methods.domain.methods import Method, cannot_pay, payable_by, pays_in, unusable
 from payments.methods.store.methods import list_methods
@@ -131,7 +130,7 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
     if isinstance(made, Refusal):
         named = [wish.invoice_id for wish in choice.wishes] if isinstance(choice, Wishes) else []
         hint, more = await way_out(running, asked.customer_id, named) if made.code in NOT_PAYABLE else ("", {})
-        raise problem_of(replace(made, detail=made.detail + hint), **more)
+        raise problem_of(made.adding(hint), **more)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, StrictBool
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
-from chassis.http.problems import Problem
+from chassis.http.problems import Problem, problem_of
 from chassis.service import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
@@ -23,7 +23,7 @@ from payments.collecting.api.payments import save_once
 from payments.collecting.api.shares import InvoicesToPay, other_currency, refuse_shares, said, unknown_invoice
 from payments.collecting.api.views import PaymentView
 from payments.collecting.domain.payments import Step, receive
-from payments.edge import Asked, IdempotencyKey, WritePayments, patiently, problem_of, unknown_customer
+from payments.edge import Asked, IdempotencyKey, WritePayments, patiently, unknown_customer
 from payments.projections.store import load_names
 
 router = APIRouter(route_class=StrictRoute)

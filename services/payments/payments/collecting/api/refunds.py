@@ -15,7 +15,7 @@ from chassis.http import idempotency
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, fingerprint, still_running
 from chassis.http.identity import Identity
-from chassis.http.problems import Problem, not_found
+from chassis.http.problems import Problem, not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.service import cause_of, running_of
 from contracts.ids import is_id
@@ -28,7 +28,7 @@ from payments.collecting.domain.reversals import refund, void
 from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import lock_payment, save_steps
 from payments.collecting.store.reversals import load_reversals
-from payments.edge import Asked, IdempotencyKey, WritePayments, answer, problem_of
+from payments.edge import Asked, IdempotencyKey, WritePayments, answer
 from payments.providers import Provider
 
 router = APIRouter(route_class=StrictRoute)

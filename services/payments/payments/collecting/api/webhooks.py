@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from chassis.http.problems import problem_of
 from chassis.service import running_of
 from contracts.refusals import Refusal
 from payments.collecting import reconciling
-from payments.edge import answer, problem_of, provider_away
+from payments.edge import answer, provider_away
 from payments.providers import BadSignature, Provider, ProviderUnknown
 
 router = APIRouter()

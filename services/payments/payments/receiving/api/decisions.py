@@ -8,13 +8,14 @@ from fastapi import APIRouter, Request, Response
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import fingerprint
+from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
 from chassis.service import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.refusals import Refusal
 from payments.collecting import reconciling
 from payments.collecting.store.payments import load_payment, lock_payment
-from payments.edge import WritePayments, answer, for_the_company, problem_of, provider_away
+from payments.edge import WritePayments, answer, for_the_company, provider_away
 from payments.exceptions import store as exceptions
 from payments.exceptions.api import ExceptionDetail, detail_of, lock_exception, resolved_already
 from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown

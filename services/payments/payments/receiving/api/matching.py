@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
 from contracts.ids import is_id
 from contracts.money import Money
@@ -13,7 +14,6 @@ from payments.collecting.domain.reversals import VOIDED, taken_by_bank
 from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import lock_payment, save_steps
 from payments.collecting.store.reversals import load_reversals
-from payments.edge import problem_of
 from payments.exceptions import store as exceptions
 from payments.receiving.api.resolutions import Resolution, money_of_line, proposal_of
 from payments.receiving.domain.payouts import kept_by_bank

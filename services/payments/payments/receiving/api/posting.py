@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
+from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
 from contracts.allocation import Part
 from contracts.ids import is_id
@@ -15,7 +15,7 @@ from payments.collecting.api.shares import InvoiceToPay, other_currency, refuse_
 from payments.collecting.domain.payments import Step, receive
 from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import NewPayment, add_payments
-from payments.edge import problem_of, unknown_customer
+from payments.edge import unknown_customer
 from payments.exceptions import store as exceptions
 from payments.receiving.api.resolutions import Resolution, Share, money_of_line, proposal_of
 from payments.receiving.domain.transfers import remittance_of
@@ -33,7 +33,7 @@ async def post(row: Any, asked: Resolution, work: Work) -> str | None:
             for one in share.invoices
         ]
         if refusal := await _refuse_unpayable(share, parts, work):
-            raise problem_of(replace(refusal, field=field(refusal.field)))
+            raise problem_of(refusal.at(field(refusal.field)))
         money = Money(share.amount_minor, row["currency"])
         step = receive(
             share.customer_id, money, row["booked_on"], reference, parts, work.now, on_account=share.on_account
@@ -43,7 +43,7 @@ async def post(row: Any, asked: Resolution, work: Work) -> str | None:
     saved = await add_payments(work, [NewPayment(step, line_id=row["line_id"]) for step in steps])
     for step, (_, field) in zip(steps, shares, strict=True):
         if step.payment.id not in saved:
-            raise problem_of(replace(unknown_customer(step.payment.customer_id), field=field("customer_id")))
+            raise problem_of(unknown_customer(step.payment.customer_id).at(field("customer_id")))
     made = [f"{one.id}: {one.amount} of customer {one.customer_id}" for one in (step.payment for step in steps)]
     await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(made))
     return steps[0].payment.id if len(steps) == 1 else None
@@ -95,7 +95,7 @@ def _shares(row: Any, asked: Resolution) -> list[tuple[Share, Named]]:
             detail = "Say whose money it is: customer_id, or the place of a proposal."
             raise problem_of(Refusal("customer-missing", detail, field("customer_id")))
         if refusal := refuse_shares(share.amount_minor, share.invoices, on_account=share.on_account):
-            raise problem_of(replace(refusal, field=field(refusal.field)))
+            raise problem_of(refusal.at(field(refusal.field)))
     return named
 
 

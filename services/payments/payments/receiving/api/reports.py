@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
+from chassis.http.problems import problem_of
 from chassis.service import running_of
 from contracts.invoicing import Day, Instant
 from contracts.refusals import Refusal
-from payments.edge import ReadPayments, answer, for_the_company, problem_of
+from payments.edge import ReadPayments, answer, for_the_company
 from payments.receiving.store.reports import daily_report
 
 router = APIRouter(route_class=StrictRoute)

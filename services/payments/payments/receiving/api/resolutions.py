@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import FailFast, Field, StrictBool
 
+from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
 from contracts.invoicing import PositiveMinor, Text
 from contracts.refusals import Refusal
 from payments.collecting.api.shares import InvoicesToPay
-from payments.edge import Asked, problem_of
+from payments.edge import Asked
 
 
 class Share(Asked):
