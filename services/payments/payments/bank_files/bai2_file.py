@@ -327,6 +327,7 @@ def _transaction(record: _Record, at: _Open) -> BankLine:
         reversal=sign is None or code in _REVERSALS_IN or code in _REVERSALS_OUT,
         place=f"line {record.line}",
         part=at.part,
+        own_references=(reference,) if reference else (),
     )
 
 

@@ -33,9 +33,11 @@ _TEXTS = ("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf")
 OF_TOTALS = tuple(
     f"TxsSummry/Ttl{which}Ntries/{what}" for which in ("", "Cdt", "Dbt") for what in ("NbOfNtries", "Sum")
 )
+NET = tuple(f"TxsSummry/TtlNtries/{what}" for what in ("TtlNetNtry/Amt", "TtlNetNtryAmt"))
+NET_SIDE = tuple(f"TxsSummry/TtlNtries/{what}" for what in ("TtlNetNtry/CdtDbtInd", "CdtDbtInd"))
 OF_PAGE = ("StmtPgntn/PgNb", "NtfctnPgntn/PgNb")
 OF_NUMBER = ("LglSeqNb", "ElctrncSeqNb")
-OF_STATEMENT = (*(f"Acct/{path}" for path in _ACCOUNT), *OF_TOTALS, "Id", *OF_NUMBER, *OF_PAGE)
+OF_STATEMENT = (*(f"Acct/{path}" for path in _ACCOUNT), *OF_TOTALS, *NET, *NET_SIDE, "Id", *OF_NUMBER, *OF_PAGE)
 OF_BALANCE = ("Tp/CdOrPrtry/Cd", "Amt", "CdtDbtInd")
 OF_ENTRY = (
     *("Amt", "CdtDbtInd", "RvslInd", "Sts", "Sts/Cd", "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"),
@@ -66,6 +68,7 @@ class Entry(NamedTuple):
     place: str
     turned: bool = False
     part: int = 1
+    balance_before: int | None = None
 
 
 class Sum:
@@ -197,6 +200,7 @@ def _line(
         place=place,
         entry_reference=entry_reference,
         part=entry.part,
+        balance_before=entry.balance_before if status == "booked" else None,
     )
 
 

@@ -312,12 +312,15 @@ class _Document:
             place,
             turned=turned,
             part=self._part,
+            balance_before=self._sums.now if self._proves else None,
         )
 
     def _named(self) -> tuple[str | int | None, ...]:
         """What is one statement's own: its number and opening balance, else its id; and the page."""
         values, opening = self._statement_values, self._sums.opening
-        numbers = OF_NUMBER if opening and any(path in values for path in OF_NUMBER) else ("Id",)
+        numbers: tuple[str, ...] = OF_NUMBER if opening and any(path in values for path in OF_NUMBER) else ("Id",)
+        if opening and not opening[1]:  # an account that is emptied each day opens alike: only the id differs
+            numbers = (*OF_NUMBER, "Id")
         return tuple(values.get(path, [""])[0] for path in (*numbers, *OF_PAGE)) + (opening or ())
 
     def _known_ahead(self) -> Verdicts:

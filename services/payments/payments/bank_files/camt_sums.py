@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
-from payments.bank_files.camt_entry import Entry, Values, is_booked, is_reversal, money_of
+from payments.bank_files.camt_entry import NET, NET_SIDE, Entry, Values, is_booked, is_reversal, money_of
 from payments.bank_files.line import BadFile, minor
 
 _OPENING, _CLOSING = ("OPBD", "PRCD"), "CLBD"
@@ -69,6 +69,14 @@ class Sums:
         """Currency and opening balance."""
         return next((self._balances[kind] for kind in _OPENING if kind in self._balances), None)
 
+    @property
+    def now(self) -> int | None:
+        """The balance after the entries so far; None where the opening is not told, or of another currency."""
+        opening = self.opening
+        if opening is None or not {*self._booked} <= {opening[0]}:
+            return None
+        return opening[1] + self._booked[opening[0]]
+
     def balances(self) -> tuple[str, int, int] | None:
         """Currency, opening and closing; None where they prove nothing."""
         opening, closing = self.opening, self._balances.get(_CLOSING)
@@ -106,7 +114,19 @@ class Sums:
             net = {abs(reading["Cdt"][2] - reading["Dbt"][2]) for reading in readings if not which}
             if said is not None and said not in sums | net:
                 return f"{path}/Sum says {total[:40]}, but the entries come to {max(sums)} minor units"
-        return None
+        return self._wrong_net(values, line)
+
+    def _wrong_net(self, values: Values, line: int) -> str | None:
+        """Whether the net total differs from the entries, in its amount or in its side where that is told."""
+        total, side = (next((values[path][0] for path in paths if path in values), "") for paths in (NET, NET_SIDE))
+        said = self._minor(total, line)
+        if said is None:
+            return None
+        nets = {reading["Cdt"][2] - reading["Dbt"][2] for reading in self._readings()}
+        signs = {"CRDT": (1,), "DBIT": (-1,)}.get(side, (1, -1))
+        if any(sign * said in nets for sign in signs):
+            return None
+        return f"TtlNetNtry says {total[:40]} {side}, but the entries come to {max(nets, key=abs)} minor units net"
 
     def _minor(self, total: str, line: int) -> int | None:
         """A total in minor units, where all entries are of one currency."""

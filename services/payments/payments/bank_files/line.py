@@ -36,6 +36,9 @@ class BankLine:
                         with this `bank_reference` is the same money told in one sum
     part                each file of a ZIP, and each copy of a statement in one file, is a part of its own: a line that
                         stands in two parts counts once
+    own_references      those of `references` by which payers and banks count for themselves, as cheques
+    balance_before      minor units on the account before the entry, where the statement has an opening balance: lines
+                        that are alike in all else, but not in this, are probably two
     """
 
     account: str
@@ -55,6 +58,8 @@ class BankLine:
     place: str
     entry_reference: str | None = None
     part: int = 1
+    own_references: tuple[str, ...] = ()
+    balance_before: int | None = None
 
 
 class BadFile(Exception):

@@ -32,6 +32,8 @@ _LENIENT = re.compile(
     rf"{_START}(\d+(?:,\d*)?)(?![\d.,])\s*((?!NONREF)[A-Z][A-Z0-9 ]{{3}}|[SNF][A-Z0-9 ]{{0,2}}$)?{_END}", re.ASCII
 )
 _BROKEN_UP_TO = 3  # lines that a movement may be broken into
+_LONGEST_MOVEMENT = 2_000  # characters of its parts; SWIFT has 65
+_BLANKS = re.compile(r"\s{4,}")  # longer ones become three: over many, the patterns would take for ever
 # What a tag is followed by where it may stand among the movements; any other begins a line of text there.
 _AMONG_MOVEMENTS = {
     "61": re.compile(r"\s*\d{6}"),
@@ -260,7 +262,7 @@ def _is_iban(text: str) -> bool:
 
 
 def _balance(field: _Field) -> tuple[int, str]:
-    found = _BALANCE.fullmatch(field.texts[0].strip())
+    found = _BALANCE.fullmatch(_BLANKS.sub("   ", field.texts[0].strip()))
     if found is None or (found[2] and _day(found[2]) is None):
         raise _bad(field, f"{field.texts[0][:40]!r} is no balance (C or D, YYMMDD, currency, amount with a comma)")
     mark, _, currency, amount = found.groups()
@@ -280,7 +282,8 @@ def _parts(texts: list[str]) -> tuple[tuple[str | None, ...], list[str]] | None:
     """The parts of a movement, and the lines of text behind it; it may be broken into lines."""
     for pattern in (_EXACT, _TYPED, _LENIENT):
         for count in range(1, min(_BROKEN_UP_TO, len(texts)) + 1):
-            found = pattern.fullmatch("".join(texts[:count]).strip())
+            written = _BLANKS.sub("   ", "".join(texts[:count]).strip())
+            found = pattern.fullmatch(written) if len(written) <= _LONGEST_MOVEMENT else None
             if found is not None and (count == 1 or pattern is not _EXACT):
                 return found.groups(), texts[count:]
     return None
@@ -303,6 +306,7 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
     exponent(statement.currency, field.line)
     amount = minor(amount_text, statement.currency, field.line, ",") * _IN[mark]
     expected = mark.startswith("E")  # no money yet, and not in the balances
+    before = None if expected else statement.balance
     if not expected:
         statement.balance += amount
     reference = given(owner_reference)
@@ -325,6 +329,8 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
         reversal=mark.startswith("R"),
         place=f"line {field.line}",
         part=statement.part,
+        own_references=(reference,) if reference else (),
+        balance_before=before,
     )
 
 

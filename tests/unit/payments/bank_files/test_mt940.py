@@ -1,6 +1,8 @@
 """MT940: movements, their details, and the closing balance that must agree."""
 
+import contextlib
 import io
+import time
 from datetime import date
 
 import pytest
@@ -266,3 +268,12 @@ class TestTextOfMovements:
     def test_a_part_that_is_missing_is_seen_at_the_next_statement(self) -> None:
         cut = statement(TEN).split(":62F:")[0] + statement(TEN, closing="C260302EUR120,00")
         assert "no closing balance" in str(refusal(cut))
+
+
+class TestLongBlanks:
+    @pytest.mark.parametrize("field", [":61:260310{}X", ":61:2603100310C1,00{}NTRFNONREF", ":60F:C{}260301EUR0,00"])
+    def test_they_are_read_at_once(self, field: str) -> None:
+        begun = time.process_time()
+        with contextlib.suppress(BadFile):
+            lines(statement(field.format(" " * 90_000), ":86:x"))
+        assert time.process_time() - begun < 2

@@ -46,6 +46,13 @@ _PHONE_WRITTEN = re.compile(r"\+?1?[-. ]?\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}")
 _NEXT_WORD = re.compile(r"[\s/(,-]{1,3}([^\W\d_]{2,})(?!\w|[-/.]\d)")
 _NEXT_GROUP = re.compile(r"[\s/-]\d")
 _LONGEST_ZIP = 7
+_HALVES = re.compile(r"([^\W\d_]+)(\d+)|(\d+)([^\W\d_]+)")
+_LONG_DIGITS = 7  # of a number that no house, postcode or amount in words has by chance
+_OF_LABELS = frozenset(".:#№°-/")
+_LONG_WORD = 4  # letters that are no country, state, currency, or short for a word
+_JOINED_BEFORE = re.compile(r"[^\W_][-/.]$")
+_JOINED_WORD = re.compile(r"(?:rechnung|invoice|factura|facture|fattura|faktur|factuur|fatura|inv|rg|nr|no)[-/.]$")
+_JOINED_AFTER = re.compile(r"(?:[-/]|[.,:'’](?=\d))([^\W_]+(?:[-/][^\W_]+)*)")
 # What people write behind an invoice's number. Any other word there may be the name of a place.
 _CONTINUATIONS = """
     and of from for to by on in dated date due paid pay payment payments thanks thank thx regards with plus no number
@@ -63,7 +70,9 @@ _GOES_ON = frozenset(_CONTINUATIONS.split())
 _GLUED_BEFORE = re.compile(r"\d[.:'’\-*]$|(?<!\d)(\d{1,3},|(\d{1,2}|(19|20)\d\d)/|\+)$")
 _GLUED_AFTER = re.compile(r"[.:'’\-*]\d|,\d{1,3}(?!\d)|/(\d{1,2}|(19|20)\d\d)(?!\d)")
 _MONEY_BEFORE = re.compile(r"(?:[€$£¥]|(?<![^\W_])([A-Za-z]{3}))\s?[-+]?$")
-_MONEY_AFTER = re.compile(r"\s?(?:[€$£¥%]|[.,]-|([A-Za-z]{3})(?![^\W_])|(euros?|dollars?|cents?)\b)", re.IGNORECASE)
+_MONEY_AFTER = re.compile(
+    r"\s?(?:[TK]?[€$£¥%]|[.,]-|([A-Za-z]{3})(?![^\W_])|(euros?|dollars?|cents?)\b)", re.IGNORECASE
+)
 _OF_AMOUNTS = frozenset(".,:'’")
 _CURRENCIES = frozenset({"eur", "usd", "gbp", "chf"})
 _WORD = (
@@ -224,7 +233,8 @@ def likelihood(told: str, start: int, end: int, number: str, year: int) -> Likel
     if not key.isdecimal():
         digits = re.sub(r"^\D+", "", written)
         parted = plain(digits) in number and (_is_date(digits) or _AMOUNT.fullmatch(digits))
-        return "chance" if parted or _of_something_else(key) else spelled
+        loose = _loosely_joined(key, written, number) or _goes_on(before, written, after)
+        return "chance" if parted or loose or _of_something_else(key) else spelled
     if _GLUED_BEFORE.search(before) or _GLUED_AFTER.match(after) or _money(before, after):
         return None
     signs = written != key
@@ -235,6 +245,38 @@ def likelihood(told: str, start: int, end: int, number: str, year: int) -> Likel
     if len(key) >= _LONG_ENOUGH or (signs and spelled == "sure" and len(key) >= 7 and _no_other(written)):
         return "sure"
     return "sure" if _labelled(before, written) and not _dated(key, year) and not _of_something_else(key) else "chance"
+
+
+def _loosely_joined(key: str, written: str, number: str) -> bool:
+    """Whether letters and digits of a short number stand apart, so that they may be a word and an amount or a house.
+
+    They belong together where they are written with the number's own sign or without any, and, with a blank, behind a
+    word for invoices.
+    """
+    halves = _HALVES.fullmatch(key)
+    if halves is None or len(halves[2] or halves[3]) >= _LONG_DIGITS:
+        return False
+    at = len(halves[1] or halves[3])
+    told, own = _gaps(written).get(at, ""), _gaps(number).get(at, "").strip().translate(_DASHES)
+    sign = told.strip().translate(_DASHES)
+    if sign == own and (sign or not told):
+        return False
+    letters = (halves[1] or halves[4]).casefold()
+    if re.fullmatch(_WORD, letters):
+        return not set(sign) <= _OF_LABELS
+    return bool(sign) or len(letters) < _LONG_WORD
+
+
+def _goes_on(before: str, written: str, after: str) -> bool:
+    """Whether signs join more letters or digits to it, so that it is a part of something else."""
+    if _JOINED_BEFORE.search(before) and not _JOINED_WORD.search(before.casefold()):
+        return True
+    more = _JOINED_AFTER.match(after)
+    if more is None:
+        return False
+    other, shown = more[1].casefold(), written.casefold()
+    next_one = _alike(shown, other) or (len(other) >= SHORTEST and _alike(shown[-len(other) :], other))
+    return not (after[0] == "/" and next_one)
 
 
 def quoted(reference: str, number: str, year: int) -> Likelihood | None:

@@ -27,7 +27,10 @@ _SEVERAL = re.compile(r"[\s,;:/+&|]")
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A booked transaction that brought money, or (below zero) took some away."""
+    """A booked transaction that brought money, or (below zero) took some away.
+
+    `own_references`: those by which the payer or a bank counts for itself. Digits there are a number by chance.
+    """
 
     line_id: int
     identity: str
@@ -39,6 +42,7 @@ class Transfer:
     payer_account: str | None
     reversal: bool = False
     code: str | None = None
+    own_references: tuple[str, ...] = ()
 
 
 def remittance_of(references: Iterable[str], text: str) -> str | None:
@@ -78,7 +82,9 @@ def numbers_in(transfer: Transfer, known: Mapping[str, Iterable[str]]) -> dict[s
 
     for reference in transfer.references:
         for number in known.get(plain(reference), ()):
-            add(number, quoted(reference, number, year))
+            likely = quoted(reference, number, year)
+            by_chance = likely and reference in transfer.own_references and plain(number).isdecimal()
+            add(number, "chance" if by_chance else likely)
     for told in _texts(transfer):
         longest = 0
         runs = [run for run in runs_of(told) if run[0] in known]

@@ -20,7 +20,7 @@ from payments.sql import columns_of
 
 LINE_COLUMNS = (
     "statement_id", "identity", "place", "account", "currency", "amount", "booked_on", "booked", "bank_reference",
-    "entry_reference", "reversal", "refs", "text", "payer", "payer_account", "code", "part",
+    "entry_reference", "reversal", "refs", "text", "payer", "payer_account", "code", "part", "own_refs", "balance_before",
 )  # fmt: skip
 
 
@@ -105,8 +105,13 @@ def row_of(line: BankLine, identity: str) -> list[Any]:
         identity, line.place, line.account, line.currency, line.amount_minor, line.booked_on or line.value_on,
         line.status == "booked", line.bank_reference, line.entry_reference, line.reversal,
         [*line.references, *([line.end_to_end_id] if line.end_to_end_id else [])], line.text, line.payer,
-        line.payer_account, line.code, line.part,
+        line.payer_account, line.code, line.part, _own(line), line.balance_before,
     ]  # fmt: skip
+
+
+def _own(line: BankLine) -> list[str]:
+    own = {*line.own_references, *([line.end_to_end_id] if line.end_to_end_id not in line.references else [])}
+    return sorted(each for each in own if each)
 
 
 async def add_rows(work: Work, statement_id: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -159,7 +164,7 @@ async def end_run(work: Work, statement_id: str) -> None:
     await work.connection.execute("UPDATE bank_statements SET status = 'done' WHERE id = $1", statement_id)
 
 
-TRANSFER = "id, identity, currency, amount, booked_on, refs, text, payer, payer_account, reversal, code"
+TRANSFER = "id, identity, currency, amount, booked_on, refs, text, payer, payer_account, reversal, code, own_refs"
 NEW_LINES = f"""
 SELECT {TRANSFER}, booked, part FROM bank_lines WHERE statement_id = $1 AND state = 'new' AND id > $2 ORDER BY id LIMIT $3
 """  # noqa: S608
@@ -186,7 +191,7 @@ async def new_lines(work: Work, statement_id: str, after: int, limit: int) -> li
 def transfer_of(row: asyncpg.Record) -> Transfer:
     return Transfer(
         row["id"], row["identity"], Money(row["amount"], row["currency"]), row["booked_on"], tuple(row["refs"]), row["text"],
-        row["payer"], row["payer_account"], row["reversal"], row["code"],
+        row["payer"], row["payer_account"], row["reversal"], row["code"], tuple(row["own_refs"]),
     )  # fmt: skip
 
 
@@ -276,10 +281,15 @@ def _words(of: str) -> str:
 OTHER_WORDS = f"""(strpos({PLAIN.format("told.o")}, {PLAIN.format("told.l")}) = 0
     AND strpos({PLAIN.format("told.l")}, {PLAIN.format("told.o")}) = 0
     AND NOT {_words("told.o")} <@ {_words("told.l")} AND NOT {_words("told.l")} <@ {_words("told.o")})"""
+# Statements of one format that both say what was on the account before: there the lines stand in different places.
+OTHER_BALANCE = """(o.balance_before <> l.balance_before AND (SELECT count(DISTINCT format) = 1 FROM bank_statements
+    WHERE id IN (o.statement_id, l.statement_id)))"""
 # Another line that counted on the day, of the same money and words.
 JUST_IT = f"""c.account = l.account AND c.amount = l.amount AND c.currency = l.currency AND c.booked_on = l.booked_on
-    AND c.text = l.text AND {other_file("c", "l")} AND NOT {_other_references("c")}"""
+    AND c.text = l.text AND (c.balance_before <> l.balance_before) IS NOT TRUE AND {other_file("c", "l")} AND NOT {_other_references("c")}"""
 SAME_PAYER = "c.payer_account IS NOT DISTINCT FROM l.payer_account AND c.payer IS NOT DISTINCT FROM l.payer"
+# Lines that have nothing but their text.
+BY_TEXT = "num_nonnulls({0}.payer_account, {0}.bank_reference, {0}.entry_reference) = 0"
 COUNTED = "bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.line_id = c.id"
 
 # One that counted has the identity of these, and they may be other money all the same: of another account (of which a file
@@ -289,7 +299,7 @@ COUNTED = "bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.
 DOUBTED = f"""
 WITH told AS (
     SELECT l.id, l.booked_on, concat_ws('/', l.identity, md5(concat_ws('/', l.text, l.payer_account, l.payer,
-        array_to_string(l.refs, '/')))) AS identity
+        array_to_string(l.refs, '/'), l.balance_before))) AS identity
     FROM bank_lines l JOIN bank_identities i ON i.identity = l.identity AND i.booked_on = l.booked_on
     JOIN bank_lines o ON o.id = i.line_id CROSS JOIN LATERAL (
         SELECT CASE WHEN apart THEN o.text ELSE concat_ws(' ', array_to_string(o.refs, ' '), o.text) END AS o,
@@ -300,7 +310,7 @@ WITH told AS (
         WHEN o.payer_account IS NOT NULL AND l.payer_account IS NOT NULL THEN {OTHER_ACCOUNT}
         ELSE NOT starts_with({PLAIN.format("o.payer")}, {PLAIN.format("l.payer")})
             AND NOT starts_with({PLAIN.format("l.payer")}, {PLAIN.format("o.payer")}) END
-        OR {_other_references("o")} OR {OTHER_WORDS})
+        OR {_other_references("o")} OR {OTHER_WORDS} OR {OTHER_BALANCE})
     AND NOT EXISTS (
         SELECT FROM {COUNTED} WHERE l.bank_reference IS NULL AND c.payer_account = l.payer_account AND {JUST_IT}
     ) AND NOT EXISTS (
@@ -308,6 +318,9 @@ WITH told AS (
     ) AND NOT EXISTS (
         SELECT FROM {COUNTED} WHERE l.bank_reference IS NULL AND c.entry_reference = l.entry_reference AND {JUST_IT}
             AND {SAME_PAYER}
+    ) AND NOT EXISTS (
+        SELECT FROM {COUNTED} WHERE c.balance_before = l.balance_before AND {BY_TEXT.format("c")} AND {BY_TEXT.format("l")}
+            AND {JUST_IT} AND {SAME_PAYER}
     )
 )
 INSERT INTO bank_identities (identity, booked_on, line_id) SELECT identity, booked_on, min(id) FROM told
