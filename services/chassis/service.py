@@ -267,7 +267,7 @@ async def _close(pool: asyncpg.Pool) -> None:
 
 
 def _retrying(consumer: Consumer) -> Job:
-    return Job(f"retry-{consumer.name}", 0.5, lambda _: retry_due(consumer))
+    return Job(dead_letters.retry_job(consumer.name), 0.5, lambda _: retry_due(consumer))
 
 
 async def _prune(running: Running, kept_routes: Sequence[str] = ()) -> bool:
@@ -280,10 +280,16 @@ async def _prune(running: Running, kept_routes: Sequence[str] = ()) -> bool:
     return f"DELETE {PORTION}" in gone
 
 
+IDLE_SECONDS = 4.0
+
+
 async def _repeat(job: Job, running: Running) -> None:
-    woken = running.units.woken[job.name]
+    """While a job finds nothing and nobody wakes it, it looks more and more seldom, every four seconds at last."""
+    woken, pause = running.units.woken[job.name], job.every_seconds
     await asyncio.sleep(job.first_after_seconds)
     while True:
+        if woken.is_set():
+            pause = job.every_seconds
         woken.clear()
         some = False
         try:
@@ -291,10 +297,13 @@ async def _repeat(job: Job, running: Running) -> None:
         except Exception as error:
             with contextlib.suppress(Exception):  # to log must not end the job
                 log.warning("job failed, it runs again", job=job.name, error=repr(error))
-        if not some:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(job.every_seconds):  # `wait_for` may swallow a cancellation
-                    await woken.wait()
+        if some:
+            pause = job.every_seconds
+            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):  # `wait_for` may swallow a cancellation
+                await woken.wait()
+        pause = max(job.every_seconds, min(IDLE_SECONDS, 2 * pause))
 
 
 async def _alone(job: Job, running: Running) -> bool:

@@ -53,6 +53,7 @@ async def create_key(settings: Settings, arguments: argparse.Namespace) -> dict[
             return made
         await store.insert_key(work, made)
         work.emit(*messages.of(made, work.now))
+        await work.connection.execute("NOTIFY outbox")  # heard at the commit
     return {"id": made.id, "key": secret}
 
 

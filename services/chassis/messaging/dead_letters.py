@@ -54,11 +54,17 @@ async def keep_unreadable(
             work.emit(answer(record, error, work.now))
 
 
+def retry_job(consumer: str) -> str:
+    """The job that replays what a consumer has parked."""
+    return f"retry-{consumer}"
+
+
 async def park(units: Units, consumer: str, record: Record, envelope: Envelope, key: str, error: Exception) -> None:
     """Set a failed record aside; from now on its key's later records wait behind it."""
     async with units.begin() as work:
         await work.connection.execute(PARK, consumer, record.topic, key, describe(error), RETRY_SECONDS[0])
         await work.connection.execute(KEEP, *_columns(consumer, record, envelope, key), describe(error), "waiting")
+        work.wake(retry_job(consumer))
 
 
 async def follow(work: Work, consumer: str, record: Record, envelope: Envelope, key: str) -> None:
@@ -102,8 +108,15 @@ async def replay(connection: asyncpg.Connection, letter: int | None) -> int:
     """Have the work process try again now: the key of one letter, or all that wait; how many keys."""
     if letter is not None and (await _waiting(connection, letter))["state"] == "unreadable":
         raise RefusedError(f"Letter {letter} can't be read, so it can only be skipped.")
+    return len(await _again(connection, letter))
+
+
+async def _again(connection: asyncpg.Connection, letter: int | None) -> list[Any]:
+    """Make keys due now, and wake whoever replays them."""
     rows: list[Any] = await connection.fetch(AGAIN, letter)
-    return len(rows)
+    for consumer in {row["consumer"] for row in rows}:
+        await connection.execute("SELECT pg_notify('jobs', $1)", retry_job(consumer))
+    return rows
 
 
 class RefusedError(Exception):
@@ -128,7 +141,7 @@ async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> None
                 await connection.execute(SKIP_COMMAND, row["consumer"], envelope.id, envelope.source)
             else:
                 await connection.execute(SKIP_SEEN, row["consumer"], row["topic"], row["key"], row["sequence"])
-            await connection.execute(AGAIN, letter)
+            await _again(connection, letter)
         await connection.execute(SETTLE, letter, "skipped", reason)
 
 
@@ -167,7 +180,7 @@ WHERE d.state IN ('waiting', 'unreadable') ORDER BY d.id LIMIT 1000
 AGAIN = """
 UPDATE parked p SET retry_at = now(), attempts = 0 WHERE $1::bigint IS NULL OR EXISTS (
     SELECT FROM dead_letters d WHERE d.id = $1 AND d.key = p.key AND d.topic = p.topic AND d.consumer = p.consumer)
-RETURNING p.key
+RETURNING p.key, p.consumer
 """
 LETTER = """
 SELECT id, consumer, topic, partition, "offset", key, sequence, state, raw_key, raw_value, raw_headers

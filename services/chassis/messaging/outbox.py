@@ -24,7 +24,7 @@ leading = Gauge("paidup_outbox_leading", "1 where this process publishes")
 refused = Gauge("paidup_outbox_refused", "Aggregates whose next event the broker does not take")
 
 BATCH = 500
-IDLE_SECONDS = 0.5
+IDLE_SECONDS = 5.0  # who commits rings the bell: this is for a bell that nobody heard
 OF_THE_MESSAGE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, ValueError, TypeError)
 
 

@@ -16,14 +16,14 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 from prometheus_client import Gauge
 
-from chassis.messaging import reading
+from chassis.messaging import patience, reading
 from chassis.messaging.consume import Consumer
 
 reading.install()
 log = structlog.get_logger()
 unreadable = Gauge("paidup_partition_unreadable", "1 where a partition stands still", ["topic", "partition"])
 COMMIT_SECONDS, AGAIN_SECONDS = 1.0, 1.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 
 async def _as_they_are(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
@@ -46,13 +46,14 @@ class Careful(AIOKafkaConsumer):  # type: ignore[misc]
 
     async def getmany(self, *_: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
         try:
-            found = await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
+            found = await super().getmany(timeout_ms=max(timeout_ms, patience.POLL_MS), max_records=max_records)
         except Exception as error:
             await self._go_back()
             if isinstance(error, (KafkaError, ConsumerStoppedError)):
                 raise
             await self._pause_unreadable()
             return {}
+        patience.rest(self, bool(found))
         self._given = getattr(self, "_given", {}) | {place: some[-1].offset + 1 for place, some in found.items()}
         return found
 
