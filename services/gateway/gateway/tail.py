@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 from prometheus_client import Counter, Gauge
 
-from chassis.messaging import reading
+from chassis.messaging import patience, reading
 from contracts import topics
 from gateway.ring import PLACES, STREAMED, Entry, Position, Ring
 
@@ -26,6 +27,8 @@ unreadable = Gauge(
 PARTITIONS = [TopicPartition(name, place) for name in STREAMED for place in range(topics.PARTITIONS)]
 CREDENTIALS = [TopicPartition(topics.CREDENTIAL.name, place) for place in range(topics.PARTITIONS)]
 FRESH_SECONDS = 1.0
+ENDED_MS = 500  # so often, at least, Kafka says that no credential has ended
+BUSY_MS, BUSY_BYTES = 150, 262_144  # within the second that the stream promises
 LOOK_SECONDS = 0.05
 NEEDS = ("ce_id", "ce_type", "ce_subject")
 
@@ -64,21 +67,39 @@ class Tail:
             await asyncio.sleep(0.5)
 
     async def _follow(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            events = await self._reader(stack, PARTITIONS, wait_ms=BUSY_MS)
+            ended = await self._reader(stack, CREDENTIALS, wait_ms=ENDED_MS)
+            await self._take_place(events, ended)
+            self._consumer = ended
+            self.ready = True
+            reading = [asyncio.create_task(self._read(events, True)), asyncio.create_task(self._read(ended, False))]
+            try:
+                await asyncio.gather(*reading)
+            finally:
+                self._consumer = None
+                for task in reading:
+                    task.cancel()
+                await asyncio.wait(reading)
+
+    async def _reader(
+        self, stack: contextlib.AsyncExitStack, places: list[TopicPartition], *, wait_ms: int
+    ) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
             **self._kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="none",
-            fetch_min_bytes=262_144, fetch_max_wait_ms=150, request_timeout_ms=10_000, check_crcs=False,
+            fetch_max_wait_ms=wait_ms, request_timeout_ms=10_000, check_crcs=False,
         )  # fmt: skip
-        consumer.assign([place for place in (*PARTITIONS, *CREDENTIALS) if place not in self._unreadable])
-        try:
-            await consumer.start()
-            await self._take_place(consumer)
-            self._consumer = consumer
-            self.ready = True
-            while True:
-                self._take(await self._more(consumer))
-        finally:
-            self._consumer = None
-            await consumer.stop()
+        stack.push_async_callback(consumer.stop)
+        consumer.assign([place for place in places if place not in self._unreadable])
+        await consumer.start()
+        return consumer
+
+    async def _read(self, consumer: AIOKafkaConsumer, rests: bool) -> None:
+        while True:
+            found = await self._more(consumer)
+            if rests:  # one fetch names every partition: while events come, few are cheaper than many
+                patience.rest(consumer, bool(found), busy_ms=BUSY_MS, busy_bytes=BUSY_BYTES)
+            self._take(found)
 
     async def _more(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Any]]:
         try:
@@ -91,10 +112,9 @@ class Tail:
 
     async def _leave_out(self, consumer: AIOKafkaConsumer) -> None:
         """Find the partitions that the library can't read: the tail starts again without them."""
-        for place, offset in self._places().items():
-            if place in self._unreadable:
-                continue
-            consumer.seek(place, offset)
+        places = self._places()
+        for place in consumer.assignment():
+            consumer.seek(place, places[place])
             try:
                 await consumer.getmany(place, timeout_ms=200)
             except KafkaError:
@@ -108,16 +128,15 @@ class Tail:
     def _places(self) -> dict[TopicPartition, int]:
         return dict(zip(PARTITIONS, self._ring.head.offsets, strict=True)) | self._credentials_at
 
-    async def _take_place(self, consumer: AIOKafkaConsumer) -> None:
-        if self._credentials_at:
-            at = self._places()
-        else:
-            at = await consumer.end_offsets([*PARTITIONS, *CREDENTIALS])
+    async def _take_place(self, events: AIOKafkaConsumer, ended: AIOKafkaConsumer) -> None:
+        if not self._credentials_at:
+            at = await events.end_offsets(PARTITIONS)
             self._ring.start(Position([at[partition] for partition in PARTITIONS]))
-            self._credentials_at = {partition: at[partition] for partition in CREDENTIALS}
-        for partition, offset in at.items():
-            if partition not in self._unreadable:
-                consumer.seek(partition, offset)
+            self._credentials_at = dict(await ended.end_offsets(CREDENTIALS))
+        places = self._places()
+        for consumer in (events, ended):
+            for partition in consumer.assignment():
+                consumer.seek(partition, places[partition])
 
     def _take(self, batches: dict[TopicPartition, list[Any]]) -> None:
         now = time.monotonic()
