@@ -80,6 +80,7 @@ def _decided(settings: Settings, service: str) -> dict[str, str]:
     home = settings.home
     common = {
         "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "1",  # threads of these processes do little: one place for their memory is enough
         "PAIDUP_HOME": str(home),
         "PAIDUP_CLOCK_FILE": str(settings.clock_file),
         "PAIDUP_PUBLIC_KEYS": str(home / "keys/public.json"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chassis.settings import KafkaSettings
@@ -44,11 +45,20 @@ def client(settings: Settings, principal: str = ADMIN) -> dict[str, Any]:
     ).kafka_client()  # fmt: skip
 
 
+def are_given(settings: Settings) -> bool:
+    """Whether an earlier start has given the broker its passwords, rights and topics."""
+    return _mark(settings).exists()
+
+
+def _mark(settings: Settings) -> Path:
+    return settings.home / "kafka/rights"
+
+
 async def apply(settings: Settings) -> None:
     """Give the broker every password and right, where any of them has changed; rights that are no more are taken."""
     words = {name: settings.secret(f"kafka-{name}") for name in (ADMIN, *principals())}
     text = f"{sorted(words.items())} {rights()}"
-    mark, digest = settings.home / "kafka/rights", hashlib.sha256(text.encode()).hexdigest()
+    mark, digest = _mark(settings), hashlib.sha256(text.encode()).hexdigest()
     if mark.exists() and mark.read_text() == digest:
         return
     await asyncio.to_thread(_apply, settings.kafka_address, words)

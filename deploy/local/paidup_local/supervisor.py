@@ -59,9 +59,11 @@ class Stack:
         group.create_task(self._run(plan.sandbox(self.settings)))
         migrated = {one: group.create_task(self._migrated(one, database)) for one in WITH_DATABASE}
         group.create_task(self._first_key(migrated["auth"]))
+        # A service waits for its broker by itself; only at a first start that is of no use before it has its topics.
+        first = [] if self.settings.kafka or rights.are_given(self.settings) else [broker]
         for program in plan.programs(self.settings):
             service = program.name.split("-")[0]
-            needs = [broker, *([migrated[service]] if service in migrated else [])]
+            needs = [*first, *([migrated[service]] if service in migrated else [])]
             group.create_task(self._after(needs, self._run(program)))
 
     async def _after(self, needs: list[asyncio.Task[None]], then: Coroutine[None, None, None]) -> None:
@@ -188,6 +190,7 @@ async def supervise(settings: Settings, say: Say, watched: int | None = None) ->
         loop.add_signal_handler(number, ended.set)
     stack, began = Stack(settings, say), time.monotonic()
     looking = asyncio.create_task(_look_after(stack, ended, watched))
+    archiving: asyncio.Task[None] | None = None
     try:
         starting = asyncio.create_task(stack.up())
         stopped = asyncio.create_task(ended.wait())
@@ -198,10 +201,15 @@ async def supervise(settings: Settings, say: Say, watched: int | None = None) ->
         _for_its_owner_alone(settings)
         say(f"ready after {time.monotonic() - began:.1f} s: {settings.url} (documents at {settings.url}/docs)")
         say(f"address and API key are in {settings.env_file}")
+        if not settings.kafka:
+            archiving = asyncio.create_task(kafka.archive_classes(settings))
         await stopped
     finally:
         say("stopping")
         looking.cancel()
+        if archiving:
+            archiving.cancel()
+            await asyncio.wait([archiving])
         await stack.down()
         settings.state_file.unlink(missing_ok=True)
         say("stopped")

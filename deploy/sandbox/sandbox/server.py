@@ -38,6 +38,7 @@ from sandbox.webhooks import Webhooks
 
 _log = logging.getLogger("sandbox")
 _JSON = "application/json"
+_BUSY_SECONDS, _IDLE_SECONDS = 0.05, 0.25
 _END_AT_ONCE = 200
 _PAGES = ("/setup/", "/authenticate/", "/deposits/")
 _PAGE_HEADERS = {
@@ -210,7 +211,8 @@ class Server:
     # what happens by itself
 
     async def _end_what_is_due(self) -> None:
-        """Moves debits, refunds and payouts on when it is time; looks so often that one is late by 50 ms at most."""
+        """Moves debits, refunds and payouts on when it is time: late by 50 ms while it is asked things, else by 250."""
+        pause, requests = _BUSY_SECONDS, -1
         while True:
             for payment in self._store.payments_to_clear(time.time(), _END_AT_ONCE):
                 with self._store.change():
@@ -224,7 +226,9 @@ class Server:
             if self._rules.now.payout_every_seconds:
                 with self._store.change():
                     self._payouts.run()
-            await asyncio.sleep(0.05)
+            pause = _BUSY_SECONDS if requests != self._requests else min(_IDLE_SECONDS, 1.2 * pause)
+            requests = self._requests
+            await asyncio.sleep(pause)
 
 
 def _answer_of(found: dict[str, Any] | ApiError, digest: bytes) -> Answer:
