@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, FailFast, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
+from chassis.http.identity import Identity
 from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
 from chassis.service import Running, cause_of, running_of
@@ -155,17 +156,17 @@ async def get_autopay(customer_id: str, request: Request, identity: ReadMethods)
     """Whether invoices are paid by themselves, by what, and which ones are next."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
-    found = await load_autopay(running.pool, customer_id)
-    return await _answer(running, found or _never(customer_id))
+    found = await load_autopay(running.reads(identity), customer_id)
+    return await _answer(running, found or _never(customer_id), identity)
 
 
-async def _answer(running: Running, autopay: Autopay) -> Response:
-    pool, since = running.pool, autopay.enabled_at if autopay.charges else None
-    upcoming = await list_upcoming(pool, autopay.customer_id, since)
+async def _answer(running: Running, autopay: Autopay, identity: Identity) -> Response:
+    reads, since = running.reads(identity), autopay.enabled_at if autopay.charges else None
+    upcoming = await list_upcoming(reads, autopay.customer_id, since)
     left = list[Left]()
     if autopay.enabled:
-        methods = await load_methods(pool, autopay.method_ids)
-        invoices = await load_left(pool, autopay.customer_id, since)
+        methods = await load_methods(reads, autopay.method_ids)
+        invoices = await load_left(reads, autopay.customer_id, since)
         left = left_by_hand(autopay, methods, invoices, CURRENCIES, running.clock.today())
     return answer(orjson.dumps(_view(autopay, upcoming, left, running.clock.zone)), 200)
 
@@ -183,7 +184,7 @@ async def put_autopay(customer_id: str, asked: AutopayRequest, request: Request,
     async with running.units.begin(cause_of(request, identity)) as work:
         await lock_customer(work, customer_id)
         autopay = await _switch(customer_id, asked, rules_of(running), who, work)
-    return await _answer(running, autopay)
+    return await _answer(running, autopay, identity)
 
 
 async def _switch(

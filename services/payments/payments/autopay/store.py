@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.autopay.domain import Autopay, AutopayCharge
@@ -25,7 +26,7 @@ CHARGE = "id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, 
 _AUTOPAY_WIDTH, _CHARGE_WIDTH = len(AUTOPAY.split(",")), len(CHARGE.split(","))
 
 
-async def load_autopay(connection: asyncpg.Connection, customer_id: str) -> Autopay | None:
+async def load_autopay(connection: Reads, customer_id: str) -> Autopay | None:
     row = await connection.fetchrow(f"SELECT {AUTOPAY} FROM autopay WHERE customer_id = $1", customer_id)  # noqa: S608
     return _autopay_of(tuple(row)) if row else None
 
@@ -195,9 +196,7 @@ def _charge_of(row: Mapping[str, Any]) -> AutopayCharge:
     return AutopayCharge(*(row[name.strip()] for name in CHARGE.split(",")))
 
 
-async def list_upcoming(
-    connection: asyncpg.Connection, customer_id: str, since: datetime | None
-) -> list[AutopayCharge]:
+async def list_upcoming(connection: Reads, customer_id: str, since: datetime | None) -> list[AutopayCharge]:
     """Tries that were announced at `since` or later and have not ended, the next ones first."""
     sql = f"""SELECT {CHARGE} FROM autopay_charges WHERE customer_id = $1 AND state IN ('scheduled', 'submitted')
         AND notice_at >= $2 ORDER BY charge_at, id LIMIT 100"""  # noqa: S608
@@ -214,9 +213,7 @@ WHERE i.customer_id = $1 AND i.payable_now > 0 AND NOT c.coming ORDER BY i.due_o
 """  # noqa: S608
 
 
-async def load_left(
-    connection: asyncpg.Connection, customer_id: str, since: datetime | None
-) -> list[tuple[OpenInvoice, bool]]:
+async def load_left(connection: Reads, customer_id: str, since: datetime | None) -> list[tuple[OpenInvoice, bool]]:
     """Payable invoices that no try is announced of since then, the oldest first; with each, whether one had been."""
     rows = await connection.fetch(LOAD_LEFT, customer_id, since)
     return [(OpenInvoice(*tuple(row)[:-1]), row["tried"]) for row in rows]

@@ -65,7 +65,7 @@ async def cancel_refused_payments(events: Sequence[Received[heard.ReservationRef
 
 async def _quote_again(payment: Payment, work: Work) -> str | None:
     """A quote of the same choice, as far as it can still be paid; None when nothing of it can."""
-    found = await load_confirming(work.connection, payment.quote_id or payment.id, None, "", "")
+    found = await load_confirming(work.connection, payment.quote_id or payment.id, None)
     choice = choose_again(found.quote, found.invoices) if found else None
     if found is None or choice is None:
         return None

@@ -145,12 +145,12 @@ def witness_of(request: Request, identity: Identity) -> Witness:
     """Who speaks in a request, and from which address: the gateway alone writes it, and lets none through."""
     address = request.headers.get("paidup-client-address") or None
     secret = running_of(request).settings.address_secret.get_secret_value()
-    return Witness(f"{identity.kind}:{identity.subject}", logs.request_id.get() or None, address, secret)
+    return Witness(identity.actor, logs.request_id.get() or None, address, secret)
 
 
 async def visible_customer(running: Running, customer_id: str, identity: Identity) -> None:
-    mine = is_id(customer_id) and identity.customer_id in (None, customer_id)
-    if not mine or not await patiently(lambda: customer_known(running.pool, customer_id)):
+    reads, mine = running.reads(identity), is_id(customer_id) and identity.sees(customer_id)
+    if not mine or not await patiently(lambda: customer_known(reads, customer_id)):
         raise not_found("customer", customer_id)
 
 
@@ -219,7 +219,7 @@ async def list_methods(
     """Saved methods, the default first; with a `currency`, those alone that can pay in it."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
-    known, today = await method_store.list_methods(running.pool, customer_id), running.clock.today()
+    known, today = await method_store.list_methods(running.reads(identity), customer_id), running.clock.today()
     offered = [one for one in known if currency is None or pays_in(CURRENCIES, one, currency, today)]
     items = [_method_view(method, running) for method in offered]
     return answer(orjson.dumps({"items": items}), 200)
@@ -254,13 +254,14 @@ async def get_setup(customer_id: str, setup_id: str, request: Request, identity:
     """What became of a visit to the provider's page; while it is open, the provider is asked."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
-    setup = await load_setup(running.pool, setup_id, customer_id) if is_id(setup_id) else None
+    reads = running.reads(identity)
+    setup = await load_setup(reads, setup_id, customer_id) if is_id(setup_id) else None
     if setup is None:
         raise not_found("setup", setup_id)
     if setup.state == "open":
         try:
             await setting_up.look(running.units, running.more["provider"], setup)
-            setup = await load_setup(running.pool, setup_id, customer_id) or setup
+            setup = await load_setup(reads, setup_id, customer_id) or setup
         except ProviderUnknown:
             pass  # the webhook or the next look tells
     view = {

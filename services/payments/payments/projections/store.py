@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
+from chassis.db.reads import Reads
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts.invoicing import CreditChanged, InvoiceState
@@ -24,7 +25,7 @@ async def keep_customers(work: Work, names: Mapping[str, str | None]) -> None:
     await work.connection.execute(KEEP_CUSTOMERS, ids, names_of)
 
 
-async def customer_known(connection: asyncpg.Connection, customer_id: str) -> bool:
+async def customer_known(connection: Reads, customer_id: str) -> bool:
     return bool(await connection.fetchval("SELECT true FROM customers WHERE id = $1", customer_id))
 
 

@@ -63,8 +63,9 @@ async def list_payments(
     `received_on` may lie before the day on which a payment was recorded. A `next_cursor` of null: the last page.
     """
     running, offline = running_of(request), method == "offline"
-    if identity.customer_id is not None and customer_id not in (None, identity.customer_id):
-        raise not_found("customer", customer_id or "")
+    reads = running.reads(identity)
+    if customer_id is not None and not identity.sees(customer_id):
+        raise not_found("customer", customer_id)
     whose = identity.customer_id or customer_id
     ids = {"customer_id": whose, "method": None if offline else method, "invoice_id": invoice_id}
     for field, value in ids.items():
@@ -73,7 +74,7 @@ async def list_payments(
     _in_order(since, until, "from", "to")
     _in_order(received_from, received_to, "received_from", "received_to")
     if invoice_id is not None and whose is None:
-        whose = await customer_of(running.pool, invoice_id)
+        whose = await customer_of(reads, invoice_id)
     by_amount = sort.endswith("amount")
     if by_amount and (whose is None or currency is None):
         detail = "Sorted by amount are the payments of one customer in one currency: send customer_id and currency."
@@ -100,13 +101,13 @@ async def list_payments(
         received_to,
         sort,
     )
-    found = await history.list_payments(running.pool, asked, limit + 1)
+    found = await history.list_payments(reads, asked, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     after = None
     if last is not None:
         after = write_cursor(str(last.total.minor) if by_amount else last.created_at.isoformat(), last.id)
     shown = found[:limit]
-    back = await load_reversals(running.pool, [one.id for one in shown if one.reconciliation == "matched"])
+    back = await load_reversals(reads, [one.id for one in shown if one.reconciliation == "matched"])
     return answer(orjson.dumps({"items": [view_of_payment(one, back) for one in shown], "next_cursor": after}), 200)
 
 

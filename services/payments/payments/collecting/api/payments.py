@@ -177,7 +177,7 @@ async def refuse_stale(running: Running, found: Confirming) -> None:
         return
     choice = choose_again(quote, invoices)
     if choice is not None and not isinstance(choice, Wishes):
-        _, invoices = await load_oldest(running, quote.method_id, quote.customer_id, quote.amount.currency)
+        _, invoices = await load_oldest(running.pool, quote.method_id, quote.customer_id, quote.amount.currency)
     new = None
     if choice is not None:
         used = quote.credit_used > 0
@@ -210,7 +210,7 @@ async def _credit_is_owed(running: Running, quote: Quote) -> bool:
     """Whether an amount's rest was to be credit, and there is now something that it can pay."""
     if quote.choice != "amount" or not quote.credit:
         return False
-    _, payable = await load_oldest(running, quote.method_id, quote.customer_id, quote.amount.currency)
+    _, payable = await load_oldest(running.pool, quote.method_id, quote.customer_id, quote.amount.currency)
     return bool(payable.keys() - {part.invoice_id for part in quote.parts})
 
 
@@ -223,11 +223,11 @@ async def _credit_is_gone(running: Running, quote: Quote) -> bool:
 
 @router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])
 async def get_payment(payment_id: str, request: Request, identity: ReadPayments) -> Response:
-    pool = running_of(request).pool
-    payment = await load_payment(pool, payment_id, identity.customer_id) if is_id(payment_id) else None
+    reads = running_of(request).reads(identity)
+    payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
-    reversals = await load_reversals(pool, [payment.id]) if payment.reconciliation == "matched" else ()
+    reversals = await load_reversals(reads, [payment.id]) if payment.reconciliation == "matched" else ()
     return answer(orjson.dumps(view_of_payment(payment, reversals)), 200)
 
 
@@ -243,7 +243,7 @@ async def cancel_payment(payment_id: str, request: Request, identity: WritePayme
         raise not_found("payment", payment_id)
     async with running.units.begin(cause) as work:
         payment = await lock_payment(work, payment_id)
-        if payment is None or identity.customer_id not in (None, payment.customer_id):
+        if payment is None or not identity.sees(payment.customer_id):
             raise not_found("payment", payment_id)
         after = give_up(payment, cause.actor or "", work.now)
         if isinstance(after, Refusal):

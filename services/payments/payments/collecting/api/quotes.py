@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
+from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.problems import Problem, not_found, problem_of
 from chassis.service import Running, running_of
@@ -111,12 +112,12 @@ def _quoted(part: Part, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
 async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) -> Response:
     """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
     running = running_of(request)
-    if not is_id(asked.customer_id) or identity.customer_id not in (None, asked.customer_id):
+    if not is_id(asked.customer_id) or not identity.sees(asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))
     choice = _choice(asked)
     if isinstance(choice, Refusal):
         raise problem_of(choice)
-    method, invoices = await _chosen(running, asked, choice)
+    method, invoices = await _chosen(running.reads(identity), asked, choice)
     other = next((one for one in invoices.values() if asked.currency not in (None, one.currency)), None)
     if other is not None:
         detail = f"Invoice {other.number} is in {other.currency}, the quote was to be in {asked.currency}."
@@ -137,8 +138,8 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
 @router.get("/v1/quotes/{quote_id}", response_model=QuoteView, tags=["payments"])
 async def get_quote(quote_id: str, request: Request, identity: ReadPayments) -> Response:
     """A quote again, as it was made: also the one that a cancelled payment names as `new_quote_id`."""
-    pool = running_of(request).pool
-    found = await load_confirming(pool, quote_id, identity.customer_id, "", "") if is_id(quote_id) else None
+    reads = running_of(request).reads(identity)
+    found = await load_confirming(reads, quote_id, identity.customer_id) if is_id(quote_id) else None
     if found is None:
         raise not_found("quote", quote_id)
     return answer(orjson.dumps(view_of_quote(found.quote, found.invoices)), 200)
@@ -167,26 +168,24 @@ def _choice(asked: QuoteRequest) -> Choice | Refusal:
     return Everything(asked.currency) if asked.all else Sum(Money(asked.amount_minor or 0, asked.currency))
 
 
-async def _chosen(
-    running: Running, asked: QuoteRequest, choice: Choice
-) -> tuple[Method | None, dict[str, OpenInvoice]]:
+async def _chosen(reads: Reads, asked: QuoteRequest, choice: Choice) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The method, where one is named, and the invoices that the choice is about."""
     if asked.method_id is not None and not is_id(asked.method_id):
         return None, {}
     if isinstance(choice, Wishes):
-        return await _wished(running, asked.method_id, asked.customer_id, choice)
-    return await load_oldest(running, asked.method_id, asked.customer_id, asked.currency or "")
+        return await _wished(reads, asked.method_id, asked.customer_id, choice)
+    return await load_oldest(reads, asked.method_id, asked.customer_id, asked.currency or "")
 
 
 async def load_oldest(
-    running: Running, method_id: str | None, customer_id: str, currency: str
+    reads: Reads, method_id: str | None, customer_id: str, currency: str
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The method, and the invoices that are payable in a currency: one more than a payment may hold."""
-    return await load_payable(running.pool, method_id, customer_id, currency, MOST_PARTS + 1)
+    return await load_payable(reads, method_id, customer_id, currency, MOST_PARTS + 1)
 
 
 async def _wished(
-    running: Running, method_id: str | None, customer_id: str, choice: Wishes
+    reads: Reads, method_id: str | None, customer_id: str, choice: Wishes
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The method, and the invoices that are known; unknown ones are waited for, they may have been issued just now."""
     method: Method | None = None
@@ -195,7 +194,7 @@ async def _wished(
 
     async def all_known() -> bool:
         nonlocal method, invoices
-        method, invoices = await load_wished(running.pool, method_id, customer_id, wanted)
+        method, invoices = await load_wished(reads, method_id, customer_id, wanted)
         return (method is None and method_id is not None) or len(invoices) == len(wanted)
 
     await patiently(all_known)

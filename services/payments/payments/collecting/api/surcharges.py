@@ -112,9 +112,9 @@ AS_FILE: dict[int | str, dict[str, Any]] = {
 @router.get("/v1/payments/{payment_id}/consent", response_model=Consents, responses=AS_FILE, tags=["payments"])
 async def get_consent(payment_id: str, request: Request, identity: ReadPayments) -> Response:
     """Evidence, as a file: what was agreed to for a payment and, before it, for its method."""
-    pool = running_of(request).pool
-    payment = await load_payment(pool, payment_id, identity.customer_id) if is_id(payment_id) else None
-    consents = await load_consents(pool, payment.id) if payment else []
+    reads = running_of(request).reads(identity)
+    payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None
+    consents = await load_consents(reads, payment.id) if payment else []
     if payment is None or not consents:
         raise not_found("consent of payment", payment_id)
     body = {"payment_id": payment.id, "customer_id": payment.customer_id, "consents": [_view(row) for row in consents]}

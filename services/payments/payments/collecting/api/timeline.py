@@ -58,11 +58,11 @@ class PaymentTimeline(BaseModel):
 async def payment_timeline(payment_id: str, request: Request, identity: ReadPayments) -> Response:
     """What happened to a payment, from its events, and what comes next."""
     running = running_of(request)
-    date_of = running.clock.date_of
-    payment = await load_payment(running.pool, payment_id, identity.customer_id) if is_id(payment_id) else None
+    date_of, reads = running.clock.date_of, running.reads(identity)
+    payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
-    reversals = await load_reversals(running.pool, [payment.id]) if payment.reconciliation == "matched" else ()
+    reversals = await load_reversals(reads, [payment.id]) if payment.reconciliation == "matched" else ()
     items = [
         {
             "at": at,
@@ -72,7 +72,7 @@ async def payment_timeline(payment_id: str, request: Request, identity: ReadPaym
             "code": said.code,
             "values": _values(said),
         }
-        for row in await load_history(running.pool, payment_id)
+        for row in await load_history(reads, payment_id)
         for at, event, body in ((row["at"], row["type"], row["payload"]),)
         for said in (told(CODES, event, body, date_of(at), reversals, payment.credit_short),)
     ]

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-import asyncpg
 import orjson
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import HISTORY
 from payments.collecting.domain.payments import Payment
 from payments.collecting.store.payments import PAYMENT, payment_of
 
 
-async def load_history(connection: asyncpg.Connection, payment_id: str) -> list[dict[str, Any]]:
+async def load_history(connection: Reads, payment_id: str) -> list[dict[str, Any]]:
     """What was told of a payment, oldest first, with the body of each event."""
     return [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, payment_id)]
 
@@ -53,7 +53,7 @@ ABOUT = """({0} = ANY(asked_invoices) OR {0} = ANY(allocated_invoices) OR {0} = 
 SORTED_BY = {"created_at": "created_at", "amount": "(amount + surcharge)"}
 
 
-async def list_payments(connection: asyncpg.Connection, asked: PaymentFilter, limit: int) -> list[Payment]:
+async def list_payments(connection: Reads, asked: PaymentFilter, limit: int) -> list[Payment]:
     """In the order that is asked for; by default the newest first."""
     sql, values = history_query(asked, limit)
     return [payment_of(row) for row in await connection.fetch(sql, *values)]
@@ -92,7 +92,7 @@ def history_query(asked: PaymentFilter, limit: int) -> tuple[str, list[Any]]:
     return sql, values
 
 
-async def customer_of(connection: asyncpg.Connection, invoice_id: str) -> str | None:
+async def customer_of(connection: Reads, invoice_id: str) -> str | None:
     """Whose an invoice is, as far as it is known here."""
     found: str | None = await connection.fetchval("SELECT customer_id FROM invoices WHERE id = $1", invoice_id)
     return found

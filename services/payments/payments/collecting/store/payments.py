@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from chassis.db.reads import Reads
 from chassis.http.idempotency import Key
 from chassis.messaging.work import Work, insert_history, insert_outbox
 from contracts import topics
@@ -59,7 +60,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
     )  # fmt: skip
 
 
-async def load_payment(connection: asyncpg.Connection, payment_id: str, only: str | None) -> Payment | None:
+async def load_payment(connection: Reads, payment_id: str, only: str | None) -> Payment | None:
     sql = f"SELECT {PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"  # noqa: S608
     row = await connection.fetchrow(sql, payment_id, only)
     return payment_of(row) if row else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis.db.reads import Reads
 from chassis.http.idempotency import STORED
 from chassis.messaging.work import Work
 from contracts.money import Money
@@ -61,13 +62,14 @@ class Confirming:
 
 
 # One row, whatever the number of invoices: theirs are arrays, in one order.
-CONFIRMING = f"""
-SELECT {METHOD}, q.id AS quote_id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts, q.whole, q.expires_at,
-    q.payment_id, q.choice, q.rate, q.step, q.rule_id, q.cap, q.credit_used, {columns_of("k", STORED)},
+def _quoted(more: str, joined: str) -> str:
+    return f"""
+SELECT {METHOD}, q.id AS quote_id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts,
+    q.whole, q.expires_at, q.payment_id, q.choice, q.rate, q.step, q.rule_id, q.cap, q.credit_used, {more}
     i.ids, i.numbers, i.statuses, i.issues, i.dues, i.payables
 FROM quotes q
 LEFT JOIN methods m ON m.id = q.method_id AND m.customer_id = q.customer_id
-LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4
+{joined}
 CROSS JOIN LATERAL (
     SELECT array_agg(id) AS ids, array_agg(number) AS numbers, array_agg(status) AS statuses, array_agg(issued_on) AS issues,
         array_agg(due_on) AS dues, array_agg(payable_now) AS payables
@@ -77,11 +79,20 @@ WHERE q.id = $1 AND ($2::uuid IS NULL OR q.customer_id = $2) AND (m.id IS NULL) 
 """  # noqa: S608
 
 
+QUOTED = _quoted("", "")
+# The same, with the answer that is stored under an Idempotency-Key.
+CONFIRMING = _quoted(
+    columns_of("k", STORED) + ",",
+    "LEFT JOIN idempotency_keys k ON k.customer = q.customer_id::text AND k.route = $3 AND k.key = $4",
+)
+
+
 async def load_confirming(
-    connection: asyncpg.Connection, quote_id: str, only: str | None, route: str, key: str
+    connection: Reads, quote_id: str, only: str | None, route: str = "", key: str = ""
 ) -> Confirming | None:
-    """All of it in one round trip, when the quote is the identity's to confirm."""
-    row = await connection.fetchrow(CONFIRMING, quote_id, only, route, key)
+    """All of it in one round trip, when the quote is the identity's to confirm. Without a route: no stored answer."""
+    more = (CONFIRMING, quote_id, only, route, key) if route else (QUOTED, quote_id, only)
+    row = await connection.fetchrow(*more)
     if row is None:
         return None
     customer, currency = row["customer_id"], row["currency"]
@@ -99,11 +110,11 @@ async def load_confirming(
         for invoice_id, number, status, issued_on, due_on, payable in found
     }
     method = method_of(tuple(row)) if quote.method_id is not None else None
-    return Confirming(quote, row if row["fingerprint"] is not None else None, method, invoices)
+    return Confirming(quote, row if row.get("fingerprint") is not None else None, method, invoices)
 
 
 async def load_wished(
-    connection: asyncpg.Connection, method_id: str | None, customer_id: str, invoice_ids: Sequence[str]
+    connection: Reads, method_id: str | None, customer_id: str, invoice_ids: Sequence[str]
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The customer's method, and those of the invoices that are known, in one round trip."""
     sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one
@@ -113,7 +124,7 @@ async def load_wished(
 
 
 async def load_payable(
-    connection: asyncpg.Connection, method_id: str | None, customer_id: str, currency: str, limit: int
+    connection: Reads, method_id: str | None, customer_id: str, currency: str, limit: int
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
     """The customer's method, and the oldest of its invoices that can be paid now, in one round trip."""
     sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.collecting.domain.payments import Reversal
@@ -26,7 +27,7 @@ def reversal_of(row: Mapping[str, Any]) -> Reversal:
     )  # fmt: skip
 
 
-async def load_reversals(connection: asyncpg.Connection, payment_ids: Sequence[str]) -> list[Reversal]:
+async def load_reversals(connection: Reads, payment_ids: Sequence[str]) -> list[Reversal]:
     """Oldest first. Who is to change one holds its payment's row."""
     sql = f"SELECT {REVERSAL} FROM reversals WHERE payment_id = ANY($1::uuid[]) ORDER BY created_at, id"  # noqa: S608
     return [reversal_of(row) for row in await connection.fetch(sql, payment_ids)]

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from chassis.db.reads import Reads
 from payments.methods.domain.consents import Consent
 
 CONSENT = """id, kind, given, customer_id, payment_id, quote_id, method_id, setup_id, actor, at, text_version, currency, amount,
@@ -68,7 +69,7 @@ ORDER BY at, id LIMIT 100
 """  # noqa: S608
 
 
-async def load_consents(connection: asyncpg.Connection, payment_id: str) -> list[asyncpg.Record]:
+async def load_consents(connection: Reads, payment_id: str) -> list[asyncpg.Record]:
     """What was agreed to for a payment, and before it for its method; oldest first."""
     found: list[asyncpg.Record] = await connection.fetch(LOAD_CONSENTS, payment_id)
     return found

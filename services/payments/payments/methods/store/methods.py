@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from payments.methods.domain.methods import Method
 from payments.setbacks.store import in_turn
@@ -50,7 +51,7 @@ def _values(method: Method) -> tuple[Any, ...]:
     return tuple(getattr(method, name.strip()) for name in KEPT.split(","))
 
 
-async def list_methods(connection: asyncpg.Connection, customer_id: str) -> list[Method]:
+async def list_methods(connection: Reads, customer_id: str) -> list[Method]:
     """Saved ones that were not removed, the default first."""
     sql = f"""SELECT {METHOD} FROM methods m WHERE customer_id = $1 AND saved AND removed_at IS NULL
         ORDER BY is_default DESC, created_at, id LIMIT 100"""  # noqa: S608
@@ -63,7 +64,7 @@ async def load_method(connection: asyncpg.Connection, customer_id: str, method_i
     return method_of(row) if row else None
 
 
-async def load_methods(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Method]:
+async def load_methods(connection: Reads, ids: Sequence[str]) -> dict[str, Method]:
     sql = f"SELECT {METHOD} FROM methods m WHERE m.id = ANY($1::uuid[])"  # noqa: S608
     return {row["id"]: method_of(tuple(row)) for row in await connection.fetch(sql, sorted(set(ids)))}
 

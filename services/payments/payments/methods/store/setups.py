@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 
 
@@ -47,7 +48,7 @@ async def open_setup(connection: asyncpg.Connection, setup_id: str, provider_id:
     await connection.execute(sql, setup_id, provider_id, url)
 
 
-async def load_setup(connection: asyncpg.Connection, setup_id: str, only: str | None) -> Setup | None:
+async def load_setup(connection: Reads, setup_id: str, only: str | None) -> Setup | None:
     sql = f"SELECT {SETUP} FROM method_setups WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"  # noqa: S608
     row = await connection.fetchrow(sql, setup_id, only)
     return _setup_of(row) if row else None
