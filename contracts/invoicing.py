@@ -115,7 +115,7 @@ class SettlementPosted(SettlementState):
 
     by_credit: Annotated[
         tuple[AllocatedPart, ...] | None,
-        Field(description="What unapplied credit paid beside it; empty: nothing. Told only where credit was reserved"),
+        Field(description="What unapplied credit paid beside it; empty: nothing. Present only if credit was reserved"),
     ] = None
 
 

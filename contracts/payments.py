@@ -125,7 +125,7 @@ class PaymentRefundFailed(RefundState):
 
     came_back: Annotated[
         Amount | None,
-        Field(description="`refund`, where `PaymentReversed` told that it had gone: it is the customer's again"),
+        Field(description="`refund` if `PaymentReversed` had said that the money was gone; it is the customer's again"),
     ] = None
 
 

@@ -112,9 +112,9 @@ async def bank_file(client: Client, stack: LocalStack) -> list[Story]:
         {"amount_minor": 10_000, "reference": numbers[1]},
         {"amount_minor": 7_000, "reference": numbers[2]},
     ]
-    told = [{"currency": "USD", "booked_on": "2026-03-02", **line} for line in lines]
+    transfers = [{"currency": "USD", "booked_on": "2026-03-02", **line} for line in lines]
     account = f"DE{new_id()[-12:]}"
-    file = await asyncio.to_thread(stack.sandbox, "bank-file", format="camt.053", account=account, lines=told)
+    file = await asyncio.to_thread(stack.sandbox, "bank-file", format="camt.053", account=account, lines=transfers)
     _, run = await client.upload("/v1/bank-statements", file)
     for invoice, story in zip(invoices[:2], stories[:2], strict=True):
         await follow(client, invoice, story, "paid")
@@ -161,7 +161,7 @@ async def refunded(client: Client) -> Story:
     return story
 
 
-async def tell(stack: LocalStack) -> list[Story]:
+async def walk_through(stack: LocalStack) -> list[Story]:
     async with Client(stack.url, stack.api_key) as client:
         warm = await client.customer()
         await client.receive(warm, 100)
@@ -193,7 +193,7 @@ def show(stories: list[Story]) -> None:
 
 def main() -> None:
     with local_stack() as stack:
-        stories = asyncio.run(tell(stack))
+        stories = asyncio.run(walk_through(stack))
         show(stories)
         found = stack.paidup_json("check-money", check=False)
     print(json.dumps({"ok": found["ok"], "invoices": len(stories), "violations": found["violations"]}))

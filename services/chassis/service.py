@@ -209,7 +209,7 @@ class Service:
         settings = running.settings
         kafka = settings.kafka_client()
         relay = Relay(settings.work_url, kafka, f"paidup/{self.name}", bell)
-        relaying = _told(asyncio.create_task(relay.run()), partial(ready.__setitem__, "relay"))
+        relaying = _watched(asyncio.create_task(relay.run()), partial(ready.__setitem__, "relay"))
         consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
         for consumer in consumers:
             consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
@@ -228,7 +228,7 @@ class Service:
             running_on[f"tasks {name}"] = Worker(queue, running).run()
         running_on["listening"] = listen(settings.work_url, bell, running.units.woken)
         tasks = [
-            _told(asyncio.create_task(each), partial(ready.__setitem__, name)) for name, each in running_on.items()
+            _watched(asyncio.create_task(each), partial(ready.__setitem__, name)) for name, each in running_on.items()
         ]
         try:
             if not consumers:
@@ -253,7 +253,7 @@ class Service:
         return False
 
 
-def _told(task: asyncio.Task[None], goes_on: Callable[[bool], None]) -> asyncio.Task[None]:
+def _watched(task: asyncio.Task[None], goes_on: Callable[[bool], None]) -> asyncio.Task[None]:
     """A task that never ends by itself: should it end all the same, /readyz says so."""
     task.add_done_callback(lambda _: goes_on(False))
     return task

@@ -53,7 +53,7 @@ async def address(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, i
         yield host, int(port)
 
 
-async def told(address: tuple[str, int], *parts: bytes, pause: float = 0.0) -> bytes:
+async def answer_to(address: tuple[str, int], *parts: bytes, pause: float = 0.0) -> bytes:
     """Everything that comes back until the other side hangs up."""
     reader, writer = await asyncio.open_connection(*address)
     answer = asyncio.create_task(reader.read())
@@ -86,31 +86,31 @@ END = b"Connection: close\r\nContent-Length: %d\r\n\r\n"
 class TestHeads:
     async def test_long_head_is_refused(self, address: tuple[str, int]) -> None:
         header = b"x-%d: " + b"a" * 1000 + b"\r\n"
-        problem(await told(address, START + b"".join(header % n for n in range(40))), 431, "head-too-large")
-        problem(await told(address, START, *(header % n for n in range(40))), 431, "head-too-large")
-        problem(await told(address, b"GET /" + b"a" * 40_000), 431, "head-too-large")
+        problem(await answer_to(address, START + b"".join(header % n for n in range(40))), 431, "head-too-large")
+        problem(await answer_to(address, START, *(header % n for n in range(40))), 431, "head-too-large")
+        problem(await answer_to(address, b"GET /" + b"a" * 40_000), 431, "head-too-large")
 
     async def test_unfinished_head_is_refused_in_time(self, address: tuple[str, int]) -> None:
-        problem(await told(address), 408, "head-too-slow")
-        problem(await told(address, START, *[b"a: b\r\n"] * 20, pause=0.05), 408, "head-too-slow")
-        problem(await told(address, *[b"\r\n"] * 20, pause=0.05), 408, "head-too-slow")
+        problem(await answer_to(address), 408, "head-too-slow")
+        problem(await answer_to(address, START, *[b"a: b\r\n"] * 20, pause=0.05), 408, "head-too-slow")
+        problem(await answer_to(address, *[b"\r\n"] * 20, pause=0.05), 408, "head-too-slow")
 
     async def test_second_head_of_a_connection_is_bounded(self, address: tuple[str, int]) -> None:
         first = START + b"Content-Length: 2\r\n\r\nhi"
-        answer = await told(address, first, START, pause=0.1)
+        answer = await answer_to(address, first, START, pause=0.1)
         assert answer.startswith(b"HTTP/1.1 200 ")
         problem(answer, 408, "head-too-slow")
-        problem(await told(address, first, START + b"a" * 40_000, pause=0.1), 431, "head-too-large")
+        problem(await answer_to(address, first, START + b"a" * 40_000, pause=0.1), 431, "head-too-large")
 
     async def test_long_bodies_and_slow_answers_are_no_heads(self, address: tuple[str, int]) -> None:
         body = b"x" * 1_000_000
-        answer = await told(address, START + END % len(body) + body)
+        answer = await answer_to(address, START + END % len(body) + body)
         assert b'"length":1000000' in answer
         slow = START + b"Content-Length: 4\r\n\r\nslow"
-        answer = await told(address, slow + START + END % 2 + b"hi")
+        answer = await answer_to(address, slow + START + END % 2 + b"hi")
         assert answer.count(b"HTTP/1.1 200 ") == 2
         header = b"".join(b"x-%d: %b\r\n" % (n, b"a" * 1000) for n in range(30))
-        assert (await told(address, START + header + END % 2 + b"hi")).startswith(b"HTTP/1.1 200 ")
+        assert (await answer_to(address, START + header + END % 2 + b"hi")).startswith(b"HTTP/1.1 200 ")
 
 
 class TestBodies:
@@ -125,20 +125,20 @@ class TestBodies:
     ) -> None:
         if framing.startswith(b"Transfer") and parts[:1] == [b"x" * 900_000]:
             parts = [b"dbba0\r\n" + parts[0]]
-        problem(await told(address, START + framing, *parts, pause=0.05), 408, "body-too-slow")
+        problem(await answer_to(address, START + framing, *parts, pause=0.05), 408, "body-too-slow")
 
     async def test_who_takes_slowly_is_at_fault_itself(self, address: tuple[str, int]) -> None:
         body = b"x" * 900_000
-        answer = await told(address, b"POST /v1/leisurely HTTP/1.1\r\nHost: x\r\n" + END % len(body) + body)
+        answer = await answer_to(address, b"POST /v1/leisurely HTTP/1.1\r\nHost: x\r\n" + END % len(body) + body)
         assert b'"length":900000' in answer
 
     async def test_steady_body_may_last(self, address: tuple[str, int]) -> None:
         parts = [b"x" * 1_000] * 20
-        answer = await told(address, START + END % 20_000, *parts, pause=0.08)
+        answer = await answer_to(address, START + END % 20_000, *parts, pause=0.08)
         assert b'"length":20000' in answer
 
     async def test_second_body_of_a_connection_is_bounded_too(self, address: tuple[str, int]) -> None:
         first = START + b"Content-Length: 2\r\n\r\nhi"
-        answer = await told(address, first, START + END % 9 + b"x", pause=0.1)
+        answer = await answer_to(address, first, START + END % 9 + b"x", pause=0.1)
         assert answer.startswith(b"HTTP/1.1 200 ")
         problem(answer, 408, "body-too-slow")

@@ -65,7 +65,7 @@ class Raw:
 
 @dataclass
 class Desk:
-    """A consumer whose handler writes down what it took, and fails where it is told to."""
+    """A consumer whose handler writes down what it took, and fails where the test asks for it."""
 
     pool: asyncpg.Pool
     database: Database
@@ -78,7 +78,7 @@ class Desk:
         @handlers.on(KeyCreated)
         async def write_down(event: KeyCreated, work: Work) -> None:
             if event.key_id in self.failing:
-                raise RuntimeError("told to fail")
+                raise RuntimeError("asked to fail")
             await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
 
         @handlers.on_many(KeyRevoked)
@@ -166,7 +166,7 @@ class TestParkedKeys:
         assert await desk.pool.fetchval("SELECT retry_at IS NULL AND attempts = 3 FROM parked")
         async with desk.pool.acquire() as connection:
             first = (await dead_letters.listing(connection))[0]
-            assert "told to fail" in first["error"]
+            assert "asked to fail" in first["error"]
             await dead_letters.skip(connection, first["id"], "a test of ours")
         assert await retry_due(consumer)
         assert await desk.taken() == ["a"]
@@ -217,7 +217,7 @@ def commanded(desk: Desk) -> Consumer:
     async def write_down(events: Sequence[Received[CreateCustomer]], work: Work) -> None:
         for received in events:
             if received.id in desk.failing:
-                raise RuntimeError("told to fail")
+                raise RuntimeError("asked to fail")
             await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", received.id)
 
     return Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
@@ -367,12 +367,12 @@ class TestOutbox:
         units = Units(desk.pool, Clock("UTC"), bell)
         bad, good = new_id(), [new_id() for _ in range(3)]
 
-        def told(aggregate: str, sequence: int, size: int) -> Message:
+        def sized(aggregate: str, sequence: int, size: int) -> Message:
             body = os.urandom(size)
-            return Message(new_id(), "Told", small, aggregate, sequence, datetime.now(UTC), body)
+            return Message(new_id(), "Sized", small, aggregate, sequence, datetime.now(UTC), body)
 
         async with units.begin() as work:
-            work.emit(told(good[0], 1, 10), told(bad, 1, 5_000), told(bad, 2, 10), told(good[1], 1, 10))
+            work.emit(sized(good[0], 1, 10), sized(bad, 1, 5_000), sized(bad, 2, 10), sized(good[1], 1, 10))
         relay = Relay(desk.database.work_url, kafka.client(bootstrap), SOURCE, bell)
         running = asyncio.create_task(relay.run())
         unpublished = "SELECT aggregate, sequence, error IS NOT NULL FROM outbox ORDER BY id"
@@ -380,7 +380,7 @@ class TestOutbox:
             while len(await desk.pool.fetch(unpublished)) > 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         async with units.begin() as work:
-            work.emit(told(good[2], 1, 10))
+            work.emit(sized(good[2], 1, 10))
         relay.stop()
         await asyncio.wait_for(running, 20)
         assert [tuple(row) for row in await desk.pool.fetch(unpublished)] == [(bad, 1, True), (bad, 2, False)]
@@ -543,8 +543,8 @@ class TestOutage:
         ],
     )  # fmt: skip
     def test_missing_or_full_server_is_awaited(self, error: type[Exception]) -> None:
-        assert out_of_reach(error("told to"))
-        assert not out_of_reach(asyncpg.UniqueViolationError("told to"))
+        assert out_of_reach(error("asked to"))
+        assert not out_of_reach(asyncpg.UniqueViolationError("asked to"))
 
 
 async def _between(reader: AIOKafkaConsumer, offset: int) -> AsyncIterator[str]:
@@ -718,24 +718,24 @@ class TestRealBroker:
         topic = Topic(kafka.unique("auth.key"), "keys")
         bootstrap = await kafka.create_topics(topic.name, partitions=2)
 
-        class KeyTold(KeyCreated):
+        class KeyWritten(KeyCreated):
             pass
 
-        KeyTold.topic = topic
-        type_registry.pop("KeyTold")
+        KeyWritten.topic = topic
+        type_registry.pop("KeyWritten")
         monkeypatch.setitem(SOURCES, topic.name, SOURCE)
         name, keys = f"desk-{new_id()}", [new_id() for _ in range(120)]
         handlers = Handlers(name)
 
-        @handlers.on(KeyTold)
-        async def write_down(event: KeyTold, work: Work) -> None:
+        @handlers.on(KeyWritten)
+        async def write_down(event: KeyWritten, work: Work) -> None:
             await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
 
         async with poison_producer(kafka.client(bootstrap), compression_type=compression, linger_ms=20) as producer:
             for number, key in enumerate(keys):
-                told = message(KeyTold(key_id=key), sequence=1, time=datetime.now(UTC))
+                made = message(KeyWritten(key_id=key), sequence=1, time=datetime.now(UTC))
                 more = [(NotUtf8("x"), b"1")] if number in (0, 50, 51, 119) else []
-                await producer.send(topic.name, told.body, key.encode(), 0, headers=[*told.headers(SOURCE), *more])
+                await producer.send(topic.name, made.body, key.encode(), 0, headers=[*made.headers(SOURCE), *more])
         bad = {keys[number] for number in (0, 50, 51, 119)}
         async with subscribed(
             kafka.client(bootstrap), name, [Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))], 30
@@ -767,9 +767,9 @@ class TestRealBroker:
         await producer.start()
 
         async def send(partition: int, key: str) -> int:
-            told = message(KeyHeard(key_id=key), sequence=1, time=datetime.now(UTC))
+            made = message(KeyHeard(key_id=key), sequence=1, time=datetime.now(UTC))
             sent = await producer.send_and_wait(
-                topic.name, told.body, key.encode(), partition=partition, headers=told.headers(SOURCE)
+                topic.name, made.body, key.encode(), partition=partition, headers=made.headers(SOURCE)
             )
             offset: int = sent.offset
             return offset
@@ -783,7 +783,7 @@ class TestRealBroker:
 
         def unsound(fetched: Any) -> Any:
             if unread.encode() in bytes(fetched._next_slice or b""):
-                raise ValueError("told to fail")
+                raise ValueError("asked to fail")
             return records(fetched)
 
         monkeypatch.setattr(reading.Records, "next_batch", unsound)
@@ -828,7 +828,7 @@ class TestGathering:
             sizes.append(len(keys))
             await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", [(key,) for key in keys])
             if "bad" in keys:
-                raise RuntimeError("told to fail")
+                raise RuntimeError("asked to fail")
             return [f"took {key}" for key in keys]
 
         units = Units(desk.pool, Clock("UTC"), Wake())
@@ -837,7 +837,7 @@ class TestGathering:
         assert [repr(outcome) for outcome in outcomes] == [
             "'took first'",
             "'took a'",
-            "RuntimeError('told to fail')",
+            "RuntimeError('asked to fail')",
             "'took b'",
         ]
         assert sorted(await desk.taken()) == ["a", "b", "first"]
@@ -956,7 +956,7 @@ class TestLogThatRaises:
         async def twice(records: Sequence[Any]) -> None:
             tries.append(len(records))
             if len(tries) < 3:
-                raise RuntimeError("told to")
+                raise RuntimeError("asked to")
             await taken(records)
 
         monkeypatch.setattr(consumer, "take", twice)
@@ -997,7 +997,7 @@ class TestLogThatRaises:
 
         async def fail(_: Running) -> bool:
             ran.put_nowait(None)
-            raise RuntimeError("told to")
+            raise RuntimeError("asked to")
 
         running: Any = SimpleNamespace(units=SimpleNamespace(woken={"fail": asyncio.Event()}))
         repeating = asyncio.create_task(_repeat(Job("fail", 0.01, fail), running))
@@ -1039,8 +1039,8 @@ class TestReplay:
         @handlers.on_many(KeyCreated, KeyRevoked)
         async def answer(events: Sequence[Received[Any]], work: Work) -> None:
             for received in events:
-                told = KeyCreated(key_id=f"told-{received.event.key_id}")
-                work.emit(message(told, sequence=received.sequence, time=work.now))
+                made = KeyCreated(key_id=f"emitted-{received.event.key_id}")
+                work.emit(message(made, sequence=received.sequence, time=work.now))
                 await planted[received.sequence](work)
 
         consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
@@ -1051,27 +1051,27 @@ class TestReplay:
 
     @pytest.mark.parametrize("way", ["raises", "statement", "flush", "commit"])
     @pytest.mark.parametrize("bad", [1, 2, 3])
-    async def test_each_replayed_letter_has_told_its_event(self, desk: Desk, bad: int, way: str) -> None:
+    async def test_each_replayed_letter_emits_its_event(self, desk: Desk, bad: int, way: str) -> None:
         owner = await asyncpg.connect(desk.database.owner_url)
         await owner.execute(PROMISES)
         consumer, planted = await self._parked(desk)
         planted[bad] = {"raises": _fail, "statement": _flush_and_fail, "flush": _tell_twice, "commit": _promise}[way]
         await desk.hurry()
         assert await retry_due(consumer)
-        assert await self._told(owner) == list(range(1, bad))
+        assert await self._emitted(owner) == list(range(1, bad))
         assert await owner.fetchval("SELECT attempts FROM parked") == 1
         planted[bad] = _nothing
         await desk.hurry()
         assert await retry_due(consumer)
-        assert await self._told(owner) == [1, 2, 3]
+        assert await self._emitted(owner) == [1, 2, 3]
         assert not await owner.fetchval("SELECT count(*) FROM parked")
         await owner.close()
 
     @staticmethod
-    async def _told(owner: asyncpg.Connection) -> list[int]:
+    async def _emitted(owner: asyncpg.Connection) -> list[int]:
         replayed = await owner.fetch("SELECT sequence FROM dead_letters WHERE state = 'replayed' ORDER BY 1")
-        told = await owner.fetch("SELECT sequence FROM outbox WHERE aggregate = 'told-a' ORDER BY 1")
-        assert told == replayed
+        made = await owner.fetch("SELECT sequence FROM outbox WHERE aggregate = 'emitted-a' ORDER BY 1")
+        assert made == replayed
         return [row["sequence"] for row in replayed]
 
     async def test_key_that_fails_at_commit_ends(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1101,7 +1101,7 @@ class TestReplay:
 
     @pytest.mark.parametrize("error", [asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, RacedError])
     async def test_concurrent_replay_costs_no_attempt(self, desk: Desk, error: type[Exception]) -> None:
-        handlers, raising = Handlers("desk"), [RuntimeError("told to fail")]
+        handlers, raising = Handlers("desk"), [RuntimeError("asked to fail")]
 
         @handlers.on(KeyCreated)
         async def fail(event: KeyCreated, work: Work) -> None:
@@ -1129,7 +1129,7 @@ async def _nothing(work: Work) -> None: ...
 
 
 async def _fail(work: Work) -> None:
-    raise RuntimeError("told to fail")
+    raise RuntimeError("asked to fail")
 
 
 async def _flush_and_fail(work: Work) -> None:

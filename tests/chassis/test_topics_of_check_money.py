@@ -40,7 +40,8 @@ class TestTopics:
             heard, wrong = await check_money._heard(consumer, TopicPartition(topic, 0), SOURCE)
         assert heard == {"sound": 3, "twice": 2, "gap": 3}
         assert wrong == [
-            ("twice", "two events are told as 1"), ("gap", "event 2 is missing"), ("gap", "two events are told as 3"),
+            ("twice", "two events have the sequence 1"), ("gap", "event 2 is missing"),
+            ("gap", "two events have the sequence 3"),
         ]  # fmt: skip
 
     async def test_poison_does_not_stop_the_reading(self) -> None:
@@ -60,7 +61,7 @@ class TestTopics:
 
 
 async def told(sequences: dict[str, int], heard: dict[str, int]) -> list[str]:
-    """What is wrong where a service has told so many events of each aggregate, and a topic holds so many."""
+    """What is wrong where a service has emitted so many events of each aggregate, and a topic holds so many."""
     connection = await asyncpg.connect(await asyncio.to_thread(admin_dsn))
     try:
         await connection.execute("CREATE TEMP TABLE heard (topic text, aggregate text, sequence bigint)")
@@ -74,13 +75,13 @@ async def told(sequences: dict[str, int], heard: dict[str, int]) -> list[str]:
 class TestForgedEvents:
     async def test_event_of_unknown_aggregate_is_named(self) -> None:
         assert await told({"sound": 3}, {"sound": 3, "stranger": 1}) == [
-            "t of stranger: event 1 is forged, its service has told 0 events"
+            "t of stranger: event 1 is forged, its service has emitted 0 events"
         ]
 
     async def test_event_after_the_last_is_named(self) -> None:
         assert await told({"paid": 2, "late": 5}, {"paid": 3, "late": 4}) == [
-            "t of late: 5 events were told, 4 are there",
-            "t of paid: event 3 is forged, its service has told 2 events",
+            "t of late: 5 events were emitted, 4 are there",
+            "t of paid: event 3 is forged, its service has emitted 2 events",
         ]
 
     async def test_other_body_under_same_id_is_named(self) -> None:
@@ -91,4 +92,4 @@ class TestForgedEvents:
                 await producer.send_and_wait(topic, body, headers=record("payment", 1, "a"))
         async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as consumer:
             _, wrong = await check_money._heard(consumer, TopicPartition(topic, 0), SOURCE)
-        assert wrong == [("payment", "two events are told as 1")]
+        assert wrong == [("payment", "two events have the sequence 1")]

@@ -63,9 +63,9 @@ while (now := get_invoice.sync(str(invoice.id), client=client)) and now.status !
     assert time.monotonic() < end, now
     time.sleep(0.05)
 assert isinstance(now, InvoiceDetail)
-told = invoice_timeline.sync(str(invoice.id), client=client)
-assert isinstance(told, InvoiceTimeline), told
-assert told.items[-1].code == "paid"
+timeline = invoice_timeline.sync(str(invoice.id), client=client)
+assert isinstance(timeline, InvoiceTimeline), timeline
+assert timeline.items[-1].code == "paid"
 story = payment_timeline.sync(str(payment.id), client=client)
 assert isinstance(story, PaymentTimeline), story
 final = get_payment.sync(str(payment.id), client=client)

@@ -16,7 +16,7 @@ from payments.providers import RefundRequest
 from payments.providers.stripe_adapter import StripeAdapter
 from tests.kit.provider_sandbox import Sandbox, payer, running
 
-Told = Callable[..., Awaitable[Any]]
+Command = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def stripe(sandbox: Sandbox) -> AsyncIterator[StripeAdapter]:
 
 
 @pytest.fixture
-def paidup(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Told:
+def paidup(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a command; its answer as JSON."""
     monkeypatch.setattr(sandbox_cli, "_control", lambda: f"{sandbox.url}/_control")
 
@@ -47,34 +47,34 @@ def paidup(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 class TestCommands:
-    async def test_refund_fails_by_payment_id(self, stripe: StripeAdapter, paidup: Told) -> None:
+    async def test_refund_fails_by_payment_id(self, stripe: StripeAdapter, paidup: Command) -> None:
         charge = await (await payer(stripe)).charge("attempt-1")
         await stripe.refund(RefundRequest("refund-1", charge.provider_id, 1050, "USD"))
         failed = await paidup("refund-fail", "payment-of-attempt-1", "--reason", "lost_or_stolen_card")
         assert (failed["status"], failed["failure_reason"]) == ("failed", "lost_or_stolen_card")
 
-    async def test_pending_refund_arrives(self, stripe: StripeAdapter, paidup: Told) -> None:
+    async def test_pending_refund_arrives(self, stripe: StripeAdapter, paidup: Command) -> None:
         charge = await (await payer(stripe, "pm_card_pendingRefund")).charge("attempt-1")
         back = await stripe.refund(RefundRequest("refund-1", charge.provider_id, 1050, "USD"))
         assert (await paidup("refund-succeed", back.provider_id))["status"] == "succeeded"
 
     @pytest.mark.parametrize(("ends", "status"), [("dispute-win", "won"), ("dispute-lose", "lost")])
     async def test_dispute_is_opened_and_decided(
-        self, stripe: StripeAdapter, paidup: Told, ends: str, status: str
+        self, stripe: StripeAdapter, paidup: Command, ends: str, status: str
     ) -> None:
         await (await payer(stripe)).charge("attempt-1")
         opened = await paidup("dispute", "payment-of-attempt-1", "--amount", "400", "--reason", "duplicate")
         assert (opened["status"], opened["amount"], opened["reason"]) == ("needs_response", 400, "duplicate")
         assert (await paidup(ends, "payment-of-attempt-1"))["status"] == status
 
-    async def test_payment_without_disputes_is_refused(self, stripe: StripeAdapter, paidup: Told) -> None:
+    async def test_payment_without_disputes_is_refused(self, stripe: StripeAdapter, paidup: Command) -> None:
         await (await payer(stripe)).charge("attempt-1")
         with pytest.raises(sandbox_cli.StackError):
             await paidup("dispute-win", "payment-of-attempt-1")
 
     @pytest.mark.parametrize(("words", "ends"), [((), "succeeded"), (("--fail",), "requires_payment_method")])
     async def test_holder_answers_before_there_is_a_charge(
-        self, stripe: StripeAdapter, paidup: Told, words: tuple[str, ...], ends: str
+        self, stripe: StripeAdapter, paidup: Command, words: tuple[str, ...], ends: str
     ) -> None:
         asking = await payer(stripe, "pm_card_threeDSecure2Required")
         asked = await stripe.charge(
@@ -86,7 +86,9 @@ class TestCommands:
         with pytest.raises(sandbox_cli.StackError):
             await paidup("authenticate", "payment-of-attempt-2")
 
-    async def test_payout_arrives_in_the_bank_file(self, stripe: StripeAdapter, paidup: Told, tmp_path: Path) -> None:
+    async def test_payout_arrives_in_the_bank_file(
+        self, stripe: StripeAdapter, paidup: Command, tmp_path: Path
+    ) -> None:
         await (await payer(stripe)).charge("attempt-1")
         (payout,) = (await paidup("payout", "--everything", "--arrival", "2026-03-08"))["items"]
         assert (await paidup("payout-pay", payout["id"]))["status"] == "paid"
@@ -99,11 +101,11 @@ class TestCommands:
         with pytest.raises(sandbox_cli.StackError):
             await paidup("bank-file", "1", "--format", "pdf")
 
-    async def test_automatic_payouts_are_a_rule(self, paidup: Told) -> None:
+    async def test_automatic_payouts_are_a_rule(self, paidup: Command) -> None:
         rules = await paidup("payouts", "--every", "60", "--clear", "2")
         assert (rules["payout_every_seconds"], rules["payout_clear_seconds"]) == (60, 2)
         assert (await paidup("refund-clear", "3"))["refund_clear_seconds"] == 3
 
-    async def test_card_expires(self, stripe: StripeAdapter, paidup: Told) -> None:
+    async def test_card_expires(self, stripe: StripeAdapter, paidup: Command) -> None:
         who = await payer(stripe)
         assert (await paidup("expire-card", who.method.provider_id))["card"]["exp_year"] < 2034

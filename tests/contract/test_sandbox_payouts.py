@@ -92,8 +92,8 @@ class TestMakingPayouts:
         assert (await sandbox.control(f"payouts/{payout['id']}/send"))["status"] == "in_transit"
         assert (await sandbox.control(f"payouts/{payout['id']}/pay"))["status"] == "paid"
         events = (await stripe._get("/v1/events", {"limit": 4}))["data"]
-        told = ["payout.paid", "payout.updated", "payout.reconciliation_completed", "payout.created"]
-        assert [event["type"] for event in events] == told
+        asked = ["payout.paid", "payout.updated", "payout.reconciliation_completed", "payout.created"]
+        assert [event["type"] for event in events] == asked
 
     async def test_failed_one_is_paid_again(self, stripe: StripeAdapter, sandbox: Sandbox) -> None:
         await (await payer(stripe)).charge("attempt-1")
@@ -140,8 +140,8 @@ class TestReadingPayouts:
         failed = await stripe.get_payout(made[0]["id"])
         assert (failed.state, failed.reason, failed.arrives_on) == ("failed", "account_closed", date(2026, 3, 8))
         assert failed.trace == made[0]["trace_id"]["value"]
-        told = [event for event in await stripe.events_since(None, 100) if event.payout_id == made[0]["id"]]
-        assert [event.kind for event in told] == ["payout.created", "payout.reconciliation_completed", "payout.failed"]
+        asked = [event for event in await stripe.events_since(None, 100) if event.payout_id == made[0]["id"]]
+        assert [event.kind for event in asked] == ["payout.created", "payout.reconciliation_completed", "payout.failed"]
 
     async def test_adapter_lists_the_lines(self, stripe: StripeAdapter, sandbox: Sandbox) -> None:
         who, bank = await payer(stripe), await payer(stripe, "pm_usBankAccount_success")
@@ -207,10 +207,10 @@ TRANSFERS = [
 ]  # fmt: skip
 
 
-async def bank_file(sandbox: Sandbox, **told: Any) -> bytes:
+async def bank_file(sandbox: Sandbox, **asked: Any) -> bytes:
     async with (
         aiohttp.ClientSession(sandbox.url) as http,
-        http.post("/_control/bank-file", json=told, raise_for_status=True) as answer,
+        http.post("/_control/bank-file", json=asked, raise_for_status=True) as answer,
     ):
         return await answer.read()
 
@@ -220,8 +220,8 @@ class TestBankFile:
     async def test_payouts_are_read_back(self, stripe: StripeAdapter, sandbox: Sandbox, form: str) -> None:
         await (await payer(stripe)).charge("attempt-1")
         (payout,) = await pay_out(sandbox, arrival_date="2026-03-08", paid=True)
-        told = {"format": form, "account": "123456789", "lines": TRANSFERS, "payouts": True}
-        file = await bank_file(sandbox, **told)
+        asked = {"format": form, "account": "123456789", "lines": TRANSFERS, "payouts": True}
+        file = await bank_file(sandbox, **asked)
         reading = bank_files.read(io.BytesIO(file))
         assert reading.format.startswith(form)
         lines = sorted(reading.lines, key=lambda line: (line.booked_on or date.min, line.currency, line.amount_minor))
@@ -234,7 +234,7 @@ class TestBankFile:
         assert "2026-001" in " ".join((lines[1].text, *lines[1].references))
         if form != "csv":
             assert len({line.bank_reference for line in lines}) == 6
-        assert await bank_file(sandbox, **told) == file
+        assert await bank_file(sandbox, **asked) == file
 
     async def test_days_can_be_limited(self, stripe: StripeAdapter, sandbox: Sandbox) -> None:
         await (await payer(stripe)).charge("attempt-1")
@@ -244,7 +244,7 @@ class TestBankFile:
         assert len((await bank_file(sandbox, **bounds, **{"from": "2026-03-08"})).splitlines()) == 2
 
     @pytest.mark.parametrize(
-        "told",
+        "asked",
         [
             {"format": "pdf", "account": "1"},
             {"format": "csv"},
@@ -254,9 +254,9 @@ class TestBankFile:
             {"account": "1", "from": "soon"},
         ],
     )
-    async def test_wrong_request_is_refused(self, sandbox: Sandbox, told: dict[str, Any]) -> None:
+    async def test_wrong_request_is_refused(self, sandbox: Sandbox, asked: dict[str, Any]) -> None:
         with pytest.raises(aiohttp.ClientResponseError) as refused:
-            await bank_file(sandbox, **told)
+            await bank_file(sandbox, **asked)
         assert refused.value.status == 400
 
     @pytest.mark.parametrize(
@@ -264,5 +264,5 @@ class TestBankFile:
     )
     def test_day_is_the_companys(self, monkeypatch: pytest.MonkeyPatch, zone: str, day: str) -> None:
         monkeypatch.setattr("time.time", lambda: datetime(2026, 3, 2, 3, tzinfo=UTC).timestamp())
-        told = datetime.fromtimestamp(Clock(None, zone).today(), UTC)
-        assert (f"{told:%Y-%m-%d}", told.hour) == (day, 0)
+        asked = datetime.fromtimestamp(Clock(None, zone).today(), UTC)
+        assert (f"{asked:%Y-%m-%d}", asked.hour) == (day, 0)

@@ -108,8 +108,8 @@ class TestBankRefunds:
         back = await stripe.refund(of(charge.provider_id, 1050))
         assert back.state == "processing"
         await sandbox.control(f"refunds/{back.provider_id}/succeed")
-        (told,) = (await stripe.get_charge(charge.provider_id)).taken_back
-        assert (told.state, told.refund_id) == ("succeeded", "refund-1")
+        (gone_back,) = (await stripe.get_charge(charge.provider_id)).taken_back
+        assert (gone_back.state, gone_back.refund_id) == ("succeeded", "refund-1")
 
     async def test_rule_ends_a_pending_refund(self, stripe: StripeAdapter, sandbox: Sandbox) -> None:
         await sandbox.control("rules", refund_clear_seconds=0.1)
@@ -131,8 +131,8 @@ class TestBankRefunds:
             await sandbox.control(f"payment_intents/{charge.provider_id}/clear")
         back = await stripe.refund(of(charge.provider_id, 1050))
         await sandbox.control(f"refunds/{back.provider_id}/fail", reason="lost_or_stolen_card")
-        (told,) = (await stripe.get_charge(charge.provider_id)).taken_back
-        assert (told.state, told.code) == ("failed", "lost_or_stolen_card")
+        (gone_back,) = (await stripe.get_charge(charge.provider_id)).taken_back
+        assert (gone_back.state, gone_back.code) == ("failed", "lost_or_stolen_card")
         booked = await listed(stripe, "balance_transactions")
         assert [entry["net"] for entry in booked[:2]] == [1050, -1050]
         await until(lambda: "refund.failed" in [event.kind for event in box.events(stripe)])

@@ -105,13 +105,13 @@ class TestCardPage:
         session = await open_session(stripe)
         status, to = await browser.post(session["url"], {**FORM, "number": "4000 0566 5566 5556"})
         assert (status, to) == (303, SUCCESS.replace("{CHECKOUT_SESSION_ID}", session["id"]))
-        told = await whole(stripe, session["id"])
-        method = told["setup_intent"]["payment_method"]
-        assert (told["status"], told["setup_intent"]["status"], told["url"]) == ("complete", "succeeded", None)
+        found = await whole(stripe, session["id"])
+        method = found["setup_intent"]["payment_method"]
+        assert (found["status"], found["setup_intent"]["status"], found["url"]) == ("complete", "succeeded", None)
         assert (method["card"]["funding"], method["card"]["last4"], method["customer"]) == (
             "debit",
             "5556",
-            told["customer"],
+            found["customer"],
         )
         address = method["billing_details"]["address"]
         assert (address["country"], address["state"], address["postal_code"]) == ("US", "NY", "12207")
@@ -159,8 +159,8 @@ class TestCardPage:
     async def test_saved_card_can_be_declined_later(self, stripe: StripeAdapter, browser: Browser) -> None:
         session = await open_session(stripe)
         await browser.post(session["url"], {**FORM, "number": "4000000000000341"})
-        told = await whole(stripe, session["id"])
-        assert told["setup_intent"]["payment_method"]["card"]["last4"] == "0341"
+        found = await whole(stripe, session["id"])
+        assert found["setup_intent"]["payment_method"]["card"]["last4"] == "0341"
 
 
 class TestSession:
@@ -185,8 +185,8 @@ class TestSession:
 async def verifying(stripe: StripeAdapter, browser: Browser) -> dict[str, Any]:
     session = await open_session(stripe)
     assert (await browser.post(session["url"], {**BANK, "verify": "deposits"}))[0] == 303
-    told = await whole(stripe, session["id"])
-    return dict(told["setup_intent"])
+    found = await whole(stripe, session["id"])
+    return dict(found["setup_intent"])
 
 
 # through the adapter
@@ -208,8 +208,8 @@ class TestSetup:
         assert outcome.method is not None
         assert (outcome.method.kind, outcome.method.funding, outcome.method.expires) == ("card", "credit", (2034, 12))
         assert (outcome.method.country, outcome.method.state, outcome.method.postal_code) == ("US", "NY", "12207")
-        told = [(event.kind, event.setup_id) for event in await stripe.events_since(None, 10)]
-        assert told == [("setup_intent.succeeded", "setup-1"), ("checkout.session.completed", "setup-1")]
+        found = [(event.kind, event.setup_id) for event in await stripe.events_since(None, 10)]
+        assert found == [("setup_intent.succeeded", "setup-1"), ("checkout.session.completed", "setup-1")]
         request = ChargeRequest(
             "attempt-1",
             "payment-1",

@@ -45,8 +45,8 @@ class TestBankDebits:
         assert cleared.cleared_on - datetime.now(UTC) > timedelta(days=3, hours=23)
         await until(lambda: len(box.taken) == 2)
         del box.taken[0]
-        told = box.events(stripe, datetime.now(UTC) + timedelta(days=4))
-        assert [event.charge for event in told] == [cleared]
+        sent = box.events(stripe, datetime.now(UTC) + timedelta(days=4))
+        assert [event.charge for event in sent] == [cleared]
 
     async def test_cleared_one_is_returned(self, stripe: StripeAdapter, sandbox: Sandbox, box: Inbox) -> None:
         charge = await (await payer(stripe, "pm_usBankAccount_success")).charge("attempt-1")
@@ -57,8 +57,8 @@ class TestBankDebits:
         (back,) = record.taken_back
         assert (back.kind, back.state, back.code, back.amount_minor) == ("return", "succeeded", "R01", 1050)
         await until(lambda: len(box.taken) == 4)
-        told = [e.charge for e in box.events(stripe) if e.kind.startswith("charge.dispute")]
-        assert [each.provider_id for each in told if each] == [charge.provider_id] * 2
+        sent = [e.charge for e in box.events(stripe) if e.kind.startswith("charge.dispute")]
+        assert [each.provider_id for each in sent if each] == [charge.provider_id] * 2
 
 
 class TestWebhooks:
@@ -81,9 +81,9 @@ class TestWebhooks:
         charges = [await who.charge(f"attempt-{n}") for n in range(10)]
         assert box.taken == []
         await until(lambda: len(box.taken) == 30)
-        told = [event.charge for event in box.events(stripe)]
-        assert all(told.count(charge) == 3 for charge in charges)
-        assert [charge for charge in told if charge in charges] != [charge for charge in charges for _ in range(3)]
+        sent = [event.charge for event in box.events(stripe)]
+        assert all(sent.count(charge) == 3 for charge in charges)
+        assert [charge for charge in sent if charge in charges] != [charge for charge in charges for _ in range(3)]
 
     async def test_can_be_off(self, stripe: StripeAdapter, sandbox: Sandbox, box: Inbox) -> None:
         await sandbox.control("rules", webhooks={"off": True})

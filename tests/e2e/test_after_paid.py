@@ -108,8 +108,8 @@ class TestRefunds:
         )
         assert (done["reversals"][0]["id"], done["reversed_minor"], done["allocations"]) == (refund["id"], 0, [])
         assert (await client.get(f"/v1/invoices/{invoice}"))["status"] == "open"
-        told = [each["text"] for each in (await client.get(f"{path}/timeline"))["items"]]
-        assert told[-2:] == [
+        texts = [each["text"] for each in (await client.get(f"{path}/timeline"))["items"]]
+        assert texts[-2:] == [
             "USD 103.00 was given back.",
             "USD 103.00 that was given back did not arrive: "
             "USD 100.00 is the customer's credit until it is given again.",

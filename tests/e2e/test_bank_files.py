@@ -155,8 +155,8 @@ class TestExceptions:
         await client.paid(owed[0])
         (row,) = (await client.get(f"/v1/reconciliation/runs/{run['id']}/lines"))["items"]
         assert (row["state"], row["payment_ids"]) == ("resolved", [done["payment_id"]])
-        told = (await client.get(f"/v1/payments/{payment_id}/timeline"))["items"]
-        assert told[-1]["text"] == "The receipt of USD 100.00 was voided: it had been recorded in error."
+        known = (await client.get(f"/v1/payments/{payment_id}/timeline"))["items"]
+        assert known[-1]["text"] == "The receipt of USD 100.00 was voided: it had been recorded in error."
         lines = [one["text"] for one in (await client.get(f"/v1/invoices/{paid}/timeline"))["items"]]
         assert "A receipt of USD 100.00 was voided: it had been recorded in error." in lines
 
@@ -257,8 +257,8 @@ class TestFormats:
     @pytest.mark.parametrize("form", ["camt.053", "bai2", "mt940"])
     async def test_every_format_pays_invoices(self, client: Client, stack: LocalStack, form: str) -> None:
         _, (invoice,), (number,) = await owing(client, 10_001)
-        told = {"amount_minor": 10_000, "currency": "USD", "booked_on": "2026-03-02", "text": f"invoice {number}"}
-        file = await asyncio.to_thread(stack.sandbox, "bank-file", format=form, account=ACCOUNT, lines=[told])
+        known = {"amount_minor": 10_000, "currency": "USD", "booked_on": "2026-03-02", "text": f"invoice {number}"}
+        file = await asyncio.to_thread(stack.sandbox, "bank-file", format=form, account=ACCOUNT, lines=[known])
         status, run = await client.upload("/v1/bank-statements", file)
         assert (status, run["format"], run["account"]) == (202, form, ACCOUNT)
         assert counts(await done(client, run)) == {"lines": 1, "posted": 1}

@@ -85,9 +85,9 @@ class TestConfirming:
         assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("payer_cancelled", None, [])
         await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
         assert await moving.make(f"{path}/cancel", expect=(202,)) == ended
-        told = await moving.get(f"{path}/timeline")
-        assert told["items"][-1]["text"].startswith("It was cancelled before the payer confirmed it with the bank")
-        assert told["next_step"].startswith("Pay what is still owed")
+        timeline = await moving.get(f"{path}/timeline")
+        assert timeline["items"][-1]["text"].startswith("It was cancelled before the payer confirmed it with the bank")
+        assert timeline["next_step"].startswith("Pay what is still owed")
 
     async def test_confirmed_payment_cannot_be_cancelled(self, moving: Client, moving_stack: LocalStack) -> None:
         invoice, payment = await asked(moving)

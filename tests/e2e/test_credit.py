@@ -68,8 +68,8 @@ class TestPayingByCredit:
         await client.paid(invoice)
         done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
         assert (done["status"], done["amount_minor"], done["return_window_until"]) == ("succeeded", 0, None)
-        told = await client.get(f"/v1/payments/{payment['id']}/timeline")
-        assert [item["text"] for item in told["items"]] == [
+        timeline = await client.get(f"/v1/payments/{payment['id']}/timeline")
+        assert [item["text"] for item in timeline["items"]] == [
             "The payment was confirmed.",
             "Credit paid it; nothing was charged.",
         ]
@@ -88,8 +88,8 @@ class TestPayingByCredit:
         done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
         assert (done["status"], done["method_id"], done["way"]) == ("succeeded", None, "collect")
         assert done["credit_allocations"] == [{"invoice_id": invoice, "amount_minor": 4_000}]
-        told = await client.get(f"/v1/payments/{payment['id']}/timeline")
-        assert told["items"][-1]["text"] == "Credit paid it; nothing was charged."
+        timeline = await client.get(f"/v1/payments/{payment['id']}/timeline")
+        assert timeline["items"][-1]["text"] == "Credit paid it; nothing was charged."
         await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 5_000)
         assert await credits_of(client, customer) == 5_000
         for more in ({"invoices": [{"invoice_id": other}]}, {"all": True, "currency": "USD"}):

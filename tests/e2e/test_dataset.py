@@ -62,7 +62,7 @@ async def quiet(stack: LocalStack) -> None:
 
 BREAKS = [
     ("invoicing", "UPDATE invoices SET total = total {} 1 WHERE id = $1", "balance is not the sum of its entries"),
-    ("invoicing", "UPDATE invoices SET sequence = sequence {} 1 WHERE id = $1", "2 events were told, 1 are there"),
+    ("invoicing", "UPDATE invoices SET sequence = sequence {} 1 WHERE id = $1", "2 events were emitted, 1 are there"),
     ("payments", "UPDATE invoices SET payable_now = payable_now {} 1 WHERE id = $1", "payments' copy of invoice"),
 ]
 

@@ -207,7 +207,7 @@ class TestMethods:
 
 
 class TestClientAddress:
-    """Consent tells from which address it came, as the gateway saw it; what a client writes of it counts nothing."""
+    """A consent holds the address that the gateway saw; an address that the client writes counts nothing."""
 
     async def test_evidence_holds_the_address(self, client: Client, stack: LocalStack) -> None:
         customer = await client.customer()
@@ -224,5 +224,5 @@ class TestClientAddress:
         secret = stack.environment("payments")["PAYMENTS_ADDRESS_SECRET"].encode()
         assert {each["kind"] for each in evidence} == {"surcharge", "terms"}
         for each in evidence:
-            told = hmac.digest(secret, f"{each['id']}:127.0.0.1".encode(), "sha256").hex()
-            assert each["address_hash"] == told
+            hashed = hmac.digest(secret, f"{each['id']}:127.0.0.1".encode(), "sha256").hex()
+            assert each["address_hash"] == hashed

@@ -60,8 +60,10 @@ def test_every_answer_is_in_the_document(case: schemathesis.Case, world: World) 
         headers={"Authorization": f"Bearer {world.key}"},
         excluded_checks=[positive_data_acceptance],  # not all that is refused can be said in a schema
     )
-    told = _told_headers(DOCUMENT["paths"][case.operation.path][case.operation.method], str(response.status_code))
-    assert {name for name in response.headers if name not in OF_HTTP} <= told
+    declared = _declared_headers(
+        DOCUMENT["paths"][case.operation.path][case.operation.method], str(response.status_code)
+    )
+    assert {name for name in response.headers if name not in OF_HTTP} <= declared
 
 
 def _heads(case: schemathesis.Case) -> bool:
@@ -78,7 +80,7 @@ def _known(body: Any, known: dict[str, str]) -> Any:
     return body
 
 
-def _told_headers(operation: dict[str, Any], status: str) -> set[str]:
+def _declared_headers(operation: dict[str, Any], status: str) -> set[str]:
     if status == "405":  # of another method than the operation's
         return {"x-request-id", "allow"}
     answer = operation["responses"][status]

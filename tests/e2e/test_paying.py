@@ -289,7 +289,7 @@ class TestWaiting:
         assert (status, payment["id"], payment["status"]) == (200, first["id"], "succeeded")
         assert client.headers["Idempotent-Replayed"] == "true"
         again = await client.pay(quote, key=key)
-        assert again == first, "without the preference the first answer is told again"
+        assert again == first, "without the preference the first answer is given again"
 
     async def test_what_cannot_be_read_is_ignored(self, client: Client) -> None:
         for prefer in ("wait=soon", "wait=-1", "return=minimal"):

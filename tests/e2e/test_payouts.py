@@ -110,9 +110,9 @@ class TestPayouts:
         await client.paid(invoice)
         payout = await pay_out(stack, "CHF")
         await booked(client, "CHF", bank=9_680, fees=320)
-        told = {"currency": "CHF", "booked_on": (await client.get("/v1/reports/daily-reconciliation"))["date"]}
-        less = {**told, "amount_minor": 9_180, "text": f"STRIPE TRANSFER {payout['trace_id']['value']}"}
-        bare = {**told, "amount_minor": 9_680, "text": "STRIPE"}
+        common = {"currency": "CHF", "booked_on": (await client.get("/v1/reports/daily-reconciliation"))["date"]}
+        less = {**common, "amount_minor": 9_180, "text": f"STRIPE TRANSFER {payout['trace_id']['value']}"}
+        bare = {**common, "amount_minor": 9_680, "text": "STRIPE"}
         file = await asyncio.to_thread(
             stack.sandbox,
             "bank-file",

@@ -46,21 +46,21 @@ class TestTimeline:
             "USD 40.00 of it went back: the invoice is owed again.",
         ]
         assert why["next_step"].startswith("It waits to be paid: it was due on 2026-02-01, ")
-        told = await client.get(f"/v1/payments/{payment['id']}/timeline")
-        assert [item["event"] for item in told["items"]] == [
+        timeline = await client.get(f"/v1/payments/{payment['id']}/timeline")
+        assert [item["event"] for item in timeline["items"]] == [
             "PaymentSubmitted",
             "PaymentSucceeded",
             "PaymentReconciled",
             "PaymentRefundRequested",
             "PaymentReversed",
         ]
-        assert [item["text"] for item in told["items"][-2:]] == [
+        assert [item["text"] for item in timeline["items"][-2:]] == [
             "A refund of USD 41.20 was asked of the provider.",
             "USD 41.20 was given back.",
         ]
-        assert sorted(item["at"] for item in told["items"]) == [item["at"] for item in told["items"]]
+        assert sorted(item["at"] for item in timeline["items"]) == [item["at"] for item in timeline["items"]]
         assert (
-            told["next_step"]
+            timeline["next_step"]
             == "All of it went back: its invoices are owed again. Pay what is still owed of them anew."
         )
 
@@ -87,9 +87,9 @@ class TestTimeline:
             path = f"/v1/payments/{payment['id']}"
             await client.until(path, lambda p: p["status"] in ("declined", "cancelled"))
             await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
-            told = await client.get(f"{path}/timeline")
-            assert told["items"][-1]["text"].startswith(says), told
-            assert to_do in told["next_step"]
+            timeline = await client.get(f"{path}/timeline")
+            assert timeline["items"][-1]["text"].startswith(says), timeline
+            assert to_do in timeline["next_step"]
 
     async def test_is_for_its_customer_alone(self, client: Client, stack: LocalStack) -> None:
         mine, other = await client.customer(), await client.customer()

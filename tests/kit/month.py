@@ -182,7 +182,7 @@ class Month:
         return str(payment["id"])
 
     async def _cheque(self, bill: Bill, today: date) -> Any:
-        """Recorded by hand, and told by the bank when it is cashed."""
+        """Recorded by hand, and in the bank's file when it is cashed."""
         reference = f"CHQ {bill.number}"
         await self.client.receive(bill.customer, bill.minor, bill.invoice, reference=reference, received_on=str(today))
         return self._line(bill.minor, today, f"deposit {reference}")

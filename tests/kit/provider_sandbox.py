@@ -169,7 +169,7 @@ async def payer(stripe: StripeAdapter, token: str = "pm_card_visa", customer_id:
 async def running(
     home: pathlib.Path, webhook_url: str | None = None, clock_file: pathlib.Path | None = None
 ) -> AsyncIterator[Sandbox]:
-    """A started sandbox whose bank debits clear only when told to; it ends with the block."""
+    """A started sandbox whose bank debits clear only on request; it ends with the block."""
     sandbox = Sandbox(home, webhook_url, clock_file)
     await sandbox.start()
     try:

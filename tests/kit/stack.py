@@ -93,7 +93,7 @@ class LocalStack:
         return plan.database_urls(self.settings, service)[f"{service.upper()}_{role}_URL"]
 
     def sandbox(self, path: str, **body: Any) -> Any:
-        """Tell the provider's sandbox, over its control address."""
+        """Ask the provider's sandbox for something, over its control address."""
         url = f"http://127.0.0.1:{self.settings.port_of('sandbox')}/_control/{path}"
         request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:

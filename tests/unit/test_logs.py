@@ -16,7 +16,7 @@ from chassis import logs
 
 
 class Full(io.StringIO):
-    """A stream whose disk is full until told otherwise."""
+    """A stream whose disk is full until the test frees it."""
 
     error: Exception | None = OSError(28, "No space left on device")
 

@@ -53,7 +53,7 @@ HEARD = tuple(
     for hearer in SERVICES if hearer.database
     for topic in topics.TOPICS if topic.name in hearer.hears and not topic.commands
 )  # fmt: skip
-SAID = "SELECT aggregate, sequence, 0::bigint FROM ({told}) told (topic, aggregate, sequence) WHERE topic = '{topic}' AND sequence > 0"
+SAID = "SELECT aggregate, sequence, 0::bigint FROM ({emitted}) emitted (topic, aggregate, sequence) WHERE topic = '{topic}' AND sequence > 0"
 SEEN = "SELECT aggregate AS id, sequence AS one, 0::bigint AS two FROM seen WHERE topic = '{topic}' AND consumer = '{hearer}'"
 CHARGED = "SELECT provider_id AS id, amount + surcharge AS one, 0::bigint AS two FROM payments WHERE way = 'collect' AND reconciliation = 'matched' AND amount + surcharge > 0"
 # What went back of the provider's charges: by refunds, and by what the payers' banks took.
@@ -130,11 +130,11 @@ async def _between(invoicing: asyncpg.Connection, payments: asyncpg.Connection) 
 
 
 async def _unheard(found: dict[str, asyncpg.Connection]) -> list[str]:
-    """Every event that a service told was taken by who hears it, or waits with its key in the dead letters."""
+    """Each service that hears a topic has taken every event of it, or keeps it with its key in the dead letters."""
     wrong: list[str] = []
     for speaker, topic, hearer in HEARD:
-        told = _rows(found[speaker], SAID.format(told=TOLD[speaker], topic=topic))
-        rows = await _differing(found[hearer], SEEN.format(topic=topic, hearer=hearer), told)
+        emitted = _rows(found[speaker], SAID.format(emitted=TOLD[speaker], topic=topic))
+        rows = await _differing(found[hearer], SEEN.format(topic=topic, hearer=hearer), emitted)
         wrong += [f"{hearer} heard {row[1] or 0} events of {row[0]} on {topic}, not {row[3] or 0}" for row in rows]
     return wrong
 
@@ -168,12 +168,12 @@ async def _provider(settings: Settings, payments: asyncpg.Connection) -> tuple[l
     wrong: list[str] = []
     waiting: list[str] = []
     for row in charges:
-        told = f"charge of {row[0]}: the provider has {row[3]}, payments {row[1]}"
-        (waiting if doubted.get(row[0]) else wrong).append(told)
+        fault = f"charge of {row[0]}: the provider has {row[3]}, payments {row[1]}"
+        (waiting if doubted.get(row[0]) else wrong).append(fault)
     for row in back:
         there = f"refunds of {row[3] or 0} and lost disputes of {row[4] or 0}"
-        told = f"back of {row[0]}: the provider has {there}, payments {row[1] or 0} and {row[2] or 0}"
-        (waiting if row[0] in doubted else wrong).append(told)
+        fault = f"back of {row[0]}: the provider has {there}, payments {row[1] or 0} and {row[2] or 0}"
+        (waiting if row[0] in doubted else wrong).append(fault)
     return wrong, waiting
 
 
@@ -216,7 +216,7 @@ def _page(url: str) -> Any:
 
 
 async def _topics(settings: Settings, service: str, connection: asyncpg.Connection) -> list[str]:
-    """What a service told is in its topics without a gap, and nothing else: as many events as each aggregate counts."""
+    """The topics hold every event of their service without a gap, and no other: as many as each aggregate counts."""
     await connection.execute("CREATE TEMP TABLE heard (topic text, aggregate text, sequence bigint)")
     consumer = AIOKafkaConsumer(
         **rights.client(settings), enable_auto_commit=False,
@@ -244,9 +244,9 @@ async def _compared(connection: asyncpg.Connection, said: str) -> list[str]:
     found = []
     for topic, aggregate, here, there in await connection.fetch(NOT_IN_TOPIC.format(sql=said, most=MOST)):
         if there < here:
-            found.append(f"{topic} of {aggregate}: {here} events were told, {there} are there")
+            found.append(f"{topic} of {aggregate}: {here} events were emitted, {there} are there")
         else:
-            found.append(f"{topic} of {aggregate}: event {there} is forged, its service has told {here} events")
+            found.append(f"{topic} of {aggregate}: event {there} is forged, its service has emitted {here} events")
     return found
 
 
@@ -278,13 +278,13 @@ async def _heard(
             if sequence > last + 1:
                 wrong.append((aggregate, f"event {last + 1} is missing"))
                 events.pop(aggregate, None)
-            told = events.setdefault(aggregate, array("Q"))
+            emitted = events.setdefault(aggregate, array("Q"))
             event = int.from_bytes(hashlib.blake2b(event_id + (record.value or b""), digest_size=8).digest())
             if sequence > last:
                 heard[aggregate] = sequence
-                told.append(event)
-            elif last - sequence < len(told) and told[sequence - last - 1] != event:
-                wrong.append((aggregate, f"two events are told as {sequence}"))
+                emitted.append(event)
+            elif last - sequence < len(emitted) and emitted[sequence - last - 1] != event:
+                wrong.append((aggregate, f"two events have the sequence {sequence}"))
     return heard, wrong
 
 

@@ -21,7 +21,7 @@ def call(method: str, url: str, *, key: str = "", body: object = None, seconds: 
     except urllib.error.HTTPError as refusal:
         raise StackError(f"{method} {url} was answered with {refusal.code}: {_reason(refusal.read())}") from None
     except OSError as problem:
-        raise StackError(f"{url} does not answer: {problem}.", "is the stack up? `paidup status` tells.") from None
+        raise StackError(f"{url} does not answer: {problem}.", "is the stack up? See `paidup status`.") from None
     return json.loads(text) if text.strip() else None
 
 

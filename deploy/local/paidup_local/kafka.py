@@ -174,12 +174,12 @@ async def make_topics(client: Mapping[str, Any], wanted: Mapping[str, tuple[int,
 
 
 async def _until_known(admin: Any, names: list[str]) -> None:
-    """The broker answers before its own metadata has the new topics: wait until it tells of them all."""
+    """The broker answers before its own metadata has the new topics: wait until it lists them all."""
     for _ in range(600):
         if all(found["partitions"] for found in await admin.describe_topics(names)):
             return
         await asyncio.sleep(0.05)
-    raise StackError(f"Kafka does not tell of its new topics {', '.join(names)}.", "read kafka.log.")
+    raise StackError(f"Kafka does not list its new topics {', '.join(names)}.", "read kafka.log.")
 
 
 def _properties(settings: Settings, folder: pathlib.Path, *, guarded: bool) -> str:

@@ -57,7 +57,7 @@ async def _first_bytes(port: int, question: bytes, count: int) -> bytes:
 
 @dataclass(frozen=True)
 class Program:
-    """What to run and how to tell that it is ready."""
+    """What to run, and how to see that it is ready."""
 
     name: str
     command: tuple[str, ...]

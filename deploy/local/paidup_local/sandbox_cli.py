@@ -102,7 +102,7 @@ def webhooks(
 
 
 @app.command("bank-clear")
-def bank_clear(seconds: Annotated[float, typer.Argument(min=0, help="0: only when told by `clear`.")]) -> None:
+def bank_clear(seconds: Annotated[float, typer.Argument(min=0, help="0: only on `clear`.")]) -> None:
     """How long bank debits take to clear."""
     _rules(bank_clear_seconds=seconds)
 
@@ -138,7 +138,7 @@ def expire_card(method: Annotated[str, typer.Argument(help="A payment method (pm
 
 
 @app.command("refund-clear")
-def refund_clear(seconds: Annotated[float, typer.Argument(min=0, help="0: only when told.")]) -> None:
+def refund_clear(seconds: Annotated[float, typer.Argument(min=0, help="0: only on request.")]) -> None:
     """How long refunds to bank accounts take to arrive."""
     _rules(refund_clear_seconds=seconds)
 
@@ -202,8 +202,8 @@ def payout_fail(payout: Payout, code: Annotated[str, typer.Option(help="As Strip
 
 @app.command("payouts")
 def payouts(
-    every: Annotated[float, typer.Option(min=0, help="Seconds from one to the next; 0: only when told.")] = 0,
-    clear: Annotated[float | None, typer.Option(min=0, help="Seconds of each step; 0: only when told.")] = None,
+    every: Annotated[float, typer.Option(min=0, help="Seconds from one to the next; 0: only on request.")] = 0,
+    clear: Annotated[float | None, typer.Option(min=0, help="Seconds of each step; 0: only on request.")] = None,
 ) -> None:
     """Pay out by itself."""
     _rules(payout_every_seconds=every, **({} if clear is None else {"payout_clear_seconds": clear}))
@@ -222,20 +222,20 @@ def bank_file(
     last: Annotated[str | None, typer.Option("--to", help="Last day of payouts.")] = None,
 ) -> None:
     """Write the file of the company's bank."""
-    told = {"format": format, "account": account, "payouts": payouts, "from": first, "to": last}
+    asked = {"format": format, "account": account, "payouts": payouts, "from": first, "to": last}
     try:
         given = json.loads(lines.read_text("utf-8")) if lines else []
     except (OSError, ValueError) as problem:
         raise StackError(f"{lines} is not read: {problem}.", "it must be a JSON list of transfers.") from None
-    _save({**told, "lines": given}, output)
+    _save({**asked, "lines": given}, output)
 
 
-def _save(told: dict[str, object], output: Path | None) -> None:
+def _save(asked: dict[str, object], output: Path | None) -> None:
     """In pieces: the file may be long."""
     import urllib.error
     import urllib.request
 
-    request = urllib.request.Request(f"{_control()}/bank-file", json.dumps(told).encode(), method="POST")  # noqa: S310
+    request = urllib.request.Request(f"{_control()}/bank-file", json.dumps(asked).encode(), method="POST")  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310
             if output is None:
@@ -246,7 +246,7 @@ def _save(told: dict[str, object], output: Path | None) -> None:
     except urllib.error.HTTPError as refusal:
         raise StackError(f"The sandbox wrote no file: {refusal.read().decode(errors='replace')[:500]}") from None
     except OSError as problem:
-        raise StackError(f"There is no file: {problem}.", "is the stack up? `paidup status` tells.") from None
+        raise StackError(f"There is no file: {problem}.", "is the stack up? See `paidup status`.") from None
 
 
 @app.command("charges")

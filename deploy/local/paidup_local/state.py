@@ -17,7 +17,7 @@ PROBES = {"postgres": programs.answers_postgres, "kafka": programs.answers_kafka
 
 @dataclass(frozen=True)
 class Process:
-    """A process as noted; `started` tells it from a later one with the same number."""
+    """A process as noted; `started` distinguishes it from a later one with the same number."""
 
     name: str
     pid: int | None

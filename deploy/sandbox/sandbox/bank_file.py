@@ -39,12 +39,12 @@ class BankFile:
     parts: Iterator[bytes]
 
 
-def bank_file(told: dict[str, Any], payouts: Iterable[Payout]) -> BankFile:
-    """As `told`: format, account, lines; and a line for each payout."""
-    form, account = told.get("format", "camt.053"), told.get("account", "")
+def bank_file(asked: dict[str, Any], payouts: Iterable[Payout]) -> BankFile:
+    """As `asked`: format, account, lines; and a line for each payout."""
+    form, account = asked.get("format", "camt.053"), asked.get("account", "")
     if form not in _FORMATS or not isinstance(account, str) or not account:
         raise ApiError(400, f"format is one of {', '.join(_FORMATS)}, account a text")
-    given = told.get("lines", [])
+    given = asked.get("lines", [])
     if not isinstance(given, list):
         raise ApiError(400, "lines is a list")
     lines = [_line(each) for each in given] + [_arrived(each) for each in payouts]
@@ -65,12 +65,12 @@ def _encoded(texts: Iterator[str]) -> Iterator[bytes]:
     yield "".join(waiting).encode()
 
 
-def _line(told: Any) -> Line:
+def _line(asked: Any) -> Line:
     try:
-        texts = {name: str(told.get(name) or "") for name in ("text", "reference", "payer", "payer_account")}
-        amount, currency = told["amount_minor"], str(told["currency"])
-        booked_on = date.fromisoformat(told["booked_on"])
-        number = str(told.get("bank_reference") or "")
+        texts = {name: str(asked.get(name) or "") for name in ("text", "reference", "payer", "payer_account")}
+        amount, currency = asked["amount_minor"], str(asked["currency"])
+        booked_on = date.fromisoformat(asked["booked_on"])
+        number = str(asked.get("bank_reference") or "")
     except (AttributeError, KeyError, TypeError, ValueError) as fault:
         raise ApiError(400, f"a line needs amount_minor, currency and booked_on: {fault!r}") from fault
     if not isinstance(amount, int) or isinstance(amount, bool) or len(currency) != 3:
@@ -86,7 +86,7 @@ def _arrived(payout: Payout) -> Line:
 
 
 def _numbered(account: str, lines: Iterable[Line]) -> list[Line]:
-    """The bank's own number of each: the same in every file that tells of the same transaction."""
+    """The bank's own number of each: the same in every file that holds this transaction."""
     seen: Counter[Line] = Counter()
     found = []
     for line in lines:
@@ -197,8 +197,8 @@ def _mt940(account: str, lines: Sequence[Line]) -> Iterator[str]:
             mark, amount = "C" if line.amount >= 0 else "D", _comma(line.amount, currency)
             own = line.reference if 0 < len(line.reference) <= 16 and "/" not in line.reference else "NONREF"
             yield f":61:{line.booked_on:%y%m%d%m%d}{mark}{amount}NTRF{own}//{line.bank_reference[:16]}\n"
-            told = (("NAME", line.payer), ("IBAN", line.payer_account), ("REMI", f"{line.reference} {line.text}"))
-            text = "".join(f"/{word}/{_plain(said)}" for word, said in told if said.strip())
+            parts = (("NAME", line.payer), ("IBAN", line.payer_account), ("REMI", f"{line.reference} {line.text}"))
+            text = "".join(f"/{word}/{_plain(said)}" for word, said in parts if said.strip())
             yield "".join(_folded(f":86:{text}")) if text else ""
         yield f":62F:{_balance(total, currency, last)}\n-\n"
 

@@ -29,7 +29,7 @@ class Given:
 
 
 def read_form(form: Mapping[str, str], kinds: Sequence[str], now: int) -> Given | dict[str, str]:
-    """What was given, or what is wrong by field. Numbers that are no test numbers are told to nobody."""
+    """What was given, or what is wrong by field. Numbers that are no test numbers are shown to nobody."""
     wrong: dict[str, str] = {}
     kind = form.get("kind", kinds[0])
     if kind not in kinds:
@@ -43,11 +43,11 @@ def read_form(form: Mapping[str, str], kinds: Sequence[str], now: int) -> Given 
     return wrong or Given(token, billing, expires, bank and form.get("verify") == "deposits")
 
 
-def billing_of(told: Mapping[str, Any]) -> dict[str, Any]:
+def billing_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """As Stripe's `billing_details`."""
     names = ("line1", "line2", "city", "state", "postal_code", "country")
-    address = {name: str(told.get(name) or "") or None for name in names}
-    return {"name": str(told.get("name") or "") or None, "address": address}
+    address = {name: str(given.get(name) or "") or None for name in names}
+    return {"name": str(given.get("name") or "") or None, "address": address}
 
 
 def _card(form: Mapping[str, str], wrong: dict[str, str]) -> str:
@@ -81,17 +81,17 @@ def _expiry(form: Mapping[str, str], wrong: dict[str, str], now: int) -> tuple[i
 
 
 def _billing(form: Mapping[str, str], wrong: dict[str, str]) -> dict[str, Any]:
-    told = {name: form.get(name, "").strip() for name in ("name", "line1", "city", "state", "postal_code", "country")}
-    told["state"], told["country"] = told["state"].upper(), told["country"].upper()
-    for name, text in told.items():
+    given = {name: form.get(name, "").strip() for name in ("name", "line1", "city", "state", "postal_code", "country")}
+    given["state"], given["country"] = given["state"].upper(), given["country"].upper()
+    for name, text in given.items():
         if len(text) > _LONGEST:
             wrong[name] = f"At most {_LONGEST} characters."
-    if not told["name"]:
+    if not given["name"]:
         wrong["name"] = "Enter the name on the card or account."
-    if not re.fullmatch(r"[A-Z]{2}", told["country"], re.ASCII):
+    if not re.fullmatch(r"[A-Z]{2}", given["country"], re.ASCII):
         wrong["country"] = "Choose a country."
-    if not told["postal_code"]:
+    if not given["postal_code"]:
         wrong["postal_code"] = "Enter the postal code."
-    if told["country"] in _WITH_STATES and not re.fullmatch(r"[A-Z]{2,3}", told["state"], re.ASCII):
+    if given["country"] in _WITH_STATES and not re.fullmatch(r"[A-Z]{2,3}", given["state"], re.ASCII):
         wrong["state"] = "Enter the state as two or three letters."
-    return billing_of(told)
+    return billing_of(given)

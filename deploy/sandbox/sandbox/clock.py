@@ -20,7 +20,7 @@ class Clock:
         return int(time.time() + self._current_offset())
 
     def today(self) -> int:
-        """The company's day, as Stripe tells a day: its first second in UTC."""
+        """The company's day, as Stripe writes a day: its first second in UTC."""
         day = datetime.fromtimestamp(self.now(), self._zone).date()
         return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 

@@ -1,4 +1,4 @@
-"""What Stripe has not: telling the sandbox to misbehave and what banks do, and reading all that it charged."""
+"""What Stripe has not: requests that make the sandbox misbehave or act as a bank, and that read all charges."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -235,7 +235,7 @@ class Control:
         return render_money.payout(payout)
 
     def _bank_file(self, wanted: Json) -> BankFile:
-        """With `payouts` those that have arrived, from the day `from` to the day `to` where they are told."""
+        """With `payouts` those that have arrived, from the day `from` to the day `to` if they are given."""
         first, last = _day(wanted, "from") or 0, _day(wanted, "to") or 2**53
         every = self._store.all_kept(Payout) if wanted.get("payouts") is True else iter(())
         return bank_file(wanted, (p for p in every if p.status == "paid" and first <= p.arrival <= last))
@@ -254,10 +254,10 @@ class Control:
 
 def _day(wanted: Json, name: str) -> int | None:
     """The first second of a day in UTC."""
-    if (told := wanted.get(name)) is None:
+    if (given_day := wanted.get(name)) is None:
         return None
     try:
-        return int(datetime.fromisoformat(str(told)).replace(tzinfo=UTC).timestamp()) // 86400 * 86400
+        return int(datetime.fromisoformat(str(given_day)).replace(tzinfo=UTC).timestamp()) // 86400 * 86400
     except ValueError as fault:
         raise ApiError(400, f"{name} is a day as 2026-03-08") from fault
 

@@ -127,13 +127,13 @@ class Pages:
     def _back(self, payment: Payment) -> Page:
         if payment.return_url is None:
             return _page(200, "Thank you", "<p>You can close this page.</p>")
-        told = {
+        result = {
             "payment_intent": payment.id,
             "payment_intent_client_secret": f"{payment.id}_secret_{payment.id[-12:]}",
             "redirect_status": "succeeded" if payment.status == "succeeded" else "failed",
         }
         parts = urlsplit(payment.return_url)
-        return Page(303, to=urlunsplit(parts._replace(query=urlencode([*parse_qsl(parts.query), *told.items()]))))
+        return Page(303, to=urlunsplit(parts._replace(query=urlencode([*parse_qsl(parts.query), *result.items()]))))
 
     def _waiting(self, identifier: str) -> Payment | Setup:
         found = self._setup(identifier) if identifier.startswith("seti_") else self._store.payment(identifier)
@@ -178,12 +178,12 @@ def _page(status: int, title: str, body: str) -> Page:
 def _deposits(setup: Setup, wrong: str | None = None) -> Page:
     if setup.arrives is None:
         return _page(409, "Nothing to confirm", "<p>This bank account waits for no deposits.</p>")
-    told = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
+    fault = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     fields = _input("first", "First amount in cents", {}, {}, 'inputmode="numeric" required')
     fields += _input("second", "Second amount in cents", {}, {}, 'inputmode="numeric" required')
     intro = "<p>Two small deposits were sent to your account. Enter their amounts; here they are 32 and 45.</p>"
     form = f'<form method="post">{fields}<button>Verify</button></form>'
-    return _page(422 if wrong else 200, "Verify your bank account", told + intro + form)
+    return _page(422 if wrong else 200, "Verify your bank account", fault + intro + form)
 
 
 def _form(session: Session, form: Mapping[str, str], wrong: Mapping[str, str]) -> str:
@@ -191,7 +191,7 @@ def _form(session: Session, form: Mapping[str, str], wrong: Mapping[str, str]) -
     chosen = form.get("kind") if form.get("kind") in kinds else kinds[0]
     names = {"card": "Card", "us_bank_account": "US bank account"}
     radios = "".join(_radio("kind", kind, names[kind], checked=kind == chosen) for kind in kinds)
-    parts = [_told(wrong), '<form method="post" novalidate>']
+    parts = [_faults(wrong), '<form method="post" novalidate>']
     parts.append(f'<fieldset id="kind"><legend>How you pay</legend>{radios}</fieldset>')
     if "card" in kinds:
         parts.append(_card_fields(form, wrong))
@@ -208,7 +208,7 @@ def _form(session: Session, form: Mapping[str, str], wrong: Mapping[str, str]) -
     return "".join(parts) + "</form>"
 
 
-def _told(wrong: Mapping[str, str]) -> str:
+def _faults(wrong: Mapping[str, str]) -> str:
     if not wrong:
         return ""
     items = "".join(f'<li><a href="#{name}">{escape(text)}</a></li>' for name, text in wrong.items())

@@ -176,7 +176,7 @@ class Dispute:
 
 @dataclass(slots=True)
 class Payout:
-    """Money to the company's bank account, which tells `trace` beside it; `arrival` is the first second of that day."""
+    """Money to the company's bank account, with `trace` in its text; `arrival` is the first second of that day."""
 
     id: str
     created: int

@@ -67,15 +67,15 @@ class Rules:
         return [delay + random.random() * spread for _ in range(rules.webhook_copies)]  # noqa: S311
 
     def clear_after(self) -> float | None:
-        """Seconds until a bank debit clears; None: when it is told to."""
+        """Seconds until a bank debit clears; None: when a call asks for it."""
         return self.now.bank_clear_seconds or None
 
     def refund_after(self) -> float | None:
-        """Seconds until a refund that is under way ends; None: when it is told to."""
+        """Seconds until a refund that is under way ends; None: when a call asks for it."""
         return self.now.refund_clear_seconds or None
 
     def payout_after(self) -> float | None:
-        """Seconds until a payout goes a step on; None: when it is told to."""
+        """Seconds until a payout goes a step on; None: when a call asks for it."""
         return self.now.payout_clear_seconds or None
 
     def reset(self) -> None:

@@ -130,7 +130,7 @@ class Server:
         return web.Response(status=answer.status, body=answer.body, content_type=_JSON, headers=headers)
 
     async def _decide(self, request: web.BaseRequest, body: bytes) -> tuple[Answer, dict[str, str]]:
-        """The answer, once what it tells is on disk, and its headers."""
+        """The answer, once its content is on disk, and its headers."""
         headers = {"Request-Id": new_id("req"), "Stripe-Version": API_VERSION}
         key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
         if key is None:

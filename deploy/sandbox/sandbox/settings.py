@@ -1,4 +1,4 @@
-"""What the environment tells the sandbox."""
+"""Settings of the sandbox, from the environment."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""State on disk in one SQLite file. An answer leaves the process only after the commit that holds what it tells."""
+"""State on disk in one SQLite file. An answer leaves the process only after its content is committed."""
 
 import asyncio
 import sqlite3
@@ -93,7 +93,7 @@ class Store:
             self._db.execute("RELEASE change")
 
     def flush(self) -> None:
-        """Commit what is open, and tell those who wait for it."""
+        """Commit what is open, and wake those who wait for it."""
         waiting, self._commit = self._commit, None
         if waiting is None:
             return

@@ -188,7 +188,7 @@ async def issue_token(request: Request, body: TokenRequest, paidup_internal: Ann
 
 
 def secret_of(signer: TokenSigner, subject: str, idempotency_key: str) -> str:
-    """What a maker gets under an Idempotency-Key: the same each time, and nobody else can tell it."""
+    """The key that a maker gets under an Idempotency-Key: the same each time, and nobody else can find it out."""
     return KEY_START + signer.derive(f"api key\0{subject}\0{idempotency_key}")
 
 

@@ -1,4 +1,4 @@
-"""SQL: what must hold in auth, and how many events it said of each aggregate, as topic, id, sequence."""
+"""SQL: what must hold in auth, and how many events each aggregate has emitted, as topic, id, sequence."""
 
 CHECKS: dict[str, str] = {}
 TOLD = """

@@ -1,4 +1,4 @@
-"""What auth says."""
+"""The events of auth."""
 
 from datetime import datetime
 

@@ -20,7 +20,7 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A client's key for one request; the fingerprint tells another body under the same key."""
+    """A client's key for one request; the fingerprint shows that a body under the same key is another one."""
 
     customer: str
     route: str

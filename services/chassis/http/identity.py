@@ -72,7 +72,7 @@ class TokenSigner:
             raise ValueError(f"{private_key} must hold a private Ed25519 key with a kid")
 
     def derive(self, text: str) -> str:
-        """256 bits of a text, as URL-safe text: only who has the private key can tell them."""
+        """256 bits of a text, as URL-safe text: only the holder of the private key can compute them."""
         private = str(self._key.as_dict(private=True)["d"])
         mac = hmac.digest(private.encode(), b"derived\0" + text.encode(), "sha256")
         return base64.urlsafe_b64encode(mac).decode().rstrip("=")

@@ -31,7 +31,9 @@ class Sequences:
 
 
 def sequences(own: str, own_of_customer: str = "") -> Sequences:
-    """Of what the service has itself, and of what any of its consumers hears of; `own` is not told to a customer.
+    """How far the service is with its own aggregates and with those that its consumers hear of.
+
+    `own` is for callers who see all customers.
 
     `own_of_customer` is the same as `own` for the rows of the customer $2.
     """

@@ -126,7 +126,7 @@ class RefusedError(Exception):
 async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> None:
     """Give one letter up, for a reason that is kept: it counts as seen and what waits behind it goes on.
 
-    RefusedError for one that another waits before: what it tells would be lost unseen.
+    RefusedError if an older letter of the key waits: its content would be lost unseen.
     """
     async with connection.transaction():
         row = await _waiting(connection, letter)

@@ -202,7 +202,7 @@ async def joining(
 ) -> AsyncIterator[None]:
     """As `subscribed`, and the block runs at once: who is slow to join, or has no broker yet, answers requests already.
 
-    `joined` is told when this process consumes, and when it does no more.
+    `joined` is called with True once this process consumes, and with False once it no longer does.
     """
     inside, leaving = asyncio.Event(), asyncio.Event()
     left = asyncio.create_task(leaving.wait())

@@ -206,10 +206,10 @@ def _finished(path: str, item: Document, *, keyless: bool) -> Document:
         needs_key = operation.pop(ONCE, None)
         parameters += [] if needs_key is None else [_key(required=needs_key)]
         parameters += [] if keyless or item is STREAM else [SEEN]
-        told = _headers("X-Request-Id", *(["Paidup-Seen"] if method in WRITES else []))
-        told |= _headers("Idempotent-Replayed") if needs_key is not None else {}
+        headers = _headers("X-Request-Id", *(["Paidup-Seen"] if method in WRITES else []))
+        headers |= _headers("Idempotent-Replayed") if needs_key is not None else {}
         answers = {
-            status: answer | {"headers": told | answer.get("headers", {})}
+            status: answer | {"headers": headers | answer.get("headers", {})}
             for status, answer in operation["responses"].items()
             if status.startswith("2")
         }

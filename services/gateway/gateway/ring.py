@@ -32,7 +32,7 @@ class Position:
         self.offsets = list(offsets) if offsets is not None else [0] * (len(STREAMED) * PARTITIONS)
 
     def encode(self) -> str:
-        """Variable-length integers in base64url, after two bytes that tell another list of topics."""
+        """Variable-length integers in base64url, after two bytes that show another list of topics."""
         out = bytearray(_layout)
         for offset in self.offsets:
             while offset > 0x7F:
@@ -168,7 +168,7 @@ class Ring:
             self.first += 1
 
     def wake(self) -> None:
-        """Tell everybody who waits that there is something new."""
+        """Wake everybody who waits: there is something new."""
         self._news.set()
         self._news = asyncio.Event()
 

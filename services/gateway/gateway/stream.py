@@ -28,7 +28,7 @@ SEND_SECONDS = 10
 AHEAD_SECONDS = 2
 
 subscribers = Gauge("paidup_stream_subscribers", "Event streams open")
-resets = Total("paidup_stream_resets_total", "Streams told to begin anew", ["reason"])
+resets = Total("paidup_stream_resets_total", "Streams that had to begin anew", ["reason"])
 
 
 class EndedError(Exception):

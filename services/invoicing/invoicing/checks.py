@@ -27,7 +27,7 @@ CHECKS = {
         USING (customer_id, effective_on, currency, due_on) WHERE coalesce(o.amount, 0) <> coalesce(e.sum, 0)""",
 }
 
-# What says of itself how many events it has told: topic, id, sequence.
+# How many events each aggregate has emitted: topic, id, sequence.
 TOLD = """
     SELECT 'invoicing.invoice.v1' AS topic, id::text AS aggregate, sequence FROM invoices WHERE sequence > 0
     UNION ALL SELECT 'invoicing.customer.v1', id::text, sequence FROM customers

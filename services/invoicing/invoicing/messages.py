@@ -128,8 +128,8 @@ def _credit(credit: Credit) -> says.CreditChanged:
 
 
 def customer_changed(customer: Mapping[str, Any], sequence: int, now: datetime) -> Message:
-    told = {name: customer[name] for name in ("external_id", "name", "email", "address", "account_manager")}
-    event = says.CustomerChanged(customer_id=customer["id"], **told)
+    known = {name: customer[name] for name in ("external_id", "name", "email", "address", "account_manager")}
+    event = says.CustomerChanged(customer_id=customer["id"], **known)
     return message(event, sequence=sequence, time=now, customer=customer["id"])
 
 

@@ -328,7 +328,7 @@ class TwoBooks(RuleBasedStateMachine):
     @precondition(lambda self: self.charges)
     @rule(data=st.data(), what=MOVES, place=st.integers(-3, -1), evidence=OFTEN, times=st.integers(0, 2), hear=HEAR)
     def provider_says(self, data: st.DataObject, what: str, place: int, evidence: bool, times: int, hear: int) -> None:
-        """A reply, a webhook or a poll tells its newest state or an older one: late, again, or not at all."""
+        """A reply, a webhook or a poll shows its newest state or an older one: late, again, or not at all."""
         payment_id = data.draw(st.sampled_from(list(self.charges)))
         self.decide(payment_id, what)
         self.observe(payment_id, place, evidence, times)
@@ -533,10 +533,12 @@ class TwoBooks(RuleBasedStateMachine):
             case invoicing_says.SettlementPosted() as event:
                 allocations = tuple(Part(part.invoice_id, part.amount.money()) for part in event.allocations)
                 payment = self.payments[event.payment_id]
-                credit, told = event.credit.amount_minor, payment.credit_paid
+                credit, by_credit = event.credit.amount_minor, payment.credit_paid
                 if event.by_credit is not None:
-                    told = tuple(Part(part.invoice_id, part.amount.money()) for part in event.by_credit)
-                self.payments[payment.id] = replace(payment, allocations=allocations, credit=credit, credit_paid=told)
+                    by_credit = tuple(Part(part.invoice_id, part.amount.money()) for part in event.by_credit)
+                self.payments[payment.id] = replace(
+                    payment, allocations=allocations, credit=credit, credit_paid=by_credit
+                )
             case invoicing_says.CreditChanged() as event:
                 assert event.available is not None
                 free = (event.customer_id, event.balance.currency, event.available.amount_minor)

@@ -200,11 +200,11 @@ class TestSettlement:
                 gone -= back
         book.take_facts()
         book.settle("card", "customer", usd(cash), [], TODAY)
-        (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
-        assert told.by_credit is not None
-        assert {each.invoice_id: each.amount.minor for each in told.by_credit} == paid
-        assert told.parts == (part("two", 400),)
-        (message,) = messages.of([told], NOW)
+        (posted,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
+        assert posted.by_credit is not None
+        assert {each.invoice_id: each.amount.minor for each in posted.by_credit} == paid
+        assert posted.parts == (part("two", 400),)
+        (message,) = messages.of([posted], NOW)
         said = SettlementPosted.model_validate_json(message.body)
         assert {each.invoice_id: each.amount.amount_minor for each in said.by_credit or ()} == paid
 
@@ -212,8 +212,8 @@ class TestSettlement:
         book = book_with(invoice("one", 600))
         book.reserve("card", "customer", [part("one", 600)], "USD")
         assert book.settle("card", "customer", usd(600), [], TODAY).by_credit is None
-        (told,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
-        assert told.by_credit is None
+        (posted,) = (fact for fact in book.take_facts() if isinstance(fact, Settlement))
+        assert posted.by_credit is None
 
     def test_money_on_account_becomes_credit(self) -> None:
         book = book_with(invoice())

@@ -15,7 +15,7 @@ class Settlement:
     """What a payment pays: `parts` and `credit` are what has not gone back. `reversed`: nothing is left of them.
 
     `effective_on`: the last day on which money of it came or was applied; nothing goes back before. `by_credit`: what
-    credit of other payments paid beside it, told once, as it is posted; None where none was reserved.
+    credit of other payments paid beside it, emitted once, as it is posted; None where none was reserved.
     """
 
     payment_id: str

@@ -1,4 +1,4 @@
-"""What happened to an invoice: what was told of it, and what was heard."""
+"""What happened to an invoice: its own events, and events of other services about it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ async def add_heard(work: Work, events: Sequence[tuple[str, datetime, str, bytes
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was told of an invoice, and heard about it, its payments and its customer's autopay: events with their bodies,
-    oldest first. An event of the invoice itself also has the body `before` it.
+    """The events of an invoice, of its payments and of its customer's autopay, with their bodies, oldest first.
+
+    An event of the invoice itself also has the body `before` it.
 
     `under_way`: the payments that hold some of it.
     """
@@ -40,13 +41,13 @@ class History:
 
 
 async def load_history(connection: Reads, invoice_id: str, customer_id: str) -> History:
-    told = [_event(row) for row in await connection.fetch(HISTORY, invoice_id)]
-    for event, before in zip(told, [{}, *told], strict=False):
+    emitted = [_event(row) for row in await connection.fetch(HISTORY, invoice_id)]
+    for event, before in zip(emitted, [{}, *emitted], strict=False):
         event["before"] = before.get("payload")
-    payments = sorted({event["payload"]["payment_id"] for event in told if event["payload"].get("payment_id")})
+    payments = sorted({event["payload"]["payment_id"] for event in emitted if event["payload"].get("payment_id")})
     heard = [_event(row) for row in await connection.fetch(HEARD, [invoice_id, customer_id, *payments])]
     under_way = [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)]
-    return History(sorted([*told, *heard], key=lambda event: event["at"]), under_way)
+    return History(sorted([*emitted, *heard], key=lambda event: event["at"]), under_way)
 
 
 def _event(row: asyncpg.Record) -> dict[str, Any]:
