@@ -1,4 +1,4 @@
-"""Sharing received money over open invoices: quotes preview with it, invoicing decides with it."""
+"""Allocation: sharing received money over open invoices. Quotes preview with it, invoicing decides with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

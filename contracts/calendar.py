@@ -11,7 +11,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def business_date(instant: datetime, zone_name: str) -> date:
-    """The calendar day of an instant where the company is."""
+    """The calendar day of an instant in the company's time zone."""
     return instant.astimezone(zone(zone_name)).date()
 
 
@@ -26,7 +26,7 @@ def add_banking_days(start: date, days: int, holidays: frozenset[date] = frozens
 
 
 def start_of(day: date, zone_name: str) -> datetime:
-    """The first instant of a day in a zone, in UTC.
+    """The first instant of a day in a zone, as UTC.
 
     >>> start_of(date(2026, 7, 1), "America/New_York").isoformat()
     '2026-07-01T04:00:00+00:00'

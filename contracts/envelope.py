@@ -1,4 +1,4 @@
-"""What goes round an event: CloudEvents 1.0 in binary mode, with a gap-free sequence per aggregate."""
+"""The envelope of an event: CloudEvents 1.0 in binary mode, with a gap-free sequence per aggregate."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def message(event: Event, *, sequence: int, time: datetime, customer: str | None
 
 
 class MalformedError(ValueError):
-    """A record that is not an event of ours: set aside, it can't be read."""
+    """A record that is not an event of ours. It can't be read and is set aside."""
 
 
 @dataclass(frozen=True, slots=True)

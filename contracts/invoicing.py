@@ -210,7 +210,7 @@ Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\
 
 
 class CommandState(Event):
-    """What another system asks for: by HTTP, or as a message whose `ce_id` makes it happen once."""
+    """A command of another system: by HTTP, or as a message, which is carried out once for each `ce_id`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     topic: ClassVar[topics.Topic] = topics.INBOUND

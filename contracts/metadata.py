@@ -1,4 +1,4 @@
-"""What a caller keeps beside a thing of its own: short texts that nobody here reads."""
+"""Metadata: short texts that a caller keeps with a resource. Paidup does not use them."""
 
 from __future__ import annotations
 

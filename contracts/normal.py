@@ -18,7 +18,7 @@ _REFUSED = {"Cc": "a control character", "Cf": "an invisible character", "Cs": "
 
 
 def normal_form(text: str) -> str:
-    """NFC, plain spaces, none at either end; ValueError when it is blank or holds what nobody can see.
+    """NFC, plain spaces, none at either end. ValueError if it is blank or has invisible characters.
 
     >>> normal_form(" INV\\u00a07\\n")
     'INV 7'

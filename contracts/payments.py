@@ -72,7 +72,7 @@ class PaymentDeclined(PaymentState):
 
 
 class PaymentCancelled(PaymentState):
-    """Ended before any money moved."""
+    """The payment ended before any money moved."""
 
 
 class PaymentExpired(PaymentState):
@@ -80,7 +80,7 @@ class PaymentExpired(PaymentState):
 
 
 class PaymentUnknown(PaymentState):
-    """The provider's answer was lost; it is asked until it knows."""
+    """The provider's answer was lost. The provider is asked until it answers."""
 
 
 class PaymentReconciled(PaymentState):
@@ -150,7 +150,7 @@ Verification = Literal["verified", "pending", "failed"]
 
 
 class MethodAdded(Event):
-    """A customer can pay with it. No numbers, no names."""
+    """A customer can pay with this method. It has no numbers and no names."""
 
     topic: ClassVar[topics.Topic] = topics.METHOD
     aggregate: ClassVar[str] = "method_id"
@@ -165,7 +165,7 @@ class MethodAdded(Event):
 
 
 class MethodChanged(Event):
-    """It became the default or ceased to be, was verified, or was disabled: the method after the change."""
+    """The method after a change: it became the default or ceased to be it, was verified, or was disabled."""
 
     topic: ClassVar[topics.Topic] = topics.METHOD
     aggregate: ClassVar[str] = "method_id"
@@ -181,7 +181,7 @@ class MethodChanged(Event):
 
 
 class MethodRemoved(Event):
-    """It is in no list any more, and the provider forgets it."""
+    """The method was removed: it is in no list any more, and the provider forgets it."""
 
     topic: ClassVar[topics.Topic] = topics.METHOD
     aggregate: ClassVar[str] = "method_id"

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 means it, from whoever sends it: UTF-8, each member once, numbers exact."""
+"""Strict JSON (RFC 8259): UTF-8, each member once, numbers exact."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NotJsonError(ValueError):
 
 
 class TooManyError(NotJsonError):
-    """It is JSON, of more members than anything here has: to find fault with each would take minutes."""
+    """JSON with more members than any body here has. To check each of them would take minutes."""
 
 
 class _TwiceError(ValueError):
@@ -76,7 +76,7 @@ def _bounded_lists(said: Any) -> None:
 
 
 def read_strict(body: bytes) -> Any:
-    """What the body says, its fractions as Decimal; NotJsonError when it is not quite JSON.
+    """The parsed body, fractions as Decimal. NotJsonError if it is not strict JSON.
 
     >>> read_strict(b'{"rate": 0.0825}')
     {'rate': Decimal('0.0825')}

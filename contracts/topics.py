@@ -1,4 +1,4 @@
-"""Every topic there is: `<service>.<aggregate>.v<major>`, 12 partitions, never changed."""
+"""Every topic: `<service>.<aggregate>.v<major>`, with 12 partitions; that number never changes."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Findings of pydantic in words for people: what is expected, not how it was checked."""
+"""Pydantic's findings in words for people: they say what is expected."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PATTERNS = {
 
 
 def sentence(finding: Mapping[str, Any]) -> str:
-    """One of pydantic's errors; a validator's own words are taken as they are."""
+    """The sentence of one of pydantic's errors. The words of a validator of ours stay as they are."""
     context = finding.get("ctx", {})
     if finding["type"] == "literal_error" and context["expected"] in JSON_WORDS:
         return f"must be {JSON_WORDS[context['expected']]}"

@@ -25,7 +25,7 @@ EVERYWHERE = {
 
 
 async def look(pool: asyncpg.Pool, checks: Mapping[str, str], *, patience: float = SETTLED_SECONDS) -> None:
-    """Run all; what is under way between services is no violation, so what is found has to be there twice."""
+    """Run all checks. A violation has to be found twice, because work under way between services may look like one."""
     for what, sql in checks.items():
         try:
             found = await _listed(pool, sql)

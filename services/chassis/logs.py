@@ -73,7 +73,7 @@ def configure(level: str) -> None:
 
 
 class Lines:
-    """A stream of lines that raises nothing, and says how many lines were lost once it takes them again."""
+    """A stream of lines that never raises. Once lines can be written again, it reports how many were lost."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._missing = stream, 0
@@ -97,7 +97,7 @@ class Lines:
 
 
 def _never_raising(kind: type[Any], lines: Lines) -> type[Any]:
-    """A logger of this kind for which a line that can't be made is one that says so."""
+    """A logger of this kind. Instead of a line that can't be made, it writes a line that says so."""
 
     def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)

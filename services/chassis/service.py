@@ -58,7 +58,7 @@ class Running:
     portal: asyncpg.Pool | None = None
 
     def reads(self, who: Identity) -> Reads:
-        """What the caller's queries read from: for one customer's caller, the rows of that customer alone."""
+        """Where the caller's queries read. For a caller of one customer only that customer's rows exist there."""
         if who.customer_id is None:
             everything: Reads = self.pool
             return everything
@@ -73,7 +73,7 @@ def running_of(request: Request) -> Running:
 
 
 def cause_of(request: Request, identity: Identity) -> Cause:
-    """What a request's events travel with: its id, who asked, and its trace, which is not that of its batch."""
+    """The cause of a request's events: its id, who asked, and its own trace (not the trace of its batch)."""
     return Cause(
         correlation=logs.request_id.get() or None,
         actor=identity.actor,
@@ -84,7 +84,7 @@ def cause_of(request: Request, identity: Identity) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a work process does again and again: at once after some work or a `Work.wake`, else after a while.
+    """Work that a process repeats: at once if it did something or was woken, else after `every_seconds`.
 
     `alone`: never in two processes at the same time.
     """
@@ -254,7 +254,7 @@ class Service:
 
 
 def _watched(task: asyncio.Task[None], goes_on: Callable[[bool], None]) -> asyncio.Task[None]:
-    """A task that never ends by itself: should it end all the same, /readyz says so."""
+    """Watch a task that should never end: if it ends, /readyz shows it."""
     task.add_done_callback(lambda _: goes_on(False))
     return task
 
@@ -271,7 +271,7 @@ def _retrying(consumer: Consumer) -> Job:
 
 
 async def _prune(running: Running, kept_routes: Sequence[str] = ()) -> bool:
-    """Forget ids of commands after 30 days, and answers under Idempotency-Keys likewise; whether there may be more."""
+    """Delete ids of commands, and answers under Idempotency-Keys, after 30 days. True if there may be more."""
     before = running.clock.now() - timedelta(days=30)
     gone = [await running.pool.execute(PRUNE_COMMANDS, before, PORTION)]
     for row in await running.pool.fetch(ROUTES):
@@ -318,7 +318,7 @@ async def _alone(job: Job, running: Running) -> bool:
 
 
 async def _dead_letters(settings: ServiceSettings, arguments: argparse.Namespace) -> str | None:
-    """What goes wrong, in a sentence; else None."""
+    """Carry out a `dead-letters` command. Returns what went wrong, in a sentence, else None."""
     connection = await asyncpg.connect(settings.work_url)
     try:
         answer: Any

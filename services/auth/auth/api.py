@@ -1,4 +1,4 @@
-"""Auth over HTTP: API keys for those who may make them, internal tokens for the gateway."""
+"""Auth over HTTP: API keys for callers with `keys:write`, internal tokens for the gateway."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ async def create_api_key(
     request: Request, body: NewKey, who: WriteKeys, response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
 ) -> MadeKey:  # fmt: skip
-    """Make an API key. It can't grant what its maker lacks, nor outlast it.
+    """Make an API key. It can't have a scope that your own key lacks, nor end later than your own key.
 
-    The key itself is answered once, and again only under the same Idempotency-Key: it is stored nowhere.
+    The answer shows the key once, because it is not stored. The same Idempotency-Key shows it again.
     """
     if idempotency_key is None:
         return await _made(request, body, who, new_secret())
@@ -134,7 +134,7 @@ async def _made(request: Request, body: NewKey, who: Identity, secret: str) -> M
 async def list_api_keys(
     request: Request, who: WriteKeys, limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: str | None = None
 ) -> Keys:
-    """API keys, newest first, without the keys themselves."""
+    """List API keys, the newest first, without the keys themselves."""
     if cursor is not None and not is_id(cursor):
         raise invalid([{"field": "cursor", "message": "not a cursor of this list"}])
     found = await store.page_of_keys(running_of(request).pool, who.customer_id, cursor, limit + 1)
@@ -145,9 +145,9 @@ async def list_api_keys(
 
 @router.delete("/v1/api-keys/{key_id}", status_code=204, response_class=Response)
 async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Response:
-    """Revoke an API key, and all that it made: refused everywhere within a second. Again, it changes nothing.
+    """Revoke an API key and all keys that it made. They are refused everywhere within a second.
 
-    Nobody revokes a key that holds more scopes than their own, but for itself.
+    A second request changes nothing. You can't revoke a key with a scope that your own key lacks, except your own key.
     """
     if not is_id(key_id):
         raise not_found("API key", key_id)
@@ -169,7 +169,7 @@ async def revoke_api_key(request: Request, key_id: str, who: WriteKeys) -> Respo
 
 @router.post("/internal/token", include_in_schema=False)
 async def issue_token(request: Request, body: TokenRequest, paidup_internal: Annotated[str, Header()] = "") -> Token:
-    """A token of at most a minute for who has a credential. Only the gateway asks: it knows the internal secret."""
+    """A token of at most a minute for the holder of a credential. Only the gateway may ask."""
     here = running_of(request)
     expected: str = here.settings.internal_secret
     if not expected or not hmac.compare_digest(paidup_internal.encode(), expected.encode()):

@@ -51,16 +51,16 @@ class ApiKey:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def seconds_left(self, now: datetime, most: int) -> int:
-        """How long what stands for the key may last: whole seconds, at least one."""
+        """How many whole seconds a token of the key may last: at least 1, at most `most`."""
         return most if self.expires_at is None else max(1, min(most, int((self.expires_at - now).total_seconds())))
 
     def revoke(self, now: datetime) -> ApiKey:
-        """Revoked from now on; a second time changes nothing."""
+        """The key, revoked from `now` on; unchanged if it is revoked already."""
         return self if self.revoked_at else replace(self, revoked_at=now, sequence=self.sequence + 1)
 
 
 def beyond(key: ApiKey, maker: Maker) -> list[str]:
-    """The scopes of a key that this one lacks. Of itself nobody lacks any."""
+    """The scopes of `key` that `maker` lacks. None if it is the maker's own key."""
     return [] if key.id == maker.subject else [scope for scope in key.scopes if not maker.holds(scope)]
 
 

@@ -19,11 +19,11 @@ CHASSIS = Path(__file__).parent / "migrations"
 
 
 class MigrationChangedError(RuntimeError):
-    """A file that has run already is not what it was; write a new file instead."""
+    """A file that has run already was changed. Remedy: undo the change and write a new file."""
 
 
 async def migrate(dsn: str, folder: Path) -> list[str]:
-    """Run what has not run yet, the chassis's own files first; the names of the files that ran."""
+    """Run the files that have not run yet, the chassis's own first. Returns the names of those that ran."""
     files = _read(CHASSIS, "chassis/") + _read(folder, "")
     connection = await asyncpg.connect(dsn)
     try:

@@ -23,7 +23,7 @@ _AWAY = ("08", "25006", "28", "3D", "53", "57", "58")
 
 
 def out_of_reach(error: BaseException) -> bool:
-    """Whether the database is away, restarting or full: nothing is wrong with the work, so wait and try again."""
+    """Whether the database is away, restarting or full. If so, the work itself is sound: wait and try again."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_AWAY)
     if isinstance(error, asyncpg.InterfaceError):

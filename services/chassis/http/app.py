@@ -168,7 +168,7 @@ class Answer:
 
 
 def chosen_request_id(sent: bytes | None) -> str:
-    """The caller's own when it is harmless in a log, else a new one."""
+    """The caller's request id if it is harmless in a log, else a new one."""
     if sent is not None and REQUEST_ID.fullmatch(text := sent.decode("latin-1")):
         return text
     return new_id()

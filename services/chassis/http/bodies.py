@@ -1,4 +1,4 @@
-"""Bodies of requests: JSON in UTF-8, each member once, or a problem that says what is wrong with it and where."""
+"""Bodies of requests: JSON in UTF-8, each member once. Otherwise a problem says what is wrong, and where."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from contracts.strict_json import NotJsonError, TooManyError, read_strict
 
 
 def read_json(body: bytes) -> Any:
-    """What the body says, or a 400 problem; 422 for one of more members than anything has."""
+    """The parsed body. Raises a 400 problem if it is no JSON, 422 if it has too many members."""
     try:
         return read_strict(body)
     except TooManyError as error:

@@ -13,7 +13,7 @@ from contracts.ids import is_id
 
 
 def write_cursor(*values: str) -> str:
-    """What `read_cursor` gives back.
+    """A cursor from which `read_cursor` reads the same values.
 
     >>> read_cursor(write_cursor("2026-01-31", "7"), 2)
     ['2026-01-31', '7']
@@ -22,7 +22,7 @@ def write_cursor(*values: str) -> str:
 
 
 def read_cursor(cursor: str, count: int) -> list[str]:
-    """So many texts without NUL, or a 422 problem; whether they mean anything is for the list to see."""
+    """The `count` texts of a cursor, without NUL, or a 422 problem. The list checks whether they mean anything."""
     try:
         values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(values, list) or len(values) != count:

@@ -29,7 +29,7 @@ class Key:
 
 
 async def required_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> str:
-    """The header, or a problem that asks for it. A coroutine, since plain functions cost a hop to a thread."""
+    """The header; a problem if it is missing. A coroutine, because FastAPI runs plain functions in a thread."""
     return checked(idempotency_key)
 
 

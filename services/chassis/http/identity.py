@@ -48,14 +48,14 @@ class Identity:
 
     @property
     def actor(self) -> str:
-        """The caller as events and audits name it."""
+        """The caller's name in events and audits, as `system:<id>`."""
         return f"{self.kind}:{self.subject}"
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or EVERY_SCOPE in self.scopes
 
     def sees(self, customer_id: str | None) -> bool:
-        """Whether what belongs to this customer is the caller's to see; None belongs to no customer."""
+        """Whether the caller may see what belongs to this customer. None: it belongs to no customer."""
         return self.customer_id in (None, customer_id)
 
     def fresh(self, seconds: int) -> bool:
@@ -142,7 +142,7 @@ class TokenVerifier:
         )
 
     def _refresh_keys(self) -> None:
-        """Keys taken out of the file are refused from then on, but for tokens checked before, which last a minute."""
+        """Read the keys again. Keys that left the file are refused; tokens checked before end within a minute."""
         changed = self._path.stat().st_mtime_ns
         if changed != self._read_at:
             keys = [_import(data) for data in orjson.loads(self._path.read_bytes())["keys"]]
@@ -170,7 +170,7 @@ def bearer(request: Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Lets those pass whose token has the scope; a 401 or 403 problem else. `company`: not a key of one customer."""
+    """Accepts callers with the scope; others get a 401 or 403 problem. `company`: no caller of one customer."""
 
     scope: str
     company: bool = False

@@ -39,7 +39,7 @@ LET_GO = "DELETE FROM idempotency_keys WHERE customer = $1 AND route = $2 AND ke
 
 
 async def once(request: Request, who: Identity, route: str, answer: Callable[[], Awaitable[Response]]) -> Response:
-    """The answer of the first request under its key. A refusal is not kept: the same key may be sent again."""
+    """The answer of the first request under this key. A refusal is not kept, so the same key may be sent again."""
     key = Key(
         f"{who.kind}:{who.subject}",
         f"POST {route}",
@@ -77,7 +77,7 @@ async def _claimed(pool: asyncpg.Pool, key: Key) -> bool:
 
 
 async def _first_answer(pool: asyncpg.Pool, key: Key) -> Response:
-    """Waits up to two seconds for it; 409 after that, 422 where the key belongs to another request."""
+    """Waits up to two seconds for the first answer: 409 after that, 422 if the key belongs to another request."""
     end, pause = time.monotonic() + PATIENCE_SECONDS, 0.02
     while True:
         stored = await idempotency.find(pool, key)

@@ -118,7 +118,7 @@ def unavailable(detail: str, *, slug: str = "unavailable", retry_after: int = 1)
 
 
 def of_validation(error: RequestValidationError) -> Problem:
-    """Pydantic's findings by dotted path; a body that is no JSON is 400."""
+    """The problem of Pydantic's findings, each with its dotted path. A body that is no JSON is 400."""
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
         reason = found[0].get("ctx", {}).get("error", "")
@@ -155,7 +155,7 @@ def of_status(error: HTTPException) -> Problem:
 
 
 def of_failure(error: Exception) -> Problem:
-    """What nobody caught. Internals go to the log, never into the answer."""
+    """The problem of an exception that nobody caught. Internals go to the log, never into the answer."""
     if out_of_reach(error) or isinstance(error, COLLIDED):
         log.warning("request could not be served now", error=repr(error))
         return unavailable("The service can't answer just now. Send the same request again.")

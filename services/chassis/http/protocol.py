@@ -1,4 +1,4 @@
-"""HTTP/1.1 under uvicorn with a bounded head and a body that comes: anybody may send one, so neither may be slow."""
+"""HTTP/1.1 under uvicorn: the head is bounded, and neither head nor body may be slow, because anybody may send them."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ SEEN = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9]{1,18})"
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """SQL: how far this service is with an aggregate ($1), to one who sees all, and to one customer's key ($2)."""
+    """SQL: how far this service is with an aggregate ($1), for callers of all customers and for callers of one ($2)."""
 
     for_all: str
     for_customer: str
@@ -33,8 +33,7 @@ class Sequences:
 def sequences(own: str, own_of_customer: str = "") -> Sequences:
     """How far the service is with its own aggregates and with those that its consumers hear of.
 
-    `own` is for callers who see all customers.
-
+    `own` is SQL for callers who see all customers.
     `own_of_customer` is the same as `own` for the rows of the customer $2.
     """
     heard = "SELECT sequence FROM seen WHERE aggregate = $1::uuid::text"
@@ -47,7 +46,7 @@ def _greatest(*parts: str) -> str:
 
 
 class Waiting:
-    """Who waits in this process. Nobody's share is more than so many, so that all others are answered at once."""
+    """The requests that wait in this process. Each caller's share is bounded, so that others are answered at once."""
 
     def __init__(self) -> None:
         self._count: Counter[str] = Counter()
@@ -68,7 +67,9 @@ class Waiting:
 
 
 async def caught_up(request: Request) -> None:
-    """Return at once without the header, or in a service that hears of nothing; a 422 or 503 problem else.
+    """Wait until the service has seen what the header names; a 503 problem after two seconds, 422 for a wrong header.
+
+    Returns at once without the header, and in a service that hears no events.
 
     What the caller may not see never arrives, whether it exists or not.
     """
@@ -94,7 +95,7 @@ async def caught_up(request: Request) -> None:
 
 
 async def _arrives(pool: asyncpg.Pool, asked: tuple[str, ...], sequence: int) -> bool:
-    """Looks again after 20 ms, and ever more seldom: what is on its way is here soon."""
+    """Looks again after 20 ms, then more and more seldom, because most events arrive soon."""
     now = asyncio.get_running_loop().time
     end, pause = now() + PATIENCE_SECONDS, SOONEST_SECONDS
     while now() < end:

@@ -40,8 +40,8 @@ class Consumer:
     async def take(self, records: Sequence[Record]) -> None:
         """Returns when every record is handled, passed over, or set aside: its offset may be committed.
 
-        Never raises. What can't even be set aside is tried again for ever, and nothing gets past it: whoever calls
-        throws away the batch of an error.
+        Never raises, because the caller would drop the batch. A record that can't even be set aside is tried again for
+        ever, and holds its partition.
         """
         wait = 0.1
         with batches.labels(self.name).time():
@@ -117,7 +117,7 @@ class Consumer:
                 await self.handle(items, work)
 
     async def handle(self, items: Sequence[Item], work: Work, *, parked: bool = False) -> int:
-        """Handle what is new of the items in the caller's transaction; how many. `parked`: a replay of parked ones."""
+        """Handle the new items in the caller's transaction. Returns how many. `parked`: they are a replay."""
         fresh = await self._fresh(items, work, parked=parked)
         for handler, group in self._rounds(await self._lock(fresh, work)):
             taken.labels(self.name, handler.type.__name__).inc(len(group))
@@ -194,7 +194,7 @@ class Consumer:
         return ready
 
     def _answer_unknown(self, item: Item, work: Work) -> None:
-        """An event of a type that nobody here hears is passed over; whoever sends a command has to hear of it."""
+        """An event of an unknown type is passed over. The sender of a command of an unknown type gets an answer."""
         if item.command and self.handlers.answer_unknown is not None:
             work.cause = cause_of(item.envelope)
             work.emit(self.handlers.answer_unknown(item.envelope, work.now))

@@ -77,7 +77,7 @@ async def follow(work: Work, consumer: str, record: Record, envelope: Envelope, 
 
 
 def describe(error: Exception) -> str:
-    """At most 1,000 characters that a database takes."""
+    """The error as text: at most 1,000 characters, none that a database refuses."""
     try:
         said = str(error)
     except Exception:  # an error that can't be said is set aside like any other
@@ -105,7 +105,7 @@ async def listing(connection: asyncpg.Connection) -> list[dict[str, Any]]:
 
 
 async def replay(connection: asyncpg.Connection, letter: int | None) -> int:
-    """Have the work process try again now: the key of one letter, or all that wait; how many keys."""
+    """Have the work process try again now: the key of one letter, or all keys that wait. Returns how many keys."""
     if letter is not None and (await _waiting(connection, letter))["state"] == "unreadable":
         raise RefusedError(f"Letter {letter} can't be read, so it can only be skipped.")
     return len(await _again(connection, letter))
@@ -124,7 +124,7 @@ class RefusedError(Exception):
 
 
 async def skip(connection: asyncpg.Connection, letter: int, reason: str) -> None:
-    """Give one letter up, for a reason that is kept: it counts as seen and what waits behind it goes on.
+    """Give one letter up and keep the reason. It counts as seen, and the letters behind it go on.
 
     RefusedError if an older letter of the key waits: its content would be lost unseen.
     """

@@ -42,14 +42,14 @@ class Handlers:
     def __init__(
         self, consumer: str, *, answer_unreadable: Answer | None = None, answer_unknown: AnswerUnknown | None = None
     ) -> None:
-        """What the sender of a command hears that has no readable envelope, or a type that there is not."""
+        """`answer_…` make the answer to a command without a readable envelope, or of an unknown type."""
         self.consumer, self.answer_unreadable, self.answer_unknown = consumer, answer_unreadable, answer_unknown
         self.by_type: dict[str, Handler] = {}
 
     def on(
         self, event_type: type[E], *, lock: Lock | None = None, acts: bool = False
     ) -> Callable[[Callable[[E, Work], Awaitable[None]]], Callable[[E, Work], Awaitable[None]]]:
-        """`acts`: it does something in the world, so events older than the consumer itself are ignored."""
+        """Register a handler. `acts`: it acts outside, so events older than the consumer itself are ignored."""
 
         def register(handle: Callable[[E, Work], Awaitable[None]]) -> Callable[[E, Work], Awaitable[None]]:
             async def each(events: Sequence[Received[E]], work: Work) -> None:
@@ -68,7 +68,7 @@ class Handlers:
         [Callable[[Sequence[Received[E]], Work], Awaitable[None]]],
         Callable[[Sequence[Received[E]], Work], Awaitable[None]],
     ]:
-        """All events of these types in a batch at once, each aggregate's in order. `raw`: bodies are not parsed."""
+        """Register a handler of all such events in a batch, each aggregate's in order. `raw`: bodies stay bytes."""
 
         def register(
             handle: Callable[[Sequence[Received[E]], Work], Awaitable[None]],

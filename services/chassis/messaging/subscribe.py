@@ -36,7 +36,7 @@ async def _raw(message: KafkaMessage) -> Any:
 
 
 class Careful(AIOKafkaConsumer):  # type: ignore[misc]
-    """Loses nothing when a partition can't be read: its error would take what others gave at the same time with it.
+    """Loses nothing when a partition can't be read: its error would also drop the records of other partitions.
 
     A partition whose next record is not one of Kafka's (as of a codec that is not installed) is paused, until the
     process ends or its topic is mended and the partition comes anew; the others go on.
@@ -143,7 +143,7 @@ class Subscription:
             log.info("offsets not committed yet, seen sequences stand in", error=repr(error))
 
     async def run(self) -> None:
-        """Commit again and again; ends when nothing is read any more, so that whoever started it begins anew."""
+        """Commit again and again. Ends if nothing is read any more, so that the caller starts it again."""
         while not self._stopping and not all(task.done() for task in self._subscriber.tasks):
             await asyncio.sleep(COMMIT_SECONDS)
             await self.commit_offsets()
@@ -157,7 +157,7 @@ def make_broker(kafka: Mapping[str, Any], name: str) -> KafkaBroker:
 
 
 async def within(seconds: float, *work: Coroutine[Any, Any, Any]) -> None:
-    """Wait for work that may hang on a broker out of reach: what is not done in time is cancelled and left behind."""
+    """Wait for work that may hang while the broker is away. Cancels what is not done in time."""
     tasks = [asyncio.ensure_future(one) for one in work]
     if not tasks:
         return
@@ -177,7 +177,7 @@ async def subscribed(
 ) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
     """Consume while the block runs; on leaving, finish the batch and commit its offsets, in at most five seconds.
 
-    Gives a task of each consumer, which ends only when that consumer reads no more.
+    Yields a task for each consumer; it ends only when that consumer reads no more.
     """
     broker = make_broker(kafka, name)
     subscriptions = [Subscription(broker, consumer, batch_size) for consumer in consumers]
@@ -200,7 +200,7 @@ async def subscribed(
 async def joining(
     kafka: Mapping[str, Any], name: str, consumers: Sequence[Consumer], batch_size: int, joined: Callable[[bool], None]
 ) -> AsyncIterator[None]:
-    """As `subscribed`, and the block runs at once: who is slow to join, or has no broker yet, answers requests already.
+    """As `subscribed`, but the block runs at once, so that a process answers requests before it has joined its group.
 
     `joined` is called with True once this process consumes, and with False once it no longer does.
     """

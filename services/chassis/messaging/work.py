@@ -60,7 +60,7 @@ class Cause:
 
 @dataclass(slots=True)
 class Work:
-    """Handed to handlers and to the edge, which never commit it themselves."""
+    """A unit of work. Handlers and API functions get it and never commit it themselves."""
 
     connection: asyncpg.Connection
     clock: Clock
@@ -71,7 +71,7 @@ class Work:
     woken: set[str] = field(default_factory=set)
 
     def wake(self, job: str) -> None:
-        """Have a job look at once, after the commit, instead of when its time comes."""
+        """Run a job at once after the commit, instead of at its time."""
         self.woken.add(job)
 
     def emit(self, *messages: Message) -> None:
@@ -128,7 +128,7 @@ class Units:
         self._gathered: dict[Together, Gathered] = {}
 
     async def together(self, handle: Together, item: Any, *, single: bool = False) -> Any:
-        """Have an item handled, in one unit of work with all that are handed over while the one before runs.
+        """Handle an item in one unit of work with all others that were handed over while the unit before was running.
 
         Returns the handler's result for the item once all is committed. When a batch fails, its items run alone, and
         each caller gets its own error; a database out of reach fails all of them. `single`: the handler saves in one
@@ -214,7 +214,7 @@ class Gathered:
 
 
 class Wake:
-    """Wakes the relay and the jobs of other processes. This one wakes nobody: they look by themselves, later."""
+    """Wakes the relay and the jobs of other processes. This base class wakes nobody: they look by themselves, later."""
 
     def ring(self) -> None:
         """There is something to publish."""

@@ -26,7 +26,7 @@ from gateway.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a request is counted under."""
+    """The name under which a request is counted."""
 
     path: str
 
@@ -119,7 +119,7 @@ def _only_get(scope: Scope) -> None:
 
 
 async def _to_docs(scope: Scope, send: Send) -> None:
-    """Until there is a portal, whoever opens the address in a browser is led to the API's documents."""
+    """Redirect a browser to the API's documents, until there is a portal."""
     _only_get(scope)
     scope["route"] = Named("/")
     await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/docs")]})

@@ -127,8 +127,8 @@ class Upstream:
         """The answer; raises UnreachableError, BrokenError, TimeoutError, or BusyError when no slot came free in time.
 
         `repeatable`: may be sent again when a kept connection turns out to have been closed by the other side.
-        `patient`: the service may wait before it answers, so this holds none of the slots that all others need.
-        `authorize`: asked once there is a slot, since a token would grow old while its request waits for one.
+        `patient`: the service may wait before it answers, so the request holds no slot that others need.
+        `authorize`: called once there is a slot, because a token would expire while its request waits.
         """
         sent = False
         slots, most = self._patient if patient else self._slots, math.ceil(self._connections * share.part)
@@ -172,7 +172,7 @@ class Upstream:
         return None
 
     async def _connect(self) -> Connection:
-        """To the replicas in turn; one that refuses is passed over."""
+        """Connect to the replicas in turn; one that refuses is left out."""
         first = next(self._turn)
         for place in range(len(self._addresses)):
             address = self._addresses[(first + place) % len(self._addresses)]

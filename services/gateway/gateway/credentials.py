@@ -28,7 +28,7 @@ CUSTOMERS_PART, OTHERS_PART = 0.25, 0.75
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """By which a caller comes in. The gateway keeps and sends only the SHA-256 of the text."""
+    """An API key or a session. The gateway keeps and sends only the SHA-256 of the text."""
 
     kind: CredentialKind
     digest: bytes
@@ -46,7 +46,7 @@ def credential_of(headers: Headers) -> Credential:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a credential opens at one audience. Times are on the monotonic clock; no `authorization`: refused."""
+    """Auth's answer about a credential. Times are on the monotonic clock; no `authorization`: refused."""
 
     asked: float
     until: float
@@ -60,7 +60,7 @@ class Pass:
 
     @property
     def share(self) -> Share:
-        """All credentials of one customer are one share, and a small one: a customer makes as many as it likes."""
+        """All credentials of one customer are one small share, because a customer can make many credentials."""
         if self.customer_id:
             return Share(self.customer_id, CUSTOMERS_PART)
         return Share(self.credential_id, OTHERS_PART)
@@ -101,7 +101,7 @@ class Credentials:
         return found.until <= now or (found.asked + STALE_SECONDS <= now and not self.hears())
 
     def end(self, credential_id: str) -> None:
-        """Forget what the credential opened, and refuse it also if an answer of auth that is under way knows it."""
+        """Forget the tokens of the credential, and refuse it even if an older answer of auth is still on its way."""
         now = time.monotonic()
         self._ended = {known: since for known, since in self._ended.items() if now - since < ENDED_SECONDS}
         self._ended[credential_id] = now

@@ -44,7 +44,7 @@ def _swagger(name: str) -> Traversable:
 
 
 def find_document(path: str) -> Document | None:
-    """Media type and bytes of what stands at a path; None when it is none of these."""
+    """Media type and bytes of the document at a path; None if there is none."""
     return _document(path) if path in PATHS else None
 
 

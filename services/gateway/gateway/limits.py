@@ -16,7 +16,7 @@ MOST_BUCKETS = 50_000
 
 
 class Share(NamedTuple):
-    """Who asks, and the part of what there is that it may hold at a time."""
+    """A caller, and the part of a common resource that it may hold at a time."""
 
     name: str
     part: float
@@ -26,7 +26,7 @@ EVERYBODY = Share("", 1)
 
 
 class Room:
-    """So much of something. One who takes more than its share, or than is left, is refused."""
+    """A bounded amount of something. A caller that takes more than its share, or than is left, is refused."""
 
     def __init__(self, most: int, refusal: Callable[[], Problem]) -> None:
         self.left, self._most, self._refusal = most, most, refusal
@@ -46,7 +46,7 @@ class Room:
 
 
 class Buckets:
-    """`rate` requests a second each, with a second's worth saved up at most. The longest unused are forgotten."""
+    """Token buckets: `rate` requests a second for each name, one second's worth saved at most. Unused ones go."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -67,7 +67,7 @@ class Buckets:
 
 
 class Slots:
-    """So many at a time. The next turn goes round among the shares that wait, however many requests each has."""
+    """A bounded number at a time. Turns go round among the shares that wait, however many requests each has."""
 
     def __init__(self, most: int) -> None:
         self.free = most
@@ -112,7 +112,7 @@ class Slots:
                 self._next(waiting)
 
     def _next(self, share: str) -> None:
-        """The first of a share that still waits has its turn; the share goes to the end."""
+        """Give the turn to the first request of the next share; that share goes to the end of the row."""
         turns = self._waiting[share]
         while turns and (turn := turns.popleft()):
             if not turn.done():

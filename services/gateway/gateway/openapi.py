@@ -232,7 +232,7 @@ def _described(operation: Document, scopes: Sequence[str]) -> str:
 
 
 def _key(*, required: bool) -> Document:
-    """The code takes it for optional, since a missing one has a problem of its own."""
+    """The code treats the header as optional, because a missing one has a problem of its own."""
     description = "A new one for each new request; the same one again when an answer was lost"
     schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
     key = {"name": KEY, "in": "header", "required": required, "description": description, "schema": schema}
@@ -240,7 +240,7 @@ def _key(*, required: bool) -> Document:
 
 
 def _without_clashes(owner: str, document: Document, schemas: Document) -> Document:
-    """The document with those schemas renamed whose name stands for something else already."""
+    """The document, with schemas renamed whose name another service uses already."""
     own = document.get("components", {}).get("schemas", {})
     text = json.dumps(document)
     for name, schema in own.items():

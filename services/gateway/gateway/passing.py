@@ -25,7 +25,7 @@ class Passed:
 
 
 class Passing:
-    """`urls`: of each owner's replicas, by commas. One that can't be reached is passed over; no body is sent twice."""
+    """`urls`: of each owner's replicas, by commas. An unreachable one is left out; no body is sent twice."""
 
     def __init__(self, urls: Mapping[str, str]) -> None:
         self._urls = {owner: [url.strip().rstrip("/") for url in each.split(",")] for owner, each in urls.items()}

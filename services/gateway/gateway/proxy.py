@@ -54,7 +54,7 @@ def no_room_for_files() -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request on its way to the owner of its path; without a credential on a path that takes none."""
+    """A request on its way to the owner of its path. `credential` is None on a path that takes none."""
 
     route: Route
     scope: Scope
@@ -68,9 +68,9 @@ class Asked:
 
     @property
     def method(self) -> str:
-        """As the owner is asked. HEAD is a GET of which the server sends the head alone.
+        """The method that the owner gets. HEAD is sent as GET; the server then sends only the head.
 
-        Another method is asked as OPTIONS, which no service has: its owner refuses it, and says which it has.
+        An unknown method is sent as OPTIONS, which no service has. So its owner refuses it and lists its methods.
         """
         given = self.scope["method"]
         return "GET" if given == "HEAD" else given if given in METHODS else "OPTIONS"
@@ -122,7 +122,7 @@ class Proxy:
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _ask_patiently(self, asked: Asked, share: str, receive: Receive) -> Answer:
-        """On a connection for requests that wait; without one the preference is left out."""
+        """Send on a connection for requests that wait; without one, send without the preference."""
         with self._waiting.place(asked.route.owner, share) as upstream:
             if upstream is None:
                 asked = replace(asked, headers=[header for header in asked.headers if header[0] != b"prefer"])
@@ -160,7 +160,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def _as_problems() -> Iterator[None]:
-    """What goes wrong between here and a service, as a problem for the caller."""
+    """Turn failures between here and a service into problems for the caller."""
     try:
         yield
     except BusyError as error:
@@ -181,9 +181,9 @@ def _as_problems() -> Iterator[None]:
 
 
 def passed_on(given: Headers, client: tuple[str, int] | None = None) -> Headers:
-    """The headers that the owner gets to see. Names come in lower case.
+    """The headers that are sent to the owner. Names come in lower case.
 
-    `client`: who is connected, or whom a trusted proxy names. The owner hears its address from the gateway alone.
+    `client`: the address of the connection, or the one that a trusted proxy names. Only the gateway sends it on.
     """
     named: frozenset[bytes] = frozenset()
     for name, value in given:
@@ -201,7 +201,7 @@ def passed_on(given: Headers, client: tuple[str, int] | None = None) -> Headers:
 
 
 def address_of(client: tuple[str, int] | None) -> str | None:
-    """A caller's address in its one normal form; None for what is no address, as a proxy may pass on anything."""
+    """A caller's address in its one normal form; None if it is no address, because a proxy may send anything."""
     try:
         address = ip_address((client[0] if client else "").partition("%")[0])
     except ValueError:
@@ -222,7 +222,7 @@ class CallerGoneError(Exception):
 
 @contextlib.asynccontextmanager
 async def read_body(receive: Receive, room: Room, share: Share) -> AsyncIterator[bytes]:
-    """The body, which takes room until the block ends; a 503 problem where there is none."""
+    """Read the body. It takes room until the block ends; a 503 problem if there is no room."""
     length = held = 0
     parts: list[bytes] = []
     try:

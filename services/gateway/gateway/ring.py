@@ -1,4 +1,4 @@
-"""The last minutes of the public topics, in memory, and where in them a subscriber stands."""
+"""The last minutes of the public topics, in memory, and the positions of subscribers in them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _integers(raw: bytes) -> list[int]:
 
 @dataclass(slots=True)
 class Entry:
-    """One record. Its text is made when the first subscriber wants it."""
+    """One record. Its text is made when the first subscriber needs it."""
 
     place: int
     offset: int
@@ -130,7 +130,7 @@ class Ring:
         return self.first + len(self._entries)
 
     def start(self, position: Position) -> None:
-        """Begin anew at a position; who stood elsewhere finds another generation."""
+        """Begin anew at a position, with another generation, so that subscribers elsewhere notice it."""
         self._entries.clear()
         self._bytes = 0
         self.first += 1
@@ -144,7 +144,7 @@ class Ring:
         self.head.offsets[entry.place] = entry.offset + 1
 
     def pass_over(self, place: int, offset: int) -> None:
-        """A record that nobody is shown: who reads on has not missed it."""
+        """Count a record that nobody is shown, so that subscribers do not count it as missed."""
         self.head.offsets[place] = offset + 1
 
     def mark(self, number: int, position: Position) -> bytes:
@@ -159,7 +159,7 @@ class Ring:
         return text
 
     def trim(self) -> None:
-        """Let go of what is too old, or too much."""
+        """Remove entries that are too old or too many."""
         oldest = time.monotonic() - self._seconds
         while self._entries and (self._bytes > self._most_bytes or self._entries[0].at < oldest):
             entry = self._entries.popleft()

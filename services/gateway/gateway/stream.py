@@ -59,7 +59,7 @@ class Streams:
         return self._count
 
     def close_of(self, credential_id: str) -> None:
-        """End the streams of a credential that ended."""
+        """End the streams of an ended credential."""
         for stream in self._open.get(credential_id, ()):
             stream.ended = True
         self.ring.wake()
@@ -120,7 +120,7 @@ HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-stor
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """Where a subscriber stands: the number of the next entry in the ring, and what it has of every partition."""
+    """A subscriber's position: the number of the next entry in the ring, and its offset in every partition."""
 
     number: int
     generation: int
@@ -157,7 +157,7 @@ class Stream:
                     await news.wait()
 
     async def end_with(self, receive: Receive) -> None:
-        """Notice that the subscriber hung up."""
+        """End the stream once the subscriber has hung up."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self.ended = True
@@ -179,7 +179,7 @@ class Stream:
         return Place(self._ring.first, self._ring.generation, position)
 
     async def _reached(self, position: Position) -> bool:
-        """Another replica may have been ahead of this one; a place that never comes is none of these topics."""
+        """Wait until this replica has reached the position: another one may have been ahead. False if it never does."""
         until = time.monotonic() + AHEAD_SECONDS
         while self._ring.head.behind(position):
             if time.monotonic() > until or self.ended:
@@ -212,7 +212,7 @@ class Stream:
         return Place(self._ring.end, self._ring.generation, Position(self._ring.head.offsets))
 
     async def _reset(self, reason: str) -> Place:
-        """Say that events are missing: what was read so far must be asked for again. Goes on from now."""
+        """Say that events are missing, so that the subscriber reads the state again from the API. Goes on from now."""
         resets.labels(reason).inc()
         place = self._now()
         identifier = place.position.encode()
@@ -220,7 +220,7 @@ class Stream:
         return place
 
     async def _beat(self, place: Place) -> None:
-        """Keeps the line open and gives an id, to resume a quiet stream; ends it when the credential has ended."""
+        """Send heartbeats: they keep the connection open, with an id to resume from. Ends with the credential."""
         await self._send(b": still here\nid: %b\n\n" % place.position.encode().encode())
         try:
             await self._credentials.admit(self._credential, AUDIENCE)

@@ -111,7 +111,7 @@ class Tail:
             raise
 
     async def _leave_out(self, consumer: AIOKafkaConsumer) -> None:
-        """Find the partitions that the library can't read: the tail starts again without them."""
+        """Find the partitions that the library can't read, and start again without them."""
         places = self._places()
         for place in consumer.assignment():
             consumer.seek(place, places[place])

@@ -28,7 +28,7 @@ class Waiting:
 
     @contextmanager
     def place(self, owner: str, key_id: str) -> Iterator[Upstream | None]:
-        """A service's connections for requests that wait; None when there is no place: then it is answered at once."""
+        """A service's connections for requests that wait; None if no place is free, so that it is answered at once."""
         upstream = self._upstreams.get(owner)
         full = self._held[f"all of {owner}"] >= self._most or self._held[key_id] >= self._per_key
         if upstream is None or full:

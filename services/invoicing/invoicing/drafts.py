@@ -1,4 +1,4 @@
-"""Drafts: edited and deleted while nothing was said of them."""
+"""Drafts: they have no events, so they can be edited and deleted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OF_LINE = ("description", "quantity", "unit_price_minor", "tax_rate")
 
 
 async def change(row: Mapping[str, Any], wanted: Mapping[str, Any], work: Work) -> None:
-    """Write a locked invoice with some of its fields anew; `Refusal` where it is no draft, or would be none of ours."""
+    """Change some fields of a locked draft. `Refusal` if it is no draft, or the new fields are not allowed."""
     invoice = store.invoice_of(row)
     if set(wanted) == {"metadata"}:
         await store.change_metadata(work, invoice.id, wanted["metadata"] or {})
@@ -53,7 +53,7 @@ def _only_drafts(invoice: Invoice, how: str) -> None:
 
 
 def _asked(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> IssueInvoice:
-    """The request that would have made the draft as it is wanted now."""
+    """The request that would make the changed draft."""
     stored = {name: row[name] for name in ASKED} | {"metadata": orjson.loads(row["metadata"])}
     lines = [{name: line[name] for name in OF_LINE} for line in orjson.loads(row["lines"])]
     whole = {"customer_id": row["customer_id"], "lines": lines, "draft": True} | stored | dict(wanted)

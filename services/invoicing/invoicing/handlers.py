@@ -1,4 +1,4 @@
-"""What invoicing does when it hears something."""
+"""Handlers of the events and commands that invoicing hears."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def reverse_settlements(events: Sequence[Received[heard.PaymentReversed]],
     heard.AutopayChanged,
 )  # fmt: skip
 async def keep_what_was_heard(events: Sequence[Received[Any]], work: Work) -> None:
-    """For an invoice's timeline alone: its amounts stay as they are."""
+    """Keep events for the timelines of invoices; they change no amount."""
     await _keep(events, work)
 
 
@@ -117,7 +117,7 @@ async def _keep(events: Sequence[Received[Any]], work: Work) -> None:
 
 @handlers.on_many(heard.PaymentRefundFailed, lock=customer_of)
 async def give_again(events: Sequence[Received[heard.PaymentRefundFailed]], work: Work) -> None:
-    """A refund that had gone and did not arrive; one that never went has taken nothing from a settlement."""
+    """Make credit of a refund that had gone and did not arrive. A refund that never went has changed no settlement."""
     back = [(each, each.event.came_back.money()) for each in events if each.event.came_back]
     book = await store.load_book(work, payments=[received.event.payment_id for received, _ in back])
     for received, money in back:
@@ -129,7 +129,7 @@ async def give_again(events: Sequence[Received[heard.PaymentRefundFailed]], work
 
 
 def _say(book: Book, received: Received[Any], work: Work) -> None:
-    """Emit what one event led to, under its cause."""
+    """Emit the facts that one event led to, under its cause."""
     work.cause = received.cause
     work.emit(*messages.of(book.take_facts(), work.now))
 
@@ -163,7 +163,7 @@ async def create_customers(events: Sequence[Received[CreateCustomer]], work: Wor
 
 
 def _read(command: type[Any], body: bytes) -> Any:
-    """The command, or why it can't be taken, with the field that is at fault; never the input itself."""
+    """The command, or the reason and field for which it is refused; never the input itself."""
     try:
         return command.model_validate(read_strict(body))
     except NotJsonError as error:

@@ -26,7 +26,7 @@ class Issued:
 
 
 async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refusal]:
-    """Issue invoices (or keep drafts), each for itself: what is refused doesn't touch the others."""
+    """Issue invoices, or keep drafts. A refused one does not touch the others."""
     known, by_external_id = await store.resolve_customers(
         work.connection,
         sorted({a.customer_id for a in asked if a.customer_id and is_id(a.customer_id)}),
@@ -47,7 +47,7 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What one request comes to, before it is known whether its number is free."""
+    """The invoice that one request makes, before it is known whether its number is free."""
 
     invoice: Invoice
     document: store.Document
@@ -71,7 +71,7 @@ def _customer_of(asked: IssueInvoice, known: set[str], by_external_id: dict[str,
 
 
 def make(asked: IssueInvoice, customer_id: str | Refusal) -> Made | Refusal:
-    """The draft that a request comes to, its document and the fingerprint of the request."""
+    """The draft of a request, its document and the fingerprint of the request."""
     if isinstance(customer_id, Refusal):
         return customer_id
     try:
@@ -132,7 +132,7 @@ async def create_customer(asked: CreateCustomer, work: Work) -> tuple[dict[str, 
 
 
 async def change_customer(customer_id: str, wanted: Mapping[str, Any], work: Work) -> tuple[dict[str, Any], int] | None:
-    """A customer with some of its fields anew, and the sequence of its newest event; None where there is none."""
+    """Change some fields of a customer. Returns it with the sequence of its newest event; None if there is none."""
     found = await store.lock_customer(work, customer_id) if is_id(customer_id) else None
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What invoicing says: facts of its book as events."""
+"""The events of invoicing, made of the facts of its book."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -146,13 +146,13 @@ def refused(command_id: str, command: str, why: Refusal, now: datetime) -> Messa
 
 
 def unreadable(record: Record, why: str, now: datetime) -> Message:
-    """The answer to a command whose headers can't be read: it has no id, so its place stands for one."""
+    """The answer to a command whose headers can't be read: without an id, the record's place is its id."""
     place = f"{record.topic}/{record.partition}/{record.offset}"
     key = (record.key or b"").decode(errors="replace")[:100]
     return refused(place, "unreadable", Refusal("unreadable-command", f"{why} (key {key!r}); it was not taken"), now)
 
 
 def unknown_command(envelope: Envelope, now: datetime) -> Message:
-    """The answer to a command of a type that there is not, as a mistyped one."""
+    """The answer to a command of an unknown type."""
     detail = f"there is no command {envelope.type}; there are CreateCustomer and IssueInvoice"
     return refused(envelope.id, envelope.type, Refusal("unknown-command", detail, "ce_type"), now)

@@ -1,4 +1,4 @@
-"""Why an invoice is as it is, and what comes next: codes with values, said in English too. Values in, values out."""
+"""Timelines: why an invoice has its status and what comes next, as codes with values and in English. Pure."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Line:
 
 
 def of_invoice(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Line:
-    """The line of an invoice's own event; the amounts are what it changed since the event before."""
+    """The line of an invoice's own event; the amounts are the changes since the event before."""
     settled, pending = (_moved(name, body, before) for name in ("settled", "pending"))
     code = OWN.get(event)
     if code is None:
@@ -141,7 +141,7 @@ def _disputed(events: Sequence[Mapping[str, Any]]) -> Money | None:
 
 
 def _announced(events: Sequence[Mapping[str, Any]], today: date) -> str | None:
-    """The day on which autopay charges it, where that is to come."""
+    """The day on which autopay will charge the invoice; None if no charge is planned."""
     last = next((each for each in reversed(events) if each["type"].startswith(("Autopay", "InvoicePaid"))), None)
     day: str = last["payload"].get("charge_on", "") if last else ""  # none: autopay was changed, or it was paid, since
     return day if day >= today.isoformat() else None
@@ -150,7 +150,7 @@ def _announced(events: Sequence[Mapping[str, Any]], today: date) -> str | None:
 def next_step(
     invoice: Invoice, under_way: Sequence[Mapping[str, Any]], today: date, events: Sequence[Mapping[str, Any]] = ()
 ) -> Line | None:
-    """What the invoice waits for; None when it waits for nothing. `events`: of it and of its payments."""
+    """What the invoice waits for; None if it waits for nothing. `events`: those of the invoice and its payments."""
     if under_way:
         awaited = max((each["expected_by"] for each in under_way if each["expected_by"]), default=None)
         if awaited is None:

@@ -1,4 +1,4 @@
-"""Customers over HTTP: made, found, changed; and what they owe."""
+"""Customers over HTTP: create, find and change them; what they owe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Customers(BaseModel):
 
 
 class ChangeCustomer(BaseModel):
-    """What is left out stays; null empties a field."""
+    """Fields that are left out stay; null empties a field."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,7 +75,7 @@ class Aging(BaseModel):
     "/v1/customers", status_code=201, response_model=Customer, responses={200: {"model": Customer}}, tags=["customers"]
 )
 async def create_customer(asked: CreateCustomer, request: Request, identity: WriteCustomers) -> Response:
-    """Create a customer. The same external id with the same body answers 200 with the customer that is there."""
+    """Create a customer. If the external id exists with the same body, the answer is 200 with that customer."""
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         try:
             customer, new = await issuing.create_customer(asked, work)
@@ -93,7 +93,7 @@ async def list_customers(
     limit: Annotated[int, Query(ge=1, le=100)] = 100,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
-    """Customers by external id. `next_cursor` asks for the next page; it is null on the last one."""
+    """List customers by external id. Send `next_cursor` as `cursor` for the next page; null on the last page."""
     after = read_cursor(cursor, 1)[0] if cursor else None
     called = _spellings(without_nul(external_id)) if external_id is not None else None
     asked = store.Customers(called, without_nul(q), identity.customer_id, after, limit)
@@ -103,7 +103,7 @@ async def list_customers(
 
 
 def _spellings(external_id: str | None) -> list[str]:
-    """As it was sent, for what was stored before there was a normal form; and that form."""
+    """The text as it was sent, for customers stored before there was a normal form; and its normal form."""
     try:
         return sorted({external_id or "", normal_form(external_id or "")})
     except ValueError:
@@ -112,6 +112,7 @@ def _spellings(external_id: str | None) -> list[str]:
 
 @router.get("/v1/customers/{customer_id}", response_model=Customer, tags=["customers"])
 async def get_customer(customer_id: str, request: Request, identity: ReadCustomers) -> Response:
+    """Show a customer."""
     return answer(await _own_customer(customer_id, request, identity))
 
 
@@ -119,7 +120,7 @@ async def get_customer(customer_id: str, request: Request, identity: ReadCustome
 async def change_customer(
     customer_id: str, asked: ChangeCustomer, request: Request, identity: WriteCustomers
 ) -> Response:
-    """Change a customer: fields that are left out stay, null empties one. The external id stays what it is."""
+    """Change a customer. Fields that are left out stay, null empties a field. The external id can't be changed."""
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         changed = await issuing.change_customer(customer_id, asked.model_dump(exclude_unset=True), work)
     if changed is None:
@@ -140,7 +141,7 @@ async def _own_customer(customer_id: str, request: Request, identity: Identity) 
 async def get_aging(
     customer_id: str, request: Request, identity: ReadInvoices, as_of: Annotated[Day | None, Query()] = None
 ) -> Response:
-    """What a customer owes by days past due, on a day of the company's calendar (today, unless given)."""
+    """Show what a customer owes on a day (today, unless given), by currency and days past due."""
     await _own_customer(customer_id, request, identity)
     running = running_of(request)
     day = as_of or running.clock.today()

@@ -1,4 +1,4 @@
-"""What all of invoicing's requests share: who may ask, refusals, answers."""
+"""What all requests of invoicing share: scopes, refusals, answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:
 
 
 def whose(customer_id: str | None, identity: Identity) -> str | None:
-    """The customer whose things are asked for; None for all. 404 where the identity may not see them."""
+    """The customer that a request is about; None for all. Raises 404 if the identity may not see that customer."""
     if customer_id is not None and not is_id(customer_id):
         raise not_found("customer", customer_id)
     if customer_id is not None and not identity.sees(customer_id):
@@ -32,7 +32,7 @@ def whose(customer_id: str | None, identity: Identity) -> str | None:
 
 
 def without_nul(text: str | None) -> str | None:
-    """PostgreSQL's text holds no NUL: nothing can match one."""
+    """The text without NUL: PostgreSQL stores none, so nothing can match it."""
     if text is not None and "\x00" in text:
         raise Problem(status=422, slug="invalid-request", title="Invalid request", detail="The query holds a NUL byte.")
     return text

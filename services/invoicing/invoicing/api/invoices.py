@@ -1,4 +1,4 @@
-"""One invoice over HTTP: issued, read, edited while it is a draft, voided; and why it is as it is."""
+"""One invoice over HTTP: issue, show, edit (a draft) and void it; its timeline."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class InvoiceDetail(InvoiceSummary):
 
 
 class ChangeInvoice(BaseModel):
-    """What is left out stays; null empties a field. `lines` replace all lines."""
+    """Fields that are left out stay; null empties a field. `lines` replace all lines."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,7 +69,7 @@ class ChangeInvoice(BaseModel):
 
 
 class Happened(BaseModel):
-    """`status`: the invoice's after it; null where it is about its payment or autopay.
+    """`status`: of the invoice after this event; null if the event is about its payment or autopay.
 
     `text` is `code` with its `values` in English: render these for another language.
     """
@@ -111,7 +111,7 @@ class InvoiceTimeline(BaseModel):
     tags=["invoices"],
 )
 async def issue_invoice(asked: IssueInvoice, request: Request, identity: WriteInvoices) -> Response:
-    """Issue an invoice, or keep a draft. The same number with the same body answers 200 with the one that is there."""
+    """Issue an invoice, or keep a draft. If the number exists with the same body, the answer is 200 with it."""
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         outcome = (await issuing.issue([asked], work))[0]
         if isinstance(outcome, Refusal):
@@ -135,13 +135,14 @@ async def _detail(connection: Reads, invoice_id: str, only: str | None, today: d
 
 @router.get("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
 async def get_invoice(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
+    """Show an invoice with its lines."""
     running = running_of(request)
     return answer(await _detail(running.reads(identity), invoice_id, identity.customer_id, running.clock.today()))
 
 
 @router.patch("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
 async def change_invoice(invoice_id: str, asked: ChangeInvoice, request: Request, identity: WriteInvoices) -> Response:
-    """Edit a draft: fields that are left out stay, null empties one. Of an issued invoice, `metadata` alone changes."""
+    """Edit a draft. Fields left out stay, null empties a field. Of an issued invoice only `metadata` changes."""
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         row = await _locked(invoice_id, work)
         try:
@@ -154,7 +155,7 @@ async def change_invoice(invoice_id: str, asked: ChangeInvoice, request: Request
 
 @router.delete("/v1/invoices/{invoice_id}", status_code=204, tags=["invoices"])
 async def delete_invoice(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
-    """Delete a draft. An issued invoice is voided instead, so that its number stays explained."""
+    """Delete a draft. An issued invoice can only be voided, so that its number stays explained."""
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         row = await _locked(invoice_id, work)
         try:
@@ -173,7 +174,7 @@ async def _locked(invoice_id: str, work: Work) -> dict[str, Any]:
 
 @router.get("/v1/invoices/{invoice_id}/timeline", response_model=InvoiceTimeline, tags=["invoices"])
 async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvoices) -> Response:
-    """What happened to an invoice, from its events, and what comes next."""
+    """Show what happened to an invoice, event by event, and what comes next."""
     running, today = running_of(request), running_of(request).clock.today()
     reads = running.reads(identity)
     row = await store.load_invoice(reads, invoice_id, identity.customer_id) if is_id(invoice_id) else None
@@ -224,7 +225,7 @@ async def _change(invoice_id: str, request: Request, identity: Identity, what: L
 
 
 async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> Invoice:
-    """`found` names the invoice and its customer; what it is now, is read again under the locks."""
+    """`found` names the invoice and its customer. Its state is read again under the locks."""
     await store.lock_customers(work, [found.customer_id])
     book = await store.load_book(work, invoices=[found.id])
     if found.id not in book.invoices:
@@ -243,11 +244,11 @@ async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> 
 
 @router.post("/v1/invoices/{invoice_id}/issue", response_model=InvoiceDetail, tags=["invoices"])
 async def issue_draft(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
-    """Issue a draft. One that is issued already is answered as it is."""
+    """Issue a draft. If it is issued already, the answer is the invoice as it is."""
     return await _change(invoice_id, request, identity, "issue")
 
 
 @router.post("/v1/invoices/{invoice_id}/void", response_model=InvoiceDetail, tags=["invoices"])
 async def void_invoice(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
-    """Withdraw an invoice of which nothing is paid or under way. One that is void already is answered as it is."""
+    """Void an invoice of which nothing is paid or under way. If it is void already, nothing changes."""
     return await _change(invoice_id, request, identity, "void")

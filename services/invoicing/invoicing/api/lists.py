@@ -54,7 +54,7 @@ class Invoices(BaseModel):
 
 
 class InvoiceCounts(BaseModel):
-    """How many invoices each tab holds; `overdue` of them are past due, and `draft` are drafts, for staff alone."""
+    """How many invoices each tab has. `overdue` of them are past due; `draft` is for callers of no customer."""
 
     all: int
     draft: int
@@ -136,7 +136,7 @@ async def list_invoices(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Invoices, newest first. `next_cursor` asks for the next page; it is null on the last one."""
+    """List invoices, the newest first. Send `next_cursor` as `cursor` for the next page; null on the last page."""
     wanted = _seen_by(identity, asked, tab=tab, status=status)
     if sort.endswith("total") and wanted.customer_id is None:
         raise refused("invoices are sorted by total for one customer: name it by customer_id", field="sort")
@@ -149,7 +149,7 @@ async def list_invoices(
 
 @router.get("/v1/invoices/counts", response_model=InvoiceCounts, tags=["invoices"])
 async def count_invoices(request: Request, identity: ReadInvoices, asked: Chosen) -> Response:
-    """How many invoices of one customer stand on each tab, under the same filters as the list."""
+    """Count the invoices of one customer on each tab, with the same filters as the list."""
     wanted = _seen_by(identity, asked)
     if wanted.customer_id is None:
         raise refused("invoices are counted for one customer: name it", field="customer_id")
@@ -174,7 +174,7 @@ def _read_cursor(cursor: str | None, sort: str) -> tuple[Any, str] | None:
 
 
 def _value(text: str, column: str) -> Any:
-    """What a cursor holds of a column."""
+    """The value of a column as a cursor holds it."""
     if column == "number":
         return text
     if column == "total":

@@ -1,4 +1,4 @@
-"""The book: issue, reservation, settlement, reversal, decided on what is locked. Values in, values out."""
+"""The book: decides issue, reservation, settlement and reversal on locked rows. Values in, values out."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class Book:
     def take_facts(self) -> list[Fact]:
         """What decisions have led to since the last time, in order.
 
-        Each invoice and each credit is said once, in its final state: nobody hears a state that nobody could read.
+        Each invoice and each credit has one fact, with its final state: no event has a state that was never stored.
         """
         facts, self.facts, self.said = list(self.facts.values()), {}, {}
         return facts
 
     def issue(self, invoice: Invoice) -> Invoice:
-        """Owed from its issue date on."""
+        """Issue an invoice: it is owed from its issue date on."""
         if invoice.state != "draft":
             detail = f"invoice {invoice.number} is {invoice.status}, not a draft"
             raise Refusal(
@@ -72,7 +72,7 @@ class Book:
         return issued
 
     def void(self, invoice: Invoice, today: date) -> Invoice:
-        """Withdrawn; only while nothing is paid, credited or under way."""
+        """Void an invoice, if nothing of it is paid, credited or under way."""
         if invoice.pending:
             detail = f"a payment of invoice {invoice.number} is under way"
             raise Refusal("payment-under-way", detail, conflict=True, values={"number": invoice.number})
@@ -96,7 +96,7 @@ class Book:
         expected_by: date | None = None,
         credit: int = 0,
     ) -> Reservation:
-        """All parts and all of the credit, or none: the first invoice that can't take its part refuses the whole."""
+        """Reserve all parts and all of the credit, or nothing if one invoice can't take its part."""
         refused = next((part.invoice_id for part in parts if not self._can_take(part, customer_id)), None)
         picked = self._oldest_credit(customer_id, currency, credit)
         if refused is None and picked is None:
@@ -114,7 +114,7 @@ class Book:
         return reservation
 
     def release(self, payment_id: str) -> None:
-        """End a reservation without money; one that was refused or has ended already stays as it is."""
+        """End a reservation for which no money came. A reservation that was refused or has ended stays as it is."""
         reservation = self.reservations.get(payment_id)
         if reservation is None or reservation.state != "placed":
             return
@@ -134,9 +134,9 @@ class Book:
         *,
         on_account: bool = False,
     ) -> Settlement:
-        """Share reconciled money: over its reservation, else as asked, else oldest first. The rest is credit.
+        """Settle reconciled money: the reservation, else as asked, else the oldest first. The rest is credit.
 
-        `on_account`: all of it is.
+        `on_account`: all of it becomes credit.
         """
         reservation = self.reservations.get(payment_id)
         held = reservation is not None and reservation.state == "placed"
@@ -197,9 +197,9 @@ class Book:
             self._take_credit(self.credits[payment_id], credit.minor, effective_on)
 
     def unsettle(self, payment_id: str, booked: Booked) -> None:
-        """A settlement that never was: what it paid is owed from the day on which it had been paid.
+        """Undo a settlement of a voided receipt: its invoices are owed from the day on which they had been paid.
 
-        Each thing that was booked for it is booked the other way round on its own day, so that it counts on none.
+        Each of its entries is booked with the opposite sign on its own day, so that it counts on no day.
         ValueError: `booked` is not what is left of it.
         """
         settlement, unspent = self.settlements[payment_id], self._unspent(payment_id, self.settlements[payment_id])
@@ -226,7 +226,7 @@ class Book:
         self.credit_entries += [(self.credits[payment_id], -minor, day) for minor, day in booked.credit]
 
     def give_again(self, payment_id: str, money: Money, effective_on: date) -> None:
-        """What had been taken from a settlement is here after all: it is the customer's unapplied credit."""
+        """Money that had been taken from a settlement did come back: it becomes the customer's unapplied credit."""
         settlement = self.settlements[payment_id]
         effective_on = max(effective_on, settlement.effective_on)
         here = replace(
@@ -258,7 +258,7 @@ class Book:
         return self._keep_credit(replace(credit, balance=credit.balance - minor))
 
     def _oldest_credit(self, customer_id: str, currency: str, minor: int) -> tuple[tuple[str, int], ...] | None:
-        """So much of the customer's credit, the oldest first; None when there is not enough."""
+        """The customer's oldest credit that comes to this amount; None if there is not enough."""
         picked = []
         for credit in sorted(self.credits.values(), key=lambda each: each.payment_id):
             share = min(minor, credit.available)
@@ -275,7 +275,7 @@ class Book:
     def _apply_credit(self, reservation: Reservation, effective_on: date) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         """Credit pays the first of what was reserved with it; gives the parts that are left for cash, and what it paid.
 
-        Credit that went back meanwhile pays nothing, and no cash stands in for it.
+        Credit that went back in the meantime pays nothing, and no cash replaces it.
         """
         left = {part.invoice_id: part.amount for part in reservation.parts}
         by_credit: tuple[Part, ...] = ()
@@ -321,7 +321,7 @@ class Book:
         )
 
     def _free(self, reservation: Reservation) -> None:
-        """Let go of what a reservation holds, as part of the step that settles it: no event of its own."""
+        """Free what a reservation holds, within the step that settles it, so without an event."""
         self.reservations[reservation.payment_id] = replace(reservation, state="settled")
         self.touched.add(reservation.payment_id)
         for part in reservation.parts:
@@ -331,7 +331,7 @@ class Book:
         self._hold(reservation.credits, -1)
 
     def _make_good(self, reservation: Reservation, paid: Iterable[Part], payment_id: str) -> None:
-        """Invoices that were held but got nothing (the provider took less) are payable again."""
+        """Make invoices payable again that were reserved and got nothing, because the provider took less."""
         got = {part.invoice_id for part in paid}
         for part in reservation.parts:
             if part.invoice_id not in got:

@@ -1,4 +1,4 @@
-"""An invoice: its amounts and states, and what a step of it is called. Values in, values out."""
+"""An invoice: its amounts and states, and the names of its steps. Values in, values out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Invoice:
 
     @property
     def balance(self) -> int:
-        """What is owed; a void invoice is not."""
+        """What is owed in minor units; 0 if the invoice is void."""
         return 0 if self.state == "void" else self.total - self.credited - self.settled
 
     @property
@@ -48,9 +48,9 @@ class Invoice:
         return self.state
 
     def counts_from(self, day: date) -> date:
-        """The day on which money of `day` counts here: once it is owed, and again where money went back.
+        """The day on which money of `day` counts here: not before the issue, nor before the last reopening.
 
-        So that on no day more is paid than is owed, though what happened is heard in another order.
+        So on no day more is paid than owed, although events may arrive in another order.
         """
         return max(day, self.issued_on, self.reopened_on or self.issued_on)
 
@@ -71,7 +71,7 @@ class Change:
 
 
 def step(before: Invoice, after: Invoice) -> What:
-    """What a change of an invoice is called."""
+    """The name of the step between two states of an invoice."""
     if after.state == "void":
         return "voided"
     if before.state == "draft":

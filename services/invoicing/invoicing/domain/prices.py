@@ -1,4 +1,4 @@
-"""What lines come to: net, tax and total. Values in, values out."""
+"""Net, tax and total of lines. Values in, values out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a payment pays: its parts and its credit, and how they grow and go back. Values in, values out."""
+"""Settlements: what a payment pays (parts and credit), and how that grows and goes back. Values in, values out."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def more(parts: Sequence[Part], added: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def less(parts: Sequence[Part], gone: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts without what has gone of them."""
+    """The parts less what went back."""
     taken = {part.invoice_id: part.amount for part in gone}
     left = (
         Part(part.invoice_id, part.amount - taken.get(part.invoice_id, zero(part.amount.currency))) for part in parts

@@ -58,7 +58,7 @@ async def load_book(
     most: int = MOST_PARTS,
     credits_of: Iterable[tuple[str, str]] = (),
 ) -> Book:
-    """Lock what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices,
+    """Lock and load what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices,
     of which at most `most` are loaded. `credits_of`: customers and currencies whose unapplied credit is to be used.
     """
     book, wanted = Book(), set(invoices)
@@ -90,7 +90,7 @@ async def load_book(
 
 
 def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
-    """Put a payment's reservation, settlement and credit into the book; the invoices that they name."""
+    """Put a payment's reservation, settlement and credit into the book. Returns the invoices that they name."""
     payment_id, named = row["id"], set[str]()
     if row["state"]:
         parts = _parts(row["invoice_ids"], row["amounts"], row["currency"])
@@ -133,7 +133,7 @@ JOIN credit_entries e ON e.customer_id = c.customer_id AND e.credit_id = c.id WH
 
 
 async def load_booked(work: Work, payment_ids: Sequence[str]) -> dict[str, Booked]:
-    """All that was booked for settlements; their customers' rows are locked, so it holds still."""
+    """All entries of settlements. Their customers' rows are locked, so nothing changes meanwhile."""
     booked = dict.fromkeys(payment_ids, Booked())
     for payment_id, invoice_id, minor, day in await work.connection.fetch(BOOKED, payment_ids) if payment_ids else ():
         one = booked[payment_id]

@@ -1,4 +1,4 @@
-"""Customers, and the lock on all that is theirs."""
+"""Customers, and the lock on everything of a customer."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Customers:
 
 
 async def add_customer(work: Work, customer_id: str, asked: CreateCustomer) -> bool:
-    """False when the external id is taken."""
+    """Insert a customer; False if the external id is taken."""
     values = (asked.external_id, asked.name, asked.email, asked.address, asked.account_manager)
     metadata = orjson.dumps(asked.metadata or {}).decode()
     return await work.connection.fetchval(ADD_CUSTOMER, customer_id, *values, metadata, work.now) is not None
 
 
 async def list_customers(connection: Reads, asked: Customers) -> list[dict[str, Any]]:
-    """By external id; one more than `limit`, to show whether a next page exists."""
+    """Customers by external id; one more than `limit`, to show whether a next page exists."""
     arguments: list[Any] = []
 
     def bind(value: Any, kind: str) -> str:
@@ -116,6 +116,6 @@ async def resolve_customers(
 
 
 async def lock_customers(work: Work, ids: Iterable[str]) -> None:
-    """Whoever changes a customer's invoices holds its row: one lock, sorted, so that two never wait for each other."""
+    """Lock the rows of customers, sorted, so that two transactions never wait for each other."""
     sql = "SELECT FROM customers WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
     await work.connection.execute(sql, sorted(set(ids)))

@@ -21,7 +21,7 @@ def invoice_of(row: Mapping[str, Any]) -> Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What an invoice says beside its amounts."""
+    """The texts and lines of an invoice beside its amounts."""
 
     lines: list[dict[str, Any]]
     taxes: list[dict[str, Any]]
@@ -87,7 +87,7 @@ async def find_numbers(work: Work, numbers: Sequence[str]) -> dict[str, tuple[In
 async def load_invoice(
     connection: Reads, invoice_id: str, only: str | None, *, lock: bool = False
 ) -> dict[str, Any] | None:
-    """One invoice with its document, when it is the identity's to see."""
+    """One invoice with its document; None if the identity may not see it."""
     sql = f"""SELECT {INVOICE}, po_number, created_at, lines, taxes, terms, notes, metadata FROM invoices
         JOIN invoice_documents ON invoice_id = id
         WHERE id = $1 AND ($2::uuid IS NULL OR (customer_id = $2 AND state <> 'draft')){" FOR UPDATE" if lock else ""}"""  # noqa: S608
@@ -106,7 +106,7 @@ UPDATE invoice_documents SET lines = $10, taxes = $11, terms = $12, notes = $13,
 
 
 async def change_draft(work: Work, invoice: Invoice, document: Document, print_of: bytes) -> None:
-    """Write a locked draft anew; UniqueViolationError when its number is taken."""
+    """Overwrite a locked draft; UniqueViolationError if its number is taken."""
     await work.connection.execute(
         CHANGE_DRAFT, invoice.id, invoice.number, invoice.currency, invoice.issued_on, invoice.due_on, invoice.total,
         document.po_number, document.search, print_of, orjson.dumps(document.lines).decode(),
@@ -120,6 +120,6 @@ async def change_metadata(work: Work, invoice_id: str, metadata: Mapping[str, st
 
 
 async def delete_draft(work: Work, invoice_id: str) -> None:
-    """Remove a locked draft. Nothing was said of it, so there is nothing to take back."""
+    """Delete a locked draft. It has no events, so nothing has to be taken back."""
     await work.connection.execute("DELETE FROM invoice_documents WHERE invoice_id = $1", invoice_id)
     await work.connection.execute("DELETE FROM invoices WHERE id = $1 AND state = 'draft'", invoice_id)
