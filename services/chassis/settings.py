@@ -44,11 +44,11 @@ class KafkaSettings(BaseSettings):
         if self.kafka_security.endswith("SSL"):
             found["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca)
         if self.kafka_security.startswith("SASL"):
-            file = self.kafka_password_file
+            file, word = self.kafka_password_file, self.kafka_password.get_secret_value()
             found |= {
                 "sasl_mechanism": self.kafka_mechanism,
                 "sasl_plain_username": self.kafka_user,
-                "sasl_plain_password": file.read_text().strip() if file else self.kafka_password.get_secret_value(),
+                "sasl_plain_password": word if word or file is None else file.read_text().strip(),
             }
         return found
 

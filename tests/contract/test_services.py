@@ -12,6 +12,7 @@ from chassis.settings import ServiceSettings
 from contracts.services import SERVICES, WITH_DATABASE
 from contracts.topics import TOPICS
 from gateway.ring import STREAMED
+from gateway.routes import OWNERS
 from gateway.settings import urls
 from gateway.tail import CREDENTIALS
 from paidup_local import plan, postgres
@@ -46,8 +47,9 @@ class TestRegistry:
         assert {*STREAMED, *(place.topic for place in CREDENTIALS)} == set(gateway.reads)
 
     def test_gateway_names_missing_address(self) -> None:
-        with pytest.raises(ValueError, match="GATEWAY_AUTH_URL and GATEWAY_PAYMENTS_URL: set"):
-            urls({"GATEWAY_INVOICING_URL": "http://127.0.0.1:1"})
+        known = {f"GATEWAY_{owner.upper()}_URL": "http://127.0.0.1:1" for owner in OWNERS if owner != "payments"}
+        with pytest.raises(ValueError, match="GATEWAY_PAYMENTS_URL: set"):
+            urls(known)
 
     def test_local_variables_are_filled_in(self, tmp_path: Path) -> None:
         settings = Settings(tmp_path, 20_000, tmp_path, replicas=2)
