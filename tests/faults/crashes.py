@@ -47,8 +47,7 @@ POINTS = {
         "commit payments.collecting.store.reversals.claim_refunds",
         "commit payments.collecting.store.reversals.refund_again",
         "commit payments.receiving.api.bank_statements._kept", "commit payments.receiving.jobs.bank_lines._next_lines",
-        "commit payments.collecting.store.attempts.claim_polls", "commit payments.methods.store.setups.claim_setups",
-        "commit payments.methods.store.methods.claim_detaches",
+        "commit payments.collecting.store.attempts.claim_polls", "commit tasks.worker._claim",
         "provider payouts_since", "provider payout_lines", "commit payments.receiving.jobs.payouts.save_payout",
     ),
 }  # fmt: skip

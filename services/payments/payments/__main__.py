@@ -13,7 +13,7 @@ from payments.collecting.data_files import read_surcharge_rules
 from payments.collecting.domain.surcharges import SurchargeRule
 from payments.collecting.store.surcharges import load_rules, take_rules
 from payments.handlers import handlers
-from payments.jobs import JOBS
+from payments.jobs import JOBS, QUEUES
 from payments.providers.stripe_adapter import StripeAdapter
 from payments.receiving.intake import LARGEST_FILE
 from payments.settings import Settings
@@ -50,6 +50,7 @@ service = Service(
     router=router,
     handlers=(handlers,),
     jobs=JOBS,
+    queues=QUEUES,
     resources=resources,
     checks=CHECKS,
     larger_bodies={"POST /v1/bank-statements": LARGEST_FILE},

@@ -1,6 +1,7 @@
-"""What payments does by itself: the jobs of all contexts."""
+"""What payments does by itself: the jobs and the queues of tasks of all contexts."""
 
 from chassis.service import Job
+from chassis.tasks.queue import Queues
 from payments.autopay import jobs as autopay
 from payments.collecting import jobs as collecting
 from payments.methods import jobs as methods
@@ -17,6 +18,9 @@ JOBS = (
     Job("end-unconfirmed", 5, collecting.end_unconfirmed),
     Job("charge-autopay", 2, autopay.charge_autopay),
     Job("follow-autopay", 2, autopay.follow_autopay),
-    Job("look-at-setups", 2, methods.look_at_setups),
-    Job("detach-methods", 2, methods.detach_methods),
+    Job("remove-used-up", 2, methods.remove_used_up),
 )
+
+QUEUES = Queues()
+QUEUES.on("look-at-setups")(methods.look_at_setup)
+QUEUES.on("detach-methods")(methods.detach_method)

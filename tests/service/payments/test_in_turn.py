@@ -22,7 +22,7 @@ from payments.collecting.domain.payments import Payment
 from payments.collecting.reconciling import Observed
 from payments.collecting.store.payments import load_payment
 from payments.collecting.store.surcharges import take_rules
-from payments.methods.jobs import detach_methods
+from payments.methods.jobs import remove_used_up
 from payments.providers import Charge, ProviderDown, ProviderEvent, ProviderUnknown
 from payments.receiving.jobs import bank_lines as bank_runs
 from payments.receiving.jobs import payouts as paying_out
@@ -285,13 +285,11 @@ class TestUsedUpMethods:
         made = [(await paying.submitted(bench.units, f"pm_{n}", saved=False))[0].method_id or "" for n in range(3)]
         await bench.units.pool.execute("UPDATE payments SET status = 'succeeded', reconciliation = 'waiting'")
         await bench.poison("methods", "id", made[0])
-
-        async def detach(_: str) -> None:
-            return None
-
-        await detach_methods(bench.running(SimpleNamespace(detach_method=detach)))
+        await remove_used_up(bench.running())
         rows = await bench.units.pool.fetch("SELECT id FROM methods WHERE removed_at IS NOT NULL")
         assert {row["id"] for row in rows} == set(made[1:])
+        tasks = await bench.units.pool.fetch("SELECT id FROM tasks WHERE queue = 'detach-methods'")
+        assert {row["id"] for row in tasks} == set(made[1:])
         assert await bench.setbacks() == [(made[0], 1)]
 
 

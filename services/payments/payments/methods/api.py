@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import asyncpg
@@ -15,6 +15,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found, problem_of
 from chassis.service import Running, cause_of, running_of
+from chassis.tasks import queue as tasks
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Currency
 from contracts.refusals import Refusal
@@ -23,7 +24,6 @@ from payments.methods import setting_up
 from payments.methods.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.methods.domain.consents import Witness, to_method
 from payments.methods.domain.methods import Method, currencies_of, make_default, pays_in, remove, unusable
-from payments.methods.messages import method_removed
 from payments.methods.store import methods as method_store
 from payments.methods.store import setups
 from payments.methods.store.consents import add_consents
@@ -33,7 +33,6 @@ from payments.methods.store.methods import (
     load_method,
     lock_methods,
     method_needed,
-    save_method,
 )
 from payments.methods.store.setups import Setup, find_setup, load_setup, open_setup
 from payments.projections.store import customer_known, lock_customer
@@ -234,6 +233,8 @@ async def begin_setup(customer_id: str, asked: SetupRequest, request: Request, i
     setup_id, provider = new_id(), running.more["provider"]
     async with running.units.begin(cause_of(request, identity)) as work:
         await setups.begin_setup(work, setup_id, customer_id, asked.return_url, asked.kinds, saved=asked.save)
+        body, due_at = {"since": work.now.isoformat()}, work.now + timedelta(seconds=5)
+        await tasks.enqueue(work, "look-at-setups", setup_id, body, due_at=due_at)
         version, who = CONSENT_TEXTS["terms"].version, witness_of(request, identity)
         consent = to_method("terms", customer_id, version, who, work.now, setup_id=setup_id)
         await add_consents(work.connection, [consent])
@@ -316,9 +317,7 @@ async def remove_method(customer_id: str, method_id: str, request: Request, iden
         gone = remove(method, autopay_needs=autopay, under_way=under_way, now=work.now)
         if isinstance(gone, Refusal):
             raise problem_of(gone)
-        await save_method(work, gone)
-        work.emit(method_removed(gone, work.now))
-        work.wake("detach-methods")
+        await setting_up.take_away(gone, work)
     return Response(status_code=204)
 
 

@@ -1,38 +1,71 @@
-"""What methods do by themselves: asking what became of setups, and having the provider forget methods."""
+"""What methods do by themselves: following setups, and having the provider forget methods."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 
 from chassis.messaging.work import Units
 from chassis.service import Running
+from chassis.tasks.queue import Later, Task
 from contracts.refusals import Refusal
 from payments.methods import setting_up
 from payments.methods.domain.methods import remove
-from payments.methods.messages import method_removed
-from payments.methods.store.methods import claim_detaches, detached, lock_methods_by_id, save_method, used_up
-from payments.methods.store.setups import claim_setups
-from payments.providers import Provider
+from payments.methods.store.methods import detached, load_detaching, lock_methods_by_id, used_up
+from payments.methods.store.setups import load_setup
+from payments.providers import Provider, ProviderUnknown
 from payments.setbacks import in_turn
-from payments.setbacks.in_turn import side_by_side
+
+SOONEST, LATEST = timedelta(seconds=5), timedelta(minutes=5)
+BEGINS_WITHIN = timedelta(hours=1)
+IN_USE_PAUSE = timedelta(minutes=1)
 
 
-async def look_at_setups(running: Running) -> bool:
-    """Ask what became of open visits to the provider's page: webhooks may be lost."""
+async def look_at_setup(task: Task, running: Running) -> None:
+    """Ask what became of a visit to the provider's page until it has ended: webhooks may be lost."""
     provider: Provider = running.more["provider"]
-    due = await claim_setups(running.pool, running.settings.charges_at_once)
-    await side_by_side(setting_up.look(running.units, provider, setup) for setup in due)
-    return False
+    since = running.clock.now() - datetime.fromisoformat(task.body["since"])
+    setup = await load_setup(running.pool, task.id, None)
+    if setup is None or (setup.state == "begun" and since > BEGINS_WITHIN):  # the provider never made its page
+        return
+    if setup.state == "open":
+        try:
+            await setting_up.look(running.units, provider, setup)
+        except ProviderUnknown:
+            raise Later(_pause(since)) from None
+        setup = await load_setup(running.pool, task.id, None)
+    if setup is not None and setup.state in ("begun", "open"):
+        raise Later(_pause(since))
 
 
-async def detach_methods(running: Running) -> bool:
-    """Have the provider forget methods that were removed, and remove those whose one payment was made."""
+def _pause(since: timedelta) -> timedelta:
+    """Ever longer: as long as it has lasted so far, from 5 seconds to 5 minutes."""
+    return min(max(since, SOONEST), LATEST)
+
+
+async def detach_method(task: Task, running: Running) -> None:
+    """Have the provider forget a method that was removed.
+
+    Not while a payment by it is under way: one may have been confirmed in the moment of the removal.
+    """
+    provider: Provider = running.more["provider"]
+    found = await load_detaching(running.pool, task.id)
+    if found is None:
+        return
+    if found.in_use:
+        raise Later(IN_USE_PAUSE)
+    try:
+        await provider.detach_method(found.provider_id)
+    except ProviderUnknown:
+        raise Later(IN_USE_PAUSE) from None
+    await detached(running.pool, task.id, running.clock.now())
+
+
+async def remove_used_up(running: Running) -> bool:
+    """Remove methods that were given for one payment, which was made."""
     used = await used_up(running.pool, 100)
-    await in_turn.together(running.units, "detach-methods", used, partial(_remove, running.units))
-    provider: Provider = running.more["provider"]
-    due = await claim_detaches(running.pool, running.settings.charges_at_once)
-    await side_by_side(_detach(running, provider, method_id, provider_id) for method_id, provider_id in due)
+    await in_turn.together(running.units, "remove-used-up", used, partial(_remove, running.units))
     return False
 
 
@@ -42,10 +75,4 @@ async def _remove(units: Units, method_ids: Sequence[str]) -> None:
             gone = remove(method, autopay_needs=False, under_way=False, now=work.now)
             assert not isinstance(gone, Refusal)
             if method.removed_at is None:
-                await save_method(work, gone)
-                work.emit(method_removed(gone, work.now))
-
-
-async def _detach(running: Running, provider: Provider, method_id: str, provider_id: str) -> None:
-    await provider.detach_method(provider_id)
-    await detached(running.pool, method_id, running.clock.now())
+                await setting_up.take_away(gone, work)

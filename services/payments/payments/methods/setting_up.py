@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chassis.messaging.work import Cause, Units, Work
+from chassis.tasks import queue as tasks
 from contracts.ids import is_id, new_id
 from payments.methods.domain.methods import Method, Verification, changed, disable
-from payments.methods.messages import method_added, method_changed
+from payments.methods.messages import method_added, method_changed, method_removed
 from payments.methods.store.methods import add_method, lock_methods, lock_methods_by_id, method_of_provider, save_method
 from payments.methods.store.setups import Setup, end_setup, load_setup, lock_setup
 from payments.projections.store import lock_customer
@@ -97,6 +98,13 @@ async def save(method: Method, work: Work) -> None:
     """Save a changed method, and tell it."""
     await save_method(work, method)
     work.emit(method_changed(method, work.now))
+
+
+async def take_away(removed: Method, work: Work) -> None:
+    """Save a method that was removed, and say so. The provider is to forget it, too."""
+    await save_method(work, removed)
+    work.emit(method_removed(removed, work.now))
+    await tasks.enqueue(work, "detach-methods", removed.id)
 
 
 async def disable_methods(reasons: dict[str, str], work: Work) -> None:

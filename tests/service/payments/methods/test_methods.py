@@ -14,7 +14,9 @@ import pytest_asyncio
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
-from chassis.messaging.work import Units, Wake
+from chassis.messaging.work import Cause, Units, Wake
+from chassis.service import Running
+from chassis.tasks.queue import Later, Task
 from contracts.ids import new_id
 from contracts.money import Money
 from payments.__main__ import surcharge_rules
@@ -26,11 +28,12 @@ from payments.collecting.store.surcharges import EditionChangedError, load_rules
 from payments.methods import setting_up
 from payments.methods.domain.consents import Terms, Witness, to_method
 from payments.methods.domain.methods import Method, make_default
+from payments.methods.jobs import detach_method, look_at_setup
 from payments.methods.store.consents import add_consents, load_consents
-from payments.methods.store.methods import claim_detaches, list_methods, lock_methods
+from payments.methods.store.methods import list_methods, lock_methods
 from payments.methods.store.setups import Setup, begin_setup, load_setup, open_setup
 from payments.projections.store import keep_customers, lock_customer
-from payments.providers import MethodDetails, SetupOutcome
+from payments.providers import MethodDetails, ProviderUnknown, SetupOutcome
 from payments.settings import Settings
 from tests.kit import paying
 from tests.kit.postgres import Database, drop_database, fresh_database
@@ -136,18 +139,85 @@ async def test_a_second_default_is_refused_by_the_database_itself(units: Units) 
         await units.pool.execute("UPDATE methods SET is_default = true WHERE id = $1", second.id)
 
 
-async def test_a_removed_method_is_forgotten_only_when_no_payment_needs_it(units: Units) -> None:
-    payment, _ = await paying.submitted(units)
-    await units.pool.execute(
-        "UPDATE methods SET removed_at = $2, detach_after = now() WHERE id = $1", payment.method_id, NOW
-    )
-    assert await claim_detaches(units.pool, 10) == []
-    await units.pool.execute(
-        "UPDATE payments SET status = 'cancelled', reconciliation = NULL WHERE id = $1", payment.id
-    )
-    ((claimed, provider_id),) = await claim_detaches(units.pool, 10)
-    assert (claimed, provider_id) == (payment.method_id, "pm_1")
-    assert await claim_detaches(units.pool, 10) == []
+class Forgets:
+    """A provider that forgets methods."""
+
+    def __init__(self) -> None:
+        self.forgot: list[str] = []
+
+    async def detach_method(self, provider_method: str) -> None:
+        self.forgot.append(provider_method)
+
+
+class Says:
+    """A provider that says this of every setup."""
+
+    def __init__(self, outcome: SetupOutcome | Exception) -> None:
+        self.outcome = outcome
+
+    async def setup_outcome(self, _: str) -> SetupOutcome:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+def running(units: Units, provider: object) -> Running:
+    return Running(None, units.clock, units.pool, units, {"provider": provider})
+
+
+class TestDetaching:
+    async def test_removed_method_is_forgotten_once(self, units: Units) -> None:
+        method, provider = await kept(units), Forgets()
+        async with units.begin() as work:
+            await setting_up.take_away(replace(method, removed_at=NOW, is_default=False, sequence=2), work)
+        (task,) = await units.pool.fetch("SELECT queue, id FROM tasks")
+        assert tuple(task) == ("detach-methods", method.id)
+        for attempt in (1, 2):
+            await detach_method(Task(task["queue"], task["id"], {}, attempt, Cause()), running(units, provider))
+        assert provider.forgot == [method.provider_id]
+
+    async def test_payment_under_way_is_waited_for(self, units: Units) -> None:
+        payment, _ = await paying.submitted(units)
+        provider = Forgets()
+        task = Task("detach-methods", payment.method_id or "", {}, 1, Cause())
+        await units.pool.execute("UPDATE methods SET removed_at = $2 WHERE id = $1", payment.method_id, NOW)
+        with pytest.raises(Later):
+            await detach_method(task, running(units, provider))
+        assert provider.forgot == []
+        await units.pool.execute(
+            "UPDATE payments SET status = 'cancelled', reconciliation = NULL WHERE id = $1", payment.id
+        )
+        await detach_method(task, running(units, provider))
+        assert provider.forgot == ["pm_1"]
+
+
+class TestFollowingSetups:
+    @pytest.mark.parametrize("told", [SetupOutcome("open"), ProviderUnknown("away")])
+    async def test_open_setup_is_asked_again(self, units: Units, told: SetupOutcome | Exception) -> None:
+        setup = await begun(units)
+        for age, pause in ((0, 5), (60, 60), (86_400, 300)):
+            since = (units.clock.now() - timedelta(seconds=age)).isoformat()
+            task = Task("look-at-setups", setup.id, {"since": since}, 1, Cause())
+            with pytest.raises(Later) as later:
+                await look_at_setup(task, running(units, Says(told)))
+            assert pause <= later.value.after.total_seconds() < pause + 5
+
+    async def test_ended_setup_is_asked_no_more(self, units: Units) -> None:
+        setup = await begun(units)
+        task = Task("look-at-setups", setup.id, {"since": units.clock.now().isoformat()}, 1, Cause())
+        await look_at_setup(task, running(units, Says(SetupOutcome("succeeded", DETAILS))))
+        await look_at_setup(task, running(units, Says(AssertionError("it was asked again"))))
+        assert len(await list_methods(units.pool, setup.customer_id)) == 1
+
+    async def test_setup_without_page_is_given_up(self, units: Units) -> None:
+        setup_id, old = new_id(), (units.clock.now() - timedelta(hours=2)).isoformat()
+        async with units.begin() as work:
+            await keep_customers(work, {setup_id: None})
+            await begin_setup(work, setup_id, setup_id, "https://portal.example", ["card"], saved=True)
+        new = Task("look-at-setups", setup_id, {"since": units.clock.now().isoformat()}, 1, Cause())
+        with pytest.raises(Later):
+            await look_at_setup(new, running(units, None))
+        await look_at_setup(replace(new, body={"since": old}), running(units, None))
 
 
 async def begun(units: Units) -> Setup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -82,14 +83,13 @@ async def lock_methods_by_id(work: Work, ids: Sequence[str]) -> dict[str, Method
 
 
 SAVE_METHOD = """
-UPDATE methods SET is_default = $2, verification = $3, disabled_at = $4, disabled_reason = $5, removed_at = $6, sequence = $7,
-    detach_after = CASE WHEN removed_at IS NULL AND $6::timestamptz IS NOT NULL THEN now() ELSE detach_after END
+UPDATE methods SET is_default = $2, verification = $3, disabled_at = $4, disabled_reason = $5, removed_at = $6, sequence = $7
 WHERE id = $1
 """
 
 
 async def save_method(work: Work, method: Method) -> None:
-    """A method as a change leaves it. Once it is removed, the provider is to forget it."""
+    """A method as a change leaves it."""
     await work.connection.execute(
         SAVE_METHOD, method.id, method.is_default, method.verification, method.disabled_at, method.disabled_reason,
         method.removed_at, method.sequence,
@@ -105,32 +105,30 @@ async def method_needed(connection: asyncpg.Connection, method_id: str) -> tuple
     return row[0], row[1]
 
 
-CLAIM_DETACHES = """
-UPDATE methods SET detach_calls = detach_calls + 1, detach_after = now() + interval '1 second' * least(2 ^ least(detach_calls + 4, 12), 3600)
-WHERE id IN (
-    SELECT m.id FROM methods m WHERE m.detach_after <= now() AND NOT EXISTS (SELECT FROM payments p WHERE p.method_id = m.id
-        AND p.status NOT IN ('succeeded', 'declined', 'cancelled', 'expired'))
-    ORDER BY m.detach_after LIMIT $1 FOR NO KEY UPDATE OF m SKIP LOCKED
-)
-RETURNING id, provider_id
-"""
+@dataclass(frozen=True, slots=True)
+class Detaching:
+    """A removed method that the provider is to forget; `in_use`: a payment by it is under way."""
+
+    provider_id: str
+    in_use: bool
 
 
-async def claim_detaches(connection: asyncpg.Connection, limit: int) -> list[tuple[str, str]]:
-    """Ids, ours and the provider's, of removed methods that it is to forget; each is put off, 16 s to an hour.
-
-    Not while a payment by it is under way: one may have been confirmed in the moment of the removal.
-    """
-    return [(row["id"], row["provider_id"]) for row in await connection.fetch(CLAIM_DETACHES, limit)]
+async def load_detaching(connection: asyncpg.Connection, method_id: str) -> Detaching | None:
+    """None once the provider has forgotten it."""
+    sql = """SELECT m.provider_id, EXISTS (SELECT FROM payments p WHERE p.method_id = m.id
+        AND p.status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')) AS in_use
+        FROM methods m WHERE m.id = $1 AND m.removed_at IS NOT NULL AND m.detached_at IS NULL"""
+    row = await connection.fetchrow(sql, method_id)
+    return Detaching(row["provider_id"], row["in_use"]) if row else None
 
 
 async def detached(connection: asyncpg.Connection, method_id: str, now: datetime) -> None:
-    await connection.execute("UPDATE methods SET detached_at = $2, detach_after = NULL WHERE id = $1", method_id, now)
+    await connection.execute("UPDATE methods SET detached_at = $2 WHERE id = $1", method_id, now)
 
 
 USED_UP = f"""
 SELECT m.id FROM methods m WHERE NOT m.saved AND m.removed_at IS NULL AND EXISTS (
-    SELECT FROM payments p WHERE p.method_id = m.id AND p.status = 'succeeded') AND {in_turn("detach-methods", "m.id")}
+    SELECT FROM payments p WHERE p.method_id = m.id AND p.status = 'succeeded') AND {in_turn("remove-used-up", "m.id")}
 ORDER BY m.id LIMIT $1
 """  # noqa: S608
 

@@ -42,8 +42,8 @@ async def begin_setup(
 
 
 async def open_setup(connection: asyncpg.Connection, setup_id: str, provider_id: str, url: str) -> None:
-    """Its page is there: from now on it is looked at."""
-    sql = """UPDATE method_setups SET provider_id = $2, url = $3, state = 'open', look_after = now() + interval '5 seconds'
+    """Its page is there."""
+    sql = """UPDATE method_setups SET provider_id = $2, url = $3, state = 'open'
         WHERE id = $1 AND state = 'begun'"""
     await connection.execute(sql, setup_id, provider_id, url)
 
@@ -68,17 +68,5 @@ async def end_setup(
     work: Work, setup_id: str, state: str, *, reason: str | None = None, method_id: str | None = None
 ) -> None:
     """`complete`, `failed` or `expired`: it is not looked at any more."""
-    sql = "UPDATE method_setups SET state = $2, reason = $3, method_id = $4, look_after = NULL WHERE id = $1"
+    sql = "UPDATE method_setups SET state = $2, reason = $3, method_id = $4 WHERE id = $1"
     await work.connection.execute(sql, setup_id, state, reason, method_id)
-
-
-CLAIM_SETUPS = f"""
-UPDATE method_setups SET looks = looks + 1, look_after = now() + interval '1 second' * least(5 * 2 ^ least(looks, 6), 300)
-WHERE id IN (SELECT id FROM method_setups WHERE look_after <= now() ORDER BY look_after LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING {SETUP}
-"""  # noqa: S608
-
-
-async def claim_setups(connection: asyncpg.Connection, limit: int) -> list[Setup]:
-    """Open ones to be looked at, each put off: 5 s to 5 minutes."""
-    return [_setup_of(row) for row in await connection.fetch(CLAIM_SETUPS, limit)]
