@@ -76,7 +76,7 @@ class TestManyMembers:
         assert len(answer.json().get("errors", [])) <= 50
         assert time.process_time() - begun < 1.5
 
-    async def test_too_many_are_said_to_be(self, client: httpx2.AsyncClient) -> None:
+    async def test_too_many_are_named(self, client: httpx2.AsyncClient) -> None:
         answer = await client.post("/v1/things", content=orjson.dumps({f"x{number}": 1 for number in range(1_001)}))
         assert (answer.status_code, answer.json()["detail"]) == (422, "body: an object holds more than 1,000 members")
 

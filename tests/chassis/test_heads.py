@@ -127,7 +127,7 @@ class TestBodies:
             parts = [b"dbba0\r\n" + parts[0]]
         problem(await answer_to(address, START + framing, *parts, pause=0.05), 408, "body-too-slow")
 
-    async def test_who_takes_slowly_is_at_fault_itself(self, address: tuple[str, int]) -> None:
+    async def test_slow_route_does_not_refuse_its_body(self, address: tuple[str, int]) -> None:
         body = b"x" * 900_000
         answer = await answer_to(address, b"POST /v1/leisurely HTTP/1.1\r\nHost: x\r\n" + END % len(body) + body)
         assert b'"length":900000' in answer

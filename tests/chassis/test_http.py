@@ -346,5 +346,5 @@ class TestLimits:
         problem_of(await client.request(method, path, content=b"x" * 2000), 413, "body-too-large")
 
 
-async def test_browsers_are_told_not_to_guess_types(client: httpx2.AsyncClient) -> None:
+async def test_nosniff_is_in_every_answer(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/healthz")).headers["x-content-type-options"] == "nosniff"

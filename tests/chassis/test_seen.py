@@ -175,7 +175,7 @@ class TestWhoIsAnswered:
             assert (await world.seconds(f"{aggregate}:3", world.key_of(other)))[0] == 503
             assert (await world.seconds(f"{aggregate}:3", world.key_of(None)))[0] == 200
 
-    async def test_nobody_waits_beyond_its_share(self, world: World) -> None:
+    async def test_each_caller_waits_within_its_share(self, world: World) -> None:
         keys = [world.key_of(mine) for mine in [new_id()] for _ in range(40)]
         asked = await asyncio.gather(*(world.seconds(f"{new_id()}:1", key) for key in keys))
         assert {status for status, _ in asked} == {503}

@@ -107,7 +107,7 @@ class TestDelimiters:
         with pytest.raises(StackError, match="delimiter"):
             read_mapping(tmp_path / "m.toml")
 
-    def test_a_file_of_another_delimiter_says_so(self, tmp_path: pathlib.Path) -> None:
+    def test_file_with_another_delimiter_is_refused(self, tmp_path: pathlib.Path) -> None:
         (tmp_path / "m.toml").write_text(MAPPING)
         (tmp_path / "f.csv").write_text((HEADER + GOOD).replace(",", ";"))
         with pytest.raises(StackError, match="name the file's delimiter"):

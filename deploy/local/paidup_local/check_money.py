@@ -1,4 +1,4 @@
-"""Compares every book, balance, event and projection of a stack: what it lists is money that does not add up.
+"""Compares every book, balance, event and projection of a stack, and lists money that does not add up.
 
 Rows of another service, of the provider and of Kafka stream into temporary tables beside those that they are compared
 with, so that memory stays bounded however many invoices there are.
@@ -78,9 +78,9 @@ NOT_IN_TOPIC = """SELECT topic, aggregate, coalesce(said.sequence, 0), coalesce(
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """`ok` and `violations`; `waiting` is what differs from the provider and is with a person, as an exception.
+    """Compare all. Returns `ok`, `violations`, and `waiting`: differences to the provider that are exceptions already.
 
-    A living stack is looked at again until it is quiet or half a minute has passed.
+    While a stack is busy it looks again, for half a minute at most.
     """
     return asyncio.run(check(settings))
 
@@ -158,9 +158,9 @@ async def _rows(connection: asyncpg.Connection, sql: str) -> AsyncIterator[Any]:
 
 
 async def _provider(settings: Settings, payments: asyncpg.Connection) -> tuple[list[str], list[str]]:
-    """Every charge at the provider is one payment of the same total, and the other way round; so is what went back.
+    """Each charge at the provider is one payment of the same total, and each payment one charge; likewise what went back.
 
-    What is not, and what of that is with a person.
+    Returns the faults, and the differences that are exceptions already.
     """
     charges = await _differing(payments, CHARGED, _charges(settings))
     back = await _differing(payments, WENT_BACK, _went_back(settings))
@@ -202,7 +202,7 @@ async def _every_charge(settings: Settings) -> AsyncIterator[dict[str, Any]]:
 
 
 def _minor(charge: dict[str, Any], what: str) -> int:
-    """In ISO 4217 minor units, as the books are; what they can't hold is less than nothing, and agrees with none."""
+    """In ISO 4217 minor units, as the books are; an amount that they can't hold becomes negative, so that it never agrees."""
     amount: int = charge[what]
     try:
         return from_stripe(amount, charge["currency"].upper())
@@ -240,7 +240,7 @@ async def _topics(settings: Settings, service: str, connection: asyncpg.Connecti
 
 
 async def _compared(connection: asyncpg.Connection, said: str) -> list[str]:
-    """Aggregates of which the topics, in the table `heard`, hold fewer events than the service said, or more."""
+    """Aggregates of which the topics, in the table `heard`, hold fewer events than the service emitted, or more."""
     found = []
     for topic, aggregate, here, there in await connection.fetch(NOT_IN_TOPIC.format(sql=said, most=MOST)):
         if there < here:
@@ -255,7 +255,7 @@ async def _heard(
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Per aggregate of a partition its last sequence, and what is wrong: events that are missing, or two under one sequence.
 
-    The same event again is no fault: it is what a relay sends that died before it could note the first time.
+    The same event twice is no fault: a relay that died before it noted the first time sends it again.
     """
     consumer.assign([place])
     await consumer.seek_to_beginning(place)

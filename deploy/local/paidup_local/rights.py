@@ -22,7 +22,7 @@ SECONDS = 30
 
 
 def variables(settings: Settings, principal: str) -> dict[str, str]:
-    """What a process sets to reach Kafka as this principal; a broker of one's own has its own variables."""
+    """What a process sets to reach Kafka as this principal; for a broker of your own they come from your variables."""
     found = {"PAIDUP_KAFKA": settings.kafka_address}
     if settings.kafka:
         return found

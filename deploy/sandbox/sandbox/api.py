@@ -282,7 +282,7 @@ def charged(store: Store, identifier: str, param: str = "id") -> Payment:
 
 
 def _outcome(payment: Payment, paid_with: Method, params: Params) -> Json | ApiError:
-    """The intent after a charge. A decline is returned, not raised: it happened, and is kept."""
+    """The intent after a charge. A decline is returned, not raised, because it is a result that is kept."""
     expand = expand_of(params)
     if payment.failure and payment.kind == "card":
         return declined(payment, paid_with, expand=expand)

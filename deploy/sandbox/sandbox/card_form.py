@@ -1,4 +1,4 @@
-"""What is given on the hosted page, read strictly: a test card or account, who pays, and that they agree."""
+"""The form of the hosted page, read strictly: a test card or account, the payer, and the consent."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class Given:
 
 
 def read_form(form: Mapping[str, str], kinds: Sequence[str], now: int) -> Given | dict[str, str]:
-    """What was given, or what is wrong by field. Numbers that are no test numbers are shown to nobody."""
+    """The values of the form, or its faults by field. Numbers that are no test numbers are shown to nobody."""
     wrong: dict[str, str] = {}
     kind = form.get("kind", kinds[0])
     if kind not in kinds:

@@ -1,4 +1,4 @@
-"""Stripe's test ids, and what becomes of a payment with each."""
+"""Stripe's test ids, and the outcome of a payment with each."""
 
 from dataclasses import dataclass
 

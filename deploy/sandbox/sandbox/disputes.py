@@ -1,4 +1,4 @@
-"""What payers' banks take back: returned debits, and disputed cards until they are decided; and the events of both."""
+"""Money that payers' banks take back: returned debits and disputed cards, with their events."""
 
 from sandbox import render_money
 from sandbox.clock import Clock

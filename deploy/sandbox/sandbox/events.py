@@ -1,4 +1,4 @@
-"""What happened, as Stripe's events: kept in the list of events, and pushed."""
+"""Stripe's events: kept in the list of events, and pushed to the webhook."""
 
 import orjson
 
@@ -16,7 +16,7 @@ class Events:
         self._webhooks = webhooks
 
     def emit(self, kind: str, subject: render.Json) -> None:
-        """Within a change: the event stands and falls with it."""
+        """Call it within a change: the event is kept only if the change is."""
         identifier, created = new_id("evt"), self._clock.now()
         body = orjson.dumps(
             {

@@ -26,7 +26,7 @@ def _put(into: Params, path: list[str], value: str) -> None:
 
 
 def only(params: Params, *allowed: str) -> None:
-    """Refuse what this endpoint doesn't speak, rather than ignore it."""
+    """Refuse parameters that this endpoint does not know."""
     for name in params:
         if name not in allowed and name != "expand":
             raise ApiError(400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name)

@@ -50,7 +50,7 @@ class Intents:
         self._try(payment, paid_with, _NOT_ASKED if test.authenticates else None)
 
     def authenticate(self, payment: Payment, *, passed: bool) -> None:
-        """What the holder did on the page of the card's bank."""
+        """Take the answer of the card's holder on the page of the bank."""
         self._must_be(payment, "requires_action")
         paid_with = self.method_of(payment)
         if passed:
@@ -94,7 +94,7 @@ class Intents:
         self._save(payment, paid_with, "payment_intent.processing", "charge.pending", clear_at=clear_at)
 
     def end_debit(self, payment: Payment) -> None:
-        """What the bank does with a debit in the end, by its test id."""
+        """End a debit as its test id says."""
         test = TEST_METHODS[self.method_of(payment).token]
         if test.fails:
             self.fail(payment, test.fails)

@@ -1,4 +1,4 @@
-"""The pages that a customer sees: a way to pay set up, its holder authenticated, deposits confirmed. No JavaScript."""
+"""The pages for customers: set up a way to pay, authenticate its holder, confirm deposits. No JavaScript."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Payouts: what of the balance is available goes to the company's bank account; and the events on the way."""
+"""Payouts: the available balance goes to the company's bank account, with the events on the way."""
 
 import secrets
 import time
@@ -48,14 +48,14 @@ class Payouts:
         return payout
 
     def run(self) -> None:
-        """What a rule makes every so often."""
+        """Make the payouts of a rule."""
         every = self._rules.now.payout_every_seconds
         if every and time.time() - self._last_run >= every:
             self._last_run = time.time()
             self.create()
 
     def end(self, payout: Payout) -> None:
-        """The next step of one whose time has come."""
+        """Take the next step of a payout that is due."""
         if payout.status == "pending":
             self.send(payout, due=_later(self._rules.payout_after()))
         else:

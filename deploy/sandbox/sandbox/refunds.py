@@ -62,7 +62,7 @@ class Refunds:
         return left if amount is None else amount
 
     def end(self, refund: Refund) -> None:
-        """What becomes of a refund in the end, by its test id."""
+        """End a refund as its test id says."""
         test = TEST_METHODS[self._intents.method_of(self.payment_of(refund)).token]
         if test.refund_fails:
             self.fail(refund, test.refund_fails)
@@ -76,7 +76,7 @@ class Refunds:
         self._save(refund, "refund.updated")
 
     def fail(self, refund: Refund, reason: str) -> None:
-        """The money comes back, also of one that seemed to have succeeded."""
+        """Fail a refund: the money comes back, even if the refund seemed to have succeeded."""
         if refund.status == "failed":
             raise invalid("This refund has failed already.", "id")
         payment = self.payment_of(refund)

@@ -28,7 +28,7 @@ class Setups:
         self._save_session(session)
 
     def session(self, identifier: str) -> Session | None:
-        """As it is now: an open one ends with its time."""
+        """The session as it is now: an open one ends when its time is over."""
         session = self._store.kept(Session, identifier)
         if session is not None and session.status == "open" and session.expires <= self._clock.now():
             session.status = "expired"
@@ -48,7 +48,7 @@ class Setups:
         self._save_session(session, "checkout.session.expired")
 
     def submit(self, session: Session, method: Method, *, deposits: bool = False) -> Setup:
-        """What the customer gave on the page. It is attached once nothing more is asked for."""
+        """Take the form of the page. The method is attached once nothing more is asked for."""
         self._must_be_open(session)
         setup = self.setup_of(session)
         self._store.add_method(method)
@@ -81,7 +81,7 @@ class Setups:
             self._fail(setup, "setup_intent_authentication_failure")
 
     def verify(self, setup: Setup, amounts: tuple[int, ...] | None, code: str | None) -> ApiError | None:
-        """The amounts or the code of the deposits. A wrong answer is returned, not raised: it counts, and is kept."""
+        """The amounts or the code of the deposits. A wrong answer is returned, not raised, because it counts."""
         method = self._store.method(setup.method or "")
         if setup.status != "requires_action" or setup.arrives is None or method is None:
             message = f"This SetupIntent has a status of {setup.status}; it waits for no micro-deposits."

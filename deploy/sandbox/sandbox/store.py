@@ -109,7 +109,7 @@ class Store:
             act()
 
     async def committed(self) -> None:
-        """Wait until everything that could be read just now is on disk."""
+        """Wait until everything that is readable now is on disk."""
         if self._commit is not None:
             await asyncio.shield(self._commit)
 

@@ -217,7 +217,7 @@ class TestKeys:
 
 
 class TestRevoking:
-    async def test_nobody_ends_what_is_above_them(
+    async def test_key_with_more_scopes_is_not_revoked(
         self, admin: httpx2.AsyncClient, url: str, settings: Settings
     ) -> None:
         above, below = await make(admin, scopes=["*"]), await make(admin, scopes=["invoices:read"])
@@ -286,9 +286,7 @@ class TestRevoking:
 
 
 class TestEvents:
-    async def test_carry_request_trace_and_actor_as_elsewhere(
-        self, admin: httpx2.AsyncClient, database: Database
-    ) -> None:
+    async def test_carry_request_id_trace_and_actor(self, admin: httpx2.AsyncClient, database: Database) -> None:
         parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         telemetry.setup("auth", None, processor=SimpleSpanProcessor(InMemorySpanExporter()))
         try:

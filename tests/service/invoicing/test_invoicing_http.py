@@ -148,7 +148,7 @@ class TestChangingCustomers:
 
 
 class TestDrafts:
-    async def test_an_edited_draft_is_priced_anew(self, erp: httpx2.AsyncClient) -> None:
+    async def test_edited_draft_is_priced_again(self, erp: httpx2.AsyncClient) -> None:
         draft = await issue(erp, (await customer(erp))["id"], draft=True, notes="first")
         lines = [{"description": "More", "quantity": "2.5", "unit_price_minor": 1_000, "tax_rate": "0.1"}]
         answer = await erp.patch(f"/v1/invoices/{draft['id']}", json={"lines": lines, "due_on": "2026-03-01"})

@@ -209,7 +209,7 @@ class TestMerging:
 
 
 class TestClientAddress:
-    def test_nobody_else_sends_it(self) -> None:
+    def test_callers_own_header_is_removed(self) -> None:
         sent = [(b"paidup-client-address", b"6.6.6.6"), (b"x-forwarded-for", b"7.7.7.7"), (b"prefer", b"wait=1")]
         for headers in (sent, [*sent, (b"connection", b"paidup-client-address")]):
             kept = passed_on(headers, ("203.0.113.9", 4711))

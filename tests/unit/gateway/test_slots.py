@@ -36,7 +36,7 @@ class TestSlots:
         assert (order[:3], slots.free) == (["a", "a", "b"], 4)
 
     @pytest.mark.parametrize("at", range(4))
-    async def test_who_goes_away_leaves_no_hole(self, at: int) -> None:
+    async def test_cancelled_request_frees_its_slot(self, at: int) -> None:
         slots, order = Slots(1), list[str]()
         asking = [asyncio.create_task(hold(slots, share, order)) for share in "abcd"]
         await asyncio.sleep(0.012)
