@@ -10,12 +10,12 @@ from chassis.db import migrate
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.services import SERVICES, WITH_DATABASE
-from contracts.topics import TOPICS
+from contracts.topics import OUTCOMES, TOPICS
 from gateway.ring import STREAMED
 from gateway.routes import OWNERS
 from gateway.settings import urls
 from gateway.tail import CREDENTIALS
-from paidup_local import plan, postgres
+from paidup_local import check_money, plan, postgres
 from paidup_local.settings import MAX_REPLICAS, Settings
 
 SERVICES_PLANNED = 5
@@ -57,6 +57,12 @@ class TestRegistry:
         assert found["PAYMENTS_PROVIDER_URL"] == "http://127.0.0.1:20009"
         assert found["PAYMENTS_PROVIDER_KEY"] == plan.decided(settings, "sandbox")["SANDBOX_KEY"]
         assert plan.decided(settings, "gateway")["GATEWAY_AUTH_URL"] == "http://127.0.0.1:20001,http://127.0.0.1:20021"
+
+    def test_only_answers_to_commands_are_uncounted(self) -> None:
+        """Of every other topic check-money knows how many events its service has emitted."""
+        said = {topic.name: service.name for service in SERVICES for topic in service.says}
+        uncounted = {topic for topic, name in said.items() if f"'{topic}'" not in check_money.TOLD[name]}
+        assert uncounted == {OUTCOMES.name}
 
 
 class TestConnections:
