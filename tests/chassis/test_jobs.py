@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from chassis.service import Job, Running, _repeat
+from chassis.jobs import Job, repeat
+from chassis.running import Running
 
 
 @pytest.mark.parametrize("turns", range(5))
@@ -17,7 +18,7 @@ async def test_job_woken_and_ended_at_once_ends(turns: int) -> None:
 
     woken: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
     running = cast(Running, SimpleNamespace(units=SimpleNamespace(woken=woken)))
-    task: asyncio.Task[Any] = asyncio.create_task(_repeat(Job("job", 60, nothing), running))
+    task: asyncio.Task[Any] = asyncio.create_task(repeat(Job("job", 60, nothing), running))
     await asyncio.sleep(0.01)
     woken["job"].set()
     for _ in range(turns):

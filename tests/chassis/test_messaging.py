@@ -25,6 +25,7 @@ from chassis import checks, telemetry
 from chassis.clock import Clock
 from chassis.db.pool import open_pool, out_of_reach
 from chassis.http.identity import Identity
+from chassis.jobs import Job, repeat
 from chassis.messaging import dead_letters, reading, replay
 from chassis.messaging.consume import Consumer
 from chassis.messaging.handlers import Handlers
@@ -34,7 +35,8 @@ from chassis.messaging.replay import retry_due
 from chassis.messaging.subscribe import Subscription, make_broker, subscribed
 from chassis.messaging.wake import Bell
 from chassis.messaging.work import Cause, Units, Wake, Work
-from chassis.service import Job, Running, Service, _repeat, cause_of
+from chassis.running import Running, cause_of
+from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.auth import KeyCreated, KeyRevoked
 from contracts.envelope import Message, message, type_registry
@@ -1000,7 +1002,7 @@ class TestLogThatRaises:
             raise RuntimeError("asked to")
 
         running: Any = SimpleNamespace(units=SimpleNamespace(woken={"fail": asyncio.Event()}))
-        repeating = asyncio.create_task(_repeat(Job("fail", 0.01, fail), running))
+        repeating = asyncio.create_task(repeat(Job("fail", 0.01, fail), running))
         async with asyncio.timeout(5):
             for _ in range(3):
                 await ran.get()

@@ -17,9 +17,11 @@ from fastapi import APIRouter, Query
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity, TokenSigner, allow
+from chassis.jobs import prune
 from chassis.messaging.handlers import Handlers
 from chassis.messaging.work import Units, Wake
-from chassis.service import Running, Service, _prune
+from chassis.running import Running
+from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.ids import new_id
 from tests.kit.postgres import drop_database, fresh_database
@@ -150,9 +152,9 @@ async def test_old_keys_are_forgotten_in_portions(world: World) -> None:
     await connection.execute("INSERT INTO seen_commands VALUES ('h', 'old', $1), ('h', 'new', $2)",
                              now - timedelta(days=31), now)  # fmt: skip
     async with asyncpg.create_pool(world.work_url, min_size=1) as pool:
-        running = Running(None, Clock("UTC"), pool, Units(pool, Clock("UTC"), Wake()))
-        prune = partial(_prune, kept_routes=("POST /kept",))
-        assert [await prune(running), await prune(running)] == [True, False]
+        running = Running(None, Clock("UTC"), pool, Units(pool, Clock("UTC"), Wake()), None)
+        pruned = partial(prune, kept_routes=("POST /kept",))
+        assert [await pruned(running), await pruned(running)] == [True, False]
     left = await connection.fetch("SELECT route, count(*) AS left FROM idempotency_keys GROUP BY 1 ORDER BY 1")
     assert [tuple(row) for row in left] == [("POST /b", 1500), ("POST /kept", 1500)]
     assert await connection.fetchval("SELECT array_agg(id) FROM seen_commands") == ["new"]

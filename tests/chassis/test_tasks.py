@@ -12,9 +12,10 @@ import pytest
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
+from chassis.jobs import Job, alone
 from chassis.messaging.wake import Bell, listen
 from chassis.messaging.work import Cause, Units
-from chassis.service import Job, Running, _alone
+from chassis.running import Running
 from chassis.settings import ServiceSettings
 from chassis.tasks import queue as tasks
 from chassis.tasks.queue import Later, Queues, Task
@@ -80,7 +81,7 @@ async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
     clock = Clock("America/New_York", tmp_path / "clock")
     async with await open_pool(database.work_url, size=8, application="test") as pool:
         await pool.execute("DELETE FROM tasks")
-        running = Running(ServiceSettings(), clock, pool, Units(pool, clock, Bell(pool, works=True)))
+        running = Running(ServiceSettings(), clock, pool, Units(pool, clock, Bell(pool, works=True)), None)
         yield Desk(running, Queues(), [])
 
 
@@ -313,6 +314,6 @@ class TestAlone:
             return True
 
         job = Job("once", 1, once, alone=True)
-        outcomes = await asyncio.gather(*(_alone(job, desk.running) for _ in range(3)))
+        outcomes = await asyncio.gather(*(alone(job, desk.running) for _ in range(3)))
         assert (sorted(outcomes), most) == ([False, False, True], 1)
-        assert await _alone(job, desk.running)
+        assert await alone(job, desk.running)

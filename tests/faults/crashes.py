@@ -27,7 +27,7 @@ def _of_consumer(name: str) -> tuple[str, ...]:
 
 
 # Passed once at the start, or each hour: the same code everywhere, so one service stands for all.
-SELDOM = ("commit service._prune",)
+SELDOM = ("commit jobs.prune",)
 POINTS = {
     "auth": ("commit auth.api._made", "commit auth.api.revoke_api_key", *_RELAY, *SELDOM),
     "invoicing": (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from chassis import service
+from chassis.commands import parser_of
 from contracts.rights import OUTSIDE
 from paidup_local import cli, rights, state
 from paidup_local.errors import StackError
@@ -76,7 +76,7 @@ class TestDeadLetters:
     def test_services_own_command_explains_ids(self, capsys: pytest.CaptureFixture[str]) -> None:
         for wrong in ("abc", "0", "9" * 25):
             with pytest.raises(SystemExit):
-                service._parser("payments").parse_args(["dead-letters", "skip", wrong, "--reason", "x"])
+                parser_of("payments").parse_args(["dead-letters", "skip", wrong, "--reason", "x"])
             assert f"'{wrong}' is no letter's id" in capsys.readouterr().err
 
 

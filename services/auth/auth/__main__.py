@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import asyncpg
 
@@ -26,8 +25,8 @@ from contracts.refusals import Refusal
 
 
 @asynccontextmanager
-async def resources(settings: Settings) -> AsyncIterator[dict[str, Any]]:
-    yield {"signer": TokenSigner(settings.private_key)}
+async def resources(settings: Settings) -> AsyncIterator[TokenSigner]:
+    yield TokenSigner(settings.private_key)
 
 
 service = Service(

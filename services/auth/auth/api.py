@@ -17,7 +17,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import LONGEST_KEY, checked, reused
 from chassis.http.identity import LONGEST_SECONDS, Identity, TokenSigner, allow, unauthenticated
 from chassis.http.problems import Problem, conflict, invalid, not_found, problem_of
-from chassis.service import cause_of, running_of
+from chassis.running import cause_of, running_of
 from contracts.auth import Audience, CredentialKind
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Instant
@@ -90,7 +90,7 @@ async def create_api_key(
     """
     if idempotency_key is None:
         return await _made(request, body, who, new_secret())
-    secret = secret_of(running_of(request).more["signer"], who.subject, checked(idempotency_key))
+    secret = secret_of(running_of(request).own, who.subject, checked(idempotency_key))
     try:
         return await _made(request, body, who, secret)
     except asyncpg.UniqueViolationError:  # of its hash: it was made by the first request with this key
@@ -179,7 +179,7 @@ async def issue_token(request: Request, body: TokenRequest, paidup_internal: Ann
     now = here.clock.now()
     if key is None or not hmac.compare_digest(key.hash, digest) or not key.usable(now):
         raise unauthenticated("The API key is unknown, expired or revoked.")
-    signer: TokenSigner = here.more["signer"]
+    signer: TokenSigner = here.own
     who = Identity(key.id, "system", frozenset(key.scopes), key.customer_id)
     token, ends = signer.sign(who, body.audience, seconds=key.seconds_left(now, LONGEST_SECONDS))
     return Token(

@@ -13,7 +13,7 @@ import orjson
 from chassis.messaging.work import Cause, Work
 
 if TYPE_CHECKING:
-    from chassis.service import Running
+    from chassis.running import Running
 
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (1, 5, 25, 120, 600))
 
@@ -38,7 +38,7 @@ class Later(Exception):
         self.after = after
 
 
-Handle = Callable[[Task, "Running"], Awaitable[None]]
+Handle = Callable[[Task, "Running[Any]"], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import orjson
@@ -19,7 +19,7 @@ from chassis.tasks.queue import Later, Queue, Task, wake_name
 from contracts.ids import new_id
 
 if TYPE_CHECKING:
-    from chassis.service import Running
+    from chassis.running import Running
 
 log = structlog.get_logger()
 ended = Counter("paidup_tasks_total", "Tasks by how their attempt ended", ["queue", "how"])
@@ -34,7 +34,7 @@ AWAY_SECONDS = 1.0
 class Worker:
     """One queue in one process. Replicas share the queue: each task has one of them, until its lease ends."""
 
-    def __init__(self, queue: Queue, running: Running) -> None:
+    def __init__(self, queue: Queue, running: Running[Any]) -> None:
         self._queue, self._running = queue, running
         self._woken = running.units.woken[wake_name(queue.name)]
         self._under_way: set[asyncio.Task[None]] = set()

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from chassis.db.pool import open_pool
 from chassis.service import Service
@@ -14,6 +13,7 @@ from payments.collecting.domain.surcharges import SurchargeRule
 from payments.collecting.store.surcharges import load_rules, take_rules
 from payments.handlers import handlers
 from payments.jobs import JOBS, QUEUES
+from payments.own import Own
 from payments.providers.stripe_adapter import StripeAdapter
 from payments.receiving.intake import LARGEST_FILE
 from payments.settings import Settings
@@ -32,14 +32,14 @@ async def surcharge_rules(settings: Settings) -> tuple[SurchargeRule, ...]:
 
 
 @asynccontextmanager
-async def resources(settings: Settings) -> AsyncIterator[dict[str, Any]]:
+async def resources(settings: Settings) -> AsyncIterator[Own]:
     provider = StripeAdapter(
         url=settings.provider_url,
         key=settings.provider_key.get_secret_value(),
         webhook_secret=settings.webhook_secret.get_secret_value(),
     )
     try:
-        yield {"provider": provider, "surcharge_rules": await surcharge_rules(settings)}
+        yield Own(provider, await surcharge_rules(settings))
     finally:
         await provider.close()
 

@@ -1,6 +1,6 @@
 """What payments does by itself: the jobs and the queues of tasks of all contexts."""
 
-from chassis.service import Job
+from chassis.jobs import Job
 from chassis.tasks.queue import Queues
 from payments.autopay import jobs as autopay
 from payments.collecting import jobs as collecting

@@ -13,7 +13,7 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
-from chassis.service import Running
+from chassis.running import Running
 from contracts.ids import new_id
 from payments.autopay import jobs as autopaying
 from payments.autopay.store import Due
@@ -23,7 +23,8 @@ from payments.collecting.reconciling import Observed
 from payments.collecting.store.payments import load_payment
 from payments.collecting.store.surcharges import take_rules
 from payments.methods.jobs import remove_used_up
-from payments.providers import Charge, ProviderDown, ProviderEvent, ProviderUnknown
+from payments.own import Own
+from payments.providers import Charge, Provider, ProviderDown, ProviderEvent, ProviderUnknown
 from payments.receiving.jobs import bank_lines as bank_runs
 from payments.receiving.jobs import payouts as paying_out
 from payments.setbacks import in_turn
@@ -69,7 +70,7 @@ class Bench:
 
     def running(self, provider: Any = None, at_once: int = 3) -> Running:
         settings = SimpleNamespace(charges_at_once=at_once)
-        return Running(settings, self.units.clock, self.units.pool, self.units, {"provider": provider})
+        return Running(settings, self.units.clock, self.units.pool, self.units, Own(cast(Provider, provider)))
 
 
 @pytest_asyncio.fixture

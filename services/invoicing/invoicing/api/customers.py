@@ -12,7 +12,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_cursor, write_cursor
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found, problem_of
-from chassis.service import cause_of, running_of
+from chassis.running import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Called, CreateCustomer, Day, Email, LongText, Text
 from contracts.metadata import Metadata

@@ -15,7 +15,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found, problem_of
 from chassis.messaging.work import Work
-from chassis.service import cause_of, running_of
+from chassis.running import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day, IssueInvoice, LineRequest, LongText, MostLines, Text
 from contracts.metadata import Metadata

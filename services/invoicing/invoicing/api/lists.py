@@ -13,7 +13,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
 from chassis.http.identity import Identity
 from chassis.http.problems import refused
-from chassis.service import running_of
+from chassis.running import running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day
 from invoicing import store

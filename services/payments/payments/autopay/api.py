@@ -13,7 +13,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
-from chassis.service import Running, cause_of, running_of
+from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency
 from contracts.refusals import Refusal
@@ -40,6 +40,7 @@ from payments.methods.domain.consents import Terms, Witness, to_method
 from payments.methods.domain.methods import Method
 from payments.methods.store.consents import add_consents
 from payments.methods.store.methods import list_methods, load_method, load_methods
+from payments.own import Own
 from payments.projections.store import lock_customer
 from payments.providers.data_files import CODES
 
@@ -160,7 +161,7 @@ async def get_autopay(customer_id: str, request: Request, identity: ReadMethods)
     return await _answer(running, found or _never(customer_id), identity)
 
 
-async def _answer(running: Running, autopay: Autopay, identity: Identity) -> Response:
+async def _answer(running: Running[Own], autopay: Autopay, identity: Identity) -> Response:
     reads, since = running.reads(identity), autopay.enabled_at if autopay.charges else None
     upcoming = await list_upcoming(reads, autopay.customer_id, since)
     left = list[Left]()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chassis.messaging.work import Cause, Work
-from chassis.service import Running
+from chassis.running import Running
 from payments.autopay.data_files import RETRIES
 from payments.autopay.domain import AUTOPAY_ACTOR, AutopayCharge, ConfirmedQuote, PutOff, Skip, confirm, follow
 from payments.autopay.saving import announce, hold_autopay
@@ -26,6 +26,7 @@ from payments.collecting.store.payments import NewPayment, add_payments
 from payments.collecting.store.quotes import add_quotes
 from payments.methods.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.methods.domain.consents import Witness
+from payments.own import Own
 from payments.providers import Provider
 from payments.providers.data_files import CODES
 from payments.setbacks import in_turn
@@ -33,11 +34,11 @@ from payments.setbacks import in_turn
 BATCH = 100
 
 
-async def charge_autopay(running: Running) -> bool:
+async def charge_autopay(running: Running[Own]) -> bool:
     return await charge_due(running) == BATCH
 
 
-async def charge_due(running: Running) -> int:
+async def charge_due(running: Running[Own]) -> int:
     """Confirm what is due, all in one transaction; how many were taken.
 
     Where that fails, each is taken in a transaction of its own: one that can't be confirmed stops no other.
@@ -52,13 +53,13 @@ async def charge_due(running: Running) -> int:
     return taken
 
 
-async def _charge(ids: Sequence[str], running: Running) -> int:
+async def _charge(ids: Sequence[str], running: Running[Own]) -> int:
     """Save quotes, payments and tries in one transaction; how many there were.
 
     Whatever dies in between, either all of it was saved or nothing; behind that stands that a charge makes one
     payment alone.
     """
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     async with running.units.begin() as work:
         due = await claim_due(work, ids)
         decided = [(each.charge, _decide(each, provider, running, work)) for each in due]
@@ -82,11 +83,11 @@ async def _charge(ids: Sequence[str], running: Running) -> int:
     return len(due)
 
 
-def _decide(due: Due, provider: Provider, running: Running, work: Work) -> ConfirmedQuote | Skip | PutOff:
+def _decide(due: Due, provider: Provider, running: Running[Own], work: Work) -> ConfirmedQuote | Skip | PutOff:
     currency = due.invoice.currency if due.invoice else ""
     step = provider.charges_in(currency) if currency else 1
     made = confirm(
-        due.charge, due.autopay, due.method, due.invoice, running.more["surcharge_rules"], step=step,
+        due.charge, due.autopay, due.method, due.invoice, running.own.surcharge_rules, step=step,
         retries=RETRIES, currencies=CURRENCIES, today=running.clock.today(), now=work.now, zone=running.clock.zone,
     )  # fmt: skip
     if isinstance(made, ConfirmedQuote) and provider.accepts(made.quote.total.minor, currency):
@@ -108,11 +109,11 @@ async def _save(confirmed: Sequence[tuple[AutopayCharge, ConfirmedQuote]], work:
     return await add_payments(work, new)
 
 
-async def follow_autopay(running: Running) -> bool:
+async def follow_autopay(running: Running[Own]) -> bool:
     return await follow_ends(running) == BATCH
 
 
-async def follow_ends(running: Running) -> int:
+async def follow_ends(running: Running[Own]) -> int:
     """What became of the payments: paid, tried again another day, or held; how many were taken."""
     ids, taken = await ended_charges(running.pool, BATCH), 0
 
@@ -124,7 +125,7 @@ async def follow_ends(running: Running) -> int:
     return taken
 
 
-async def _follow(ids: Sequence[str], running: Running) -> int:
+async def _follow(ids: Sequence[str], running: Running[Own]) -> int:
     async with running.units.begin(Cause(actor=AUTOPAY_ACTOR)) as work:
         ended = await claim_ended(work, ids)
         zone = running.clock.zone

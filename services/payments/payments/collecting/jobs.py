@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from chassis.messaging.work import Units
-from chassis.service import Running
+from chassis.running import Running
 from payments.collecting import reconciling
 from payments.collecting.domain.payments import NEVER_MADE, Attempt, Payment, overdue, unanswered
 from payments.collecting.domain.reversals import processing, refused
@@ -25,6 +25,7 @@ from payments.collecting.store.attempts import (
 from payments.collecting.store.payments import lock_payment, save_steps
 from payments.collecting.store.provider_events import events_known, load_cursor, save_cursor
 from payments.collecting.store.reversals import RefundCall, claim_refunds, load_reversals, refund_again
+from payments.own import Own
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.setbacks import in_turn
 from payments.setbacks.in_turn import side_by_side
@@ -38,21 +39,21 @@ LONGEST_WAIT = 20
 EVENTS = 100
 
 
-async def call_provider(running: Running) -> bool:
+async def call_provider(running: Running[Own]) -> bool:
     """Begin the calls that are due, as many as may be under way; each is answered, unknown, or left to its lease."""
-    under_way: set[asyncio.Task[None]] = running.more.setdefault("calls", set())
+    under_way: set[asyncio.Task[None]] = running.own.calls
     free = running.settings.charges_at_once - len(under_way)
     attempts = await claim_attempts(running.pool, free) if free else []
     for attempt in attempts:
-        call = asyncio.create_task(side_by_side([_call(running.units, running.more["provider"], attempt)]))
+        call = asyncio.create_task(side_by_side([_call(running.units, running.own.provider, attempt)]))
         under_way.add(call)
         call.add_done_callback(partial(_ended, running))
     return bool(attempts)
 
 
-def _ended(running: Running, call: asyncio.Task[None]) -> None:
+def _ended(running: Running[Own], call: asyncio.Task[None]) -> None:
     """A slow call holds up no other: the next one begins as soon as there is room."""
-    under_way: set[asyncio.Task[None]] = running.more["calls"]
+    under_way: set[asyncio.Task[None]] = running.own.calls
     if len(under_way) == running.settings.charges_at_once:
         running.units.woken["call-provider"].set()
     under_way.discard(call)
@@ -98,9 +99,9 @@ async def _unknown(units: Units, attempt: Attempt) -> None:
         await call_again(work, attempt.id, _later(attempt.calls))
 
 
-async def call_refunds(running: Running) -> bool:
+async def call_refunds(running: Running[Own]) -> bool:
     """Ask the provider for the refunds that are due; its record, not its reply, tells that the money went."""
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     calls = await claim_refunds(running.pool, running.settings.charges_at_once)
     await side_by_side(_refund(running.units, provider, call) for call in calls)
     return bool(calls)
@@ -148,9 +149,9 @@ def _later(calls: int) -> timedelta:
     return timedelta(seconds=min(2.0 ** min(calls - 1, 6) / 2, LONGEST_WAIT))
 
 
-async def poll_provider(running: Running) -> bool:
+async def poll_provider(running: Running[Own]) -> bool:
     """Ask the provider's record of payments that wait for it."""
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     due = await claim_polls(running.pool, running.clock.now(), running.settings.charges_at_once)
     await side_by_side(
         reconciling.poll(running.units, provider, payment_id, provider_id) for payment_id, provider_id in due
@@ -158,9 +159,9 @@ async def poll_provider(running: Running) -> bool:
     return False
 
 
-async def catch_up_events(running: Running) -> bool:
+async def catch_up_events(running: Running[Own]) -> bool:
     """Read the provider's events since the last time: webhooks that were lost, and returns long after Paid."""
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     events = await provider.events_since(await load_cursor(running.pool), EVENTS)
     new = {event.id: event for event in events}
 
@@ -177,14 +178,14 @@ async def catch_up_events(running: Running) -> bool:
     return len(events) == EVENTS
 
 
-async def notice_overdue(running: Running) -> bool:
+async def notice_overdue(running: Running[Own]) -> bool:
     """Payments whose window has passed become exceptions."""
     ids = await payments_overdue(running.pool, running.clock.today(), 100)
     await in_turn.one_by_one(running.units, "notice-overdue", ids, partial(_notice, running))
     return len(ids) == 100
 
 
-async def _notice(running: Running, payment_id: str) -> None:
+async def _notice(running: Running[Own], payment_id: str) -> None:
     async with running.units.begin() as work:
         payment = await lock_payment(work, payment_id)
         if payment is not None and _is_overdue(payment, running):
@@ -193,9 +194,9 @@ async def _notice(running: Running, payment_id: str) -> None:
             await save_steps(work, [step])
 
 
-async def end_unconfirmed(running: Running) -> bool:
+async def end_unconfirmed(running: Running[Own]) -> bool:
     """Cancel charges whose payer did not act in time or let go: only once the provider has, the payment ends."""
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     at_once = running.settings.charges_at_once
     due = dict(await payments_to_end(running.pool, running.clock.now(), at_once))
 
@@ -207,6 +208,6 @@ async def end_unconfirmed(running: Running) -> bool:
     return False
 
 
-def _is_overdue(payment: Payment, running: Running) -> bool:
+def _is_overdue(payment: Payment, running: Running[Own]) -> bool:
     late = payment.expected_by is not None and payment.expected_by < running.clock.today()
     return late and payment.reconciliation == "waiting"

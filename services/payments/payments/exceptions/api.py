@@ -13,7 +13,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.problems import Problem, not_found, problem_of
 from chassis.messaging.work import Work
-from chassis.service import cause_of, running_of
+from chassis.running import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Text
 from contracts.refusals import Refusal

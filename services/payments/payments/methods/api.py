@@ -14,7 +14,7 @@ from chassis import logs
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found, problem_of
-from chassis.service import Running, cause_of, running_of
+from chassis.running import Running, cause_of, running_of
 from chassis.tasks import queue as tasks
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Currency
@@ -35,6 +35,7 @@ from payments.methods.store.methods import (
     method_needed,
 )
 from payments.methods.store.setups import Setup, find_setup, load_setup, open_setup
+from payments.own import Own
 from payments.projections.store import customer_known, lock_customer
 from payments.providers import MethodKind, Provider, ProviderRefused, ProviderUnknown, SetupOutcome
 
@@ -111,7 +112,7 @@ class SetupView(BaseModel):
     method_id: str | None
 
 
-def _method_view(method: Method, running: Running) -> dict[str, Any]:
+def _method_view(method: Method, running: Running[Own]) -> dict[str, Any]:
     today = running.clock.today()
     only = currencies_of(CURRENCIES, method.kind, today)
     return {
@@ -136,7 +137,7 @@ def _method_view(method: Method, running: Running) -> dict[str, Any]:
     }
 
 
-def _answer(method: Method, running: Running, status: int) -> Response:
+def _answer(method: Method, running: Running[Own], status: int) -> Response:
     return answer(orjson.dumps(_method_view(method, running)), status, seen=f"{method.id}:{method.sequence}")
 
 
@@ -147,7 +148,7 @@ def witness_of(request: Request, identity: Identity) -> Witness:
     return Witness(identity.actor, logs.request_id.get() or None, address, secret)
 
 
-async def visible_customer(running: Running, customer_id: str, identity: Identity) -> None:
+async def visible_customer(running: Running[Own], customer_id: str, identity: Identity) -> None:
     reads, mine = running.reads(identity), is_id(customer_id) and identity.sees(customer_id)
     if not mine or not await patiently(lambda: customer_known(reads, customer_id)):
         raise not_found("customer", customer_id)
@@ -182,13 +183,13 @@ async def add_method(customer_id: str, asked: MethodRequest, request: Request, i
     return _answer(kept, running, 201 if kept.id == method.id else 200)
 
 
-async def _attach(running: Running, customer_id: str, asked: MethodRequest) -> Method:
+async def _attach(running: Running[Own], customer_id: str, asked: MethodRequest) -> Method:
     if asked.provider_token.isdigit():
         detail = (
             "A number of a card or account must never come here. Send the token that the provider's page gave for it."
         )
         raise problem_of(Refusal("number-for-token", detail, "provider_token"))
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     method_id = new_id()
     try:
         whose = await _provider_customer(running, customer_id)
@@ -202,8 +203,8 @@ async def _attach(running: Running, customer_id: str, asked: MethodRequest) -> M
     return setting_up.method_from(details, customer_id, saved=asked.save, method_id=method_id)
 
 
-async def _provider_customer(running: Running, customer_id: str) -> str:
-    provider: Provider = running.more["provider"]
+async def _provider_customer(running: Running[Own], customer_id: str) -> str:
+    provider = running.own.provider
     whose = await find_provider_customer(running.pool, customer_id)
     if whose is None:
         whose = await provider.create_customer(customer_id)
@@ -230,7 +231,7 @@ async def begin_setup(customer_id: str, asked: SetupRequest, request: Request, i
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     _accepted(asked.accept_terms)
-    setup_id, provider = new_id(), running.more["provider"]
+    setup_id, provider = new_id(), running.own.provider
     async with running.units.begin(cause_of(request, identity)) as work:
         await setups.begin_setup(work, setup_id, customer_id, asked.return_url, asked.kinds, saved=asked.save)
         body, due_at = {"since": work.now.isoformat()}, work.now + timedelta(seconds=5)
@@ -261,7 +262,7 @@ async def get_setup(customer_id: str, setup_id: str, request: Request, identity:
         raise not_found("setup", setup_id)
     if setup.state == "open":
         try:
-            await setting_up.look(running.units, running.more["provider"], setup)
+            await setting_up.look(running.units, running.own.provider, setup)
             setup = await load_setup(reads, setup_id, customer_id) or setup
         except ProviderUnknown:
             pass  # the webhook or the next look tells
@@ -340,7 +341,7 @@ async def verify_method(
     setup = await find_setup(running.pool, method.setup_reference) if method.setup_reference else None
     if method.verification == "failed" or setup is None:
         raise problem_of(_failed())
-    outcome = await _verify(running.more["provider"], setup, asked)
+    outcome = await _verify(running.own.provider, setup, asked)
     await setting_up.save_outcome(running.units, setup, outcome, cause_of(request, identity))
     if outcome.state == "failed":
         raise problem_of(_failed())

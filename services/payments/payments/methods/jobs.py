@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from chassis.messaging.work import Units
-from chassis.service import Running
+from chassis.running import Running
 from chassis.tasks.queue import Later, Task
 from contracts.refusals import Refusal
 from payments.methods import setting_up
 from payments.methods.domain.methods import remove
 from payments.methods.store.methods import detached, load_detaching, lock_methods_by_id, used_up
 from payments.methods.store.setups import load_setup
-from payments.providers import Provider, ProviderUnknown
+from payments.own import Own
+from payments.providers import ProviderUnknown
 from payments.setbacks import in_turn
 
 SOONEST, LATEST = timedelta(seconds=5), timedelta(minutes=5)
@@ -22,9 +23,9 @@ BEGINS_WITHIN = timedelta(hours=1)
 IN_USE_PAUSE = timedelta(minutes=1)
 
 
-async def look_at_setup(task: Task, running: Running) -> None:
+async def look_at_setup(task: Task, running: Running[Own]) -> None:
     """Ask what became of a visit to the provider's page until it has ended: webhooks may be lost."""
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     since = running.clock.now() - datetime.fromisoformat(task.body["since"])
     setup = await load_setup(running.pool, task.id, None)
     if setup is None or (setup.state == "begun" and since > BEGINS_WITHIN):  # the provider never made its page
@@ -44,12 +45,12 @@ def _pause(since: timedelta) -> timedelta:
     return min(max(since, SOONEST), LATEST)
 
 
-async def detach_method(task: Task, running: Running) -> None:
+async def detach_method(task: Task, running: Running[Own]) -> None:
     """Have the provider forget a method that was removed.
 
     Not while a payment by it is under way: one may have been confirmed in the moment of the removal.
     """
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     found = await load_detaching(running.pool, task.id)
     if found is None:
         return
@@ -62,7 +63,7 @@ async def detach_method(task: Task, running: Running) -> None:
     await detached(running.pool, task.id, running.clock.now())
 
 
-async def remove_used_up(running: Running) -> bool:
+async def remove_used_up(running: Running[Own]) -> bool:
     """Remove methods that were given for one payment, which was made."""
     used = await used_up(running.pool, 100)
     await in_turn.together(running.units, "remove-used-up", used, partial(_remove, running.units))

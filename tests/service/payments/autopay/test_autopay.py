@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -15,7 +15,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units, Wake, Work
-from chassis.service import Running
+from chassis.running import Running
 from contracts import invoicing as heard
 from contracts.envelope import Amount
 from contracts.ids import new_id
@@ -34,7 +34,9 @@ from payments.methods import setting_up
 from payments.methods.domain.methods import Method
 from payments.methods.store.consents import load_consents
 from payments.methods.store.methods import list_methods, method_needed
+from payments.own import Own
 from payments.projections.store import keep_customers, keep_invoices, lock_customer
+from payments.providers import Provider
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 3, 1)
@@ -73,9 +75,7 @@ async def pool() -> AsyncIterator[asyncpg.Pool]:
 
 def running(pool: asyncpg.Pool, **later: float) -> Running:
     clock = MovedClock(timedelta(**later))
-    return Running(
-        None, clock, pool, Units(pool, clock, Wake()), {"provider": TakesAll(), "surcharge_rules": FILE.rules}
-    )
+    return Running(None, clock, pool, Units(pool, clock, Wake()), Own(cast(Provider, TakesAll()), FILE.rules))
 
 
 async def customer(pool: asyncpg.Pool, **more: Any) -> str:

@@ -6,11 +6,12 @@ from typing import cast
 import pytest
 
 from chassis.messaging.work import Units
-from chassis.service import Running
+from chassis.running import Running
 from payments.collecting import jobs, reconciling
 from payments.collecting.domain.payments import Payment, give_up
 from payments.collecting.reconciling import Observed
 from payments.collecting.store.payments import keep_given_up, load_payment, lock_payment
+from payments.own import Own
 from payments.providers import Charge, ChargeState, Provider, ProviderUnknown
 from payments.settings import Settings
 from tests.kit import paying
@@ -53,8 +54,8 @@ async def given_up(units: Units) -> Payment:
 
 
 async def end(units: Units, bank: Bank) -> None:
-    more = {"provider": cast(Provider, bank)}
-    await jobs.end_unconfirmed(Running(Settings(), units.clock, units.pool, units, more))
+    own = Own(cast(Provider, bank))
+    await jobs.end_unconfirmed(Running(Settings(), units.clock, units.pool, units, own))
 
 
 async def now(units: Units, payment: Payment) -> Payment:

@@ -9,7 +9,7 @@ import pytest
 
 from chassis.http.idempotency import Key
 from chassis.messaging.work import Cause, Units, Wake
-from chassis.service import Running
+from chassis.running import Running
 from contracts.ids import new_id
 from payments.collecting.api.payments import save_once
 from payments.collecting.domain.payments import Step, cancel, submit
@@ -33,7 +33,7 @@ async def two_quotes(units: Units, *, saved: bool) -> list[Quote]:
 
 
 async def confirm(units: Units, quote: Quote) -> bool:
-    running = Running(None, units.clock, units.pool, units, {})
+    running = Running(None, units.clock, units.pool, units, None)
     step = submit(quote, "card", True, expected_by=DAY, now=datetime.now(UTC))
     assert isinstance(step, Step)
     return await save_once(running, step, Key(quote.customer_id, paying.ROUTE, new_id(), b"print"), Cause()) is not None

@@ -107,7 +107,7 @@ async def route(database: Database, tmp_path_factory: pytest.TempPathFactory) ->
         async def get_charge(provider_id: str) -> Charge:
             return record[provider_id]
 
-        running.more["provider"].get_charge = get_charge
+        running.own.provider.get_charge = get_charge
         yield Route(url, Units(pool, Still("UTC"), Wake()), record)
     await pool.close()
 

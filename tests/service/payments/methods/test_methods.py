@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -15,7 +16,7 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Cause, Units, Wake
-from chassis.service import Running
+from chassis.running import Running
 from chassis.tasks.queue import Later, Task
 from contracts.ids import new_id
 from contracts.money import Money
@@ -32,8 +33,9 @@ from payments.methods.jobs import detach_method, look_at_setup
 from payments.methods.store.consents import add_consents, load_consents
 from payments.methods.store.methods import list_methods, lock_methods
 from payments.methods.store.setups import Setup, begin_setup, load_setup, open_setup
+from payments.own import Own
 from payments.projections.store import keep_customers, lock_customer
-from payments.providers import MethodDetails, ProviderUnknown, SetupOutcome
+from payments.providers import MethodDetails, Provider, ProviderUnknown, SetupOutcome
 from payments.settings import Settings
 from tests.kit import paying
 from tests.kit.postgres import Database, drop_database, fresh_database
@@ -162,7 +164,7 @@ class Says:
 
 
 def running(units: Units, provider: object) -> Running:
-    return Running(None, units.clock, units.pool, units, {"provider": provider})
+    return Running(None, units.clock, units.pool, units, Own(cast(Provider, provider)))
 
 
 class TestDetaching:

@@ -17,7 +17,7 @@ import pytest
 from chassis.http.problems import Problem
 from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units
-from chassis.service import Running
+from chassis.running import Running
 from contracts.allocation import Part
 from contracts.envelope import Amount
 from contracts.ids import new_id

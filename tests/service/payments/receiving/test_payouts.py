@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -12,12 +12,13 @@ import pytest_asyncio
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
-from chassis.service import Running
+from chassis.running import Running
 from contracts.calendar import start_of
 from contracts.ids import new_id
 from payments.collecting import reconciling
 from payments.exceptions import store as exceptions
-from payments.providers import Payout, PayoutLine, ProviderEvent
+from payments.own import Own
+from payments.providers import Payout, PayoutLine, Provider, ProviderEvent
 from payments.receiving.jobs import payouts as paying_out
 from payments.receiving.store.reports import daily_report
 from tests.kit.postgres import drop_database, fresh_database
@@ -53,7 +54,7 @@ class Record:
 
 
 async def read(units: Units, record: Record) -> None:
-    await paying_out.read_payouts(Running(None, units.clock, units.pool, units, {"provider": record}))
+    await paying_out.read_payouts(Running(None, units.clock, units.pool, units, Own(cast(Provider, record))))
 
 
 async def tell(units: Units, kind: str, payout_id: str) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
 from chassis.http.problems import not_found, problem_of
-from chassis.service import running_of
+from chassis.running import running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day
 from contracts.payments import PaymentStatus, Reconciliation

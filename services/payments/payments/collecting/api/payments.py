@@ -16,7 +16,7 @@ from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found, problem_of
 from chassis.messaging.work import Cause, Work
-from chassis.service import Running, cause_of, running_of
+from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.metadata import Metadata
 from contracts.refusals import Refusal
@@ -42,6 +42,7 @@ from payments.methods.api import witness_of
 from payments.methods.data_files import CONSENT_TEXTS
 from payments.methods.domain.consents import Consent
 from payments.methods.domain.methods import unusable
+from payments.own import Own
 from payments.projections.store import available_credit
 
 router = APIRouter(route_class=StrictRoute)
@@ -78,7 +79,7 @@ async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]
 
 
 async def save_once(
-    running: Running, step: Step, key: Key, cause: Cause, consent: Consent | None = None
+    running: Running[Own], step: Step, key: Key, cause: Cause, consent: Consent | None = None
 ) -> Response | None:
     """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
     body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
@@ -116,7 +117,7 @@ async def pay(
     return await _once_final(running_of(request), confirmed, wait) if wait else confirmed
 
 
-async def _once_final(running: Running, confirmed: Response, wait: int) -> Response:
+async def _once_final(running: Running[Own], confirmed: Response, wait: int) -> Response:
     """The payment as it is once it is final, or after so many seconds; at once where too many wait already."""
     outcomes, payment_id = outcomes_of(running), orjson.loads(confirmed.body)["id"]
     if outcomes.full:
@@ -160,7 +161,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     return await save_once(running, step, key, cause, consent)
 
 
-async def refuse_stale(running: Running, found: Confirming) -> None:
+async def refuse_stale(running: Running[Own], found: Confirming) -> None:
     """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
     quote, invoices = found.quote, found.invoices
     if quote.payment_id is not None:
@@ -196,7 +197,7 @@ async def refuse_stale(running: Running, found: Confirming) -> None:
     )
 
 
-async def _stale(running: Running, found: Confirming) -> str | None:
+async def _stale(running: Running[Own], found: Confirming) -> str | None:
     """What is wrong with a quote by now; None while it can be confirmed."""
     quote = found.quote
     if quote.expires_at <= running.clock.now():
@@ -206,7 +207,7 @@ async def _stale(running: Running, found: Confirming) -> str | None:
     return "is of credit that was used meanwhile" if await _credit_is_gone(running, quote) else None
 
 
-async def _credit_is_owed(running: Running, quote: Quote) -> bool:
+async def _credit_is_owed(running: Running[Own], quote: Quote) -> bool:
     """Whether an amount's rest was to be credit, and there is now something that it can pay."""
     if quote.choice != "amount" or not quote.credit:
         return False
@@ -214,7 +215,7 @@ async def _credit_is_owed(running: Running, quote: Quote) -> bool:
     return bool(payable.keys() - {part.invoice_id for part in quote.parts})
 
 
-async def _credit_is_gone(running: Running, quote: Quote) -> bool:
+async def _credit_is_gone(running: Running[Own], quote: Quote) -> bool:
     """Whether credit was to pay all, with no method to pay what it can't pay any more."""
     if quote.method_id is not None:
         return False

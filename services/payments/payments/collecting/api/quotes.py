@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, StrictBool
 from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.problems import Problem, not_found, problem_of
-from chassis.service import Running, running_of
+from chassis.running import Running, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
 from contracts.invoicing import Currency, PositiveMinor
@@ -29,9 +29,9 @@ from payments.edge import Asked, ReadPayments, WritePayments, answer, patiently,
 from payments.methods.data_files import CURRENCIES
 from payments.methods.domain.methods import Method, cannot_pay, payable_by, pays_in, unusable
 from payments.methods.store.methods import list_methods
+from payments.own import Own
 from payments.projections.domain import OpenInvoice
 from payments.projections.store import available_credit, customer_known
-from payments.providers import Provider
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -148,7 +148,7 @@ async def get_quote(quote_id: str, request: Request, identity: ReadPayments) -> 
 NOT_PAYABLE = {"payment-under-way", "nothing-payable", "more-than-payable"}
 
 
-async def way_out(running: Running, customer_id: str, invoices: Sequence[str]) -> tuple[str, dict[str, Any]]:
+async def way_out(running: Running[Own], customer_id: str, invoices: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """What can be done about a payment that holds invoices until its payer acts, and which it is."""
     found = await waiting_for_payer(running.pool, customer_id, list(filter(is_id, invoices)))
     if found is None:
@@ -212,7 +212,7 @@ def currency_of(choice: Choice, invoices: Mapping[str, OpenInvoice]) -> str:
 
 
 async def make(
-    running: Running,
+    running: Running[Own],
     customer_id: str,
     method: Method | None,
     choice: Choice,
@@ -221,7 +221,7 @@ async def make(
     use_credit: bool = False,
 ) -> Quote | Refusal:
     """A quote that is saved and can be confirmed, or the first reason against it."""
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     currency, today = currency_of(choice, invoices), running.clock.today()
     against_method = unusable(method, today) if method else None
     if against_method is not None:
@@ -245,7 +245,7 @@ async def make(
     return made
 
 
-async def wrong_currency(running: Running, method: Method, made: Quote) -> Problem | None:
+async def wrong_currency(running: Running[Own], method: Method, made: Quote) -> Problem | None:
     """A method that can't pay in the quote's currency is a problem that names those which can."""
     currency, today = made.amount.currency, running.clock.today()
     if not made.total or pays_in(CURRENCIES, method, currency, today):

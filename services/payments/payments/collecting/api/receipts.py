@@ -12,7 +12,7 @@ from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.problems import Problem, problem_of
-from chassis.service import Running, cause_of, running_of
+from chassis.running import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day, PositiveMinor, Text
@@ -24,6 +24,7 @@ from payments.collecting.api.shares import InvoicesToPay, other_currency, refuse
 from payments.collecting.api.views import PaymentView
 from payments.collecting.domain.payments import Step, receive
 from payments.edge import Asked, IdempotencyKey, WritePayments, patiently, unknown_customer
+from payments.own import Own
 from payments.projections.store import load_names
 
 router = APIRouter(route_class=StrictRoute)
@@ -96,7 +97,7 @@ def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
     return refuse_shares(asked.amount_minor, asked.invoices, on_account=asked.on_account)
 
 
-async def _refuse_names(running: Running, asked: OfflineRequest) -> Refusal | None:
+async def _refuse_names(running: Running[Own], asked: OfflineRequest) -> Refusal | None:
     """Which of the names is not known here, or of another currency; None when all have arrived by now."""
     ids = [each.invoice_id for each in asked.invoices]
     known, currencies = await load_names(running.pool, asked.customer_id, ids)

@@ -17,7 +17,7 @@ from chassis.http.idempotency import Key, fingerprint, still_running
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found, problem_of
 from chassis.messaging.work import Work
-from chassis.service import cause_of, running_of
+from chassis.running import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import PositiveMinor, Text
 from contracts.refusals import Refusal
@@ -63,7 +63,7 @@ async def refund_payment(
 
     Its invoices are owed again, the newest first, once the provider's record says that the money went.
     """
-    decide = partial(_refund, asked, running_of(request).more["provider"])
+    decide = partial(_refund, asked, running_of(request).own.provider)
     return await _once(payment_id, "refunds", asked, decide, request, identity, key_text)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.problems import not_found
-from chassis.service import Running, running_of
+from chassis.running import Running, running_of
 from contracts.ids import is_id
 from payments.collecting.domain.surcharges import SurchargeRule
 from payments.collecting.store.payments import load_payment
@@ -19,13 +19,14 @@ from payments.collecting.store.surcharges import load_rules
 from payments.edge import ReadPayments, answer
 from payments.methods.data_files import EVERY_TEXT
 from payments.methods.store.consents import load_consents
+from payments.own import Own
 
 router = APIRouter(route_class=StrictRoute)
 
 
-def rules_of(running: Running) -> tuple[SurchargeRule, ...]:
+def rules_of(running: Running[Own]) -> tuple[SurchargeRule, ...]:
     """The surcharge rules that this process started with; by their dates some of them hold."""
-    rules: tuple[SurchargeRule, ...] = running.more["surcharge_rules"]
+    rules: tuple[SurchargeRule, ...] = running.own.surcharge_rules
     return rules
 
 

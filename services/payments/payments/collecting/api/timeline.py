@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.problems import not_found
-from chassis.service import running_of
+from chassis.running import running_of
 from contracts.envelope import Amount
 from contracts.ids import is_id
 from contracts.money import Money

@@ -11,8 +11,9 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Header, Request
 
-from chassis.service import Running
+from chassis.running import Running
 from payments.collecting.store.payments import answerable
+from payments.own import Own
 
 log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ class Outcomes:
     def full(self) -> bool:
         return len(self._waiting) >= MOST_WAITING
 
-    async def known(self, running: Running, payment_id: str, seconds: float) -> None:
+    async def known(self, running: Running[Own], payment_id: str, seconds: float) -> None:
         """Return once a payment is final or waits for its payer, or when the time is over."""
         told = asyncio.get_running_loop().create_future()
         self._waiting[payment_id].append(told)
@@ -78,7 +79,7 @@ class Outcomes:
         if others:
             self._waiting[payment_id] = others
 
-    async def _look(self, running: Running) -> None:
+    async def _look(self, running: Running[Own]) -> None:
         while self._waiting:
             pause = LOOK_EVERY
             try:
@@ -92,6 +93,7 @@ class Outcomes:
             await asyncio.sleep(pause)
 
 
-def outcomes_of(running: Running) -> Outcomes:
-    found: Outcomes = running.more.setdefault("outcomes", Outcomes())
-    return found
+def outcomes_of(running: Running[Own]) -> Outcomes:
+    if running.own.outcomes is None:
+        running.own.outcomes = Outcomes()
+    return running.own.outcomes

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from chassis.http.problems import problem_of
-from chassis.service import running_of
+from chassis.running import running_of
 from contracts.refusals import Refusal
 from payments.collecting import reconciling
 from payments.edge import answer, provider_away
-from payments.providers import BadSignature, Provider, ProviderUnknown
+from payments.providers import BadSignature, ProviderUnknown
 
 router = APIRouter()
 
@@ -18,7 +18,7 @@ router = APIRouter()
 async def take_webhook(request: Request) -> Response:
     """Signed by the provider; unsigned, mutated or old ones are refused."""
     running = running_of(request)
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     try:
         event = provider.read_webhook(
             await request.body(), request.headers.get("stripe-signature", ""), running.clock.now()

@@ -19,11 +19,12 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
 from chassis.http.problems import Problem, not_found, unavailable
 from chassis.messaging.work import Cause
-from chassis.service import Running, cause_of, running_of
+from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Text
 from payments.bank_files.line import BadFile
 from payments.edge import ReadPayments, WritePayments, answer, for_the_company, patiently
+from payments.own import Own
 from payments.receiving import intake as bank_intake
 from payments.receiving.intake import BeingTakenError
 from payments.receiving.store import bank
@@ -179,7 +180,7 @@ async def take_statement(
 
 
 async def _kept(
-    file: BinaryIO, digest: bytes, account: str | None, currency: str | None, running: Running, cause: Cause
+    file: BinaryIO, digest: bytes, account: str | None, currency: str | None, running: Running[Own], cause: Cause
 ) -> str | None:
     """The id of the run, None when the file is known. A connection is held only once all of the file is read."""
     async with READING:

@@ -10,7 +10,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import fingerprint
 from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
-from chassis.service import Running, cause_of, running_of
+from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.refusals import Refusal
 from payments.collecting import reconciling
@@ -18,7 +18,8 @@ from payments.collecting.store.payments import load_payment, lock_payment
 from payments.edge import WritePayments, answer, for_the_company, provider_away
 from payments.exceptions import store as exceptions
 from payments.exceptions.api import ExceptionDetail, detail_of, lock_exception, resolved_already
-from payments.providers import Charge, Provider, ProviderRefused, ProviderUnknown
+from payments.own import Own
+from payments.providers import Charge, ProviderRefused, ProviderUnknown
 from payments.receiving.api.matching import match
 from payments.receiving.api.posting import post
 from payments.receiving.api.resolutions import Resolution
@@ -91,7 +92,7 @@ async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
     raise problem_of(Refusal("holds-invoices", detail, "action", conflict=True))
 
 
-async def _charge_of(running: Running, exception_id: str) -> tuple[str | None, Charge | None]:
+async def _charge_of(running: Running[Own], exception_id: str) -> tuple[str | None, Charge | None]:
     """The payment that an open exception is about, and the provider's record of it; asked before anything is locked."""
     row = await exceptions.load_exception(running.pool, exception_id) if is_id(exception_id) else None
     if row is None or row["state"] != "open" or row["payment_id"] is None:
@@ -99,7 +100,7 @@ async def _charge_of(running: Running, exception_id: str) -> tuple[str | None, C
     payment = await load_payment(running.pool, row["payment_id"], None)
     if payment is None or payment.provider_id is None:
         return None, None
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     try:
         return payment.id, await provider.get_charge(payment.provider_id)
     except ProviderUnknown:

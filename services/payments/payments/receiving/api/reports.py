@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.problems import problem_of
-from chassis.service import running_of
+from chassis.running import running_of
 from contracts.invoicing import Day, Instant
 from contracts.refusals import Refusal
 from payments.edge import ReadPayments, answer, for_the_company

@@ -12,13 +12,14 @@ import structlog
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging.dead_letters import describe
 from chassis.messaging.work import Cause, Units, Work
-from chassis.service import Running
+from chassis.running import Running
 from payments.collecting.domain.payments import Reversal, Step, receive
 from payments.collecting.domain.reversals import taken_by_bank
 from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import NewPayment, add_payments, lock_payments, save_steps
 from payments.collecting.store.reversals import load_reversals
 from payments.exceptions import store as exceptions
+from payments.own import Own
 from payments.receiving.domain.remittance import Matcher
 from payments.receiving.domain.returned import gives_back, says_returned
 from payments.receiving.domain.transfers import Transfer, remittance_of
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 Take = Callable[[Sequence[bank.NewLine], Work], Awaitable[None]]
 
 
-async def take_lines(running: Running) -> bool:
+async def take_lines(running: Running[Own]) -> bool:
     """Take the next lines of the oldest file; whether there may be more. No line holds up those behind it."""
     try:
         return await _next_lines(running.units, BATCH, _take)
@@ -53,7 +54,7 @@ async def take_lines(running: Running) -> bool:
     return True
 
 
-async def _leave_to_a_person(running: Running) -> None:
+async def _leave_to_a_person(running: Running[Own]) -> None:
     """Set the next line aside. Where that fails too, its file is put off, so that other files are read."""
     statement_id = await bank.oldest_running(running.units.pool)
 

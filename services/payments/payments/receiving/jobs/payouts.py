@@ -8,10 +8,11 @@ from datetime import datetime
 import structlog
 
 from chassis.messaging.work import Units, Work
-from chassis.service import Running
+from chassis.running import Running
 from contracts.money import Money
 from payments.exceptions import store as exceptions
 from payments.exceptions.domain import Open, Proposal
+from payments.own import Own
 from payments.providers import Payout, PayoutLine, Provider
 from payments.receiving.domain.payouts import arrived, came_back, comes_again, strays, sum_alone
 from payments.receiving.domain.verdicts import Unclear, opened
@@ -26,9 +27,9 @@ JOB = "read-payouts"
 NOTHING = ("failed", "cancelled")
 
 
-async def read_payouts(running: Running) -> bool:
+async def read_payouts(running: Running[Own]) -> bool:
     """New payouts, and those whose state may have changed; whether there may be more."""
-    provider: Provider = running.more["provider"]
+    provider = running.own.provider
     listed = await provider.payouts_since(await payouts.newest_payout(running.pool), AT_ONCE)
     again = await due_again(running.pool, JOB, AT_ONCE)
     looked = await payouts.payouts_to_look_at(running.pool, running.clock.now(), AT_ONCE)
