@@ -61,7 +61,7 @@ class TestRegistry:
     def test_only_answers_to_commands_are_uncounted(self) -> None:
         """Of every other topic check-money knows how many events its service has emitted."""
         said = {topic.name: service.name for service in SERVICES for topic in service.says}
-        uncounted = {topic for topic, name in said.items() if f"'{topic}'" not in check_money.TOLD[name]}
+        uncounted = {topic for topic, name in said.items() if f"'{topic}'" not in check_money.EMITTED[name]}
         assert uncounted == {OUTCOMES.name}
 
 

@@ -34,10 +34,10 @@ MOST = 50
 
 # Each service's own module `checks`: what must hold in its tables, and how many events it has said of each aggregate.
 CHECKS: dict[str, dict[str, str]] = {}
-TOLD: dict[str, str] = {}
+EMITTED: dict[str, str] = {}
 for _name in WITH_DATABASE:
     _module = importlib.import_module(f"{_name}.checks")
-    CHECKS[_name], TOLD[_name] = _module.CHECKS, _module.TOLD
+    CHECKS[_name], EMITTED[_name] = _module.CHECKS, _module.EMITTED
 
 FUNDS = "SELECT customer_id::text || ' ' || currency, -sum(amount)::bigint, 0::bigint FROM ledger_entries WHERE account = 'customer_funds' GROUP BY 1 HAVING sum(amount) <> 0"
 HELD = """SELECT customer_id::text || ' ' || currency AS id, sum(amount)::bigint AS one, 0::bigint AS two FROM (
@@ -133,7 +133,7 @@ async def _unheard(found: dict[str, asyncpg.Connection]) -> list[str]:
     """Each service that hears a topic has taken every event of it, or keeps it with its key in the dead letters."""
     wrong: list[str] = []
     for speaker, topic, hearer in HEARD:
-        emitted = _rows(found[speaker], SAID.format(emitted=TOLD[speaker], topic=topic))
+        emitted = _rows(found[speaker], SAID.format(emitted=EMITTED[speaker], topic=topic))
         rows = await _differing(found[hearer], SEEN.format(topic=topic, hearer=hearer), emitted)
         wrong += [f"{hearer} heard {row[1] or 0} events of {row[0]} on {topic}, not {row[3] or 0}" for row in rows]
     return wrong
@@ -231,11 +231,11 @@ async def _topics(settings: Settings, service: str, connection: asyncpg.Connecti
                 heard, wrong = await _heard(consumer, place, f"paidup/{service}".encode())
                 gaps += [f"{topic.name} of {aggregate}: {what}" for aggregate, what in wrong]
                 # Of answers to commands no table keeps a count.
-                counted = heard if f"'{topic.name}'" in TOLD[service] else {}
+                counted = heard if f"'{topic.name}'" in EMITTED[service] else {}
                 rows = [(topic.name, aggregate, sequence) for aggregate, sequence in counted.items()]
                 await connection.copy_records_to_table("heard", records=rows)
         await connection.execute("ANALYZE heard")
-        return gaps[:MOST] + await _compared(connection, TOLD[service])
+        return gaps[:MOST] + await _compared(connection, EMITTED[service])
     finally:
         await consumer.stop()
         await connection.execute("DROP TABLE heard")

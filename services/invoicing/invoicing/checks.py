@@ -28,7 +28,7 @@ CHECKS = {
 }
 
 # How many events each aggregate has emitted: topic, id, sequence.
-TOLD = """
+EMITTED = """
     SELECT 'invoicing.invoice.v1' AS topic, id::text AS aggregate, sequence FROM invoices WHERE sequence > 0
     UNION ALL SELECT 'invoicing.customer.v1', id::text, sequence FROM customers
     UNION ALL SELECT 'invoicing.reservation.v1', payment_id::text, sequence FROM reservations

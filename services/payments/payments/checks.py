@@ -64,7 +64,7 @@ CHECKS = {
 }
 
 # What says of itself how many events it has told: topic, id, sequence.
-TOLD = """
+EMITTED = """
     SELECT 'payments.payment.v1' AS topic, id::text AS aggregate, sequence FROM payments
     UNION ALL SELECT 'payments.method.v1', id::text, sequence FROM methods
     UNION ALL SELECT 'payments.autopay.v1', customer_id::text, sequence FROM autopay WHERE sequence > 0"""
