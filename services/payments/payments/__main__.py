@@ -20,7 +20,7 @@ from payments.settings import Settings
 
 
 async def surcharge_rules(settings: Settings) -> tuple[SurchargeRule, ...]:
-    """Those that hold, after the file's were taken in where they are new. Rules change when a process starts."""
+    """Load the surcharge rules, after saving the file's edition if it is new. Rules change only at a start."""
     file = read_surcharge_rules(settings.surcharge_rules)
     pool = await open_pool(settings.work_url or settings.api_url, size=1, application="payments-rules")
     try:
@@ -54,7 +54,7 @@ service = Service(
     resources=resources,
     checks=CHECKS,
     larger_bodies={"POST /v1/bank-statements": LARGEST_FILE},
-    kept_routes=("POST /v1/payments/offline",),  # an import that runs again years later books nothing twice
+    kept_routes=("POST /v1/payments/offline",),  # so that an import that runs again years later books nothing twice
     sequence_of="SELECT sequence FROM payments WHERE id = $1 UNION ALL SELECT sequence FROM methods WHERE id = $1",
     sequence_of_customers=(
         "SELECT sequence FROM payments WHERE id = $1 AND customer_id::text = $2"

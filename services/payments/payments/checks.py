@@ -1,4 +1,4 @@
-"""What must hold in payments's tables. Each statement lists what does not: an id, and what about it."""
+"""SQL: what must hold in the tables of payments. Each statement lists the rows that break it: an id, and the details."""
 
 CHECKS = {
     "a ledger transaction does not sum to zero": """
@@ -63,7 +63,7 @@ CHECKS = {
         WHERE reconciliation = 'matched' AND amount - (reversed - reversed_surcharge) <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",
 }
 
-# What says of itself how many events it has told: topic, id, sequence.
+# How many events each aggregate has emitted: topic, id, sequence.
 EMITTED = """
     SELECT 'payments.payment.v1' AS topic, id::text AS aggregate, sequence FROM payments
     UNION ALL SELECT 'payments.method.v1', id::text, sequence FROM methods

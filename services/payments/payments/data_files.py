@@ -1,4 +1,4 @@
-"""Files of data that the service is shipped with: how each context reads its own, strictly."""
+"""Strict reading of the data files that the service is shipped with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class DataFileError(ValueError):
-    """A file of data that can't be used: its path, and what is wrong with it."""
+    """A data file can't be used: its path, and what is wrong with it."""
 
 
 class Strict(BaseModel):

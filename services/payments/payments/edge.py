@@ -1,4 +1,4 @@
-"""What all of payments' requests share: shapes, refusals, and waiting for what was made elsewhere a moment ago."""
+"""Code that all requests of payments share: types, refusals, and waiting for things that were made a moment ago."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def for_the_company(identity: Identity) -> None:
 
 
 async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
-    """What was just made elsewhere may not have arrived: look again for up to two seconds."""
+    """Look again for up to two seconds, because something that another service just made may not have arrived."""
     end, pause = asyncio.get_running_loop().time() + PATIENCE_SECONDS, 0.01
     while not await look():
         if asyncio.get_running_loop().time() > end:

@@ -1,4 +1,4 @@
-"""What payments hears, and which context acts on it: events of invoicing, and what collecting announces."""
+"""The events that payments hears, and the context that handles each: of invoicing, and announcements of collecting."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ handlers.on_many(heard.CustomerErased)(forget_customers)
     heard.InvoiceWrittenOff,
 )
 async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
-    """Invoices first: autopay announces the charges of those that were issued and are still owed."""
+    """Save invoices first; then autopay announces charges for those that were issued and are still owed."""
     await save_invoices(work, events)
     closed = {received.event.invoice_id for received in events if received.event.status in CLOSED}
     issued = [received for received in events if isinstance(received.event, heard.InvoiceIssued)]

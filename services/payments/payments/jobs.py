@@ -1,4 +1,4 @@
-"""What payments does by itself: the jobs and the queues of tasks of all contexts."""
+"""The jobs and the task queues of all contexts."""
 
 from chassis.jobs import Job
 from chassis.tasks.queue import Queues

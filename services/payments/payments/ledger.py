@@ -1,4 +1,4 @@
-"""The ledger: accounts, postings, and the one statement that books them. It is append-only, and never changed."""
+"""The ledger: accounts, postings, and the one statement that books them. It is append-only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Literal
 from contracts.money import Money
 from payments.sql import Rows
 
-# What the provider holds; what is at the bank; what customers paid; the company's surcharges; the provider's and the
-# bank's fees; what open chargebacks hold.
+# Money at the provider; at the bank; paid by customers; surcharges; fees of the provider and the bank; money in open
+# chargebacks.
 Account = Literal["psp_clearing", "bank", "customer_funds", "surcharge_income", "fees", "disputed"]
 Entry = tuple[Account, Money]
 PostingKind = Literal[
@@ -21,7 +21,7 @@ PostingKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One transaction, of a payment or a payout: signed amounts by account, debit above zero, that sum to zero."""
+    """One transaction of a payment or a payout: signed amounts by account (debit above zero) that sum to zero."""
 
     id: str
     payment_id: str | None
@@ -46,7 +46,7 @@ WIDTH = len(_TRANSACTIONS) + len(_ENTRIES)
 def booking(first: int, payments: str | None = None) -> str:
     """The CTEs that book postings, with parameters from `$first` on.
 
-    `payments`: a query of ids; then only postings of these payments are booked.
+    `payments`: a query of ids; if given, only postings of these payments are booked.
     """
     only = f"WHERE payment_id IN ({payments})" if payments else ""
     return f"""booked AS (

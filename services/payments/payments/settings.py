@@ -10,9 +10,9 @@ from payments.collecting.data_files import SURCHARGE_RULES
 
 
 class Settings(ServiceSettings):
-    """`surcharge_rules`: the file of the deployment's own rules, instead of the one that is shipped.
+    """`surcharge_rules`: a file of the deployment's own rules, instead of the shipped one.
 
-    `address_secret`: what consents' client addresses are hashed with; without it nothing is kept of them.
+    `address_secret`: the secret with which client addresses in consents are hashed; without it no address is kept.
     """
 
     model_config = SettingsConfigDict(env_prefix="PAYMENTS_", populate_by_name=True, extra="ignore")

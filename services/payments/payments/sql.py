@@ -1,4 +1,4 @@
-"""How payments puts statements together."""
+"""Pieces of SQL statements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def columns_of(table: str, columns: str) -> str:
 
 
 class Rows:
-    """Rows that a statement takes, as one array for each column. Columns and parameters have one order.
+    """Rows as parameters of a statement, one array for each column. Columns and parameters have the same order.
 
     >>> Rows("p", id="uuid", amount="bigint").at(3)
     'unnest($3::uuid[], $4::bigint[]) AS p (id, amount)'
@@ -27,7 +27,7 @@ class Rows:
         return len(self.types)
 
     def at(self, first: int, *only: str) -> str:
-        """The rows in a statement, with parameters from `$first` on; of these columns alone, where some are named."""
+        """The rows as SQL, with parameters from `$first` on; `columns`: only these."""
         places = {name: f"${place}::{kind}[]" for place, (name, kind) in enumerate(self.types.items(), first)}
         wanted = only or tuple(places)
         return f"unnest({', '.join(places[name] for name in wanted)}) AS {self.name} ({', '.join(wanted)})"
@@ -38,7 +38,7 @@ class Rows:
 
 
 def firsts(*widths: int) -> list[int]:
-    """The first parameter of each part of a statement, and of what follows them.
+    """The number of the first parameter of each part of a statement, and of the part after them.
 
     >>> firsts(3, 1)
     [1, 4, 5]

@@ -56,10 +56,10 @@ class MethodOfCurrency(Asked):
 
 
 class AutopayRequest(Asked):
-    """`day`: the invoice's due date or its issue. `surcharge_consent` is needed when a method carries a surcharge.
+    """`day`: the invoice's due date or day of issue. `surcharge_consent` is needed if a method has a surcharge.
 
-    `methods` names a method for each of several currencies; `method_id` pays all others, as far as it can. One of the
-    two is needed to switch it on.
+    `methods` names a method for each of several currencies; `method_id` pays all other currencies that it can. One of
+    the two is needed to switch autopay on.
     """
 
     enabled: StrictBool
@@ -78,8 +78,9 @@ class UpcomingCharge(BaseModel):
 
 
 class LeftByHand(BaseModel):
-    """An invoice that autopay will not charge. `because`: no method of autopay pays in its currency; autopay is held;
-    its tries have ended; or it was issued before autopay was switched on. `text` says so in words.
+    """An invoice that autopay will not charge. `because` is the reason as a code: no method of autopay pays in its
+    currency, autopay is held, all tries have failed, or it was issued before autopay was switched on. `text` is the
+    reason in words.
     """
 
     invoice_id: str
@@ -92,9 +93,9 @@ class LeftByHand(BaseModel):
 
 
 class AutopayView(BaseModel):
-    """`held_reason`: nothing is charged until it is switched on again. Those issued before `enabled_at` never are.
+    """`held_reason`: why nothing is charged until it is switched on again. Invoices before `enabled_at` never are.
 
-    `held_because` says in words why it is held, and what to do; null when it is not.
+    `held_because` says in words why it is held, and what to do; null if it is not held.
 
     `left_by_hand`: up to 100 payable invoices that autopay will not charge, the oldest first; empty while it is off.
     """
@@ -154,7 +155,7 @@ def _view(autopay: Autopay, upcoming: list[AutopayCharge], left: list[Left], zon
 
 @router.get(PATH, response_model=AutopayView, tags=["payment methods"])
 async def get_autopay(customer_id: str, request: Request, identity: ReadMethods) -> Response:
-    """Whether invoices are paid by themselves, by what, and which ones are next."""
+    """Show whether autopay is on, its methods, and what it charges next."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     found = await load_autopay(running.reads(identity), customer_id)
@@ -178,7 +179,7 @@ def _never(customer_id: str) -> Autopay:
 
 @router.put(PATH, response_model=AutopayView, tags=["payment methods"])
 async def put_autopay(customer_id: str, asked: AutopayRequest, request: Request, identity: WriteMethods) -> Response:
-    """Switch autopay on, off, or on again after it was held. Invoices issued from now on are charged by themselves."""
+    """Switch autopay on, off, or on again after it was held. It charges invoices that are issued from now on."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     who = witness_of(request, identity)
@@ -216,7 +217,7 @@ async def _switch(
 
 
 async def _payers(customer_id: str, asked: AutopayRequest, work: Work) -> Payers:
-    """The methods that are named, which have to be the customer's; of each currency one."""
+    """Load the named methods, which must be the customer's: at most one for each currency."""
     named = [(each.currency, each.method_id, f"methods.{n}.method_id") for n, each in enumerate(asked.methods)]
     if len({currency for currency, _, _ in named}) < len(named):
         raise problem_of(Refusal("currency-twice", "A currency is named twice: send one method for each.", "methods"))

@@ -38,7 +38,7 @@ class _Retries(Strict):
 
 
 def read_retries(path: Path) -> tuple[Retries, ...]:
-    """When autopay tries again, by kind of method."""
+    """Read when autopay tries again, by kind of method."""
     found = read_file(_Retries, path).retries
     return tuple(Retries(each.kind, each.since, each.days, each.within_days) for each in found)
 

@@ -1,4 +1,4 @@
-"""Invoices that pay themselves: when, by what, how often. Values in, values out."""
+"""Autopay: when it charges an invoice, by which method, and how often. Values in, values out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHANGED_WAIT = timedelta(minutes=1)
 PUT_OFF = timedelta(days=1)
 ChargeDay = Literal["due", "issue"]
 
-# Why it is held and what to do, where a provider's code does not say all of it.
+# Our own reasons why autopay is held, besides the provider's codes, and what to do.
 WITH_ANOTHER = "Switch autopay on again with another method."
 HELD = {
     "method-removed": f"The payment method was removed. {WITH_ANOTHER}",
@@ -46,9 +46,9 @@ BY_HAND = "What was issued before that is paid by hand."
 
 @dataclass(frozen=True, slots=True)
 class Autopay:
-    """Invoices issued since `enabled_at` are charged. `surcharge_rate`: the highest that was consented to.
+    """Charges invoices issued since `enabled_at`. `surcharge_rate`: the highest rate that the payer agreed to.
 
-    `by_currency` has the methods of single currencies; `method_id` pays the others, as far as it can.
+    `by_currency` has the methods of single currencies; `method_id` pays all other currencies that it can.
     """
 
     customer_id: str
@@ -78,7 +78,7 @@ class Autopay:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """From `since` on: after how many days from the first try a kind of method is tried again, and until when."""
+    """From `since` on: on which days after the first try a kind of method is tried again, and the last day for that."""
 
     kind: MethodKind
     since: date
@@ -90,16 +90,16 @@ class Retries:
 
 
 def retries_of(retries: Sequence[Retries], kind: MethodKind | None, on: date) -> Retries:
-    """Those that hold on a day; none where nobody has said when such a method is tried again."""
+    """The retries that hold on a day; no days if the file has none for this kind of method."""
     found = [each for each in retries if each.kind == kind and each.since <= on]
     return max(found, key=lambda each: each.since) if found else Retries(kind or "card", on, ())
 
 
 @dataclass(frozen=True, slots=True)
 class AutopayCharge:
-    """A try to take an invoice's money, told to the payer at `notice_at`; `first_at` is the first try's instant.
+    """One try to charge an invoice. The notice went out at `notice_at`; `first_at` is the instant of the first try.
 
-    `attempt` counts the tries, `declines` those of them before this one that the bank declined.
+    `attempt` counts the tries; `declines` counts those before this one that the bank declined.
     """
 
     id: str
@@ -122,14 +122,14 @@ def switch_off(before: Autopay) -> Autopay:
 
 @dataclass(frozen=True, slots=True)
 class Payers:
-    """The methods that autopay is to charge: `rest` what is in no currency of `by_currency`, as far as it can."""
+    """The methods that autopay will charge. `rest` pays all currencies that it can, except those in `by_currency`."""
 
     rest: Method | None
     by_currency: tuple[tuple[str, Method], ...] = ()
-    others: tuple[Method, ...] = ()  # the customer's own, for a refusal to name those that can
+    others: tuple[Method, ...] = ()  # the customer's methods, so that a refusal can name those that can pay
 
     def refused(self, known: Sequence[Currencies], today: date) -> Refusal | None:
-        """The first thing that is in the way of one of them."""
+        """Return the first reason why one of them can't be used; None if all can."""
         for place, (currency, method) in enumerate(self.by_currency):
             against = _against(method, today) or cannot_pay(known, method, currency, today, self.others)
             if against is not None:
@@ -160,7 +160,7 @@ def switch_on(
     today: date,
     now: datetime,
 ) -> Autopay | Refusal:
-    """Autopay by these methods, from the next invoice on; what was held goes on. As it was, when nothing changes."""
+    """Switch autopay on with these methods, from the next invoice on, also if it was held."""
     against = payers.refused(currencies, today)
     if against is not None:
         return against
@@ -183,9 +183,9 @@ def switch_on(
 
 
 def hold(autopay: Autopay, reason: str, now: datetime, announced_at: datetime | None = None) -> Autopay | None:
-    """Nothing more is charged until a person switches it on again; None when it charges nothing anyway.
+    """Hold autopay: nothing is charged until a person switches it on again. None if it charges nothing anyway.
 
-    Nor does the end of a charge that was announced before it was switched on anew.
+    None also if the failed charge was announced before autopay was switched on the last time.
     """
     if not autopay.charges or autopay.enabled_at is None or (announced_at and announced_at < autopay.enabled_at):
         return None
@@ -193,7 +193,7 @@ def hold(autopay: Autopay, reason: str, now: datetime, announced_at: datetime | 
 
 
 def held_because(autopay: Autopay, codes: Sequence[Code], zone: str) -> str | None:
-    """Why it is held and what to do; None when it is not. The reason alone does not tell of which kind a code is."""
+    """Why it is held and what to do; None if it is not. A code may be of several kinds, so all of them are named."""
     reason, at = autopay.held_reason, autopay.held_at
     if reason is None or at is None:
         return None
@@ -211,9 +211,9 @@ def held_because(autopay: Autopay, codes: Sequence[Code], zone: str) -> str | No
 def schedule(
     autopay: Autopay, invoice_id: str, issued_on: date, due_on: date, issued_at: datetime, now: datetime, zone: str
 ) -> AutopayCharge | None:
-    """The first try: on the chosen day of the company's calendar, or two days after the notice if that is later.
+    """Make the first try: on the chosen day of the company's calendar, or two days after the notice if that is later.
 
-    None for an invoice that was issued before autopay was switched on.
+    None if the invoice was issued before autopay was switched on.
     """
     if not autopay.charges or autopay.enabled_at is None or issued_at < autopay.enabled_at:
         return None
@@ -237,7 +237,7 @@ LEFT: dict[LeftBecause, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """An invoice that autopay will not charge: somebody pays it by hand."""
+    """An invoice that autopay will not charge, so that a person has to pay it."""
 
     invoice: OpenInvoice
     because: LeftBecause
@@ -250,7 +250,7 @@ def left_by_hand(
     currencies: Sequence[Currencies],
     today: date,
 ) -> list[Left]:
-    """What is left of a customer's open invoices that no try is announced of; with each, whether one had been."""
+    """Return invoices that autopay will not charge. `invoices`: without a coming try; with each, if it had one."""
     if not autopay.enabled:
         return []
     return [Left(invoice, _because(autopay, methods, invoice, tried, currencies, today)) for invoice, tried in invoices]
@@ -282,7 +282,7 @@ class ConfirmedQuote:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Nothing is charged; `hold`: nor will be, until a person has looked."""
+    """This try charges nothing. `hold`: the reason to hold autopay until a person has looked."""
 
     reason: str
     hold: str | None = None
@@ -290,13 +290,13 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """Nothing is charged today: what a payment under way does not pay is charged another day."""
+    """Nothing is charged today, because a payment is under way. The rest is charged another day."""
 
     charge: AutopayCharge
 
 
 def put_off(charge: AutopayCharge, now: datetime, zone: str) -> PutOff:
-    """To a day later. The days of further tries count from the first one that was made."""
+    """Put a try off by a day. The days of further tries count from the first one that was really made."""
     at = max(charge.charge_at, now) + PUT_OFF
     first_at = charge.first_at if charge.declines else at
     return PutOff(replace(charge, first_at=first_at, charge_at=at, charge_on=business_date(at, zone)))
@@ -316,9 +316,9 @@ def confirm(
     now: datetime,
     zone: str,
 ) -> ConfirmedQuote | Skip | PutOff:
-    """The payment of a try whose time has come, by the same quote that a payer would confirm.
+    """Make the payment of a due try, by the same quote that a payer would confirm.
 
-    While another payment of the invoice is under way, nothing is known of what will be left: the try is put off.
+    While another payment of the invoice is under way, it is not known how much will be left, so the try is put off.
     """
     if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
         return Skip("switched_off")
@@ -351,7 +351,7 @@ def confirm(
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What became of a try: it, the next one, and why autopay is held."""
+    """The outcome of a try: its new state, the next try, and why autopay is held."""
 
     charge: AutopayCharge
     again: AutopayCharge | None = None
@@ -368,12 +368,12 @@ def follow(
     now: datetime,
     zone: str,
 ) -> Followed:
-    """After a payment's end: soft declines are tried again on the days of its kind of method, hard ones hold.
+    """Decide what follows from the end of a try's payment.
 
-    After the last try, a failure whose code holds autopay does so: a bank debit that was returned thrice.
-    A payment that was cancelled because its invoice changed meanwhile, or that the provider never heard of, is made
-    again of what is left: in a minute, and if that comes to nothing too, from day to day. Only what the bank declined
-    counts towards the tries.
+    A soft decline is tried again on the days of its kind of method. A hard decline holds autopay. So does the last try,
+    if its code holds autopay: for example, a bank debit that was returned three times.
+    If the payment was cancelled because its invoice changed, or never reached the provider, the rest is charged again:
+    in a minute, and if that fails in the same way, after a day. Only declines of the bank count as tries.
     """
     if status == "succeeded":
         return Followed(replace(charge, state="paid"))
@@ -393,14 +393,14 @@ def follow(
     if charge.declines >= len(again.days):
         return last
     at = charge.first_at + timedelta(days=again.days[charge.declines])
-    at = at if at >= now else now + PUT_OFF  # days that have passed meanwhile: not all of them at once
+    at = at if at >= now else now + PUT_OFF  # if days were missed, the tries must not come all at once
     if not again.allows(charge.first_at, at):
         return last
     return Followed(ended, _again(charge, at, zone, charge.declines + 1))
 
 
 def _again(charge: AutopayCharge, at: datetime, zone: str, declines: int) -> AutopayCharge:
-    first_at = charge.first_at if declines else at  # what the bank never answered was no try
+    first_at = charge.first_at if declines else at  # a try without an answer of the bank does not count
     return replace(
         charge, id=new_id(), attempt=charge.attempt + 1, first_at=first_at, charge_at=at,
         charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=declines,

@@ -1,4 +1,4 @@
-"""What autopay does about new invoices, and about methods that banks refuse."""
+"""Handles new invoices, and methods that banks refuse."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from payments.methods.store.methods import load_methods
 
 
 async def schedule_charges(issued: Sequence[Received[heard.InvoiceIssued]], work: Work) -> None:
-    """Announce the charge of each invoice whose customer has autopay switched on, once.
+    """Announce one charge for each invoice whose customer has autopay switched on.
 
-    What none of its methods can pay is not announced: it is left to be paid by hand.
+    If none of its methods can pay in the invoice's currency, nothing is announced, and a person has to pay it.
     """
     by_customer = await lock_autopay(work, [received.event.customer_id for received in issued])
     if not by_customer:
@@ -53,7 +53,7 @@ def _payable(event: heard.InvoiceIssued, autopay: Autopay, methods: Mapping[str,
 
 
 async def hold_by_method(failed: Mapping[str, str], work: Work) -> None:
-    """Autopay by one of these methods charges nothing more, each for a code, until a person switches it on again."""
+    """Hold autopay that charges one of these methods, with the method's code as reason."""
     for autopay in await lock_autopay_by_method(work, list(failed)):
         why = next(failed[method_id] for method_id in autopay.method_ids if method_id in failed)
         held = hold(autopay, why, work.now)

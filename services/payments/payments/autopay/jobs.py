@@ -1,4 +1,4 @@
-"""Invoices that pay themselves: charged when their day comes, and followed to the end."""
+"""Jobs of autopay: charge due tries, and follow their payments to the end."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ async def charge_autopay(running: Running[Own]) -> bool:
 
 
 async def charge_due(running: Running[Own]) -> int:
-    """Confirm what is due, all in one transaction; how many were taken.
+    """Charge all due tries in one transaction; return how many there were.
 
-    Where that fails, each is taken in a transaction of its own: one that can't be confirmed stops no other.
+    If that fails, each is charged in a transaction of its own, so that one that fails stops no other.
     """
     ids, taken = await due_charges(running.pool, running.clock.now(), BATCH), 0
 
@@ -54,10 +54,9 @@ async def charge_due(running: Running[Own]) -> int:
 
 
 async def _charge(ids: Sequence[str], running: Running[Own]) -> int:
-    """Save quotes, payments and tries in one transaction; how many there were.
+    """Save quotes, payments and tries in one transaction; return how many there were.
 
-    Whatever dies in between, either all of it was saved or nothing; behind that stands that a charge makes one
-    payment alone.
+    If the process dies, either all of it was saved or nothing. The database also allows only one payment for a try.
     """
     provider = running.own.provider
     async with running.units.begin() as work:
@@ -96,7 +95,7 @@ def _decide(due: Due, provider: Provider, running: Running[Own], work: Work) -> 
 
 
 async def _save(confirmed: Sequence[tuple[AutopayCharge, ConfirmedQuote]], work: Work) -> set[str]:
-    """Quotes and payments, each of its own charge; the ids of the payments that are saved."""
+    """Save quotes and payments, one of each for a try; return the ids of the payments that were saved."""
     await add_quotes([made.quote for _, made in confirmed], work)
     new = []
     for charge, made in confirmed:
@@ -114,7 +113,7 @@ async def follow_autopay(running: Running[Own]) -> bool:
 
 
 async def follow_ends(running: Running[Own]) -> int:
-    """What became of the payments: paid, tried again another day, or held; how many were taken."""
+    """Follow ended payments: paid, tried again another day, or held. Return how many there were."""
     ids, taken = await ended_charges(running.pool, BATCH), 0
 
     async def take(some: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What autopay says."""
+"""Makes the events about autopay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def autopay_changed(autopay: Autopay, now: datetime) -> Message:
 def autopay_scheduled(
     charge: AutopayCharge, autopay: Autopay, amount: Money, surcharge: Money, now: datetime
 ) -> Message:
-    """The notice: `amount` is what is payable now, `surcharge` what the method carries by today's rules."""
+    """The notice of a charge: `amount` is payable now, `surcharge` is by today's rules."""
     event = says.AutopayScheduled(
         customer_id=charge.customer_id, invoice_id=charge.invoice_id,
         method_id=autopay.method_for(amount.currency) or "",

@@ -15,7 +15,7 @@ from payments.autopay.store import lock_autopay, save_autopay
 async def announce(
     charge: AutopayCharge, amount: Money, surcharge: Money, charging: dict[str, Autopay], work: Work
 ) -> None:
-    """Tell of a charge, when its customer's autopay charges: `charging`, locked, as they are after it."""
+    """Emit the notice of a charge, if its customer is in `charging`: the locked autopay rows, updated in place."""
     autopay = charging.get(charge.customer_id)
     if autopay is not None:
         charging[charge.customer_id] = autopay = replace(autopay, sequence=autopay.sequence + 1)
@@ -24,7 +24,7 @@ async def announce(
 
 
 async def hold_autopay(reasons: Sequence[tuple[AutopayCharge, str]], work: Work) -> None:
-    """Stop charging the customers of charges, each for a reason, until a person switches it on again."""
+    """Hold the autopay of the customers of these charges, each with a reason, until a person switches it on again."""
     if not reasons:
         return
     charging = await lock_autopay(work, [charge.customer_id for charge, _ in reasons])

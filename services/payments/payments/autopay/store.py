@@ -1,4 +1,4 @@
-"""Invoices that pay themselves."""
+"""Autopay of customers, and its tries."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ ORDER BY customer_id FOR NO KEY UPDATE
 
 
 async def lock_autopay(work: Work, customer_ids: Sequence[str]) -> dict[str, Autopay]:
-    """Of those customers that have it switched on and not held."""
+    """Lock the autopay of these customers, if it is switched on and not held."""
     rows = await work.connection.fetch(LOCK_CHARGING, sorted(set(customer_ids)))
     return {row["customer_id"]: _autopay_of(tuple(row)) for row in rows}
 
 
 async def lock_autopay_by_method(work: Work, method_ids: Sequence[str]) -> list[Autopay]:
-    """That charges one of these methods."""
+    """Lock the autopay that charges one of these methods."""
     sql = f"""SELECT {AUTOPAY} FROM autopay WHERE (method_id = ANY($1::uuid[]) OR currency_methods && $1::uuid[]) AND enabled
         AND held_reason IS NULL ORDER BY customer_id FOR NO KEY UPDATE"""  # noqa: S608
     return [_autopay_of(tuple(row)) for row in await work.connection.fetch(sql, sorted(set(method_ids)))]
@@ -86,7 +86,7 @@ ON CONFLICT (invoice_id, attempt) DO NOTHING RETURNING id
 
 
 async def add_charges(work: Work, charges: Sequence[AutopayCharge]) -> set[str]:
-    """New tries; the ids of those that were not there yet: an invoice has each try once, and none when it is closed."""
+    """Add tries; return the ids of the new ones. An invoice has each try once, and a closed invoice has none."""
     columns = [[getattr(charge, name.strip()) for charge in charges] for name in CHARGE.split(",")]
     return {row["id"] for row in await work.connection.fetch(ADD_CHARGES, *columns, sorted(CLOSED))}
 
@@ -109,7 +109,7 @@ async def save_charges(work: Work, charges: Sequence[AutopayCharge]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A try whose time has come, and all that decides it."""
+    """A due try, and all that decides it."""
 
     charge: AutopayCharge
     autopay: Autopay
@@ -124,7 +124,7 @@ ORDER BY c.charge_at, c.id LIMIT $2
 
 
 async def due_charges(connection: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
-    """Tries whose time has come, and that were not put off."""
+    """Return due tries that were not put off."""
     return [row["id"] for row in await connection.fetch(DUE_CHARGES, now, limit)]
 
 
@@ -138,7 +138,7 @@ ORDER BY c.charge_at, c.id FOR NO KEY UPDATE OF c, a SKIP LOCKED
 
 
 async def claim_due(work: Work, ids: Sequence[str]) -> list[Due]:
-    """Held, with their customers' autopay, by the transaction that saves what becomes of them; others look past."""
+    """Lock due tries and their customers' autopay until the outcome is saved. Other processes skip locked tries."""
     return [_due_of(tuple(row)) for row in await work.connection.fetch(CLAIM_DUE, work.now, ids)]
 
 
@@ -151,7 +151,7 @@ def _due_of(row: tuple[Any, ...]) -> Due:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A try whose payment has ended, and what that was of."""
+    """A try whose payment has ended, with that payment's data."""
 
     charge: AutopayCharge
     status: str
@@ -169,7 +169,7 @@ WHERE c.state = 'submitted' AND p.status IN ('succeeded', 'declined', 'cancelled
 
 
 async def ended_charges(connection: asyncpg.Connection, limit: int) -> list[str]:
-    """Tries whose payment has ended, and that were not put off."""
+    """Return tries whose payment has ended, without those that were put off."""
     return [row["id"] for row in await connection.fetch(ENDED_CHARGES, limit)]
 
 
@@ -197,7 +197,7 @@ def _charge_of(row: Mapping[str, Any]) -> AutopayCharge:
 
 
 async def list_upcoming(connection: Reads, customer_id: str, since: datetime | None) -> list[AutopayCharge]:
-    """Tries that were announced at `since` or later and have not ended, the next ones first."""
+    """Return tries that were announced at `since` or later and have not ended, the next ones first."""
     sql = f"""SELECT {CHARGE} FROM autopay_charges WHERE customer_id = $1 AND state IN ('scheduled', 'submitted')
         AND notice_at >= $2 ORDER BY charge_at, id LIMIT 100"""  # noqa: S608
     return [_charge_of(row) for row in await connection.fetch(sql, customer_id, since)] if since else []
@@ -214,6 +214,6 @@ WHERE i.customer_id = $1 AND i.payable_now > 0 AND NOT c.coming ORDER BY i.due_o
 
 
 async def load_left(connection: Reads, customer_id: str, since: datetime | None) -> list[tuple[OpenInvoice, bool]]:
-    """Payable invoices that no try is announced of since then, the oldest first; with each, whether one had been."""
+    """Return payable invoices without a try announced since then, the oldest first; with each, if one was made before."""
     rows = await connection.fetch(LOAD_LEFT, customer_id, since)
     return [(OpenInvoice(*tuple(row)[:-1]), row["tried"]) for row in rows]

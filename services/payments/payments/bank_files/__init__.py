@@ -1,4 +1,4 @@
-"""Bank files, whatever their format: bytes in, one line per transaction out."""
+"""Bank files of every format: bytes in, one line per transaction out."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _MT940 = re.compile(r"^\x01?(\{1:|:20:)", re.MULTILINE)
 class Reading:
     """`format` is "camt.053", "camt.054", "bai2", "mt940" or "csv:<profile>"; of a ZIP, that of its first file.
 
-    `lines` is read from the file while it is walked, once, and may raise `BadFile` up to its very end, where totals
-    are checked: nothing of a file counts before the end is reached.
+    `lines` reads the file while it is iterated, once. It may raise `BadFile` up to the very end, where totals are
+    checked: nothing of a file counts before its end is reached.
     """
 
     format: str
@@ -41,12 +41,11 @@ class Reading:
 
 
 def read(file: BinaryIO, *, account: str | None = None, currency: str | None = None) -> Reading:
-    """Read a seekable binary file whose format is found by its content.
+    """Read a seekable binary file. Its format is found by its content.
 
-    `account` and `currency` are those of a CSV export that tells them nowhere; a file that tells them has to tell the
-    same. Raises `BadFile`, here or while `lines` is walked, for anything that is not a right reading; never another
-    exception.
-    The file stays open, and belongs to the reading until it is walked.
+    `account` and `currency` are for a CSV export without them; if the file has them, they must be the same. If a
+    file can't be read rightly, `BadFile` is raised, here or while `lines` is iterated, and never another exception.
+    The file must stay open until `lines` ends.
     """
     file.seek(0)
     if is_zip(file.read(4)):
@@ -57,7 +56,7 @@ def read(file: BinaryIO, *, account: str | None = None, currency: str | None = N
 
 
 def _bounded(lines: Iterator[BankLine]) -> Iterator[BankLine]:
-    """Refuse ids longer than any bank writes, as they are looked up by; and days that no other money may have."""
+    """Refuse ids longer than any bank writes, because an index holds them; and days out of the calendar's reach."""
     for line in lines:
         for name in _IDS:
             found: str | None = getattr(line, name)
@@ -74,7 +73,7 @@ def _bounded(lines: Iterator[BankLine]) -> Iterator[BankLine]:
 
 
 def _as_said(lines: Iterator[BankLine], account: str | None, currency: str | None) -> Iterator[BankLine]:
-    """Refuse a file of another account or currency than who sent it says: it may be the wrong file."""
+    """Refuse a file of another account or currency than the caller gave: it may be the wrong file."""
     own = without_spaces(account).upper() if account is not None else None
     for line in lines:
         for told, said, what in ((line.account.upper(), own, "account"), (line.currency, currency, "currency")):
@@ -103,7 +102,7 @@ def _read(file: BinaryIO, account: str | None, currency: str | None) -> tuple[st
 
 
 def _start(head: bytes) -> str:
-    """Enough of the text to tell its format, in any encoding."""
+    """Enough of the text to find its format, in any encoding."""
     zeros = head[:2].count(0) == 1 or head[:2] in (b"\xff\xfe", b"\xfe\xff")
     encoding = ("utf-16-le" if head[1:2] == b"\0" or head[:1] == b"\xff" else "utf-16-be") if zeros else "utf-8"
     return head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")

@@ -23,7 +23,7 @@ from payments.bank_files.line import (
 )
 from payments.bank_files.text_lines import encoding_of, text_lines
 
-# Some banks write several records to a line: a "/" then ends the record, and the code of the next follows.
+# Some banks write several records on one line: "/" ends a record, and the code of the next one follows.
 _NEXT_ON_LINE = re.compile(r"/\s+(?=(?:01|02|03|88|98|99),|16,\d{3},|49,[+-]?\d+,\d+\s*/)", re.ASCII)
 _RECORD = re.compile(r"(01|02|03|16|49|88|98|99),", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
@@ -116,10 +116,10 @@ def read_bai2(file: BinaryIO) -> Iterator[BankLine]:
 
 
 def _records(file: BinaryIO) -> Iterator[_Record]:
-    """Logical records: physical ones joined with their continuations.
+    """Yield logical records: physical records joined with their continuations.
 
-    After a "/" an 88 begins the next field; after text without it, an 88 goes on in the text. A line without a code
-    is text that was broken by whoever passed the file on.
+    If a record ends with "/", its 88 begins the next field; otherwise its 88 continues the text. A line without a code
+    is text that some system broke into lines.
     """
     code, parts, line, rows, length = "", [""], 0, 0, 0
     for number, physical in _physical(file):
@@ -206,17 +206,17 @@ def _open_account(record: _Record, at: _Open) -> None:
     at.number, at.currency = without_spaces(number), currency or at.group_currency
     exponent(at.currency, record.line)
     at.account = _Sums(rows=record.rows, summaries=_summaries(record, at))
-    # An account may go on under the same header; with balances, or in another group of this header, it is told again.
+    # An account may continue under the same header. With balances, or in another group of this header, it is a copy.
     if record.body != at.account_header or any(_fields(record, 2)[2:]):
         at.part = at.told.nth(digest((at.group_header, record.body)))
     at.account_header = record.body
 
 
 def _summaries(record: _Record, at: _Open) -> tuple[int, ...]:
-    """What the balances and totals of an account, part of its control total, come to: all readings, likely ones first.
+    """Yield possible sums of an account's balances and totals, which its control total includes, the likeliest first.
 
-    Each is type, amount, items, funds type and what that asks for. A "/" may end one early, or stand within it: then a
-    number of three digits behind it is a type, or the amount or the items.
+    Each summary is type, amount, items, funds type and the fields of that. A "/" may end one early, or stand within it.
+    So a number of three digits after "/" may be a type, an amount or the items.
     """
     pieces = [[one.strip() for one in piece.split(",")] for piece in record.body.split(_BREAK)]
     pieces[0] = pieces[0][2:]
@@ -341,7 +341,7 @@ def _cut(text: str, times: int) -> list[str]:
 def _sign(code: str) -> int | None:
     """1 for money that came in, -1 for money that went out; None for a code of the bank's own.
 
-    Such a line is told as a reversal that came in, which a person decides about, whatever it is.
+    A line with such a code becomes an incoming reversal, so that a person decides about it.
     """
     if code == _NO_MONEY:
         return 0
@@ -404,6 +404,6 @@ def _trailer(record: _Record) -> tuple[str, str, str]:
 
 
 def _agree(record: _Record, what: str, said: str, counted: int) -> None:
-    """What a bank leaves blank is not checked."""
+    """Compare a control with the records. A control that the bank leaves blank is not checked."""
     if said and _integer(said, record, what) != counted:
         raise _bad(record, f"{what} is {said}, but what was read comes to {counted}")

@@ -1,4 +1,4 @@
-"""What an entry of a camt message means: one line per transaction, or one for the whole."""
+"""Turns an entry of a camt message into lines: one per transaction, or one for the whole entry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from payments.bank_files.line import BadFile, BankLine, Status, bank_id, given, iso_day, minor, without_spaces
 
-_MOST_REFERENCES = 1_000  # of an entry told in one sum
+_MOST_REFERENCES = 1_000  # of an entry that becomes one line
 
 _STATUS: dict[str, Status] = {"BOOK": "booked", "PDNG": "pending", "INFO": "information", "FUTR": "information"}
 _SIGN = {"CRDT": 1, "DBIT": -1}
@@ -56,9 +56,9 @@ Values = dict[str, list[str]]
 
 
 class Entry(NamedTuple):
-    """An entry on its way: what it says of itself and of each of its transactions.
+    """An entry while it is read: its own values, and those of each of its transactions.
 
-    `turned`: it reverses another, whose sign it has.
+    `turned`: it is a reversal that has the sign of the entry that it reverses.
     """
 
     account: str
@@ -72,7 +72,7 @@ class Entry(NamedTuple):
 
 
 class Sum:
-    """The transactions of an entry summed up while they pass."""
+    """Sums up the transactions of an entry while they are read."""
 
     def __init__(self) -> None:
         self.minor = self.count = 0
@@ -88,9 +88,9 @@ class Sum:
         self.charged = self.charged or any(path.startswith("Chrgs/") for path in transaction)
 
     def explains(self, entry: Entry) -> bool:
-        """Whether there are several, all tell their amounts in the entry's currency, and these sum to the entry's.
+        """Whether all transactions have amounts in the entry's currency, and these sum to the entry's amount.
 
-        Another sum is refused, unless charges are told that may explain it, or amounts are those that were instructed.
+        Another sum is refused, unless the entry has charges that may explain it, or only instructed amounts.
         """
         if self.count < 2 or not self.complete:
             return False
@@ -110,7 +110,7 @@ def money_of(entry: Entry) -> tuple[str, int]:
 
 
 def _share(entry: Entry, transaction: Values) -> int | None:
-    """A transaction's signed amount; None when it does not tell one in the entry's currency."""
+    """A transaction's signed amount; None if it has none in the entry's currency."""
     currency = _first(entry.values, _AMT_CCY)
     for path, of_currency in _SHARES:
         amount = _first(transaction, path)
@@ -120,7 +120,7 @@ def _share(entry: Entry, transaction: Values) -> int | None:
 
 
 def lines_of(entry: Entry) -> Iterator[BankLine]:
-    """One line per transaction when their amounts explain the entry's, else one for the entry as a whole."""
+    """Yield one line per transaction if their amounts explain the entry's, else one line for the whole entry."""
     if len(entry.transactions) > 1:
         summed = Sum()
         for transaction in entry.transactions:
@@ -132,7 +132,7 @@ def lines_of(entry: Entry) -> Iterator[BankLine]:
 
 
 def split(entry: Entry, first: int) -> Iterator[BankLine]:
-    """One line per transaction, numbered from `first`, of an entry that its transactions explain."""
+    """Yield one line per transaction, numbered from `first`."""
     currency, _ = money_of(entry)
     reference = bank_id(_first(entry.values, _ENTRY_REFERENCE))
     for number, transaction in enumerate(entry.transactions, first):
@@ -141,7 +141,7 @@ def split(entry: Entry, first: int) -> Iterator[BankLine]:
 
 
 def whole_of(entry: Entry) -> BankLine:
-    """The entry in one sum, with the details of its only transaction or the references of all."""
+    """The entry as one line, with the details of its only transaction, or with the references of all of them."""
     currency, amount = money_of(entry)
     transaction = entry.transactions[0] if len(entry.transactions) == 1 else gathered(entry.transactions)
     reference = bank_id(_first(entry.values, _ENTRY_REFERENCE))
@@ -149,7 +149,7 @@ def whole_of(entry: Entry) -> BankLine:
 
 
 def gathered(transactions: list[Values]) -> Values:
-    """What is worth keeping of transactions that are told in one sum: their references and texts."""
+    """The references and texts of transactions that become one line."""
     return {
         path: found
         for path in (*_STRUCTURED, *_TEXTS, *_ADDITIONAL)
@@ -205,9 +205,9 @@ def _line(
 
 
 def _other_side(transaction: Values, own_account: str, came_in: bool) -> tuple[str | None, str | None]:
-    """Debtor of money that came in, creditor of money that went out; the other of the two when that is ourselves.
+    """The debtor of money that came in, the creditor of money that went out; if that is ourselves, the other one.
 
-    Returned debits and reversals keep the parties of the first transaction, so the direction alone does not tell.
+    Returned debits and reversals keep the parties of the first transaction, so the direction alone is not enough.
     """
     first, other = ("Dbtr", "Cdtr") if came_in else ("Cdtr", "Dbtr")
     name, account = _first(transaction, _NAMES[first]), _first(transaction, _ACCOUNTS[first])

@@ -40,7 +40,7 @@ MOST_HELD = 1_000  # transactions of one entry until their sum is known; of a la
 
 
 class _Node:
-    """What may stand here, what its text is kept as, and what it opens."""
+    """An element of the schema: its children, under which name its text is kept, and what begins with it."""
 
     __slots__ = ("children", "key", "opens")
 
@@ -62,7 +62,7 @@ class _Node:
 
 
 def _schema(namespace: str, statement: str) -> _Node:
-    """What stands in a message, from its own element on. Most banks use ISO's namespace, some another or none."""
+    """The elements of a message, from its own element on. Most banks use ISO's namespace, some another one or none."""
     body = _Node("message")
     of_statement = body.grow(namespace, statement, "statement")
     of_statement.keep(namespace, OF_STATEMENT)
@@ -82,10 +82,10 @@ _MESSAGES = {
 
 @dataclass(slots=True)
 class Verdicts:
-    """What can be known of a file only when it is read to its end.
+    """Facts that are known only after the file was read to its end.
 
-    splits      statement and entry → whether it is split into its transactions; of entries with more than `MOST_HELD`
-    turned      statements whose reversals have the sign of what they take back, as their balances prove
+    splits      statement and entry → whether it is split into its transactions; for entries of more than `MOST_HELD`
+    turned      statements whose balances prove that reversals have the sign of the entries that they reverse
     """
 
     splits: dict[tuple[int, int], bool] = field(default_factory=dict)
@@ -93,10 +93,10 @@ class Verdicts:
 
 
 class _Document:
-    """One message, fed in pieces. `lines` are those that became known in the last piece.
+    """One message, fed in pieces. `lines` are those that the last piece completed.
 
-    `look_ahead` reads the file once more when an entry is too large to be held: its verdict decides what becomes of
-    each transaction as it passes.
+    `look_ahead` reads the file once more if an entry is too large for memory. Its verdict decides if each transaction
+    becomes a line.
     """
 
     def __init__(self, look_ahead: Callable[[], Verdicts] | None = None) -> None:
@@ -131,7 +131,7 @@ class _Document:
         self._fed = 0
 
     def feed(self, piece: bytes) -> None:
-        """`BadFile` for what is not well-formed, has a DTD, or passes the bounds."""
+        """Raises `BadFile` if the XML is not well-formed, has a DTD, or exceeds a limit."""
         last = not piece
         if self._skipped_lines is None and piece:
             piece = self._begun(piece)
@@ -316,7 +316,7 @@ class _Document:
         )
 
     def _named(self) -> tuple[str | int | None, ...]:
-        """What is one statement's own: its number and opening balance, else its id; and the page."""
+        """The identity of a statement: its number and opening balance, else its id; and the page."""
         values, opening = self._statement_values, self._sums.opening
         numbers: tuple[str, ...] = OF_NUMBER if opening and any(path in values for path in OF_NUMBER) else ("Id",)
         if opening and not opening[1]:  # an account that is emptied each day opens alike: only the id differs
@@ -329,7 +329,7 @@ class _Document:
         return self._verdicts
 
     def _pass_on(self) -> None:
-        """Let go of the transactions of a large entry: as lines, or as references of the one line to come."""
+        """Empty the held transactions of a large entry: into lines, or into references of its one line."""
         if self._splits is None:
             self._splits = self._known_ahead().splits[self._statements, self._entries]
         if self._splits:

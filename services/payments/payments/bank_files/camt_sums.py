@@ -1,4 +1,4 @@
-"""What the entries of a camt statement come to, and whether its balances and totals say the same."""
+"""Sums of the entries of a camt statement, compared with its balances and totals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIDES = {"": ("Cdt", "Dbt"), "Cdt": ("Cdt",), "Dbt": ("Dbt",)}
 
 
 class Sums:
-    """The entries of one statement, counted and summed while they pass."""
+    """Counts and sums the entries of one statement while they are read."""
 
     def __init__(self) -> None:
         self._balances: dict[str, tuple[str, int]] = {}
@@ -23,7 +23,7 @@ class Sums:
         self._tallies: dict[tuple[bool, bool, bool], list[int]] = {}
 
     def balance(self, values: Values, line: int) -> None:
-        """The first of each kind counts; one that can't be read proves nothing."""
+        """Keep a balance. The first of each kind counts; an unreadable one is ignored."""
         kind, amount, mark, currency = (
             values.get(path, [""])[0] for path in ("Tp/CdOrPrtry/Cd", "Amt", "CdtDbtInd", "Amt@Ccy")
         )
@@ -61,7 +61,7 @@ class Sums:
 
     @property
     def balanced(self) -> bool:
-        """Whether an opening and a closing balance are told."""
+        """Whether the statement has an opening and a closing balance."""
         return _CLOSING in self._balances and not self._balances.keys().isdisjoint(_OPENING)
 
     @property
@@ -71,21 +71,21 @@ class Sums:
 
     @property
     def now(self) -> int | None:
-        """The balance after the entries so far; None where the opening is not told, or of another currency."""
+        """The balance after the entries so far; None if there is no opening balance, or one of another currency."""
         opening = self.opening
         if opening is None or not {*self._booked} <= {opening[0]}:
             return None
         return opening[1] + self._booked[opening[0]]
 
     def balances(self) -> tuple[str, int, int] | None:
-        """Currency, opening and closing; None where they prove nothing."""
+        """Currency, opening and closing balance; None if they can't be compared with the entries."""
         opening, closing = self.opening, self._balances.get(_CLOSING)
         if opening is None or closing is None or {opening[0], *self._booked} != {closing[0]}:
             return None
         return opening[0], opening[1], closing[1]
 
     def turned(self) -> bool:
-        """Whether the balances prove that reversals have the sign of what they take back."""
+        """Whether the balances prove that reversals have the sign of the entries that they reverse."""
         told = self.balances()
         if told is None:
             return False
@@ -94,7 +94,7 @@ class Sums:
         return came != closing and came - 2 * self._reversals[currency] == closing
 
     def wrong(self, values: Values, line: int) -> str | None:
-        """What of the statement's balances and totals contradicts its entries."""
+        """Return which balance or total contradicts the entries; None if all agree."""
         if told := self.balances():
             currency, opening, closing = told
             came = opening + self._booked[currency]
@@ -117,7 +117,7 @@ class Sums:
         return self._wrong_net(values, line)
 
     def _wrong_net(self, values: Values, line: int) -> str | None:
-        """Whether the net total differs from the entries, in its amount or in its side where that is told."""
+        """Whether the net total differs from the entries in its amount, or in its side if it has one."""
         total, side = (next((values[path][0] for path in paths if path in values), "") for paths in (NET, NET_SIDE))
         said = self._minor(total, line)
         if said is None:
@@ -129,7 +129,7 @@ class Sums:
         return f"TtlNetNtry says {total[:40]} {side}, but the entries come to {max(nets, key=abs)} minor units net"
 
     def _minor(self, total: str, line: int) -> int | None:
-        """A total in minor units, where all entries are of one currency."""
+        """A total in minor units, if all entries have one currency."""
         if len(self._booked) != 1 or not total:
             return None
         try:

@@ -1,4 +1,4 @@
-"""CSV exports of banks: a profile, chosen by the exact header, says what each column is."""
+"""CSV exports of banks. A profile, chosen by the exact header, says what each column means."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MARKS = {",", "."}
 class Profile:
     """One bank's export. Column names are those of its header.
 
-    encoding            where the file is neither UTF-8 nor UTF-16 by its mark
+    encoding            for files that are neither UTF-8 nor, by their mark, UTF-16
     date_format         as of `strptime`
     thousands           the mark between thousands, or ""
-    account, currency   fixed values, where there is no such column; else the caller tells them
+    account, currency   fixed values, if there is no such column; without them the caller gives the values
     columns             field of the line → columns, whose texts are joined by a space
-    credit_words        with column `direction`: what it says of money that came in; `debit_words` likewise
-    booked_words        with column `status`: what it says of what is booked; `pending_words`: of what is not yet
+    credit_words        words of the column `direction` for money that came in; `debit_words`: that went out
+    booked_words        words of the column `status` for booked lines; `pending_words`: for pending ones
     """
 
     name: str
@@ -55,7 +55,7 @@ _FIELDS = {
 
 
 def profile_of(name: str, told: dict[str, Any]) -> Profile:
-    """A profile from its TOML; `ValueError` for one that could not be read with."""
+    """Make a profile from its TOML. Raises `ValueError` if no file could be read with it."""
     columns = {field: (one,) if isinstance(one, str) else tuple(one) for field, one in told["columns"].items()}
     header = tuple(told["header"])
     unknown = set(columns) - _FIELDS | {one for some in columns.values() for one in some} - set(header)
@@ -90,7 +90,7 @@ def profiles() -> tuple[Profile, ...]:
 
 
 def read_csv(file: BinaryIO, account: str | None, currency: str | None) -> tuple[str, Iterator[BankLine]]:
-    """ "csv:<profile>" and the lines as they are read."""
+    """Return "csv:<profile>" and an iterator of the lines."""
     for encoding in dict.fromkeys((encoding_of(file, "cp1252"), "latin-1")):
         first = _first_line(file, encoding)
         for profile in profiles():
@@ -120,7 +120,7 @@ def _header(text: str, delimiter: str) -> tuple[str, ...]:
 
 
 class _Source:
-    """Lines for the CSV reader, which counts them and stops a quote that is never closed."""
+    """Gives lines to the CSV reader, counts them, and stops at a quote that is never closed."""
 
     def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
         self._lines = lines
@@ -171,7 +171,7 @@ def _as_read(date_format: str) -> str:
 
 
 def _reader(profile: Profile, account: str | None, currency: str | None) -> Callable[[list[str], int], BankLine]:
-    """Reads one row; where the columns stand is looked up once."""
+    """Return a function that reads one row. The places of the columns are looked up once."""
     places = {
         field: tuple(profile.header.index(column) for column in columns) for field, columns in profile.columns.items()
     }
@@ -222,7 +222,7 @@ def _status(profile: Profile, word: str, line: int) -> Status:
 
 
 def _amount(profile: Profile, text: Callable[[str], str], currency: str, line: int) -> int:
-    """Minor units, signed by the amount's own sign, by a column of direction, or by which of two columns is filled."""
+    """Minor units. The sign is that of the amount, of the column `direction`, or of the filled one of two columns."""
     if "amount" not in profile.columns:
         credit, debit = text("credit"), text("debit")
         came, went = (_signed(profile, one, currency, line) if one else 0 for one in (credit, debit))
@@ -247,7 +247,7 @@ def _signed(profile: Profile, text: str, currency: str, line: int) -> int:
 
 
 def _ungrouped(digits: str, profile: Profile, line: int) -> str:
-    """Without marks between thousands; refused where they don't stand between groups of three."""
+    """Remove marks between thousands. They are refused if they don't stand between groups of three digits."""
     whole, mark, fraction = digits.partition(profile.decimal_mark)
     first, *groups = whole.split(profile.thousands)
     if not 1 <= len(first) <= 3 or any(len(group) != 3 for group in groups) or profile.thousands in fraction:

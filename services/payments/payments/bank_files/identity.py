@@ -1,4 +1,4 @@
-"""The identity of a bank line: the same in every file that tells of it on its day."""
+"""The identity of a bank line: the same in every file that has the line on its day."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _LARGEST_MERGED = 1 << 19
 
 
 def identities(lines: Iterable[BankLine]) -> Iterator[tuple[BankLine, str]]:
-    """Each line with its identity, 64 hexadecimal digits. With the day of booking (else of value) it counts once.
+    """Yield each line with its identity, 64 hexadecimal digits. It counts once per day of booking (else of value).
 
-    It is account, currency and amount, with the bank's reference; else with the entry's reference and the payer's id;
-    else with the day and the text; and how many alike came before it on that day in its part of the file. So a file
-    that overlaps another, or a statement after a notification, gives the same identities, provided that each holds
-    whole days.
+    It is a hash of account, currency and amount, with the bank's reference; without one, with the entry's reference and
+    the payer's id; without these, with the day and the text. Lines alike in all this are numbered within their day and
+    their part of the file. So overlapping files, or a notification and a later statement, give the same identities, if
+    each file has whole days.
 
-    The amount is part of it beside the bank's reference, because banks give one reference to a transfer, its fee
-    and its return. Status is not: a line that was pending and is booked stays the same line.
+    The amount is in it, because banks give one reference to a transfer, its fee and its return. The status is not in
+    it, because a pending line that is booked later stays the same line.
     """
     alike = Alike()
     for line in lines:
@@ -49,9 +49,9 @@ def digest(told: tuple[str | int | None, ...]) -> bytes:
 
 
 class Alike:
-    """How many lines or statements alike there were.
+    """Counts lines or statements that are alike.
 
-    Counters of the last ones, and eight bytes for each of those before, sorted: the order costs nothing.
+    It keeps counters of the latest ones, and eight bytes, sorted, for each of those before.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Alike:
         self._sorted: list[array[int]] = []
 
     def nth(self, digest: bytes) -> int:
-        """One for the first."""
+        """Count one more; return 1 for the first."""
         key = int.from_bytes(digest[:8], "big")
         self._open[key] += 1
         count = self._open[key]

@@ -1,4 +1,4 @@
-"""What every format is read into, what a refusal says, and how text becomes minor units and days."""
+"""`BankLine`, into which every format is read; `BadFile`; and how text becomes minor units and days."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contracts.money import EXPONENTS, LARGEST_MINOR
 
 Status = Literal["booked", "pending", "information"]
 
-# What banks write where there is nothing to say.
+# What banks write in fields that they leave empty.
 _NOTHING = frozenset({"", "NOTPROVIDED", "NOT PROVIDED", "NONREF", "NOREF", "N/A"})
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _AMOUNT_LENGTH = 40
@@ -20,7 +20,7 @@ _AMOUNT_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class BankLine:
-    """One transaction of one account, as the bank tells it.
+    """One transaction of one account, as the bank shows it.
 
     account             IBAN or the bank's number, without spaces
     amount_minor        above zero: money came in; below: it went out
@@ -28,17 +28,17 @@ class BankLine:
     end_to_end_id       the payer's id of it; None for NOTPROVIDED
     references          structured remittance: creditor references, invoice numbers, KREF
     text                free remittance text
-    payer               the other side: who paid, or who was paid when the money went out
+    payer               the other side: who paid, or, if the money went out, who was paid
     code                camt domain/family/sub-family, BAI2 type code, SWIFT transaction type, or the bank's word
-    reversal            it takes back an earlier transaction, and `amount_minor` has the sign of the taking back
+    reversal            it takes back an earlier transaction; `amount_minor` has the sign of this movement, not of that
     place               where it stands in the file, for people
-    entry_reference     the bank's id of the entry of which this is one of several transactions: a line of another file
-                        with this `bank_reference` is the same money told in one sum
+    entry_reference     the bank's id of the entry, if this is one of its several transactions: a line of another file
+                        with this `bank_reference` is the same money in one sum
     part                each file of a ZIP, and each copy of a statement in one file, is a part of its own: a line that
                         stands in two parts counts once
-    own_references      those of `references` by which payers and banks count for themselves, as cheques
-    balance_before      minor units on the account before the entry, where the statement has an opening balance: lines
-                        that are alike in all else, but not in this, are probably two
+    own_references      those of `references` that payers and banks made for themselves, as a cheque's number
+    balance_before      minor units on the account before the entry, if the statement has an opening balance: lines
+                        that differ only in this are probably two transactions
     """
 
     account: str
@@ -63,7 +63,7 @@ class BankLine:
 
 
 class BadFile(Exception):
-    """The file is not a right reading of its format; says the line, what is wrong, and what to do."""
+    """The file can't be read as its format. Names the line, what is wrong, and what to do."""
 
     def __init__(self, line: int | None, reason: str) -> None:
         super().__init__(f"line {line}: {reason}" if line is not None else reason)
@@ -81,9 +81,9 @@ def exponent(currency: str, line: int | None) -> int:
 
 
 def minor(amount: str, currency: str, line: int | None, mark: str = ".") -> int:
-    """An unsigned decimal number as minor units, exactly: no float, and no rounding.
+    """Turn an unsigned decimal number into minor units, exactly: without float and rounding.
 
-    More decimals than the currency has are refused unless they are zeros.
+    More decimals than the currency has are refused, unless they are zeros.
     """
     whole, _, fraction = amount.partition(mark)
     digits = whole + fraction
@@ -105,7 +105,7 @@ def bounded(amount_minor: int, line: int | None) -> int:
 
 @lru_cache(4096)
 def iso_day(text: str) -> date | None:
-    """The day of an ISO 8601 date or time as it is written, in the bank's own zone; None when it is none."""
+    """The day of an ISO 8601 date or time, in the bank's own zone; None if the text is none."""
     if not _DAY.match(text):
         return None
     try:
@@ -116,7 +116,7 @@ def iso_day(text: str) -> date | None:
 
 @lru_cache(4096)
 def short_day(text: str) -> date | None:
-    """The day of YYMMDD, 80 to 99 being of the last century (as SWIFT has it); None when there is no such day."""
+    """The day of YYMMDD; 80 to 99 mean the last century, as SWIFT has it. None if there is no such day."""
     if len(text) != 6 or not (text.isascii() and text.isdigit()):
         return None
     year = int(text[:2])
@@ -131,7 +131,7 @@ def without_spaces(text: str) -> str:
 
 
 def given(text: str | None) -> str | None:
-    """The text with single spaces; None where the bank says that there is none."""
+    """The text with single spaces; None if the bank left the field empty."""
     if text is None:
         return None
     words = " ".join(text.split())
@@ -139,6 +139,6 @@ def given(text: str | None) -> str | None:
 
 
 def bank_id(text: str | None) -> str | None:
-    """The bank's id of a transaction or entry; None where it gives none, be it with zeros."""
+    """The bank's id of a transaction or entry; None if it is empty or only zeros."""
     found = given(text)
     return found if found is not None and found.strip("0") else None

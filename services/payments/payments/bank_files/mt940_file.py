@@ -20,8 +20,8 @@ _BROKEN_TAG = re.compile(r":(\d?|\d\d[A-Z]?)")
 _ENVELOPE = re.compile(r"\x01?\{[1-5S]:|\x03?\$\s*$|-\}?[\s\x03]*(\{5:.*)?$")
 _BALANCE = re.compile(r"([CD])\s*(\d{6})?\s*([A-Z]{3})\s*(\d+(?:,\d*)?)", re.ASCII)
 # Value date, entry date, mark (C, D, reversals RC, RD, expected EC, ED), third letter of the currency, amount, type,
-# reference for the owner, reference of the bank. As the standard has it; and as banks write it: with spaces, without
-# parts.
+# reference for the owner, reference of the bank. The first pattern is the standard's; the second allows what banks
+# write: spaces, missing parts.
 _START = r"(\d{6})\s*(\d{4})?\s*(R?[CD]|E[CD])\s*([A-Z])?\s*"
 _END = r"\s*((?:(?!//).)*)(?://(.*))?"
 _EXACT = re.compile(
@@ -34,7 +34,7 @@ _LENIENT = re.compile(
 _BROKEN_UP_TO = 3  # lines that a movement may be broken into
 _LONGEST_MOVEMENT = 2_000  # characters of its parts; SWIFT has 65
 _BLANKS = re.compile(r"\s{4,}")  # longer ones become three: over many, the patterns would take for ever
-# What a tag is followed by where it may stand among the movements; any other begins a line of text there.
+# Tags that may stand among the movements, and how their content begins. Any other tag there begins a line of text.
 _AMONG_MOVEMENTS = {
     "61": re.compile(r"\s*\d{6}"),
     "64": re.compile(r"\s*[CD]\s*\d{6}"),
@@ -59,7 +59,7 @@ _SLASHED = re.compile(
 
 @dataclass(slots=True)
 class _Statement:
-    """The statement being read: what its closing balance must agree with."""
+    """The statement that is being read, with the sums that its closing balance must agree with."""
 
     line: int
     account: str = ""
@@ -78,7 +78,7 @@ class _Field(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """What a :86: says."""
+    """The content of a :86: field."""
 
     text: str
     references: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class _Told(NamedTuple):
 
 
 class _Movement:
-    """A movement that may be told more of: by :86:, by another, and by movements of 0,00, in which its text goes on."""
+    """A movement to which more text may follow: in one or several :86:, and in movements of 0,00."""
 
     def __init__(self, line: BankLine) -> None:
         self._line = line
@@ -121,9 +121,9 @@ class _Movement:
 
 
 def read_mt940(file: BinaryIO) -> Iterator[BankLine]:
-    """Lines in order; each statement's (or page's) closing balance is checked when it comes.
+    """Yield lines in order. The closing balance of each statement (or page) is checked when it comes.
 
-    Movements are read leniently, as the closing balance proves the reading.
+    Movements are read leniently, because the closing balance proves the reading.
     """
     statement: _Statement | None = None
     waiting: _Movement | None = None  # until it is known what belongs to it
@@ -162,7 +162,7 @@ def read_mt940(file: BinaryIO) -> Iterator[BankLine]:
 
 
 def _fields(file: BinaryIO) -> Iterator[_Field]:
-    """Tagged fields with their further lines; what stands between the messages is envelope."""
+    """Yield tagged fields with their further lines. Text between the messages is envelope, and left out."""
     field: _Field | None = None
     moving = False  # between the opening and the closing balance
     for number, text in _whole_tags(text_lines(file, encoding_of(file, "latin-1"))):
@@ -188,7 +188,7 @@ def _fields(file: BinaryIO) -> Iterator[_Field]:
 
 
 def _whole_tags(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """The lines, with those joined between which a tag is broken, as ":" and "86:"."""
+    """Yield the lines; if a tag was broken in two (":" and "86:"), its lines are joined."""
     held: tuple[int, str] | None = None
     for number, text in lines:
         if held is not None:
@@ -216,7 +216,7 @@ def _refuse_unclosed(statement: _Statement | None, line: int) -> None:
 
 
 def _note(field: _Field, statement: _Statement) -> None:
-    """Account and balances; other fields say nothing that is needed."""
+    """Note account and balances; other fields are not needed."""
     if field.tag == "25" or field.tag == "25P":
         statement.account = _account(field.texts[0])
         if not statement.account:
@@ -241,7 +241,7 @@ def _note(field: _Field, statement: _Statement) -> None:
 
 
 def _part(statement: _Statement, told: Alike) -> int:
-    """How often the file told this statement, with this one: files are put together from files that overlap."""
+    """How often this statement was in the file so far, with this one: some files are joined from overlapping files."""
     return told.nth(digest((statement.account, statement.number, statement.opening)))
 
 
@@ -270,7 +270,7 @@ def _balance(field: _Field) -> tuple[int, str]:
 
 
 def _day(text: str) -> date | None:
-    """The day of YYMMDD; where a month has fewer days, its last one: banks book on 30 February, too."""
+    """The day of YYMMDD. If the month has fewer days, its last day: some banks book on 30 February."""
     found = short_day(text)
     while found is None and "29" <= text[4:6] <= "31":
         text = f"{text[:4]}{int(text[4:6]) - 1}"
@@ -279,7 +279,7 @@ def _day(text: str) -> date | None:
 
 
 def _parts(texts: list[str]) -> tuple[tuple[str | None, ...], list[str]] | None:
-    """The parts of a movement, and the lines of text behind it; it may be broken into lines."""
+    """The parts of a movement, which may be broken into lines, and the lines of text after it."""
     for pattern in (_EXACT, _TYPED, _LENIENT):
         for count in range(1, min(_BROKEN_UP_TO, len(texts)) + 1):
             written = _BLANKS.sub("   ", "".join(texts[:count]).strip())
@@ -336,7 +336,7 @@ def _movement(field: _Field, statement: _Statement) -> BankLine:
 
 @lru_cache(4096)
 def _entry_date(month_and_day: str, value_on: date) -> date | None:
-    """The day MMDD that is nearest to the value date: its year is not told, and may be the one before or after."""
+    """The day MMDD that is nearest to the value date. Its year is not given, and may be the one before or after."""
     years = (value_on.year - 1, value_on.year, value_on.year + 1)
     near = [short_day(f"{year % 100:02}{month_and_day}") for year in years]
     near = near if any(near) else [_day(f"{year % 100:02}{month_and_day}") for year in years]
@@ -344,7 +344,7 @@ def _entry_date(month_and_day: str, value_on: date) -> date | None:
 
 
 def _joined(told: list[_Told]) -> _Told:
-    """What several :86: say of one movement."""
+    """Join the contents of several :86: of one movement."""
     if len(told) == 1:
         return told[0]
     return _Told(

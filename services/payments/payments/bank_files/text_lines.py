@@ -16,7 +16,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 
 def encoding_of(file: BinaryIO, otherwise: str | None) -> str:
-    """By its mark, else UTF-8 if the whole file is, else `otherwise`; `BadFile` when there is nothing else."""
+    """The encoding: by the file's mark, else UTF-8 if the whole file is, else `otherwise`; without that `BadFile`."""
     file.seek(0)
     head = file.read(4)
     for mark, encoding in _MARKS:
@@ -43,7 +43,7 @@ def encoding_of(file: BinaryIO, otherwise: str | None) -> str:
 
 
 def text_lines(file: BinaryIO, encoding: str) -> Generator[tuple[int, str], None, None]:
-    """Number and text of each line, without its end. `BadFile` for what can't be text."""
+    """Yield number and text of each line, without its line break. Raises `BadFile` if the bytes are not text."""
     file.seek(0)
     reader = io.TextIOWrapper(file, encoding)
     number = 0

@@ -1,4 +1,4 @@
-"""Bank files in a ZIP, as banks hand them out: unpacked within bounds, one after another."""
+"""Bank files in a ZIP, as some banks deliver them: unpacked one after another, within limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PIECE = 1 << 18
 _KIND = b"PK\x03\x04"
 _NO_FILE = "the ZIP holds no file. Fetch it again from the bank"
 _UNPACK = "Unpack it, and send its files one by one"
-# What macOS keeps of a file or folder beside it; any other file is read or refused, whatever its name.
+# Files that macOS adds beside others. Any other file is read or refused, whatever its name.
 _OF_MACOS = ((b"\0\x05\x16\x07", "._"), (b"\0\0\0\x01Bud1", ".DS_Store"))
 _BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
 
@@ -33,7 +33,7 @@ def is_zip(head: bytes) -> bool:
 
 
 def read_zip(file: BinaryIO, read: Read) -> tuple[str, Iterator[BankLine]]:
-    """The kind of its first file, and the lines of all; places and refusals begin with the file's name."""
+    """Return the format of the first file, and the lines of all. Places and errors begin with the file's name."""
     lines = _lines(file, read)
     kind = next(lines)
     assert isinstance(kind, str)
@@ -77,7 +77,7 @@ def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
 
 
 def _refuse_large_directory(file: BinaryIO) -> None:
-    """Before `zipfile` reads it whole: the end of the ZIP says how large its directory is."""
+    """Refuse a large directory before `zipfile` reads it whole. The end of the ZIP has its size."""
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if end is None:
         return
@@ -88,7 +88,7 @@ def _refuse_large_directory(file: BinaryIO) -> None:
 
 
 def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """Its files, or a refusal in words that fit."""
+    """Return the files of the ZIP, or refuse it with the reason."""
     found = archive.infolist()
     if any(one.filename == "[Content_Types].xml" for one in found):
         raise BadFile(None, "it is an Office document. Save it as CSV, or fetch camt.053 from the bank")
@@ -115,7 +115,7 @@ def _of_the_system(member: zipfile.ZipInfo, unpacked: BinaryIO) -> bool:
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: BinaryIO) -> None:
-    """Never more bytes than it says that it has; those were bounded."""
+    """Unpack a file, but never more bytes than the ZIP says that it has (these were checked before)."""
     left = member.file_size
     try:
         with archive.open(member) as packed:

@@ -1,7 +1,7 @@
-"""What collecting announces to the contexts that stand on it, within its unit of work.
+"""Announcements of collecting to the contexts above it, within one unit of work.
 
-Collecting must not import them. `payments.handlers` says who hears what: what the hearer does is saved in the same
-transaction, or neither is.
+Collecting must not import these contexts. `payments.handlers` connects each announcement with its hearer. Both are
+saved in the same transaction, or neither is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 
 class Announcement(Generic[Fact, Answer]):
-    """A kind of fact, with the one context that acts on it. Without a hearer it is an error: nothing may be lost."""
+    """A kind of fact, with the one context that acts on it. Without a hearer it raises, so that nothing is lost."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -41,9 +41,9 @@ class Voided:
     why: str
 
 
-# The answer: the exception in which the bank's line waits for a person again; None where no line brought the receipt.
+# The answer is the id of the exception that was opened for the receipt's bank line; None if it had no bank line.
 receipt_voided = Announcement[Voided, str | None]("voided receipts")
-# Methods by id, each with the code for which no more may be charged to it by itself.
+# Methods by id, each with the code because of which autopay may not charge it any more.
 methods_failed = Announcement[Mapping[str, str], None]("methods that failed")
-# Ids of payouts, at the provider, of which it said something new.
+# Ids, at the provider, of payouts that its events were about.
 payouts_changed = Announcement[Sequence[str], None]("changed payouts")

@@ -64,7 +64,7 @@ class _Rules(Strict):
 
 @dataclass(frozen=True, slots=True)
 class SurchargeFile:
-    """An edition of the rules; the digest is of what it says, not of how it is written."""
+    """An edition of the rules. The digest is of its content, not of its spelling in the file."""
 
     edition: date
     rules: tuple[SurchargeRule, ...]
@@ -72,7 +72,7 @@ class SurchargeFile:
 
 
 def read_surcharge_rules(path: Path) -> SurchargeFile:
-    """The rules of a file, each known by its edition and its name; `DataFileError` says what is wrong."""
+    """Read the rules of a file. Raises `DataFileError` with what is wrong."""
     found = read_file(_Rules, path)
     rules = tuple(
         SurchargeRule(

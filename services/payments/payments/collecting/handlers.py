@@ -1,4 +1,4 @@
-"""What collecting does when it hears of reservations and settlements."""
+"""Handles the events of invoicing about reservations and settlements."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def cancel_refused_payments(events: Sequence[Received[heard.ReservationRef
 
 
 async def _quote_again(payment: Payment, work: Work) -> str | None:
-    """A quote of the same choice, as far as it can still be paid; None when nothing of it can."""
+    """Make a quote of the same choice, as far as it can still be paid; None if nothing of it can."""
     found = await load_confirming(work.connection, payment.quote_id or payment.id, None)
     choice = choose_again(found.quote, found.invoices) if found else None
     if found is None or choice is None:
@@ -101,7 +101,7 @@ async def keep_allocations(events: Sequence[Received[Any]], work: Work) -> None:
 
 
 async def _follow_credit(events: Sequence[Received[Any]], work: Work) -> None:
-    """Whose credit paid what of which payment; what goes back of it, that payment tells, too."""
+    """Keep which receipt's credit paid for which payment, so that the payment shows it if that credit goes back."""
     kinds = heard.CreditApplied | heard.SettlementReversed
     moves = [_moved(each) for each in events if isinstance(each.event, kinds) and each.event.allocations]
     before = await load_credit_uses(work, {move.receipt_id for move in moves if move.applied_by is None})
@@ -119,7 +119,7 @@ def _moved(received: Received[heard.CreditApplied | heard.SettlementReversed]) -
 def _left(
     event: heard.SettlementPosted | heard.SettlementReversed | heard.CreditApplied,
 ) -> tuple[str, Sequence[heard.AllocatedPart], int]:
-    """What the payment pays from then on: its parts and its credit."""
+    """The parts and the credit of the payment after the event."""
     if isinstance(event, heard.SettlementReversed | heard.CreditApplied):
         return event.payment_id, event.left, event.credit_left.amount_minor if event.credit_left else 0
     return event.payment_id, event.allocations, event.credit.amount_minor

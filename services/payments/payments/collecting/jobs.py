@@ -1,4 +1,4 @@
-"""What payments does by itself: calling the provider, asking its record, noticing what is late."""
+"""Jobs: call the provider, poll its records, read its events, open exceptions for late payments."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from payments.setbacks.store import due_again
 
 log = structlog.get_logger()
 
-# Stripe keeps an Idempotency-Key for at least a day: within that time the same call again is the question itself.
+# Stripe keeps an Idempotency-Key for at least a day. Within that time, the same call again returns the first outcome.
 KEY_LIVES = timedelta(hours=20)
 LONGEST_WAIT = 20
 EVENTS = 100
 
 
 async def call_provider(running: Running[Own]) -> bool:
-    """Begin the calls that are due, as many as may be under way; each is answered, unknown, or left to its lease."""
+    """Begin the due calls, as many as may run at a time. A call without an outcome is made again after its lease."""
     under_way: set[asyncio.Task[None]] = running.own.calls
     free = running.settings.charges_at_once - len(under_way)
     attempts = await claim_attempts(running.pool, free) if free else []
@@ -52,7 +52,7 @@ async def call_provider(running: Running[Own]) -> bool:
 
 
 def _ended(running: Running[Own], call: asyncio.Task[None]) -> None:
-    """A slow call holds up no other: the next one begins as soon as there is room."""
+    """Begin the next call as soon as there is room, so that a slow call delays no other."""
     under_way: set[asyncio.Task[None]] = running.own.calls
     if len(under_way) == running.settings.charges_at_once:
         running.units.woken["call-provider"].set()
@@ -83,7 +83,7 @@ async def _charge(units: Units, provider: Provider, attempt: Attempt) -> Charge:
 
 
 def _refused(attempt: Attempt, refused: ProviderRefused) -> Charge:
-    """A call that the provider turned down for good: no money moved and none will."""
+    """The charge of a call that the provider refused for good: no money moved and none will."""
     reason = refused.code or "refused_by_provider"
     money = attempt.amount
     return Charge(f"refused:{attempt.id}", attempt.id, "declined", money.minor, money.currency, 0, None, reason)
@@ -100,7 +100,7 @@ async def _unknown(units: Units, attempt: Attempt) -> None:
 
 
 async def call_refunds(running: Running[Own]) -> bool:
-    """Ask the provider for the refunds that are due; its record, not its reply, tells that the money went."""
+    """Ask the provider for the due refunds. Only its record, not its reply, shows that the money went."""
     provider = running.own.provider
     calls = await claim_refunds(running.pool, running.settings.charges_at_once)
     await side_by_side(_refund(running.units, provider, call) for call in calls)
@@ -134,7 +134,7 @@ async def _refund(units: Units, provider: Provider, call: RefundCall) -> None:
 
 
 async def _made_already(units: Units, provider: Provider, call: RefundCall) -> bool:
-    """When the key of a refund may be forgotten, the charge's own record tells whether it was made."""
+    """Look in the charge's record if the refund was made, because the provider may have forgotten its key."""
     charge = await provider.get_charge(call.charge_id)
     if not any(back.refund_id == call.reversal.id for back in charge.taken_back):
         return False
@@ -145,12 +145,12 @@ async def _made_already(units: Units, provider: Provider, call: RefundCall) -> b
 
 
 def _later(calls: int) -> timedelta:
-    """How long after so many calls without an answer the next one is made."""
+    """How long to wait for the next call after so many calls without an answer."""
     return timedelta(seconds=min(2.0 ** min(calls - 1, 6) / 2, LONGEST_WAIT))
 
 
 async def poll_provider(running: Running[Own]) -> bool:
-    """Ask the provider's record of payments that wait for it."""
+    """Read the provider's records of payments that wait for them."""
     provider = running.own.provider
     due = await claim_polls(running.pool, running.clock.now(), running.settings.charges_at_once)
     await side_by_side(
@@ -160,7 +160,7 @@ async def poll_provider(running: Running[Own]) -> bool:
 
 
 async def catch_up_events(running: Running[Own]) -> bool:
-    """Read the provider's events since the last time: webhooks that were lost, and returns long after Paid."""
+    """Read the provider's events since the last time, for lost webhooks and for returns long after the payment."""
     provider = running.own.provider
     events = await provider.events_since(await load_cursor(running.pool), EVENTS)
     new = {event.id: event for event in events}
@@ -179,7 +179,7 @@ async def catch_up_events(running: Running[Own]) -> bool:
 
 
 async def notice_overdue(running: Running[Own]) -> bool:
-    """Payments whose window has passed become exceptions."""
+    """Open exceptions for payments that the provider's record has not confirmed in time."""
     ids = await payments_overdue(running.pool, running.clock.today(), 100)
     await in_turn.one_by_one(running.units, "notice-overdue", ids, partial(_notice, running))
     return len(ids) == 100
@@ -195,7 +195,7 @@ async def _notice(running: Running[Own], payment_id: str) -> None:
 
 
 async def end_unconfirmed(running: Running[Own]) -> bool:
-    """Cancel charges whose payer did not act in time or let go: only once the provider has, the payment ends."""
+    """Cancel charges whose payer did not act in time or gave up. The payment ends when the provider has cancelled."""
     provider = running.own.provider
     at_once = running.settings.charges_at_once
     due = dict(await payments_to_end(running.pool, running.clock.now(), at_once))

@@ -1,4 +1,4 @@
-"""What is said of payments."""
+"""Makes the events about payments."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -31,7 +31,7 @@ _EVENTS: dict[str, type[says.PaymentState]] = {
 
 
 def payment_events(steps: Iterable[Step], now: datetime) -> list[Message]:
-    """The events of steps; a step that only moves inside is not told."""
+    """Make the events of steps. A step that is `moved` has none."""
     return [_of(step, now) for step in steps if step.what != "moved"]
 
 
@@ -59,7 +59,7 @@ def _of(step: Step, now: datetime) -> Message:
 
 
 def _about(step: Step) -> dict[str, Any]:
-    """What a step says of the reversal that it is about."""
+    """The fields about the reversal of a step."""
     reversal = step.reversal
     if reversal is None:
         return {}
@@ -79,7 +79,7 @@ def _about(step: Step) -> dict[str, Any]:
                 "disputed": Amount.of(reversal.total),
             }
         case _:
-            came_back = {"came_back": Amount.of(reversal.amount)} if step.posting else {}  # it had been told as gone
+            came_back = {"came_back": Amount.of(reversal.amount)} if step.posting else {}  # it had gone before
             return {"reversal_id": reversal.id, "refund": Amount.of(reversal.amount), **came_back}
 
 

@@ -1,4 +1,4 @@
-"""From what the provider says to what the payment is: replies, webhooks and polls all come through here."""
+"""Saves what the provider says about charges. Replies, webhooks and polls all come through here."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from payments.providers.data_files import CODES
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A charge as the provider told it: as `evidence` from its own record, else only as the reply to our call.
+    """A charge as the provider shows it. `evidence`: from its own record, not only the reply to our call.
 
-    `payment_id` where the charge may not name its attempt; `event`: the provider's event that brought it; `asked`: it
-    was asked for because of what is known here.
+    `payment_id`: if the charge may not name its attempt. `event`: the provider's event that brought it. `asked`: the
+    record was requested because of what is known here.
     """
 
     charge: Charge | None
@@ -40,13 +40,13 @@ class Observed:
 
     @property
     def attempt_id(self) -> str | None:
-        """None also for what another system of the account calls its attempt."""
+        """The attempt's id; None also if another system of the account made the charge."""
         named = self.charge.attempt_id if self.charge else None
         return named if named and is_id(named) else None
 
 
 async def save_observed(observed: Sequence[Observed], work: Work) -> Sequence[None]:
-    """Save what follows from what was observed, each payment's in order."""
+    """Save the steps that follow from these charges, for each payment in order."""
     payments, of_attempts = await lock_payments(
         work,
         attempts=[each.attempt_id for each in observed if each.attempt_id],
@@ -79,7 +79,7 @@ async def save_observed(observed: Sequence[Observed], work: Work) -> Sequence[No
 async def _reversals(
     observed: Sequence[Observed], payments: Mapping[str, Payment], work: Work
 ) -> defaultdict[str, dict[str, Reversal]]:
-    """What is known to go back, by payment and id. Asked for only when there may be some: most payments have none."""
+    """Load known reversals, by payment and id. Only if there may be some, because most payments have none."""
     some = any(each.charge and each.charge.taken_back for each in observed)
     wanted = [payment.id for payment in payments.values() if some or payment.going_back]
     found: defaultdict[str, dict[str, Reversal]] = defaultdict(dict)
@@ -89,7 +89,7 @@ async def _reversals(
 
 
 def _seen(charge: Charge, clock: Clock, *, evidence: bool, asked: bool = False) -> Seen:
-    """In our terms; the provider's instants become days of the company's calendar."""
+    """Translate a charge. The provider's instants become days of the company's calendar."""
     return Seen(
         provider_id=charge.provider_id,
         state=charge.state,
@@ -106,17 +106,18 @@ def _seen(charge: Charge, clock: Clock, *, evidence: bool, asked: bool = False) 
 def _seen_back(back: TakenBack, currency: str, clock: Clock) -> SeenBack:
     ours = back.refund_id if back.refund_id and is_id(back.refund_id) else None
     money = Money(back.amount_minor, currency)
-    # What was decided later counts from the day on which we hear of it: Stripe dates only the beginning.
+    # A later decision counts from the day on which it arrives here, because Stripe dates only the beginning.
     decided = (back.kind, back.state) in {("chargeback", "succeeded"), ("chargeback", "won"), ("refund", "failed")}
     on = clock.today() if decided else clock.date_of(back.at)
     return SeenBack(back.provider_id, back.kind, back.state, money, on, back.code, ours)
 
 
 async def take_event(units: Units, provider: Provider, event: ProviderEvent) -> None:
-    """A provider's event; one that doesn't name its attempt is looked up first. A repeated one changes nothing.
+    """Take an event of the provider. If its charge doesn't name its attempt, the record is read first.
 
-    One about a charge that is none of ours is noted, so that the events after it are read. Whose it is the provider's
-    record alone can tell: a charge of ours may have gone back before its own events, or our call's reply, came.
+    A repeated event changes nothing. An event about another system's charge is noted, so that the events after it are
+    read. Only the record shows whose charge it is: a charge of ours may go back before its own events, or the reply to
+    our call, arrive.
     """
     charge = event.charge
     if event.setup_id is not None:
@@ -136,13 +137,13 @@ async def _record_of(provider: Provider, provider_id: str) -> Charge | None:
 
 
 async def poll(units: Units, provider: Provider, payment_id: str, provider_id: str) -> None:
-    """Ask the provider's own record of one charge."""
+    """Read the provider's own record of one charge."""
     charge = await provider.get_charge(provider_id)
     await units.together(save_observed, Observed(charge, evidence=True, payment_id=payment_id, asked=True))
 
 
 async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal | None:
-    """What the provider's record has is the payment, as a person decided; or why it can't be."""
+    """Make the payment what the provider's record has, as a person decided; or return why it can't be."""
     payment = await lock_payment(work, payment_id)
     if payment is None or payment.provider_id != charge.provider_id:
         return Refusal("changed-meanwhile", "This payment has changed. Look at it again.", conflict=True)
@@ -159,7 +160,7 @@ async def take_as_it_is(charge: Charge, payment_id: str, work: Work) -> Refusal 
 
 
 async def follow_codes(steps: Sequence[Step], work: Work) -> None:
-    """What declines, returns and chargebacks mean for the methods that they came from: some can't be charged again."""
+    """Disable methods, or hold autopay, as the codes of declines, returns and chargebacks say."""
     meant: dict[str, Code] = {}
     for step in steps:
         code = consequence(CODES, step, work.clock.today())
@@ -170,7 +171,7 @@ async def follow_codes(steps: Sequence[Step], work: Work) -> None:
     disabled = {method_id: code.words for method_id, code in meant.items() if code.disables}
     if disabled:
         await setting_up.disable_methods(disabled, work)
-    # A payer who mistypes a security code loses no autopay; autopay follows the declines of its own charges itself.
+    # A decline does not hold autopay here: a payer may only have mistyped. Autopay handles its own declines itself.
     grave = {method_id: code for method_id, code in meant.items() if code.disables or code.kind != "decline"}
     failed = {method_id: code.code for method_id, code in grave.items() if code.holds_autopay}
     if failed:

@@ -1,4 +1,4 @@
-"""What does not agree and waits for a person, over HTTP."""
+"""Exceptions over HTTP: lists, details and who looks at them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class ProposedPart(BaseModel):
 
 
 class ProposalView(BaseModel):
-    """What the money may pay. `score` lies between 0 and 1; the likeliest stands first.
+    """What the money may be. `score` lies between 0 and 1; the likeliest proposal is the first.
 
-    With `payment_id`: it may be that recorded receipt, and pays nothing again; with `payment_ids`: these, which sum to
-    it. With `payout_id`: it may be that payout
-    of the provider, and is no customer's. Without invoices else: it names some of the customer's that it can't pay.
+    `payment_id`: a recorded receipt; posting would count it twice. `payment_ids`: recorded receipts that sum to it.
+    `payout_id`: a payout of the provider, of no customer. Only `customer_id`: it names invoices of that customer, but
+    can't pay them.
     """
 
     customer_id: str | None
@@ -47,7 +47,7 @@ class ProposalView(BaseModel):
 
 
 class LineView(BaseModel):
-    """The bank's line that it is about."""
+    """The bank line of an exception."""
 
     run_id: str
     place: str
@@ -69,14 +69,14 @@ ClassName = Annotated[ExceptionClass, Field(alias="class")]
 
 
 class ExceptionView(BaseModel):
-    """Minor units of `currency`; below zero: money that a bank took back.
+    """Amounts are in minor units of `currency`; below zero: money that a bank took back.
 
-    missing_here    money that came, or came back, and is of nothing known, or is booked on a day that has not come
-    missing_there   a payment that the provider's record does not have in its time; money of a payout that failed there
-    wrong_amount    more, or other, than was asked for, or than the payout is of whose trace it tells
+    missing_here    money that fits nothing known here, or that the bank dates on a future day
+    missing_there   a payment that the provider has not confirmed in time, or money of a payout that failed there
+    wrong_amount    another amount than the payment, the named invoices or the payout with its trace
     short_payment   less than the invoices that it names
-    doubled         names invoices that are paid or under way already, or may be counted or recorded already
-    wrong_currency  names invoices, or tells the trace of a payout, of another currency
+    doubled         it may have counted already, or its invoices are paid or about to be paid
+    wrong_currency  another currency than its payment, the named invoices or the payout with its trace
     """
 
     id: str
@@ -109,7 +109,7 @@ class Exceptions(BaseModel):
 
 
 class Assignment(Asked):
-    """Who is to look at it; null: nobody any more."""
+    """The person who will look at it; null: nobody."""
 
     assigned_to: Text | None
 
@@ -166,7 +166,7 @@ async def list_exceptions(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """What does not agree, oldest first."""
+    """List exceptions, the oldest first."""
     for_the_company(identity)
     found = await exceptions.list_exceptions(
         running_of(request).pool, state, why, read_instant_cursor(cursor), limit + 1
@@ -180,7 +180,7 @@ async def list_exceptions(
 
 @router.get("/v1/reconciliation/exceptions/{exception_id}", response_model=ExceptionDetail, tags=["reconciliation"])
 async def get_exception(exception_id: str, request: Request, identity: ReadPayments) -> Response:
-    """An exception with its trail: who did what about it, and when."""
+    """Show an exception with its trail: who did what about it, and when."""
     for_the_company(identity)
     running = running_of(request)
     return answer(await detail_of(running.pool, exception_id, running.clock.today()), 200)
@@ -198,7 +198,7 @@ async def detail_of(connection: Any, exception_id: str, today: date) -> bytes:
     "/v1/reconciliation/exceptions/{exception_id}/assign", response_model=ExceptionDetail, tags=["reconciliation"]
 )
 async def assign(exception_id: str, asked: Assignment, request: Request, identity: WritePayments) -> Response:
-    """Say who is to look at an exception."""
+    """Assign an exception to a person, or to nobody."""
     for_the_company(identity)
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         if (await lock_exception(exception_id, work))["state"] != "open":

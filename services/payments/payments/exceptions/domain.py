@@ -1,4 +1,4 @@
-"""Exceptions: what does not agree, what it may be, and what a person can do about it. Values in, values out."""
+"""Exceptions: money that does not agree, proposals for it, and what a person can do. Values in, values out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ExceptionClass = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a transfer may pay, for a person to decide. `score` lies between 0 and 1.
+    """What a transfer may be, for a person to decide. `score` lies between 0 and 1.
 
-    With `payment_id`, it may be that recorded receipt, and nothing of it is to be paid again; with `payment_ids`, all
-    of these together. With `payout_id`, it may be that payout: the provider's money, of no customer. Without parts, it
-    is known whose it may be, and no more.
+    `payment_id`: that recorded receipt, so nothing is posted; `payment_ids`: all of these receipts together.
+    `payout_id`: that payout of the provider, of no customer. Without these and without parts, only the customer is
+    known.
     """
 
     customer_id: str | None
@@ -34,9 +34,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An exception to be opened: about a line or about a payment; `provider_id`: of what goes back of the payment.
+    """An exception to open, about a bank line, a payment or a payout's line.
 
-    `voided_id`: the receipt that the line was, or a share of it, until it was voided.
+    `provider_id`: the provider's id of a reversal of the payment. `voided_id`: the voided receipt that the line, or a
+    share of it, had been posted as.
     """
 
     why: ExceptionClass
@@ -51,7 +52,7 @@ class Open:
 
 About = Literal["came in", "to come", "went out", "payment", "goes back", "payout", "paid out"]
 
-# By what an exception is about, and by its class where that makes a difference.
+# Remedies by what an exception is about. `OF_CLASS` has those that also depend on its class.
 REMEDIES: dict[About, str] = {
     "came in": (
         "Say whose money it is: post it as one of the proposals, or with a customer_id, to invoices or "
@@ -130,7 +131,7 @@ OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A sentence for a person; `code` says which of them it is, in any language."""
+    """A sentence for a person. `code` is stable, so that the sentence can be given in another language."""
 
     code: str
     text: str

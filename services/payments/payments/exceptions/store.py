@@ -1,4 +1,4 @@
-"""What does not agree and waits for a person."""
+"""Exceptions and their trails."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ ON CONFLICT DO NOTHING RETURNING id
 
 
 async def open_exceptions(work: Work, exceptions: Sequence[Open]) -> list[str]:
-    """One for a line, for each void of it, for a payment, and of each class for what goes back of it, however often it is
-    opened; gives the ids of those that are new.
+    """Open exceptions; return the ids of the new ones.
 
-    What goes back may be told with another amount the next time.
+    There is at most one open exception for a line, for each void of a line, for a payment, and for each class of a
+    reversal. If a reversal is opened again with another amount, the open exception gets that amount.
     """
     opened = (
         (
@@ -72,7 +72,7 @@ SELECT id, $3, 'system:payments', 'resolved', $4 FROM closed
 
 
 async def close_exceptions(work: Work, about: Sequence[tuple[str, str | None]], why: str) -> None:
-    """What was open about payments, or about the amount of what goes back of them (its id at the provider), and agrees."""
+    """Close exceptions of payments, or of their reversals (by id at the provider), that agree now."""
     ids, provider_ids = [one for one, _ in about], [one for _, one in about]
     await work.connection.execute(CLOSE_EXCEPTIONS, ids, provider_ids, work.now, why)
 
@@ -115,7 +115,7 @@ async def resolve_exception(work: Work, exception_id: str, payment_id: str | Non
 
 
 async def keep_decision(work: Work, exception_id: str, decision: bytes, answer: bytes) -> None:
-    """What was decided, and the answer that the same request gets again."""
+    """Keep the decision and its answer, so that the same request gets the same answer."""
     sql = "UPDATE exceptions SET decision = $2, answer = $3 WHERE id = $1"
     await work.connection.execute(sql, exception_id, decision, answer)
 
@@ -130,7 +130,7 @@ async def note(work: Work, exception_id: str, actor: str, action: str, detail: s
 
 
 async def note_line(work: Work, line_id: int, actor: str, action: str, detail: str) -> None:
-    """In the trail of each exception that there was about a line."""
+    """Add a note to the trail of each exception of a line."""
     sql = """INSERT INTO exception_notes (exception_id, at, actor, action, detail)
         SELECT id, $2, $3, $4, $5 FROM exceptions WHERE line_id = $1 ORDER BY id"""
     await work.connection.execute(sql, line_id, work.now, actor, action, detail)

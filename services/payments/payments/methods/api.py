@@ -45,7 +45,7 @@ PATH = "/v1/customers/{customer_id}/payment-methods"
 
 
 class MethodRequest(Asked):
-    """`save` false: for one payment, then forgotten."""
+    """`save` false: the method is for one payment and is removed after it."""
 
     provider_token: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_]+$")]
     accept_terms: StrictBool
@@ -57,7 +57,7 @@ class MethodChange(Asked):
 
 
 class SetupRequest(Asked):
-    """`return_url`: where the provider's page leads back to; `save` false: for one payment, then forgotten."""
+    """`return_url`: where the provider's page leads back to. `save` false: the method is for one payment."""
 
     return_url: WebAddress
     kinds: Annotated[tuple[MethodKind, ...], Field(min_length=1, max_length=2)] = ("card", "bank_account")
@@ -66,16 +66,16 @@ class SetupRequest(Asked):
 
 
 class DepositsRequest(Asked):
-    """One of the two: both amounts in minor units, or the code that stands beside one of the deposits."""
+    """Send one of the two: both amounts in minor units, or the code that one of the deposits has."""
 
     amounts_minor: list[Deposit] | None = Field(None, min_length=2, max_length=2)
     code: str | None = Field(None, min_length=6, max_length=6, pattern=r"^[A-Za-z0-9]+$")
 
 
 class MethodView(BaseModel):
-    """`expires` as 2030-04; `expires_soon`: within 30 days. `usable`: a quote takes it now.
+    """`expires` is like 2030-04; `expires_soon`: within 30 days. `usable`: a quote accepts it now.
 
-    `currencies`: those that it can pay in; null: all that the provider charges in.
+    `currencies`: those in which it can pay; null: all currencies of the provider.
     """
 
     id: str
@@ -103,7 +103,7 @@ class Methods(BaseModel):
 
 
 class SetupView(BaseModel):
-    """`complete` has a `method_id`; a bank account's `verification` may still be pending."""
+    """A `complete` setup has a `method_id`. The `verification` of a bank account may still be pending."""
 
     id: str
     url: str | None
@@ -142,7 +142,7 @@ def _answer(method: Method, running: Running[Own], status: int) -> Response:
 
 
 def witness_of(request: Request, identity: Identity) -> Witness:
-    """Who speaks in a request, and from which address: the gateway alone writes it, and lets none through."""
+    """Who makes the request, and from which address. Only the gateway sets that address; it removes a caller's own."""
     address = request.headers.get("paidup-client-address") or None
     secret = running_of(request).settings.address_secret.get_secret_value()
     return Witness(identity.actor, logs.request_id.get() or None, address, secret)
@@ -165,7 +165,7 @@ KNOWN: dict[int | str, dict[str, Any]] = {200: {"model": MethodView, "descriptio
 
 @router.post(PATH, status_code=201, response_model=MethodView, responses=KNOWN, tags=["payment methods"])
 async def add_method(customer_id: str, asked: MethodRequest, request: Request, identity: WriteMethods) -> Response:
-    """Keep a method by the provider's token for it; the number itself never comes here."""
+    """Add a method by the provider's token. Card and account numbers never reach Paidup."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     _accepted(asked.accept_terms)
@@ -216,7 +216,7 @@ async def _provider_customer(running: Running[Own], customer_id: str) -> str:
 async def list_methods(
     customer_id: str, request: Request, identity: ReadMethods, currency: Currency | None = None
 ) -> Response:
-    """Saved methods, the default first; with a `currency`, those alone that can pay in it."""
+    """List saved methods, the default first; with `currency`, only methods that can pay in it."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     known, today = await method_store.list_methods(running.reads(identity), customer_id), running.clock.today()
@@ -227,7 +227,7 @@ async def list_methods(
 
 @router.post(f"{PATH}/setup", status_code=201, response_model=SetupView, tags=["payment methods"])
 async def begin_setup(customer_id: str, asked: SetupRequest, request: Request, identity: WriteMethods) -> Response:
-    """A page of the provider's on which a card or bank account is given, with its billing address."""
+    """Get a page of the provider on which the payer enters a card or bank account with its billing address."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     _accepted(asked.accept_terms)
@@ -253,7 +253,7 @@ async def begin_setup(customer_id: str, asked: SetupRequest, request: Request, i
 
 @router.get(f"{PATH}/setup/{{setup_id}}", response_model=SetupView, tags=["payment methods"])
 async def get_setup(customer_id: str, setup_id: str, request: Request, identity: ReadMethods) -> Response:
-    """What became of a visit to the provider's page; while it is open, the provider is asked."""
+    """Show the outcome of a visit to the provider's page. While it is open, the provider is asked."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
     reads = running.reads(identity)
@@ -265,7 +265,7 @@ async def get_setup(customer_id: str, setup_id: str, request: Request, identity:
             await setting_up.look(running.units, running.own.provider, setup)
             setup = await load_setup(reads, setup_id, customer_id) or setup
         except ProviderUnknown:
-            pass  # the webhook or the next look tells
+            pass  # the webhook or the next request shows it
     view = {
         "id": setup.id,
         "url": setup.url if setup.state == "open" else None,
@@ -301,9 +301,9 @@ async def change_method(
 
 @router.delete(f"{PATH}/{{method_id}}", status_code=204, tags=["payment methods"])
 async def remove_method(customer_id: str, method_id: str, request: Request, identity: WriteMethods) -> Response:
-    """Remove a method: it is in no list from now on, and the provider forgets it.
+    """Remove a method. It is in no list any more, and the provider forgets it.
 
-    409 while autopay needs it or a payment by it is under way.
+    The answer is 409 while autopay needs it or a payment by it is under way.
     """
     running = running_of(request)
     await visible_customer(running, customer_id, identity)

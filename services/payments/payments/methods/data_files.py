@@ -1,4 +1,4 @@
-"""The files of what payers agree to, and of the currencies that methods pay in."""
+"""The files of consent texts, and of the currencies in which methods pay."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _MethodsOfCurrencies(Strict):
 
 
 def read_method_currencies(path: Path) -> tuple[Currencies, ...]:
-    """In which currencies kinds of methods pay."""
+    """Read in which currencies each kind of method pays."""
     found = read_file(_MethodsOfCurrencies, path).methods
     return tuple(Currencies(each.kind, each.since, each.currencies, each.called) for each in found)
 

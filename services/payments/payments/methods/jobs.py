@@ -1,4 +1,4 @@
-"""What methods do by themselves: following setups, and having the provider forget methods."""
+"""Tasks and jobs: follow setups, and let the provider forget removed methods."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ IN_USE_PAUSE = timedelta(minutes=1)
 
 
 async def look_at_setup(task: Task, running: Running[Own]) -> None:
-    """Ask what became of a visit to the provider's page until it has ended: webhooks may be lost."""
+    """Ask the provider for the outcome of a setup until it has ended, because webhooks may be lost."""
     provider = running.own.provider
     since = running.clock.now() - datetime.fromisoformat(task.body["since"])
     setup = await load_setup(running.pool, task.id, None)
-    if setup is None or (setup.state == "begun" and since > BEGINS_WITHIN):  # the provider never made its page
+    if setup is None or (setup.state == "begun" and since > BEGINS_WITHIN):  # the provider never made the page
         return
     if setup.state == "open":
         try:
@@ -41,14 +41,14 @@ async def look_at_setup(task: Task, running: Running[Own]) -> None:
 
 
 def _pause(since: timedelta) -> timedelta:
-    """Ever longer: as long as it has lasted so far, from 5 seconds to 5 minutes."""
+    """The pause until the next request: as long as the setup has lasted so far, from 5 seconds to 5 minutes."""
     return min(max(since, SOONEST), LATEST)
 
 
 async def detach_method(task: Task, running: Running[Own]) -> None:
-    """Have the provider forget a method that was removed.
+    """Let the provider forget a removed method.
 
-    Not while a payment by it is under way: one may have been confirmed in the moment of the removal.
+    It waits while a payment by it is under way: one may have been confirmed at the moment of the removal.
     """
     provider = running.own.provider
     found = await load_detaching(running.pool, task.id)
@@ -64,7 +64,7 @@ async def detach_method(task: Task, running: Running[Own]) -> None:
 
 
 async def remove_used_up(running: Running[Own]) -> bool:
-    """Remove methods that were given for one payment, which was made."""
+    """Remove methods for one payment after that payment was made."""
     used = await used_up(running.pool, 100)
     await in_turn.together(running.units, "remove-used-up", used, partial(_remove, running.units))
     return False

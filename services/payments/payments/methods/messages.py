@@ -1,4 +1,4 @@
-"""What is said of methods."""
+"""Makes the events about methods."""
 
 from __future__ import annotations
 

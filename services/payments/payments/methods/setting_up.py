@@ -1,4 +1,4 @@
-"""From what was given on the provider's own page to a method: webhooks, polls and the payer's return come here."""
+"""Makes methods of setups on the provider's page. Webhooks, polls and the payer's return all come through here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payments.providers import MethodDetails, Provider, ProviderRefused, SetupOu
 def method_from(
     details: MethodDetails, customer_id: str, *, saved: bool = True, method_id: str | None = None
 ) -> Method:
-    """A new method as the provider keeps it."""
+    """Make a new method from the provider's details."""
     year, month = details.expires or (None, None)
     return Method(
         method_id or new_id(), customer_id, details.provider_id, details.kind, details.funding, details.brand,
@@ -31,7 +31,7 @@ def _upper(text: str | None) -> str | None:
 
 
 async def add(method: Method, work: Work, setup_id: str | None = None) -> Method:
-    """Keep a method under its customer's lock; the first that is saved is the default. One that is there stays."""
+    """Add a method, under its customer's lock. The first saved one is the default. A known one is not changed."""
     known = await lock_methods(work, method.customer_id)
     there = next((one for one in known if one.provider_id == method.provider_id), None)
     if there is not None:
@@ -43,7 +43,7 @@ async def add(method: Method, work: Work, setup_id: str | None = None) -> Method
 
 
 async def look(units: Units, provider: Provider, setup: Setup) -> None:
-    """Ask what became of a visit to the provider's page, and record it."""
+    """Ask the provider for the outcome of a setup, and save it."""
     if setup.provider_id is None:
         return
     try:
@@ -54,14 +54,14 @@ async def look(units: Units, provider: Provider, setup: Setup) -> None:
 
 
 async def take_event(units: Units, provider: Provider, setup_id: str) -> None:
-    """A provider's event about a setup; of another system's nothing is known."""
+    """Take an event about a setup. A setup of another system is ignored."""
     setup = await load_setup(units.pool, setup_id, None) if is_id(setup_id) else None
     if setup is not None:
         await look(units, provider, setup)
 
 
 async def save_outcome(units: Units, setup: Setup, outcome: SetupOutcome, cause: Cause | None = None) -> None:
-    """What an outcome means, once, however often and from wherever it is told."""
+    """Save the outcome of a setup once, even if it arrives several times and in several ways."""
     if outcome.state == "open":
         return
     async with units.begin(cause) as work:
@@ -95,20 +95,20 @@ async def _verified(method_id: str, outcome: SetupOutcome, work: Work) -> None:
 
 
 async def save(method: Method, work: Work) -> None:
-    """Save a changed method, and tell it."""
+    """Save a changed method, and emit its event."""
     await save_method(work, method)
     work.emit(method_changed(method, work.now))
 
 
 async def take_away(removed: Method, work: Work) -> None:
-    """Save a method that was removed, and say so. The provider is to forget it, too."""
+    """Save a removed method, emit its event, and add the task that lets the provider forget it."""
     await save_method(work, removed)
     work.emit(method_removed(removed, work.now))
     await tasks.enqueue(work, "detach-methods", removed.id)
 
 
 async def disable_methods(reasons: dict[str, str], work: Work) -> None:
-    """Methods that must not be tried again, by id, each with the words why."""
+    """Disable methods that must not be charged again. `reasons`: by method id, in words."""
     for method_id, method in (await lock_methods_by_id(work, list(reasons))).items():
         disabled = disable(method, reasons[method_id], work.now)
         if disabled is not None:

@@ -1,4 +1,4 @@
-"""Invoices as payments last heard of them, and how names are compared. Values in, values out."""
+"""Invoices as payments knows them, and how names are compared. Values in, values out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLOSED = frozenset({"paid", "void", "uncollectible"})
 
 @dataclass(frozen=True, slots=True)
 class OpenInvoice:
-    """Invoicing's invoice as payments last heard of it."""
+    """An invoice of invoicing, as of its last event that arrived here."""
 
     id: str
     customer_id: str
@@ -28,7 +28,7 @@ class OpenInvoice:
 
     @property
     def pending(self) -> bool:
-        """Payments that are under way hold some of it, or all."""
+        """Whether payments under way hold a part or all of it."""
         return self.status == "in_progress" or (self.balance is not None and self.balance > self.payable_now)
 
     def due(self) -> Due:
@@ -36,7 +36,7 @@ class OpenInvoice:
 
 
 def called(name: str) -> str:
-    """How a name is compared: letters and digits of any script, without marks and capitals.
+    """The form in which names are compared: letters and digits of any script, in lower case, without accents.
 
     >>> called("Müller & Söhne GmbH"), called("東方 Ltd.")
     ('mullersohnegmbh', '東方ltd')

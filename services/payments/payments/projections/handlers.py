@@ -1,4 +1,4 @@
-"""What payments keeps of invoicing's customers and credits."""
+"""Keeps invoicing's customers and credits, from its events."""
 
 from __future__ import annotations
 

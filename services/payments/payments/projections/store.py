@@ -1,4 +1,4 @@
-"""What payments knows of customers and invoices, from invoicing's events."""
+"""Customers, invoices and credit, from invoicing's events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ON CONFLICT (id) DO UPDATE SET called = excluded.called
 
 
 async def keep_customers(work: Work, names: Mapping[str, str | None]) -> None:
-    """Customers by id, with the names that they have now."""
+    """Save customers by id with their present names; None: the customer was erased."""
     ids = sorted(names)
     names_of = [called(names[one] or "") or None for one in ids]
     await work.connection.execute(KEEP_CUSTOMERS, ids, names_of)
@@ -30,13 +30,13 @@ async def customer_known(connection: Reads, customer_id: str) -> bool:
 
 
 async def lock_customer(work: Work, customer_id: str) -> bool:
-    """Changes of a customer's methods and autopay wait for each other; False when the customer is unknown."""
+    """Lock a customer, so that changes of its methods and autopay run one by one. False if it is unknown."""
     sql = "SELECT true FROM customers WHERE id = $1 FOR NO KEY UPDATE"
     return bool(await work.connection.fetchval(sql, customer_id))
 
 
-# No join finds the charges to skip: planned while there were none, it would read all that are scheduled each time.
-# Found by the invoices, which have an index: joined with what was told, all would be read by a plan of an empty table.
+# Charges to skip are found by invoice id, which has an index. A join with the events, planned while the table was empty, would read
+# all scheduled charges each time.
 KEEP_INVOICES = """
 WITH told AS (
     UPDATE receipt_parts r SET settled = true WHERE r.invoice_id = ANY($11::uuid[]) AND NOT r.settled
@@ -56,9 +56,9 @@ WHERE i.sequence < excluded.sequence
 
 
 async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
-    """Each invoice as its newest event says; what the payments asked of it that any of them tells of is in there.
+    """Save each invoice from its newest event. Parts of bank receipts that these events show are settled.
 
-    One that any of them closed is not charged by itself any more, also when it is owed again since.
+    If any of the events closed an invoice, autopay does not charge it any more, even if it is owed again.
     """
     newest = {received.event.invoice_id: received for received in events}
     rows = [newest[invoice_id] for invoice_id in sorted(newest)]
@@ -79,7 +79,7 @@ async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) ->
 async def load_names(
     connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]
 ) -> tuple[bool, dict[str, str]]:
-    """Whether the customer is known, and the currencies of those of the invoices that are its own."""
+    """Return whether the customer is known, and the currencies of the invoices that belong to it."""
     sql = "SELECT id, currency FROM invoices WHERE id = ANY($2::uuid[]) AND customer_id = $1"
     rows = await connection.fetch(sql, customer_id, invoice_ids)
     return bool(rows) or await customer_known(connection, customer_id), {row["id"]: row["currency"] for row in rows}
@@ -93,7 +93,7 @@ ON CONFLICT (id) DO UPDATE SET available = excluded.available, sequence = exclud
 
 
 async def keep_credits(work: Work, events: Sequence[Received[CreditChanged]]) -> None:
-    """Each credit as its newest event says."""
+    """Save each credit from its newest event."""
     newest = {received.event.credit_id: received for received in events}
     rows = [newest[credit_id] for credit_id in sorted(newest)]
     await work.connection.execute(

@@ -1,4 +1,4 @@
-"""What payments asks of a payment provider: one small interface, in ISO minor units and UTC instants."""
+"""The interface of a payment provider, in ISO minor units and UTC instants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LineKind = Literal[
 
 
 class ProviderError(Exception):
-    """What every error of a provider is."""
+    """The base of every error of a provider."""
 
 
 class ProviderRefused(ProviderError):
@@ -31,11 +31,11 @@ class ProviderRefused(ProviderError):
 
 
 class ProviderUnknown(ProviderError):
-    """Whether the provider acted is not known (a timeout, a lost connection, its own failure): ask again."""
+    """It is not known if the provider acted (a timeout, a lost connection, its own failure): ask again."""
 
 
 class ProviderDown(ProviderUnknown):
-    """The provider can't be reached, or turns everything away. What an earlier call did stays unknown."""
+    """The provider can't be reached, or refuses every call. The outcome of an earlier call stays unknown."""
 
 
 class BadSignature(ProviderError):
@@ -44,9 +44,9 @@ class BadSignature(ProviderError):
 
 @dataclass(frozen=True, slots=True)
 class MethodDetails:
-    """A way to pay as the provider keeps it. `expires` is (year, month); `funding` is None for a bank account.
+    """A payment method as the provider keeps it. `expires` is (year, month); `funding` is None for a bank account.
 
-    `country` (ISO 3166-1 alpha-2), `state` and `postal_code` are those of its billing address, where it has one.
+    `country` (ISO 3166-1 alpha-2), `state` and `postal_code` are of its billing address, if it has one.
     """
 
     provider_id: str
@@ -64,8 +64,8 @@ class MethodDetails:
 class ChargeRequest:
     """One attempt to take money. `amount_minor` is in ISO 4217 minor units.
 
-    `on_session`: the payer is there and can be asked by the card's bank, coming back to `return_url`; otherwise a card
-    that would ask is declined.
+    `on_session`: the payer is present, so the card's bank may ask for a confirmation, and leads the payer back to
+    `return_url`. Otherwise a card whose bank would ask is declined.
     """
 
     attempt_id: str
@@ -80,7 +80,7 @@ class ChargeRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """Money to give back of a charge, once per `refund_id`. `amount_minor` is in ISO 4217 minor units."""
+    """A refund of a charge, made once per `refund_id`. `amount_minor` is in ISO 4217 minor units."""
 
     refund_id: str
     charge_id: str
@@ -92,8 +92,8 @@ class RefundRequest:
 class TakenBack:
     """Money of a charge that goes back: a refund, a bank's return, or a chargeback, in ISO 4217 minor units.
 
-    `open`: the payer's bank holds it until it is decided; `won`: decided for us. `refund_id`: the refund of ours that
-    it is; `code` is the provider's reason, `at` its instant of the state.
+    `open`: the payer's bank holds it until the chargeback is decided; `won`: decided for us. `refund_id`: our own id,
+    if it is a refund of ours. `code` is the provider's reason; `at` is when the provider says that this state began.
     """
 
     provider_id: str
@@ -109,10 +109,9 @@ class TakenBack:
 class Charge:
     """A charge as the provider's record has it, in ISO 4217 minor units.
 
-    `captured_minor` is what it has taken for good: a bank debit's is 0 until it clears. `cleared_on` is the
-    provider's instant of that, `reason` its decline code, `next_action_url` where the payer confirms it while it
-    `requires_action`. In an event about money that goes back `attempt_id` is None:
-    `get_charge` has the whole record.
+    `captured_minor` is the money that the provider really has: a bank debit's is 0 until it clears, at `cleared_on`.
+    `reason` is the provider's decline code. While it `requires_action`, the payer confirms it at `next_action_url`. In
+    an event about money that goes back, `attempt_id` is None; `get_charge` returns the whole record.
     """
 
     provider_id: str
@@ -129,7 +128,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class SetupPage:
-    """The provider's own page on which a customer gives a way to pay; `id` asks for its outcome."""
+    """The provider's own page on which a customer enters a payment method; its outcome is asked for by `id`."""
 
     id: str
     url: str
@@ -137,10 +136,11 @@ class SetupPage:
 
 @dataclass(frozen=True, slots=True)
 class SetupOutcome:
-    """What has become of a setup.
+    """The outcome of a setup so far.
 
-    `open`: nothing was given so far. `verifying`: the bank account of `method` can't be charged until the amounts or
-    the code of two small deposits are told, which arrive at `deposits_at`. `failed`: `reason` is the provider's code.
+    `open`: the customer has entered nothing yet. `verifying`: the bank account `method` can't be charged until the
+    customer enters the amounts, or the code, of two small deposits, which arrive at `deposits_at`. `failed`: `reason`
+    is the provider's code.
     """
 
     state: SetupState
@@ -153,8 +153,8 @@ class SetupOutcome:
 class Payout:
     """Money that the provider sends to the company's bank account, in ISO 4217 minor units.
 
-    `arrives_on` is the day that the provider expects, `trace` what the bank's line about it says, where it is known.
-    `reason`: the provider's code of a failure. `by_hand`: somebody made it, and the provider lists no lines of it.
+    `arrives_on` is the day that the provider expects. `trace` is the id that the bank line will have, if it is known.
+    `reason`: the provider's code of a failure. `by_hand`: a person made it, and the provider lists no lines for it.
     """
 
     provider_id: str
@@ -171,10 +171,10 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class PayoutLine:
-    """A movement that a payout consists of, in ISO 4217 minor units: `net = amount - fee`; Σ net is the payout.
+    """A movement of a payout, in ISO 4217 minor units: `net = amount - fee`; Σ net is the payout.
 
-    What was taken from the company has a negative `amount_minor`. `charge_id` is a `Charge.provider_id`; None where no
-    charge stands behind it. `payout_id`: the payout that failed or was cancelled, whose money it brings again.
+    Money that the provider took from the company has a negative `amount_minor`. `charge_id` is a `Charge.provider_id`;
+    None if the movement has no charge. `payout_id`: the failed or cancelled payout whose money it pays out again.
     """
 
     provider_id: str
@@ -190,9 +190,9 @@ class PayoutLine:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """Something that happened at the provider: to a charge, a payout, or a setup; to none that payments knows of.
+    """An event of the provider: about a charge, a payout, a setup, or something that payments does not use.
 
-    `setup_id` is the reference that `begin_setup` was told. Of payouts and setups the record is asked.
+    `setup_id` is the reference that was given to `begin_setup`. For payouts and setups, the record is read afterwards.
     """
 
     id: str
@@ -207,19 +207,20 @@ class Provider(Protocol):
     """A payment provider. Every call may raise `ProviderRefused` or `ProviderUnknown`."""
 
     async def create_customer(self, customer_id: str) -> str:
-        """The provider's id of a customer of ours; the same one when asked again."""
+        """Return the provider's id of our customer; a second call returns the same one."""
         ...
 
     async def attach_method(self, provider_customer: str, token: str, idempotency_key: str) -> MethodDetails:
-        """Keep what the token stands for with the customer."""
+        """Keep the payment method of the token with the customer."""
         ...
 
     async def begin_setup(
         self, provider_customer: str, kinds: tuple[MethodKind, ...], return_url: str, reference: str
     ) -> SetupPage:
-        """A page that takes one of `kinds` with billing address and terms; it leads back to `return_url`, done or not.
+        """Return a page that takes one of `kinds`, a billing address and consent to the terms.
 
-        The same page when asked again with the same reference.
+        The page leads back to `return_url`, also if the customer leaves it. A second call with the same reference
+        returns the same page.
         """
         ...
 
@@ -228,12 +229,12 @@ class Provider(Protocol):
     async def verify_deposits(
         self, setup_page_id: str, *, amounts_minor: tuple[int, int] | None = None, code: str | None = None
     ) -> SetupOutcome:
-        """Tell the deposits, by amounts or by the code of one. `ProviderRefused` with the code `deposits_wrong`, or
-        `deposits_exhausted` when it was the last guess."""
+        """Verify a bank account by the deposits' amounts, or by the code of one. Raises `ProviderRefused` with the code
+        `deposits_wrong`, or `deposits_exhausted` after the last guess."""
         ...
 
     async def detach_method(self, provider_method: str) -> None:
-        """It can't be charged any more; nothing happens when it is gone already."""
+        """Remove a method, so that it can't be charged any more. A method that is gone already is no error."""
         ...
 
     async def charge(self, request: ChargeRequest) -> Charge:
@@ -241,15 +242,15 @@ class Provider(Protocol):
         ...
 
     async def get_charge(self, provider_id: str) -> Charge:
-        """The provider's record now, with all that has gone back of it or is about to."""
+        """Return the provider's record as of now, with all money that has gone back or will."""
         ...
 
     async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
-        """The charge that an attempt made, begun at `since` or later; None: not made so far."""
+        """Return the charge that an attempt made at `since` or later; None if there is none so far."""
         ...
 
     async def cancel_charge(self, provider_id: str) -> Charge:
-        """End a charge that has taken no money. Too late: the charge as it is, in another state than `cancelled`."""
+        """Cancel a charge that has taken no money. If it is too late, the returned charge is not `cancelled`."""
         ...
 
     async def refund(self, request: RefundRequest) -> TakenBack:
@@ -257,17 +258,17 @@ class Provider(Protocol):
         ...
 
     async def payouts_since(self, cursor: str | None, limit: int) -> list[Payout]:
-        """Payouts made after the one with the id `cursor`, or from the first on; oldest first."""
+        """Return payouts made after the one with the id `cursor`, or from the first on; oldest first."""
         ...
 
     async def get_payout(self, payout_id: str) -> Payout: ...
 
     async def payout_lines(self, payout_id: str) -> list[PayoutLine]:
-        """All that it consists of, oldest first."""
+        """Return all movements of a payout, oldest first."""
         ...
 
     async def events_since(self, cursor: str | None, limit: int) -> list[ProviderEvent]:
-        """Events after the one with the id `cursor`, or from the oldest that is kept; oldest first."""
+        """Return events after the one with the id `cursor`, or from the oldest that is kept; oldest first."""
         ...
 
     async def get_event(self, event_id: str) -> ProviderEvent:
@@ -275,15 +276,15 @@ class Provider(Protocol):
         ...
 
     def read_webhook(self, body: bytes, signature: str, now: datetime) -> ProviderEvent:
-        """The event that the provider pushed; `BadSignature` unless signed within 300 s of `now`."""
+        """Return the event of a webhook. Raises `BadSignature` unless it was signed within 300 s of `now`."""
         ...
 
     def accepts(self, amount_minor: int, currency: str) -> str | None:
-        """Why the provider can't take this amount; None when it can."""
+        """Return why the provider can't take this amount; None if it can."""
         ...
 
     def charges_in(self, currency: str) -> int:
-        """The provider charges multiples of so many minor units."""
+        """Return the step of amounts: the provider charges multiples of so many minor units."""
         ...
 
     async def close(self) -> None: ...

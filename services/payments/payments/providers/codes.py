@@ -1,4 +1,4 @@
-"""What the provider's codes mean for a method and for autopay. Values in, values out."""
+"""The meaning of the provider's codes for methods and autopay. Values in, values out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CodeKind = Literal["return", "decline", "chargeback", "refund"]
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Holds from `since` on. `retry`: the same may be tried again by itself; `words` are for people.
+    """The meaning of a code from `since` on. `retry`: autopay may try again; `words` are for people.
 
-    `returned_as`: of a decline, the code of the return that it is when a bank debit fails with it.
+    `returned_as`: if a bank debit fails with this decline code, it is a return with that code.
     """
 
     kind: CodeKind
@@ -35,19 +35,19 @@ class Code:
 
 
 def known(codes: Sequence[Code], kind: CodeKind | Literal["void"], code: str | None, on: date) -> Code | None:
-    """A code as it stood on a day; None when nobody has said what it means."""
+    """The meaning of a code on a day; None if the code is not in the file."""
     found = [each for each in codes if (each.kind, each.code) == (kind, code) and each.since <= on]
     return max(found, key=lambda each: each.since) if found else None
 
 
 def meaning(codes: Sequence[Code], kind: CodeKind, code: str | None, on: date) -> Code:
-    """A code as it stood on a day; one that is not known is not tried again, and holds autopay."""
+    """The meaning of a code on a day. An unknown code is not tried again, and holds autopay."""
     words = f"The provider said no ({code or 'without a code'})"
     return known(codes, kind, code, on) or Code(kind, code or "unknown", on, False, False, True, words)
 
 
 def meaning_of_decline(codes: Sequence[Code], kind: MethodKind | None, code: str | None, on: date) -> Code:
-    """What a declined charge means. A bank debit that its payer's bank sends back is a return, as the bank knows it."""
+    """The meaning of a declined charge. A bank debit that the payer's bank sends back has the code of its return."""
     declined = meaning(codes, "decline", code, on)
     returned = known(codes, "return", declined.returned_as or code, on) if kind == "bank_account" else None
     return returned or declined

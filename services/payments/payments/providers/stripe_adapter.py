@@ -63,8 +63,8 @@ _PAGE = 100
 class StripeAdapter:
     """`payments.providers.Provider` on Stripe's API.
 
-    `timeout` is in seconds, for a whole call; nothing is retried here. The SDK takes most of a second to import, so
-    that waits for the first call: a process that only reads webhooks never loads it.
+    `timeout` is in seconds, for a whole call; nothing is retried here. Importing the SDK takes most of a second, so it
+    is imported at the first call. A process that only reads webhooks never imports it.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class StripeAdapter:
     async def verify_deposits(
         self, setup_page_id: str, *, amounts_minor: tuple[int, int] | None = None, code: str | None = None
     ) -> SetupOutcome:
-        """A guess has a key of its own, so that asking again with it counts once."""
+        """Each guess has its own key, so that the same guess sent again counts once."""
         intent = _read(lambda found: str(found["setup_intent"]["id"]), await self._session(setup_page_id))
         told: Json = {"descriptor_code": code} if amounts_minor is None else {"amounts": list(amounts_minor)}
         guess = "-".join(map(str, amounts_minor)) if amounts_minor is not None else code
@@ -159,7 +159,7 @@ class StripeAdapter:
         except ProviderUnknown:
             if attempt_of(intent) is not None:
                 raise
-            # Another system of the account may charge in what we don't know: that is none of ours to wait for.
+            # Another system of the same account may make charges that can't be read here. No payment waits for them.
             raise ProviderRefused("a charge of another system", "resource_missing") from None
 
     async def find_charge(self, provider_customer: str, attempt_id: str, since: datetime) -> Charge | None:
@@ -303,7 +303,7 @@ class StripeAdapter:
         async with self._opening:
             if self._client is None:
                 sdk: Any = await asyncio.to_thread(import_module, "stripe")
-                logging.getLogger("stripe").setLevel(logging.WARNING)  # it tells of every request otherwise
+                logging.getLogger("stripe").setLevel(logging.WARNING)  # otherwise it logs every request
                 sdk.enable_telemetry = False
                 tls = ssl.create_default_context(cafile=sdk.ca_bundle_path) if self._url.startswith("https") else True
                 self._http = sdk.AIOHTTPClient(
@@ -325,7 +325,7 @@ class _DeclinedError(Exception):
 
 
 def _read(parse: Callable[[Json], Found], answer: Json) -> Found:
-    """An answer in our words; one that makes no sense leaves open what happened."""
+    """Translate an answer. If it makes no sense, the outcome of the call is unknown."""
     try:
         return parse(answer)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
@@ -333,10 +333,10 @@ def _read(parse: Callable[[Json], Found], answer: Json) -> Found:
 
 
 def _raise(error: stripe.StripeError) -> NoReturn:
-    """What Stripe's error means for the caller.
+    """Raise our error for Stripe's error.
 
-    Final is only Stripe's own word that this request was wrong. A wrong key of ours, too many requests, or another body
-    under a used key say nothing of what an earlier call with the same attempt did: that stays unknown.
+    An error is final only if Stripe says that this request was wrong. A wrong API key, too many requests, or another
+    body under a used key don't show the outcome of an earlier call of the same attempt. It stays unknown.
     """
     status = error.http_status
     fault: Json = ((error.json_body or {}).get("error") or {}) if isinstance(error.json_body, dict) else {}
@@ -358,7 +358,7 @@ def _safe(identifier: str) -> str:
 
 
 def _presence(request: ChargeRequest) -> Json:
-    """Whether the payer is there to be asked."""
+    """Parameters for a payer who is present, or not."""
     if not request.on_session:
         return {"off_session": True}
     return {"return_url": request.return_url} if request.return_url else {}

@@ -1,4 +1,4 @@
-"""Stripe's objects in our words: ways to pay, charges, what goes back of them, events."""
+"""Translates Stripe's objects: payment methods, charges, refunds and disputes, events."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _STATES: dict[str, ChargeState] = {
 
 
 def setup(session: Json) -> SetupOutcome:
-    """A session's outcome is that of its setup intent, once something was given."""
+    """The outcome of a session is that of its setup intent, once the customer has entered a method."""
     if session["status"] != "complete":
         return SetupOutcome("expired" if session["status"] == "expired" else "open")
     intent: Json = session["setup_intent"]
@@ -95,7 +95,7 @@ def method(told: Mapping[str, Any]) -> MethodDetails:
 
 
 def charge(intent: Json, *, back: tuple[TakenBack, ...] = (), at: int | None = None) -> Charge:
-    """An intent in our words; `at` is the instant of the event that tells of it."""
+    """Translate an intent; `at` is the instant of the event that brought it."""
     error: Json = intent.get("last_payment_error") or {}
     state = _STATES.get(intent["status"], "open")
     if error and intent["status"] == "requires_payment_method":
@@ -128,12 +128,12 @@ def attempt_of(intent: Json) -> str | None:
 
 
 def _captured(intent: Json, charge: Json) -> int:
-    """The charge's own word where the answer holds it, else the intent's."""
+    """The captured amount of the charge if the answer has it, else of the intent."""
     return int(charge.get("amount_captured") or intent.get("amount_received") or 0)
 
 
 def _cleared_on(charge: Json, at: int | None) -> datetime | None:
-    """A bank debit's charge is created when it is sent, its balance transaction when the money is there."""
+    """When the money was there. A bank debit's charge is created when it is sent, its balance transaction then."""
     transaction = charge.get("balance_transaction")
     stamp = transaction["created"] if isinstance(transaction, dict) else at or charge.get("created")
     return _instant(stamp) if stamp is not None else None
@@ -169,7 +169,7 @@ _LONGEST_ID = 255
 
 
 def event(told: Json) -> ProviderEvent:
-    """One of `NO_SENSE` for what is no event."""
+    """Translate an event. Raises one of `NO_SENSE` if it is none."""
     subject, kind = told["data"]["object"], told["type"]
     if len(told["id"]) > _LONGEST_ID:
         raise ValueError(f"an event's id has at most {_LONGEST_ID} characters")
@@ -184,7 +184,7 @@ def event(told: Json) -> ProviderEvent:
 
 
 def event_or_not(told: Json) -> ProviderEvent:
-    """One of many: one that makes no sense to us is passed over, so that those after it are read."""
+    """Translate one event of a list. If it makes no sense, it is logged and ignored, so that the next ones are read."""
     try:
         return event(told)
     except NO_SENSE as fault:

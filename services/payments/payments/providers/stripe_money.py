@@ -1,4 +1,4 @@
-"""Stripe's payouts and balance transactions in our words."""
+"""Translates Stripe's payouts and balance transactions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def payout(told: Json) -> Payout:
 
 
 def payout_or_none(told: Json) -> Payout | None:
-    """One of many: one that makes no sense to us is passed over, so that those after it are read."""
+    """Translate one payout of a list. If it makes no sense, it is logged and ignored, so that the next are read."""
     try:
         return payout(told)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
@@ -80,7 +80,7 @@ def payout_line(told: Json) -> PayoutLine:
 
 
 def _kind(told: Json, source: Json) -> LineKind:
-    """A dispute's money goes and comes as an adjustment: of a card a chargeback, of a bank account a return."""
+    """Stripe moves the money of a dispute as an adjustment: a card's is a chargeback, a bank account's a return."""
     if told["type"] == "adjustment" and source.get("object") == "dispute":
         if (source.get("payment_method_details") or {}).get("type") != "card":
             return "return"

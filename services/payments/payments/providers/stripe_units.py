@@ -1,4 +1,4 @@
-"""Stripe's units: where its smallest unit is not ISO 4217's, and the amounts that it can't take."""
+"""Stripe's units, if they differ from those of ISO 4217, and the amounts that it can't take."""
 
 from contracts.money import EXPONENTS
 
@@ -11,7 +11,7 @@ _CODES = (
     " ZAR ZMW"
 )
 _PRESENTMENT = frozenset(_CODES.split())
-# Digits after the point where Stripe's differ from ISO's: ISK and UGX are sent with two zeros, MGA without fifths.
+# Digits after the point, for currencies in which Stripe differs from ISO: ISK and UGX have two zeros, MGA no fifths.
 _DIGITS = {"ISK": 2, "UGX": 2, "MGA": 0}
 # The least amount in ISO minor units, where Stripe names one.
 _LEAST = {
@@ -23,7 +23,7 @@ _MOST = 99_999_999
 
 
 def to_stripe(amount_minor: int, currency: str) -> int:
-    """ISO minor units in Stripe's unit; `ValueError` where it has no such amount."""
+    """Convert ISO minor units to Stripe's unit. Raises `ValueError` if Stripe has no such amount."""
     shift = _DIGITS.get(currency, EXPONENTS[currency]) - EXPONENTS[currency]
     if shift >= 0:
         return amount_minor * int(10**shift)
@@ -34,7 +34,7 @@ def to_stripe(amount_minor: int, currency: str) -> int:
 
 
 def from_stripe(amount: int, currency: str) -> int:
-    """An amount in Stripe's unit in ISO minor units; `ValueError` where ISO has no such amount."""
+    """Convert Stripe's unit to ISO minor units. Raises `ValueError` if ISO has no such amount."""
     shift = EXPONENTS[currency] - _DIGITS.get(currency, EXPONENTS[currency])
     if shift >= 0:
         return amount * int(10**shift)
@@ -55,7 +55,7 @@ def charged_in(currency: str) -> int:
 
 
 def refusal(amount_minor: int, currency: str) -> str | None:
-    """Why Stripe can't take this amount (ISO minor units); None when it can."""
+    """Return why Stripe can't take this amount (ISO minor units); None if it can."""
     if currency not in _PRESENTMENT:
         return f"{currency} is not a currency that Stripe charges in"
     least = _LEAST.get(currency, 1)

@@ -16,9 +16,9 @@ from payments.receiving.store.payouts import look_now
 
 
 async def wait_again(voided: Voided, work: Work) -> str | None:
-    """The line that brought a receipt which has just been voided waits again; gives its exception, None without line.
+    """Open an exception for the bank line of a receipt that was just voided; return its id, None if there was no line.
 
-    What the receipt had paid is about to be owed again, and may be proposed.
+    The invoices that the receipt paid will be owed again, so they may be proposed.
     """
     payment = voided.payment
     transfer = await bank.take_from(work, payment.id)
@@ -42,6 +42,6 @@ async def wait_again(voided: Voided, work: Work) -> str | None:
 
 
 async def read_payouts_again(payout_ids: Sequence[str], work: Work) -> None:
-    """The provider said something new of these: the job reads them at once."""
+    """Let the job read these payouts at once, because the provider's events were about them."""
     await look_now(work, payout_ids)
     work.wake("read-payouts")

@@ -1,4 +1,4 @@
-"""A bank's file on its way in: read whole beside the event loop, then kept in one transaction, all or nothing."""
+"""Takes in a bank's file: reads it whole beside the event loop, then keeps it in one transaction, all or nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BeingTakenError(Exception):
 
 @dataclass(slots=True)
 class Whole:
-    """A file that was read to its end: its lines wait in `rows`, a file of their own, one batch to a line."""
+    """A file that was read to its end. `rows` is a temporary file with its lines, one batch per row."""
 
     rows: BinaryIO
     format: str = ""
@@ -40,7 +40,7 @@ class Whole:
 
 
 def digest_of(file: BinaryIO, account: str | None = None, currency: str | None = None) -> bytes:
-    """SHA-256 of the content, and of what was said about it: a file that is sent again is known by it."""
+    """SHA-256 of the content, and of account and currency if given. A file that is sent again has the same digest."""
     file.seek(0)
     digest = hashlib.sha256()
     while piece := file.read(PIECE):
@@ -51,9 +51,9 @@ def digest_of(file: BinaryIO, account: str | None = None, currency: str | None =
 
 
 async def read_whole(file: BinaryIO, rows: BinaryIO, account: str | None = None, currency: str | None = None) -> Whole:
-    """Read a file to its end, and write its lines into `rows`. No connection is held meanwhile.
+    """Read a file to its end, and write its lines into `rows`. It holds no database connection.
 
-    Raises `BadFile` where it can't be read.
+    Raises `BadFile` if the file can't be read.
     """
     whole = Whole(rows)
     async with contextlib.aclosing(beside(_write(file, whole, account, currency))) as batches:
@@ -73,9 +73,9 @@ def _write(file: BinaryIO, whole: Whole, account: str | None, currency: str | No
 
 
 async def keep(whole: Whole, digest: bytes, work: Work) -> str | None:
-    """Keep every line of a file, all or none, to be taken from then on; None when the file is known already.
+    """Save all lines of a file, or none; the job takes them from then on. Returns None if the file is known already.
 
-    Raises `BeingTakenError` where another request keeps it now; then nothing is kept.
+    Raises `BeingTakenError`, and saves nothing, if another request is saving the same file.
     """
     statement_id = new_id()
     if not await bank.lock_digest(work, digest):
@@ -92,7 +92,7 @@ async def keep(whole: Whole, digest: bytes, work: Work) -> str | None:
 
 
 async def beside(made: Iterator[T]) -> AsyncGenerator[T]:
-    """What an iterator makes, each made beside the event loop while the one before is used."""
+    """Yield the items of an iterator. Each is made in a thread while the caller uses the one before."""
     end = object()
 
     def make() -> asyncio.Task[T | object]:

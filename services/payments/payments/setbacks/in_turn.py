@@ -1,4 +1,4 @@
-"""How a job takes its items: one that fails is put off, its error is kept, and it stops none of the others."""
+"""How a job takes its items. A failed item is put off and its error is kept; it never stops the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TakeAll = Callable[[Sequence[str]], Awaitable[None]]
 
 
 async def one_by_one(units: Units, job: str, items: Sequence[str], take: Take, *, at_once: int = 1) -> None:
-    """Take each item by itself, so many at the same time. Only a database that is away ends it early."""
+    """Take each item by itself, `at_once` at a time. It ends early only if the database is away."""
     room = asyncio.Semaphore(at_once)
 
     async def taken(item: str) -> Exception | None:
@@ -46,7 +46,7 @@ async def one_by_one(units: Units, job: str, items: Sequence[str], take: Take, *
 
 
 async def together(units: Units, job: str, items: Sequence[str], take: TakeAll) -> None:
-    """Take all items in one transaction; where that fails, each in one of its own."""
+    """Take all items in one transaction. If that fails, take each in its own transaction."""
     if not items:
         return
     try:

@@ -1,4 +1,4 @@
-"""What jobs could not do, and when they try it again. By real time, as every lease of a job."""
+"""Failed items of jobs, and when they are tried again. In real time, like all leases of jobs."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ ON CONFLICT (job, item) DO UPDATE SET tries = s.tries + 1, error = excluded.erro
 
 
 def in_turn(job: str, item: str) -> str:
-    """The condition that a job's item, as this SQL names it, was not put off."""
+    """SQL: the job's item, given as an SQL expression, was not put off."""
     return (
         f"""NOT EXISTS (SELECT FROM setbacks s WHERE s.job = '{job}' AND s.item = {item}::text AND s.next_at > now())"""
     )
 
 
 async def put_off(connection: asyncpg.Connection, job: str, errors: Mapping[str, str]) -> None:
-    """Keep the error of each item; it comes again after 2, 4, 8 … seconds, at most ten minutes."""
+    """Keep the error of each item. It is tried again after 2, 4, 8 … seconds, at most ten minutes."""
     items = sorted(errors)
     await connection.execute(PUT_OFF, job, items, [errors[item] for item in items])
 
 
 async def recovered(connection: asyncpg.Connection, job: str, items: Sequence[str]) -> None:
-    """These were done: whatever was in their way is gone."""
+    """Delete the errors of items that succeeded."""
     await connection.execute("DELETE FROM setbacks WHERE job = $1 AND item = ANY($2::text[])", job, items)
 
 
 async def due_again(connection: asyncpg.Connection, job: str, limit: int) -> list[str]:
-    """Items that failed before and may be tried again now, the one that waits longest first."""
+    """Return failed items that may be tried again now, the longest waiting first."""
     sql = "SELECT item FROM setbacks WHERE job = $1 AND next_at <= now() ORDER BY next_at LIMIT $2"
     return [row["item"] for row in await connection.fetch(sql, job, limit)]
 
 
 async def put_off_now(connection: asyncpg.Connection, job: str, items: Sequence[str]) -> set[str]:
-    """Those of the items that are not to be tried yet."""
+    """Return which of the items must still wait."""
     sql = "SELECT item FROM setbacks WHERE job = $1 AND item = ANY($2::text[]) AND next_at > now()"
     return {row["item"] for row in await connection.fetch(sql, job, items)}

@@ -58,9 +58,9 @@ async def list_payments(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Payments, newest first, that were made or recorded on the days `from` and `to` and those between.
+    """List payments, newest first, that were made or recorded from the day `from` to the day `to`, both included.
 
-    `received_on` may lie before the day on which a payment was recorded. A `next_cursor` of null: the last page.
+    `received_on` may be before the day on which a payment was recorded. `next_cursor` is null on the last page.
     """
     running, offline = running_of(request), method == "offline"
     reads = running.reads(identity)

@@ -1,4 +1,4 @@
-"""Payments over HTTP: confirming a quote, and looking at what became of it."""
+"""Payments over HTTP: confirm a quote, read the payment, cancel it."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ router = APIRouter(route_class=StrictRoute)
 class PaymentRequest(Asked):
     """`accept_surcharge` is needed when the quote has a surcharge. False cancels the payment and uses the quote up.
 
-    `return_url`: the payer is there, and the card's bank may ask for a confirmation (`next_action_url` of the payment),
-    which leads back to it. Without it a card whose bank would ask is declined.
+    `return_url`: the payer is present, so the card's bank may ask for a confirmation, at the payment's
+    `next_action_url`, and then leads the payer back here. Without it, a card whose bank would ask is declined.
     """
 
     quote_id: Annotated[str, Field(max_length=36)]
@@ -63,14 +63,14 @@ class PaymentRequest(Asked):
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """A payment on its way into the database, and what asked for it."""
+    """A payment to be saved, and the request for it."""
 
     new: NewPayment
     cause: Cause
 
 
 async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]:
-    """Save payments that were asked for at the same time; False for those that `add_payments` leaves out."""
+    """Save payments of requests that arrived at the same time; False for those that `add_payments` leaves out."""
     for saving in savings:
         work.cause = saving.cause
         work.emit(*payment_events([saving.new.step], work.now))
@@ -81,7 +81,7 @@ async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]
 async def save_once(
     running: Running[Own], step: Step, key: Key, cause: Cause, consent: Consent | None = None
 ) -> Response | None:
-    """Save a new payment under its key, or answer as the key was answered before; None when it can't be saved."""
+    """Save a new payment under its key, or return the key's earlier answer; None if it can't be saved."""
     body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
     step = step.under(cause.correlation)
     saving = Saving(NewPayment(step, key, Answer(202, body, seen), consent=consent), cause)
@@ -107,8 +107,9 @@ async def pay(
 ) -> Response:
     """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm.
 
-    With `Prefer: wait=10` the answer comes once it is final (200) or its payer has to confirm it (202), or after
-    ten seconds (202), at most thirty; `Preference-Applied` says so. Sent again under its key, it waits again.
+    With `Prefer: wait=10`, the answer comes when the payment is final (200) or the payer has to confirm it (202), or
+    after ten seconds (202); at most thirty. `Preference-Applied` shows that it waited. The same request under the same
+    key waits again.
     """
     ask = asked, request, identity, key_text
     confirmed = await _confirm(*ask) or await _confirm(*ask)  # again, when another request was quicker
@@ -118,7 +119,7 @@ async def pay(
 
 
 async def _once_final(running: Running[Own], confirmed: Response, wait: int) -> Response:
-    """The payment as it is once it is final, or after so many seconds; at once where too many wait already."""
+    """Return the payment when it is final, or after so many seconds; at once if too many requests wait already."""
     outcomes, payment_id = outcomes_of(running), orjson.loads(confirmed.body)["id"]
     if outcomes.full:
         return confirmed
@@ -135,7 +136,7 @@ async def _once_final(running: Running[Own], confirmed: Response, wait: int) -> 
 
 
 async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:
-    """None when another request used the quote, or its method for one payment, between the look and the payment."""
+    """Confirm a quote. None if another request used the quote, or its method for one payment, a moment before."""
     running, route = running_of(request), "POST /v1/payments"
     found = None
     if is_id(asked.quote_id):
@@ -162,7 +163,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
 
 
 async def refuse_stale(running: Running[Own], found: Confirming) -> None:
-    """A quote that can't be confirmed any more is a problem, with a new one where there is still something to pay."""
+    """Raise a problem if the quote can't be confirmed any more, with a new quote if anything can still be paid."""
     quote, invoices = found.quote, found.invoices
     if quote.payment_id is not None:
         detail = f"This quote was confirmed already, by payment {quote.payment_id}. Make a new quote to pay again."
@@ -198,7 +199,7 @@ async def refuse_stale(running: Running[Own], found: Confirming) -> None:
 
 
 async def _stale(running: Running[Own], found: Confirming) -> str | None:
-    """What is wrong with a quote by now; None while it can be confirmed."""
+    """Return what is wrong with a quote now; None if it can be confirmed."""
     quote = found.quote
     if quote.expires_at <= running.clock.now():
         return "has expired"
@@ -208,7 +209,7 @@ async def _stale(running: Running[Own], found: Confirming) -> str | None:
 
 
 async def _credit_is_owed(running: Running[Own], quote: Quote) -> bool:
-    """Whether an amount's rest was to be credit, and there is now something that it can pay."""
+    """Whether the rest of an amount would become credit, but there are now invoices that it can pay."""
     if quote.choice != "amount" or not quote.credit:
         return False
     _, payable = await load_oldest(running.pool, quote.method_id, quote.customer_id, quote.amount.currency)
@@ -216,7 +217,7 @@ async def _credit_is_owed(running: Running[Own], quote: Quote) -> bool:
 
 
 async def _credit_is_gone(running: Running[Own], quote: Quote) -> bool:
-    """Whether credit was to pay all, with no method to pay what it can't pay any more."""
+    """Whether credit was to pay everything but can't any more, and the quote has no method for the rest."""
     if quote.method_id is not None:
         return False
     return await available_credit(running.pool, quote.customer_id, quote.amount.currency) < quote.credit_used
@@ -224,6 +225,7 @@ async def _credit_is_gone(running: Running[Own], quote: Quote) -> bool:
 
 @router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])
 async def get_payment(payment_id: str, request: Request, identity: ReadPayments) -> Response:
+    """Show a payment with its reversals."""
     reads = running_of(request).reads(identity)
     payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
@@ -234,10 +236,10 @@ async def get_payment(payment_id: str, request: Request, identity: ReadPayments)
 
 @router.post("/v1/payments/{payment_id}/cancel", status_code=202, response_model=PaymentView, tags=["payments"])
 async def cancel_payment(payment_id: str, request: Request, identity: WritePayments) -> Response:
-    """Let go of a payment that waits for the payer's confirmation at the bank (`requires_action`).
+    """Cancel a payment that waits for the payer's confirmation at the bank (`requires_action`).
 
-    Once the provider says that its charge is cancelled, it is (`payer_cancelled`) and its invoices can be paid again;
-    where the payer has confirmed it meanwhile, the money counts. Asked again, the answer is the same.
+    When the provider has cancelled the charge, the payment is `cancelled` (`payer_cancelled`), and its invoices can be
+    paid again. If the payer has confirmed it meanwhile, the money counts. A second request gets the same answer.
     """
     running, cause = running_of(request), cause_of(request, identity)
     if not is_id(payment_id):

@@ -1,4 +1,4 @@
-"""Previews of payments over HTTP."""
+"""Quotes over HTTP: previews of payments."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class QuoteRequest(Asked):
-    """Chooses what to pay: `invoices`; or `all` of a `currency`; or an `amount_minor` of a `currency`, oldest first.
+    """Choose what to pay: `invoices`; or `all` of a `currency`; or an `amount_minor` of a `currency`, oldest first.
 
-    With `use_credit` the customer's unapplied credit pays before the method; where it pays all, `method_id` may be left
-    out.
+    With `use_credit`, the customer's unapplied credit pays before the method. If it pays everything, `method_id` may be
+    left out.
     """
 
     customer_id: Annotated[str, Field(max_length=36)]
@@ -59,13 +59,14 @@ class QuotedPart(BaseModel):
 
 
 class QuoteView(BaseModel):
-    """Minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs.
+    """Amounts are in minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs.
 
-    `allocations` are what the charge pays, `credit_allocations` what unapplied credit (`credit_used`) pays before it.
+    `allocations`: the invoices that the charge pays; `credit_allocations`: those that unapplied credit (`credit_used`)
+    pays before it.
 
-    `method_id` is null where none was named: credit pays all, and nothing is charged.
+    `method_id` is null if credit pays everything, so that nothing is charged.
 
-    `surcharge_rate` is as 0.03 for 3 %, `surcharge_rule` the id of the rule that says so.
+    `surcharge_rate` is 0.03 for 3 %; `surcharge_rule` is the id of the rule with that rate.
     """
 
     id: str
@@ -137,7 +138,7 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
 
 @router.get("/v1/quotes/{quote_id}", response_model=QuoteView, tags=["payments"])
 async def get_quote(quote_id: str, request: Request, identity: ReadPayments) -> Response:
-    """A quote again, as it was made: also the one that a cancelled payment names as `new_quote_id`."""
+    """Show a quote as it was made, also the quote that a cancelled payment has as `new_quote_id`."""
     reads = running_of(request).reads(identity)
     found = await load_confirming(reads, quote_id, identity.customer_id) if is_id(quote_id) else None
     if found is None:
@@ -149,7 +150,7 @@ NOT_PAYABLE = {"payment-under-way", "nothing-payable", "more-than-payable"}
 
 
 async def way_out(running: Running[Own], customer_id: str, invoices: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """What can be done about a payment that holds invoices until its payer acts, and which it is."""
+    """Describe how to free invoices that a payment holds until its payer acts, and name that payment."""
     found = await waiting_for_payer(running.pool, customer_id, list(filter(is_id, invoices)))
     if found is None:
         return "", {}
@@ -158,7 +159,7 @@ async def way_out(running: Running[Own], customer_id: str, invoices: Sequence[st
 
 
 def _choice(asked: QuoteRequest) -> Choice | Refusal:
-    """The one thing that is asked for."""
+    """Return the one choice of the request."""
     if [asked.invoices is not None, asked.all, asked.amount_minor is not None].count(True) != 1:
         return Refusal("choose-one", "Send one of invoices, all or amount_minor: what is to be paid.", "invoices")
     if asked.invoices is not None:
@@ -169,7 +170,7 @@ def _choice(asked: QuoteRequest) -> Choice | Refusal:
 
 
 async def _chosen(reads: Reads, asked: QuoteRequest, choice: Choice) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    """The method, where one is named, and the invoices that the choice is about."""
+    """Load the method, if one is named, and the invoices of the choice."""
     if asked.method_id is not None and not is_id(asked.method_id):
         return None, {}
     if isinstance(choice, Wishes):
@@ -180,14 +181,14 @@ async def _chosen(reads: Reads, asked: QuoteRequest, choice: Choice) -> tuple[Me
 async def load_oldest(
     reads: Reads, method_id: str | None, customer_id: str, currency: str
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    """The method, and the invoices that are payable in a currency: one more than a payment may hold."""
+    """Load the method, and the payable invoices of a currency: one more than a payment may hold."""
     return await load_payable(reads, method_id, customer_id, currency, MOST_PARTS + 1)
 
 
 async def _wished(
     reads: Reads, method_id: str | None, customer_id: str, choice: Wishes
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    """The method, and the invoices that are known; unknown ones are waited for, they may have been issued just now."""
+    """Load the method and the named invoices. Wait for unknown ones, because they may have been issued just now."""
     method: Method | None = None
     invoices: dict[str, OpenInvoice] = {}
     wanted = sorted({wish.invoice_id for wish in choice.wishes if is_id(wish.invoice_id)})
@@ -220,7 +221,7 @@ async def make(
     *,
     use_credit: bool = False,
 ) -> Quote | Refusal:
-    """A quote that is saved and can be confirmed, or the first reason against it."""
+    """Make and save a quote, or return the first reason against it."""
     provider = running.own.provider
     currency, today = currency_of(choice, invoices), running.clock.today()
     against_method = unusable(method, today) if method else None
@@ -246,7 +247,7 @@ async def make(
 
 
 async def wrong_currency(running: Running[Own], method: Method, made: Quote) -> Problem | None:
-    """A method that can't pay in the quote's currency is a problem that names those which can."""
+    """Raise a problem if the method can't pay in the quote's currency. It names the methods that can."""
     currency, today = made.amount.currency, running.clock.today()
     if not made.total or pays_in(CURRENCIES, method, currency, today):
         return None

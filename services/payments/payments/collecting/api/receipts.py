@@ -1,4 +1,4 @@
-"""Receipts over HTTP: money that came by itself."""
+"""Receipts over HTTP: money that was received outside of the provider."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class OfflineRequest(Asked):
-    """Without `invoices`, the money goes to the oldest first. What no invoice needs is the customer's credit; with
-    `on_account` all of it is.
+    """Without `invoices`, the money pays the oldest invoices first. The rest becomes the customer's credit; with
+    `on_account`, all of it does.
     """
 
     customer_id: Annotated[str, Field(max_length=36)]
@@ -49,7 +49,7 @@ class OfflineRequest(Asked):
 async def receive_offline(
     asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
 ) -> Response:
-    """Record money that was received: it is reconciled at once, its allocations follow."""
+    """Record money that was received. It is reconciled at once; its allocations follow when invoicing settles it."""
     if identity.customer_id is not None:
         detail = "This key is for one customer; what was received is recorded by the company."
         raise Problem(status=403, slug="forbidden", detail=detail)
@@ -90,7 +90,7 @@ def _receipt(asked: OfflineRequest, now: datetime) -> Step:
 
 
 def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
-    """What is wrong with the request by itself."""
+    """Return what is wrong with the request itself."""
     if asked.received_on > clock.today():
         detail = f"{asked.received_on} lies in the future; the company's today is {clock.today()}."
         return Refusal("received-in-future", detail, "received_on")
@@ -98,7 +98,7 @@ def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
 
 
 async def _refuse_names(running: Running[Own], asked: OfflineRequest) -> Refusal | None:
-    """Which of the names is not known here, or of another currency; None when all have arrived by now."""
+    """Return which customer or invoice is unknown or of another currency; None if all are known now."""
     ids = [each.invoice_id for each in asked.invoices]
     known, currencies = await load_names(running.pool, asked.customer_id, ids)
     if not known:

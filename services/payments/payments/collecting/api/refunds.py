@@ -1,4 +1,4 @@
-"""Giving money back, and voiding receipts, over HTTP."""
+"""Refunds and voids over HTTP."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class RefundRequest(Asked):
-    """`amount_minor` is of the payment's amount; its surcharge goes back in proportion. Left out: all that is left."""
+    """`amount_minor`: a part of the payment's amount; without it, all that is left. Its surcharge goes back, too."""
 
     amount_minor: PositiveMinor | None = None
     reason: Annotated[Text, Field(description="why, for the company's own records")]
@@ -46,7 +46,7 @@ class VoidRequest(Asked):
 
 
 class VoidView(ReversalView):
-    """`exception_id`: there the bank's line that brought the money waits for a person; null: no bank told of it."""
+    """`exception_id`: the exception in which the receipt's bank line waits for a person; null: it had no bank line."""
 
     exception_id: str | None
 
@@ -59,9 +59,10 @@ Decide = Callable[[Payment, Work], Awaitable[Decided]]
 async def refund_payment(
     payment_id: str, asked: RefundRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
 ) -> Response:
-    """Give a reconciled payment back, all or a part; what was received offline, by the company's own means.
+    """Refund all or a part of a reconciled payment.
 
-    Its invoices are owed again, the newest first, once the provider's record says that the money went.
+    The invoices that it paid last are owed again when the provider's record shows the refund. A refund of offline money
+    counts at once; the company pays it out itself.
     """
     decide = partial(_refund, asked, running_of(request).own.provider)
     return await _once(payment_id, "refunds", asked, decide, request, identity, key_text)
@@ -83,10 +84,10 @@ async def _refund(asked: RefundRequest, provider: Provider, payment: Payment, wo
 async def void_receipt(
     payment_id: str, asked: VoidRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
 ) -> Response:
-    """Take back a receipt that was recorded, or posted from a bank's file, in error: for another customer, or at all.
+    """Void a receipt that was recorded, or posted from a bank's file, in error.
 
-    It counts on no day, and its invoices are owed again. Where a bank told of the money, its line waits for a person
-    again, to be posted to whom it belongs. Money that came and was given back is a refund.
+    It then counts on no day, and its invoices are owed again. If it has a bank line, an exception is opened for that
+    line, so that a person can post it to the right customer. For money that came and went back, use a refund.
     """
     return await _once(payment_id, "void", asked, partial(_void, asked), request, identity, key_text)
 
@@ -114,7 +115,7 @@ def _made(step: Step | Refusal) -> tuple[Step, Reversal]:
 async def _once(
     payment_id: str, what: str, asked: Asked, decide: Decide, request: Request, identity: Identity, key_text: str
 ) -> Response:
-    """Under the payment's lock, which all who take of one payment wait for in turn; once under a key."""
+    """Run it under the payment's lock, so that only one request at a time takes from a payment; once under a key."""
     if identity.customer_id is not None:
         detail = "This key is for one customer; money is given back by the company."
         raise Problem(status=403, slug="forbidden", detail=detail)
@@ -139,7 +140,7 @@ async def _once(
 
 
 def _not_in_steps(payment: Payment, reversal: Reversal, provider: Provider) -> Refusal | None:
-    """Why the provider can't give this sum back; None when it can, or is not asked to."""
+    """Return why the provider can't refund this sum; None if it can, or if the provider is not needed."""
     total, step = reversal.total, provider.charges_in(payment.amount.currency)
     if payment.way != "collect" or not total.minor % step:
         return None

@@ -1,4 +1,4 @@
-"""Which invoices money is to pay, as requests name them, and what is wrong with that."""
+"""The invoices that money will pay, as requests name them, and the checks of these."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ InvoicesToPay = Annotated[list[InvoiceToPay], Field(max_length=1000, fail_fast=T
 
 
 def said(asked: BaseModel) -> bytes:
-    """The fingerprint of a request. Without metadata it is what it was before there was any."""
+    """The fingerprint of a request. Without metadata it is the same as before metadata existed."""
     body = asked.model_dump(mode="json")
     if not body["metadata"]:
         del body["metadata"]
@@ -41,7 +41,7 @@ def other_currency(place: int, invoice_id: str, currency: str, money: str) -> Re
 
 
 def refuse_shares(amount: int, invoices: Sequence[InvoiceToPay], *, on_account: bool) -> Refusal | None:
-    """What is wrong, by itself, with what received money of so many minor units is to pay."""
+    """Return what is wrong with the named invoices for received money of so many minor units; None if nothing is."""
     if on_account and invoices:
         return Refusal("not-used", "Money on account pays no invoices; leave them out, or on_account.", "on_account")
     for place, each in enumerate(invoices):

@@ -1,4 +1,4 @@
-"""Surcharge rules, and what payers agreed to, over HTTP."""
+"""Surcharge rules and consents over HTTP."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ router = APIRouter(route_class=StrictRoute)
 
 
 def rules_of(running: Running[Own]) -> tuple[SurchargeRule, ...]:
-    """The surcharge rules that this process started with; by their dates some of them hold."""
+    """The surcharge rules that this process started with. Their dates decide which of them hold."""
     rules: tuple[SurchargeRule, ...] = running.own.surcharge_rules
     return rules
 
 
 class SurchargeRuleView(BaseModel):
-    """Criteria that are null fit everything, but a rule without `country` holds in the United States alone, and where
-    the address is not known for payments in USD.
+    """Null criteria fit everything. But a rule without `country` holds only in the United States, or, if the address is
+    unknown, for payments in USD.
 
-    `rate` is as 0.03 for 3 %, `cap` in minor units of `currency`."""
+    `rate` is 0.03 for 3 %; `cap` is in minor units of `currency`."""
 
     id: str
     valid_from: date
@@ -54,7 +54,7 @@ class SurchargeRules(BaseModel):
 
 
 class ConsentView(BaseModel):
-    """One yes (`given`) or no, with the words that were shown; minor units of `currency`."""
+    """One yes (`given`) or no, with the words that the payer saw. Amounts are in minor units of `currency`."""
 
     id: str
     kind: Literal["surcharge", "terms", "autopay"]
@@ -84,7 +84,7 @@ class Consents(BaseModel):
 
 @router.get("/v1/surcharge-rules", response_model=SurchargeRules, tags=["payments"])
 async def list_surcharge_rules(request: Request, _: ReadPayments) -> Response:
-    """The rules of the latest edition: what credit cards carry, when and where. The most specific wins."""
+    """List the rules of the latest edition: the surcharge of credit cards by date and place. The most specific wins."""
     rules = await load_rules(running_of(request).pool)
     items = [
         {
@@ -112,7 +112,7 @@ AS_FILE: dict[int | str, dict[str, Any]] = {
 
 @router.get("/v1/payments/{payment_id}/consent", response_model=Consents, responses=AS_FILE, tags=["payments"])
 async def get_consent(payment_id: str, request: Request, identity: ReadPayments) -> Response:
-    """Evidence, as a file: what was agreed to for a payment and, before it, for its method."""
+    """Download the evidence of consent: to a payment and, before it, to its method."""
     reads = running_of(request).reads(identity)
     payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None
     consents = await load_consents(reads, payment.id) if payment else []

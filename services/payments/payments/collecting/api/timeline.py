@@ -1,4 +1,4 @@
-"""Why a payment is as it is, over HTTP."""
+"""The timeline of a payment over HTTP: why it has its status."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Happened(BaseModel):
 
 
 class PaymentTimeline(BaseModel):
-    """`items`: what happened, oldest first. `next_step`: what it waits for, `expected_by` then; or what to do after it.
+    """`items`: what happened, oldest first. `next_step`: what it waits for, until `expected_by`; or what to do.
 
-    After a payment that came to nothing, or all of which went back, it says how to pay. Null: nothing is to be done.
+    If the payment took no money, or all of it went back, `next_step` says how to pay. Null: there is nothing to do.
     """
 
     payment_id: str
@@ -56,7 +56,7 @@ class PaymentTimeline(BaseModel):
 
 @router.get("/v1/payments/{payment_id}/timeline", response_model=PaymentTimeline, tags=["payments"])
 async def payment_timeline(payment_id: str, request: Request, identity: ReadPayments) -> Response:
-    """What happened to a payment, from its events, and what comes next."""
+    """Show what happened to a payment, event by event, and what comes next."""
     running = running_of(request)
     date_of, reads = running.clock.date_of, running.reads(identity)
     payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None

@@ -1,4 +1,4 @@
-"""How payments, and money that goes back, look over HTTP."""
+"""Payments and reversals as the API shows them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AllocationView(BaseModel):
 
 
 class ReversalView(BaseModel):
-    """Money that goes back, in minor units of the payment's currency; `total` = `amount` + `surcharge`."""
+    """A reversal: money that goes back, in minor units of the payment's currency; `total` = `amount` + `surcharge`."""
 
     id: str
     payment_id: str
@@ -37,19 +37,19 @@ class ReversalView(BaseModel):
 
 
 class PaymentView(BaseModel):
-    """Minor units of `currency`. `number` is short, to be read out. `metadata` is what was given with the request.
+    """Amounts are in minor units of `currency`. `number` is short, to read out. `metadata` is from the request.
 
-    `reconciliation` is null when the payment ended without money.
+    `reconciliation` is null if the payment ended without money.
 
-    `expected_by`: until then the provider's record should agree; null once it does, or the payment ended without money.
+    `expected_by`: the day by which the provider's record should agree; null when it does, or without money.
 
-    `allocations` are what the money pays, `credit_allocations` what unapplied credit (`credit_used`) does beside it: as
-    the quote had it until that is settled, then as it paid, which is less where the credit had gone by then.
-    `gone_back` is what either had paid of invoices and does not any more.
+    `allocations`: the invoices that the money pays. `credit_allocations`: the invoices that unapplied credit
+    (`credit_used`) pays, as in the quote until it is settled; then as really paid, which is less if credit was gone.
+    `gone_back`: amounts that either of them had paid of invoices and that have gone back.
 
-    `reversed` has gone back, with surcharge; `disputed` the payer's bank holds until a chargeback is decided. Until
-    `return_window_until` its bank may still take the money back. While it `requires_action`, the payer goes to
-    `next_action_url` before `act_by`; both are null once somebody has cancelled it, until the provider says so too.
+    `reversed`: the amount that went back, with surcharge. `disputed`: the amount that the payer's bank holds until a
+    chargeback is decided. Until `return_window_until`, the bank may still take the money back. While the status is
+    `requires_action`, the payer goes to `next_action_url` before `act_by`; both are null after a request to cancel it.
     """
 
     id: str

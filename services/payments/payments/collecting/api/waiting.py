@@ -1,4 +1,4 @@
-"""`Prefer: wait=10` (RFC 7240): a payment is answered once it is final. Who waits holds no database connection."""
+"""`Prefer: wait=10` (RFC 7240): the answer comes when the payment is final. Waiting holds no database connection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,9})"?', re.ASCII | re.IGNORECASE)
 
 
 def seconds_of(values: Iterable[str]) -> int | None:
-    """How long to wait, at most half a minute; the first preference of that name counts, if it can be read."""
+    """How long to wait, at most half a minute. The first readable preference of that name counts."""
     for value in values:
         for part in value.split(","):
             named = part.partition(";")[0].strip()
@@ -42,7 +42,7 @@ async def wait_of(
         Header(description="`wait=10`: answer once it is final, or after so many seconds (RFC 7240)"),
     ] = None,
 ) -> int | None:
-    """The seconds that a request asks to be kept waiting; the header may come several times."""
+    """The seconds that a request asks to wait. The header may be there several times."""
     return seconds_of(request.headers.getlist("prefer")) if prefer else None
 
 
@@ -50,7 +50,7 @@ Wait = Annotated[int | None, Depends(wait_of)]
 
 
 class Outcomes:
-    """Tells those who wait when their payments can be answered: one look at the database for all of them."""
+    """Wakes the waiting requests whose payments can be answered, by one query for all of them."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)

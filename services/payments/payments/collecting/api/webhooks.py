@@ -1,4 +1,4 @@
-"""What the provider pushes."""
+"""Webhooks of the provider."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router = APIRouter()
 
 @router.post("/v1/webhooks/stripe", status_code=200, tags=["webhooks"], include_in_schema=False)
 async def take_webhook(request: Request) -> Response:
-    """Signed by the provider; unsigned, mutated or old ones are refused."""
+    """Take a webhook of the provider. An unsigned, changed or old one is refused."""
     running = running_of(request)
     provider = running.own.provider
     try:

@@ -1,4 +1,4 @@
-"""What a receipt's credit paid of other payments, and how it goes back. Values in, values out."""
+"""Credit of a receipt that paid for other payments, and how it goes back. Values in, values out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class CreditUse:
-    """Credit of a receipt paid `amount` of an invoice for a payment, in minor units, of which `gone` went back.
+    """Credit of a receipt that paid `amount` of an invoice for a payment, in minor units; `gone` of it went back.
 
-    `place`: that of the event which told it, among those of its receipt.
+    `place`: the sequence of its event, among the events of the receipt.
     """
 
     receipt_id: str
@@ -23,7 +23,7 @@ class CreditUse:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Money of a receipt that paid invoices as credit, for the payment `applied_by`; without one, it went back."""
+    """Credit of a receipt that paid invoices for the payment `applied_by`; without that, money that went back."""
 
     receipt_id: str
     place: int
@@ -32,10 +32,10 @@ class Moved:
 
 
 def follow_credit(uses: Sequence[CreditUse], moves: Sequence[Moved]) -> list[CreditUse]:
-    """The uses that are new or changed after all moves, in their order.
+    """Return the uses that are new or changed after all moves, in their order.
 
-    What goes back of an invoice was spent last: the newest use of it goes first, and what no use covers the receipt had
-    paid by itself.
+    Money that goes back of an invoice is taken from the newest use of that invoice first. If it is more than all uses,
+    the receipt had paid the rest by itself.
     """
     now = {(use.receipt_id, use.place, use.invoice_id): use for use in uses}
     for move in moves:

@@ -1,4 +1,4 @@
-"""What the provider says of a charge, and what follows from it. Values in, values out."""
+"""Decides what follows from the provider's record of a charge. Values in, values out."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from payments.providers.codes import Code, meaning
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The provider's state of a charge. `evidence`: read from its own record, not our call's reply.
+    """The provider's state of a charge. `evidence`: it is from the provider's own record, not the reply to our call.
 
-    `asked`: the record was asked for because of what is known here, and so is no older word.
+    `asked`: the record was requested because of what is known here, so it is not older than that.
     """
 
     provider_id: str
@@ -45,7 +45,7 @@ class Seen:
 
 
 def observe(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal] = ()) -> list[Step]:
-    """The steps that follow from what the provider says; `reversals` are known. Order and repetition don't matter."""
+    """Return the steps that follow from it; `reversals`: those known here. Order and repetition don't matter."""
     steps: list[Step] = []
     if seen.state == "succeeded":
         steps += _succeed(payment, seen, now)
@@ -82,7 +82,7 @@ def _not_yet(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
 
 
 def _action_required(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
-    """The payer's bank wants to be asked. A charge that has gone on from there does not come back to it."""
+    """The payer has to confirm at the bank. A charge that was in a later state does not come back to this one."""
     if payment.status not in ("submitted", "reserved", "unknown"):
         return []
     step = step_of(
@@ -121,7 +121,7 @@ def _succeed(payment: Payment, seen: Seen, now: datetime) -> list[Step]:
 
 
 def _reconciled(payment: Payment, seen: Seen) -> list[Step]:
-    """The payment is what the provider took: it settles its invoices, and the ledger books it."""
+    """Reconcile the payment with the charge: it settles its invoices, and the ledger books it."""
     told = [] if payment.status == "succeeded" else [step_of(payment, "succeeded", status="succeeded")]
     payment = told[0].payment if told else payment
     step = step_of(
@@ -136,10 +136,10 @@ def _reconciled(payment: Payment, seen: Seen) -> list[Step]:
 
 
 def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reversal] = ()) -> list[Step] | Refusal:
-    """Make the payment what the provider took, though that is other than was asked, or came after its end.
+    """Make the payment what the provider took, although the amount differs or the payment had ended.
 
-    A person decides so. The surcharge keeps its share; the rest pays the invoices that were asked for, and is credit
-    beyond them. Credit that was let go at the end is not used again.
+    A person decides this. The surcharge keeps its share. The rest pays the invoices of the payment; more than that
+    becomes credit. Credit that was released when the payment ended is not used again.
     """
     currency = payment.amount.currency
     if payment.way != "collect" or payment.reconciliation not in ("mismatch", "exception"):
@@ -157,12 +157,12 @@ def accept(payment: Payment, seen: Seen, now: datetime, reversals: Sequence[Reve
     )  # fmt: skip
     steps = [replace(step, closes=False) for step in _reconciled(taken, seen)]  # the person closes it
     steps += follow_back(steps[-1].payment, reversals, seen.back, now)
-    again = poll_later(replace(steps[-1].payment, polls=0), now)  # something may have been told since it was read
+    again = poll_later(replace(steps[-1].payment, polls=0), now)  # the record may have changed since it was read
     return [*steps, Step(again, "moved")]
 
 
 def _end_in_other_currency(payment: Payment, seen: Seen) -> list[Step] | Refusal:
-    """Money of another currency pays nothing here: once it is given back, the payment ends and holds no invoice."""
+    """Money of another currency pays nothing here. When it was refunded, the payment ends and frees its invoices."""
     back = sum(each.amount.minor for each in seen.back if each.state == "succeeded")
     if back < seen.captured.minor:
         detail = (
@@ -175,7 +175,7 @@ def _end_in_other_currency(payment: Payment, seen: Seen) -> list[Step] | Refusal
 
 
 def consequence(codes: Sequence[Code], step: Step, on: date) -> Code | None:
-    """What a step means for the method that it was paid by: a decline, a return, or a chargeback that is opened."""
+    """The meaning of a decline, a return or a new chargeback for the payment's method; None for other steps."""
     if step.what == "declined":
         return meaning(codes, "decline", step.payment.reason, on)
     reversal = step.reversal

@@ -1,10 +1,10 @@
-"""The short number of a payment, to be read out: P-7K3M9-2QXTB. Values in, values out."""
+"""The short number of a payment, for reading out: P-7K3M9-2QXTB. Values in, values out."""
 
 from __future__ import annotations
 
 import re
 
-# Crockford's: no I, L, O or U, which are heard or read as others.
+# Crockford's letters: without I, L, O and U, which people mistake for others.
 SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 10
 DIGITS = 12  # of the id's end, in hexadecimal, that a number stands for
@@ -25,7 +25,7 @@ def number_of(payment_id: str) -> str:
 
 
 def digits_of(number: str) -> str | None:
-    """The last digits of the id that a number stands for, however it is written; None for what is no number.
+    """The last digits of the id of a number, in any spelling; None if the text is no number.
 
     >>> digits_of(" p 3xhca n8qib")
     '7d8b0aa45c2b'

@@ -1,4 +1,4 @@
-"""A payment's steps: the saga, what the provider says, and what the ledger books. Values in, values out."""
+"""A payment, its states and the steps between them. Values in, values out."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ StepName = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """`amount` goes to invoices and credit, `surcharge` is charged on top; `asked` is what the payer chose.
+    """`amount` goes to invoices and credit; `surcharge` is charged on top; `asked`: the invoices of the payer's choice.
 
-    `on_account`: it pays no invoice by itself, and is credit. `gone_back`: what it paid of invoices, and does no more.
-    `credit_paid`: what unapplied credit really paid for it, once that is told; `credit_gone`: what of that went back,
-    which `gone_back` holds, too.
+    `on_account`: it pays no invoice, and becomes credit. `gone_back`: amounts of invoices that it had paid and that
+    went back. `credit_paid`: what unapplied credit really paid for it, when invoicing has said it; `credit_gone`: the
+    part of this that went back, which is also in `gone_back`.
 
-    `return_url`: the payer is there, to be asked by its bank at `next_action_url`, until `act_by`; or until somebody,
-    `let_go_by`, gave it up.
-    `metadata`: what whoever asked for it wants to find on it again; it is told to nobody else.
-    Minor units with surcharge: `reversed` went back, `going_back` did or still may, `disputed` the payer's bank holds.
+    `return_url`: the payer is present, and confirms at `next_action_url` until `act_by`, or until `let_go_by` cancels.
+    `metadata`: texts of the caller, which no event contains.
+    In minor units with surcharge: `reversed` went back, `going_back` went back or still may, `disputed` is held by the
+    payer's bank.
     """
 
     id: str
@@ -92,12 +92,12 @@ class Payment:
 
     @property
     def given_up(self) -> bool:
-        """It was given up, and the provider has yet to say that no money moved."""
+        """Somebody cancelled it, and the provider has not yet said that no money moved."""
         return self.status == "requires_action" and self.let_go_by is not None
 
     @property
     def return_window_until(self) -> date | None:
-        """Until then the money is provisional: the payer's bank may take it back."""
+        """The day until which the payer's bank may take the money back."""
         if self.effective_on is None or self.method_kind is None or self.reconciliation != "matched":
             return None
         if self.by_credit_alone:
@@ -106,7 +106,7 @@ class Payment:
 
     @property
     def waits_until(self) -> date | None:
-        """The day by which the provider's record should agree, or should have: until it does."""
+        """The day by which the provider's record should agree, also if it has passed; None when it agrees."""
         return None if self.reconciliation in ("matched", None) else self.expected_by
 
     @property
@@ -115,12 +115,12 @@ class Payment:
 
     @property
     def by_credit_alone(self) -> bool:
-        """Nothing is charged for it: there is no bank that could take money back, and none of its own to give back."""
+        """Nothing is charged for it, so no bank can take money back, and there is none to refund."""
         return self.credit_used > 0 and not self.total
 
     @property
     def credit_allocations(self) -> tuple[Part, ...]:
-        """What unapplied credit pays; as the quote had it, until it is told. `allocations` are what the money does."""
+        """The invoices that unapplied credit pays: as in the quote, until invoicing has said what it really paid."""
         if not self.credit_used or self.without_money:
             return ()
         paid = self.credit_paid
@@ -132,7 +132,7 @@ class Payment:
 
     @property
     def credit_short(self) -> Money:
-        """How much less than agreed credit is told to have paid: so much was gone before it could."""
+        """How much less than agreed the credit paid, because it was gone before."""
         used = Money(self.credit_used, self.amount.currency)
         if self.credit_paid is None:
             return zero(used.currency)
@@ -140,7 +140,7 @@ class Payment:
 
     @property
     def credit_missing(self) -> Money:
-        """Of the credit that was to pay it, what is told not to: it went back, or was gone before it could pay."""
+        """The part of the agreed credit that does not pay: it went back, or was gone before it could pay."""
         if self.credit_paid is None and not self.credit_gone:
             return zero(self.amount.currency)
         used, pays = Money(self.credit_used, self.amount.currency), [part.amount for part in self.credit_allocations]
@@ -152,7 +152,7 @@ class Payment:
 
     @property
     def without_money(self) -> bool:
-        """It has ended, and nothing was taken."""
+        """It has ended, and no money was taken."""
         return self.status in ("declined", "cancelled", "expired")
 
 
@@ -162,11 +162,11 @@ ReversalState = Literal["requested", "processing", "open", "succeeded", "failed"
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """Money of a payment that goes back: `amount` from its invoices and credit, `surcharge` of what came on top.
+    """Money of a payment that goes back: `amount` from its invoices and credit, and `surcharge`.
 
-    A refund is `requested` of the provider, then `processing` until its record agrees; a chargeback is `open` until it
-    is decided. `failed` and `won`: nothing went back. `code` is the provider's, `reason` the company's. What the
-    provider took at once is in several parts where there was not room for all of it.
+    A refund is `requested`, then `processing` until the provider's record agrees. A chargeback is `open` until it is
+    decided. `failed` and `won`: nothing went back. `code` is the provider's, `reason` the company's. If the payment had
+    no room for all that the provider took at once, it is in several parts.
     """
 
     id: str
@@ -190,7 +190,7 @@ class Reversal:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A payment after one step, what it is called, what the ledger books with it, and the reversal that it is about."""
+    """A payment after one step, the name of the step, its posting in the ledger, and the reversal that it is about."""
 
     payment: Payment
     what: StepName
@@ -206,7 +206,7 @@ class Step:
         return self.about or (self.reversal.total if self.reversal else self.payment.total)
 
     def under(self, correlation: str | None) -> Step:
-        """The same; what follows from it later travels under this id, too."""
+        """The same step under this correlation id, which later steps and events keep."""
         return replace(self, payment=replace(self.payment, correlation=correlation))
 
 
@@ -225,14 +225,14 @@ class Attempt:
 
 
 def step_of(payment: Payment, what: StepName, **changes: object) -> Step:
-    """A step that is told to others: the sequence moves on. One that ends a payment ends what was open about it."""
+    """Make a step with an event: the sequence goes up by one. If it ends the payment, open exceptions are closed."""
     changed = replace(payment, sequence=payment.sequence + 1, **changes)  # type: ignore[arg-type]
     ends = changed.without_money and not payment.final
     return Step(changed, what, closes=ends and payment.reconciliation == "exception")
 
 
 def expected_by(kind: MethodKind | None, today: date) -> date:
-    """The day by which the provider's record should agree; of credit alone, by which it should have paid."""
+    """The day by which the provider's record should agree, or, if credit alone pays, the credit should have paid."""
     return add_banking_days(today, EXPECTED_DAYS[kind] if kind else EXPECTED_DAYS_OF_CREDIT)
 
 
@@ -263,7 +263,7 @@ def submit(
 
 
 def cancel(payment: Payment, reason: str, new_quote_id: str | None = None) -> Step:
-    """End it before any money moved. `new_quote_id`: what can be confirmed instead."""
+    """End a payment before any money moved. `new_quote_id`: the quote that can be confirmed instead."""
     return step_of(
         replace(payment, new_quote_id=new_quote_id), "cancelled", status="cancelled", reason=reason,
         reconciliation=None, allocations=(), expected_by=None, next_poll_at=None,
@@ -271,9 +271,10 @@ def cancel(payment: Payment, reason: str, new_quote_id: str | None = None) -> St
 
 
 def give_up(payment: Payment, actor: str, now: datetime) -> Payment | Refusal:
-    """Give up a payment that waits for the payer's bank: its charge is to be cancelled at once. Told again: the same.
+    """Give up a payment that waits for the payer's bank. Its charge will be cancelled at once.
 
-    It ends once the provider says that it is cancelled; if it says that the money came, that counts.
+    A second call has the same result. The payment ends when the provider says that the charge is cancelled. If it says
+    that the money came, the money counts.
     """
     if payment.given_up or (payment.status, payment.reason) == ("cancelled", PAYER_CANCELLED):
         return payment
@@ -307,9 +308,9 @@ def receive(
     on_account: bool = False,
     metadata: Mapping[str, str] | None = None,
 ) -> Step:
-    """Money that was received offline: reconciled at once, invoices are found for it by invoicing.
+    """Make a payment of money that was received offline. It is reconciled at once; invoicing finds its invoices.
 
-    `on_account`: none is to be found, it is the customer's credit.
+    `on_account`: it pays no invoice, and becomes the customer's credit.
     """
     payment = Payment(
         id=new_id(), customer_id=customer_id, way="receive", status="succeeded", reconciliation="matched",
@@ -328,7 +329,7 @@ def reserve(payment: Payment, provider_method: str, provider_customer: str, now:
 
 
 def settle_by_credit(payment: Payment, today: date) -> Step:
-    """Credit alone pays: there is nothing to charge, and no record to wait for."""
+    """Reconcile a payment that credit alone pays: nothing is charged, and there is no record to wait for."""
     step = step_of(
         payment, "reconciled", status="succeeded", reconciliation="matched", effective_on=today, expected_by=None
     )
@@ -336,18 +337,18 @@ def settle_by_credit(payment: Payment, today: date) -> Step:
 
 
 def unanswered(payment: Payment) -> Step | None:
-    """A call's answer was lost: unknown, never failed by itself. Told once."""
+    """The answer of a call was lost: the payment becomes unknown, never failed. Only the first time is a step."""
     if payment.status in ("reserved", "processing"):
         return step_of(payment, "unknown", status="unknown")
     return None
 
 
 def overdue(payment: Payment) -> Step:
-    """The window has passed without a match: an exception, which a later match still resolves."""
+    """The record did not agree in time: an exception is opened. A later match still closes it."""
     return replace(step_of(payment, "overdue", reconciliation="exception"), opens="missing_there")
 
 
 def poll_later(payment: Payment, now: datetime) -> Payment:
-    """Ask the provider's record later: after 2, 4, 8 … seconds, at most a minute apart."""
+    """Poll the provider's record later: after 2, 4, 8 … seconds, at most a minute apart."""
     wait = min(timedelta(seconds=2 ** min(payment.polls + 1, 10)), LONGEST_POLL)
     return replace(payment, polls=payment.polls + 1, next_poll_at=now + wait)

@@ -1,4 +1,4 @@
-"""What can be paid, and previews of paying it. Values in, values out."""
+"""Quotes: previews of payments. Values in, values out."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A preview that can be confirmed once. `whole[i]`: part i was not edited, it means all that is payable.
+    """A preview that can be confirmed once. `whole[i]`: part i has no edited amount; it means all that is payable.
 
-    Without a `method_id` credit alone pays, and `total` is nothing.
+    Without a `method_id`, credit alone pays, and `total` is zero.
 
-    `amount` is what goes to the parts and, when an amount was chosen that they don't need, to credit. `terms` (of its
-    surcharge) and `step` are those that it was made with.
+    `amount` goes to the parts; if the payer chose a larger amount, the rest becomes credit. `terms` of the surcharge
+    and `step` are those with which the quote was made.
     """
 
     id: str
@@ -55,12 +55,12 @@ class Quote:
 
     @property
     def credit_parts(self) -> tuple[Part, ...]:
-        """What unapplied credit pays: the first of the parts."""
+        """The parts that unapplied credit pays: the first ones."""
         return first_of(self.parts, Money(self.credit_used, self.amount.currency))
 
     @property
     def cash_parts(self) -> tuple[Part, ...]:
-        """What is left of the parts for `amount` to pay."""
+        """The parts that `amount` pays: those after the credit."""
         paid = {part.invoice_id: part.amount for part in self.credit_parts}
         nothing = zero(self.amount.currency)
         left = (Part(part.invoice_id, part.amount - paid.get(part.invoice_id, nothing)) for part in self.parts)
@@ -69,7 +69,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An invoice to pay; without an amount, all that is payable."""
+    """An invoice to pay; without an amount, all that is payable of it."""
 
     invoice_id: str
     amount_minor: int | None
@@ -84,14 +84,14 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """All that the customer can pay now in a currency."""
+    """All payable invoices of the customer in a currency."""
 
     currency: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """An amount that goes to the oldest invoices first; what they don't need is credit."""
+    """An amount that pays the oldest invoices first; the rest becomes credit."""
 
     money: Money
 
@@ -100,7 +100,7 @@ Choice = Wishes | Everything | Sum
 
 
 def first_of(parts: Sequence[Part], money: Money) -> tuple[Part, ...]:
-    """What a sum pays of parts, in their order."""
+    """The parts that a sum pays, in their order."""
     found = []
     for part in parts:
         share = money.capped_at(part.amount)
@@ -110,7 +110,7 @@ def first_of(parts: Sequence[Part], money: Money) -> tuple[Part, ...]:
 
 
 def by_invoice(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """One part for each invoice, the sum of its parts, in the order of the first of them."""
+    """One part for each invoice, with the sum of its parts, in the order of their first parts."""
     found: dict[str, Money] = {}
     for part in parts:
         found[part.invoice_id] = found.get(part.invoice_id, zero(part.amount.currency)) + part.amount
@@ -128,13 +128,13 @@ def make_quote(
     *,
     customer_id: str | None = None,
 ) -> Quote | Refusal:
-    """A quote over what was chosen, or the first reason against it.
+    """Make a quote of the choice, or return the first reason against it.
 
-    `customer_id`: whose it is, when there is no method; then credit has to pay all.
+    `customer_id`: needed if there is no method; then credit has to pay everything.
 
-    `invoices`: the named ones; or the oldest of the currency that are payable, one more than a payment may hold.
-    `step`: the provider charges multiples of so many minor units; a surcharge never makes a sum that it can't take.
-    `credit`: minor units of the customer's unapplied credit, which pay before cash.
+    `invoices`: the named ones; or the oldest payable ones of the currency, one more than a payment may hold.
+    `step`: the provider charges multiples of so many minor units; a surcharge never makes another sum.
+    `credit`: the customer's unapplied credit in minor units, which pays first.
     """
     chosen: _Chosen | Refusal
     whose = method.customer_id if method else customer_id or ""
@@ -160,7 +160,7 @@ def make_quote(
 
 
 def _method_needed(chosen: _Chosen) -> Refusal:
-    """Credit does not pay all that was chosen, and nothing was named that pays the rest."""
+    """The refusal if credit does not pay the whole choice, and no method is named for the rest."""
     left, used = chosen.amount, chosen.credit_used
     if chosen.choice == "amount":
         detail = (
@@ -184,7 +184,7 @@ def _method_needed(chosen: _Chosen) -> Refusal:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """What is to be paid, and of what: `amount` by the method, `credit_used` by credit before it."""
+    """The parts of a quote: the method pays `amount`, and credit pays `credit_used` before it."""
 
     choice: Literal["invoices", "all", "amount"]
     amount: Money
@@ -196,7 +196,7 @@ class _Chosen:
 def _choose_oldest(
     choice: Literal["all", "amount"], money: Money, invoices: Mapping[str, OpenInvoice], credit: int
 ) -> _Chosen | Refusal:
-    """All that is payable, or a sum: what the oldest don't need of it is credit, be it all."""
+    """Choose everything payable, or a sum. The part of a sum that no invoice needs becomes credit, even all of it."""
     used = Money(credit, money.currency)
     if choice == "all":
         used = used.capped_at(money)
@@ -252,7 +252,7 @@ def _part(field: str, customer_id: str, wish: Wish, invoices: Mapping[str, OpenI
 
 
 def still_fits(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> bool:
-    """Whether every part can still be paid as quoted, and a part that meant all of an invoice still does."""
+    """Whether every part can still be paid as quoted, and each `whole` part is still all of its invoice."""
     for part, whole in zip(quote.parts, quote.whole, strict=True):
         invoice = invoices.get(part.invoice_id)
         if invoice is None or invoice.payable_now < part.amount.minor:
@@ -263,7 +263,7 @@ def still_fits(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> bool:
 
 
 def choose_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> Choice | None:
-    """The same choice, of named invoices for what can still be paid of them; None when that is nothing."""
+    """Make the same choice again. Named invoices keep what is still payable of them; None if nothing is."""
     if quote.choice == "all":
         return Everything(quote.amount.currency)
     if quote.choice == "amount":
@@ -277,7 +277,7 @@ def choose_again(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> Choice | 
 
 
 def why_nothing(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> str:
-    """Why nothing of its invoices can be paid now, and what to do."""
+    """Explain why none of the quote's invoices can be paid now, and what to do."""
     mine = [invoices[part.invoice_id] for part in quote.parts]
     waiting = [each.number for each in mine if each.status not in CLOSED]
     if waiting:
@@ -292,7 +292,7 @@ def why_nothing(quote: Quote, invoices: Mapping[str, OpenInvoice]) -> str:
 def to_surcharge(
     quote: Quote, payment_id: str, given: bool, text_version: str, who: Witness, now: datetime
 ) -> Consent | None:
-    """The answer to a quote's surcharge; None when it has none."""
+    """The consent, or the refusal of it, to a quote's surcharge; None if the quote has no surcharge."""
     if not quote.surcharge:
         return None
     consent = Consent(

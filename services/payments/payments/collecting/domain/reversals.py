@@ -1,4 +1,4 @@
-"""Money that goes back after it was reconciled: refunds, bank returns, chargebacks, voids. Values in, values out."""
+"""Reversals of reconciled payments: refunds, bank returns, chargebacks, voids. Values in, values out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from payments.ledger import Account, Entry, Posting, PostingKind
 NOTHING_BACK = frozenset({"failed", "won"})
 FAILED_LATER = "failed_after_success"
 VOIDED = "voided"
-NO_ROOM = "went_without_room"  # a refund that had failed went after all, and there is nothing left to book it from
+NO_ROOM = "went_without_room"  # a failed refund went after all, but nothing is left of the payment to book it from
 
 
 @dataclass(frozen=True, slots=True)
 class SeenBack:
-    """Money that the provider's record says goes back, with surcharge. `reversal_id`: the refund of ours that it is.
+    """Money that goes back, as the provider's record has it, with surcharge. `reversal_id`: our refund, if it is one.
 
-    `asked`: its record was asked for, because of what is known here.
+    `asked`: the record was requested because of what is known here.
     """
 
     provider_id: str
@@ -40,9 +40,9 @@ class SeenBack:
 def refund(
     payment: Payment, reversals: Sequence[Reversal], minor: int | None, reason: str, *, now: datetime, today: date
 ) -> Step | Refusal:
-    """Give `minor` units of the payment's amount back, or all that is left, with surcharge in proportion.
+    """Refund `minor` units of the payment's amount, or all that is left, with surcharge in proportion.
 
-    Money that came through the provider is asked back from it; money that was received offline counts as given back.
+    For money that came through the provider, the provider is asked. Offline money counts as given back at once.
     """
     refusal = _refuse_refund(payment, reversals, minor)
     if refusal is not None:
@@ -88,7 +88,7 @@ class _Left:
 
 
 def _left(payment: Payment, reversals: Sequence[Reversal]) -> _Left:
-    """What has not gone back, and is not about to."""
+    """The money that has not gone back and will not."""
     counted = [each for each in reversals if each.state not in NOTHING_BACK]
     currency = payment.amount.currency
     return _Left(
@@ -98,14 +98,14 @@ def _left(payment: Payment, reversals: Sequence[Reversal]) -> _Left:
 
 
 def _in_proportion(payment: Payment, left: _Left, amount: Money) -> Money:
-    """The surcharge that goes back with an amount: of all that has gone so far, its share, less what went with it."""
+    """The surcharge that goes back with an amount: the share of all that has gone so far, less what went before."""
     gone = payment.amount - left.amount + amount
     due = Money(payment.surcharge.minor * gone.minor // payment.amount.minor, amount.currency)
     return (due - (payment.surcharge - left.surcharge)).capped_at(left.surcharge)
 
 
 def void(payment: Payment, reversals: Sequence[Reversal], reason: str, now: datetime) -> Step | Refusal:
-    """A receipt that was recorded or posted in error never was: all of it goes, on the day from which it counted."""
+    """Void a receipt that was recorded or posted in error: all of it goes back, on the day from which it counted."""
     if payment.way != "receive":
         detail = "Only what was received offline or at the bank can be voided; what the provider took is refunded."
         if payment.by_credit_alone:
@@ -126,9 +126,9 @@ def void(payment: Payment, reversals: Sequence[Reversal], reason: str, now: date
 def taken_by_bank(
     payment: Payment, reversals: Sequence[Reversal], on: date, now: datetime, part: Money | None = None
 ) -> Step | None:
-    """The bank takes back a transfer that it had booked: all that is left of it goes, or `part`; None when less is.
+    """Reverse a transfer that the bank takes back: all that is left of it, or `part`; None if less than that is left.
 
-    The bank took the whole transfer: what had gone back of it before, a person claims.
+    The bank takes the whole transfer. If some of it had gone back before, a person claims that part.
     """
     left = _left(payment, reversals)
     money = left.amount if part is None else part
@@ -144,10 +144,10 @@ def taken_by_bank(
 def follow_back(
     payment: Payment, reversals: Sequence[Reversal], back: Sequence[SeenBack], now: datetime, *, asked: bool = False
 ) -> list[Step]:
-    """The steps that follow from the provider's record of what goes back. Order and repetition don't matter.
+    """Return the steps that follow from the provider's record of money that goes back.
 
-    What did not go back after all comes first: it makes room for what did. `asked`: the record was asked for because of
-    what is known here, so that it is no older word.
+    Order and repetition don't matter. Failed and won ones come first, because they make room for the others. `asked`:
+    the record was requested because of what is known here, so it is not older than that.
     """
     steps: list[Step] = []
     for seen in sorted(back, key=lambda each: each.state not in NOTHING_BACK):
@@ -160,7 +160,7 @@ def follow_back(
 def _follow(
     payment: Payment, reversals: Sequence[Reversal], seen: SeenBack, record: Sequence[SeenBack], now: datetime
 ) -> list[Step]:
-    """What is known of it goes on; and what the provider takes beyond that is taken, as far as there is room."""
+    """Move the known reversals on. If the provider takes more than those, make new ones, as far as there is room."""
     steps: list[Step] = []
     for known in (each for each in reversals if _is(each, seen)):
         step = _goes_on(payment, reversals, known, seen, now)
@@ -168,10 +168,10 @@ def _follow(
             steps.append(step)
             payment, reversals = step.payment, _with(reversals, step)
     parts = [each for each in reversals if _is(each, seen)]
-    if seen.state in NOTHING_BACK and (steps or not parts):  # also what there was no room for goes back no more
+    if seen.state in NOTHING_BACK and (steps or not parts):  # also the part without room does not go back any more
         return [*steps[:-1], _agrees(steps[-1] if steps else Step(payment, "moved"), seen)]
     if seen.state in NOTHING_BACK or (parts and all(each.state != seen.state for each in parts)):
-        return steps  # told before, or an older word of it
+        return steps  # seen before, or from an older record
     taken = [each.total for each in parts if each.state not in NOTHING_BACK]
     lacking = seen.amount - total(taken, seen.amount.currency)
     if lacking.minor <= 0:
@@ -185,7 +185,7 @@ def _goes_on(
     match known.state, seen.state:
         case "failed", "succeeded":
             return _went_after_all(payment, reversals, known, seen, now)
-        case "failed", "failed" if known.code == NO_ROOM:  # it did not go, and nobody has to look
+        case "failed", "failed" if known.code == NO_ROOM:  # it did not go after all, so no person has to look
             return Step(payment, "moved", reversal=replace(known, code=seen.code or "failed"))
         case "succeeded", "failed":
             return _came_back(payment, known, seen.on)
@@ -197,7 +197,7 @@ def _goes_on(
 def _went_after_all(
     payment: Payment, reversals: Sequence[Reversal], known: Reversal, seen: SeenBack, now: datetime
 ) -> Step | None:
-    """A refund that had failed is told as gone: that may be an older word of it, so only a record asked for counts."""
+    """A failed refund is shown as gone. That record may be older, so only a record that was requested for it counts."""
     if known.code == FAILED_LATER:
         return None
     room = _sum(_left(payment, reversals)) >= known.total
@@ -215,12 +215,12 @@ def _went_after_all(
 
 
 def _agrees(step: Step, seen: SeenBack) -> Step:
-    """Nothing lacks any more of what goes back: who was asked about it need not look."""
+    """The reversal agrees with the record now: its exception is closed."""
     return replace(step, closes=True, about_id=seen.provider_id)
 
 
 def _not_booked(payment: Payment, rest: Money, seen: SeenBack) -> Step:
-    """A person has to look: the provider took this, which is below zero, and the payment has it not."""
+    """Open an exception: the provider took this amount (below zero), but nothing is left of the payment to book it."""
     return Step(payment, "moved", opens="wrong_amount", about=rest, about_id=seen.provider_id)
 
 
@@ -252,10 +252,10 @@ def _next(payment: Payment, reversal: Reversal, seen: SeenBack, now: datetime) -
 def _unasked(
     payment: Payment, reversals: Sequence[Reversal], seen: SeenBack, record: Sequence[SeenBack], now: datetime
 ) -> list[Step]:
-    """What the payer's bank takes, or somebody gave back at the provider itself; never more than is left.
+    """Make reversals that were not requested here: the payer's bank took it, or a person refunded it at the provider.
 
-    It comes before refunds that were only asked for: the provider will refuse those that no longer fit. What there is
-    no room for is taken as another part once there is: when a refund turns out to have failed.
+    A bank return wins over a pending refund; the provider will refuse refunds that no longer fit. Never more goes back
+    than is left. The rest is taken as another part later, if a refund turns out to have failed.
     """
     steps: list[Step] = []
     waiting = [each for each in reversals if each.state == "requested" and not any(_is(each, one) for one in record)]
@@ -288,17 +288,17 @@ def _sum(left: _Left) -> Money:
 
 
 def processing(payment: Payment, reversal: Reversal, now: datetime) -> Step:
-    """The provider has taken a refund on; its record is asked until it says what became of it."""
+    """The provider has accepted a refund. Its record is polled until the refund has ended."""
     return Step(poll_later(payment, now), "moved", reversal=replace(reversal, state="processing"))
 
 
 def refused(payment: Payment, reversal: Reversal, code: str) -> Step:
-    """The provider turned a refund down for good: the money has not moved."""
+    """The provider refused a refund for good: the money has not moved."""
     return _ended(payment, replace(reversal, state="failed", code=code), "refund_failed")
 
 
 def settled_back(payment: Payment, reversals: Sequence[Reversal], steps: Sequence[Step]) -> list[Step]:
-    """Nothing more to ask the provider of, once no refund is on its way, and none went that had failed."""
+    """Stop polling when no refund is under way, and no failed refund is shown as gone."""
     failed = {each.id for each in reversals if each.state == "failed"}
     latest = {each.id: each for each in reversals}
     latest |= {step.reversal.id: step.reversal for step in steps if step.reversal}
@@ -309,7 +309,7 @@ def settled_back(payment: Payment, reversals: Sequence[Reversal], steps: Sequenc
 
 
 def _gone(payment: Payment, reversal: Reversal, on: date) -> Step:
-    """The money has gone: what the charge booked is booked the other way round, as far as it went and no day before."""
+    """The money has gone: the charge's posting is reversed for this amount, on the charge's day at the earliest."""
     on = max(on, payment.effective_on or on)
     held_by: Account = "bank" if payment.way == "receive" else "psp_clearing"
     entries: list[Entry] = [("customer_funds", reversal.amount), ("surcharge_income", reversal.surcharge)]
@@ -325,7 +325,7 @@ def _gone(payment: Payment, reversal: Reversal, on: date) -> Step:
 
 
 def _came_back(payment: Payment, reversal: Reversal, on: date) -> Step:
-    """A refund that had gone did not arrive: its money is the customer's again, and how to give it a person decides."""
+    """A succeeded refund did not arrive: its money is the customer's credit, and a person decides how to refund it."""
     changed = replace(
         payment, reversed=payment.reversed - reversal.total.minor,
         reversed_surcharge=payment.reversed_surcharge - reversal.surcharge.minor,
@@ -350,7 +350,7 @@ def _reason(payment: Payment, reversal: Reversal) -> str | None:
 
 
 def _disputed(payment: Payment, reversal: Reversal, on: date) -> Step:
-    """The payer's bank holds the money until the chargeback is decided."""
+    """A chargeback is open: the payer's bank holds the money until it is decided."""
     on = max(on, payment.effective_on or on)
     step = step_of(payment, "disputed", disputed=payment.disputed + reversal.total.minor)
     entries: list[Entry] = [("disputed", reversal.total), ("psp_clearing", -reversal.total)]
@@ -358,7 +358,7 @@ def _disputed(payment: Payment, reversal: Reversal, on: date) -> Step:
 
 
 def _stays(payment: Payment, reversal: Reversal, seen: SeenBack) -> Step:
-    """A refund that failed, or a chargeback that the company won: the money is here."""
+    """A refund failed, or the company won a chargeback: the money stays."""
     if seen.state == "failed":
         return _ended(payment, replace(reversal, state="failed", code=seen.code or reversal.code), "refund_failed")
     won = replace(payment, disputed=payment.disputed - reversal.total.minor)

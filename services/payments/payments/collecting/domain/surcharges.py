@@ -1,4 +1,4 @@
-"""What a credit card payment costs its payer on top, by dated rules. Values in, values out."""
+"""Surcharges on credit card payments, by dated rules. Values in, values out."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HOME, HOME_CURRENCY = "US", "USD"  # where a surcharge is allowed unless a rule 
 
 @dataclass(frozen=True, slots=True)
 class SurchargeRule:
-    """Holds from `valid_from` to `valid_until`, both included, for what its criteria name; None names everything.
+    """Holds from `valid_from` to `valid_until`, both included, for cards that fit its criteria; None fits everything.
 
-    A rule without a `country` holds in the United States alone: most other places forbid a surcharge, so that one there
-    needs a rule that names the place. Where the address is not known, the currency says whether it may be there.
+    A rule without a `country` holds in the United States alone, because most other places forbid surcharges. Elsewhere
+    a rule must name the country. If a card's address is unknown, the currency decides: USD counts as the United States.
 
     `country` and `state` are of the card's billing address; `cap` is in minor units of `currency`.
     """
@@ -58,15 +58,15 @@ def _at_home(method: Method, currency: str) -> bool:
 
 
 def carries_surcharge(method: Method) -> bool:
-    """Credit cards only, by funding; never debit, prepaid, unknown, or bank accounts, whatever a rule says."""
+    """Only credit cards can have a surcharge: never debit, prepaid or unknown cards, nor bank accounts."""
     return method.kind == "card" and method.funding == "credit"
 
 
 def terms_for(rules: Sequence[SurchargeRule], method: Method, currency: str, on: date) -> Terms:
-    """Those of the most specific rule that fits; no surcharge where none does.
+    """Return the terms of the most specific rule that fits; no surcharge if none fits.
 
-    Most specific: a rule for the state before one for the country alone (law stands above what the company or a card
-    network would like), then one for the brand, then one for the currency, then the one that began last.
+    A rule for a state comes before one for the country alone, then one for a brand, then one for a currency, then the
+    rule that began last. (The law of a place counts more than the wishes of the company or of a card network.)
     """
     if not carries_surcharge(method):
         return NO_SURCHARGE
@@ -83,7 +83,7 @@ def highest_rate(rules: Sequence[SurchargeRule], method: Method, on: date) -> De
 
 
 def surcharge(method: Method, amount: Money, terms: Terms, step: int = 1) -> Money:
-    """The rate of an amount, rounded down, at most the cap, and so that the sum is a multiple of `step`."""
+    """The surcharge of an amount: rounded down, at most the cap, and so that the total is a multiple of `step`."""
     if not carries_surcharge(method):
         return zero(amount.currency)
     share = amount.share(terms.rate)

@@ -1,4 +1,4 @@
-"""Why a payment is as it is, and what comes next, in words for people. Values in, values out."""
+"""The timeline of a payment and its next step, in words for people. Values in, values out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Value = Money | date | str
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A sentence, and what it is made of: `code` says which one it is, `values` what stands in it.
+    """A sentence, with its stable `code` and the `values` in it, from which it can be written in another language.
 
-    Another language is rendered from these two. `reason` among the values is the provider's code, or ours.
+    `reason` among the values is the provider's code, or ours.
     """
 
     code: str
@@ -29,13 +29,13 @@ class Said:
 
 
 def say(code: str, template: str, **values: Value | None) -> Said:
-    """`code` in the words of `template`, with what stands in it; values that are None are not told."""
+    """Fill the template of a sentence. Values that are None are left out."""
     known = _known(values)
     return Said(code, template.format(**known), known)
 
 
 def plain(code: str, text: str, **values: Value | None) -> Said:
-    """`code` in words that hold their values already."""
+    """A sentence whose text has its values already."""
     return Said(code, text, _known(values))
 
 
@@ -43,7 +43,7 @@ def _known(values: Mapping[str, Value | None]) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-# What each event means.
+# The text of each event.
 WORDS = {
     "PaymentSubmitted": "The payment was confirmed.",
     "PaymentActionRequired": "The payer has to confirm it with the bank.",
@@ -53,7 +53,7 @@ WORDS = {
     "PaymentReconciliationOverdue": "The provider's record did not agree in its time.",
     "PaymentExpired": "The payer did not confirm in time; no money moved.",
 }
-# Why a payment ended without money, where that is no code of the provider.
+# Our own reasons why a payment ended without money, besides the provider's codes.
 REASONS = {
     "surcharge_declined": "The surcharge was declined, so nothing was charged.",
     "invoice_changed": "An invoice changed before it could be reserved, so nothing was charged.",
@@ -61,7 +61,7 @@ REASONS = {
     PAYER_CANCELLED: "It was cancelled before the payer confirmed it with the bank, so nothing was charged.",
     NEVER_MADE: "The charge never reached the provider, so nothing was charged.",
 }
-# What to do then. What is still owed may be less than it was to pay.
+# What to do then. The invoices may owe less now than the payment was for.
 AGAIN = {
     "surcharge_declined": "Nothing was charged. Make a new quote, for another method or to accept the surcharge.",
     "authentication_required": (
@@ -73,7 +73,7 @@ AGAIN = {
     ),
     "not_confirmed": "Pay what is still owed again, and confirm it with the bank within a day.",
 }
-# Where credit that was to pay does not.
+# For a payment whose credit did not pay all that was agreed.
 CREDIT_WENT_BACK = (
     "{money} of the credit for it went back: its invoices are owed again. Pay what is still owed of them anew."
 )
@@ -82,7 +82,7 @@ PAY_AGAIN = "Pay what is still owed again."
 PAY_LATER = "Pay what is still owed later, or by another method."
 PAY_OTHERWISE = "Pay what is still owed by another method; the payer's bank can say more."
 METHOD_LOST = "Pay what is still owed by another method: this one can't be charged any more."
-# Those of money that goes back say how much, with surcharge.
+# Events about reversals say how much, with surcharge.
 BACK = {
     "PaymentRefundRequested": "A refund of {money} was asked of the provider.",
     "PaymentRefundFailed": "The provider could not give {money} back{why}.",
@@ -95,7 +95,7 @@ GONE = {
     "chargeback": "The chargeback was lost, and {money} is gone{why}.",
     "void": "The receipt of {money} was voided: it had been recorded in error.",
 }
-# Why a refund failed, where that is no code of the provider.
+# Our own reasons why a refund failed, besides the provider's codes.
 REFUSED = {
     "taken_back_first": "the payer's bank took the money first",
     "amount_not_possible": "the provider has no unit for such a sum",
@@ -112,9 +112,9 @@ def told(
     reversals: Sequence[Reversal] = (),
     credit_short: Money | None = None,
 ) -> Said:
-    """One line of a timeline: what happened on a day. `reversals` are what its payment's events may be about.
+    """One line of a timeline: what happened on a day. `reversals`: all of the payment, because events refer to them.
 
-    `credit_short`: how much of the credit that was to pay it was gone by then.
+    `credit_short`: how much of the agreed credit was gone.
     """
     reason = str(body.get("reason") or "")
     match event:
@@ -160,7 +160,7 @@ def _declined(reason: str, code: Code | None) -> Said:
 def _of_back(
     codes: Sequence[Code], what: str, words: str, body: Mapping[str, Any], on: date, reversals: Sequence[Reversal]
 ) -> Said:
-    """How much goes back, with surcharge, and why where that is known."""
+    """How much goes back, with surcharge, and why, if that is known."""
     about = next((each for each in reversals if each.id == body.get("reversal_id")), None)
     kind = about.kind if about else body.get("kind") or "return"
     code = body.get("code") or (about.code if about else None)
@@ -178,7 +178,7 @@ def _of_back(
 
 
 def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: Sequence[Reversal] = ()) -> Said | None:
-    """What the payment waits for, and until when, or what to do after it came to nothing; None when it is done."""
+    """What the payment waits for, and until when; or what to do if it took no money; None if nothing is left to do."""
     giving = next((each for each in reversals if each.state in ("requested", "processing")), None)
     until = payment.expected_by if payment.expected_by and payment.expected_by >= today else None
     by = f" by {until}" if until else ""
@@ -225,7 +225,7 @@ def next_step(codes: Sequence[Code], payment: Payment, today: date, reversals: S
 
 
 def _to_do(codes: Sequence[Code], payment: Payment, today: date) -> Said:
-    """After a payment that ended without money."""
+    """What to do after a payment that ended without money."""
     reason = payment.reason or ""
     if payment.new_quote_id is not None:
         words = "Confirm the new quote {quote_id} (new_quote_id): it is of what could still be paid."

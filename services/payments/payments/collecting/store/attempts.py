@@ -1,4 +1,4 @@
-"""Calls to the provider, and how far its record was read."""
+"""Calls to the provider, and polls of its records."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RETURNING {ATTEMPT}
 
 
 async def claim_attempts(connection: asyncpg.Connection, limit: int) -> list[Attempt]:
-    """Calls that are due, leased for 15 s of real time (a call lasts 10 at most): one that dies leaves it to the next."""
+    """Lease due calls for 15 s of real time (a call takes 10 s at most). After that, another process may take them."""
     return [attempt_of(row) for row in await connection.fetch(CLAIM_ATTEMPTS, limit)]
 
 
@@ -62,13 +62,13 @@ RETURNING id, provider_id
 
 
 async def claim_polls(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Payment and provider ids whose record is to be asked. Whatever comes of it, each is put off: 2, 4, 8 … seconds."""
+    """Return payment and provider ids whose record is due. Each is put off at once, by 2, 4, 8 … seconds."""
     rows = await connection.fetch(CLAIM_POLLS, now, limit, LONGEST_POLL.total_seconds())
     return [(row["id"], row["provider_id"]) for row in rows]
 
 
 async def payments_to_end(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Payment and provider ids of those whose payer was to act by now and did not, or has let go; none put off."""
+    """Return payment and provider ids whose payer did not act in time, or gave up; without those that were put off."""
     sql = f"""SELECT id, provider_id FROM payments p WHERE act_by <= $1 AND {in_turn("end-unconfirmed", "p.id")}
         ORDER BY act_by LIMIT $2"""  # noqa: S608
     return [(row["id"], row["provider_id"]) for row in await connection.fetch(sql, now, limit)]

@@ -1,4 +1,4 @@
-"""Which receipt's credit paid what of which payment."""
+"""Which receipt's credit paid for which payment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WHERE receipt_id = ANY($1::uuid[]) AND gone < amount
 
 
 async def load_credit_uses(work: Work, receipt_ids: Iterable[str]) -> list[CreditUse]:
-    """What credit of receipts still pays; the receipts' rows are locked, so it holds still."""
+    """Load the uses of receipts' credit that still pay. Locks the receipts' rows, so that the uses don't change."""
     ids = sorted(set(receipt_ids))
     return [CreditUse(*row) for row in await work.connection.fetch(USES, ids)] if ids else []
 
 
-# Payments are locked in order: other receipts' credit may have paid the same ones.
+# Payments are locked in order, because other receipts' credit may have paid for the same ones.
 SAVE_USES = """
 WITH kept AS (
     INSERT INTO credit_uses AS u (receipt_id, place, invoice_id, payment_id, amount, gone)
@@ -38,7 +38,7 @@ FROM used WHERE p.id = used.id
 
 
 async def save_credit_uses(work: Work, before: Sequence[CreditUse], after: Sequence[CreditUse]) -> None:
-    """New uses and those of which more went back than `before`; what went is told of the payments that had used it."""
+    """Save new uses, and uses of which more went back than `before`; add that amount to the payments that used it."""
     known = {(use.receipt_id, use.place, use.invoice_id): use.gone for use in before}
     grown = [(use, use.gone - known.get((use.receipt_id, use.place, use.invoice_id), 0)) for use in after]
     gone = [(use.payment_id, use.invoice_id, minor) for use, minor in grown if minor]

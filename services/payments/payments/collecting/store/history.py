@@ -1,4 +1,4 @@
-"""The history of payments: what was told of one, and lists of them, newest first."""
+"""The events of a payment, and lists of payments, newest first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payments.collecting.store.payments import PAYMENT, payment_of
 
 
 async def load_history(connection: Reads, payment_id: str) -> list[dict[str, Any]]:
-    """What was told of a payment, oldest first, with the body of each event."""
+    """Load the events of a payment with their bodies, oldest first."""
     return [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, payment_id)]
 
 
@@ -25,10 +25,10 @@ Sort = Literal["-created_at", "created_at", "-amount", "amount"]
 
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
-    """What a list of payments asks for; instants from `since` on and before `until`, rows after `after`.
+    """The filters of a list of payments: instants from `since` on and before `until`, rows after `after`.
 
-    `after`: of the last row its instant, or its amount with surcharge where that is the sort, and its id. `invoice_id`:
-    those that asked for it, paid it, or were to pay it by credit. `digits`: the end of the id, as a number tells it.
+    `after`: the instant (or, if sorted by amount, the amount with surcharge) and the id of the last row. `invoice_id`:
+    payments that were for it, paid it, or would pay it by credit. `digits`: the end of the id, from a payment's number.
     """
 
     customer_id: str | None = None
@@ -54,13 +54,13 @@ SORTED_BY = {"created_at": "created_at", "amount": "(amount + surcharge)"}
 
 
 async def list_payments(connection: Reads, asked: PaymentFilter, limit: int) -> list[Payment]:
-    """In the order that is asked for; by default the newest first."""
+    """List payments in the requested order; without one, the newest first."""
     sql, values = history_query(asked, limit)
     return [payment_of(row) for row in await connection.fetch(sql, *values)]
 
 
 def history_query(asked: PaymentFilter, limit: int) -> tuple[str, list[Any]]:
-    """The statement and its values. State and way stand in it as words, so that any plan may use their indexes."""
+    """The statement and its values. State and way are literals in it, so that every plan can use their indexes."""
     words = {
         "status": asked.status,
         "way": asked.way,
@@ -93,13 +93,13 @@ def history_query(asked: PaymentFilter, limit: int) -> tuple[str, list[Any]]:
 
 
 async def customer_of(connection: Reads, invoice_id: str) -> str | None:
-    """Whose an invoice is, as far as it is known here."""
+    """The customer of an invoice; None if it is not known here."""
     found: str | None = await connection.fetchval("SELECT customer_id FROM invoices WHERE id = $1", invoice_id)
     return found
 
 
 def _word(word: str) -> str:
-    """A state or a way as SQL has it."""
+    """A state or a way as an SQL literal."""
     if not re.fullmatch("[a-z_]+", word):
         raise ValueError(f"{word} is no state and no way of a payment")
     return f"'{word}'"

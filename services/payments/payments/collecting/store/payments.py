@@ -1,4 +1,4 @@
-"""Payments, their bookings in the ledger, and the one statement that saves each decision."""
+"""Payments, their postings in the ledger, and the one statement that saves each decision."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def load_payment(connection: Reads, payment_id: str, only: str | None) -> 
 
 
 async def answerable(connection: asyncpg.Connection, payment_ids: Sequence[str]) -> list[str]:
-    """Those of the payments that are final and compared with the provider's record, or that their payer has to go on with."""
+    """Return which payments are final and compared with the provider's record, or wait for their payer."""
     sql = """SELECT id FROM payments WHERE id = ANY($1::uuid[]) AND status = ANY($2::text[])
         AND (status <> 'succeeded' OR reconciliation <> 'waiting')"""
     rows = await connection.fetch(sql, payment_ids, ["requires_action", *sorted(FINAL)])
@@ -75,7 +75,7 @@ async def answerable(connection: asyncpg.Connection, payment_ids: Sequence[str])
 
 
 async def waiting_for_payer(connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]) -> str | None:
-    """A payment that its payer has yet to confirm at the bank, of one of the invoices; of any, where none is named."""
+    """A payment of one of the invoices (without names, of any) that its payer has not yet confirmed at the bank."""
     sql = """SELECT id FROM payments WHERE act_by IS NOT NULL AND customer_id = $1 AND status = 'requires_action'
         AND (asked_invoices && $2::uuid[] OR $2::uuid[] = '{}') LIMIT 1"""
     found: str | None = await connection.fetchval(sql, customer_id, invoice_ids)
@@ -140,10 +140,10 @@ _ANSWERS = Rows(
 _NEW_AT, _ANSWERS_AT, _BOOKING_AT, _OUTBOX_AT, _CONSENTS_AT = firsts(
     len(_NEW), len(_ANSWERS), ledger.WIDTH, OUTBOX_WIDTH
 )
-# New payments, their bookings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
-# A payment is left out when its key has an answer, its quote was used meanwhile, or when its customer, or one of the
-# invoices asked for, is not known here as the customer's and in the currency. A key that gets its answer in the same
-# moment fails the statement, and so does a second payment by a method for one, or of a charge of autopay.
+# New payments, their postings, their events and the answers under their Idempotency-Keys: one statement, one round trip.
+# A payment is left out if its key has an answer, if its quote was used meanwhile, or if its customer, or one of its invoices
+# with this customer and currency, is not known here. The statement fails if another request answers the same key at the same
+# moment, or on a second payment by a method for one payment, or on a second payment of an autopay charge.
 ADD_PAYMENTS = f"""
 WITH known AS (
     SELECT n.*, asked_ids::uuid[] AS asked_invoices FROM {_NEW.at(_NEW_AT)}
@@ -176,19 +176,19 @@ WITH known AS (
     {insert_history(_OUTBOX_AT, topics.PAYMENT.name)} AND aggregate IN (SELECT id::text FROM paid)
 )"""  # noqa: S608
 PAID = "\nSELECT id FROM paid"
-# What receipts from the bank ask of invoices, so that the next lines know before invoicing has answered.
+# The parts of invoices that bank receipts pay, so that the next lines respect them before invoicing has settled them.
 ASKED = """, asked AS (
     INSERT INTO receipt_parts (invoice_id, payment_id, amount)
     SELECT a.invoice_id, paid.id, a.minor FROM paid
     CROSS JOIN LATERAL unnest(asked_invoices, asked_amounts) AS a (invoice_id, minor) WHERE bank_line_id IS NOT NULL
 )"""
-# What payers said to a surcharge costs a twentieth of the statement: most payments have none.
+# Consents to surcharges. They cost a twentieth of the statement, so they are left out for the many payments without any.
 AGREED = f", agreed AS ({insert_consents(_CONSENTS_AT)} WHERE c.payment_id IN (SELECT id FROM paid))"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is stored under an Idempotency-Key."""
+    """The stored answer of an Idempotency-Key."""
 
     status: int
     body: bytes
@@ -197,9 +197,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NewPayment:
-    """A payment to be saved: with the answer that its request gets, or with the bank line that brought it.
+    """A payment to be saved, with the answer to its request, or with its bank line.
 
-    `consent`: what its payer said to the surcharge. `autopay_charge_id`: the charge of autopay that it carries out.
+    `consent`: the payer's consent or refusal of the surcharge. `autopay_charge_id`: the autopay charge that it makes.
     """
 
     step: Step
@@ -211,11 +211,11 @@ class NewPayment:
 
 
 async def add_payments(work: Work, new: Sequence[NewPayment]) -> set[str]:
-    """Save payments with what was emitted for them; the ids of those whose key and quote were free and names are known.
+    """Save payments with their events; return the ids of those with a free key, a free quote and known names.
 
-    UniqueViolationError of `idempotency_keys` when a key gets its answer at the same time, of `payments_once` when a
-    method for one payment has made it, and of `payments_of_autopay_charges` when a charge of autopay has; then nothing
-    is written.
+    Raises UniqueViolationError, and writes nothing: of `idempotency_keys` if a key gets its answer at the same moment,
+    of `payments_once` on a second payment by a method for one payment, of `payments_of_autopay_charges` on a second
+    payment of an autopay charge.
     """
     new = sorted(
         new, key=lambda each: (each.step.payment.quote_id or "", each.key and (each.key.customer, each.key.key))
@@ -270,8 +270,8 @@ _NOTED = Rows("n", id="text", kind="text", occurred_at="timestamptz", received_a
 _CHANGED_AT, _BOOKED_AT, _ENDED_AT, _BEGUN_AT, _NOTED_AT, _SAID_AT = firsts(
     len(_CHANGED), ledger.WIDTH, 1, len(_BEGUN), len(_NOTED)
 )
-# Payments as their last steps leave them, every booking, calls to the provider that end or begin, the provider's events
-# that led here, and the events that go out: one statement. What goes back is saved before it, where anything does.
+# One statement saves payments after their last steps, all postings, calls that end or begin, the provider's events that were
+# taken, and the events that go out. Reversals, if there are any, are saved before it.
 SAVE_STEPS = f"""
 WITH changed AS (
     UPDATE payments p SET status = s.status, reconciliation = s.reconciliation, reason = s.reason,
@@ -302,7 +302,7 @@ async def save_steps(
     attempts: Sequence[Attempt] = (),
     events: Sequence[tuple[str, str, datetime]] = (),
 ) -> None:
-    """Save all that follows from steps, with what was emitted. Once the provider's answer is known, no call is due.
+    """Save all that follows from steps, with their events. When the provider's answer is known, its call ends.
 
     `attempts`: calls that begin; `events`: id, kind and instant of the provider's events that were taken.
     """
@@ -349,18 +349,18 @@ def _changed_row_of(p: Payment) -> tuple[Any, ...]:
 
 
 async def keep_given_up(work: Work, payment: Payment) -> None:
-    """That a payment was given up, and by whom: its charge is cancelled from now on, as when its time had run out."""
+    """Save that a payment was given up, and by whom. Its charge is then cancelled as if its time had run out."""
     sql = "UPDATE payments SET let_go_by = $2, next_action_url = $3, act_by = $4 WHERE id = $1"
     await work.connection.execute(sql, payment.id, payment.let_go_by, payment.next_action_url, payment.act_by)
 
 
 async def keep_amounts(work: Work, payment: Payment) -> None:
-    """What a payment is of, where the provider took other than was asked; a method for one payment may have made another."""
+    """Save new amounts of a payment, if the provider took another amount. A method for one payment may have paid again."""
     sql = "UPDATE payments SET amount = $2, surcharge = $3, credit_used = $4, once_method_id = NULL WHERE id = $1"
     await work.connection.execute(sql, payment.id, payment.amount.minor, payment.surcharge.minor, payment.credit_used)
 
 
-# Invoices that a payment asked for and was not settled with will not tell of it: what it asked of them is free again.
+# If a receipt did not pay an invoice that it was for, no event of that invoice will show it, so its part is freed here.
 _SETTLED = """
 WITH kept AS (
     UPDATE payments p SET allocated_invoices = s.ids::uuid[], allocated_amounts = s.amounts::bigint[], credit = s.credit,
@@ -373,7 +373,7 @@ WITH kept AS (
 UPDATE receipt_parts r SET settled = true FROM kept CROSS JOIN LATERAL unnest(asked_invoices) AS a (invoice_id)
 WHERE r.invoice_id = a.invoice_id AND r.payment_id = kept.id AND NOT r.settled AND a.invoice_id <> ALL(allocated_invoices)
 """
-# What goes back is added to what did before. Most payments keep all that they pay: nothing is written for them.
+# Amounts that go back are added to earlier ones. Most payments have none, so nothing is written for them.
 _GONE = """,
         gone_invoices = gone_invoices || ARRAY(SELECT g.invoice_id FROM unnest($7::uuid[], $8::uuid[])
             WITH ORDINALITY AS g (payment_id, invoice_id, place) WHERE g.payment_id = p.id ORDER BY place),
@@ -388,9 +388,9 @@ async def keep_allocations(
     back: Sequence[tuple[str, Sequence[AllocatedPart]]] = (),
     by_credit: Mapping[str, Sequence[AllocatedPart]] | None = None,
 ) -> None:
-    """What invoicing made of payments: the parts of each and its credit; `back`: what it took away from them, told once.
+    """Save how invoicing settled payments: their parts and credit; `back`: parts that it took away, added once.
 
-    `by_credit`: what credit of others paid beside them, where that is told; it stays as it was told.
+    `by_credit`: what credit of other payments paid beside them, if the event has it. It is not changed later.
     """
     newest = {payment_id: (parts, credit) for payment_id, parts, credit in settled}
     gone = [(payment_id, part.invoice_id, part.amount.amount_minor) for payment_id, parts in back for part in parts]

@@ -1,4 +1,4 @@
-"""The provider's events: which were taken, and how far its list was read."""
+"""The provider's events: which ones were taken, and how far the list was read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import asyncpg
 
 
 async def events_known(connection: asyncpg.Connection, ids: Sequence[str]) -> set[str]:
-    """Those of the provider's events that were taken before."""
+    """Return which of the provider's events were taken before."""
     rows = await connection.fetch("SELECT id FROM provider_events WHERE id = ANY($1::text[])", ids)
     return {row["id"] for row in rows}
 

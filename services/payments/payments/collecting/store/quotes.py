@@ -1,4 +1,4 @@
-"""Previews of payments, each to be confirmed once."""
+"""Quotes. Each can be confirmed once."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ async def add_quotes(quotes: Sequence[Quote], work: Work) -> Sequence[None]:
 
 @dataclass(frozen=True, slots=True)
 class Confirming:
-    """What the confirmation of a quote looks at; `stored` is the answer under its Idempotency-Key.
+    """All that the confirmation of a quote needs. `stored` is the answer under its Idempotency-Key.
 
-    No `method`: credit alone pays.
+    Without a `method`, credit alone pays.
     """
 
     quote: Quote
@@ -61,7 +61,7 @@ class Confirming:
     invoices: dict[str, OpenInvoice]
 
 
-# One row, whatever the number of invoices: theirs are arrays, in one order.
+# One row, with arrays for the invoices, all in the same order.
 def _quoted(more: str, joined: str) -> str:
     return f"""
 SELECT {METHOD}, q.id AS quote_id, q.customer_id, q.method_id, q.currency, q.amount, q.surcharge, q.invoice_ids, q.amounts,
@@ -90,7 +90,7 @@ CONFIRMING = _quoted(
 async def load_confirming(
     connection: Reads, quote_id: str, only: str | None, route: str = "", key: str = ""
 ) -> Confirming | None:
-    """All of it in one round trip, when the quote is the identity's to confirm. Without a route: no stored answer."""
+    """Load it in one round trip, if the identity may confirm the quote. Without a route, no stored answer is read."""
     more = (CONFIRMING, quote_id, only, route, key) if route else (QUOTED, quote_id, only)
     row = await connection.fetchrow(*more)
     if row is None:
@@ -116,7 +116,7 @@ async def load_confirming(
 async def load_wished(
     connection: Reads, method_id: str | None, customer_id: str, invoice_ids: Sequence[str]
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    """The customer's method, and those of the invoices that are known, in one round trip."""
+    """Load the customer's method, and the known ones of the invoices, in one round trip."""
     sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one
         LEFT JOIN methods m ON m.id = $1 AND m.customer_id = $2
         LEFT JOIN invoices i ON i.id = ANY($3::uuid[]) AND i.customer_id = $2"""  # noqa: S608
@@ -126,7 +126,7 @@ async def load_wished(
 async def load_payable(
     connection: Reads, method_id: str | None, customer_id: str, currency: str, limit: int
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    """The customer's method, and the oldest of its invoices that can be paid now, in one round trip."""
+    """Load the customer's method, and its oldest payable invoices, in one round trip."""
     sql = f"""SELECT {METHOD}, {columns_of("i", INVOICE)} FROM (SELECT) one
         LEFT JOIN methods m ON m.id = $1 AND m.customer_id = $2
         LEFT JOIN LATERAL (

@@ -28,7 +28,7 @@ def reversal_of(row: Mapping[str, Any]) -> Reversal:
 
 
 async def load_reversals(connection: Reads, payment_ids: Sequence[str]) -> list[Reversal]:
-    """Oldest first. Who is to change one holds its payment's row."""
+    """Load reversals, oldest first. Whoever changes one must hold its payment's row."""
     sql = f"SELECT {REVERSAL} FROM reversals WHERE payment_id = ANY($1::uuid[]) ORDER BY created_at, id"  # noqa: S608
     return [reversal_of(row) for row in await connection.fetch(sql, payment_ids)]
 
@@ -56,7 +56,7 @@ async def save_reversals(work: Work, reversals: Sequence[Reversal]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RefundCall:
-    """A refund that is to be asked of the provider; `charge_id` is the provider's id of what it is taken from."""
+    """A refund to request at the provider. `charge_id` is the provider's id of the charge."""
 
     reversal: Reversal
     charge_id: str
@@ -77,7 +77,7 @@ SELECT due.*, p.provider_id AS charge_id FROM due JOIN payments p ON p.id = due.
 
 
 async def claim_refunds(connection: asyncpg.Connection, limit: int) -> list[RefundCall]:
-    """Refunds whose call is due, leased for 15 s of real time: one that dies leaves it to the next."""
+    """Lease due refunds for 15 s of real time. After that, another process may take them."""
     rows = await connection.fetch(CLAIM_REFUNDS, limit)
     return [RefundCall(reversal_of(row), row["charge_id"], row["calls"]) for row in rows]
 

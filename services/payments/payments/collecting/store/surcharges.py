@@ -18,13 +18,13 @@ SELECT $1, * FROM unnest($2::text[], $3::date[], $4::date[], $5::text[], $6::tex
 
 
 class EditionChangedError(ValueError):
-    """An edition that was taken in says something else now: give what is new a later edition."""
+    """A known edition has other content now: give the new rules a later edition."""
 
 
 async def take_rules(
     connection: asyncpg.Connection, edition: date, digest: bytes, rules: Sequence[SurchargeRule], now: datetime
 ) -> bool:
-    """Keep an edition, once; whether it was new. Of many processes that start at once one keeps it."""
+    """Save an edition once; return whether it was new. If many processes start at once, one of them saves it."""
     async with connection.transaction():
         sql = "INSERT INTO surcharge_editions (edition, digest, taken_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
         if await connection.execute(sql, edition, digest, now) == "INSERT 0 1":
@@ -45,7 +45,7 @@ def _values(rule: SurchargeRule) -> tuple[object, ...]:
 
 
 async def load_rules(connection: asyncpg.Connection) -> tuple[SurchargeRule, ...]:
-    """Those of the latest edition."""
+    """Load the rules of the latest edition."""
     sql = f"""SELECT {RULE} FROM surcharge_rules WHERE edition = (SELECT max(edition) FROM surcharge_editions)
         ORDER BY id"""  # noqa: S608
     return tuple(SurchargeRule(*row.values()) for row in await connection.fetch(sql))

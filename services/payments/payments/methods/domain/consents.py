@@ -1,4 +1,4 @@
-"""What a payer agreed to, kept as evidence. Values in, values out."""
+"""Consents of payers, kept as evidence. Values in, values out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contracts.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a surcharge is made with: its rate, the most it comes to in minor units, and the rule that says so."""
+    """The terms of a surcharge: its rate, its cap in minor units, and the rule that they come from."""
 
     rate: Decimal = Decimal(0)
     cap: int | None = None
@@ -45,7 +45,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Who spoke, and from where; the address itself is never kept: it is hashed with the deployment's `secret`."""
+    """Who made the request, and from where. The address is never kept; it is hashed with the deployment's `secret`."""
 
     actor: str
     request_id: str | None = None
@@ -53,9 +53,9 @@ class Witness:
     secret: str = field(default="", repr=False)
 
     def to(self, consent: Consent) -> Consent:
-        """A hash that tells who has the secret of one address whether it was this one, and of two consents nothing.
+        """Add a hash of the address. With the secret, one can check an address; two consents can't be compared.
 
-        None without a secret: there are so few addresses that whoever reads a plain hash can try them all.
+        None without a secret: there are so few addresses that a reader of a plain hash could try them all.
         """
         hashed = None
         if self.address and self.secret:
@@ -75,7 +75,7 @@ def to_method(
     setup_id: str | None = None,
     terms: Terms | None = None,
 ) -> Consent:
-    """Terms agreed to for a method or for what is about to be set up, or autopay switched on with it."""
+    """Consent to the terms of a method, of a setup, or of autopay with a method."""
     consent = Consent(
         new_id(), kind, given, customer_id, who.actor, now, text_version, method_id=method_id, setup_id=setup_id,
         terms=terms,

@@ -1,4 +1,4 @@
-"""Ways to pay, and whether one may be used. Values in, values out."""
+"""Payment methods, and whether one may be used. Values in, values out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SOON = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A card or bank account at the provider; `saved` or for one payment, `used` when that one was made.
+    """A card or bank account at the provider. If it is not `saved`, it is for one payment, and then `used`.
 
-    `country`, `state` and `postal_code` are of the address that its bills go to.
+    `country`, `state` and `postal_code` are of its billing address.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Method:
 
     @property
     def expires_on(self) -> date | None:
-        """The last day on which a card holds: its month's last."""
+        """The last day on which a card is valid: the last of its month."""
         if self.exp_year is None or self.exp_month is None:
             return None
         return date(self.exp_year, self.exp_month, monthrange(self.exp_year, self.exp_month)[1])
@@ -72,7 +72,7 @@ class Currencies:
 
 
 def currencies_of(known: Sequence[Currencies], kind: str, on: date) -> Currencies | None:
-    """Those of a kind of method on a day; None when it pays in whatever the provider charges in."""
+    """The currencies of a kind of method on a day; None if it can pay in all currencies of the provider."""
     found = [each for each in known if each.kind == kind and each.since <= on]
     return max(found, key=lambda each: each.since) if found else None
 
@@ -85,7 +85,7 @@ def pays_in(known: Sequence[Currencies], method: Method, currency: str, on: date
 def cannot_pay(
     known: Sequence[Currencies], method: Method, currency: str, on: date, others: Sequence[Method] = ()
 ) -> Refusal | None:
-    """Why a method can't pay in a currency, and which of the customer's `others` can; None when it can."""
+    """Return why a method can't pay in a currency, and which of `others` can; None if it can."""
     only = currencies_of(known, method.kind, on)
     if only is None or currency in only.currencies:
         return None
@@ -100,12 +100,12 @@ def cannot_pay(
 
 
 def payable_by(known: Sequence[Currencies], methods: Sequence[Method], currency: str, on: date) -> list[Method]:
-    """Those of the methods that can pay in a currency now."""
+    """Return the methods that can pay in a currency now."""
     return [one for one in methods if pays_in(known, one, currency, on) and unusable(one, on) is None]
 
 
 def unusable(method: Method, today: date) -> Refusal | None:
-    """Why a method can't be charged, with the remedy; None when it can."""
+    """Return why a method can't be charged, with the remedy; None if it can."""
     if method.removed_at is not None:
         return _refusal("method-removed", "This payment method was removed. Choose another one, or add it again.")
     if method.used:
@@ -131,7 +131,7 @@ def _refusal(code: str, detail: str, **values: str) -> Refusal:
 
 
 def make_default(methods: Sequence[Method], method_id: str, today: date) -> list[Method] | Refusal:
-    """The methods that change when one becomes its customer's default: the one before comes first."""
+    """Make a method the default; return all methods that change, the former default first."""
     chosen = next((method for method in methods if method.id == method_id), None)
     if chosen is None:
         return Refusal("unknown-method", f"This customer has no payment method {method_id}.", "method_id")
@@ -147,7 +147,7 @@ def make_default(methods: Sequence[Method], method_id: str, today: date) -> list
 
 
 def remove(method: Method, *, autopay_needs: bool, under_way: bool, now: datetime) -> Method | Refusal:
-    """Gone from lists; the provider forgets it afterwards."""
+    """Remove a method from lists. A task lets the provider forget it."""
     if autopay_needs:
         detail = "Autopay uses this payment method. Choose another one for autopay, or switch it off, first."
         return Refusal("autopay-needs-method", detail, conflict=True)
@@ -158,12 +158,12 @@ def remove(method: Method, *, autopay_needs: bool, under_way: bool, now: datetim
 
 
 def disable(method: Method, reason: str, now: datetime) -> Method | None:
-    """A method that its bank closed or that must not be tried again; None when it was so before."""
+    """Disable a method that must not be charged again; None if it was disabled before."""
     if method.disabled_at is not None or method.removed_at is not None:
         return None
     return changed(method, disabled_at=now, disabled_reason=reason)
 
 
 def changed(method: Method, **changes: object) -> Method:
-    """A change that is told to others."""
+    """Change a method, with an event: its sequence goes up by one."""
     return replace(method, sequence=method.sequence + 1, **changes)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What payers agreed to, append-only."""
+"""Consents of payers, append-only."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ ORDER BY at, id LIMIT 100
 
 
 async def load_consents(connection: Reads, payment_id: str) -> list[asyncpg.Record]:
-    """What was agreed to for a payment, and before it for its method; oldest first."""
+    """Load the consents to a payment and, before it, to its method; oldest first."""
     found: list[asyncpg.Record] = await connection.fetch(LOAD_CONSENTS, payment_id)
     return found

@@ -1,4 +1,4 @@
-"""Ways to pay, as the provider keeps them."""
+"""Payment methods, and customers' ids at the provider."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payments.sql import columns_of
 KEPT = """id, customer_id, provider_id, kind, funding, brand, last4, exp_year, exp_month, country, state, postal_code, saved,
     is_default, verification, disabled_at, disabled_reason, removed_at, sequence, setup_reference"""
 KEPT_WIDTH = 20
-# A method for one payment is used up by one that did not end without money.
+# A method for one payment is used up by a payment, unless that one ended without money.
 USED = """CASE WHEN m.saved THEN false ELSE EXISTS (SELECT FROM payments u WHERE u.method_id = m.id
     AND u.status NOT IN ('declined', 'cancelled', 'expired')) END"""
 METHOD = f"{columns_of('m', KEPT)}, {USED}"
@@ -26,7 +26,7 @@ METHOD_WIDTH = KEPT_WIDTH + 1
 
 
 def method_of(row: Sequence[Any]) -> Method:
-    """From the first columns of a row, as METHOD or KEPT names them."""
+    """Make a method from the first columns of a row, in the order of METHOD or KEPT."""
     return Method(*tuple(row)[:METHOD_WIDTH])
 
 
@@ -53,7 +53,7 @@ def _values(method: Method) -> tuple[Any, ...]:
 
 
 async def list_methods(connection: Reads, customer_id: str) -> list[Method]:
-    """Saved ones that were not removed, the default first."""
+    """List saved methods that were not removed, the default first."""
     sql = f"""SELECT {METHOD} FROM methods m WHERE customer_id = $1 AND saved AND removed_at IS NULL
         ORDER BY is_default DESC, created_at, id LIMIT 100"""  # noqa: S608
     return [method_of(row) for row in await connection.fetch(sql, customer_id)]
@@ -71,7 +71,7 @@ async def load_methods(connection: Reads, ids: Sequence[str]) -> dict[str, Metho
 
 
 async def lock_methods(work: Work, customer_id: str) -> list[Method]:
-    """All of a customer's that were not removed."""
+    """Lock all methods of a customer that were not removed."""
     sql = f"""SELECT {METHOD} FROM methods m WHERE m.customer_id = $1 AND m.removed_at IS NULL ORDER BY m.id
         FOR NO KEY UPDATE OF m"""  # noqa: S608
     return [method_of(row) for row in await work.connection.fetch(sql, customer_id)]
@@ -89,7 +89,7 @@ WHERE id = $1
 
 
 async def save_method(work: Work, method: Method) -> None:
-    """A method as a change leaves it."""
+    """Save a changed method."""
     await work.connection.execute(
         SAVE_METHOD, method.id, method.is_default, method.verification, method.disabled_at, method.disabled_reason,
         method.removed_at, method.sequence,
@@ -97,7 +97,7 @@ async def save_method(work: Work, method: Method) -> None:
 
 
 async def method_needed(connection: asyncpg.Connection, method_id: str) -> tuple[bool, bool]:
-    """Whether autopay needs a method, and whether a payment by it is under way."""
+    """Return whether autopay needs a method, and whether a payment by it is under way."""
     sql = """SELECT EXISTS (SELECT FROM autopay WHERE method_id = $1 AND enabled)
         OR EXISTS (SELECT FROM autopay WHERE currency_methods @> ARRAY[$1::uuid] AND enabled), EXISTS (SELECT FROM payments
         WHERE method_id = $1 AND status NOT IN ('succeeded', 'declined', 'cancelled', 'expired'))"""
@@ -107,7 +107,7 @@ async def method_needed(connection: asyncpg.Connection, method_id: str) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class Detaching:
-    """A removed method that the provider is to forget; `in_use`: a payment by it is under way."""
+    """A removed method that the provider must forget; `in_use`: a payment by it is under way."""
 
     provider_id: str
     in_use: bool
@@ -134,7 +134,7 @@ ORDER BY m.id LIMIT $1
 
 
 async def used_up(connection: asyncpg.Connection, limit: int) -> list[str]:
-    """Methods for one payment, which has succeeded; none that was put off."""
+    """Return methods for one payment whose payment has succeeded, without those that were put off."""
     return [row["id"] for row in await connection.fetch(USED_UP, limit)]
 
 

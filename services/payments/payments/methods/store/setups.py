@@ -1,4 +1,4 @@
-"""Visits to the provider's own page."""
+"""Setups: visits to the provider's own page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chassis.messaging.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A visit to the provider's page; `method_id` once it led to a method."""
+    """A visit to the provider's page; it has a `method_id` when it led to a method."""
 
     id: str
     customer_id: str
@@ -42,7 +42,7 @@ async def begin_setup(
 
 
 async def open_setup(connection: asyncpg.Connection, setup_id: str, provider_id: str, url: str) -> None:
-    """Its page is there."""
+    """Save the page of a setup."""
     sql = """UPDATE method_setups SET provider_id = $2, url = $3, state = 'open'
         WHERE id = $1 AND state = 'begun'"""
     await connection.execute(sql, setup_id, provider_id, url)
@@ -67,6 +67,6 @@ async def lock_setup(work: Work, setup_id: str) -> Setup | None:
 async def end_setup(
     work: Work, setup_id: str, state: str, *, reason: str | None = None, method_id: str | None = None
 ) -> None:
-    """`complete`, `failed` or `expired`: it is not looked at any more."""
+    """End a setup as `complete`, `failed` or `expired`: the provider is not asked any more."""
     sql = "UPDATE method_setups SET state = $2, reason = $3, method_id = $4 WHERE id = $1"
     await work.connection.execute(sql, setup_id, state, reason, method_id)

@@ -1,4 +1,4 @@
-"""Files of banks over HTTP, and what became of their lines."""
+"""Bank files over HTTP: sending one, and the state of its lines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IN_MEMORY = 1 << 20
 
 
 class Room:
-    """For so many requests at a time; a 503 problem for one more."""
+    """Lets in so many requests at a time; one more gets a 503 problem."""
 
     def __init__(self, most: int) -> None:
         self._left = most
@@ -58,14 +58,14 @@ READING = asyncio.Semaphore(2)  # a thread each, then a connection of the pool's
 
 
 class RunView(BaseModel):
-    """`lines` = posted + matched + proposed + duplicate + ignored + resolved + those that are still to be taken.
+    """`lines` = posted + matched + proposed + duplicate + ignored + resolved + those that are not handled yet.
 
-    posted      exact: it became a payment by itself, or reversed one that the bank took back
-    matched     money that was recorded already
-    proposed    waits for a person, as an exception
-    duplicate   a file has told of it before
+    posted      it became a payment by itself, or reversed a payment that the bank took back
+    matched     a receipt or payout that was known already
+    proposed    an exception: a person has to decide
+    duplicate   it was in an earlier file
     ignored     not booked yet, or money that went out
-    resolved    was proposed, and a person has decided
+    resolved    a person has decided
     """
 
     id: str
@@ -107,10 +107,10 @@ State = Literal["new", "posted", "matched", "proposed", "duplicate", "ignored", 
 
 
 class RunLineView(BaseModel):
-    """A line of a bank's file and what became of it; `new`: it is still to be taken. Below zero: money that went out.
+    """A line of a bank's file and its state; `new`: not handled yet. Amounts below zero: money that went out.
 
-    payment_ids     the payments that its money is: several where a person split it over customers
-    exception_id    what a person has, or had, to decide about it
+    payment_ids     its payments: several if a person split it over customers
+    exception_id    the exception in which a person decides, or has decided, about it
     """
 
     place: str
@@ -156,9 +156,10 @@ async def take_statement(
     ] = None,
     currency: Annotated[Currency | None, Query(description="likewise")] = None,
 ) -> Response:
-    """Take a bank's file, as it is, for the body: camt.053, camt.054, BAI2, MT940, or CSV of a known profile.
+    """Send a bank's file as the body, unchanged: camt.053, camt.054, BAI2, MT940, or CSV of a known profile.
 
-    Its format is found by its content. All of it is read before anything counts; then its lines are taken in turn.
+    The format is found by the content. The file is read whole or refused (422 with the line). Then its lines are
+    handled in order. If the file is sent again, the answer is 200 with its first run.
     """
     for_the_company(identity)
     running = running_of(request)
@@ -182,7 +183,7 @@ async def take_statement(
 async def _kept(
     file: BinaryIO, digest: bytes, account: str | None, currency: str | None, running: Running[Own], cause: Cause
 ) -> str | None:
-    """The id of the run, None when the file is known. A connection is held only once all of the file is read."""
+    """Return the id of the run, None if the file is known. The file is read before a connection is taken."""
     async with READING:
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as rows:
             whole = await bank_intake.read_whole(file, cast(BinaryIO, rows), account, currency)
@@ -193,7 +194,7 @@ async def _kept(
 
 
 async def spool(request: Request, file: BinaryIO) -> None:
-    """The whole body, into the file."""
+    """Write the whole body into the file."""
     try:
         async for piece in request.stream():
             file.write(piece)
@@ -203,7 +204,7 @@ async def spool(request: Request, file: BinaryIO) -> None:
 
 
 async def _taken_meanwhile(pool: asyncpg.Pool, digest: bytes) -> bank.Run:
-    """The run that another request makes of the same file; a 409 problem when that takes longer."""
+    """Return the run that another request makes of the same file; a 409 problem if that takes too long."""
     run: bank.Run | None = None
 
     async def looked() -> bool:
@@ -245,7 +246,7 @@ async def list_runs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """The bank files that were taken, the newest first."""
+    """List the runs of bank files, the newest first."""
     for_the_company(identity)
     found = await bank.list_runs(running_of(request).pool, read_instant_cursor(cursor), limit + 1)
     last = found[limit - 1] if len(found) > limit else None
@@ -256,7 +257,7 @@ async def list_runs(
 
 @reading.get("/v1/reconciliation/runs/{run_id}", response_model=RunView, tags=["reconciliation"])
 async def get_run(run_id: str, request: Request, identity: ReadPayments) -> Response:
-    """What became of a bank file's lines so far."""
+    """Show how many lines of a bank file are in each state."""
     for_the_company(identity)
     run = await bank.load_run(running_of(request).pool, run_id) if is_id(run_id) else None
     if run is None:
@@ -273,7 +274,7 @@ async def list_lines(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Each line of a bank's file: by what became of it, then as it stands in the file."""
+    """List the lines of a bank's file, by state and then in the order of the file."""
     for_the_company(identity)
     pool = running_of(request).pool
     found = await bank.list_lines(pool, run_id, state, _after(cursor), limit + 1) if is_id(run_id) else None

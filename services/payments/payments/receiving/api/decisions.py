@@ -1,4 +1,4 @@
-"""What a person decides about an exception, over HTTP."""
+"""A person's decision about an exception, over HTTP."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ router = APIRouter(route_class=StrictRoute)
     "/v1/reconciliation/exceptions/{exception_id}/resolve", response_model=ExceptionDetail, tags=["reconciliation"]
 )
 async def resolve(exception_id: str, asked: Resolution, request: Request, identity: WritePayments) -> Response:
-    """Decide an exception. Each is decided once: another decision is refused, the same again gets the same answer."""
+    """Decide an exception, once. The same decision again gets the same answer; another one is refused (409)."""
     for_the_company(identity)
     running = running_of(request)
     doubted, charge = await _charge_of(running, exception_id) if asked.action == "accept" else (None, None)
     async with running.units.begin(cause_of(request, identity)) as work:
-        if doubted:  # before the exception, as those who follow the provider's record do
+        if doubted:  # the payment first, in the same order as when the provider's record is saved
             await lock_payment(work, doubted)
         row, actor = await lock_exception(exception_id, work), work.cause.actor or ""
         decision = fingerprint({**asked.model_dump(mode="json"), "actor": actor})
@@ -57,14 +57,14 @@ async def resolve(exception_id: str, asked: Resolution, request: Request, identi
 
 
 async def _line_is_decided(line_id: int, work: Work) -> None:
-    """Once nothing of it waits any more. Last of all: its file's counts are held until the commit."""
+    """Mark the line `resolved` once none of its exceptions is open. Last of all, because it locks its file's counts."""
     await bank.lock_line(work, line_id)
     if not await exceptions.line_waits(work, line_id):
         await bank.keep_states(work, {line_id: "resolved"})
 
 
 def _answered(row: Any, decision: bytes) -> bytes:
-    """The first answer, to who lost it and asks the same again."""
+    """Return the first answer to a caller who sends the same decision again; refuse another decision."""
     if row["decision"] != decision:
         raise resolved_already()
     body: bytes = row["answer"]
@@ -72,7 +72,7 @@ def _answered(row: Any, decision: bytes) -> bytes:
 
 
 async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
-    """Nothing follows; so what holds invoices can't be dismissed."""
+    """Close it without any effect. Refused for a payment that holds invoices, because they would stay held."""
     if row["payment_id"] is None or row["line_id"] is not None or row["provider_id"] is not None:
         return
     payment = await load_payment(work.connection, row["payment_id"], None)
@@ -93,7 +93,7 @@ async def _dismiss(row: Any, _asked: Resolution, work: Work) -> None:
 
 
 async def _charge_of(running: Running[Own], exception_id: str) -> tuple[str | None, Charge | None]:
-    """The payment that an open exception is about, and the provider's record of it; asked before anything is locked."""
+    """Return the payment of an open exception and the provider's record of it. Called before anything is locked."""
     row = await exceptions.load_exception(running.pool, exception_id) if is_id(exception_id) else None
     if row is None or row["state"] != "open" or row["payment_id"] is None:
         return None, None
@@ -110,7 +110,7 @@ async def _charge_of(running: Running[Own], exception_id: str) -> tuple[str | No
 
 
 async def _accept(row: Any, charge: Charge | None, work: Work) -> None:
-    """The payment is what the provider took."""
+    """Make the payment what the provider took."""
     if charge is None or row["provider_id"] is not None:
         detail = "This is about no charge that the provider has a record of. Dismiss it, saying how it was settled."
         raise problem_of(Refusal("nothing-to-accept", detail, "action"))
@@ -126,7 +126,7 @@ USED = {
 
 
 def _refuse_unused(asked: Resolution) -> None:
-    """What a decision doesn't use may have been meant for another one, which does something else with the money."""
+    """Refuse fields that the decision does not use: the person may have meant another decision."""
     given = asked.model_dump(exclude_defaults=True).keys() - {"action", "reason"}
     for name in sorted(given - USED.get(asked.action, set())):
         raise problem_of(Refusal("not-used", f"{asked.action!r} uses no {name}; leave it out.", name))

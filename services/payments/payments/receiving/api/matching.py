@@ -1,4 +1,4 @@
-"""`match`: the money of a bank's line is known here already: receipts, a payout, or what went back of a receipt."""
+"""`match`: the money of a bank line is known already, as receipts, as a payout, or as a receipt that went back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from payments.receiving.store import payouts, remittances
 
 
 async def match(row: Any, asked: Resolution, work: Work) -> str | None:
-    """The line's money is a receipt that somebody recorded, or a payout; or it took a receipt back."""
+    """Match the line with recorded receipts or a payout; or, if money went out, with the receipt that it took back."""
     money_of_line(row, work, out=True)
     proposed = proposal_of(row, asked.proposal) if asked.proposal is not None else {}
     if payout_id := asked.payout_id or proposed.get("payout_id"):
@@ -44,7 +44,7 @@ async def match(row: Any, asked: Resolution, work: Work) -> str | None:
 
 
 async def _match_receipts(row: Any, payment_ids: Sequence[str], field: str, work: Work) -> None:
-    """The line tells of receipts that somebody recorded; nothing is booked: that was, when they were."""
+    """Link the line to recorded receipts. Nothing is booked: the receipts were booked when they were recorded."""
     found = {each["id"]: each for each in await remittances.lock_recorded(work, list(filter(is_id, payment_ids)))}
     for payment_id in payment_ids:
         if payment_id not in found:
@@ -67,9 +67,9 @@ async def _match_receipts(row: Any, payment_ids: Sequence[str], field: str, work
 
 
 async def _match_payout(row: Any, payout_id: str, rest_is_fee: bool, work: Work) -> None:
-    """The line tells of a payout's arrival, which is booked when the provider says that it paid it out.
+    """Link the line to a payout. The payout itself was booked when the provider had paid it.
 
-    Also of one that failed since: its money may have reached the bank, which takes it back with another line.
+    A failed payout can be linked, too: its money may have reached the bank, which takes it back with another line.
     """
     found = await payouts.lock_payout(work, payout_id)
     if found is None:
@@ -105,7 +105,7 @@ async def _match_payout(row: Any, payout_id: str, rest_is_fee: bool, work: Work)
 
 
 async def _take_back(row: Any, payment_id: str, work: Work) -> str:
-    """The bank took so much of a receipt back: its invoices are owed again."""
+    """Reverse this amount of a receipt, because the bank took it back: its invoices are owed again."""
     payment = await lock_payment(work, payment_id) if is_id(payment_id) else None
     if payment is None:
         raise problem_of(_no_such_payment(payment_id))

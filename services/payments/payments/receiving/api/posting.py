@@ -1,4 +1,4 @@
-"""`post`: the money of a bank's line becomes payments of those whose it is."""
+"""`post`: the money of a bank line becomes payments of one or several customers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from payments.receiving.store import remittances
 
 
 async def post(row: Any, asked: Resolution, work: Work) -> str | None:
-    """The line's money becomes a payment of the customer, or one of each whose share it is."""
+    """Make the line's money a payment of the customer, or one payment for each customer in `shares`."""
     money_of_line(row, work)
     steps, reference = list[Step](), remittance_of(row["refs"], row["text"])
     shares = _shares(row, asked)
@@ -50,7 +50,7 @@ async def post(row: Any, asked: Resolution, work: Work) -> str | None:
 
 
 async def _refuse_unpayable(share: Share, parts: Sequence[Part], work: Work) -> Refusal | None:
-    """A person who names invoices means to pay them: what they can't take any more would be credit, unnoticed."""
+    """Refuse invoices that can't take their amount any more. The rest would become credit, and nobody would see it."""
     known = await remittances.load_invoices(work, [part.invoice_id for part in parts])
     for place, (part, named) in enumerate(zip(parts, share.invoices, strict=True)):
         invoice = known.get(part.invoice_id)
@@ -71,7 +71,7 @@ Named = Callable[[str | None], str]
 
 
 def _shares(row: Any, asked: Resolution) -> list[tuple[Share, Named]]:
-    """Whose the money is, and how the request calls a field of each."""
+    """Return the customers' shares of the money, and how the request names each field of a share."""
     if asked.proposal is not None:
         return [(_proposed(row, asked.proposal), lambda _: "proposal")]
     if asked.shares:

@@ -34,14 +34,14 @@ class AccountView(BaseModel):
 
 
 class OpenEnds(BaseModel):
-    """What a level has that the next one has not, as of now, whatever `known_at` is.
+    """Money that one level has and the next level does not have yet. As of now, also if `known_at` is given.
 
-    `waiting` is all that waits now; the others are of what is dated up to the day.
+    `waiting` is all that waits now. The others count money that is dated on the report's day or before.
 
-    waiting       charged, and the provider's record does not agree yet
-    not_paid_out  in the provider's record, and in no payout
-    not_in_bank   paid out, and in no bank file
-    unconfirmed   recorded as received, and in no bank file
+    waiting       charged, but the provider's record does not agree yet
+    not_paid_out  in the provider's record, but in no payout
+    not_in_bank   paid out, but in no bank file
+    unconfirmed   recorded as received, but in no bank file
     """
 
     waiting_minor: int
@@ -51,17 +51,17 @@ class OpenEnds(BaseModel):
 
 
 class ExceptionSum(BaseModel):
-    """How many, and the sum of their amounts as these are now; what a bank took back is below zero."""
+    """How many exceptions, and the sum of their amounts as of now. Money that a bank took back is below zero."""
 
     n: int
     amount_minor: int
 
 
 class CurrencyView(BaseModel):
-    """`sum` is that of all accounts: zero, or the books are wrong.
+    """`sum` is the sum of all accounts. If it is not zero, the books are wrong.
 
-    `open_exceptions` and `open_exception_sums` are of those that were open when the day ended in the company's time
-    zone, or at `known_at` if that was earlier: of today, those that are open now.
+    `open_exceptions` and `open_exception_sums` count the exceptions that were open at the end of the day (in the
+    company's time zone), or at `known_at` if that was earlier. For today, they count those that are open now.
     """
 
     currency: str
@@ -89,10 +89,10 @@ async def daily_reconciliation(
         Instant | None, Query(description="what was booked, opened or resolved later does not count; now, unless given")
     ] = None,
 ) -> Response:
-    """The ledger on a day of the company's calendar (today, unless given), and how far each level is from the next.
+    """Show the ledger on a day of the company's calendar (today, unless given), and what each level lacks.
 
-    As of the day, by what was known at `known_at`: the accounts, by the days on which their money counts, and the
-    exceptions that were open when the day ended. As of now, whatever the day: `open_ends`, and the exceptions' amounts.
+    As of that day, and as known at `known_at`: the accounts, and which exceptions were open at the end of the day.
+    As of now, whatever the day: `open_ends`, and the amounts of the exceptions.
     """
     for_the_company(identity)
     running = running_of(request)

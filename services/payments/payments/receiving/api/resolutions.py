@@ -1,4 +1,4 @@
-"""What a person may say about an exception, and what of it every decision looks at."""
+"""The request that decides an exception, and the checks that all decisions share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payments.edge import Asked
 
 
 class Share(Asked):
-    """So much of the money is this customer's, for these invoices: none, oldest first; `on_account`, it is credit."""
+    """One customer's share of the money. Without `invoices` it pays the oldest first; `on_account` makes it credit."""
 
     customer_id: Annotated[str, Field(max_length=36)]
     amount_minor: PositiveMinor
@@ -25,15 +25,16 @@ class Share(Asked):
 
 
 class Resolution(Asked):
-    """What is to become of the exception.
+    """How to decide the exception.
 
-    `post`: the line's money is the customer's, for these invoices (none: oldest first; `on_account`: for none, it is
-    credit), or as the proposal with this place, from 0; or that of several customers, in `shares` that sum to it.
-    `match`: the line's money is the recorded receipt `payment_id`, or several that sum to it (`payment_ids`: cheques of
-    one deposit), or the provider's payout `payout_id`, or that of the proposal; a line that went out took so much of
-    that receipt back. `rest_is_fee`: what the line lacks of the payout, the bank kept.
-    `accept`: the payment is what the provider's record has of it, though other than was asked, or after its end.
-    `dismiss`: it is settled otherwise, and `reason` says how.
+    `post`: the line's money becomes a payment of `customer_id` for `invoices` (without them, the oldest first; with
+    `on_account`, credit); or as the proposal at place `proposal`, from 0; or of several customers, in `shares` that sum
+    to it.
+    `match`: the money is known already: as the recorded receipt `payment_id`, as several that sum to it (`payment_ids`:
+    cheques of one deposit), as the provider's payout `payout_id`, or as the proposal. If money went out, the bank took
+    this amount of the receipt back. `rest_is_fee`: the bank kept the difference to the payout.
+    `accept`: the payment becomes what the provider's record says, in amount and although it had ended.
+    `dismiss`: nothing is done; it was settled in another way, and `reason` says how.
     """
 
     action: Literal["post", "match", "accept", "dismiss"]
@@ -52,7 +53,7 @@ class Resolution(Asked):
 
 
 def money_of_line(row: Any, work: Work, *, out: bool = False) -> None:
-    """Refuse what is no money of a bank line that has been booked; `out`: or that went out."""
+    """Return the money of a bank line; refuse exceptions of anything else. `out`: outgoing lines are allowed, too."""
     if row["line_id"] is None:
         detail = (
             "This is about no line of a bank, so it brought no money to post. Dismiss it, saying how it was settled."

@@ -1,4 +1,4 @@
-"""Receipts recorded by hand that a bank tells in one sum, as the cheques of one deposit. Values in, values out."""
+"""Recorded receipts that the bank shows in one sum, as the cheques of one deposit. Values in, values out."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 
 from payments.receiving.domain.verdicts import Recorded
 
-LARGEST_MIXED = 12  # receipts of which every selection is tried
-LARGEST_OF_THREE = 60  # receipts of one day of which every three are
-LARGEST = 100  # as many may be matched with one line
-_MOST_DAYS = 5  # that follow each other: a deposit after a long weekend
+LARGEST_MIXED = 12  # up to so many receipts, every selection is tried
+LARGEST_OF_THREE = 60  # up to so many receipts of one day, every three are tried
+LARGEST = 100  # at most so many receipts are matched with one line
+_MOST_DAYS = 5  # consecutive days in one deposit: after a long weekend
 
 Receipts = tuple[Recorded, ...]
 
 
 class Deposits:
-    """Finds the receipts, of some days and of one currency, that come to an amount."""
+    """Finds receipts of one currency that sum to an amount."""
 
     def __init__(self, receipts: Sequence[Recorded]) -> None:
         self.receipts = receipts
@@ -35,11 +35,11 @@ class Deposits:
                         _keep(self._some, some)
 
     def whole(self, minor: int) -> list[Receipts]:
-        """All of one day, one customer or one reference, or of days that follow each other."""
+        """Return groups that sum to it: all receipts of a day, a customer, a reference, or of consecutive days."""
         return list(self._whole.get(minor, {}).values())
 
     def some(self, minor: int) -> list[Receipts]:
-        """Some of those, or any two; where there are many, not every selection is tried."""
+        """Return parts of those groups that sum to it, or any two receipts. Large groups are not tried fully."""
         found = {**self._some.get(minor, {})}
         for some in itertools.chain(self._pairs(self.receipts, minor), self._threes(minor)):
             found.setdefault(frozenset(one.payment_id for one in some), some)

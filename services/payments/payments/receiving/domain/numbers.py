@@ -1,4 +1,4 @@
-"""Whether an invoice's number stands in a text, or digits that chance to be the same. Values in, values out."""
+"""Decides if an invoice's number stands in a text, or only the same digits by chance. Values in, values out."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ _LABEL = re.compile(
 
 
 def plain(text: str) -> str:
-    """Letters and digits alone, of any script, in capitals: how a number is compared.
+    """Keep only letters and digits, of any script, in capitals: the form in which numbers are compared.
 
     >>> plain("inv-1001/b"), plain("Счёт № 77")
     ('INV1001B', 'СЧЁТ77')
@@ -97,10 +97,10 @@ def plain(text: str) -> str:
 
 
 def runs_of(told: str) -> Iterator[tuple[str, int, int]]:
-    """Neighbouring words that may be a number: `plain`, and where they begin and end.
+    """Yield neighbouring words that may be one number: `plain`, start and end.
 
-    Up to three words; up to eight where signs stand between all of them, or all between the first and the last have a
-    digit.
+    These are up to three words. They are up to eight words if signs stand between all of them, or if all words between
+    the first and the last have a digit.
     """
     found = _pieces(told)
     digits = [not piece.isalpha() for piece, _, _ in found]
@@ -127,7 +127,7 @@ def _pieces(told: str) -> list[tuple[str, int, int]]:
 
 
 def places_of(key: str, told: str) -> Iterator[tuple[int, int]]:
-    """Where neighbouring words of a text, however many, are together the `key`."""
+    """Yield start and end of neighbouring words that together are the `key`."""
     found = _pieces(told)
     for first, (_, start, _) in enumerate(found):
         joined = ""
@@ -140,7 +140,7 @@ def places_of(key: str, told: str) -> Iterator[tuple[int, int]]:
 
 
 def _gaps(text: str) -> dict[int, str]:
-    """What stands between the words, by how many letters and digits come before it."""
+    """The signs and spaces between the words, by the number of letters and digits before them."""
     gaps: dict[int, str] = {}
     count, last = 0, 0
     for one in _PIECE.finditer(text):
@@ -162,9 +162,9 @@ def _grouped(key: str, gaps: dict[int, str]) -> bool:
 
 
 def _spelled(key: str, written: str, number: str) -> Likelihood | None:
-    """Whether it is written as the number is: with its own signs, with spaces in their place, or without.
+    """Whether it is written like the number: with its own signs, with spaces in their place, or without any.
 
-    Signs of another kind say nothing where letters are about. Between digits they make dates and amounts.
+    Other signs beside letters make no difference. Between digits they make dates and amounts.
     """
     told, own = _gaps(written), _gaps(number)
     letters = not key.isdecimal()
@@ -187,7 +187,7 @@ def _spelled(key: str, written: str, number: str) -> Likelihood | None:
 
 
 def _dated(digits: str, year: int) -> bool:
-    """Whether digits without signs may be a year, a month or a day of about this year."""
+    """Whether digits without signs may be a year, a month or a day within about three years of `year`."""
     near = {f"{each % 100:02}" for each in range(year - 3, year + 3)}
     if len(digits) == 4:
         return digits[:2] == "20" and digits[2:] in near
@@ -210,9 +210,9 @@ def _dated(digits: str, year: int) -> bool:
 
 
 def likelihood(told: str, start: int, end: int, number: str, year: int) -> Likelihood | None:
-    """Whether a number that is known stands here in a text; None where a date, an amount or another number does.
+    """How likely a known number is meant here in a text; None if it is a date, an amount or another number.
 
-    What is digits alone, or as short as a house's number, is the number by chance too often: it is sure only behind a
+    Digits alone, and forms as short as a house's number, are too often there by chance. They are sure only behind a
     word for invoices.
 
     >>> for text in ("Inv. 010326", "of 01.03.26", "a postcode 80532", "INV 2026/03/7", "80.532", "80532 EUR"):
@@ -250,8 +250,8 @@ def likelihood(told: str, start: int, end: int, number: str, year: int) -> Likel
 def _loosely_joined(key: str, written: str, number: str) -> bool:
     """Whether letters and digits of a short number stand apart, so that they may be a word and an amount or a house.
 
-    They belong together where they are written with the number's own sign or without any, and, with a blank, behind a
-    word for invoices.
+    They belong together if they are written with the number's own sign or without any. With a blank between them, they
+    belong together only behind a word for invoices.
     """
     halves = _HALVES.fullmatch(key)
     if halves is None or len(halves[2] or halves[3]) >= _LONG_DIGITS:
@@ -268,7 +268,7 @@ def _loosely_joined(key: str, written: str, number: str) -> bool:
 
 
 def _goes_on(before: str, written: str, after: str) -> bool:
-    """Whether signs join more letters or digits to it, so that it is a part of something else."""
+    """Whether signs join it to more letters or digits, so that it is a part of something else."""
     if _JOINED_BEFORE.search(before) and not _JOINED_WORD.search(before.casefold()):
         return True
     more = _JOINED_AFTER.match(after)
@@ -280,9 +280,10 @@ def _goes_on(before: str, written: str, after: str) -> bool:
 
 
 def quoted(reference: str, number: str, year: int) -> Likelihood | None:
-    """Whether a whole reference, which the payer was asked to give, is the number.
+    """How likely a whole reference, which the payer was asked to give, is the number.
 
-    A date or a telephone number may stand there, too. Signs between digits that the number doesn't have make doubt.
+    It may also be a date or a telephone number. If digits have signs between them that the number does not have, it is
+    in doubt.
 
     >>> [quoted(one, "4513", 2026) for one in ("4513", "45.13", "45/13")], quoted("2026/0042", "2026-0042", 2026)
     (['sure', None, 'chance'], 'sure')
@@ -302,7 +303,7 @@ def quoted(reference: str, number: str, year: int) -> Likelihood | None:
 
 
 def _of_something_else(key: str) -> bool:
-    """Whether it has the form of a month, a house's number, a postcode or an amount with its currency."""
+    """Whether it looks like a month, a house's number, a postcode or an amount with its currency."""
     forms = (_PERIOD, _SMALL, _POSTCODE, _COUNTRY_ZIP)
     return any(form.fullmatch(key) for form in forms) or (key[:3] in EXPONENTS and key[3:].isdecimal())
 
@@ -339,7 +340,7 @@ def _labelled(before: str, written: str) -> bool:
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether two numbers may be of one series: as long, with the same signs, and the same first half."""
+    """Whether two numbers may be of one series: the same length, signs and first half."""
     half = len(one) // 2
     return re.sub(r"\d", "0", one) == re.sub(r"\d", "0", other) and one[:half] == other[:half]
 
@@ -353,12 +354,12 @@ def _is_date(written: str) -> bool:
 
 
 def _no_other(written: str) -> bool:
-    """Whether digits with signs are no telephone number or postcode."""
+    """Whether digits with signs are neither a telephone number nor a postcode."""
     return not (written.startswith("0") or _ZIP.fullmatch(written) or " " in written)
 
 
 def _money(before: str, after: str) -> bool:
-    """Whether a currency, or a sign of one, stands beside it."""
+    """Whether a currency's code or sign stands beside it."""
     for found in (_MONEY_BEFORE.search(before), _MONEY_AFTER.match(after)):
         if found is not None and (found[1] is None or found[1] in EXPONENTS or found[1].casefold() in _CURRENCIES):
             return True

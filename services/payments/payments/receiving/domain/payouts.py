@@ -34,9 +34,9 @@ class Stray:
 
 
 def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: date) -> Posting:
-    """The provider has paid out: Σ gross leaves its clearing account, to the bank and as its fees.
+    """Book a payout that the provider has paid: Σ gross leaves the clearing account, to the bank and as fees.
 
-    ValueError: the lines are not the payout, Σ gross - fees.
+    Raises ValueError if Σ (gross - fees) of the lines is not the payout's amount.
     """
     gross = total([each.amount for each in movements], amount.currency)
     fees = total([each.fee for each in movements], amount.currency)
@@ -46,12 +46,12 @@ def arrived(payout_id: str, amount: Money, movements: Sequence[Movement], on: da
 
 
 def kept_by_bank(payout_id: str, fee: Money, on: date) -> Posting:
-    """A booked payout arrived with so much less, which the bank kept."""
+    """Book a fee that the bank kept of a booked payout."""
     return _posting(payout_id, "payout_fee", on, ("fees", fee), ("bank", -fee))
 
 
 def came_back(payout_id: str, amount: Money, bank_fee: Money, on: date) -> Posting:
-    """A payout that was booked failed after all: its money, not the provider's fees, is at the provider again."""
+    """Book back a payout that failed: its money is at the provider again, but not the provider's fees."""
     left = amount - bank_fee
     return _posting(payout_id, "payout_failed", on, ("psp_clearing", amount), ("bank", -left), ("fees", -bank_fee))
 
@@ -62,20 +62,20 @@ def _posting(payout_id: str, kind: PostingKind, on: date, *entries: Entry) -> Po
 
 
 def sum_alone(payout_id: str, amount: Money) -> Movement:
-    """A payout that somebody made by hand: it says nothing of charges and fees, which stay in the clearing account."""
+    """The one movement of a payout made by hand. It lists no charges and fees, so they stay in the clearing account."""
     return Movement(payout_id, "by_hand", None, amount, amount - amount)
 
 
 def comes_again(movement: Movement) -> Movement:
-    """A line of an earlier payout that was booked and failed: its fee counted then, and what is left leaves again."""
+    """A movement that was booked with a failed payout before. Its fee counted then; only the net leaves again."""
     net = movement.amount - movement.fee
     return replace(movement, kind="payout_failed", charge_id=None, amount=net, fee=net - net)
 
 
 def strays(movements: Sequence[Movement], charged: Mapping[str, Money]) -> list[Stray]:
-    """Movements of a payout about charges that are no payments of ours, or of another sum.
+    """Find movements of charges that are no payments here, or that have another sum than the payment.
 
-    `charged`: totals of payments by the provider's id.
+    `charged`: totals of payments, by the provider's id of the charge.
     """
     found: list[Stray] = []
     for each in movements:

@@ -1,4 +1,4 @@
-"""Whose money a bank transfer is, and what it pays. Values in, values out."""
+"""Decides whose money a bank transfer is, and which invoices it pays. Values in, values out."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ ARRIVES_WITHIN_DAYS = 5
 MOST_SUMS = 2
 
 
-# What the payer tells of whose money it is: by how much likelier that makes it, and why.
+# Signs of who the customer is: how much each adds to a proposal's score, and the reason that is shown.
 PAID_BEFORE = (0.15, "this account has paid for the customer before")
 NAMESAKE = (0.1, "the payer has the customer's name")
-# What the transfer tells of an invoice.
+# Signs of an invoice's number in the transfer, likewise.
 NAMES = (0.5, "names the invoice")
 CHANCE = (0.25, "digits that it tells are the invoice's number, maybe by chance")
 
@@ -45,7 +45,7 @@ def _near(one: Recorded, transfer: Transfer) -> bool:
 
 
 def _told(transfer: Transfer) -> str:
-    """All that it tells, without gaps."""
+    """References and text of the transfer, in one word."""
     return plain(" ".join((*transfer.references, transfer.text)))
 
 
@@ -68,7 +68,7 @@ def _may_be_all(receipts: Sequence[Recorded], score: float) -> Proposal:
 
 
 def _may_arrive(one: PayoutDue, *, traced: bool) -> Proposal:
-    """It may be this payout: it tells its trace, or is of its amount and about its day."""
+    """Propose a payout whose trace the transfer has, or whose amount and day it has."""
     if traced:
         reasons, score = [f"tells the trace of this payout, which is of {one.amount}"], 0.9
     else:
@@ -84,7 +84,7 @@ def _may_arrive(one: PayoutDue, *, traced: bool) -> Proposal:
 
 
 class Matcher:
-    """Says whose money transfers are by what is known, and by what the transfers before have taken of it."""
+    """Decides whose money transfers are. Amounts that earlier transfers of the batch took are not free any more."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -95,10 +95,9 @@ class Matcher:
         self._numbers = {key: {one.number for one in invoices} for key, invoices in facts.named.items()}
 
     def judge(self, transfers: Sequence[Transfer]) -> list[Verdict]:
-        """What each transfer is: a payout, recorded by somebody, exactly what named invoices ask for, or unclear.
+        """Return one verdict per transfer: a payout, a recorded receipt, the exact sum of named invoices, or unclear.
 
-        Several transfers that name the same invoices count as one when only their sum is exact. What one takes, the
-        next can't.
+        If several transfers name the same invoices and only their sum is exact, they count together.
         """
         verdicts: dict[int, Verdict] = {}
         for transfer in transfers:
@@ -116,10 +115,10 @@ class Matcher:
         return [verdicts.get(each.line_id) or self.unclear(each) for each in transfers]
 
     def propose(self, unclear: Sequence[Unclear], leads: Leads) -> list[Unclear]:
-        """With what each may be, the likeliest first; what has proposals keeps them.
+        """Add proposals, the likeliest first, to each one that has none.
 
-        To money that may have counted already no invoice is proposed but those that it names: it would pay twice. To
-        money of another currency than its invoices', none of strangers.
+        If the money may have counted already, only invoices that it names are proposed, so that nothing is paid twice.
+        If its currency differs from its invoices', no invoices of other customers are proposed.
         """
 
         def proposed(one: Unclear) -> Unclear:
@@ -135,15 +134,15 @@ class Matcher:
         return replace(invoice.due(), payable=Money(self.payable(invoice), invoice.currency))
 
     def named(self, transfer: Transfer) -> list[OpenInvoice]:
-        """The invoices whose numbers it tells, be it by chance; those that are due first."""
+        """Return the invoices whose numbers stand in it, even if only by chance, the earliest due date first."""
         return self._due_first(one for one, _ in self._told_numbers(transfer).values())
 
     def sure(self, transfer: Transfer) -> list[OpenInvoice]:
-        """Those whose numbers nothing but a number is likely to be."""
+        """Return the named invoices whose numbers can hardly be anything else."""
         return self._due_first(one for one, likely in self._told_numbers(transfer).values() if likely == "sure")
 
     def meant(self, transfer: Transfer) -> list[OpenInvoice]:
-        """Those that it surely names, and where digits may be a number by chance, those of the customer who pays."""
+        """Return the surely named invoices, and those named perhaps by chance if they are the paying customer's."""
         theirs = self._payer(transfer) | self._namesakes(transfer) | {one.customer_id for one in self.sure(transfer)}
         told = self._told_numbers(transfer).values()
         return self._due_first(one for one, likely in told if likely == "sure" or one.customer_id in theirs)
@@ -152,7 +151,7 @@ class Matcher:
         return sorted(invoices, key=lambda one: (one.due_on, one.issued_on, one.number))
 
     def _told_numbers(self, transfer: Transfer) -> dict[str, tuple[OpenInvoice, Likelihood]]:
-        """Invoices by their ids, and how likely each is meant."""
+        """Return the named invoices by id, each with how likely it is meant."""
         told = self._named.get(transfer.line_id)
         if told is None:
             numbers = numbers_in(transfer, self._numbers)
@@ -168,7 +167,7 @@ class Matcher:
         return set(self.facts.namesakes.get(called(transfer.payer or ""), ()))
 
     def _anothers(self, transfer: Transfer, customer: str) -> str | None:
-        """Why the money is rather another customer's: by its payer's account, or by its name; None where it is not."""
+        """Return why the payer's account or name points to another customer; None if it does not."""
         paid_for, namesakes = self.facts.paid_for.get(transfer.payer_account or "", ()), self._namesakes(transfer)
         if customer in paid_for or customer in namesakes:
             return None
@@ -177,11 +176,11 @@ class Matcher:
         return "the payer has another customer's name" if namesakes else None
 
     def arrived(self, transfer: Transfer) -> Arrived | Unclear | None:
-        """The payout of this amount whose trace the transfer tells; without traces, the only one of about that day.
+        """Find the payout that the transfer is: by trace and amount, else the only one of about that day and amount.
 
-        Unclear where it tells the trace of one that it can't be as it stands. Money of a payout that failed may have
-        reached the bank and be taken back by it, and comes again with another payout: taken for an arrival, what stays
-        there beside the ledger would be seen by nobody. So a person says.
+        If the transfer has a payout's trace but differs in amount or currency, or if that payout failed or was linked
+        before, the verdict is unclear. Money of a failed payout may have reached the bank all the same, and is paid
+        out again with another payout. If the line were linked by itself, nobody would see money that stays at the bank.
         """
         told, arriving = _told(transfer), self._arriving(transfer)
         fits = [one for one in arriving if one.trace and plain(one.trace) in told] + self._traced(transfer, told)
@@ -197,18 +196,18 @@ class Matcher:
         return Arrived(transfer, live[0].provider_id)
 
     def _arriving(self, transfer: Transfer) -> list[PayoutDue]:
-        """Payouts of its amount that no line has told of."""
+        """Return the payouts of its amount that no bank line is linked to."""
         found = self.facts.arriving.get((transfer.amount.currency, transfer.amount.minor), ())
         return [one for one in found if one.provider_id not in self.confirmed]
 
     def _traced(self, transfer: Transfer, told: str) -> list[PayoutDue]:
-        """Payouts whose trace is a word, or neighbouring words, of what the transfer tells (`told` without gaps)."""
+        """Return the payouts whose trace stands in the transfer in whole words. `told`: all its words, joined."""
         likely = [trace for trace in self.facts.traced if trace in told]
         found = [one for trace in likely for one in self.facts.traced[trace] if tells(transfer, one.trace or "")]
         return [replace(one, banked=True) if one.provider_id in self.confirmed else one for one in found]
 
     def _strange(self, transfer: Transfer, payouts: Sequence[PayoutDue]) -> Unclear:
-        """It tells the trace of these payouts, and is none of them: why not, by the likeliest."""
+        """Build the exception for a transfer that has the trace of these payouts but can't be linked to them."""
         told = {one.provider_id: one for one in payouts}.values()
         payouts = sorted(told, key=lambda one: (one.banked, one.amount != transfer.amount))
         first = payouts[0]
@@ -222,7 +221,7 @@ class Matcher:
         return Unclear(transfer, why, tuple(_may_arrive(one, traced=True) for one in payouts[:MOST_PROPOSALS]))
 
     def recorded(self, transfer: Transfer) -> RecordedAlready | Unclear | None:
-        """The receipt of this amount that it is; unclear where it may be one of several."""
+        """Find the recorded receipt that the transfer is; unclear if it may be one of several."""
         fits = self._recorded(transfer)
         if not fits:
             return None
@@ -232,14 +231,14 @@ class Matcher:
         return self._doubled(transfer, fits, f"one of {len(fits)} recorded receipts of this amount that it may be")
 
     def told_again(self, transfer: Transfer) -> Unclear | None:
-        """It may be a receipt that has gone back, told otherwise: its invoice is owed, and it would pay that again."""
+        """Return unclear if it may be a receipt that went back, in another form: its invoice would be paid again."""
         found = self.facts.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
         whose = {one.customer_id for one in self.meant(transfer)} | self._payer(transfer)
         fits = [one for one in found if one.banked and one.customer_id in whose and _near(one, transfer)]
         return self._doubled(transfer, fits, "a receipt of this amount, which it may be again") if fits else None
 
     def _doubled(self, transfer: Transfer, receipts: Sequence[Recorded], why: str) -> Unclear:
-        """The receipts that it may be; where money has gone back it may be new all the same, for what it names."""
+        """Propose the receipts that it may be. If one of them went back, also propose the invoices that it names."""
         told = {True: (why, "that receipt has gone back since"), False: (why,)}
         may_be = [Proposal(one.customer_id, (), 0.5, told[one.gone], one.payment_id) for one in receipts]
         new = self._proposals(transfer, Leads({}, {})) if any(one.gone for one in receipts) else ()
@@ -247,7 +246,7 @@ class Matcher:
         return Unclear(transfer, "doubled", (*may_be[:MOST_PROPOSALS], *invoices))
 
     def _recorded(self, transfer: Transfer) -> list[Recorded]:
-        """Receipts whose reference the transfer tells, else those of the customer whom it names or who paid it."""
+        """Return recorded receipts whose reference stands in it, else those of the customer who is named or pays."""
         named = self.meant(transfer)
         ids, exact = {one.id for one in named}, self._exactly_named([transfer])
         whose = {one.customer_id for one in named} | self._payer(transfer)
@@ -260,7 +259,7 @@ class Matcher:
         found = [one for one in self._unconfirmed(transfer) if may_be(one)]
         theirs = [one for one in found if one.customer_id in whose]
         fits = [one for one in found if one.reference and tells(transfer, one.reference)]
-        # a word that is no number tells of nobody in particular
+        # a reference without digits may be anybody's
         fits = [one for one in fits if one in theirs or any(map(str.isdigit, one.reference or ""))]
         fits = fits or [one for one in theirs if not ids or not one.pays or not ids.isdisjoint(one.pays)]
         for closer in ([one for one in fits if one in theirs], [one for one in fits if not ids.isdisjoint(one.pays)]):
@@ -273,7 +272,7 @@ class Matcher:
         return {customer} if customer else set()
 
     def exact(self, group: Sequence[Transfer]) -> list[Posted]:
-        """Transfers that name the same open invoices of one customer, and are their sum to the cent; else nothing."""
+        """Post transfers that name the same open invoices of one customer and are exactly their sum, else nothing."""
         currency, named = group[0].amount.currency, self._exactly_named(group)
         if not named or any(self._told_before(one) or self._anothers(one, named[0].customer_id) for one in group):
             return []
@@ -290,16 +289,16 @@ class Matcher:
         return posted
 
     def _told_before(self, transfer: Transfer) -> bool:
-        """Whether another line tells of as much for an invoice that it names, and whose it is a person says or said.
+        """Whether another line of the amount names the same invoice, and a person decides or decided about that line.
 
-        Posted to somebody else, that invoice is owed as before, and would be paid by the same money told otherwise.
+        If the person posted that line to another customer, the invoice is still owed. This line may be the same money.
         """
         others = self.facts.decided.get(transfer.line_id, ())
         named = {word for word in words_of(transfer) if word in self.facts.named} if others else set[str]()
         return any(not named.isdisjoint(words_of(other)) for other in others)
 
     def _exactly_named(self, group: Sequence[Transfer]) -> list[OpenInvoice]:
-        """What all of the group surely name, else what they mean, where that is of one customer and their sum."""
+        """Return the invoices that all of the group name, if they are one customer's and exactly the group's sum."""
         currency = group[0].amount.currency
         came = total([each.amount for each in group], currency)
         for told in (self.sure, self.meant):
@@ -319,7 +318,7 @@ class Matcher:
         return [group for key, group in groups.items() if len(group) > 1 and len(key) > 1]
 
     def _unconfirmed(self, transfer: Transfer) -> list[Recorded]:
-        """Recorded receipts of its amount that no line has told of."""
+        """Return the recorded receipts of its amount that no bank line is linked to."""
         found = self.facts.recorded.get((transfer.amount.currency, transfer.amount.minor), ())
         return [one for one in found if one.payment_id not in self.confirmed and not one.banked]
 
@@ -340,7 +339,7 @@ class Matcher:
         return Unclear(transfer, why)
 
     def _doubted(self, transfer: Transfer, named: Sequence[OpenInvoice]) -> bool:
-        """Whether it comes to what it names, and may name it by chance, or be another customer's money."""
+        """Whether the amount is exact, but the numbers may stand there by chance, or the payer is another customer."""
         sums: dict[str, int] = defaultdict(int)
         for one in named:
             sums[one.customer_id] += self.payable(one)
@@ -355,7 +354,7 @@ class Matcher:
         )
 
     def _proposals(self, transfer: Transfer, leads: Leads) -> tuple[Proposal, ...]:
-        """By what it names, by who paid, as a receipt that somebody recorded or a payout, by amount alone."""
+        """Propose named invoices, the payer's invoices, recorded receipts, payouts, and invoices of the same amount."""
         here = [one for one in self.named(transfer) if one.currency == transfer.amount.currency]
         signs = dict.fromkeys(self._namesakes(transfer), NAMESAKE)
         signs |= dict.fromkeys(self._payer(transfer), PAID_BEFORE)
@@ -373,7 +372,7 @@ class Matcher:
             self._propose(found, transfer, one.customer_id, [one], None, signs)
         found |= {(one.payment_id,): _may_be(one) for one in self._unconfirmed(transfer) if _near(one, transfer)}
         found |= {receipts.payment_ids: receipts for receipts in self._together(transfer, leads)}
-        named = bool(self.named(transfer))  # then it is a payer's
+        named = bool(self.named(transfer))  # then a payer sent it, not the provider
         near = [one for one in self._arriving(transfer) if _about(one, transfer) and not named]
         for payout in sorted(near, key=lambda one: abs((one.arrives_on - transfer.booked_on).days)):
             found["payout", payout.provider_id] = _may_arrive(payout, traced=False)
@@ -383,7 +382,7 @@ class Matcher:
         return tuple(ranked[:MOST_PROPOSALS]) or self._whose(transfer)
 
     def _together(self, transfer: Transfer, leads: Leads) -> list[Proposal]:
-        """Recorded receipts that come to its amount: likelier than an invoice that chances to be of it."""
+        """Propose recorded receipts that sum to its amount: likelier than an invoice that has it by chance."""
         day = transfer.amount.currency, transfer.booked_on
         if day not in leads.deposited:
             return []
@@ -399,7 +398,7 @@ class Matcher:
         return [_may_be_all(each, round(score, 2)) for each, score in free[:MOST_SUMS]]
 
     def _whose(self, transfer: Transfer) -> tuple[Proposal, ...]:
-        """The customers whose invoices it names, where nothing of these can be paid with it; and why not."""
+        """Propose the customers whose invoices it names but can't pay, each with the reason."""
         named: dict[str, list[str]] = defaultdict(list)
         for one in self.named(transfer):
             status = "about to be paid" if one.status == "open" else one.status.replace("_", " ")

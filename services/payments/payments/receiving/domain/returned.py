@@ -1,4 +1,4 @@
-"""Which receipt it is that a bank took back. Values in, values out."""
+"""Finds the receipt that a bank took back. Values in, values out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from payments.receiving.domain.verdicts import MOST_PROPOSALS
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Money that came and is here still: what told of it, the account it came from, how its customer is `called`."""
+    """A receipt that has not gone back: its references, the payer's account, the customer's name (see `called`)."""
 
     payment_id: str
     customer_id: str
@@ -34,13 +34,13 @@ RETURN_CODES = {"UPCQ", "UPDD", "RRTN", "RPCR"}
 
 
 def says_returned(paid_out: Transfer) -> bool:
-    """Whether money that went out is told as something that came back unpaid."""
+    """Whether the words or the code of an outgoing line say that a payment was returned unpaid."""
     words = re.findall(r"[^\W_]+", " ".join((*paid_out.references, paid_out.text)))
     return any(called(word) in RETURNED for word in words) or bool(RETURN_CODES & {*(paid_out.code or "").split("/")})
 
 
 def gives_back(paid_out: Transfer, receipts: Iterable[Receipt]) -> list[Proposal]:
-    """The receipts, all of its amount, that money which went out may give back: by what it tells, and where it went."""
+    """Propose receipts of the same amount that an outgoing line may give back, by reference, account or name."""
     returned = paid_out.reversal or says_returned(paid_out)
 
     def sign(one: Receipt) -> tuple[float, str] | None:

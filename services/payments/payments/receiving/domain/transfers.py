@@ -1,4 +1,4 @@
-"""What a bank transfer tells, and how that is compared. Values in, values out."""
+"""A bank transfer: which words and numbers stand in it. Values in, values out."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _SEVERAL = re.compile(r"[\s,;:/+&|]")
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A booked transaction that brought money, or (below zero) took some away.
+    """A booked transaction at the bank. Amounts above zero came in, below zero went out.
 
-    `own_references`: those by which the payer or a bank counts for itself. Digits there are a number by chance.
+    `own_references`: references that the payer or a bank made for itself. Digits there are an invoice's number only by
+    chance.
     """
 
     line_id: int
@@ -46,14 +47,14 @@ class Transfer:
 
 
 def remittance_of(references: Iterable[str], text: str) -> str | None:
-    """What a payment keeps of what the payer wrote to the bank, the same whether posted by itself or by a person."""
+    """The payment's reference: the payer's references and text. The same if a job or a person posts the line."""
     return " ".join((*references, text)).strip()[:LONGEST_REMITTANCE] or None
 
 
 def words_of(transfer: Transfer) -> list[str]:
-    """What may be a number, in `plain`: each reference, and neighbouring words with a digit of the text.
+    """Return all that may be a number, in `plain`: each reference, and neighbouring words with a digit of the text.
 
-    Of a reference, too, that holds several words: payers write several numbers there.
+    References of several words are searched like a text, because payers write several numbers there.
     """
     found = dict.fromkeys(map(plain, transfer.references))
     for told in _texts(transfer):
@@ -66,10 +67,10 @@ def _texts(transfer: Transfer) -> list[str]:
 
 
 def numbers_in(transfer: Transfer, known: Mapping[str, Iterable[str]]) -> dict[str, Likelihood]:
-    """Those of the known numbers (by `plain`) that a transfer tells, and how likely each is meant.
+    """Return which of the known numbers (by `plain`) stand in a transfer, and how likely each is meant.
 
-    A number that stands within a longer one that is known, too, is not told there. Digits that are the transfer's own
-    amount may be written as an amount.
+    A number inside a longer known number does not count. Digits that equal the transfer's own amount may be that
+    amount, so they are a number only by chance.
     """
     found: dict[str, Likelihood] = {}
     year, amounts = transfer.booked_on.year, _digits_of(transfer.amount)
@@ -99,13 +100,13 @@ def numbers_in(transfer: Transfer, known: Mapping[str, Iterable[str]]) -> dict[s
 
 
 def _digits_of(amount: Money) -> tuple[str, str]:
-    """How an amount may be written without signs: in minor units, and in major units where they are whole."""
+    """How an amount may be written without signs: in minor units, and in major units if there is no fraction."""
     major, rest = divmod(amount.minor, 10 ** EXPONENTS[amount.currency])
     return str(amount.minor), "" if rest else str(major)
 
 
 def tells(transfer: Transfer, reference: str) -> bool:
-    """Whether a transfer tells a reference in whole words: one of its own, or neighbouring words of the text.
+    """Whether a reference stands in a transfer in whole words: as a reference, or as neighbouring words of the text.
 
     >>> paid = Transfer(1, "", Money(1, "USD"), date(2026, 3, 1), ("INVB7",), "wire 77 81, 12.34", None, None)
     >>> tells(paid, "Wire 7781"), tells(paid, "INVB"), tells(paid, "1234")

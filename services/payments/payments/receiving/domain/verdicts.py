@@ -1,4 +1,4 @@
-"""What may become of a bank transfer, and what is known that decides it. Values alone."""
+"""The verdicts about a bank transfer, and the facts that decide them. Values alone."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SHORTEST_TRACE = 6  # a shorter one may be any number that a payer writes
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A receipt that somebody recorded and no bank line has confirmed yet; or (`banked`) one that has gone back since.
+    """A recorded receipt without a bank line; or (`banked`) a receipt with one, of which money went back.
 
-    `pays`: the invoices that it was recorded for or has gone to. `settled`: what it went to is known. `gone`: it went
-    back, all of it or a part.
+    `pays`: the invoices that it was recorded for, or was allocated to. `settled`: the allocation is known. `gone`: all
+    or a part of it went back.
     """
 
     payment_id: str
@@ -37,9 +37,9 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class PayoutDue:
-    """A payout of the provider; its line says `trace`, where it is known.
+    """A payout of the provider. `trace`: the id that its bank line has, if it is known.
 
-    `failed`: it came to nothing, and the provider has its money again. `banked`: a bank's line has told of it already.
+    `failed`: the provider has its money again. `banked`: a bank line is linked to it already.
     """
 
     provider_id: str
@@ -61,7 +61,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class RecordedAlready:
-    """The transfer is money that somebody has recorded already."""
+    """The transfer is a receipt that a person has recorded already."""
 
     transfer: Transfer
     payment_id: str
@@ -69,7 +69,7 @@ class RecordedAlready:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A person has to look: why, and what it may be."""
+    """A person has to decide. `why` is the class of the exception; `proposals` are what the transfer may be."""
 
     transfer: Transfer
     why: ExceptionClass
@@ -89,14 +89,16 @@ Verdict = Arrived | Posted | RecordedAlready | Unclear
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decides whose money transfers are.
+    """The facts that decide whose money transfers are.
 
-    `named`: invoices, whatever their state, by `plain` number; `recorded`: receipts without a bank line, and those that
-    went back, by (currency, minor units); `payers`: customers by the account that paid for them before; `arriving`:
-    payouts without a bank line by (currency, minor units); `traced`: payouts, whether they have one or not, by the
-    `plain` trace that some transfer tells in words of at least `SHORTEST_TRACE`; `decided`: by line, others of the same
-    amount and about the same day that wait for a person, or were decided by one; `paid_for`: by account, all customers
-    for whom it has paid of late; `namesakes`: customers by how a payer is `called`.
+    named       invoices in any state, by `plain` number
+    recorded    receipts without a bank line, and receipts that went back, by (currency, minor units)
+    payers      the customer for whom an account paid last, by account
+    arriving    payouts without a bank line, by (currency, minor units)
+    traced      payouts with or without a bank line, by `plain` trace of at least `SHORTEST_TRACE` characters
+    decided     by line: lines of the same amount and about the same day that a person decides or decided about
+    paid_for    all customers for whom an account has paid lately, by account
+    namesakes   customers, by the payer's name as `called` writes it
     """
 
     named: Mapping[str, Sequence[OpenInvoice]]
@@ -111,11 +113,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Leads:
-    """What unclear transfers may pay besides what they name.
+    """What unclear transfers may be, besides the invoices that they name.
 
-    `alike`: open invoices by (currency, minor units); `owing`: what customers who paid before, or have the
-    payer's name, can pay now; `deposited`: receipts without a bank line by currency and the bank's day, of the days
-    before it and some after.
+    alike       open invoices, by (currency, minor units)
+    owing       payable invoices of customers whose account or name the payer has, by customer
+    deposited   receipts without a bank line, by currency and the bank's day: of ten days before it and three after
     """
 
     alike: Mapping[tuple[str, int], Sequence[OpenInvoice]]

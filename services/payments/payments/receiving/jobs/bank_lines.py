@@ -1,4 +1,4 @@
-"""From the lines of a bank's file to payments: each transaction counts once, the exact ones by themselves."""
+"""Takes the lines of bank files: links, posts or reverses the clear ones, and opens exceptions for the others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Take = Callable[[Sequence[bank.NewLine], Work], Awaitable[None]]
 
 
 async def take_lines(running: Running[Own]) -> bool:
-    """Take the next lines of the oldest file; whether there may be more. No line holds up those behind it."""
+    """Take the next lines of the oldest file; return whether there may be more. A bad line stops no other."""
     try:
         return await _next_lines(running.units, BATCH, _take)
     except Exception as error:
@@ -55,7 +55,7 @@ async def take_lines(running: Running[Own]) -> bool:
 
 
 async def _leave_to_a_person(running: Running[Own]) -> None:
-    """Set the next line aside. Where that fails too, its file is put off, so that other files are read."""
+    """Make the next line an exception. If that fails, too, put its file off, so that other files are read."""
     statement_id = await bank.oldest_running(running.units.pool)
 
     async def set_aside(_: str) -> None:
@@ -65,7 +65,7 @@ async def _leave_to_a_person(running: Running[Own]) -> None:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether nothing is wrong with the lines: they are taken when the job runs again."""
+    """Whether the error is not about the lines: then they are taken when the job runs again."""
     return isinstance(error, COLLIDED) or out_of_reach(error)
 
 
@@ -86,7 +86,7 @@ async def _next_lines(units: Units, count: int, take: Take) -> bool:
 
 
 async def _set_aside(lines: Sequence[bank.NewLine], work: Work) -> None:
-    """Leave lines that can't be taken to a person, unless another file has told of them."""
+    """Open exceptions for lines that can't be taken, unless an earlier file had them."""
     booked = [line.transfer for line in lines if line.transfer is not None]
     new = await bank.claim_lines(work, [each.line_id for each in booked])
     unclear = [Unclear(each, "missing_here") for each in booked if each.line_id in new]
@@ -107,7 +107,7 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     due = [each for each in fresh if each.booked_on <= today]
     came = [each for each in due if each.amount.minor > 0 and not each.reversal]
     went = [each for each in due if each.amount.minor < 0 and each.reversal]
-    # A day that has not come, and what came back of money that the company paid: a person says what that is.
+    # A person decides about lines of a future day, and about the company's own money that came back.
     strange = [each for each in fresh if each.booked_on > today and _counts(each)]
     strange += [each for each in due if each.amount.minor > 0 and each.reversal]
     doubts = [Unclear(each, "doubled") for each in booked if each.line_id in doubted and _counts(each)]
@@ -120,14 +120,14 @@ async def _take(lines: Sequence[bank.NewLine], work: Work) -> None:
     arrived = [each for each in verdicts if isinstance(each, Arrived)]
     unclear += await _post([each for each in verdicts if isinstance(each, Posted)], states, work)
     linked = set[int]()
-    if confirmed:  # before anything is undone: the bank may take back what it tells of in the same file
+    if confirmed:  # before reversals: the bank may bring money and take it back in the same file
         linked |= await remittances.link_payments(work, {each.payment_id: each.transfer.line_id for each in confirmed})
     if arrived:
         linked |= await remittances.link_payouts(work, {each.payout_id: each.transfer.line_id for each in arrived})
     unclear += await _undo(went, [each.transfer.line_id for each in unclear], states, work)
     here = {each.line_id for each in fresh} | doubted
     unclear += await _perhaps_back([each for each in booked if each.line_id in here and not _counts(each)], work)
-    # What another line became in this very moment, this one is not.
+    # Another line was linked to the same receipt or payout at this very moment.
     told = [each.transfer for each in confirmed] + [each.transfer for each in arrived]
     unclear += [Unclear(each, "doubled") for each in told if each.line_id not in linked]
     states |= dict.fromkeys(linked, "matched")
@@ -146,7 +146,7 @@ async def proposed(matcher: Matcher, unclear: Sequence[Unclear], work: Work) -> 
 
 
 async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclear]:
-    """Those that look like a receipt going back, though the bank doesn't say so: a person says whether it did."""
+    """Open exceptions for outgoing lines that may take back a receipt, although the bank does not mark them so."""
     if not paid_out:
         return []
     found = await remittances.find_taken_back(work, [each.line_id for each in paid_out])
@@ -161,19 +161,19 @@ async def _perhaps_back(paid_out: Sequence[Transfer], work: Work) -> list[Unclea
 
 
 def _counts(transfer: Transfer) -> bool:
-    """Whether it brought money, or is the bank's correction: what the company itself paid is not reconciled here."""
+    """Whether it brought money or is the bank's correction. The company's own payments are not reconciled here."""
     return transfer.amount.minor > 0 or transfer.reversal
 
 
 def received(transfer: Transfer, posted: Posted, work: Work) -> Step:
-    """The payment that a transfer is, on the bank's day."""
+    """Make the payment of a transfer, dated on the bank's day."""
     reference = remittance_of(transfer.references, transfer.text)
     step = receive(posted.customer_id, transfer.amount, transfer.booked_on, reference, posted.parts, work.now)
     return step.under(work.cause.correlation)
 
 
 async def _post(verdicts: Sequence[Posted], states: dict[int, str], work: Work) -> list[Unclear]:
-    """Exact transfers become payments; those that can't be saved after all are unclear."""
+    """Save exact transfers as payments. Those that can't be saved become exceptions."""
     steps = {each.transfer.line_id: received(each.transfer, each, work) for each in verdicts}
     work.emit(*payment_events(steps.values(), work.now))
     new = [NewPayment(step, line_id=line_id) for line_id, step in steps.items()]
@@ -189,7 +189,7 @@ async def _post(verdicts: Sequence[Posted], states: dict[int, str], work: Work) 
 async def _undo(
     went: Sequence[Transfer], unclear_lines: Sequence[int], states: dict[int, str], work: Work
 ) -> list[Unclear]:
-    """Transfers that the bank takes back reverse the payments that they were."""
+    """Reverse the payments of transfers that the bank takes back."""
     if not went:
         return []
     found = await remittances.find_taken_back(work, [each.line_id for each in went], unclear_lines)
@@ -214,7 +214,7 @@ async def _undo(
             )
             continue
         states[transfer.line_id] = "posted"
-        if rest:  # it had gone back already, and has now gone twice
+        if rest:  # some of it had gone back before, so it went back twice
             unclear.append(Unclear(replace(transfer, amount=rest), "wrong_amount"))
     work.emit(*payment_events(steps, work.now))
     if steps:

@@ -1,4 +1,4 @@
-"""The provider's payouts, read and booked: what was taken arrives at the bank, less fees."""
+"""Reads the provider's payouts and books them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTHING = ("failed", "cancelled")
 
 
 async def read_payouts(running: Running[Own]) -> bool:
-    """New payouts, and those whose state may have changed; whether there may be more."""
+    """Read new payouts, and those whose state may have changed; return whether there may be more."""
     provider = running.own.provider
     listed = await provider.payouts_since(await payouts.newest_payout(running.pool), AT_ONCE)
     again = await due_again(running.pool, JOB, AT_ONCE)
@@ -42,8 +42,8 @@ async def read_payouts(running: Running[Own]) -> bool:
         lines = await _lines_of(provider, payout) if payout.state == "paid" and not booked else []
         await save_payout(running.units, payout, lines, known.look_at if known else None)
 
-    # Those that are known before the new ones, which may pay the money of a failed one out again. One that can't be
-    # read is kept by its id, and those after it are read.
+    # Known payouts come first, because a new one may pay out the money of a failed one. If one can't be read, its id is
+    # kept, and those after it are read.
     waiting = await put_off_now(running.pool, JOB, list(new))
     ids = [each for each in dict.fromkeys([*due, *again, *new]) if each not in waiting]
     await in_turn.one_by_one(running.units, JOB, ids, read)
@@ -51,9 +51,9 @@ async def read_payouts(running: Running[Own]) -> bool:
 
 
 async def _lines_of(provider: Provider, payout: Payout) -> list[PayoutLine]:
-    """All that a payout consists of. In the place of the money of one that failed stands what that one consisted of.
+    """Return all lines of a payout. A line that brings a failed payout's money again is replaced by that one's lines.
 
-    One that was made by hand consists of money alone.
+    A payout that was made by hand has no lines.
     """
     lines = list[PayoutLine]()
     for line in await provider.payout_lines(payout.provider_id) if not payout.by_hand else ():
@@ -63,9 +63,9 @@ async def _lines_of(provider: Provider, payout: Payout) -> list[PayoutLine]:
 
 
 async def save_payout(units: Units, payout: Payout, lines: list[PayoutLine], looked_at: datetime | None = None) -> None:
-    """Book a payout once it is paid, and back when it failed after that. What it holds beside ours is an exception.
+    """Book a payout once it is paid, and book it back if it fails later. Unknown charges in it become exceptions.
 
-    `looked_at`: when it was due to be read again; None for a new one.
+    `looked_at`: when it was due to be read again; None for a new payout.
     """
     amount = Money(payout.amount_minor, payout.currency)
     async with units.begin() as work:
@@ -80,7 +80,7 @@ async def save_payout(units: Units, payout: Payout, lines: list[PayoutLine], loo
             movements = [comes_again(each) if each.provider_id in before else each for each in movements]
             try:
                 posting = arrived(payout.provider_id, amount, movements, payout.arrives_on)
-            except ValueError as fault:  # it is looked at again; check-money names it until it is booked
+            except ValueError as fault:  # it is read again later; check-money lists it until it is booked
                 log.error("a payout is not its lines", payout=payout.provider_id, error=str(fault))
                 return
             await payouts.add_payout_lines(work, payout.provider_id, lines)
@@ -101,11 +101,11 @@ async def save_payout(units: Units, payout: Payout, lines: list[PayoutLine], loo
 
 
 async def _wait_again(payout_id: str, state: str, came: Money, work: Work) -> None:
-    """A line told of the arrival of a payout that came to nothing: a person sees whether the bank took it back."""
+    """Open an exception for the bank line of a payout that failed: a person checks if the bank took the money back."""
     transfer = await payouts.take_from(work, payout_id)
     if transfer is not None:
         await bank.lock_line(work, transfer.line_id)
-        transfer = replace(transfer, amount=came)  # of a line that was split, its share
+        transfer = replace(transfer, amount=came)  # if the line was split, only this payout's share
         ended = {"failed": "failed", "cancelled": "was cancelled"}[state]
         reasons = ("told of the arrival of this payout", f"the provider says that it {ended}, and has its money")
         unclear = Unclear(transfer, "missing_there", (Proposal(None, (), 0.6, reasons, payout_id=payout_id),))

@@ -1,4 +1,4 @@
-"""Files of banks, and their lines: each counts once."""
+"""Bank files and their lines. Each line counts once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A bank statement and how many of its lines came to what."""
+    """A bank file, and how many of its lines are in each state."""
 
     id: str
     status: str
@@ -76,7 +76,7 @@ WHERE l.statement_id = $1 AND l.state BETWEEN $2 AND $3 AND (l.state, l.id) > ($
 async def list_lines(
     connection: asyncpg.Connection, statement_id: str, state: str | None, after: tuple[str, int] | None, limit: int
 ) -> list[asyncpg.Record]:
-    """By what became of them, then as they stand in the file."""
+    """List lines by state, then in the order of the file."""
     bounds = (state, state) if state else ("a", "z")
     return list(await connection.fetch(LINES, statement_id, *bounds, *(after or ("", 0)), limit))
 
@@ -88,19 +88,19 @@ ON CONFLICT (digest) DO NOTHING RETURNING id
 
 
 async def lock_digest(work: Work, digest: bytes) -> bool:
-    """Whether no other transaction takes this file in now. To wait for it would take as long as the file is large."""
+    """Whether no other transaction is saving this file. It does not wait, because a large file takes long."""
     key = int.from_bytes(digest[:8], "big", signed=True)
     free: bool = await work.connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", key)
     return free
 
 
 async def add_statement(work: Work, statement_id: str, digest: bytes, form: str, actor: str | None) -> bool:
-    """False when a file of this content is there."""
+    """Add a file; False if one with this content exists."""
     return await work.connection.fetchval(ADD_STATEMENT, statement_id, digest, form, work.now, actor) is not None
 
 
 def row_of(line: BankLine, identity: str) -> list[Any]:
-    """A line as `add_rows` takes it; in the order of `LINE_COLUMNS`."""
+    """A line as a row for `add_rows`, in the order of `LINE_COLUMNS`."""
     return [
         identity, line.place, line.account, line.currency, line.amount_minor, line.booked_on or line.value_on,
         line.status == "booked", line.bank_reference, line.entry_reference, line.reversal,
@@ -115,7 +115,7 @@ def _own(line: BankLine) -> list[str]:
 
 
 async def add_rows(work: Work, statement_id: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Lines of a statement, each a `row_of`; its day may have become ISO text."""
+    """Add lines of a statement, each made by `row_of`. Days may be ISO text, as JSON keeps them."""
 
     def day(told: date | str | None) -> date | None:
         return date.fromisoformat(told) if isinstance(told, str) else told
@@ -141,9 +141,10 @@ TURN = 7_208_851_906
 
 
 async def lock_running(work: Work) -> tuple[str, int] | None:
-    """The oldest statement with lines to take, and the id of the last that was, unless another process takes lines now.
+    """The oldest statement with lines to take, and the id of its last line taken; None if another process takes lines.
 
-    One process at a time, whichever the file: what two files tell of the same money shows in committed lines only.
+    Only one process takes lines at a time, of any file. Two files may have the same money, and only committed lines show
+    it.
     """
     row = await work.connection.fetchrow(LOCK_RUNNING, TURN)
     return (row["id"], row["taken_up_to"]) if row else None
@@ -156,7 +157,7 @@ async def oldest_running(connection: asyncpg.Connection) -> str | None:
 
 
 async def move_on(work: Work, statement_id: str, line_id: int) -> None:
-    """The statement's lines are taken up to this one."""
+    """Note that the statement's lines are taken up to this one."""
     await work.connection.execute("UPDATE bank_statements SET taken_up_to = $2 WHERE id = $1", statement_id, line_id)
 
 
@@ -172,16 +173,16 @@ SELECT {TRANSFER}, booked, part FROM bank_lines WHERE statement_id = $1 AND stat
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """`transfer` is None for a line that is not booked: it may yet change."""
+    """`transfer` is None for a line that is not booked, because it may still change."""
 
     id: int
     transfer: Transfer | None
 
 
 async def new_lines(work: Work, statement_id: str, after: int, limit: int) -> list[NewLine]:
-    """Those that follow the line of this id: by their state alone, each batch would pass over all that were taken.
+    """Return the next lines after this id. (By state alone, each batch would read over all lines that were taken.)
 
-    Lines of one part: of what another part repeats of them, it shows in committed lines only.
+    They are all of one part of the file. Another part may repeat them, and only committed lines show it.
     """
     rows = await work.connection.fetch(NEW_LINES, statement_id, after, limit)
     rows = list(itertools.takewhile(lambda row: row["part"] == rows[0]["part"], rows))
@@ -207,7 +208,7 @@ SELECT * FROM held
 
 
 async def take_from(work: Work, payment_id: str) -> Transfer | None:
-    """The transfer that brought a payment's money, and is that payment no more; None where no bank told of it."""
+    """Unlink a payment's bank line, and return its transfer; None if it had no bank line."""
     row = await work.connection.fetchrow(TAKE_FROM, payment_id)
     return transfer_of(row) if row else None
 
@@ -219,18 +220,18 @@ WRITTEN = """string_to_array(upper(regexp_replace(array_to_string({}.refs, '|') 
 
 
 def _other_references(one: str) -> str:
-    """Whether a line `one` and the line `l` tell references, and none in common."""
+    """SQL: both line `one` and line `l` have references, and none in common."""
     return f"({one}.refs <> '{{}}' AND l.refs <> '{{}}' AND NOT {WRITTEN.format(one)} && {WRITTEN.format('l')})"
 
 
 def other_file(one: str, other: str) -> str:
-    """Whether two lines are of two files, or of two parts of one."""
+    """SQL: two lines are of two files, or of two parts of one file."""
     return f"({one}.statement_id, {one}.part) <> ({other}.statement_id, {other}.part)"
 
 
-# Lines whose money another file that counted tells in one sum, or in parts: of the entry's reference, the same kind of
-# movement, and to the cent. Banks give a transfer's reference to its fee and its return, too, and use it again on other days.
-# Sums are made once for an entry, and looked up by references; joined, each line would be compared with all of its account.
+# Lines whose money counted already in another file, there as one sum or as its parts. The entry's reference, the direction and
+# the sum to the cent must agree, because banks use one reference for a transfer, its fee and its return, and again on other days.
+# Sums are made once per entry and found by references. A join would compare each line with all lines of its account.
 SUMMED = f"""
 asked AS MATERIALIZED (
     SELECT id, identity, statement_id, part, account, currency, amount, reversal, bank_reference, entry_reference, booked_on, refs
@@ -259,8 +260,7 @@ asked AS MATERIALIZED (
             AND t.currency = l.currency AND t.reversal = l.reversal AND t.entry_reference = l.entry_reference AND t.booked_on = l.booked_on)
 )"""  # noqa: S608
 
-# A line counts when its identity is new on its day, and no other file's that counted tells the same money in one sum, or in
-# parts.
+# A line counts if its identity is new on its day, and its money did not count in another file as one sum or as its parts.
 CLAIM = f"""
 WITH {SUMMED.format(day="=")}
 INSERT INTO bank_identities (identity, booked_on, line_id)
@@ -268,7 +268,7 @@ SELECT identity, booked_on, min(id) FROM asked WHERE id NOT IN (SELECT id FROM s
 ON CONFLICT DO NOTHING RETURNING line_id
 """  # noqa: S608
 
-# Both tell an account, and neither is the end of the other.
+# Both lines have an account, and neither account is the end of the other.
 OTHER_ACCOUNT = f"""(NOT coalesce({PLAIN.format("o.payer_account")} LIKE '%' || {PLAIN.format("l.payer_account")}, true)
     AND NOT coalesce({PLAIN.format("l.payer_account")} LIKE '%' || {PLAIN.format("o.payer_account")}, true))"""
 
@@ -277,25 +277,25 @@ def _words(of: str) -> str:
     return f"string_to_array(upper(regexp_replace({of} COLLATE pg_c_utf8, '[^[:alnum:][:space:]]+', '', 'g')), ' ')"
 
 
-# Neither text `told.o` nor `told.l` holds the other, or all of its words: files tell more or less of one transfer.
+# Neither of the texts `told.o` and `told.l` contains the other, or all of its words. (Files give longer and shorter texts.)
 OTHER_WORDS = f"""(strpos({PLAIN.format("told.o")}, {PLAIN.format("told.l")}) = 0
     AND strpos({PLAIN.format("told.l")}, {PLAIN.format("told.o")}) = 0
     AND NOT {_words("told.o")} <@ {_words("told.l")} AND NOT {_words("told.l")} <@ {_words("told.o")})"""
-# Statements of one format that both say what was on the account before: there the lines stand in different places.
+# Both lines have the balance before them, in statements of one format, and it differs: so they stand at different places.
 OTHER_BALANCE = """(o.balance_before <> l.balance_before AND (SELECT count(DISTINCT format) = 1 FROM bank_statements
     WHERE id IN (o.statement_id, l.statement_id)))"""
-# Another line that counted on the day, of the same money and words.
+# Another line of the day that counted, with the same amount and text.
 JUST_IT = f"""c.account = l.account AND c.amount = l.amount AND c.currency = l.currency AND c.booked_on = l.booked_on
     AND c.text = l.text AND (c.balance_before <> l.balance_before) IS NOT TRUE AND {other_file("c", "l")} AND NOT {_other_references("c")}"""
 SAME_PAYER = "c.payer_account IS NOT DISTINCT FROM l.payer_account AND c.payer IS NOT DISTINCT FROM l.payer"
-# Lines that have nothing but their text.
+# Lines that have neither account nor reference, only text.
 BY_TEXT = "num_nonnulls({0}.payer_account, {0}.bank_reference, {0}.entry_reference) = 0"
 COUNTED = "bank_lines c JOIN bank_identities k ON k.identity = c.identity AND k.line_id = c.id"
 
-# One that counted has the identity of these, and they may be other money all the same: of another account (of which a file
-# may tell the end alone), or where one tells none, of another name; with other references, or other words. The words are
-# those of the text, and of the references, too, where one tells no text. Each that differs is told once; none is where
-# another of the day that counted is just it: files may tell a day in another order.
+# Lines with the identity of a line that counted, that may be other money all the same. They have another account (files may give
+# only its end), or another name if one has no account, or other references, or other words (of the text; of references, too, if
+# one has no text). Lines that differ in the same way are returned once. A line is left out if another line of the day that
+# counted is the same in all this, because files may list a day in another order.
 DOUBTED = f"""
 WITH told AS (
     SELECT l.id, l.booked_on, concat_ws('/', l.identity, md5(concat_ws('/', l.text, l.payer_account, l.payer,
@@ -328,8 +328,8 @@ GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT DO NOTHING RETURNING line_id
 """  # noqa: S608
 
-# The reference and amount of these have counted on another day, by another file that does not tell of this day, while this
-# one tells nothing of that day: banks use references again, and tell one transfer by its booking and by its value date.
+# Lines whose reference and amount counted on another day in another file, which does not have this line on this day, while this
+# file does not have it on that day. Banks use references again, and date one transfer by its booking or by its value date.
 _AGAIN = f"""EXISTS (
     SELECT FROM bank_lines o JOIN bank_identities k ON k.identity = o.identity AND k.line_id = o.id
     WHERE o.account = l.account AND o.{{0}} = l.{{0}} AND o.amount = l.amount AND o.currency = l.currency
@@ -348,9 +348,10 @@ SELECT id FROM asked l WHERE {_AGAIN.format("bank_reference", "")}
 SAME_OF_DAY = """{0}.account = {1}.account AND {0}.payer_account = {1}.payer_account AND {0}.amount = {1}.amount
     AND {0}.booked_on = {1}.booked_on AND {0}.currency = {1}.currency AND {0}.booked"""
 REFERENCED = "(num_nonnulls({0}.bank_reference, {0}.entry_reference) > 0)"
-# Two tellings of one transfer have one identity only where both tell the bank's reference, or neither does and the place of
-# the day is the same: another payer's line between moves it. What a payer's account made no oftener than another file told
-# otherwise and counted may be that: a person says. Counted once for all alike.
+# One transfer in two files has one identity only if both have the bank's reference, or if neither has it and the line has the
+# same number among lines alike of its day; another payer's line between them changes that number. So if another file in another
+# form already counted as many transfers of a payer's account, the line may be one of them, and a person decides. Lines alike are
+# counted once, together.
 MOVED = f"""
 WITH alike AS (
     SELECT l.*, {REFERENCED.format("l")} AS referenced, row_number() OVER (same ORDER BY id) AS nth, min(id) OVER same AS first
@@ -371,8 +372,8 @@ SELECT a.id FROM alike a JOIN known USING (first) WHERE a.id = ANY($2::bigint[])
 """  # noqa: S608
 
 
-# Lines that share a reference on a day have their places among these alone; told in another order, what has counted at one
-# place stands at a new one. Of lines that are alike to the last word, as many as counted may be those.
+# Lines of a day with one reference are numbered among themselves. In a file of another order, a line that counted has another
+# number. So of lines that are alike in every word, as many as counted may be the same lines.
 _REORDERED = (
     f"EXISTS (SELECT FROM {COUNTED} WHERE c.reference = l.reference AND {JUST_IT} AND {SAME_PAYER} OFFSET l.nth - 1)"
 )
@@ -388,7 +389,7 @@ SELECT l.id FROM alike l WHERE l.id = ANY($2::bigint[]) AND ({_REORDERED.replace
 
 
 async def moved_lines(work: Work, line_ids: Sequence[int], new: Collection[int]) -> set[int]:
-    """Those of the new lines, among all of these, that another file may have told of otherwise, or on another day."""
+    """Return the `new` lines that may have counted already: in another file in another form, or on another day."""
     if not new:
         return set()
     moved = await work.connection.fetch(MOVED, line_ids, list(new))
@@ -397,17 +398,17 @@ async def moved_lines(work: Work, line_ids: Sequence[int], new: Collection[int])
 
 
 async def claim_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
-    """Those of the lines that no file has told of before."""
+    """Count the lines that no earlier file had; return their ids."""
     return {row["line_id"] for row in await work.connection.fetch(CLAIM, line_ids)}
 
 
 async def doubted_lines(work: Work, line_ids: Sequence[int]) -> set[int]:
-    """Those of the lines that did not count which may be other money than the one that did."""
+    """Of lines that did not count, return those that may be other money than the line that counted."""
     return {row["line_id"] for row in await work.connection.fetch(DOUBTED, line_ids)} if line_ids else set()
 
 
 async def lock_line(work: Work, line_id: int) -> None:
-    """Held by whoever changes what waits of a line that was decided before, and its state with it; after its payments."""
+    """Lock a line, before its exceptions and its state are changed. Its payments are locked before it."""
     await work.connection.execute("SELECT FROM bank_lines WHERE id = $1 FOR NO KEY UPDATE", line_id)
 
 
@@ -427,5 +428,5 @@ ON CONFLICT (statement_id, state) DO UPDATE SET n = c.n + excluded.n
 
 
 async def keep_states(work: Work, states: Mapping[int, str]) -> None:
-    """What became of lines, and of how many: whoever follows a long run doesn't count its lines each time."""
+    """Save the states of lines, and how many lines are in each: a long run is shown without counting its lines."""
     await work.connection.execute(KEEP_STATES, list(states), list(states.values()))

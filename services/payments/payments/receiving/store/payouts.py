@@ -1,4 +1,4 @@
-"""Payouts of the provider, and the day's report."""
+"""Payouts of the provider."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from payments.sql import columns_of
 
 @dataclass(frozen=True, slots=True)
 class LastRead:
-    """A payout as payments last read it; `booked`: its money stands in the ledger's bank account; `was`: its state before."""
+    """A payout as it was last read. `booked`: its money is in the ledger's bank account. `was`: its state before."""
 
     provider_id: str
     state: str
@@ -45,14 +45,14 @@ async def payouts_to_look_at(connection: asyncpg.Connection, now: datetime, limi
 
 
 async def look_now(work: Work, payout_ids: Sequence[str]) -> None:
-    """Have those of the payouts that were read before read again, however long ago they were settled."""
+    """Let the job read these payouts again, if they were read before, however old they are."""
     await work.connection.execute(
         "UPDATE payouts SET look_at = $2 WHERE provider_id = ANY($1::text[])", payout_ids, work.now
     )
 
 
-# The provider's records are read at one moment and saved at another. What has ended stays so, whatever an older one says;
-# and one that `look_now` named while it was being read, is read again.
+# The provider's records are read at one moment and saved at another. So a payout that has ended stays so, whatever an older record
+# says. If `look_now` marks a payout while it is being read, it is read again.
 KEEP_PAYOUT = """
 INSERT INTO payouts AS p (provider_id, state, currency, amount, arrives_on, trace, created_at, look_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -71,7 +71,7 @@ MAY_STILL_FAIL = timedelta(days=10)
 
 
 async def keep_payout(work: Work, payout: Payout, looked_at: datetime | None) -> LastRead:
-    """Save a payout as the provider has it; who holds its row books it. `looked_at`: its `look_at` before it was read."""
+    """Save a payout as the provider has it, and lock its row, so that it is booked once. `looked_at`: its `look_at` before."""
     pause = LOOK_AGAIN.get(payout.state)
     settled = payout.state == "paid" and work.now - payout.created_at > MAY_STILL_FAIL
     look_at = work.now + pause if pause and not settled else None
@@ -92,7 +92,7 @@ SELECT * FROM held
 
 
 async def take_from(work: Work, payout_id: str) -> Transfer | None:
-    """The transfer that told of a payout's arrival, and is that payout no more; None where none did."""
+    """Unlink a payout's bank line, and return its transfer; None if it had no bank line."""
     row = await work.connection.fetchrow(TAKE_FROM, payout_id)
     return transfer_of(row) if row else None
 
@@ -103,7 +103,7 @@ async def lock_payout(work: Work, payout_id: str) -> asyncpg.Record | None:
 
 
 async def lines_known(connection: asyncpg.Connection, line_ids: Sequence[str]) -> set[str]:
-    """Those of the lines that were booked with an earlier payout."""
+    """Return which of the lines were booked with an earlier payout."""
     sql = "SELECT provider_id FROM payout_lines WHERE provider_id = ANY($1::text[])"
     return {row["provider_id"] for row in await connection.fetch(sql, line_ids)}
 
@@ -126,7 +126,7 @@ async def add_payout_lines(work: Work, payout_id: str, lines: Sequence[PayoutLin
 
 
 async def load_charged(connection: asyncpg.Connection, charge_ids: Sequence[str]) -> dict[str, Money]:
-    """What payments of ours came to, by the provider's id."""
+    """Return the totals of payments here, by the provider's id of the charge."""
     sql = "SELECT provider_id, currency, amount + surcharge AS total FROM payments WHERE provider_id = ANY($1::text[])"
     rows = await connection.fetch(sql, charge_ids)
     return {row["provider_id"]: Money(row["total"], row["currency"]) for row in rows}
@@ -139,7 +139,7 @@ UPDATE payouts SET booked = $2, bank_fee = $3 WHERE provider_id = $1
 
 
 async def book_payout(work: Work, posting: Posting) -> None:
-    """Book a payout, what the bank kept of it, or that it came back after all: then it is as if nothing had come."""
+    """Book a payout, the bank's fee of it, or its return. After its return it counts as not booked."""
     fees = sum(money.minor for account, money in posting.entries if account == "fees")
     kept = fees if posting.kind == "payout_fee" else 0
     booked = posting.kind != "payout_failed"
@@ -152,4 +152,4 @@ def movement_of(line: PayoutLine) -> Movement:
     return Movement(line.provider_id, line.kind, line.charge_id, money, fee)
 
 
-# --- the day's report
+# --- the daily report

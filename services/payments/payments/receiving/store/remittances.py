@@ -1,4 +1,4 @@
-"""Whose money a bank's lines may be, and what they become."""
+"""Reads the facts about bank lines' money, and links lines to payments and payouts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from payments.receiving.domain.verdicts import SHORTEST_TRACE, Facts, Leads, Pay
 from payments.receiving.store.bank import PLAIN, TRANSFER, other_file, transfer_of
 from payments.sql import columns_of
 
-# An invoice less what receipts from the bank ask of it, until it has told of them itself. In one statement with what it told:
-# between two, it could tell.
+# An invoice less the parts of bank receipts that invoicing's events don't show yet. Both are read in one statement, because an event
+# could arrive between two.
 OWED = columns_of("i", INVOICE).replace(
     "i.payable_now",
     """greatest(0, i.payable_now - coalesce((SELECT sum(r.amount) FROM receipt_parts r
@@ -47,7 +47,7 @@ FROM unnest($1::text[], $2::bigint[], $3::date[]) AS w (currency, minor, day) CR
         AND received_on BETWEEN w.day - 10 AND w.day + 10 ORDER BY received_on LIMIT 200
 )) p
 """
-# By its day, whatever the amount: so many of the days before, so many of those after.
+# Receipts by day, of any amount: at most 300 of the days before and 100 of those after.
 DEPOSITED = """
 SELECT w.currency AS of_currency, w.day, p.id, p.customer_id, p.currency, p.amount, p.received_on, p.reference
 FROM unnest($1::text[], $2::date[]) AS w (currency, day) CROSS JOIN LATERAL ((
@@ -64,13 +64,13 @@ FROM unnest($1::text[], $2::bigint[]) AS w (currency, minor) CROSS JOIN LATERAL 
     SELECT * FROM payouts WHERE currency = w.currency AND amount = w.minor AND bank_line_id IS NULL AND state <> 'cancelled'
     OFFSET 0) p
 """
-# By what lines tell, whatever their amounts. One that was cancelled never left the provider: with its trace told, it did.
+# Payouts by trace, of any amount. A cancelled payout should not have left the provider; if a line has its trace, it did.
 TRACED = f"""
 SELECT provider_id, currency, amount, arrives_on, trace, state IN ('failed', 'cancelled') AS failed,
     bank_line_id IS NOT NULL AS banked
 FROM payouts WHERE {PLAIN.format("trace")} = ANY($1::text[]) AND trace IS NOT NULL
 """  # noqa: S608
-# Whose the newest line of an account was alone, and all whose its newest lines were.
+# The customer of an account's newest line that was one customer's alone, and all customers of its newest lines.
 PAYERS = """
 SELECT w.account, l.customer_id, ARRAY(
     SELECT p.customer_id FROM bank_lines b JOIN payments p ON p.bank_line_id = b.id
@@ -92,9 +92,9 @@ SELECT {OWED} FROM unnest($1::uuid[], $2::text[]) AS w (customer_id, currency) C
 """  # noqa: S608
 
 
-# Other lines that tell as much of the same invoice ($2: its number), and whose money a person gave somebody, or has to. Two
-# that the bank tells under references of its own are two, and so are two of one file; what was only doubted so far is no
-# reason for doubt.
+# Other lines of the same amount with the same invoice number ($2), about which a person decides or decided. Two lines with
+# different references of the bank are two transfers, and so are two of one file. A line that itself only waits as `doubled`
+# is no reason for doubt.
 DECIDED = f"""
 SELECT l.id AS line, {columns_of("o", TRANSFER)} FROM unnest($1::bigint[], $2::text[]) AS w (id, number)
 JOIN bank_lines l ON l.id = w.id CROSS JOIN LATERAL (
@@ -108,7 +108,7 @@ JOIN bank_lines l ON l.id = w.id CROSS JOIN LATERAL (
 
 
 async def load_facts(work: Work, transfers: Sequence[Transfer]) -> Facts:
-    """What decides whose money the transfers are."""
+    """Load the facts that decide whose money the transfers are."""
     fetch = work.connection.fetch
     told = {each.line_id: words_of(each) for each in transfers}
     words = set(itertools.chain(*told.values()))
@@ -151,13 +151,13 @@ def _payout(row: asyncpg.Record) -> PayoutDue:
 
 
 async def load_invoices(work: Work, ids: Sequence[str]) -> dict[str, OpenInvoice]:
-    """Invoices as they are known here; what receipts ask of them counts as paid already."""
+    """Load invoices as they are known here. Parts that bank receipts pay count as paid already."""
     sql = f"SELECT {OWED} FROM invoices i WHERE id = ANY($1::uuid[])"  # noqa: S608
     return {row["id"]: OpenInvoice(*row) for row in await work.connection.fetch(sql, ids)}
 
 
 async def load_leads(work: Work, transfers: Sequence[Transfer], known: Facts) -> Leads:
-    """What the transfers may pay besides what they name."""
+    """Load what the transfers may be, besides the invoices that they name."""
     alike, owing = defaultdict[tuple[str, int], list[OpenInvoice]](list), defaultdict[str, list[OpenInvoice]](list)
     for row in await work.connection.fetch(ALIKE, *_sums(transfers)):
         alike[row["currency"], row["payable_now"]].append(OpenInvoice(*row))
@@ -189,16 +189,15 @@ def _sums(transfers: Sequence[Transfer]) -> tuple[list[str], list[int]]:
 
 
 async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
-    """Payouts with the lines that tell of their arrival; gives the lines that it are now."""
+    """Link payouts to bank lines; return the ids of the lines that were linked."""
     sql = """UPDATE payouts p SET bank_line_id = l.line FROM unnest($1::text[], $2::bigint[]) AS l (id, line)
         WHERE p.provider_id = l.id AND p.bank_line_id IS NULL RETURNING l.line"""
     return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
 
 
-# What a reversing line takes back: what a line of the same account and amount brought, and that this is told of, with
-# whether anything is left of it: one payment, or those that it was split into; or such a line that waits for a person, be it
-# a share of it, here or among those of $2, and takes nothing back by itself. One look-up for each way to tell, so that each
-# has its index.
+# The line that a reversing line takes back: of the same account and amount, found by {told}, with its payments and whether any
+# money of it is left. If that line waits for a person (all or a share of it, here or among the lines $2), nothing is taken back
+# by itself. There is one query for each way to find it, so that each has its index.
 BACK = """
 SELECT l.id AS line, b.payments, b.remains FROM unnest($1::bigint[]) AS w (id) JOIN bank_lines l ON l.id = w.id
 CROSS JOIN LATERAL (
@@ -216,8 +215,8 @@ BACK_BY_ENTRY = BACK.format(told="o.entry_reference = l.entry_reference")
 BACK_BY_PAYER = BACK.format(told="o.payer_account = l.payer_account AND o.refs && l.refs")
 
 
-# Money that went out, and names an invoice that a receipt of just this amount, or with just this much of credit, has paid.
-# Receipts that a bank brought are found by what they asked for, those that people recorded by their amount.
+# Receipts that an outgoing line may give back: they paid an invoice that the line names, and have its amount, or credit of its
+# amount. Receipts from the bank are found by their parts, recorded receipts by their amount.
 BACK_BY_INVOICE = f"""
 WITH told AS (
     SELECT l.id AS line, l.currency, -l.amount AS amount, i.id AS invoice, i.customer_id
@@ -236,7 +235,7 @@ UNION SELECT t.line, p.id, p.customer_id FROM told t CROSS JOIN LATERAL (
 
 
 async def find_named_back(work: Work, transfers: Sequence[Transfer]) -> dict[int, list[Proposal]]:
-    """The receipts that transfers which went out may give back, by the invoices that they name."""
+    """Propose receipts that outgoing transfers may give back, by the invoices that they name."""
     told = [(transfer.line_id, word) for transfer in transfers for word in words_of(transfer)]
     found = defaultdict[int, list[Proposal]](list)
     for row in await work.connection.fetch(BACK_BY_INVOICE, [line for line, _ in told], [word for _, word in told]):
@@ -258,7 +257,7 @@ JOIN customers c ON c.id = p.customer_id LEFT JOIN bank_lines o ON o.id = p.bank
 
 
 async def find_receipts(work: Work, paid_out: Sequence[Transfer]) -> dict[int, list[Receipt]]:
-    """By line the newest receipts of the amount of money that went out, of about a year."""
+    """Return for each outgoing line the newest receipts of its amount, of about a year."""
     asked = [(each.line_id, each.amount.currency, -each.amount.minor, each.booked_on) for each in paid_out]
     found = defaultdict[int, list[Receipt]](list)
     for row in await work.connection.fetch(RECEIPTS, *map(list, zip(*asked, strict=True))) if asked else ():
@@ -268,11 +267,11 @@ async def find_receipts(work: Work, paid_out: Sequence[Transfer]) -> dict[int, l
 
 
 async def find_taken_back(work: Work, line_ids: Sequence[int], unclear: Sequence[int] = ()) -> dict[int, list[str]]:
-    """The payments that reversing lines undo: of the one line alone of which something is left still.
+    """Return the payments that reversing lines take back, if exactly one line that still has money left fits.
 
-    The bank's own reference decides, else that of the entry, else the payer's account with a reference of the payer's.
-    References of payers repeat, and so do amounts and texts: alone they say nothing. `unclear`: lines that are about to
-    wait for a person; one that is told of alike may be what is undone.
+    The bank's own reference decides, else the entry's reference, else the payer's account with a reference of the payer.
+    A payer's references, amounts and texts repeat, so they are not enough alone. `unclear`: lines that will wait for a
+    person; if such a line fits, nothing is taken back by itself.
     """
     back: dict[int, list[str]] = {}
     unknown = list(line_ids)
@@ -303,10 +302,9 @@ SELECT line FROM linked
 
 
 async def link_payments(work: Work, lines: Mapping[str, int], *, gone: bool = False) -> set[int]:
-    """Payments with the lines that brought their money; gives the lines that it are now.
+    """Link payments to the bank lines of their money; return the ids of the lines that were linked.
 
-    Another line may have become the payment's, or (unless `gone` is all right) the payment have gone back, since it was
-    looked at.
+    A payment is left out if another line was linked to it meanwhile, or if it has gone back (unless `gone`).
     """
     rows = await work.connection.fetch(LINK_PAYMENTS, list(lines), list(lines.values()), gone)
     return {row["line"] for row in rows}

@@ -23,7 +23,7 @@ WHERE t.effective_on <= $1 AND t.booked_at <= $2 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-# Each level against the next one: what a level has that the next does not have yet.
+# For each level, the money that the next level does not have yet.
 LEVELS = """
 SELECT currency, sum(waiting)::bigint AS waiting, sum(not_paid_out)::bigint AS not_paid_out,
     sum(not_in_bank)::bigint AS not_in_bank, sum(unconfirmed)::bigint AS unconfirmed
@@ -43,7 +43,7 @@ FROM (
 """
 
 
-# Open before the next day began, as it was known then: with the amounts that they have now.
+# Exceptions that were open at the end of the day, as known then, with the amounts that they have now.
 OPEN = """
 SELECT currency, class, count(*) AS n, sum(amount)::bigint AS amount FROM exceptions
 WHERE created_at < $1 AND created_at <= $2 AND (state = 'open' OR resolved_at >= $1 OR resolved_at > $2) GROUP BY 1, 2
@@ -51,9 +51,9 @@ WHERE created_at < $1 AND created_at <= $2 AND (state = 'open' OR resolved_at >=
 
 
 async def daily_report(connection: asyncpg.Connection, day: date, known_at: datetime, zone: str) -> dict[str, Any]:
-    """Per currency the ledger's accounts, the open ends of each level as of now, and open exceptions by class.
+    """Return for each currency the ledger's accounts, the open ends as of now, and the open exceptions by class.
 
-    `known_at`: what was booked, opened or resolved later does not count.
+    Bookings, openings and resolutions after `known_at` do not count.
     """
     day_after = start_of(day + timedelta(days=1), zone)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
