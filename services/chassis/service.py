@@ -38,6 +38,7 @@ from chassis.running import Running
 from chassis.settings import ServiceSettings
 from chassis.tasks.queue import Queues
 from chassis.tasks.worker import Worker, measure
+from contracts.services import SERVICES
 
 log = structlog.get_logger()
 
@@ -60,7 +61,6 @@ class Service:
     queues: Queues = field(default_factory=Queues)
     resources: Resources = nothing_more
     checks: Mapping[str, str] = field(default_factory=dict)
-    larger_bodies: Mapping[str, int] = field(default_factory=dict)  # bytes by method and path template; streamed
     kept_routes: Sequence[str] = ()  # whose Idempotency-Keys are never forgotten
     sequence_of: str = ""  # SQL: a row with the sequence of what this service owns, by its id ($1)
     sequence_of_customers: str = ""  # the same of what is a customer's ($2), for that customer's own keys
@@ -114,7 +114,7 @@ class Service:
             public_keys=settings.public_keys,
             lifespan=lifespan,
             ready=is_ready,
-            limits=Limits(self.larger_bodies),
+            limits=Limits(next((one.larger for one in SERVICES if one.name == self.name), {})),
             sequences=sequences(self.sequence_of, self.sequence_of_customers)
             if self.handlers or self.sequence_of
             else None,

@@ -55,7 +55,10 @@ def _format(schema: Document, is_id: bool) -> None:
 def tag_of(path: str, operation: Document) -> str:
     if operation.get("tags"):
         return str(operation["tags"][0])
-    return str(next(tag for start, tag in WORDS["tags_by_path"].items() if path.startswith(start)))
+    found = next((tag for start, tag in WORDS["tags_by_path"].items() if path.startswith(start)), None)
+    if found is None:
+        raise ValueError(f"{path} has no tag: name one in its route, or under [tags_by_path] in openapi_words.toml")
+    return str(found)
 
 
 def tags() -> list[Document]:

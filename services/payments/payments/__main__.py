@@ -15,7 +15,6 @@ from payments.handlers import handlers
 from payments.jobs import JOBS, QUEUES
 from payments.own import Own
 from payments.providers.stripe_adapter import StripeAdapter
-from payments.receiving.intake import LARGEST_FILE
 from payments.settings import Settings
 
 
@@ -53,7 +52,6 @@ service = Service(
     queues=QUEUES,
     resources=resources,
     checks=CHECKS,
-    larger_bodies={"POST /v1/bank-statements": LARGEST_FILE},
     kept_routes=("POST /v1/payments/offline",),  # so that an import that runs again years later books nothing twice
     sequence_of="SELECT sequence FROM payments WHERE id = $1 UNION ALL SELECT sequence FROM methods WHERE id = $1",
     sequence_of_customers=(

@@ -21,7 +21,6 @@ from payments.receiving.store import bank
 
 T = TypeVar("T")
 BATCH = 500
-LARGEST_FILE = 268_435_456
 PIECE = 1 << 20
 
 
