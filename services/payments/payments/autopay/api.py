@@ -49,7 +49,7 @@ PATH = "/v1/customers/{customer_id}/autopay"
 
 
 class MethodOfCurrency(Asked):
-    """The method that pays what is in one currency."""
+    """The method that pays invoices of one currency."""
 
     currency: Currency
     method_id: Annotated[str, Field(max_length=36)]

@@ -158,7 +158,7 @@ class _Document:
         return self.parser.CurrentLineNumber + (self._skipped_lines or 0)
 
     def _begun(self, piece: bytes) -> bytes:
-        """Without what must not stand before <?xml: empty lines."""
+        """Remove empty lines before <?xml, where XML allows none."""
         found = _BEFORE_XML.match(piece)
         before = found[0] if found is not None else b""
         if before.endswith(b"\0") and len(before) % 2:

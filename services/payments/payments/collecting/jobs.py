@@ -173,7 +173,7 @@ async def catch_up_events(running: Running[Own]) -> bool:
     known = await events_known(running.pool, [*again, *new])
     ids = [each for each in dict.fromkeys([*again, *new]) if each in again or each not in known]
     await in_turn.one_by_one(running.units, "catch-up-events", ids, take, at_once=EVENTS)
-    if events:  # what failed is kept, to be read again by its id
+    if events:  # failed events are kept by their ids, and read again
         await save_cursor(running.pool, events[-1].id)
     return len(events) == EVENTS
 

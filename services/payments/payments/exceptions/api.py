@@ -89,10 +89,10 @@ class ExceptionView(BaseModel):
     currency: str
     amount_minor: int
     proposals: list[ProposalView]
-    remedy: Annotated[str | None, Field(description="what can be done about it; null once it is resolved")]
+    remedy: Annotated[str | None, Field(description="what to do about it; null when it is resolved")]
     remedy_code: Annotated[
         str | None,
-        Field(description="which remedy that is, to be said in another language"),
+        Field(description="the stable code of `remedy`"),
     ]
     assigned_to: str | None
     created_at: datetime

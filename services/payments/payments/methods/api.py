@@ -53,7 +53,7 @@ class MethodRequest(Asked):
 
 
 class MethodChange(Asked):
-    is_default: Annotated[Literal[True], Field(description="the customer's other methods are not it any more")]
+    is_default: Annotated[Literal[True], Field(description="`true`: it replaces the customer's default")]
 
 
 class SetupRequest(Asked):

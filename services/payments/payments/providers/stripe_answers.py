@@ -198,7 +198,7 @@ def _charge_of(event: Json) -> Charge | None:
         ours = attempt_of(subject) is not None  # another system of the account may charge too
         return charge(subject, at=event["created"]) if ours else None
     if event["type"] in _BACK_EVENTS and subject.get("payment_intent"):
-        # Whose it is, and what it comes to, is for the record to say: another system of the account may charge too.
+        # Its payment and amount are read from the record, because another system of the account may charge, too.
         return Charge(subject["payment_intent"], None, "succeeded", 0, subject["currency"].upper(), 0, None, None)
     return None
 

@@ -42,19 +42,19 @@ async def list_payments(
     reconciliation: Reconciliation | None = None,
     method: Annotated[str | None, Query(max_length=36, description="a payment method's id, or `offline`")] = None,
     method_kind: Annotated[
-        Literal["card", "bank_account"] | None, Query(description="of what the payment is charged to")
+        Literal["card", "bank_account"] | None, Query(description="of the method that the payment is charged to")
     ] = None,
     way: Literal["collect", "receive"] | None = None,
     currency: Currency | None = None,
     invoice_id: Annotated[
-        str | None, Query(max_length=36, description="those that asked for this invoice, or paid it")
+        str | None, Query(max_length=36, description="payments that were for this invoice, or paid it")
     ] = None,
-    number: Annotated[str | None, Query(max_length=40, description="as it was read out: P-7K3M9-2QXTB")] = None,
+    number: Annotated[str | None, Query(max_length=40, description="the short number, as P-7K3M9-2QXTB")] = None,
     since: Annotated[Day | None, Query(alias="from")] = None,
     until: Annotated[Day | None, Query(alias="to")] = None,
-    received_from: Annotated[Day | None, Query(description="the first day on which it was received")] = None,
-    received_to: Annotated[Day | None, Query(description="the last day on which it was received")] = None,
-    sort: Annotated[Sort, Query(description="by `amount`: of one customer, in one currency")] = "-created_at",
+    received_from: Annotated[Day | None, Query(description="received on or after this day")] = None,
+    received_to: Annotated[Day | None, Query(description="received on or before this day")] = None,
+    sort: Annotated[Sort, Query(description="`amount` only with one customer and one currency")] = "-created_at",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:

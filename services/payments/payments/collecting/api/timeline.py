@@ -34,7 +34,7 @@ class Happened(BaseModel):
     event: str
     status: PaymentStatus
     text: str
-    code: Annotated[str, Field(description="which sentence `text` is, to be said in another language")]
+    code: Annotated[str, Field(description="the stable code of `text`")]
     values: Annotated[dict[str, str | Amount], Field(description=VALUES)]
 
 
@@ -49,7 +49,7 @@ class PaymentTimeline(BaseModel):
     reconciliation: Reconciliation | None
     expected_by: date | None
     next_step: str | None
-    next_step_code: Annotated[str | None, Field(description="which sentence `next_step` is; null as it is")]
+    next_step_code: Annotated[str | None, Field(description="the stable code of `next_step`; null if that is null")]
     next_step_values: Annotated[dict[str, str | Amount], Field(description=VALUES)]
     items: list[Happened]
 

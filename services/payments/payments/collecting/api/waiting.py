@@ -39,7 +39,7 @@ async def wait_of(
     request: Request,
     prefer: Annotated[
         str | None,
-        Header(description="`wait=10`: answer once it is final, or after so many seconds (RFC 7240)"),
+        Header(description="`wait=10`: answer when it is final, or after so many seconds (RFC 7240)"),
     ] = None,
 ) -> int | None:
     """The seconds that a request asks to wait. The header may be there several times."""

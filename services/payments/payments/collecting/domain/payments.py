@@ -25,10 +25,10 @@ RETURN_WINDOW = {"card": timedelta(days=120), "bank_account": timedelta(days=60)
 
 # Banking days until the provider's record should agree.
 EXPECTED_DAYS = {"card": 1, "bank_account": 5}
-EXPECTED_DAYS_OF_CREDIT = 1  # nobody outside is asked: only its reservation is waited for
+EXPECTED_DAYS_OF_CREDIT = 1  # no provider is needed: the payment only waits for its reservation
 TIME_TO_ACT = timedelta(hours=24)
-PAYER_CANCELLED = "payer_cancelled"  # why a payment ended whose payer let go of it instead of confirming it
-NEVER_MADE = "never_made"  # why a payment or refund ended whose call the provider has no record of
+PAYER_CANCELLED = "payer_cancelled"  # the reason of a payment that its payer gave up instead of confirming it
+NEVER_MADE = "never_made"  # the reason of a payment or refund whose call the provider has no record of
 
 StepName = Literal[
     "submitted", "succeeded", "declined", "cancelled", "unknown", "reconciled", "overdue", "refund_requested",
@@ -198,8 +198,8 @@ class Step:
     reversal: Reversal | None = None
     opens: ExceptionClass | None = None  # an exception, for a person
     about: Money | None = None  # the money of that exception, where it is not all of the payment or reversal
-    about_id: str | None = None  # the provider's id of what goes back, where it is about that
-    closes: bool = False  # what was open about it
+    about_id: str | None = None  # the provider's id of the reversal, if the exception is about one
+    closes: bool = False  # whether its open exceptions are closed
 
     @property
     def in_doubt(self) -> Money:

@@ -152,9 +152,9 @@ async def take_statement(
     request: Request,
     identity: WritePayments,
     account: Annotated[
-        Text | None, Query(description="of a CSV export that doesn't tell it; a file that does has to be of it")
+        Text | None, Query(description="the account, if a CSV export has none; otherwise it must be the file's")
     ] = None,
-    currency: Annotated[Currency | None, Query(description="likewise")] = None,
+    currency: Annotated[Currency | None, Query(description="the currency, likewise")] = None,
 ) -> Response:
     """Send a bank's file as the body, unchanged: camt.053, camt.054, BAI2, MT940, or CSV of a known profile.
 

@@ -86,7 +86,7 @@ async def daily_reconciliation(
     identity: ReadPayments,
     day: Annotated[Day | None, Query(alias="date")] = None,
     known_at: Annotated[
-        Instant | None, Query(description="what was booked, opened or resolved later does not count; now, unless given")
+        Instant | None, Query(description="only what was booked, opened or resolved by then counts; now, unless given")
     ] = None,
 ) -> Response:
     """Show the ledger on a day of the company's calendar (today, unless given), and what each level lacks.

@@ -201,7 +201,7 @@ class Matcher:
         return [one for one in found if one.provider_id not in self.confirmed]
 
     def _traced(self, transfer: Transfer, told: str) -> list[PayoutDue]:
-        """Return the payouts whose trace stands in the transfer in whole words. `told`: all its words, joined."""
+        """Return the payouts whose trace stands in the transfer in whole words. `told`: the result of `_told`."""
         likely = [trace for trace in self.facts.traced if trace in told]
         found = [one for trace in likely for one in self.facts.traced[trace] if tells(transfer, one.trace or "")]
         return [replace(one, banked=True) if one.provider_id in self.confirmed else one for one in found]

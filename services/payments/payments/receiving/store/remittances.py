@@ -195,7 +195,7 @@ async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
     return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
 
 
-# The line that a reversing line takes back: of the same account and amount, found by {told}, with its payments and whether any
+# The line that a reversing line takes back: of the same account and amount (found by `told`), with its payments and whether any
 # money of it is left. If that line waits for a person (all or a share of it, here or among the lines $2), nothing is taken back
 # by itself. There is one query for each way to find it, so that each has its index.
 BACK = """
