@@ -1,4 +1,4 @@
-"""What a process of payments holds, beside what every service's process does."""
+"""The resources of a process of payments, besides those that every service has."""
 
 from __future__ import annotations
 
