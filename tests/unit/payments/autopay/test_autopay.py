@@ -66,58 +66,57 @@ def scheduled(autopay: Autopay | None = None, *, due: date = INVOICE.due_on, now
     return charge
 
 
-def test_a_method_with_a_surcharge_needs_consent_when_autopay_is_switched_on() -> None:
-    refused = switched(CREDIT)
-    assert isinstance(refused, Refusal)
-    assert (refused.code, refused.field) == ("surcharge-consent-missing", "surcharge_consent")
-    assert on(CREDIT, surcharge_consent=True).surcharge_rate == Decimal("0.03")
-    assert on(replace(CREDIT, funding="debit")).surcharge_rate == 0
+class TestSwitchingOn:
+    def test_method_with_surcharge_needs_consent(self) -> None:
+        refused = switched(CREDIT)
+        assert isinstance(refused, Refusal)
+        assert (refused.code, refused.field) == ("surcharge-consent-missing", "surcharge_consent")
+        assert on(CREDIT, surcharge_consent=True).surcharge_rate == Decimal("0.03")
+        assert on(replace(CREDIT, funding="debit")).surcharge_rate == 0
+
+    @pytest.mark.parametrize("change", [{"verification": "pending"}, {"disabled_at": NOW}, {"saved": False}])
+    def test_method_for_one_payment_or_unusable_is_refused(self, change: dict[str, object]) -> None:
+        assert isinstance(switched(replace(BANK, **change)), Refusal)  # type: ignore[arg-type]
+
+    def test_again_lifts_a_hold_and_keeps_announced_charges(self) -> None:
+        first = on()
+        held = hold(first, "R01", NOW)
+        assert held is not None
+        assert hold(held, "R02", NOW) is None
+        assert hold(first, "R01", NOW, NOW - timedelta(days=2)) is None, (
+            "what was announced before it was switched on anew"
+        )
+        later = NOW + timedelta(days=5)
+        assert on(before=held, now=later) == replace(first, enabled_at=later, sequence=3)
+        assert on(before=first, now=later) == first
+        other = on(before=first, now=later, day="issue")
+        assert (other.enabled_at, other.sequence) == (first.enabled_at, 2)
+        assert not switch_off(held).enabled
 
 
-@pytest.mark.parametrize("change", [{"verification": "pending"}, {"disabled_at": NOW}, {"saved": False}])
-def test_a_method_that_cannot_pay_again_and_again_is_refused(change: dict[str, object]) -> None:
-    assert isinstance(switched(replace(BANK, **change)), Refusal)  # type: ignore[arg-type]
+class TestSchedule:
+    def test_charge_is_on_the_companys_day(self) -> None:
+        charge = scheduled()
+        assert charge.charge_on == INVOICE.due_on
+        assert charge.charge_at.astimezone(ZoneInfo(ZONE)).hour == 0
 
+    def test_charge_is_two_days_after_notice_or_later(self) -> None:
+        late = scheduled(due=DAY - timedelta(days=3))
+        assert (late.charge_at, late.charge_on) == (NOW + timedelta(days=2), DAY + timedelta(days=2))
+        at_issue = scheduled(on(day="issue"))
+        assert at_issue.charge_at == NOW + timedelta(days=2)
 
-def test_switching_on_again_lifts_a_hold_and_counts_from_then_on_but_another_day_keeps_what_is_announced() -> None:
-    first = on()
-    held = hold(first, "R01", NOW)
-    assert held is not None
-    assert hold(held, "R02", NOW) is None
-    assert hold(first, "R01", NOW, NOW - timedelta(days=2)) is None, "what was announced before it was switched on anew"
-    later = NOW + timedelta(days=5)
-    assert on(before=held, now=later) == replace(first, enabled_at=later, sequence=3)
-    assert on(before=first, now=later) == first
-    other = on(before=first, now=later, day="issue")
-    assert (other.enabled_at, other.sequence) == (first.enabled_at, 2)
-    assert not switch_off(held).enabled
+    @given(days=st.integers(-400, 400), hours=st.integers(0, 8_760), day=st.sampled_from(["due", "issue"]))
+    def test_notice_and_day_both_hold_in_every_season(self, days: int, hours: int, day: str) -> None:
+        now, due = NOW + timedelta(hours=hours), DAY + timedelta(days=days)
+        charge = scheduled(on(day=day), due=due, now=now)
+        assert charge.charge_at - charge.notice_at >= timedelta(hours=48)
+        assert charge.charge_on == charge.charge_at.astimezone(ZoneInfo(ZONE)).date()
+        assert day == "issue" or charge.charge_on >= due
 
-
-def test_a_charge_comes_on_the_chosen_day_of_the_companys_calendar() -> None:
-    charge = scheduled()
-    assert charge.charge_on == INVOICE.due_on
-    assert charge.charge_at.astimezone(ZoneInfo(ZONE)).hour == 0
-
-
-def test_a_charge_comes_no_sooner_than_two_days_after_the_notice() -> None:
-    late = scheduled(due=DAY - timedelta(days=3))
-    assert (late.charge_at, late.charge_on) == (NOW + timedelta(days=2), DAY + timedelta(days=2))
-    at_issue = scheduled(on(day="issue"))
-    assert at_issue.charge_at == NOW + timedelta(days=2)
-
-
-@given(days=st.integers(-400, 400), hours=st.integers(0, 8_760), day=st.sampled_from(["due", "issue"]))
-def test_notice_and_day_both_hold_in_every_season(days: int, hours: int, day: str) -> None:
-    now, due = NOW + timedelta(hours=hours), DAY + timedelta(days=days)
-    charge = scheduled(on(day=day), due=due, now=now)
-    assert charge.charge_at - charge.notice_at >= timedelta(hours=48)
-    assert charge.charge_on == charge.charge_at.astimezone(ZoneInfo(ZONE)).date()
-    assert day == "issue" or charge.charge_on >= due
-
-
-def test_an_invoice_issued_before_autopay_was_switched_on_is_not_charged() -> None:
-    before = NOW - timedelta(seconds=1)
-    assert schedule(on(), "i", DAY, DAY, before, NOW, ZONE) is None
+    def test_earlier_invoice_is_not_charged(self) -> None:
+        before = NOW - timedelta(seconds=1)
+        assert schedule(on(), "i", DAY, DAY, before, NOW, ZONE) is None
 
 
 def confirmed(
@@ -141,156 +140,151 @@ def confirmed(
     )
 
 
-def test_what_is_payable_then_is_charged_with_the_surcharge_that_was_consented_to() -> None:
-    made = confirmed(on(CREDIT, surcharge_consent=True), CREDIT, replace(INVOICE, payable_now=4_000))
-    assert isinstance(made, ConfirmedQuote)
-    assert (made.quote.amount.minor, made.quote.surcharge.minor) == (4_000, 120)
-    assert (made.step.payment.status, made.step.payment.total.minor) == ("submitted", 4_120)
+class TestCharge:
+    def test_takes_the_payable_amount_with_the_agreed_surcharge(self) -> None:
+        made = confirmed(on(CREDIT, surcharge_consent=True), CREDIT, replace(INVOICE, payable_now=4_000))
+        assert isinstance(made, ConfirmedQuote)
+        assert (made.quote.amount.minor, made.quote.surcharge.minor) == (4_000, 120)
+        assert (made.step.payment.status, made.step.payment.total.minor) == ("submitted", 4_120)
 
-
-@pytest.mark.parametrize(
-    ("invoice", "reason"),
-    [
-        (replace(INVOICE, status="paid", payable_now=0), "invoice_paid"),
-        (replace(INVOICE, status="void", payable_now=0), "invoice_void"),
-        (replace(INVOICE, status="uncollectible"), "invoice_uncollectible"),
-        (None, "invoice_unknown"),
-    ],
-)
-def test_an_invoice_with_nothing_left_to_pay_is_skipped(invoice: OpenInvoice | None, reason: str) -> None:
-    assert confirmed(on(), invoice=invoice) == Skip(reason)
-
-
-@pytest.mark.parametrize(
-    "invoice",
-    [
-        replace(INVOICE, status="in_progress", payable_now=0, balance=10_000),
-        replace(INVOICE, payable_now=4_000, balance=10_000),
-    ],
-    ids=["all of it", "a part"],
-)
-def test_while_another_payment_of_the_invoice_is_under_way_its_charge_is_put_off_a_day(invoice: OpenInvoice) -> None:
-    charge = scheduled()
-    made = confirm(
-        charge,
-        on(),
-        BANK,
-        invoice,
-        RULES,
-        step=1,
-        retries=RETRIES,
-        currencies=CURRENCIES,
-        today=DAY,
-        now=charge.charge_at,
-        zone=ZONE,
+    @pytest.mark.parametrize(
+        ("invoice", "reason"),
+        [
+            (replace(INVOICE, status="paid", payable_now=0), "invoice_paid"),
+            (replace(INVOICE, status="void", payable_now=0), "invoice_void"),
+            (replace(INVOICE, status="uncollectible"), "invoice_uncollectible"),
+            (None, "invoice_unknown"),
+        ],
     )
-    assert isinstance(made, PutOff)
-    later = charge.charge_at + timedelta(days=1)
-    assert (made.charge.charge_at, made.charge.first_at) == (later, later)
-    assert made.charge.charge_on == charge.charge_on + timedelta(days=1)
-    assert (made.charge.id, made.charge.state) == (charge.id, "scheduled")
-    again = confirm(
-        made.charge,
-        on(),
-        BANK,
-        INVOICE,
-        RULES,
-        step=1,
-        retries=RETRIES,
-        currencies=CURRENCIES,
-        today=DAY,
-        now=later,
-        zone=ZONE,
+    def test_invoice_without_balance_is_skipped(self, invoice: OpenInvoice | None, reason: str) -> None:
+        assert confirmed(on(), invoice=invoice) == Skip(reason)
+
+    @pytest.mark.parametrize(
+        "invoice",
+        [
+            replace(INVOICE, status="in_progress", payable_now=0, balance=10_000),
+            replace(INVOICE, payable_now=4_000, balance=10_000),
+        ],
+        ids=["all of it", "a part"],
     )
-    assert isinstance(again, ConfirmedQuote)
+    def test_is_postponed_a_day_during_another_payment(self, invoice: OpenInvoice) -> None:
+        charge = scheduled()
+        made = confirm(
+            charge,
+            on(),
+            BANK,
+            invoice,
+            RULES,
+            step=1,
+            retries=RETRIES,
+            currencies=CURRENCIES,
+            today=DAY,
+            now=charge.charge_at,
+            zone=ZONE,
+        )
+        assert isinstance(made, PutOff)
+        later = charge.charge_at + timedelta(days=1)
+        assert (made.charge.charge_at, made.charge.first_at) == (later, later)
+        assert made.charge.charge_on == charge.charge_on + timedelta(days=1)
+        assert (made.charge.id, made.charge.state) == (charge.id, "scheduled")
+        again = confirm(
+            made.charge,
+            on(),
+            BANK,
+            INVOICE,
+            RULES,
+            step=1,
+            retries=RETRIES,
+            currencies=CURRENCIES,
+            today=DAY,
+            now=later,
+            zone=ZONE,
+        )
+        assert isinstance(again, ConfirmedQuote)
 
+    def test_postponed_retry_keeps_the_days_of_the_next(self) -> None:
+        charge = replace(scheduled(), attempt=2, declines=1)
+        waits = replace(INVOICE, status="in_progress", payable_now=0)
+        made = confirm(
+            charge,
+            on(),
+            BANK,
+            waits,
+            RULES,
+            step=1,
+            retries=RETRIES,
+            currencies=CURRENCIES,
+            today=DAY,
+            now=charge.charge_at,
+            zone=ZONE,
+        )
+        assert isinstance(made, PutOff)
+        assert made.charge.first_at == charge.first_at
 
-def test_a_further_try_that_is_put_off_leaves_the_days_of_those_after_it() -> None:
-    charge = replace(scheduled(), attempt=2, declines=1)
-    waits = replace(INVOICE, status="in_progress", payable_now=0)
-    made = confirm(
-        charge,
-        on(),
-        BANK,
-        waits,
-        RULES,
-        step=1,
-        retries=RETRIES,
-        currencies=CURRENCIES,
-        today=DAY,
-        now=charge.charge_at,
-        zone=ZONE,
-    )
-    assert isinstance(made, PutOff)
-    assert made.charge.first_at == charge.first_at
+    def test_is_skipped_once_off_held_or_newly_switched(self) -> None:
+        held = hold(on(), "R01", NOW)
+        assert held is not None
+        for autopay in (switch_off(on()), held, replace(on(), enabled_at=NOW + timedelta(seconds=1))):
+            assert confirmed(autopay) == Skip("switched_off")
 
-
-def test_nothing_is_charged_once_it_is_off_held_or_was_switched_on_anew() -> None:
-    held = hold(on(), "R01", NOW)
-    assert held is not None
-    for autopay in (switch_off(on()), held, replace(on(), enabled_at=NOW + timedelta(seconds=1))):
-        assert confirmed(autopay) == Skip("switched_off")
-
-
-def test_a_method_that_ceased_to_be_usable_or_costs_more_than_agreed_holds_autopay() -> None:
-    for method, reason in (
-        (None, "method-removed"),
-        (replace(BANK, disabled_at=NOW, disabled_reason="closed"), "method-disabled"),
-        (replace(CREDIT, exp_year=2026, exp_month=2), "method-expired"),
-    ):
-        assert confirmed(on(), method) == Skip(reason, hold=reason)
-    dearer = replace(on(CREDIT, surcharge_consent=True), surcharge_rate=Decimal("0.02"))
-    assert confirmed(dearer, CREDIT) == Skip("surcharge_without_consent", hold="surcharge_without_consent")
+    def test_unusable_or_dearer_method_holds_autopay(self) -> None:
+        for method, reason in (
+            (None, "method-removed"),
+            (replace(BANK, disabled_at=NOW, disabled_reason="closed"), "method-disabled"),
+            (replace(CREDIT, exp_year=2026, exp_month=2), "method-expired"),
+        ):
+            assert confirmed(on(), method) == Skip(reason, hold=reason)
+        dearer = replace(on(CREDIT, surcharge_consent=True), surcharge_rate=Decimal("0.02"))
+        assert confirmed(dearer, CREDIT) == Skip("surcharge_without_consent", hold="surcharge_without_consent")
 
 
 ANOTHER = f"Switch autopay on again with another method. {BY_HAND}"
 SETTLE = f"Settle that and switch autopay on again, or do so with another method. {BY_HAND}"
 
 
-@pytest.mark.parametrize(
-    ("reason", "says"),
-    [
-        ("R02", f"The account is closed. {ANOTHER}"),
-        ("R01", f"There was not enough money on the account. {SETTLE}"),
-        ("stolen_card", f"The card was reported stolen. {ANOTHER}"),
-        ("incorrect_cvc", f"The card's security code is wrong. {SETTLE}"),
-        ("duplicate", f"The payer says that it was charged twice. {SETTLE}"),
-        (
-            "fraudulent",
-            f"The provider thinks it a fraud, or the payer says that it never authorised this. {ANOTHER}",
-        ),
-        ("never heard of", f"The provider said no (never heard of). {SETTLE}"),
-        ("method-removed", f"The payment method was removed. {ANOTHER}"),
-    ],
-)
-def test_why_it_is_held_is_told_in_words_with_what_to_do(reason: str, says: str) -> None:
-    held = hold(on(), reason, NOW)
-    assert held is not None
-    assert held_because(held, CODES, ZONE) == says
+class TestHold:
+    @pytest.mark.parametrize(
+        ("reason", "says"),
+        [
+            ("R02", f"The account is closed. {ANOTHER}"),
+            ("R01", f"There was not enough money on the account. {SETTLE}"),
+            ("stolen_card", f"The card was reported stolen. {ANOTHER}"),
+            ("incorrect_cvc", f"The card's security code is wrong. {SETTLE}"),
+            ("duplicate", f"The payer says that it was charged twice. {SETTLE}"),
+            (
+                "fraudulent",
+                f"The provider thinks it a fraud, or the payer says that it never authorised this. {ANOTHER}",
+            ),
+            ("never heard of", f"The provider said no (never heard of). {SETTLE}"),
+            ("method-removed", f"The payment method was removed. {ANOTHER}"),
+        ],
+    )
+    def test_reason_is_in_words_with_the_remedy(self, reason: str, says: str) -> None:
+        held = hold(on(), reason, NOW)
+        assert held is not None
+        assert held_because(held, CODES, ZONE) == says
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"removed_at": NOW},
+            {"used": True},
+            {"disabled_at": NOW},
+            {"verification": "pending"},
+            {"exp_year": 2026, "exp_month": 2},
+        ],
+    )
+    def test_every_unusable_method_has_a_reason(self, change: dict[str, object]) -> None:
+        against = unusable(replace(BANK, **change), DAY)  # type: ignore[arg-type]
+        assert against is not None
+        assert against.code in HELD
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"removed_at": NOW},
-        {"used": True},
-        {"disabled_at": NOW},
-        {"verification": "pending"},
-        {"exp_year": 2026, "exp_month": 2},
-    ],
-)
-def test_whatever_is_in_the_way_of_its_method_has_words(change: dict[str, object]) -> None:
-    against = unusable(replace(BANK, **change), DAY)  # type: ignore[arg-type]
-    assert against is not None
-    assert against.code in HELD
-
-
-def test_what_is_not_held_has_no_reason() -> None:
-    held = hold(on(), "R01", NOW)
-    assert held is not None
-    for autopay in (on(), switch_off(held), switched(before=held)):
-        assert isinstance(autopay, Autopay)
-        assert held_because(autopay, CODES, ZONE) is None
+    def test_without_a_hold_there_is_no_reason(self) -> None:
+        held = hold(on(), "R01", NOW)
+        assert held is not None
+        for autopay in (on(), switch_off(held), switched(before=held)):
+            assert isinstance(autopay, Autopay)
+            assert held_because(autopay, CODES, ZONE) is None
 
 
 def followed(
@@ -299,79 +293,76 @@ def followed(
     return follow(charge, status, reason, kind, CODES, RETRIES, now, ZONE)
 
 
-def test_soft_declines_are_tried_again_on_days_one_three_and_seven_and_then_no_more() -> None:
-    first = charge = scheduled()
-    days = []
-    for _ in range(3):
-        ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
+class TestRetries:
+    def test_soft_decline_repeats_on_days_1_3_7(self) -> None:
+        first = charge = scheduled()
+        days = []
+        for _ in range(3):
+            ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
+            assert ended.again is not None
+            assert (ended.charge.state, ended.hold, ended.again.attempt) == ("declined", None, charge.attempt + 1)
+            charge = ended.again
+            days.append((charge.charge_at - first.charge_at).days)
+        assert days == [1, 3, 7]
+        last = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
+        assert (last.again, last.hold) == (None, None)
+
+    @pytest.mark.parametrize(
+        "reason", ["stolen_card", "account_closed", "authentication_required", "never heard of", None]
+    )
+    def test_hard_decline_holds_autopay(self, reason: str | None) -> None:
+        ended = followed(scheduled(), "declined", reason, now=NOW)
+        assert (ended.charge.state, ended.again) == ("declined", None)
+        assert ended.hold is not None
+
+    def test_changed_invoice_is_charged_again_in_a_minute(self) -> None:
+        ended = followed(scheduled(), "cancelled", "invoice_changed", now=NOW)
         assert ended.again is not None
-        assert (ended.charge.state, ended.hold, ended.again.attempt) == ("declined", None, charge.attempt + 1)
-        charge = ended.again
-        days.append((charge.charge_at - first.charge_at).days)
-    assert days == [1, 3, 7]
-    last = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
-    assert (last.again, last.hold) == (None, None)
+        assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
+        assert followed(scheduled(), "succeeded", None, now=NOW).charge.state == "paid"
+        assert followed(scheduled(), "expired", "not_confirmed", now=NOW).hold == "not_confirmed"
+        given_up = followed(scheduled(), "cancelled", "payer_cancelled", now=NOW)
+        assert (given_up.again, given_up.hold) == (None, "not_confirmed")
 
+    def test_call_that_never_arrived_is_no_decline(self) -> None:
+        ended = followed(scheduled(), "declined", NEVER_MADE, now=NOW)
+        assert ended.again is not None
+        assert (ended.hold, ended.again.declines, ended.again.charge_at) == (None, 0, NOW + timedelta(minutes=1))
+        declined = followed(ended.again, "declined", "insufficient_funds", now=NOW + timedelta(minutes=2))
+        assert declined.again is not None
+        assert declined.again.charge_at == NOW + timedelta(days=1, minutes=1)
 
-@pytest.mark.parametrize("reason", ["stolen_card", "account_closed", "authentication_required", "never heard of", None])
-def test_hard_declines_are_not_tried_again_and_hold_autopay(reason: str | None) -> None:
-    ended = followed(scheduled(), "declined", reason, now=NOW)
-    assert (ended.charge.state, ended.again) == ("declined", None)
-    assert ended.hold is not None
+    def test_after_an_outage_they_are_a_day_apart(self) -> None:
+        charge = scheduled()
+        late = charge.charge_at + timedelta(days=30)
+        days = []
+        for _ in range(3):
+            again = followed(charge, "declined", "insufficient_funds", now=late).again
+            assert again is not None
+            days.append((again.charge_at - late).days)
+            charge, late = again, again.charge_at
+        assert days == [1, 1, 1]
 
+    def test_cancelled_attempt_does_not_count(self) -> None:
+        first = scheduled()
+        cancelled = followed(first, "cancelled", "invoice_changed", now=first.charge_at)
+        charge = cancelled.again
+        days = []
+        while charge is not None:
+            ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
+            charge = ended.again
+            days += [(charge.charge_at - first.charge_at).days] if charge else []
+        assert days == [1, 3, 7]
 
-def test_a_payment_that_its_changed_invoice_cancelled_is_made_again_of_what_is_left() -> None:
-    ended = followed(scheduled(), "cancelled", "invoice_changed", now=NOW)
-    assert ended.again is not None
-    assert (ended.again.attempt, ended.again.charge_at) == (2, NOW + timedelta(minutes=1))
-    assert followed(scheduled(), "succeeded", None, now=NOW).charge.state == "paid"
-    assert followed(scheduled(), "expired", "not_confirmed", now=NOW).hold == "not_confirmed"
-    given_up = followed(scheduled(), "cancelled", "payer_cancelled", now=NOW)
-    assert (given_up.again, given_up.hold) == (None, "not_confirmed")
-
-
-def test_a_call_that_the_provider_never_heard_of_is_no_decline_and_is_made_again() -> None:
-    ended = followed(scheduled(), "declined", NEVER_MADE, now=NOW)
-    assert ended.again is not None
-    assert (ended.hold, ended.again.declines, ended.again.charge_at) == (None, 0, NOW + timedelta(minutes=1))
-    declined = followed(ended.again, "declined", "insufficient_funds", now=NOW + timedelta(minutes=2))
-    assert declined.again is not None
-    assert declined.again.charge_at == NOW + timedelta(days=1, minutes=1)
-
-
-def test_tries_whose_days_an_outage_let_pass_are_a_day_apart() -> None:
-    charge = scheduled()
-    late = charge.charge_at + timedelta(days=30)
-    days = []
-    for _ in range(3):
-        again = followed(charge, "declined", "insufficient_funds", now=late).again
-        assert again is not None
-        days.append((again.charge_at - late).days)
-        charge, late = again, again.charge_at
-    assert days == [1, 1, 1]
-
-
-def test_a_try_that_was_cancelled_is_no_try_of_days_one_three_and_seven() -> None:
-    first = scheduled()
-    cancelled = followed(first, "cancelled", "invoice_changed", now=first.charge_at)
-    charge = cancelled.again
-    days = []
-    while charge is not None:
-        ended = followed(charge, "declined", "insufficient_funds", now=charge.charge_at)
-        charge = ended.again
-        days += [(charge.charge_at - first.charge_at).days] if charge else []
-    assert days == [1, 3, 7]
-
-
-def test_what_is_cancelled_again_and_again_is_repeated_from_day_to_day() -> None:
-    charge = scheduled()
-    waits = []
-    for _ in range(6):
-        again = followed(charge, "cancelled", "invoice_changed", now=charge.charge_at).again
-        assert again is not None
-        waits.append(again.charge_at - charge.charge_at)
-        charge = again
-    assert waits == [timedelta(minutes=1)] + [timedelta(days=1)] * 5
+    def test_repeated_cancellations_are_retried_daily(self) -> None:
+        charge = scheduled()
+        waits = []
+        for _ in range(6):
+            again = followed(charge, "cancelled", "invoice_changed", now=charge.charge_at).again
+            assert again is not None
+            waits.append(again.charge_at - charge.charge_at)
+            charge = again
+        assert waits == [timedelta(minutes=1)] + [timedelta(days=1)] * 5
 
 
 class TestReturnedDebits:

@@ -33,143 +33,6 @@ def transaction(amount: str, currency: str = "EUR", mark: str = "", end: str = "
     return f"<TxDtls><Refs>{own}<EndToEndId>{end or 'NOTPROVIDED'}</EndToEndId></Refs>{told}{mark}</TxDtls>"
 
 
-@pytest.mark.parametrize("version", ["02", "03", "04", "06", "08", "10", "12"])
-@pytest.mark.parametrize("kind", ["053", "054"])
-def test_any_version_is_read(kind: str, version: str) -> None:
-    (line,) = lines(camt_entry(Transfer(1_234)), kind=kind, version=version)
-    assert (line.amount_minor, line.status, line.account, line.payer) == (1_234, "booked", ACCOUNT, "Acme Corp")
-
-
-def test_an_entry_gives_one_line_per_transaction() -> None:
-    batch = entry(transaction("7.00", end="E1", own="T1") + transaction("3.00", end="E2"))
-    first, second = lines(batch)
-    assert (first.amount_minor, first.bank_reference, first.end_to_end_id) == (700, "T1", "E1")
-    assert (second.amount_minor, second.bank_reference, second.end_to_end_id) == (300, None, "E2")
-    assert second.entry_reference == "BATCH"
-    assert second.place == "statement 1, entry 1, transaction 2"
-
-
-def test_an_id_longer_than_banks_write_is_refused_with_its_place() -> None:
-    refused = refusal(content(camt([entry(), entry(transaction("10.00", own="7" * 8_000))], "053", "08")))
-    assert "statement 1, entry 2" in refused.reason
-    assert "its bank reference has 8000 characters, more than 200" in refused.reason
-
-
-def test_the_indicator_of_a_transaction_wins_over_its_entrys() -> None:
-    batch = entry(transaction("12.00") + transaction("2.00", mark="DBIT"))
-    assert [line.amount_minor for line in lines(batch)] == [1_200, -200]
-
-
-def test_a_batch_without_details_is_one_line() -> None:
-    (line,) = lines(entry("<Btch><NbOfTxs>3</NbOfTxs></Btch>"))
-    assert (line.amount_minor, line.bank_reference, line.entry_reference) == (1_000, "BATCH", None)
-
-
-def test_transactions_without_amounts_are_told_in_the_entrys_one_sum() -> None:
-    (line,) = lines(entry(transaction("") + transaction("3.00")))
-    assert (line.amount_minor, line.bank_reference) == (1_000, "BATCH")
-
-
-def test_a_single_transaction_takes_the_entrys_amount_and_reference() -> None:
-    (line,) = lines(entry(transaction("11.05", currency="USD", end="E1")))
-    assert (line.amount_minor, line.currency, line.bank_reference, line.end_to_end_id) == (1_000, "EUR", "BATCH", "E1")
-
-
-def test_the_older_place_of_a_transactions_amount_is_read() -> None:
-    old = '<TxDtls><AmtDtls><TxAmt><Amt Ccy="EUR">{}</Amt></TxAmt></AmtDtls></TxDtls>'
-    assert [line.amount_minor for line in lines(entry(old.format("4.00") + old.format("6.00")))] == [400, 600]
-
-
-def test_transactions_that_do_not_sum_to_their_entry_are_refused() -> None:
-    data = content(camt([entry(transaction("7.00") + transaction("2.00"))]))
-    assert "sum to 900 minor units of EUR, the entry says 1000" in str(refusal(data))
-    assert "statement 1, entry 1" in str(refusal(data))
-
-
-def test_charges_that_explain_the_difference_leave_the_entry_as_one_line() -> None:
-    charges = '<Chrgs><Rcrd><Amt Ccy="EUR">1.00</Amt></Rcrd></Chrgs>'
-    (line,) = lines(entry(transaction("7.00") + transaction("4.00"), more=charges))
-    assert line.amount_minor == 1_000
-
-
-@pytest.mark.parametrize(
-    ("told", "status"), [("BOOK", "booked"), ("PDNG", "pending"), ("INFO", "information"), ("FUTR", "information")]
-)
-def test_status_is_told_in_both_ways(told: str, status: str) -> None:
-    assert [line.status for line in lines(entry(sts=told), entry(sts=f"<Cd>{told}</Cd>"))] == [status, status]
-
-
-def test_a_reversal_keeps_the_sign_of_the_money_and_the_first_payer() -> None:
-    parties = f"""<TxDtls><RltdPties><Dbtr><Nm>Payer</Nm></Dbtr><DbtrAcct><Id><IBAN>DE02 1203 0000 0000 2020 51</IBAN>
-      </Id></DbtrAcct><Cdtr><Nm>We</Nm></Cdtr><CdtrAcct><Id><IBAN>{ACCOUNT}</IBAN></Id></CdtrAcct></RltdPties></TxDtls>"""
-    (line,) = lines(entry(parties, mark="DBIT", more="<RvslInd>true</RvslInd>"))
-    assert (line.amount_minor, line.reversal) == (-1_000, True)
-    assert (line.payer, line.payer_account) == ("Payer", "DE02120300000000202051")
-
-
-def test_invoice_numbers_and_creditor_references_are_references() -> None:
-    remittance = """<TxDtls><RmtInf><Ustrd>one</Ustrd><Ustrd>two</Ustrd><Strd><RfrdDocInf><Nb>INV-1</Nb></RfrdDocInf>
-      <RfrdDocInf><Nb>INV-2</Nb></RfrdDocInf><CdtrRefInf><Ref>RF18539007547034</Ref></CdtrRefInf></Strd></RmtInf></TxDtls>"""
-    (line,) = lines(entry(remittance))
-    assert (line.references, line.text) == (("RF18539007547034", "INV-1", "INV-2"), "one two")
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "minor"),
-    [
-        ("12.3", "EUR", 1_230),
-        ("12", "EUR", 1_200),
-        ("12.3400", "EUR", 1_234),
-        ("500", "JPY", 500),
-        ("1.234", "KWD", 1_234),
-    ],
-)
-def test_amounts_are_minor_units_of_their_currency(amount: str, currency: str, minor: int) -> None:
-    (line,) = lines(entry(amount=amount).replace("EUR", currency))
-    assert line.amount_minor == minor
-
-
-@pytest.mark.parametrize(
-    ("wrong", "reason"),
-    [
-        (entry(amount="1.234"), "more decimals than EUR"),
-        (entry(amount="1.5").replace("EUR", "JPY"), "more decimals than JPY"),
-        (entry(amount="-1.00"), "is not an amount"),
-        (entry(amount="1e3"), "is not an amount"),
-        (entry(amount="٣"), "is not an amount"),
-        (entry(amount="9" * 41), "is not an amount"),
-        (entry(amount="9" * 20), "larger than any"),
-        (entry().replace("EUR", "XXX"), "'XXX' is not an ISO 4217 currency"),
-        (entry(mark="KRDT"), "neither CRDT nor DBIT"),
-        (entry(sts="MAYB"), "Sts is none of"),
-        (entry().replace("2026-03-02", "2026-02-30"), "is not a date"),
-        (entry().replace("2026-03-02", "2026-W01-1"), "is not a date"),
-        (entry(f"<TxDtls><RmtInf><Ustrd>{'x' * 300_000}</Ustrd></RmtInf></TxDtls>"), "characters of text"),
-        (entry("<a>" * 100 + "</a>" * 100), "deep"),
-        (f"<!-- {'x' * 2_000_000} -->", "more than a megabyte"),
-        (entry(transaction("1.00") * (MOST_HELD + 1)), "sum to 100100 minor units"),
-        ("".join(f"<n{number}/>" for number in range(20_000)), "names"),
-        ("<Ntry>", "the XML is broken"),
-    ],
-)
-def test_what_is_wrong_is_refused_with_its_line(wrong: str, reason: str) -> None:
-    refused = refusal(content(camt([entry(), "\n", wrong])))
-    assert reason in str(refused)
-    assert (refused.line or 0) >= 3
-
-
-def test_an_intraday_report_is_refused() -> None:
-    assert "camt.052" in str(refusal(content(camt([entry()], "052"))))
-
-
-def test_other_xml_is_refused() -> None:
-    assert "no camt message" in str(refusal(b"<html><body/></html>"))
-
-
-def test_a_statement_without_account_is_refused() -> None:
-    assert "names no account" in str(refusal(content(camt([entry()])).replace(b"IBAN", b"NIBA")))
-
-
 BILLION = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
 DOCTYPES = {
     "external": '<!DOCTYPE Document SYSTEM "file:///etc/passwd">',
@@ -180,56 +43,182 @@ DOCTYPES = {
 }
 
 
-@pytest.mark.parametrize("doctype", DOCTYPES.values(), ids=DOCTYPES)
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_a_dtd_is_refused_in_any_encoding_before_anything_of_it_is_used(doctype: str, encoding: str) -> None:
-    text = "".join(camt([entry("<TxDtls><RmtInf><Ustrd>&e9;</Ustrd></RmtInf></TxDtls>")]))
-    text = text.replace("\n", "\n" + doctype, 1).replace("UTF-8", "UTF-16" if "16" in encoding else "UTF-8")
-    assert "DTD" in str(refusal(text.encode(encoding)))
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("wrong", "reason"),
+        [
+            (entry(amount="1.234"), "more decimals than EUR"),
+            (entry(amount="1.5").replace("EUR", "JPY"), "more decimals than JPY"),
+            (entry(amount="-1.00"), "is not an amount"),
+            (entry(amount="1e3"), "is not an amount"),
+            (entry(amount="٣"), "is not an amount"),
+            (entry(amount="9" * 41), "is not an amount"),
+            (entry(amount="9" * 20), "larger than any"),
+            (entry().replace("EUR", "XXX"), "'XXX' is not an ISO 4217 currency"),
+            (entry(mark="KRDT"), "neither CRDT nor DBIT"),
+            (entry(sts="MAYB"), "Sts is none of"),
+            (entry().replace("2026-03-02", "2026-02-30"), "is not a date"),
+            (entry().replace("2026-03-02", "2026-W01-1"), "is not a date"),
+            (entry(f"<TxDtls><RmtInf><Ustrd>{'x' * 300_000}</Ustrd></RmtInf></TxDtls>"), "characters of text"),
+            (entry("<a>" * 100 + "</a>" * 100), "deep"),
+            (f"<!-- {'x' * 2_000_000} -->", "more than a megabyte"),
+            (entry(transaction("1.00") * (MOST_HELD + 1)), "sum to 100100 minor units"),
+            ("".join(f"<n{number}/>" for number in range(20_000)), "names"),
+            ("<Ntry>", "the XML is broken"),
+        ],
+    )
+    def test_wrong_value_is_refused_with_its_line(self, wrong: str, reason: str) -> None:
+        refused = refusal(content(camt([entry(), "\n", wrong])))
+        assert reason in str(refused)
+        assert (refused.line or 0) >= 3
+
+    def test_intraday_report_is_refused(self) -> None:
+        assert "camt.052" in str(refusal(content(camt([entry()], "052"))))
+
+    def test_other_xml_is_refused(self) -> None:
+        assert "no camt message" in str(refusal(b"<html><body/></html>"))
+
+    def test_statement_without_account_is_refused(self) -> None:
+        assert "names no account" in str(refusal(content(camt([entry()])).replace(b"IBAN", b"NIBA")))
+
+    @pytest.mark.parametrize("doctype", DOCTYPES.values(), ids=DOCTYPES)
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+    def test_dtd_is_refused_unused_in_any_encoding(self, doctype: str, encoding: str) -> None:
+        text = "".join(camt([entry("<TxDtls><RmtInf><Ustrd>&e9;</Ustrd></RmtInf></TxDtls>")]))
+        text = text.replace("\n", "\n" + doctype, 1).replace("UTF-8", "UTF-16" if "16" in encoding else "UTF-8")
+        assert "DTD" in str(refusal(text.encode(encoding)))
+
+    def test_entity_without_a_dtd_is_broken_xml(self) -> None:
+        assert "the XML is broken" in str(refusal(content(camt([entry(amount="&x;")]))))
 
 
-def test_an_entity_without_a_dtd_is_broken_xml() -> None:
-    assert "the XML is broken" in str(refusal(content(camt([entry(amount="&x;")]))))
+class TestEntries:
+    @pytest.mark.parametrize("version", ["02", "03", "04", "06", "08", "10", "12"])
+    @pytest.mark.parametrize("kind", ["053", "054"])
+    def test_any_version_is_read(self, kind: str, version: str) -> None:
+        (line,) = lines(camt_entry(Transfer(1_234)), kind=kind, version=version)
+        assert (line.amount_minor, line.status, line.account, line.payer) == (1_234, "booked", ACCOUNT, "Acme Corp")
+
+    def test_give_one_line_per_transaction(self) -> None:
+        batch = entry(transaction("7.00", end="E1", own="T1") + transaction("3.00", end="E2"))
+        first, second = lines(batch)
+        assert (first.amount_minor, first.bank_reference, first.end_to_end_id) == (700, "T1", "E1")
+        assert (second.amount_minor, second.bank_reference, second.end_to_end_id) == (300, None, "E2")
+        assert second.entry_reference == "BATCH"
+        assert second.place == "statement 1, entry 1, transaction 2"
+
+    def test_too_long_id_is_refused_with_its_place(self) -> None:
+        refused = refusal(content(camt([entry(), entry(transaction("10.00", own="7" * 8_000))], "053", "08")))
+        assert "statement 1, entry 2" in refused.reason
+        assert "its bank reference has 8000 characters, more than 200" in refused.reason
+
+    def test_indicator_of_the_transaction_wins(self) -> None:
+        batch = entry(transaction("12.00") + transaction("2.00", mark="DBIT"))
+        assert [line.amount_minor for line in lines(batch)] == [1_200, -200]
+
+    def test_batch_without_details_is_one_line(self) -> None:
+        (line,) = lines(entry("<Btch><NbOfTxs>3</NbOfTxs></Btch>"))
+        assert (line.amount_minor, line.bank_reference, line.entry_reference) == (1_000, "BATCH", None)
+
+    def test_transactions_without_amounts_are_one_line(self) -> None:
+        (line,) = lines(entry(transaction("") + transaction("3.00")))
+        assert (line.amount_minor, line.bank_reference) == (1_000, "BATCH")
+
+    def test_single_transaction_takes_entrys_amount_and_reference(self) -> None:
+        (line,) = lines(entry(transaction("11.05", currency="USD", end="E1")))
+        assert (line.amount_minor, line.currency, line.bank_reference, line.end_to_end_id) == (
+            1_000,
+            "EUR",
+            "BATCH",
+            "E1",
+        )
+
+    def test_older_place_of_the_amount_is_read(self) -> None:
+        old = '<TxDtls><AmtDtls><TxAmt><Amt Ccy="EUR">{}</Amt></TxAmt></AmtDtls></TxDtls>'
+        assert [line.amount_minor for line in lines(entry(old.format("4.00") + old.format("6.00")))] == [400, 600]
+
+    def test_wrong_sum_of_transactions_is_refused(self) -> None:
+        data = content(camt([entry(transaction("7.00") + transaction("2.00"))]))
+        assert "sum to 900 minor units of EUR, the entry says 1000" in str(refusal(data))
+        assert "statement 1, entry 1" in str(refusal(data))
+
+    def test_with_charges_are_one_line(self) -> None:
+        charges = '<Chrgs><Rcrd><Amt Ccy="EUR">1.00</Amt></Rcrd></Chrgs>'
+        (line,) = lines(entry(transaction("7.00") + transaction("4.00"), more=charges))
+        assert line.amount_minor == 1_000
+
+    @pytest.mark.parametrize(
+        ("told", "status"), [("BOOK", "booked"), ("PDNG", "pending"), ("INFO", "information"), ("FUTR", "information")]
+    )
+    def test_status_is_read_in_both_ways(self, told: str, status: str) -> None:
+        assert [line.status for line in lines(entry(sts=told), entry(sts=f"<Cd>{told}</Cd>"))] == [status, status]
+
+    def test_reversal_keeps_the_sign_and_the_first_payer(self) -> None:
+        parties = f"""\
+<TxDtls><RltdPties><Dbtr><Nm>Payer</Nm></Dbtr><DbtrAcct><Id><IBAN>DE02 1203 0000 0000 2020 51</IBAN>
+      </Id></DbtrAcct><Cdtr><Nm>We</Nm></Cdtr><CdtrAcct><Id><IBAN>{ACCOUNT}</IBAN></Id></CdtrAcct></RltdPties></TxDtls>"""
+        (line,) = lines(entry(parties, mark="DBIT", more="<RvslInd>true</RvslInd>"))
+        assert (line.amount_minor, line.reversal) == (-1_000, True)
+        assert (line.payer, line.payer_account) == ("Payer", "DE02120300000000202051")
+
+    def test_invoice_numbers_and_creditor_references_are_references(self) -> None:
+        remittance = """\
+<TxDtls><RmtInf><Ustrd>one</Ustrd><Ustrd>two</Ustrd><Strd><RfrdDocInf><Nb>INV-1</Nb></RfrdDocInf>
+      <RfrdDocInf><Nb>INV-2</Nb></RfrdDocInf><CdtrRefInf><Ref>RF18539007547034</Ref></CdtrRefInf></Strd></RmtInf></TxDtls>"""
+        (line,) = lines(entry(remittance))
+        assert (line.references, line.text) == (("RF18539007547034", "INV-1", "INV-2"), "one two")
+
+    @pytest.mark.parametrize(
+        ("amount", "currency", "minor"),
+        [
+            ("12.3", "EUR", 1_230),
+            ("12", "EUR", 1_200),
+            ("12.3400", "EUR", 1_234),
+            ("500", "JPY", 500),
+            ("1.234", "KWD", 1_234),
+        ],
+    )
+    def test_amounts_are_minor_units_of_their_currency(self, amount: str, currency: str, minor: int) -> None:
+        (line,) = lines(entry(amount=amount).replace("EUR", currency))
+        assert line.amount_minor == minor
+
+    def test_date_with_time_is_the_banks_day(self) -> None:
+        late = entry().replace("<Dt>2026-03-02</Dt>", "<DtTm>2026-03-02T23:59:59-05:00</DtTm>")
+        assert lines(late)[0].booked_on == date(2026, 3, 2)
 
 
-def test_utf_16_without_a_dtd_is_read() -> None:
-    text = "".join(camt([camt_entry(Transfer(5, payer="Šimůnek"))])).replace("UTF-8", "UTF-16")
-    (line,) = read(io.BytesIO(text.encode("utf-16"))).lines
-    assert line.payer == "Šimůnek"
+class TestLargeBatches:
+    def test_one_too_large_for_memory_is_split(self) -> None:
+        count = 3 * MOST_HELD
+        batch = entry("".join(transaction("1.00", end=f"E{n}") for n in range(count)), amount=str(count))
+        found = lines(entry(), batch, entry())
+        assert [line.amount_minor for line in found] == [1_000, *[100] * count, 1_000]
+        assert [line.end_to_end_id for line in found[1:-1]] == [f"E{n}" for n in range(count)]
+        assert [line.place.rpartition(" ")[2] for line in found[1:-1]] == [str(n) for n in range(1, count + 1)]
+
+    def test_one_in_another_currency_is_one_line(self) -> None:
+        (line,) = lines(entry(transaction("1.00", currency="USD") * (2 * MOST_HELD)))
+        assert (line.amount_minor, line.bank_reference) == (1_000, "BATCH")
 
 
-def test_a_prefixed_namespace_is_read_and_a_foreign_one_is_not() -> None:
-    plain = "".join(camt([entry()]))
-    prefixed = plain.replace("<", "<c:").replace("<c:/", "</c:").replace("<c:?", "<?").replace("xmlns=", "xmlns:c=")
-    assert len(list(read(io.BytesIO(prefixed.encode())).lines)) == 1
-    foreign = plain.replace("<Ntry>", '<Ntry xmlns="urn:other">')
-    assert list(read(io.BytesIO(foreign.encode())).lines) == []
+class TestEncodings:
+    def test_utf_16_without_a_dtd_is_read(self) -> None:
+        text = "".join(camt([camt_entry(Transfer(5, payer="Šimůnek"))])).replace("UTF-8", "UTF-16")
+        (line,) = read(io.BytesIO(text.encode("utf-16"))).lines
+        assert line.payer == "Šimůnek"
 
+    def test_prefixed_namespace_is_read_and_foreign_one_not(self) -> None:
+        plain = "".join(camt([entry()]))
+        prefixed = plain.replace("<", "<c:").replace("<c:/", "</c:").replace("<c:?", "<?").replace("xmlns=", "xmlns:c=")
+        assert len(list(read(io.BytesIO(prefixed.encode())).lines)) == 1
+        foreign = plain.replace("<Ntry>", '<Ntry xmlns="urn:other">')
+        assert list(read(io.BytesIO(foreign.encode())).lines) == []
 
-def test_dates_with_a_time_are_the_banks_own_day() -> None:
-    late = entry().replace("<Dt>2026-03-02</Dt>", "<DtTm>2026-03-02T23:59:59-05:00</DtTm>")
-    assert lines(late)[0].booked_on == date(2026, 3, 2)
-
-
-def test_a_batch_too_large_to_be_held_is_split_all_the_same() -> None:
-    count = 3 * MOST_HELD
-    batch = entry("".join(transaction("1.00", end=f"E{n}") for n in range(count)), amount=str(count))
-    found = lines(entry(), batch, entry())
-    assert [line.amount_minor for line in found] == [1_000, *[100] * count, 1_000]
-    assert [line.end_to_end_id for line in found[1:-1]] == [f"E{n}" for n in range(count)]
-    assert [line.place.rpartition(" ")[2] for line in found[1:-1]] == [str(n) for n in range(1, count + 1)]
-
-
-def test_a_large_batch_in_another_currency_is_one_line() -> None:
-    (line,) = lines(entry(transaction("1.00", currency="USD") * (2 * MOST_HELD)))
-    assert (line.amount_minor, line.bank_reference) == (1_000, "BATCH")
-
-
-@pytest.mark.parametrize("encoding", ["iso-8859-1", "windows-1252", "iso-8859-15"])
-def test_older_encodings_that_the_xml_declares_are_read(encoding: str) -> None:
-    text = "".join(camt([camt_entry(Transfer(5, payer="Müller & Söhne"))])).replace("UTF-8", encoding)
-    (line,) = read(io.BytesIO(text.encode(encoding))).lines
-    assert line.payer == "Müller & Söhne"
+    @pytest.mark.parametrize("encoding", ["iso-8859-1", "windows-1252", "iso-8859-15"])
+    def test_older_declared_encodings_are_read(self, encoding: str) -> None:
+        text = "".join(camt([camt_entry(Transfer(5, payer="Müller & Söhne"))])).replace("UTF-8", encoding)
+        (line,) = read(io.BytesIO(text.encode(encoding))).lines
+        assert line.payer == "Müller & Söhne"
 
 
 def balance(kind: str, amount: str, mark: str = "CRDT", currency: str = "EUR") -> str:
@@ -346,7 +335,7 @@ class TestEnvelopes:
         ],
         ids=range(10),
     )
-    def test_a_message_is_found_in_what_is_around_it(self, data: str) -> None:
+    def test_message_is_found_inside_any_envelope(self, data: str) -> None:
         (line,) = read_all(data.encode())
         assert (line.amount_minor, line.account) == (1_000, ACCOUNT)
 
@@ -372,7 +361,7 @@ class TestDetailsInOneSum:
         told = f'<AmtDtls><InstdAmt><Amt Ccy="EUR">{amount}</Amt></InstdAmt></AmtDtls>' if amount else ""
         return f"<TxDtls>{told}<RmtInf><Ustrd>{text}</Ustrd></RmtInf></TxDtls>"
 
-    def test_instructed_amounts_that_sum_to_it_split_the_entry(self) -> None:
+    def test_instructed_amounts_of_equal_sum_split_the_entry(self) -> None:
         found = lines(entry(self.instructed("4.00", "INV-1") + self.instructed("6.00", "INV-2")))
         assert [(line.amount_minor, line.text) for line in found] == [(400, "INV-1"), (600, "INV-2")]
 
@@ -381,6 +370,6 @@ class TestDetailsInOneSum:
         (line,) = lines(entry(self.instructed(amounts[0], "INV-1") + self.instructed(amounts[1], "INV-2")))
         assert (line.amount_minor, line.text) == (1_000, "INV-1 INV-2")
 
-    def test_additional_texts_are_kept_where_there_are_no_others(self) -> None:
+    def test_additional_texts_are_kept_without_other_texts(self) -> None:
         details = "".join(f"<TxDtls><AddtlTxInf>INV-{number}</AddtlTxInf></TxDtls>" for number in (1, 2))
         assert [line.text for line in lines(entry(details))] == ["INV-1 INV-2"]

@@ -30,55 +30,34 @@ def read_identities(parts: Iterable[str]) -> list[str]:
     return of(*read(io.BytesIO(content(parts))).lines)
 
 
-def test_it_is_sixty_four_hexadecimal_digits() -> None:
-    (identity,) = of(LINE)
-    assert len(identity) == 64
-    assert int(identity, 16)
+class TestOneLine:
+    def test_has_sixty_four_hexadecimal_digits(self) -> None:
+        (identity,) = of(LINE)
+        assert len(identity) == 64
+        assert int(identity, 16)
 
+    def test_banks_reference_decides_alone(self) -> None:
+        one = replace(LINE, bank_reference="R1")
+        other_file = replace(
+            one, text="other words", payer="Acme", booked_on=DAY + timedelta(1), place="entry 9", code="X"
+        )
+        assert of(one) == of(other_file)
+        assert of(one) != of(replace(one, bank_reference="R2"))
+        assert of(one) != of(replace(one, account="DE2"))
 
-def test_the_banks_reference_decides_whatever_else_is_told() -> None:
-    one = replace(LINE, bank_reference="R1")
-    other_file = replace(one, text="other words", payer="Acme", booked_on=DAY + timedelta(1), place="entry 9", code="X")
-    assert of(one) == of(other_file)
-    assert of(one) != of(replace(one, bank_reference="R2"))
-    assert of(one) != of(replace(one, account="DE2"))
+    def test_other_amount_under_the_reference_is_another(self) -> None:
+        one = replace(LINE, bank_reference="R1")
+        assert len(set(of(one, replace(one, amount_minor=-100), replace(one, amount_minor=-5)))) == 3
 
+    def test_without_reference_day_amount_text_and_count_decide(self) -> None:
+        assert len(set(of(LINE, LINE, LINE))) == 3
+        assert of(LINE, LINE) == of(replace(LINE, text=" INV-1  "), replace(LINE, payer="Acme"))
+        assert len(set(of(LINE, replace(LINE, booked_on=DAY + timedelta(1)), replace(LINE, text="INV-2")))) == 3
 
-def test_a_fee_or_a_return_under_the_same_reference_is_other_money() -> None:
-    one = replace(LINE, bank_reference="R1")
-    assert len(set(of(one, replace(one, amount_minor=-100), replace(one, amount_minor=-5)))) == 3
-
-
-def test_without_reference_day_amount_and_text_decide_and_the_nth_of_the_day() -> None:
-    assert len(set(of(LINE, LINE, LINE))) == 3
-    assert of(LINE, LINE) == of(replace(LINE, text=" INV-1  "), replace(LINE, payer="Acme"))
-    assert len(set(of(LINE, replace(LINE, booked_on=DAY + timedelta(1)), replace(LINE, text="INV-2")))) == 3
-
-
-def test_a_pending_line_and_the_same_line_booked_are_one() -> None:
-    pending = replace(LINE, status="pending")
-    assert of(pending) == of(LINE)
-    assert of(pending, LINE)[0] == of(pending, LINE)[1]
-
-
-def test_days_out_of_order_are_counted_as_if_in_order() -> None:
-    days = [replace(LINE, booked_on=DAY + timedelta(n)) for n in range(20)]
-    found = of(*days, *days)
-    assert len(set(found)) == 40
-    assert set(found) == set(of(*(line for line in days for _ in range(2))))
-
-
-def test_exports_that_overlap_agree_on_the_days_both_hold() -> None:
-    made = [Transfer(100, DAY + timedelta(n // 3), None, "same text") for n in range(12)]
-    first, second = read_identities(csv_file(made[:9])), read_identities(csv_file(made[3:]))
-    assert first[3:9] == second[:6]
-    assert len({*first, *second}) == 12
-
-
-def test_a_statement_and_a_notification_of_one_transfer_agree() -> None:
-    for reference in ("REF1", None):
-        entry = camt_entry(Transfer(100, DAY, reference))
-        assert read_identities(camt([entry], "053")) == read_identities(camt([entry], "054", "04"))
+    def test_pending_and_booked_line_are_the_same(self) -> None:
+        pending = replace(LINE, status="pending")
+        assert of(pending) == of(LINE)
+        assert of(pending, LINE)[0] == of(pending, LINE)[1]
 
 
 def batch(*ends: str) -> str:
@@ -89,38 +68,56 @@ def batch(*ends: str) -> str:
       <BookgDt><Dt>{DAY}</Dt></BookgDt><AcctSvcrRef>B1</AcctSvcrRef><NtryDtls>{details}</NtryDtls></Ntry>"""
 
 
-def test_transactions_that_share_their_entrys_reference_are_told_apart_alike_in_both_files() -> None:
-    ends = ("E1", "E2", "E2", "NOTPROVIDED", "NOTPROVIDED")
-    statement, notice = read_identities(camt([batch(*ends)], "053")), read_identities(camt([batch(*ends)], "054"))
-    assert statement == notice
-    assert len(set(statement)) == 5
+class TestSeveralFiles:
+    def test_overlapping_exports_agree_on_common_days(self) -> None:
+        made = [Transfer(100, DAY + timedelta(n // 3), None, "same text") for n in range(12)]
+        first, second = read_identities(csv_file(made[:9])), read_identities(csv_file(made[3:]))
+        assert first[3:9] == second[:6]
+        assert len({*first, *second}) == 12
+
+    def test_statement_and_notification_agree(self) -> None:
+        for reference in ("REF1", None):
+            entry = camt_entry(Transfer(100, DAY, reference))
+            assert read_identities(camt([entry], "053")) == read_identities(camt([entry], "054", "04"))
+
+    def test_transactions_of_one_entry_agree_and_differ(self) -> None:
+        ends = ("E1", "E2", "E2", "NOTPROVIDED", "NOTPROVIDED")
+        statement, notice = read_identities(camt([batch(*ends)], "053")), read_identities(camt([batch(*ends)], "054"))
+        assert statement == notice
+        assert len(set(statement)) == 5
+
+    def test_two_formats_agree_without_references(self) -> None:
+        made = [Transfer(100, DAY, None, "INV-1"), Transfer(100, DAY, None, "INV-1"), Transfer(-7, DAY, None, "Fee")]
+        assert read_identities(camt_file(made)) == read_identities(csv_file(made))
 
 
-def test_two_formats_of_one_account_agree_without_references() -> None:
-    made = [Transfer(100, DAY, None, "INV-1"), Transfer(100, DAY, None, "INV-1"), Transfer(-7, DAY, None, "Fee")]
-    assert read_identities(camt_file(made)) == read_identities(csv_file(made))
+class TestManyLines:
+    def test_order_of_days_changes_nothing(self) -> None:
+        days = [replace(LINE, booked_on=DAY + timedelta(n)) for n in range(20)]
+        found = of(*days, *days)
+        assert len(set(found)) == 40
+        assert set(found) == set(of(*(line for line in days for _ in range(2))))
 
+    @settings(deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab"), st.sampled_from([None, "R"])), max_size=30))
+    def test_lines_without_references_all_differ(self, told: list[tuple[int, str, str | None]]) -> None:
+        lines = [replace(LINE, booked_on=DAY + timedelta(n), text=text, end_to_end_id=end) for n, text, end in told]
+        assert len(set(of(*lines))) == len(lines)
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab"), st.sampled_from([None, "R"])), max_size=30))
-def test_no_two_lines_of_a_file_without_references_are_one(told: list[tuple[int, str, str | None]]) -> None:
-    lines = [replace(LINE, booked_on=DAY + timedelta(n), text=text, end_to_end_id=end) for n, text, end in told]
-    assert len(set(of(*lines))) == len(lines)
+    def test_order_of_days_costs_no_time(self) -> None:
+        lines = [
+            replace(LINE, booked_on=DAY + timedelta(number % 9), text=str(number // 9)) for number in range(60_000)
+        ]
+        taken = []
+        for each in (sorted(lines, key=lambda line: line.booked_on or DAY), lines):
+            began = time.process_time()
+            assert len(set(of(*each))) == len(lines)
+            taken.append(time.process_time() - began)
+        assert taken[1] < 3 * taken[0] + 0.5
 
-
-def test_the_order_of_days_costs_no_time() -> None:
-    lines = [replace(LINE, booked_on=DAY + timedelta(number % 9), text=str(number // 9)) for number in range(60_000)]
-    taken = []
-    for each in (sorted(lines, key=lambda line: line.booked_on or DAY), lines):
-        began = time.process_time()
-        assert len(set(of(*each))) == len(lines)
-        taken.append(time.process_time() - began)
-    assert taken[1] < 3 * taken[0] + 0.5
-
-
-def test_alike_lines_far_apart_are_counted() -> None:
-    alike = [replace(LINE, text=str(number)) for number in range(50_000)]
-    assert len(set(of(*alike, *alike, *alike))) == 150_000
+    def test_equal_lines_far_apart_are_counted(self) -> None:
+        alike = [replace(LINE, text=str(number)) for number in range(50_000)]
+        assert len(set(of(*alike, *alike, *alike))) == 150_000
 
 
 class TestStatementsToldTwice:

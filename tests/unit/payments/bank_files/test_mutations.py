@@ -103,7 +103,7 @@ def outcome(data: bytes) -> list[BankLine] | BadFile:
         return refused
 
 
-def test_a_damaged_file_gives_a_reading_or_a_clear_refusal() -> None:
+def test_damaged_file_is_read_or_clearly_refused() -> None:
     chance = random.Random(20_260_302)
     sources = originals()
     readings = refusals = 0
@@ -124,7 +124,7 @@ def test_a_damaged_file_gives_a_reading_or_a_clear_refusal() -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_file_that_was_cut_off_is_refused_or_gives_no_more_than_was_there(kind: str) -> None:
+def test_truncated_file_is_refused(kind: str) -> None:
     whole = content(FORMATS[kind](SMALL))
     for end in range(0, len(whole) - 3, max(1, len(whole) // 100)):
         found = outcome(whole[:end])
@@ -152,7 +152,7 @@ def test_a_file_that_was_cut_off_is_refused_or_gives_no_more_than_was_there(kind
     ],
     ids=range(15),
 )
-def test_what_was_made_to_hang_is_refused_soon(data: bytes) -> None:
+def test_files_made_to_hang_are_refused_fast(data: bytes) -> None:
     began = time.process_time()
     assert isinstance(outcome(data), BadFile)
     assert time.process_time() - began < SLOWEST

@@ -45,78 +45,79 @@ def test_every_transaction_of_a_real_file_is_read(
     assert {line.status for line in read_lines} == {"booked"}
 
 
-def test_a_statement_without_statements_is_refused_with_line_and_reason() -> None:
-    with pytest.raises(BadFile, match="line 8: the message holds no statement"):
-        lines("camt053.v2.wrong.xml")
+class TestCamt:
+    def test_message_without_statements_is_refused_with_its_line(self) -> None:
+        with pytest.raises(BadFile, match="line 8: the message holds no statement"):
+            lines("camt053.v2.wrong.xml")
+
+    def test_structured_reference_and_payer_are_read(self) -> None:
+        (line,) = lines("camt053.v2.minimal.xml")
+        assert line.references == ("4654654654654654",)
+        assert (line.payer, line.payer_account) == ("NAME NAME", "NL56AGDH9619008421")
+        assert (line.account, line.currency, line.code) == ("NL26VAYB8060476890", "EUR", "544")
+        assert (line.booked_on, line.value_on) == (date(2014, 12, 31), date(2015, 1, 2))
+        assert (line.bank_reference, line.end_to_end_id, line.reversal) == (None, None, False)
+
+    def test_two_statements_of_one_message_are_read(self) -> None:
+        first, second = lines("camt053.v2.multi.statement.xml")
+        assert (first.amount_minor, first.end_to_end_id, first.text) == (885, "000000001", "Transaction Description 1")
+        assert (second.amount_minor, second.end_to_end_id, second.text) == (
+            -700,
+            "000000002",
+            "Transaction Description 2",
+        )
+        assert (second.payer, second.place) == ("Company Name 2", "statement 2, entry 1")
+
+    def test_foreign_currency_transaction_takes_the_entrys_amount(self) -> None:
+        for name in ("camt053.v4.xml", "camt053.v8.xml"):
+            (line,) = lines(name)
+            assert (line.amount_minor, line.currency, line.payer) == (885, "EUR", "NAME NAME")
+            assert line.bank_reference == "AAAASESS-FP-CN_98765/01"
+            assert line.booked_on == date(2014, 12, 31)
+
+    def test_version_8_status_and_code_are_read(self) -> None:
+        (line,) = lines("camt053.v8.xml")
+        assert (line.end_to_end_id, line.code, line.status) == ("MUELL/FINP/RA12345", "PMNT/RCDT/BOOK", "booked")
+
+    def test_foreign_currency_entry_keeps_all_references(self) -> None:
+        (line,) = lines("camt054.v4.xml")
+        assert (line.amount_minor, line.currency, line.account) == (-20_000_000, "SEK", "CH2801234000123456789")
+        assert line.references == (
+            "ISR ref number V1",
+            "ISR ref number V2",
+            "Ref number V3 block 1",
+            "Ref number V3 block 2",
+        )
+        assert (line.bank_reference, line.code) == ("ACSR160617103200001", "PMNT/ICDT/DMCT")
+        assert line.text.startswith(
+            "Unstructured Remittance Information V1 Unstructured Remittance Information V3 block 1"
+        )
 
 
-def test_a_structured_reference_and_the_payer_are_found() -> None:
-    (line,) = lines("camt053.v2.minimal.xml")
-    assert line.references == ("4654654654654654",)
-    assert (line.payer, line.payer_account) == ("NAME NAME", "NL56AGDH9619008421")
-    assert (line.account, line.currency, line.code) == ("NL26VAYB8060476890", "EUR", "544")
-    assert (line.booked_on, line.value_on) == (date(2014, 12, 31), date(2015, 1, 2))
-    assert (line.bank_reference, line.end_to_end_id, line.reversal) == (None, None, False)
+class TestBai2:
+    def test_value_dated_transactions_keep_their_text(self) -> None:
+        read_lines = lines("bai2-sample1.txt")
+        assert read_lines[0].text == "RETURNED CHEQUE"
+        assert (read_lines[0].amount_minor, read_lines[0].code, read_lines[0].currency) == (-2_500, "409", "CAD")
+        assert (read_lines[0].booked_on, read_lines[0].value_on) == (date(2006, 3, 17), date(2006, 3, 16))
+        assert [line.text for line in read_lines[-2:]] == ["WOODSTOCK NB", "GALERIES RICHELIEU"]
+        assert {line.account for line in read_lines} == {"10200123456"}
 
+    def test_records_sharing_a_line_are_read(self) -> None:
+        read_lines = lines("bai2-sample3.txt")
+        assert [line.text for line in read_lines[:2]] == ["TRANSFER PAYPAL PPD", "TRANSFER MSPBNA BANK PPD"]
+        assert read_lines[8].text == "111111 ACH_SETL 1111111111 111111111111111 1111111111"
+        assert read_lines[18].text.endswith("900 METRO CENTER BLVD FOSTER CITY CA 94404")
+        assert {line.currency for line in read_lines} == {"USD"}
 
-def test_two_statements_of_one_message_are_both_read() -> None:
-    first, second = lines("camt053.v2.multi.statement.xml")
-    assert (first.amount_minor, first.end_to_end_id, first.text) == (885, "000000001", "Transaction Description 1")
-    assert (second.amount_minor, second.end_to_end_id, second.text) == (-700, "000000002", "Transaction Description 2")
-    assert (second.payer, second.place) == ("Company Name 2", "statement 2, entry 1")
-
-
-def test_a_transaction_told_in_another_currency_has_the_amount_of_its_entry() -> None:
-    for name in ("camt053.v4.xml", "camt053.v8.xml"):
-        (line,) = lines(name)
-        assert (line.amount_minor, line.currency, line.payer) == (885, "EUR", "NAME NAME")
-        assert line.bank_reference == "AAAASESS-FP-CN_98765/01"
-        assert line.booked_on == date(2014, 12, 31)
-
-
-def test_version_8_tells_status_time_and_names_in_its_own_way() -> None:
-    (line,) = lines("camt053.v8.xml")
-    assert (line.end_to_end_id, line.code, line.status) == ("MUELL/FINP/RA12345", "PMNT/RCDT/BOOK", "booked")
-
-
-def test_an_entry_whose_transactions_are_in_another_currency_is_one_line_with_all_references() -> None:
-    (line,) = lines("camt054.v4.xml")
-    assert (line.amount_minor, line.currency, line.account) == (-20_000_000, "SEK", "CH2801234000123456789")
-    assert line.references == (
-        "ISR ref number V1",
-        "ISR ref number V2",
-        "Ref number V3 block 1",
-        "Ref number V3 block 2",
-    )
-    assert (line.bank_reference, line.code) == ("ACSR160617103200001", "PMNT/ICDT/DMCT")
-    assert line.text.startswith("Unstructured Remittance Information V1 Unstructured Remittance Information V3 block 1")
-
-
-def test_value_dated_bai2_transactions_keep_their_text() -> None:
-    read_lines = lines("bai2-sample1.txt")
-    assert read_lines[0].text == "RETURNED CHEQUE"
-    assert (read_lines[0].amount_minor, read_lines[0].code, read_lines[0].currency) == (-2_500, "409", "CAD")
-    assert (read_lines[0].booked_on, read_lines[0].value_on) == (date(2006, 3, 17), date(2006, 3, 16))
-    assert [line.text for line in read_lines[-2:]] == ["WOODSTOCK NB", "GALERIES RICHELIEU"]
-    assert {line.account for line in read_lines} == {"10200123456"}
-
-
-def test_bai2_records_that_share_a_line_and_text_that_was_broken_are_read() -> None:
-    read_lines = lines("bai2-sample3.txt")
-    assert [line.text for line in read_lines[:2]] == ["TRANSFER PAYPAL PPD", "TRANSFER MSPBNA BANK PPD"]
-    assert read_lines[8].text == "111111 ACH_SETL 1111111111 111111111111111 1111111111"
-    assert read_lines[18].text.endswith("900 METRO CENTER BLVD FOSTER CITY CA 94404")
-    assert {line.currency for line in read_lines} == {"USD"}
-
-
-@pytest.mark.parametrize("name", ["bai2-sample1.txt", "bai2-sample3.txt"])
-@pytest.mark.parametrize("trailer", ["49", "98", "99"])
-def test_a_wrong_control_total_is_refused_at_its_record(name: str, trailer: str) -> None:
-    text = sample(name).decode()
-    start = text.index(trailer + ",", text.rindex("49,") if trailer != "49" else 0)
-    comma = text.index(",", start + 3)
-    wrong = text[: comma - 1] + str((int(text[comma - 1]) + 1) % 10) + text[comma:]
-    line = wrong.count("\n", 0, start) + 1
-    with pytest.raises(BadFile, match=f"line {line}: .*control total") as refused:
-        list(read(io.BytesIO(wrong.encode())).lines)
-    assert refused.value.line == line
+    @pytest.mark.parametrize("name", ["bai2-sample1.txt", "bai2-sample3.txt"])
+    @pytest.mark.parametrize("trailer", ["49", "98", "99"])
+    def test_wrong_control_total_is_refused_at_its_record(self, name: str, trailer: str) -> None:
+        text = sample(name).decode()
+        start = text.index(trailer + ",", text.rindex("49,") if trailer != "49" else 0)
+        comma = text.index(",", start + 3)
+        wrong = text[: comma - 1] + str((int(text[comma - 1]) + 1) % 10) + text[comma:]
+        line = wrong.count("\n", 0, start) + 1
+        with pytest.raises(BadFile, match=f"line {line}: .*control total") as refused:
+            list(read(io.BytesIO(wrong.encode())).lines)
+        assert refused.value.line == line

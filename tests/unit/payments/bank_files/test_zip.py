@@ -75,7 +75,7 @@ class TestZip:
         monkeypatch.setattr(zip_file, "LARGEST", 1_000)
         assert "more than 1000" in refusal(packed(("a.xml", of("camt.053"))))
 
-    def test_what_a_zip_says_of_itself_is_not_believed(self) -> None:
+    def test_wrong_size_and_password_are_refused(self) -> None:
         data = bytearray(packed(("a.xml", of("camt.053")), method=zipfile.ZIP_STORED))
         at = data.index(b"PK\x01\x02") + 24  # the size of the file, unpacked
         data[at : at + 4] = (10).to_bytes(4, "little")

@@ -34,44 +34,6 @@ def rate_of(rules: tuple[SurchargeRule, ...], method: Method, currency: str = "U
     return terms_for(rules, method, currency, on).rate
 
 
-@pytest.mark.parametrize("funding", ["debit", "prepaid", "unknown", None])
-@pytest.mark.parametrize("kind", ["card", "bank_account"])
-def test_no_rule_puts_a_surcharge_on_anything_but_a_credit_card(funding: str | None, kind: str) -> None:
-    method = replace(CREDIT, kind=kind, funding=funding)
-    assert terms_for((rule(rate="1"),), method, "USD", DAY) == Terms()
-    assert not surcharge(method, Money(10_000, "USD"), Terms(Decimal(1)))
-
-
-def test_the_shipped_rules_ask_three_percent_but_where_the_law_forbids_it() -> None:
-    assert rate_of(SHIPPED, CREDIT) == Decimal("0.03")
-    assert rate_of(SHIPPED, living_in("NY")) == Decimal("0.03")
-    assert [rate_of(SHIPPED, living_in(state)) for state in ("CT", "MA", "ME", "PR")] == [0, 0, 0, 0]
-    assert rate_of(SHIPPED, living_in(None, "PR")) == 0
-    assert rate_of(SHIPPED, living_in("CO")) == Decimal("0.02")
-    assert rate_of(SHIPPED, living_in("CO"), on=date(2022, 6, 30)) == Decimal("0.03")
-    assert rate_of(SHIPPED, CREDIT, on=date(2019, 12, 31)) == 0
-    assert all(each.source for each in SHIPPED)
-
-
-def test_the_most_specific_rule_wins_and_place_stands_above_brand_and_currency() -> None:
-    rules = (
-        rule("all", "0.01"),
-        rule("euro", "0.02", currency="EUR"),
-        rule("amex", "0.03", brand="amex"),
-        rule("amex-euro", "0.04", brand="amex", currency="EUR"),
-        rule("france", "0", country="FR"),
-        rule("ohio", "0.05", country="US", state="OH"),
-    )
-    amex = replace(living_in("NY"), brand="amex")
-    assert rate_of(rules, CREDIT) == Decimal("0.01")
-    assert rate_of(rules, living_in("NY"), "EUR") == Decimal("0.02")
-    assert rate_of(rules, amex) == Decimal("0.03")
-    assert rate_of(rules, amex, "EUR") == Decimal("0.04")
-    assert rate_of(rules, replace(amex, country="FR"), "EUR") == 0
-    assert rate_of(rules, replace(amex, country="US", state="OH"), "EUR") == Decimal("0.05")
-    assert highest_rate(rules, amex, DAY) == Decimal("0.04")
-
-
 class TestPlaces:
     @pytest.mark.parametrize("currency", ["EUR", "USD", "GBP", "JPY"])
     @pytest.mark.parametrize("country", ["DE", "FR", "GB", "CA", "JP", "GU"])
@@ -98,29 +60,66 @@ class TestPlaces:
         assert highest_rate(SHIPPED, CREDIT, DAY) == Decimal("0.03")
 
 
-def test_of_two_alike_the_later_one_holds_from_its_day_until_it_ends() -> None:
-    rules = (
-        rule("old", "0.03"),
-        rule("new", "0.02", valid_from=date(2026, 3, 1), valid_until=date(2026, 3, 31)),
-    )
-    days = (date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 31), date(2026, 4, 1))
-    assert [rate_of(rules, CREDIT, on=day) for day in days] == [Decimal(r) for r in ("0.03", "0.02", "0.02", "0.03")]
-
-
 MINOR = st.integers(1, 10**13)
 RATES = st.decimals("0", "1", places=4)
 
 
-@given(minor=MINOR, rate=RATES, cap=st.none() | st.integers(0, 10**6), step=st.sampled_from([1, 10, 100]))
-def test_a_surcharge_is_rounded_down_capped_and_chargeable(
-    minor: int, rate: Decimal, cap: int | None, step: int
-) -> None:
-    amount = Money(minor, "USD")
-    share = surcharge(CREDIT, amount, Terms(rate, cap), step)
-    assert 0 <= share.minor <= minor * rate
-    assert cap is None or share.minor <= cap
-    assert step > 1 or share.minor == min(int(minor * rate), minor * rate if cap is None else cap)
-    assert not share or (minor + share.minor) % step == 0
+class TestRules:
+    @pytest.mark.parametrize("funding", ["debit", "prepaid", "unknown", None])
+    @pytest.mark.parametrize("kind", ["card", "bank_account"])
+    def test_only_credit_cards_carry_a_surcharge(self, funding: str | None, kind: str) -> None:
+        method = replace(CREDIT, kind=kind, funding=funding)
+        assert terms_for((rule(rate="1"),), method, "USD", DAY) == Terms()
+        assert not surcharge(method, Money(10_000, "USD"), Terms(Decimal(1)))
+
+    def test_shipped_rates_follow_the_law_of_the_state(self) -> None:
+        assert rate_of(SHIPPED, CREDIT) == Decimal("0.03")
+        assert rate_of(SHIPPED, living_in("NY")) == Decimal("0.03")
+        assert [rate_of(SHIPPED, living_in(state)) for state in ("CT", "MA", "ME", "PR")] == [0, 0, 0, 0]
+        assert rate_of(SHIPPED, living_in(None, "PR")) == 0
+        assert rate_of(SHIPPED, living_in("CO")) == Decimal("0.02")
+        assert rate_of(SHIPPED, living_in("CO"), on=date(2022, 6, 30)) == Decimal("0.03")
+        assert rate_of(SHIPPED, CREDIT, on=date(2019, 12, 31)) == 0
+        assert all(each.source for each in SHIPPED)
+
+    def test_most_specific_wins_and_place_comes_first(self) -> None:
+        rules = (
+            rule("all", "0.01"),
+            rule("euro", "0.02", currency="EUR"),
+            rule("amex", "0.03", brand="amex"),
+            rule("amex-euro", "0.04", brand="amex", currency="EUR"),
+            rule("france", "0", country="FR"),
+            rule("ohio", "0.05", country="US", state="OH"),
+        )
+        amex = replace(living_in("NY"), brand="amex")
+        assert rate_of(rules, CREDIT) == Decimal("0.01")
+        assert rate_of(rules, living_in("NY"), "EUR") == Decimal("0.02")
+        assert rate_of(rules, amex) == Decimal("0.03")
+        assert rate_of(rules, amex, "EUR") == Decimal("0.04")
+        assert rate_of(rules, replace(amex, country="FR"), "EUR") == 0
+        assert rate_of(rules, replace(amex, country="US", state="OH"), "EUR") == Decimal("0.05")
+        assert highest_rate(rules, amex, DAY) == Decimal("0.04")
+
+    def test_later_of_two_alike_holds_within_its_days(self) -> None:
+        rules = (
+            rule("old", "0.03"),
+            rule("new", "0.02", valid_from=date(2026, 3, 1), valid_until=date(2026, 3, 31)),
+        )
+        days = (date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 31), date(2026, 4, 1))
+        assert [rate_of(rules, CREDIT, on=day) for day in days] == [
+            Decimal(r) for r in ("0.03", "0.02", "0.02", "0.03")
+        ]
+
+    @given(minor=MINOR, rate=RATES, cap=st.none() | st.integers(0, 10**6), step=st.sampled_from([1, 10, 100]))
+    def test_surcharge_is_rounded_down_capped_and_chargeable(
+        self, minor: int, rate: Decimal, cap: int | None, step: int
+    ) -> None:
+        amount = Money(minor, "USD")
+        share = surcharge(CREDIT, amount, Terms(rate, cap), step)
+        assert 0 <= share.minor <= minor * rate
+        assert cap is None or share.minor <= cap
+        assert step > 1 or share.minor == min(int(minor * rate), minor * rate if cap is None else cap)
+        assert not share or (minor + share.minor) % step == 0
 
 
 def written(folder: Path, text: str) -> Path:
@@ -132,35 +131,34 @@ def written(folder: Path, text: str) -> Path:
 GOOD = 'edition = 2026-11-24\n[[rules]]\nid = "a"\nvalid_from = 2020-01-01\nrate = "0.03"\nsource = "s"\n'
 
 
-def test_a_file_is_known_by_what_it_says_and_not_by_how_it_is_written(tmp_path: Path) -> None:
-    first = read_surcharge_rules(written(tmp_path, GOOD))
-    again = read_surcharge_rules(written(tmp_path, "# a remark\n" + GOOD))
-    other = read_surcharge_rules(written(tmp_path, GOOD.replace("0.03", "0.04")))
-    assert first == again
-    assert first.digest != other.digest
-    assert [each.id for each in first.rules] == ["2026-11-24/a"]
+class TestRuleFile:
+    def test_digest_depends_on_content_and_not_on_layout(self, tmp_path: Path) -> None:
+        first = read_surcharge_rules(written(tmp_path, GOOD))
+        again = read_surcharge_rules(written(tmp_path, "# a remark\n" + GOOD))
+        other = read_surcharge_rules(written(tmp_path, GOOD.replace("0.03", "0.04")))
+        assert first == again
+        assert first.digest != other.digest
+        assert [each.id for each in first.rules] == ["2026-11-24/a"]
 
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            (('rate = "0.03"', 'rate = "1.03"'), "rate"),
+            (('source = "s"', 'source = "s"\nstate = "CT"'), "country"),
+            (('source = "s"', 'source = "s"\ncap_minor = 500'), "currency"),
+            (('source = "s"', 'source = "s"\nfunding = "debit"'), "funding"),
+            (('source = "s"', 'source = "s"\nsurprise = 1'), "surprise"),
+            (('source = "s"', 'source = "s"\nvalid_until = 2019-01-01'), "valid_until"),
+            (("[[rules]]", 'rules = "none"'), "rules"),
+        ],
+    )
+    def test_wrong_value_is_refused_with_path_and_reason(
+        self, tmp_path: Path, change: tuple[str, str], why: str
+    ) -> None:
+        with pytest.raises(DataFileError, match=f"rules.toml[\\s\\S]*{why}"):
+            read_surcharge_rules(written(tmp_path, GOOD.replace(*change)))
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (('rate = "0.03"', 'rate = "1.03"'), "rate"),
-        (('source = "s"', 'source = "s"\nstate = "CT"'), "country"),
-        (('source = "s"', 'source = "s"\ncap_minor = 500'), "currency"),
-        (('source = "s"', 'source = "s"\nfunding = "debit"'), "funding"),
-        (('source = "s"', 'source = "s"\nsurprise = 1'), "surprise"),
-        (('source = "s"', 'source = "s"\nvalid_until = 2019-01-01'), "valid_until"),
-        (("[[rules]]", 'rules = "none"'), "rules"),
-    ],
-)
-def test_a_file_that_cannot_be_meant_is_refused_with_its_path_and_why(
-    tmp_path: Path, change: tuple[str, str], why: str
-) -> None:
-    with pytest.raises(DataFileError, match=f"rules.toml[\\s\\S]*{why}"):
-        read_surcharge_rules(written(tmp_path, GOOD.replace(*change)))
-
-
-def test_two_rules_that_can_not_be_told_apart_are_refused(tmp_path: Path) -> None:
-    twice = GOOD + GOOD.partition("\n")[2].replace('"a"', '"b"')
-    with pytest.raises(DataFileError, match="which of them holds"):
-        read_surcharge_rules(written(tmp_path, twice))
+    def test_two_rules_for_the_same_case_are_refused(self, tmp_path: Path) -> None:
+        twice = GOOD + GOOD.partition("\n")[2].replace('"a"', '"b"')
+        with pytest.raises(DataFileError, match="which of them holds"):
+            read_surcharge_rules(written(tmp_path, twice))

@@ -60,116 +60,83 @@ def line(step: Step, *reversals: Reversal) -> str:
     return told(CODES, message.type, orjson.loads(message.body), DAY, reversals)
 
 
-def test_a_payment_by_credit_alone_speaks_of_no_provider_and_no_bank_can_take_it_back() -> None:
-    step = by_credit()
-    assert line(step) == "Credit paid it; nothing was charged."
-    assert step.payment.return_window_until is None
+class TestPaidByCredit:
+    def test_names_no_provider_and_has_no_return_window(self) -> None:
+        step = by_credit()
+        assert line(step) == "Credit paid it; nothing was charged."
+        assert step.payment.return_window_until is None
+
+    @pytest.mark.parametrize(("paid", "gone"), [((), "USD 40.00"), ((Part("one", usd(1_000)),), "USD 30.00")])
+    def test_missing_credit_is_not_shown_as_paid(self, paid: tuple[Part, ...], gone: str) -> None:
+        step = by_credit()
+        (message,) = payment_events([step], NOW)
+        short = replace(step.payment, credit_paid=paid).credit_short
+        line = told(CODES, message.type, orjson.loads(message.body), DAY, (), short)
+        assert line == f"Nothing was charged; of the credit that was to pay it, {gone} was gone."
+
+    def test_money_beside_credit_needs_the_providers_record(self) -> None:
+        step = by_credit()
+        charged = replace(step, payment=replace(step.payment, amount=usd(1_000)))
+        assert line(charged) == "The provider's record agrees: the money is there."
+        assert charged.payment.return_window_until is not None
+        assert line(receive("customer", usd(500), DAY, None, (), NOW)) == "The money was received."
 
 
-@pytest.mark.parametrize(("paid", "gone"), [((), "USD 40.00"), ((Part("one", usd(1_000)),), "USD 30.00")])
-def test_credit_alone_that_was_gone_is_not_told_as_paid(paid: tuple[Part, ...], gone: str) -> None:
-    step = by_credit()
-    (message,) = payment_events([step], NOW)
-    short = replace(step.payment, credit_paid=paid).credit_short
-    line = told(CODES, message.type, orjson.loads(message.body), DAY, (), short)
-    assert line == f"Nothing was charged; of the credit that was to pay it, {gone} was gone."
+class TestReversals:
+    @pytest.mark.parametrize(
+        ("what", "kind", "says"),
+        [
+            ("refund_requested", "refund", "A refund of USD 12.36 was asked of the provider."),
+            ("refund_failed", "refund", "The provider could not give USD 12.36 back."),
+            ("reversed", "refund", "USD 12.36 was given back."),
+            ("reversed", "return", "The bank took USD 12.36 back."),
+            ("disputed", "chargeback", "The payer's bank opened a chargeback and holds USD 12.36."),
+            ("dispute_won", "chargeback", "The chargeback of USD 12.36 was decided for the company."),
+            ("reversed", "chargeback", "The chargeback was lost, and USD 12.36 is gone."),
+        ],
+    )
+    def test_amount_includes_the_surcharge(self, what: StepName, kind: ReversalKind, says: str) -> None:
+        other = Reversal("other", PAY, "customer", kind, "failed", usd(1), usd(0), NOW)
+        back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW)
+        step = replace(by_credit(), what=what, reversal=back)
+        assert line(step, other, back) == says
 
+    def test_undelivered_refund_is_shown_as_credit(self) -> None:
+        back = Reversal("back", PAY, "customer", "refund", "failed", usd(1_200), usd(36), NOW, code=FAILED_LATER)
+        entries = (("psp_clearing", usd(1_236)), ("customer_funds", usd(-1_200)), ("surcharge_income", usd(-36)))
+        posting = Posting("p", PAY, "customer", "refund_failed", DAY, entries, "back")
+        says = (
+            "USD 12.36 that was given back did not arrive: USD 12.00 is the customer's credit until it is given again."
+        )
+        assert line(replace(by_credit(), what="refund_failed", reversal=back, posting=posting), back) == says
 
-def test_money_beside_credit_is_there_by_the_providers_record() -> None:
-    step = by_credit()
-    charged = replace(step, payment=replace(step.payment, amount=usd(1_000)))
-    assert line(charged) == "The provider's record agrees: the money is there."
-    assert charged.payment.return_window_until is not None
-    assert line(receive("customer", usd(500), DAY, None, (), NOW)) == "The money was received."
+    def test_without_an_amount_only_the_money_is_named(self) -> None:
+        for kind, says in ((None, "The bank took the money back."), ("refund", "The money was given back.")):
+            assert told(CODES, "PaymentReversed", {"reason": None, "kind": kind}, DAY) == says
 
+    @pytest.mark.parametrize(
+        ("what", "kind", "code", "says"),
+        [
+            ("reversed", "return", "R02", "The bank took USD 12.36 back: the account is closed."),
+            ("reversed", "return", "bank_reversal", "The bank took USD 12.36 back."),
+            ("disputed", "chargeback", "duplicate", "holds USD 12.36: the payer says that it was charged twice."),
+            ("reversed", "chargeback", "duplicate", "USD 12.36 is gone: the payer says that it was charged twice."),
+            ("reversed", "refund", "refund", "USD 12.36 was given back."),
+            ("refund_failed", "refund", "lost_or_stolen_card", "give USD 12.36 back: the card was lost or stolen."),
+            ("refund_failed", "refund", "taken_back_first", "USD 12.36 back: the payer's bank took the money first."),
+            ("refund_failed", "refund", "of_no_meaning", "The provider could not give USD 12.36 back."),
+        ],
+    )
+    def test_sentence_ends_with_the_meaning_of_the_code(
+        self, what: StepName, kind: ReversalKind, code: str, says: str
+    ) -> None:
+        back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW, code=code)
+        assert line(replace(by_credit(), what=what, reversal=back), back).endswith(says)
 
-@pytest.mark.parametrize(
-    ("what", "kind", "says"),
-    [
-        ("refund_requested", "refund", "A refund of USD 12.36 was asked of the provider."),
-        ("refund_failed", "refund", "The provider could not give USD 12.36 back."),
-        ("reversed", "refund", "USD 12.36 was given back."),
-        ("reversed", "return", "The bank took USD 12.36 back."),
-        ("disputed", "chargeback", "The payer's bank opened a chargeback and holds USD 12.36."),
-        ("dispute_won", "chargeback", "The chargeback of USD 12.36 was decided for the company."),
-        ("reversed", "chargeback", "The chargeback was lost, and USD 12.36 is gone."),
-    ],
-)
-def test_what_goes_back_is_told_with_its_surcharge(what: StepName, kind: ReversalKind, says: str) -> None:
-    other = Reversal("other", PAY, "customer", kind, "failed", usd(1), usd(0), NOW)
-    back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW)
-    step = replace(by_credit(), what=what, reversal=back)
-    assert line(step, other, back) == says
-
-
-def test_a_refund_that_did_not_arrive_is_told_as_the_customers_credit() -> None:
-    back = Reversal("back", PAY, "customer", "refund", "failed", usd(1_200), usd(36), NOW, code=FAILED_LATER)
-    entries = (("psp_clearing", usd(1_236)), ("customer_funds", usd(-1_200)), ("surcharge_income", usd(-36)))
-    posting = Posting("p", PAY, "customer", "refund_failed", DAY, entries, "back")
-    says = "USD 12.36 that was given back did not arrive: USD 12.00 is the customer's credit until it is given again."
-    assert line(replace(by_credit(), what="refund_failed", reversal=back, posting=posting), back) == says
-
-
-def test_a_refund_on_its_way_is_the_next_step() -> None:
-    paid = replace(by_credit().payment, amount=usd(1_200), status="succeeded", reconciliation="matched")
-    back = Reversal("back", PAY, "customer", "refund", "requested", usd(1_200), usd(0), NOW)
-    assert next_step(CODES, paid, DAY, (back,)) == "The provider gives USD 12.00 back; its record confirms it."
-    assert next_step(CODES, paid, DAY, (replace(back, state="succeeded"),)) is None
-
-
-@pytest.mark.parametrize(
-    ("paid", "gone", "says"),
-    [
-        (None, 0, None),
-        (4_000, 0, None),
-        (4_000, 4_000, "USD 40.00 of the credit for it went back: its invoices are owed again."),
-        (4_000, 1_000, "USD 10.00 of the credit for it went back: its invoices are owed again."),
-        (3_000, 0, "USD 10.00 of the credit for it was gone before it could pay."),
-        (0, 0, "USD 40.00 of the credit for it was gone before it could pay."),
-        (3_000, 500, "USD 15.00 of the credit for it went back: its invoices are owed again."),
-    ],
-)
-def test_credit_that_does_not_pay_is_the_next_step(paid: int | None, gone: int, says: str | None) -> None:
-    payment = replace(
-        by_credit().payment, asked=(Part("one", usd(4_000)),),
-        credit_paid=None if paid is None else (Part("one", usd(paid)),) if paid else (),
-        credit_gone=(Part("one", usd(gone)),) if gone else (),
-    )  # fmt: skip
-    step = next_step(CODES, payment, DAY)
-    assert step is None if says is None else step and step.startswith(says)
-    left = (4_000 if paid is None else paid) - gone
-    assert payment.credit_allocations == ((Part("one", usd(left)),) if left else ())
-
-
-def test_what_goes_back_without_a_trace_of_how_much_is_told_as_money() -> None:
-    for kind, says in ((None, "The bank took the money back."), ("refund", "The money was given back.")):
-        assert told(CODES, "PaymentReversed", {"reason": None, "kind": kind}, DAY) == says
-
-
-@pytest.mark.parametrize(
-    ("what", "kind", "code", "says"),
-    [
-        ("reversed", "return", "R02", "The bank took USD 12.36 back: the account is closed."),
-        ("reversed", "return", "bank_reversal", "The bank took USD 12.36 back."),
-        ("disputed", "chargeback", "duplicate", "holds USD 12.36: the payer says that it was charged twice."),
-        ("reversed", "chargeback", "duplicate", "USD 12.36 is gone: the payer says that it was charged twice."),
-        ("reversed", "refund", "refund", "USD 12.36 was given back."),
-        ("refund_failed", "refund", "lost_or_stolen_card", "give USD 12.36 back: the card was lost or stolen."),
-        ("refund_failed", "refund", "taken_back_first", "USD 12.36 back: the payer's bank took the money first."),
-        ("refund_failed", "refund", "of_no_meaning", "The provider could not give USD 12.36 back."),
-    ],
-)
-def test_what_goes_back_is_told_with_what_its_code_means(
-    what: StepName, kind: ReversalKind, code: str, says: str
-) -> None:
-    back = Reversal("back", PAY, "customer", kind, "succeeded", usd(1_200), usd(36), NOW, code=code)
-    assert line(replace(by_credit(), what=what, reversal=back), back).endswith(says)
-
-
-def test_a_code_is_told_as_it_was_meant_on_its_day() -> None:
-    body = {"code": "R11", "kind": "return"}
-    before, after = (told(CODES, "PaymentReversed", body, day) for day in (date(2021, 3, 31), date(2021, 4, 1)))
-    assert before != after
+    def test_code_is_read_as_of_its_day(self) -> None:
+        body = {"code": "R11", "kind": "return"}
+        before, after = (told(CODES, "PaymentReversed", body, day) for day in (date(2021, 3, 31), date(2021, 4, 1)))
+        assert before != after
 
 
 def collected(**more: Any) -> Payment:
@@ -179,77 +146,107 @@ def collected(**more: Any) -> Payment:
     )
 
 
-@pytest.mark.parametrize(
-    ("reason", "says", "to_do"),
-    [
-        ("insufficient_funds", "declined: there was not enough money.", "later, or by another method."),
-        ("generic_decline", "declined: the bank said no without a reason.", "later, or by another method."),
-        ("stolen_card", "declined: the card was reported stolen.", "this one can't be charged any more."),
-        ("incorrect_cvc", "declined: the card's security code is wrong.", "by another method; the payer's bank"),
-        ("authentication_required", "the bank wants the payer to confirm the payment.", "with a return_url"),
-        (
-            "payment_intent_authentication_failure",
-            "did not confirm the payment at the bank.",
-            "confirm it with the bank",
-        ),
-        (NEVER_MADE, "never reached the provider, so nothing was charged.", "Pay what is still owed again."),
-        ("amount_too_small", "declined (amount too small).", "by another method"),
-        ("declined", "the provider gave no reason.", "by another method"),
-    ],
-)
-def test_a_declined_payment_says_why_and_what_to_do(reason: str, says: str, to_do: str) -> None:
-    step = step_of(collected(), "declined", status="declined", reason=reason, reconciliation=None)
-    assert line(step).endswith(says)
-    assert to_do in (next_step(CODES, step.payment, DAY) or "")
+class TestNextStep:
+    def test_pending_refund_is_named(self) -> None:
+        paid = replace(by_credit().payment, amount=usd(1_200), status="succeeded", reconciliation="matched")
+        back = Reversal("back", PAY, "customer", "refund", "requested", usd(1_200), usd(0), NOW)
+        assert next_step(CODES, paid, DAY, (back,)) == "The provider gives USD 12.00 back; its record confirms it."
+        assert next_step(CODES, paid, DAY, (replace(back, state="succeeded"),)) is None
 
+    @pytest.mark.parametrize(
+        ("paid", "gone", "says"),
+        [
+            (None, 0, None),
+            (4_000, 0, None),
+            (4_000, 4_000, "USD 40.00 of the credit for it went back: its invoices are owed again."),
+            (4_000, 1_000, "USD 10.00 of the credit for it went back: its invoices are owed again."),
+            (3_000, 0, "USD 10.00 of the credit for it was gone before it could pay."),
+            (0, 0, "USD 40.00 of the credit for it was gone before it could pay."),
+            (3_000, 500, "USD 15.00 of the credit for it went back: its invoices are owed again."),
+        ],
+    )
+    def test_credit_that_does_not_pay_is_named(self, paid: int | None, gone: int, says: str | None) -> None:
+        payment = replace(
+            by_credit().payment, asked=(Part("one", usd(4_000)),),
+            credit_paid=None if paid is None else (Part("one", usd(paid)),) if paid else (),
+            credit_gone=(Part("one", usd(gone)),) if gone else (),
+        )  # fmt: skip
+        step = next_step(CODES, payment, DAY)
+        assert step is None if says is None else step and step.startswith(says)
+        left = (4_000 if paid is None else paid) - gone
+        assert payment.credit_allocations == ((Part("one", usd(left)),) if left else ())
 
-@pytest.mark.parametrize(
-    ("step", "says", "to_do"),
-    [
-        (
-            cancel(collected(), "invoice_changed", "q-2"),
-            "An invoice changed",
-            "Confirm the new quote q-2 (new_quote_id)",
-        ),
-        (cancel(collected(), "invoice_changed"), "An invoice changed", "Pay what is still owed again."),
-        (
-            cancel(collected(), "surcharge_declined"),
-            "The surcharge was declined",
-            "Nothing was charged. Make a new quote",
-        ),
-        (cancel(collected(), "cancelled_by_provider"), "The payment was cancelled", "Pay what is still owed again."),
-        (
-            cancel(collected(), "payer_cancelled"),
-            "It was cancelled before the payer confirmed it",
-            "Pay what is still owed",
-        ),
-        (expire(collected()), "The payer did not confirm in time", "confirm it with the bank within a day."),
-    ],
-)
-def test_a_payment_that_came_to_nothing_says_how_to_pay(step: Step, says: str, to_do: str) -> None:
-    assert line(step).startswith(says)
-    assert to_do in (next_step(CODES, step.payment, DAY) or "")
+    @pytest.mark.parametrize(
+        ("reason", "says", "to_do"),
+        [
+            ("insufficient_funds", "declined: there was not enough money.", "later, or by another method."),
+            ("generic_decline", "declined: the bank said no without a reason.", "later, or by another method."),
+            ("stolen_card", "declined: the card was reported stolen.", "this one can't be charged any more."),
+            ("incorrect_cvc", "declined: the card's security code is wrong.", "by another method; the payer's bank"),
+            ("authentication_required", "the bank wants the payer to confirm the payment.", "with a return_url"),
+            (
+                "payment_intent_authentication_failure",
+                "did not confirm the payment at the bank.",
+                "confirm it with the bank",
+            ),
+            (NEVER_MADE, "never reached the provider, so nothing was charged.", "Pay what is still owed again."),
+            ("amount_too_small", "declined (amount too small).", "by another method"),
+            ("declined", "the provider gave no reason.", "by another method"),
+        ],
+    )
+    def test_declined_payment_says_why_and_the_remedy(self, reason: str, says: str, to_do: str) -> None:
+        step = step_of(collected(), "declined", status="declined", reason=reason, reconciliation=None)
+        assert line(step).endswith(says)
+        assert to_do in (next_step(CODES, step.payment, DAY) or "")
 
+    @pytest.mark.parametrize(
+        ("step", "says", "to_do"),
+        [
+            (
+                cancel(collected(), "invoice_changed", "q-2"),
+                "An invoice changed",
+                "Confirm the new quote q-2 (new_quote_id)",
+            ),
+            (cancel(collected(), "invoice_changed"), "An invoice changed", "Pay what is still owed again."),
+            (
+                cancel(collected(), "surcharge_declined"),
+                "The surcharge was declined",
+                "Nothing was charged. Make a new quote",
+            ),
+            (
+                cancel(collected(), "cancelled_by_provider"),
+                "The payment was cancelled",
+                "Pay what is still owed again.",
+            ),
+            (
+                cancel(collected(), "payer_cancelled"),
+                "It was cancelled before the payer confirmed it",
+                "Pay what is still owed",
+            ),
+            (expire(collected()), "The payer did not confirm in time", "confirm it with the bank within a day."),
+        ],
+    )
+    def test_cancelled_or_expired_payment_says_how_to_pay(self, step: Step, says: str, to_do: str) -> None:
+        assert line(step).startswith(says)
+        assert to_do in (next_step(CODES, step.payment, DAY) or "")
 
-def test_a_payment_that_was_given_up_waits_for_the_provider_and_no_more_for_its_payer() -> None:
-    asked = collected(status="requires_action", reconciliation="waiting")
-    assert "next_action_url" in (next_step(CODES, asked, DAY) or "")
-    given_up = next_step(CODES, replace(asked, let_go_by="user:u"), DAY) or ""
-    assert given_up.startswith("The provider is asked to cancel the charge")
+    def test_given_up_payment_waits_for_the_provider(self) -> None:
+        asked = collected(status="requires_action", reconciliation="waiting")
+        assert "next_action_url" in (next_step(CODES, asked, DAY) or "")
+        given_up = next_step(CODES, replace(asked, let_go_by="user:u"), DAY) or ""
+        assert given_up.startswith("The provider is asked to cancel the charge")
 
+    def test_exception_after_decline_is_looked_into(self) -> None:
+        looked_into = next_step(CODES, collected(status="declined", reconciliation="exception"), DAY)
+        assert (looked_into or "").startswith("Somebody of the company looks into it")
+        ended = replace(cancel(collected(), "taken_in_another_currency").payment, reconciliation="exception")
+        assert next_step(CODES, ended, DAY) == "Pay what is still owed again."
 
-def test_money_that_came_after_the_end_or_of_another_currency_is_looked_into_until_it_was_let_go() -> None:
-    looked_into = next_step(CODES, collected(status="declined", reconciliation="exception"), DAY)
-    assert (looked_into or "").startswith("Somebody of the company looks into it")
-    ended = replace(cancel(collected(), "taken_in_another_currency").payment, reconciliation="exception")
-    assert next_step(CODES, ended, DAY) == "Pay what is still owed again."
-
-
-def test_when_all_of_a_payment_went_back_its_invoices_are_owed_again() -> None:
-    paid = collected(status="succeeded", reconciliation="matched", reversed=1_030)
-    assert "its invoices are owed again" in (next_step(CODES, paid, DAY) or "")
-    assert next_step(CODES, replace(paid, reversed=1_029), DAY) is None
-    assert next_step(CODES, by_credit().payment, DAY) is None
+    def test_fully_reversed_payment_leaves_its_invoices_owed(self) -> None:
+        paid = collected(status="succeeded", reconciliation="matched", reversed=1_030)
+        assert "its invoices are owed again" in (next_step(CODES, paid, DAY) or "")
+        assert next_step(CODES, replace(paid, reversed=1_029), DAY) is None
+        assert next_step(CODES, by_credit().payment, DAY) is None
 
 
 class TestCodes:

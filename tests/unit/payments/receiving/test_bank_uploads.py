@@ -14,28 +14,29 @@ from payments.receiving.api.bank_statements import Room, spool
 from payments.receiving.intake import digest_of
 
 
-def test_a_file_is_known_by_its_content_and_by_what_was_said_about_it() -> None:
-    file = io.BytesIO(b"a,b")
-    assert digest_of(file) == hashlib.sha256(b"a,b").digest()
-    said = [
-        digest_of(file, *each) for each in ((None, None), ("DE1", None), ("DE2", None), (None, "USD"), ("DE1", "USD"))
-    ]
-    assert len(set(said)) == 5
-    assert digest_of(file, "DE1", "USD") == said[-1]
+class TestUpload:
+    def test_identity_is_content_and_given_parameters(self) -> None:
+        file = io.BytesIO(b"a,b")
+        assert digest_of(file) == hashlib.sha256(b"a,b").digest()
+        said = [
+            digest_of(file, *each)
+            for each in ((None, None), ("DE1", None), ("DE2", None), (None, "USD"), ("DE1", "USD"))
+        ]
+        assert len(set(said)) == 5
+        assert digest_of(file, "DE1", "USD") == said[-1]
 
+    def test_truncated_body_is_a_client_error(self) -> None:
+        messages: list[dict[str, Any]] = [
+            {"type": "http.request", "body": b"x", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
 
-def test_a_body_that_is_cut_off_is_the_callers_fault() -> None:
-    messages: list[dict[str, Any]] = [
-        {"type": "http.request", "body": b"x", "more_body": True},
-        {"type": "http.disconnect"},
-    ]
+        async def receive() -> Any:
+            return messages.pop(0)
 
-    async def receive() -> Any:
-        return messages.pop(0)
-
-    with pytest.raises(Problem) as caught:
-        asyncio.run(spool(Request({"type": "http", "method": "POST", "headers": []}, receive), io.BytesIO()))
-    assert (caught.value.status, caught.value.slug) == (400, "body-cut-off")
+        with pytest.raises(Problem) as caught:
+            asyncio.run(spool(Request({"type": "http", "method": "POST", "headers": []}, receive), io.BytesIO()))
+        assert (caught.value.status, caught.value.slug) == (400, "body-cut-off")
 
 
 class TestRoom:

@@ -34,49 +34,47 @@ def refused(row: dict[str, Any], **asked: Any) -> Problem:
     return caught.value
 
 
-def test_money_of_a_day_to_come_is_not_posted_and_the_refusal_says_which_day() -> None:
-    problem = refused({**ROW, "booked_on": date(2026, 3, 4)}, customer_id=new_id())
-    assert (problem.status, problem.slug) == (409, "booked-in-future")
-    assert "2026-03-04" in (problem.detail or "")
+class TestDecisions:
+    def test_future_money_is_refused_with_its_day(self) -> None:
+        problem = refused({**ROW, "booked_on": date(2026, 3, 4)}, customer_id=new_id())
+        assert (problem.status, problem.slug) == (409, "booked-in-future")
+        assert "2026-03-04" in (problem.detail or "")
 
+    def test_recorded_receipt_is_not_posted_again(self) -> None:
+        proposals = f'[{{"customer_id": "{new_id()}", "invoices": [], "payment_id": "{new_id()}"}}]'
+        assert refused({**ROW, "proposals": proposals}, proposal=0).slug == "recorded-already"
 
-def test_a_proposal_that_is_a_recorded_receipt_is_not_posted_once_more() -> None:
-    proposals = f'[{{"customer_id": "{new_id()}", "invoices": [], "payment_id": "{new_id()}"}}]'
-    assert refused({**ROW, "proposals": proposals}, proposal=0).slug == "recorded-already"
+    @pytest.mark.parametrize(
+        ("status", "reconciliation", "refused"),
+        [
+            ("succeeded", "mismatch", True),
+            ("processing", "exception", True),
+            ("declined", "exception", False),
+        ],
+    )
+    def test_payment_that_holds_invoices_is_not_dismissed(
+        self, monkeypatch: pytest.MonkeyPatch, status: Any, reconciliation: Any, refused: bool
+    ) -> None:
+        money = Money(100, "USD")
+        payment = Payment("p", "c", "collect", status, reconciliation, money, money, (), WORK.now)
 
+        async def load(*_: Any) -> Payment:
+            return payment
 
-@pytest.mark.parametrize(
-    ("status", "reconciliation", "refused"),
-    [
-        ("succeeded", "mismatch", True),
-        ("processing", "exception", True),
-        ("declined", "exception", False),
-    ],
-)
-def test_what_holds_invoices_is_not_dismissed(
-    monkeypatch: pytest.MonkeyPatch, status: Any, reconciliation: Any, refused: bool
-) -> None:
-    money = Money(100, "USD")
-    payment = Payment("p", "c", "collect", status, reconciliation, money, money, (), WORK.now)
+        monkeypatch.setattr(decisions, "load_payment", load)
+        row = {**ROW, "line_id": None, "payment_id": "p", "provider_id": None}
+        work = SimpleNamespace(connection=None)
+        asked = Resolution(action="dismiss", reason="never mind")
+        if not refused:
+            assert asyncio.run(decisions._dismiss(row, asked, work)) is None
+            return
+        with pytest.raises(Problem) as caught:
+            asyncio.run(decisions._dismiss(row, asked, work))
+        assert (caught.value.status, caught.value.slug) == (409, "holds-invoices")
 
-    async def load(*_: Any) -> Payment:
-        return payment
-
-    monkeypatch.setattr(decisions, "load_payment", load)
-    row = {**ROW, "line_id": None, "payment_id": "p", "provider_id": None}
-    work = SimpleNamespace(connection=None)
-    asked = Resolution(action="dismiss", reason="never mind")
-    if not refused:
-        assert asyncio.run(decisions._dismiss(row, asked, work)) is None
-        return
-    with pytest.raises(Problem) as caught:
-        asyncio.run(decisions._dismiss(row, asked, work))
-    assert (caught.value.status, caught.value.slug) == (409, "holds-invoices")
-
-
-def test_the_same_decision_again_gets_the_first_answer_and_another_is_refused() -> None:
-    row = {"decision": b"this", "answer": b"{}"}
-    assert decisions._answered(row, b"this") == b"{}"
-    with pytest.raises(Problem) as caught:
-        decisions._answered(row, b"that")
-    assert (caught.value.status, caught.value.slug) == (409, "already-resolved")
+    def test_repeated_one_gets_its_answer_another_is_refused(self) -> None:
+        row = {"decision": b"this", "answer": b"{}"}
+        assert decisions._answered(row, b"this") == b"{}"
+        with pytest.raises(Problem) as caught:
+            decisions._answered(row, b"that")
+        assert (caught.value.status, caught.value.slug) == (409, "already-resolved")

@@ -40,7 +40,7 @@ class TestDeposits:
         assert ["a", "b"] in whole(3, *receipts)
         assert ["c", "d"] in whole(12, *receipts)
 
-    def test_days_that_follow_each_other_may_be_one_deposit(self) -> None:
+    def test_consecutive_days_may_be_one_deposit(self) -> None:
         receipts = [receipt(str(day), 10**day, day, f"c{day}") for day in range(4)]
         assert whole(110, *receipts) == [["1", "2"]]
         assert whole(1_111, *receipts) == [["0", "1", "2", "3"]]

@@ -122,19 +122,19 @@ class TestNumbersInText:
         assert likely("010326", "", "01.03.26") is None
         assert likely("4513", "", "45.13") is None
 
-    def test_a_number_within_a_longer_known_one_is_not_told(self) -> None:
+    def test_number_inside_a_longer_known_one_is_ignored(self) -> None:
         known = {"INV1001": ["INV-1001"], "INV10012": ["INV-1001-2"], "10012": ["1001-2"]}
         assert numbers_in(transfer("for INV-1001-2"), known) == {"INV-1001-2": "sure"}
         assert numbers_in(transfer("for INV-1001-2 INV-1001"), known).keys() == {"INV-1001-2", "INV-1001"}
 
     @settings(deadline=None)
     @given(st.text(max_size=80), st.text(alphabet="A1-./ 9", min_size=3, max_size=20))
-    def test_any_text_is_read_and_the_number_itself_is_found(self, text: str, number: str) -> None:
+    def test_number_is_found_in_any_text(self, text: str, number: str) -> None:
         numbers_in(transfer(text, text), {plain(number): [number]})
         named = "RE-" + number
         assert len(plain(named)) < 4 or likely(named, "", named) == "sure"
 
-    def test_a_long_line_of_digits_is_read_at_once(self) -> None:
+    def test_long_line_of_digits_is_read_fast(self) -> None:
         text = "inv " + "1-1 " * 20 + "1" * 60 + " " + "9 1,1 " * 3_000
         assert likely("99999", text + "invoice 99999") is None  # behind the words that are read at all
 
@@ -318,7 +318,7 @@ class TestEvidence:
         assert verdict.why == "missing_here"
         assert proposed.reasons[-1].startswith(why)
 
-    def test_digits_by_chance_beside_a_number_hide_it_not(self) -> None:
+    def test_chance_digits_beside_a_number_do_not_matter(self) -> None:
         (verdict,) = matcher("INV-1001", "80532").judge([transfer("INV-1001 SAMPLE LANE 10 80532 SAMPLETOWN")])
         assert isinstance(verdict, Posted)
         assert [part.invoice_id for part in verdict.parts] == ["INV-1001"]

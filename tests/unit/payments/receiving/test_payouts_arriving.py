@@ -54,91 +54,83 @@ def why(found: Any) -> tuple[str, list[str | None]]:
     return found.why, [each.payout_id for each in found.proposals]
 
 
-def test_a_line_that_tells_the_trace_of_a_payout_of_another_amount_names_that_payout() -> None:
-    (found,) = judged([transfer(TELLS, minor=1_150)], payout("po_1"))
-    assert why(found) == ("wrong_amount", ["po_1"])
-    assert found.proposals[0].reasons == ("tells the trace of this payout, which is of USD 12.00",)
+class TestWithoutTrace:
+    def test_failed_payout_does_not_make_it_ambiguous(self) -> None:
+        live, failed = payout("po_1", trace=None), payout("po_2", trace=None, failed=True)
+        assert judged([transfer("stripe")], live, failed) == [Arrived(transfer("stripe"), "po_1")]
+        (found,) = judged([transfer("stripe")], failed)
+        assert why(found) == ("missing_here", ["po_2"])
+
+    def test_several_payouts_are_proposed_nearest_first(self) -> None:
+        days = {"po_1": 4, "po_2": -1, "po_3": 6}
+        known = [payout(name, trace=None, arrives_on=DAY + timedelta(days=days[name])) for name in days]
+        (found,) = judged([transfer("stripe")], *known)
+        assert why(found) == ("missing_here", ["po_2", "po_1"])
+        assert found.proposals[0].reasons == ("a payout of this amount was to arrive on 2026-03-01",)
+
+    def test_payout_with_a_missing_trace_is_only_proposed(self) -> None:
+        (found,) = judged([transfer("stripe")], payout("po_1"))
+        assert why(found) == ("missing_here", ["po_1"])
+        assert found.proposals[0].reasons[1] == "its trace is not told"
+
+    def test_payout_of_one_line_is_not_proposed_again(self) -> None:
+        first, second = judged([transfer("stripe"), transfer("stripe", line=2)], payout("po_1", trace=None))
+        assert (isinstance(first, Arrived), why(second)) == (True, ("missing_here", []))
 
 
-def test_a_line_that_tells_the_trace_of_a_payout_in_another_currency_names_that_payout() -> None:
-    (found,) = judged([transfer("", TRACE)], payout("po_1", currency="EUR"))
-    assert why(found) == ("wrong_currency", ["po_1"])
+class TestNamedInvoice:
+    def test_no_payout_of_the_amount_is_proposed(self) -> None:
+        invoice = OpenInvoice("i1", "c1", "INV-1001", "paid", "USD", DAY, DAY, 0)
+        (found,) = judged([transfer("INV-1001")], payout("po_1", trace=None), invoice)
+        assert (found.why, [each.customer_id for each in found.proposals]) == ("doubled", ["c1"])
+
+    def test_exact_open_invoice_is_paid_despite_a_trace(self) -> None:
+        invoice = OpenInvoice("i1", "c1", "INV-1001", "open", "USD", DAY, DAY, 1_150)
+        (found,) = judged([transfer(f"INV-1001 {TELLS}", minor=1_150)], payout("po_1"), invoice)
+        assert isinstance(found, Posted)
 
 
-@pytest.mark.parametrize("minor", [1_200, 1_150])
-def test_what_tells_the_trace_of_a_payout_that_has_its_line_is_doubled(minor: int) -> None:
-    (found,) = judged([transfer(TELLS, minor=minor)], payout("po_1", banked=True))
-    assert why(found) == ("doubled", ["po_1"])
-    assert found.proposals[0].reasons[1] == "another line has brought its money"
-    first, second = judged([transfer(TELLS), transfer(TELLS, minor=minor, line=2)], payout("po_1"))
-    assert first == Arrived(transfer(TELLS), "po_1")
-    assert why(second) == ("doubled", ["po_1"])
+class TestTrace:
+    def test_wrong_amount_is_proposed(self) -> None:
+        (found,) = judged([transfer(TELLS, minor=1_150)], payout("po_1"))
+        assert why(found) == ("wrong_amount", ["po_1"])
+        assert found.proposals[0].reasons == ("tells the trace of this payout, which is of USD 12.00",)
 
+    def test_wrong_currency_is_proposed(self) -> None:
+        (found,) = judged([transfer("", TRACE)], payout("po_1", currency="EUR"))
+        assert why(found) == ("wrong_currency", ["po_1"])
 
-def test_the_trace_of_a_payout_that_has_its_line_is_not_another_payouts_of_its_amount() -> None:
-    (found,) = judged([transfer(TELLS)], payout("po_1", banked=True), payout("po_2", trace=None))
-    assert why(found) == ("doubled", ["po_1"])
+    @pytest.mark.parametrize("minor", [1_200, 1_150])
+    def test_second_line_is_a_duplicate(self, minor: int) -> None:
+        (found,) = judged([transfer(TELLS, minor=minor)], payout("po_1", banked=True))
+        assert why(found) == ("doubled", ["po_1"])
+        assert found.proposals[0].reasons[1] == "another line has brought its money"
+        first, second = judged([transfer(TELLS), transfer(TELLS, minor=minor, line=2)], payout("po_1"))
+        assert first == Arrived(transfer(TELLS), "po_1")
+        assert why(second) == ("doubled", ["po_1"])
 
+    def test_duplicate_is_not_another_payout_of_its_amount(self) -> None:
+        (found,) = judged([transfer(TELLS)], payout("po_1", banked=True), payout("po_2", trace=None))
+        assert why(found) == ("doubled", ["po_1"])
 
-def test_the_money_of_a_payout_that_failed_waits_for_a_person_though_it_tells_its_trace() -> None:
-    (found,) = judged([transfer(TELLS)], payout("po_1", failed=True), payout("po_2", trace=None))
-    assert why(found) == ("missing_there", ["po_1"])
-    assert found.proposals[0].reasons[1] == "the provider says that it failed, and has its money"
+    def test_failed_payout_is_an_exception(self) -> None:
+        (found,) = judged([transfer(TELLS)], payout("po_1", failed=True), payout("po_2", trace=None))
+        assert why(found) == ("missing_there", ["po_1"])
+        assert found.proposals[0].reasons[1] == "the provider says that it failed, and has its money"
 
+    def test_wins_over_a_receipt_known_by_account_only(self) -> None:
+        """Somebody may have posted a line of the provider's account to a customer."""
+        receipt = Recorded("p1", "c1", Money(1_150, "USD"), DAY, None)
+        (found,) = judged([transfer(TELLS, minor=1_150, payer="GB1")], payout("po_1"), receipt)
+        assert why(found) == ("wrong_amount", ["po_1"])
 
-def test_a_payout_that_failed_is_not_one_of_several_without_a_trace() -> None:
-    live, failed = payout("po_1", trace=None), payout("po_2", trace=None, failed=True)
-    assert judged([transfer("stripe")], live, failed) == [Arrived(transfer("stripe"), "po_1")]
-    (found,) = judged([transfer("stripe")], failed)
-    assert why(found) == ("missing_here", ["po_2"])
+    def test_possible_duplicate_proposes_the_payout(self) -> None:
+        """Nobody judged it: its identity is that of a line that counted."""
+        known = Facts({}, {}, {}, {}, {plain(TRACE): [payout("po_1", banked=True)]})
+        (found,) = Matcher(known).propose([Unclear(transfer(TELLS), "doubled")], Leads({}, {}))
+        assert why(found) == ("doubled", ["po_1"])
 
-
-def test_several_payouts_without_a_trace_that_it_may_be_are_told_the_nearest_first() -> None:
-    days = {"po_1": 4, "po_2": -1, "po_3": 6}
-    known = [payout(name, trace=None, arrives_on=DAY + timedelta(days=days[name])) for name in days]
-    (found,) = judged([transfer("stripe")], *known)
-    assert why(found) == ("missing_here", ["po_2", "po_1"])
-    assert found.proposals[0].reasons == ("a payout of this amount was to arrive on 2026-03-01",)
-
-
-def test_a_payout_whose_trace_is_not_told_is_for_a_person_to_see_and_not_as_likely() -> None:
-    (found,) = judged([transfer("stripe")], payout("po_1"))
-    assert why(found) == ("missing_here", ["po_1"])
-    assert found.proposals[0].reasons[1] == "its trace is not told"
-
-
-def test_to_a_line_that_names_an_invoice_no_payout_of_its_amount_is_proposed() -> None:
-    invoice = OpenInvoice("i1", "c1", "INV-1001", "paid", "USD", DAY, DAY, 0)
-    (found,) = judged([transfer("INV-1001")], payout("po_1", trace=None), invoice)
-    assert (found.why, [each.customer_id for each in found.proposals]) == ("doubled", ["c1"])
-
-
-def test_what_one_line_is_no_other_may_be() -> None:
-    first, second = judged([transfer("stripe"), transfer("stripe", line=2)], payout("po_1", trace=None))
-    assert (isinstance(first, Arrived), why(second)) == (True, ("missing_here", []))
-
-
-def test_a_trace_makes_nobodys_receipt_of_it_for_the_account_alone() -> None:
-    """Somebody may have posted a line of the provider's account to a customer."""
-    receipt = Recorded("p1", "c1", Money(1_150, "USD"), DAY, None)
-    (found,) = judged([transfer(TELLS, minor=1_150, payer="GB1")], payout("po_1"), receipt)
-    assert why(found) == ("wrong_amount", ["po_1"])
-
-
-def test_a_line_that_may_have_counted_already_is_told_with_the_payout_whose_trace_it_tells() -> None:
-    """Nobody judged it: its identity is that of a line that counted."""
-    known = Facts({}, {}, {}, {}, {plain(TRACE): [payout("po_1", banked=True)]})
-    (found,) = Matcher(known).propose([Unclear(transfer(TELLS), "doubled")], Leads({}, {}))
-    assert why(found) == ("doubled", ["po_1"])
-
-
-def test_what_names_exactly_an_open_invoice_pays_it_whatever_else_it_tells() -> None:
-    invoice = OpenInvoice("i1", "c1", "INV-1001", "open", "USD", DAY, DAY, 1_150)
-    (found,) = judged([transfer(f"INV-1001 {TELLS}", minor=1_150)], payout("po_1"), invoice)
-    assert isinstance(found, Posted)
-
-
-def test_a_short_or_partial_word_is_no_trace() -> None:
-    for told, trace in ((f"{TELLS}9", TRACE), ("order 771", "771"), ("pay 1", "1")):
-        (found,) = judged([transfer(told, minor=1_150)], payout("po_1", trace=trace))
-        assert why(found) == ("missing_here", [])
+    def test_short_or_partial_word_is_none(self) -> None:
+        for told, trace in ((f"{TELLS}9", TRACE), ("order 771", "771"), ("pay 1", "1")):
+            (found,) = judged([transfer(told, minor=1_150)], payout("po_1", trace=trace))
+            assert why(found) == ("missing_here", [])

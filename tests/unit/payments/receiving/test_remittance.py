@@ -40,110 +40,105 @@ def verdict(paid: Transfer, *known: OpenInvoice | Recorded, payers: dict[str, st
     return found
 
 
-@pytest.mark.parametrize(
-    ("reference", "text"),
-    [
-        ("INVB", "INVB7 of spring"),
-        ("7781", "order 17781"),
-        ("12 34", "9123 45"),
-        ("Miller", "Millers and sons"),
-    ],
-)
-def test_a_part_of_a_word_is_not_the_reference(reference: str, text: str) -> None:
-    assert isinstance(verdict(transfer(text), receipt("p1", "c9", reference)), Unclear)
-
-
-@pytest.mark.parametrize(
-    ("reference", "text"),
-    [
-        ("INVB7", "for INVB7, thank you"),
-        ("WIRE 7781-X", "our wire 77 81 x"),
-        ("Miller and Sons, rent of 3/26", "miller and sons rent of 3 26"),
-    ],
-)
-def test_whole_words_are_the_reference_however_they_are_parted(reference: str, text: str) -> None:
-    assert verdict(transfer(text), receipt("p1", "c9", reference)) == RecordedAlready(transfer(text), "p1")
-    assert isinstance(verdict(transfer("", text), receipt("p1", "c9", reference)), RecordedAlready)
-
-
-def test_words_of_the_reference_and_of_the_text_are_not_glued_together() -> None:
-    assert isinstance(verdict(transfer("81 more", "WIRE 77"), receipt("p1", "c9", "WIRE 7781")), Unclear)
-
-
-@pytest.mark.parametrize(
-    "recorded",
-    [
-        receipt("p1", "c1", None, "INV-2"),
-        receipt("p1", "c1", "WIRE 7781", "INV-2"),
-        receipt("p1", "c1", None, settled=True),
-        receipt("p1", "c9", "WIRE 7781"),
-    ],
-    ids=["for-another", "for-another-with-reference", "on-account", "of-another-customer"],
-)
-def test_a_transfer_that_names_exactly_an_open_invoice_is_no_receipt_for_something_else(recorded: Recorded) -> None:
-    found = verdict(transfer("INV-1 wire 7781"), invoice("INV-1"), invoice("INV-2"), recorded)
-    assert isinstance(found, Posted)
-    assert [part.invoice_id for part in found.parts] == ["INV-1"]
-
-
-def test_a_receipt_for_the_invoice_that_the_transfer_names_is_that_transfer() -> None:
-    assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), receipt("p1", "c1", None, "INV-1")), RecordedAlready)
-    paid = invoice("INV-1", payable=0)
-    assert isinstance(
-        verdict(transfer("INV-1"), paid, receipt("p1", "c1", None, "INV-1", settled=True)), RecordedAlready
+class TestReceiptsReference:
+    @pytest.mark.parametrize(
+        ("reference", "text"),
+        [
+            ("INVB", "INVB7 of spring"),
+            ("7781", "order 17781"),
+            ("12 34", "9123 45"),
+            ("Miller", "Millers and sons"),
+        ],
     )
+    def test_part_of_a_word_does_not_match(self, reference: str, text: str) -> None:
+        assert isinstance(verdict(transfer(text), receipt("p1", "c9", reference)), Unclear)
+
+    @pytest.mark.parametrize(
+        ("reference", "text"),
+        [
+            ("INVB7", "for INVB7, thank you"),
+            ("WIRE 7781-X", "our wire 77 81 x"),
+            ("Miller and Sons, rent of 3/26", "miller and sons rent of 3 26"),
+        ],
+    )
+    def test_whole_words_match_with_any_separators(self, reference: str, text: str) -> None:
+        assert verdict(transfer(text), receipt("p1", "c9", reference)) == RecordedAlready(transfer(text), "p1")
+        assert isinstance(verdict(transfer("", text), receipt("p1", "c9", reference)), RecordedAlready)
+
+    def test_words_of_two_fields_are_not_joined(self) -> None:
+        assert isinstance(verdict(transfer("81 more", "WIRE 77"), receipt("p1", "c9", "WIRE 7781")), Unclear)
+
+    def test_word_without_digits_does_not_change_the_customer(self) -> None:
+        paid = transfer("payment", payer_account="GB1")
+        assert isinstance(verdict(paid, receipt("p1", "c9", "Payment"), payers={"GB1": "c1"}), Unclear)
+        assert isinstance(verdict(paid, receipt("p1", "c1", "Payment"), payers={"GB1": "c1"}), RecordedAlready)
+        assert isinstance(verdict(transfer("WIRE TRANSFER 22"), receipt("p1", "c9", "Wire")), Unclear)
 
 
-def test_a_receipt_for_another_invoice_than_the_transfer_names_is_not_taken_for_its_customer_alone() -> None:
-    found = verdict(transfer("INV-1"), invoice("INV-1", payable=0), receipt("p1", "c1", None, "INV-2"))
-    assert isinstance(found, Unclear)
+class TestNamedInvoice:
+    @pytest.mark.parametrize(
+        "recorded",
+        [
+            receipt("p1", "c1", None, "INV-2"),
+            receipt("p1", "c1", "WIRE 7781", "INV-2"),
+            receipt("p1", "c1", None, settled=True),
+            receipt("p1", "c9", "WIRE 7781"),
+        ],
+        ids=["for-another", "for-another-with-reference", "on-account", "of-another-customer"],
+    )
+    def test_exact_open_invoice_wins_over_another_receipt(self, recorded: Recorded) -> None:
+        found = verdict(transfer("INV-1 wire 7781"), invoice("INV-1"), invoice("INV-2"), recorded)
+        assert isinstance(found, Posted)
+        assert [part.invoice_id for part in found.parts] == ["INV-1"]
 
+    def test_receipt_for_the_same_invoice_matches(self) -> None:
+        assert isinstance(
+            verdict(transfer("INV-1"), invoice("INV-1"), receipt("p1", "c1", None, "INV-1")), RecordedAlready
+        )
+        paid = invoice("INV-1", payable=0)
+        assert isinstance(
+            verdict(transfer("INV-1"), paid, receipt("p1", "c1", None, "INV-1", settled=True)), RecordedAlready
+        )
 
-def test_a_word_that_is_no_number_does_not_make_it_another_customers() -> None:
-    paid = transfer("payment", payer_account="GB1")
-    assert isinstance(verdict(paid, receipt("p1", "c9", "Payment"), payers={"GB1": "c1"}), Unclear)
-    assert isinstance(verdict(paid, receipt("p1", "c1", "Payment"), payers={"GB1": "c1"}), RecordedAlready)
-    assert isinstance(verdict(transfer("WIRE TRANSFER 22"), receipt("p1", "c9", "Wire")), Unclear)
-
-
-@pytest.mark.parametrize("told", ["INV-1 INV-2", "INV-1, INV-2", "inv1/inv2", "Inv. INV-1 and INV-2 of May"])
-def test_a_reference_may_hold_several_numbers(told: str) -> None:
-    found = verdict(transfer("", told), invoice("INV-1", payable=6_000), invoice("INV-2", payable=4_000))
-    assert isinstance(found, Posted)
-    assert [part.invoice_id for part in found.parts] == ["INV-1", "INV-2"]
-
-
-def test_a_number_in_another_script_is_not_its_digits_alone() -> None:
-    assert isinstance(verdict(transfer("building 63567 deposit"), invoice("СЧЕТ-63567")), Unclear)
-    assert isinstance(verdict(transfer("за счет 63567"), invoice("СЧЕТ-63567")), Posted)
-
-
-def test_a_receipt_that_has_gone_back_is_for_a_person_to_see_beside_what_the_transfer_names() -> None:
-    for gone in ({"gone": True}, {"gone": True, "banked": True}):
-        known = receipt("p1", "c1", None, "INV-1", **gone)
-        found = verdict(transfer("INV-1"), invoice("INV-1"), known)
+    def test_receipt_for_another_invoice_does_not_match(self) -> None:
+        found = verdict(transfer("INV-1"), invoice("INV-1", payable=0), receipt("p1", "c1", None, "INV-2"))
         assert isinstance(found, Unclear)
-        assert found.why == "doubled"
-        assert [(each.payment_id, bool(each.parts)) for each in found.proposals] == [("p1", False), (None, True)]
-    another = receipt("p1", "c9", None, "INV-9", gone=True, banked=True)
-    assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), another), Posted)
-    earlier = Recorded("p1", "c1", HUNDRED, DAY - timedelta(days=11), None, frozenset(), gone=True, banked=True)
-    assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), earlier), Posted)
+
+    @pytest.mark.parametrize("told", ["INV-1 INV-2", "INV-1, INV-2", "inv1/inv2", "Inv. INV-1 and INV-2 of May"])
+    def test_reference_may_hold_several_numbers(self, told: str) -> None:
+        found = verdict(transfer("", told), invoice("INV-1", payable=6_000), invoice("INV-2", payable=4_000))
+        assert isinstance(found, Posted)
+        assert [part.invoice_id for part in found.parts] == ["INV-1", "INV-2"]
+
+    def test_number_in_another_script_needs_its_letters(self) -> None:
+        assert isinstance(verdict(transfer("building 63567 deposit"), invoice("СЧЕТ-63567")), Unclear)
+        assert isinstance(verdict(transfer("за счет 63567"), invoice("СЧЕТ-63567")), Posted)
+
+    def test_chooses_its_receipt_among_several(self) -> None:
+        known = [invoice("INV-1", payable=0), receipt("p1", "c1", None, "INV-2"), receipt("p2", "c1", None, "INV-1")]
+        assert verdict(transfer("INV-1"), *known) == RecordedAlready(transfer("INV-1"), "p2")
 
 
-def test_several_receipts_that_it_may_be_wait_for_a_person_who_is_told_which() -> None:
-    one, two = receipt("p1", "c1", "WIRE 7781"), receipt("p2", "c2", "wire-7781")
-    found = verdict(transfer("wire 7781"), one, two)
-    assert isinstance(found, Unclear)
-    assert (found.why, [each.payment_id for each in found.proposals]) == ("doubled", ["p1", "p2"])
-    assert found.proposals[0].reasons == ("one of 2 recorded receipts of this amount that it may be",)
+class TestDoubtfulReceipts:
+    def test_reversed_receipt_is_proposed_beside_the_named_invoice(self) -> None:
+        for gone in ({"gone": True}, {"gone": True, "banked": True}):
+            known = receipt("p1", "c1", None, "INV-1", **gone)
+            found = verdict(transfer("INV-1"), invoice("INV-1"), known)
+            assert isinstance(found, Unclear)
+            assert found.why == "doubled"
+            assert [(each.payment_id, bool(each.parts)) for each in found.proposals] == [("p1", False), (None, True)]
+        another = receipt("p1", "c9", None, "INV-9", gone=True, banked=True)
+        assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), another), Posted)
+        earlier = Recorded("p1", "c1", HUNDRED, DAY - timedelta(days=11), None, frozenset(), gone=True, banked=True)
+        assert isinstance(verdict(transfer("INV-1"), invoice("INV-1"), earlier), Posted)
 
+    def test_several_possible_receipts_are_all_proposed(self) -> None:
+        one, two = receipt("p1", "c1", "WIRE 7781"), receipt("p2", "c2", "wire-7781")
+        found = verdict(transfer("wire 7781"), one, two)
+        assert isinstance(found, Unclear)
+        assert (found.why, [each.payment_id for each in found.proposals]) == ("doubled", ["p1", "p2"])
+        assert found.proposals[0].reasons == ("one of 2 recorded receipts of this amount that it may be",)
 
-def test_of_several_receipts_the_one_for_the_named_invoice_is_meant() -> None:
-    known = [invoice("INV-1", payable=0), receipt("p1", "c1", None, "INV-2"), receipt("p2", "c1", None, "INV-1")]
-    assert verdict(transfer("INV-1"), *known) == RecordedAlready(transfer("INV-1"), "p2")
-
-
-def test_a_receipt_of_another_fortnight_is_another() -> None:
-    late = transfer("wire 7781", day=DAY + timedelta(days=11))
-    assert isinstance(verdict(late, receipt("p1", "c9", "WIRE 7781")), Unclear)
+    def test_receipt_eleven_days_earlier_does_not_match(self) -> None:
+        late = transfer("wire 7781", day=DAY + timedelta(days=11))
+        assert isinstance(verdict(late, receipt("p1", "c9", "WIRE 7781")), Unclear)
