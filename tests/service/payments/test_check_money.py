@@ -60,53 +60,51 @@ async def looked(
         return await check_money._provider(load({"PAIDUP_HOME": str(home)}), connection)
 
 
-@pytest.mark.parametrize(("currency", "amount"), [("usd", 1_000), ("isk", 100_000), ("mga", 10)])
-async def test_a_charge_is_compared_in_the_units_of_the_books(
-    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, currency: str, amount: int
-) -> None:
-    await paying.submitted(units)
-    await units.pool.execute(MATCHED, currency.upper())
-    assert await look(units, monkeypatch, tmp_path, currency=currency, amount=amount) == []
-    (wrong,) = await look(units, monkeypatch, tmp_path, currency=currency, amount=amount + 1)
-    assert "charge of pi_1" in wrong
+class TestProvidersCharges:
+    @pytest.mark.parametrize(("currency", "amount"), [("usd", 1_000), ("isk", 100_000), ("mga", 10)])
+    async def test_are_compared_in_the_units_of_the_books(
+        self, units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, currency: str, amount: int
+    ) -> None:
+        await paying.submitted(units)
+        await units.pool.execute(MATCHED, currency.upper())
+        assert await look(units, monkeypatch, tmp_path, currency=currency, amount=amount) == []
+        (wrong,) = await look(units, monkeypatch, tmp_path, currency=currency, amount=amount + 1)
+        assert "charge of pi_1" in wrong
 
+    @pytest.mark.parametrize(("kind", "there"), [("refund", "refunds_succeeded"), ("chargeback", "disputes_lost")])
+    async def test_reversed_amount_must_agree_on_both_sides(
+        self, units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, there: str
+    ) -> None:
+        await paying.submitted(units)
+        await units.pool.execute(MATCHED, "MGA")
+        charge = {"currency": "mga", "amount": 10}
+        (missing_here,) = await look(units, monkeypatch, tmp_path, **charge, **{there: 3})
+        await units.pool.execute(GONE, new_id(), kind, 300)
+        assert await look(units, monkeypatch, tmp_path, **charge, **{there: 3}) == []
+        (missing_there,) = await look(units, monkeypatch, tmp_path, **charge)
+        assert all("back of pi_1" in wrong for wrong in (missing_here, missing_there))
 
-@pytest.mark.parametrize(("kind", "there"), [("refund", "refunds_succeeded"), ("chargeback", "disputes_lost")])
-async def test_what_went_back_must_be_the_same_on_both_sides(
-    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, there: str
-) -> None:
-    await paying.submitted(units)
-    await units.pool.execute(MATCHED, "MGA")
-    charge = {"currency": "mga", "amount": 10}
-    (missing_here,) = await look(units, monkeypatch, tmp_path, **charge, **{there: 3})
-    await units.pool.execute(GONE, new_id(), kind, 300)
-    assert await look(units, monkeypatch, tmp_path, **charge, **{there: 3}) == []
-    (missing_there,) = await look(units, monkeypatch, tmp_path, **charge)
-    assert all("back of pi_1" in wrong for wrong in (missing_here, missing_there))
+    async def test_one_with_an_exception_is_no_fault(
+        self, units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        payment, _ = await paying.submitted(units)
+        await units.pool.execute(MATCHED.replace("'matched'", "'mismatch'"), "USD")
+        charge = {"currency": "usd", "amount": 900}
+        (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
+        async with units.begin() as work:
+            await exceptions.open_exceptions(work, [Open("wrong_amount", Money(900, "USD"), payment_id=payment.id)])
+        assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])
 
-
-async def test_a_charge_in_doubt_waits_for_a_person_and_is_no_fault_of_the_books(
-    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    payment, _ = await paying.submitted(units)
-    await units.pool.execute(MATCHED.replace("'matched'", "'mismatch'"), "USD")
-    charge = {"currency": "usd", "amount": 900}
-    (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
-    async with units.begin() as work:
-        await exceptions.open_exceptions(work, [Open("wrong_amount", Money(900, "USD"), payment_id=payment.id)])
-    assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])
-
-
-async def test_more_taken_back_than_was_left_waits_for_a_person(
-    units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    payment, _ = await paying.submitted(units)
-    await units.pool.execute(MATCHED, "USD")
-    for kind, minor in (("refund", 600), ("chargeback", 400)):
-        await units.pool.execute(GONE, new_id(), kind, minor)
-    charge = {"currency": "usd", "amount": 1_000, "refunds_succeeded": 600, "disputes_lost": 1_000}
-    (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
-    told = Open("wrong_amount", Money(-600, "USD"), payment_id=payment.id, provider_id="dp_1")
-    async with units.begin() as work:
-        await exceptions.open_exceptions(work, [told])
-    assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])
+    async def test_excess_chargeback_waits_for_a_person(
+        self, units: Units, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        payment, _ = await paying.submitted(units)
+        await units.pool.execute(MATCHED, "USD")
+        for kind, minor in (("refund", 600), ("chargeback", 400)):
+            await units.pool.execute(GONE, new_id(), kind, minor)
+        charge = {"currency": "usd", "amount": 1_000, "refunds_succeeded": 600, "disputes_lost": 1_000}
+        (wrong,) = await look(units, monkeypatch, tmp_path, **charge)
+        told = Open("wrong_amount", Money(-600, "USD"), payment_id=payment.id, provider_id="dp_1")
+        async with units.begin() as work:
+            await exceptions.open_exceptions(work, [told])
+        assert await looked(units, monkeypatch, tmp_path, **charge) == ([], [wrong])

@@ -126,66 +126,6 @@ async def told(pool: asyncpg.Pool, kind: str) -> list[int]:
     return [row["sequence"] for row in rows]
 
 
-async def test_an_invoice_that_is_heard_of_twice_is_announced_once(pool: asyncpg.Pool) -> None:
-    event = issued(await customer(pool))
-    await hear(pool, event)
-    await hear(pool, event)
-    assert await charges(pool) == [(1, "scheduled")]
-    assert await told(pool, "AutopayScheduled") == [2]
-
-
-async def test_no_invoice_of_before_or_of_others_or_while_it_is_held_is_announced(pool: asyncpg.Pool) -> None:
-    held = await customer(pool, held_reason="R01", held_at=datetime.now(UTC))
-    off, on = await customer(pool, enabled=False), await customer(pool)
-    early = issued(on, time=datetime.now(UTC) - timedelta(hours=2))
-    await hear(pool, issued(held), issued(off), issued(new_id()), early)
-    assert await charges(pool) == []
-
-
-async def test_nothing_is_charged_before_two_days_have_passed_and_then_once_however_many_try(
-    pool: asyncpg.Pool,
-) -> None:
-    whose = await customer(pool)
-    await hear(pool, *(issued(whose) for _ in range(3)))
-    assert await autopaying.charge_due(running(pool, days=1)) == 0
-    await asyncio.gather(*(autopaying.charge_due(running(pool, days=2, seconds=1)) for _ in range(5)))
-    await autopaying.charge_due(running(pool, days=2, seconds=1))
-    made = await payments(pool)
-    assert [(p["status"], p["amount"]) for p in made] == [("submitted", 10_000)] * 3
-    assert await charges(pool) == [(1, "submitted")] * 3
-    assert len({p["autopay_charge_id"] for p in made} - {None}) == 3
-    actors = await pool.fetch(
-        "SELECT DISTINCT headers::json ->> 'actor' AS who FROM outbox WHERE type = 'PaymentSubmitted'"
-    )
-    assert [row["who"] for row in actors] == ["system:autopay"]
-
-
-@pytest.mark.parametrize("dies_in", ["add_quotes", "add_payments", "save_charges"])
-async def test_a_charge_that_is_killed_anywhere_is_made_once_by_the_next(
-    pool: asyncpg.Pool, dies_in: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await hear(
-        pool, issued(await customer(pool, funding="credit", surcharge_consent=True, surcharge_rate=Decimal("0.03")))
-    )
-    real = getattr(autopaying, dies_in)
-
-    async def dies(*arguments: Any) -> None:
-        await real(*arguments)
-        raise ConnectionResetError("killed")
-
-    monkeypatch.setattr(autopaying, dies_in, dies)
-    with pytest.raises(ConnectionResetError):
-        await autopaying.charge_due(running(pool, days=3))
-    assert await payments(pool) == []
-    monkeypatch.setattr(autopaying, dies_in, real)
-    await autopaying.charge_due(running(pool, days=3))
-    await autopaying.charge_due(running(pool, days=3))
-    (payment,) = await payments(pool)
-    assert (payment["amount"], payment["surcharge"]) == (10_000, 300)
-    (consent,) = await load_consents(pool, payment["id"])
-    assert (consent["given"], consent["actor"], consent["surcharge"]) == (True, "system:autopay", 300)
-
-
 class TestOnceForEachCharge:
     async def test_second_payment_is_refused(self, pool: asyncpg.Pool) -> None:
         await hear(pool, issued(await customer(pool)))
@@ -197,121 +137,44 @@ class TestOnceForEachCharge:
         assert "payments_of_autopay_charges" in setback["error"]
 
 
-async def test_a_surcharge_that_nobody_consented_to_is_not_charged_and_holds_autopay(pool: asyncpg.Pool) -> None:
-    whose = await customer(pool, funding="credit")
-    await hear(pool, issued(whose), issued(whose))
-    await autopaying.charge_due(running(pool, days=3))
-    assert await payments(pool) == []
-    held = await load_autopay(pool, whose)
-    assert held is not None
-    assert (held.held_reason, held.charges) == ("surcharge_without_consent", False)
-    assert await told(pool, "AutopayChanged") == [4]
-
-
-async def test_soft_declines_end_after_four_tries_and_a_hard_one_at_once(pool: asyncpg.Pool) -> None:
-    whose = await customer(pool)
-    await hear(pool, issued(whose))
-    for days in (2, 3, 5, 9, 20):
-        await autopaying.charge_due(running(pool, days=days, minutes=1))
-        await end(pool, "declined", "insufficient_funds")
-        await autopaying.follow_ends(running(pool, days=days, minutes=1))
-    assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4)]
-    assert await told(pool, "AutopayScheduled") == [2, 3, 4, 5]
-    autopay = await load_autopay(pool, whose)
-    assert autopay is not None
-    assert autopay.charges
-    await hear(pool, issued(whose))
-    await autopaying.charge_due(running(pool, days=30))
-    await end(pool, "declined", "stolen_card")
-    await asyncio.gather(*(autopaying.follow_ends(running(pool, days=30)) for _ in range(3)))
-    autopay = await load_autopay(pool, whose)
-    assert autopay is not None
-    assert autopay.held_reason == "stolen_card"
-
-
-async def test_switching_off_in_the_moment_of_the_charge_deadlocks_nothing_and_the_books_agree(
-    pool: asyncpg.Pool,
-) -> None:
-    people = [await customer(pool) for _ in range(20)]
-    await hear(pool, *(issued(whose) for whose in people for _ in range(3)))
-
-    async def switch_off(whose: str) -> None:
+class TestCodes:
+    async def test_wrong_security_code_keeps_autopay(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool)
+        await hear(pool, issued(whose))
+        await autopaying.charge_due(running(pool, days=3))
+        payment = await load_payment(pool, (await payments(pool))[0]["id"], None)
+        assert payment is not None
         async with running(pool).units.begin() as work:
-            await lock_customer(work, whose)
-            autopay = await lock_autopay_of(work, whose)
-            assert autopay is not None
-            await save_autopay(work, replace(autopay, enabled=False, sequence=autopay.sequence + 1))
+            await follow_codes([Step(replace(payment, reason="incorrect_cvc"), "declined")], work)
+        autopay = await load_autopay(pool, whose)
+        assert autopay is not None
+        assert autopay.charges
 
-    jobs = [autopaying.charge_due(running(pool, days=3)) for _ in range(4)]
-    await asyncio.gather(*jobs, *(switch_off(whose) for whose in people[::2]))
-    while await autopaying.charge_due(running(pool, days=3)):
-        pass
-    assert {state for _, state in await charges(pool)} <= {"submitted", "skipped"}
-    assert len(await payments(pool)) >= 30
-    for name, sql in CHECKS.items():
-        if "neither final" not in name:
-            assert await pool.fetch(sql) == [], name
-
-
-async def test_the_database_takes_no_second_open_try_of_an_invoice(pool: asyncpg.Pool) -> None:
-    event = issued(await customer(pool))
-    await hear(pool, event)
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await pool.execute(
-            """INSERT INTO autopay_charges (id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at,
-                charge_on, state)
-            SELECT $1, customer_id, invoice_id, 2, first_at, notice_at, charge_at, charge_on, state
-            FROM autopay_charges""",
+    async def test_return_disables_the_method_and_holds_autopay(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool)
+        await hear(pool, issued(whose))
+        await autopaying.charge_due(running(pool, days=3))
+        payment = await load_payment(pool, (await payments(pool))[0]["id"], None)
+        assert payment is not None
+        back = Reversal(
             new_id(),
+            payment.id,
+            whose,
+            "return",
+            "succeeded",
+            payment.amount,
+            payment.surcharge,
+            datetime.now(UTC),
+            "R02",
         )
-    with pytest.raises(asyncpg.CheckViolationError):
-        await pool.execute("UPDATE autopay_charges SET charge_at = notice_at + interval '47 hours'")
-
-
-async def test_a_payer_who_fails_at_the_bank_keeps_autopay(pool: asyncpg.Pool) -> None:
-    whose = await customer(pool)
-    await hear(pool, issued(whose))
-    await autopaying.charge_due(running(pool, days=3))
-    payment = await load_payment(pool, (await payments(pool))[0]["id"], None)
-    assert payment is not None
-    async with running(pool).units.begin() as work:
-        await follow_codes([Step(replace(payment, reason="incorrect_cvc"), "declined")], work)
-    autopay = await load_autopay(pool, whose)
-    assert autopay is not None
-    assert autopay.charges
-
-
-async def test_what_a_return_means_reaches_method_and_autopay_in_one_go(pool: asyncpg.Pool) -> None:
-    whose = await customer(pool)
-    await hear(pool, issued(whose))
-    await autopaying.charge_due(running(pool, days=3))
-    payment = await load_payment(pool, (await payments(pool))[0]["id"], None)
-    assert payment is not None
-    back = Reversal(
-        new_id(), payment.id, whose, "return", "succeeded", payment.amount, payment.surcharge, datetime.now(UTC), "R02"
-    )
-    for _ in range(2):
-        async with running(pool).units.begin() as work:
-            await follow_codes([Step(payment, "reversed", reversal=back)], work)
-    (method,) = await list_methods(pool, whose)
-    autopay = await load_autopay(pool, whose)
-    assert autopay is not None
-    assert (method.disabled_reason, autopay.held_reason) == ("The account is closed", "R02")
-    assert await told(pool, "MethodChanged") == [2]
-
-
-async def test_a_charge_waits_for_a_payment_by_hand_and_takes_what_that_one_does_not(pool: asyncpg.Pool) -> None:
-    event = issued(await customer(pool))
-    await hear(pool, event)
-    under_way = "UPDATE invoices SET status = 'in_progress', payable_now = 0"
-    await pool.execute(under_way)
-    await autopaying.charge_due(running(pool, days=3))
-    assert (await charges(pool), await payments(pool)) == ([(1, "scheduled")], [])
-    assert await autopaying.charge_due(running(pool, days=3, hours=23)) == 0
-    await pool.execute("UPDATE invoices SET status = 'open', payable_now = balance")
-    await autopaying.charge_due(running(pool, days=4, minutes=1))
-    (payment,) = await payments(pool)
-    assert (await charges(pool), payment["amount"]) == ([(1, "submitted")], 10_000)
+        for _ in range(2):
+            async with running(pool).units.begin() as work:
+                await follow_codes([Step(payment, "reversed", reversal=back)], work)
+        (method,) = await list_methods(pool, whose)
+        autopay = await load_autopay(pool, whose)
+        assert autopay is not None
+        assert (method.disabled_reason, autopay.held_reason) == ("The account is closed", "R02")
+        assert await told(pool, "MethodChanged") == [2]
 
 
 def then(before: Received[heard.InvoiceIssued], kind: Any, status: str) -> Received[Any]:
@@ -321,44 +184,26 @@ def then(before: Received[heard.InvoiceIssued], kind: Any, status: str) -> Recei
     return replace(before, event=kind.model_construct(**state), sequence=before.sequence + 1)
 
 
-@pytest.mark.parametrize("at_once", [False, True])
-@pytest.mark.parametrize(
-    ("kind", "status"),
-    [(heard.InvoicePaid, "paid"), (heard.InvoiceVoided, "void"), (heard.InvoiceWrittenOff, "uncollectible")],
-)
-async def test_an_invoice_that_was_closed_is_never_charged_also_when_it_is_owed_again(
-    pool: asyncpg.Pool, kind: Any, status: str, at_once: bool
-) -> None:
-    whose = await customer(pool)
-    event, other = issued(whose), issued(whose)
-    await hear(pool, event, other)
-    closed = then(event, kind, status)
-    again = then(closed, heard.InvoiceReopened, "open")
-    for events in ([closed, again],) if at_once else ([closed], [again]):
-        await hear(pool, *events)
-        upcoming = await list_upcoming(pool, whose, datetime.now(UTC) - timedelta(hours=1))
-        assert [charge.invoice_id for charge in upcoming] == [other.event.invoice_id]
-    await autopaying.charge_due(running(pool, days=3))
-    assert [payment["amount"] for payment in await payments(pool)] == [10_000]
-    rows = await pool.fetch("SELECT state, reason FROM autopay_charges ORDER BY state")
-    assert [tuple(row) for row in rows] == [("skipped", f"invoice_{status}"), ("submitted", None)]
+class TestAnnouncing:
+    async def test_invoice_heard_twice_is_announced_once(self, pool: asyncpg.Pool) -> None:
+        event = issued(await customer(pool))
+        await hear(pool, event)
+        await hear(pool, event)
+        assert await charges(pool) == [(1, "scheduled")]
+        assert await told(pool, "AutopayScheduled") == [2]
 
+    async def test_early_unrelated_or_held_invoices_are_not_announced(self, pool: asyncpg.Pool) -> None:
+        held = await customer(pool, held_reason="R01", held_at=datetime.now(UTC))
+        off, on = await customer(pool, enabled=False), await customer(pool)
+        early = issued(on, time=datetime.now(UTC) - timedelta(hours=2))
+        await hear(pool, issued(held), issued(off), issued(new_id()), early)
+        assert await charges(pool) == []
 
-async def test_an_invoice_that_is_paid_before_it_is_heard_of_is_not_announced(pool: asyncpg.Pool) -> None:
-    event = issued(await customer(pool))
-    paid = then(event, heard.InvoicePaid, "paid")
-    await hear(pool, event, paid, then(paid, heard.InvoiceReopened, "open"))
-    assert (await charges(pool), await told(pool, "AutopayScheduled")) == ([], [])
-
-
-async def test_a_try_that_ends_after_its_invoice_was_paid_by_hand_is_not_repeated(pool: asyncpg.Pool) -> None:
-    event = issued(await customer(pool))
-    await hear(pool, event)
-    await autopaying.charge_due(running(pool, days=2, minutes=1))
-    await hear(pool, then(event, heard.InvoicePaid, "paid"))
-    await end(pool, "cancelled", "invoice_changed")
-    await autopaying.follow_ends(running(pool, days=2, minutes=1))
-    assert (await charges(pool), await told(pool, "AutopayScheduled")) == ([(1, "declined")], [2])
+    async def test_paid_invoice_is_not_announced(self, pool: asyncpg.Pool) -> None:
+        event = issued(await customer(pool))
+        paid = then(event, heard.InvoicePaid, "paid")
+        await hear(pool, event, paid, then(paid, heard.InvoiceReopened, "open"))
+        assert (await charges(pool), await told(pool, "AutopayScheduled")) == ([], [])
 
 
 CHARGES = """
@@ -372,32 +217,189 @@ WHERE t.relname = 'autopay_charges'
 """
 
 
-async def test_closed_invoices_cost_the_same_however_many_are_to_be_charged(pool: asyncpg.Pool) -> None:
-    """Also by a plan that was made while there were none."""
-    whose = await customer(pool)
-    paid = then(issued(whose), heard.InvoicePaid, "paid")
-    async with pool.acquire() as connection:
-        work = Work(connection, Clock("UTC"), datetime.now(UTC))
-        for _ in range(2):
+class TestCharging:
+    async def test_charges_once_after_two_days_despite_concurrency(
+        self,
+        pool: asyncpg.Pool,
+    ) -> None:
+        whose = await customer(pool)
+        await hear(pool, *(issued(whose) for _ in range(3)))
+        assert await autopaying.charge_due(running(pool, days=1)) == 0
+        await asyncio.gather(*(autopaying.charge_due(running(pool, days=2, seconds=1)) for _ in range(5)))
+        await autopaying.charge_due(running(pool, days=2, seconds=1))
+        made = await payments(pool)
+        assert [(p["status"], p["amount"]) for p in made] == [("submitted", 10_000)] * 3
+        assert await charges(pool) == [(1, "submitted")] * 3
+        assert len({p["autopay_charge_id"] for p in made} - {None}) == 3
+        actors = await pool.fetch(
+            "SELECT DISTINCT headers::json ->> 'actor' AS who FROM outbox WHERE type = 'PaymentSubmitted'"
+        )
+        assert [row["who"] for row in actors] == ["system:autopay"]
+
+    @pytest.mark.parametrize("dies_in", ["add_quotes", "add_payments", "save_charges"])
+    async def test_killed_charge_is_made_once_by_the_next(
+        self, pool: asyncpg.Pool, dies_in: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await hear(
+            pool, issued(await customer(pool, funding="credit", surcharge_consent=True, surcharge_rate=Decimal("0.03")))
+        )
+        real = getattr(autopaying, dies_in)
+
+        async def dies(*arguments: Any) -> None:
+            await real(*arguments)
+            raise ConnectionResetError("killed")
+
+        monkeypatch.setattr(autopaying, dies_in, dies)
+        with pytest.raises(ConnectionResetError):
+            await autopaying.charge_due(running(pool, days=3))
+        assert await payments(pool) == []
+        monkeypatch.setattr(autopaying, dies_in, real)
+        await autopaying.charge_due(running(pool, days=3))
+        await autopaying.charge_due(running(pool, days=3))
+        (payment,) = await payments(pool)
+        assert (payment["amount"], payment["surcharge"]) == (10_000, 300)
+        (consent,) = await load_consents(pool, payment["id"])
+        assert (consent["given"], consent["actor"], consent["surcharge"]) == (True, "system:autopay", 300)
+
+    async def test_surcharge_without_consent_holds_autopay(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool, funding="credit")
+        await hear(pool, issued(whose), issued(whose))
+        await autopaying.charge_due(running(pool, days=3))
+        assert await payments(pool) == []
+        held = await load_autopay(pool, whose)
+        assert held is not None
+        assert (held.held_reason, held.charges) == ("surcharge_without_consent", False)
+        assert await told(pool, "AutopayChanged") == [4]
+
+    async def test_switching_off_meanwhile_deadlocks_nothing(
+        self,
+        pool: asyncpg.Pool,
+    ) -> None:
+        people = [await customer(pool) for _ in range(20)]
+        await hear(pool, *(issued(whose) for whose in people for _ in range(3)))
+
+        async def switch_off(whose: str) -> None:
+            async with running(pool).units.begin() as work:
+                await lock_customer(work, whose)
+                autopay = await lock_autopay_of(work, whose)
+                assert autopay is not None
+                await save_autopay(work, replace(autopay, enabled=False, sequence=autopay.sequence + 1))
+
+        jobs = [autopaying.charge_due(running(pool, days=3)) for _ in range(4)]
+        await asyncio.gather(*jobs, *(switch_off(whose) for whose in people[::2]))
+        while await autopaying.charge_due(running(pool, days=3)):
+            pass
+        assert {state for _, state in await charges(pool)} <= {"submitted", "skipped"}
+        assert len(await payments(pool)) >= 30
+        for name, sql in CHECKS.items():
+            if "neither final" not in name:
+                assert await pool.fetch(sql) == [], name
+
+    async def test_database_refuses_a_second_open_attempt(self, pool: asyncpg.Pool) -> None:
+        event = issued(await customer(pool))
+        await hear(pool, event)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await pool.execute(
+                """INSERT INTO autopay_charges (id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at,
+                charge_on, state)
+            SELECT $1, customer_id, invoice_id, 2, first_at, notice_at, charge_at, charge_on, state
+            FROM autopay_charges""",
+                new_id(),
+            )
+        with pytest.raises(asyncpg.CheckViolationError):
+            await pool.execute("UPDATE autopay_charges SET charge_at = notice_at + interval '47 hours'")
+
+    async def test_waits_for_a_payment_by_hand(self, pool: asyncpg.Pool) -> None:
+        event = issued(await customer(pool))
+        await hear(pool, event)
+        under_way = "UPDATE invoices SET status = 'in_progress', payable_now = 0"
+        await pool.execute(under_way)
+        await autopaying.charge_due(running(pool, days=3))
+        assert (await charges(pool), await payments(pool)) == ([(1, "scheduled")], [])
+        assert await autopaying.charge_due(running(pool, days=3, hours=23)) == 0
+        await pool.execute("UPDATE invoices SET status = 'open', payable_now = balance")
+        await autopaying.charge_due(running(pool, days=4, minutes=1))
+        (payment,) = await payments(pool)
+        assert (await charges(pool), payment["amount"]) == ([(1, "submitted")], 10_000)
+
+    @pytest.mark.parametrize("at_once", [False, True])
+    @pytest.mark.parametrize(
+        ("kind", "status"),
+        [(heard.InvoicePaid, "paid"), (heard.InvoiceVoided, "void"), (heard.InvoiceWrittenOff, "uncollectible")],
+    )
+    async def test_closed_invoice_is_never_charged_even_when_reopened(
+        self, pool: asyncpg.Pool, kind: Any, status: str, at_once: bool
+    ) -> None:
+        whose = await customer(pool)
+        event, other = issued(whose), issued(whose)
+        await hear(pool, event, other)
+        closed = then(event, kind, status)
+        again = then(closed, heard.InvoiceReopened, "open")
+        for events in ([closed, again],) if at_once else ([closed], [again]):
+            await hear(pool, *events)
+            upcoming = await list_upcoming(pool, whose, datetime.now(UTC) - timedelta(hours=1))
+            assert [charge.invoice_id for charge in upcoming] == [other.event.invoice_id]
+        await autopaying.charge_due(running(pool, days=3))
+        assert [payment["amount"] for payment in await payments(pool)] == [10_000]
+        rows = await pool.fetch("SELECT state, reason FROM autopay_charges ORDER BY state")
+        assert [tuple(row) for row in rows] == [("skipped", f"invoice_{status}"), ("submitted", None)]
+
+    async def test_closing_an_invoice_stays_cheap_with_many_charges(self, pool: asyncpg.Pool) -> None:
+        """Also by a plan that was made while there were none."""
+        whose = await customer(pool)
+        paid = then(issued(whose), heard.InvoicePaid, "paid")
+        async with pool.acquire() as connection:
+            work = Work(connection, Clock("UTC"), datetime.now(UTC))
+            for _ in range(2):
+                await keep_invoices(work, [paid])
+            await connection.execute(CHARGES, whose)
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            before = await connection.fetchval(READ)
             await keep_invoices(work, [paid])
-        await connection.execute(CHARGES, whose)
-        await connection.execute("SELECT pg_stat_force_next_flush()")
-        before = await connection.fetchval(READ)
-        await keep_invoices(work, [paid])
-        await connection.execute("SELECT pg_stat_force_next_flush()")
-        assert await connection.fetchval(READ) - before < 100
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            assert await connection.fetchval(READ) - before < 100
 
 
-async def test_a_cancelled_try_is_repeated_and_leaves_all_four_that_the_bank_may_decline(pool: asyncpg.Pool) -> None:
-    await hear(pool, issued(await customer(pool)))
-    await autopaying.charge_due(running(pool, days=2, minutes=1))
-    await end(pool, "cancelled", "invoice_changed")
-    await autopaying.follow_ends(running(pool, days=2, minutes=1))
-    for days in (2, 3, 5, 9, 20):
-        await autopaying.charge_due(running(pool, days=days, minutes=3))
-        await end(pool, "declined", "insufficient_funds")
-        await autopaying.follow_ends(running(pool, days=days, minutes=3))
-    assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4, 5)]
+class TestRetries:
+    async def test_four_soft_declines_or_one_hard_end_them(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool)
+        await hear(pool, issued(whose))
+        for days in (2, 3, 5, 9, 20):
+            await autopaying.charge_due(running(pool, days=days, minutes=1))
+            await end(pool, "declined", "insufficient_funds")
+            await autopaying.follow_ends(running(pool, days=days, minutes=1))
+        assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4)]
+        assert await told(pool, "AutopayScheduled") == [2, 3, 4, 5]
+        autopay = await load_autopay(pool, whose)
+        assert autopay is not None
+        assert autopay.charges
+        await hear(pool, issued(whose))
+        await autopaying.charge_due(running(pool, days=30))
+        await end(pool, "declined", "stolen_card")
+        await asyncio.gather(*(autopaying.follow_ends(running(pool, days=30)) for _ in range(3)))
+        autopay = await load_autopay(pool, whose)
+        assert autopay is not None
+        assert autopay.held_reason == "stolen_card"
+
+    async def test_paid_invoice_is_not_charged_again(self, pool: asyncpg.Pool) -> None:
+        event = issued(await customer(pool))
+        await hear(pool, event)
+        await autopaying.charge_due(running(pool, days=2, minutes=1))
+        await hear(pool, then(event, heard.InvoicePaid, "paid"))
+        await end(pool, "cancelled", "invoice_changed")
+        await autopaying.follow_ends(running(pool, days=2, minutes=1))
+        assert (await charges(pool), await told(pool, "AutopayScheduled")) == ([(1, "declined")], [2])
+
+    async def test_cancelled_attempt_leaves_all_four(self, pool: asyncpg.Pool) -> None:
+        await hear(pool, issued(await customer(pool)))
+        await autopaying.charge_due(running(pool, days=2, minutes=1))
+        await end(pool, "cancelled", "invoice_changed")
+        await autopaying.follow_ends(running(pool, days=2, minutes=1))
+        for days in (2, 3, 5, 9, 20):
+            await autopaying.charge_due(running(pool, days=days, minutes=3))
+            await end(pool, "declined", "insufficient_funds")
+            await autopaying.follow_ends(running(pool, days=days, minutes=3))
+        assert await charges(pool) == [(n, "declined") for n in (1, 2, 3, 4, 5)]
 
 
 class TestReturnedDebits:

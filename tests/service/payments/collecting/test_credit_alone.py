@@ -61,57 +61,56 @@ async def paid(units: Units) -> Payment:
     return payment
 
 
-async def test_a_quote_without_a_method_is_read_back_as_it_was_made(units: Units) -> None:
-    quote = await quoted(units)
-    found = await load_confirming(units.pool, quote.id, quote.customer_id, paying.ROUTE, paying.KEY)
-    assert found is not None
-    assert (found.quote.id, found.quote.customer_id, found.quote.method_id) == (quote.id, quote.customer_id, None)
-    assert (found.quote.parts, found.quote.credit_used, found.method) == (quote.parts, 1_000, None)
-    assert await load_confirming(units.pool, quote.id, new_id(), paying.ROUTE, paying.KEY) is None
-
-
-async def test_what_is_payable_is_found_without_a_method_and_not_by_an_unknown_one(units: Units) -> None:
-    quote = await quoted(units)
-    for method_id in (None, new_id()):
-        method, invoices = await load_payable(units.pool, method_id, quote.customer_id, "USD", 10)
-        assert (method, list(invoices)) == (None, [quote.parts[0].invoice_id])
-
-
-async def test_a_payment_without_a_method_ends_paid_and_stands_in_the_history(units: Units) -> None:
-    payment = await paid(units)
-    for asked in (PaymentFilter(payment.customer_id), PaymentFilter(payment.customer_id, status="succeeded")):
-        (listed,) = await list_payments(units.pool, asked, 10)
-        assert (listed.id, listed.method_id, listed.status, listed.reconciliation) == (
-            payment.id, None, "succeeded", "matched",
-        )  # fmt: skip
-    assert await load_consents(units.pool, payment.id) == []
-    assert await units.pool.fetchval("SELECT count(*) FROM ledger_transactions") == 0
-
-
-@pytest.mark.parametrize(("left", "again"), [(1_000, True), (999, False)])
-async def test_a_refused_reservation_is_quoted_again_only_where_credit_still_pays_all(
-    units: Units, left: int, again: bool
-) -> None:
-    payment = await submitted(units)
-    refused = ReservationRefused(
-        payment_id=payment.id, customer_id=payment.customer_id, reason="invoice_changed",
-        invoice_id=payment.asked[0].invoice_id,
-    )  # fmt: skip
-    async with units.begin() as work:
-        sql = "INSERT INTO credits (id, customer_id, currency, available, sequence) VALUES ($1, $2, 'USD', $3, 1)"
-        await work.connection.execute(sql, new_id(), payment.customer_id, left)
-        await handlers.cancel_refused_payments([Received(refused, new_id(), 1, b"", Cause())], work)
-    ended = await load_payment(units.pool, payment.id, None)
-    assert ended is not None
-    assert (ended.status, ended.reason, ended.new_quote_id is not None) == ("cancelled", "invoice_changed", again)
-    if ended.new_quote_id:
-        found = await load_confirming(units.pool, ended.new_quote_id, None, paying.ROUTE, paying.KEY)
+class TestQuoteWithoutMethod:
+    async def test_is_read_back_the_same(self, units: Units) -> None:
+        quote = await quoted(units)
+        found = await load_confirming(units.pool, quote.id, quote.customer_id, paying.ROUTE, paying.KEY)
         assert found is not None
-        assert (found.quote.method_id, found.quote.credit_used) == (None, 1_000)
+        assert (found.quote.id, found.quote.customer_id, found.quote.method_id) == (quote.id, quote.customer_id, None)
+        assert (found.quote.parts, found.quote.credit_used, found.method) == (quote.parts, 1_000, None)
+        assert await load_confirming(units.pool, quote.id, new_id(), paying.ROUTE, paying.KEY) is None
+
+    async def test_payable_invoices_are_found(self, units: Units) -> None:
+        quote = await quoted(units)
+        for method_id in (None, new_id()):
+            method, invoices = await load_payable(units.pool, method_id, quote.customer_id, "USD", 10)
+            assert (method, list(invoices)) == (None, [quote.parts[0].invoice_id])
 
 
-@pytest.mark.parametrize("table", ["quotes", "payments"])
-async def test_the_database_refuses_a_charge_without_a_method(units: Units, table: str) -> None:
-    await paid(units)
-    with pytest.raises(asyncpg.CheckViolationError):
-        await units.pool.execute(f"UPDATE {table} SET amount = 1")
+class TestPaymentWithoutMethod:
+    async def test_ends_paid_and_is_in_the_history(self, units: Units) -> None:
+        payment = await paid(units)
+        for asked in (PaymentFilter(payment.customer_id), PaymentFilter(payment.customer_id, status="succeeded")):
+            (listed,) = await list_payments(units.pool, asked, 10)
+            assert (listed.id, listed.method_id, listed.status, listed.reconciliation) == (
+                payment.id, None, "succeeded", "matched",
+            )  # fmt: skip
+        assert await load_consents(units.pool, payment.id) == []
+        assert await units.pool.fetchval("SELECT count(*) FROM ledger_transactions") == 0
+
+    @pytest.mark.parametrize(("left", "again"), [(1_000, True), (999, False)])
+    async def test_refused_reservation_is_quoted_again_while_credit_suffices(
+        self, units: Units, left: int, again: bool
+    ) -> None:
+        payment = await submitted(units)
+        refused = ReservationRefused(
+            payment_id=payment.id, customer_id=payment.customer_id, reason="invoice_changed",
+            invoice_id=payment.asked[0].invoice_id,
+        )  # fmt: skip
+        async with units.begin() as work:
+            sql = "INSERT INTO credits (id, customer_id, currency, available, sequence) VALUES ($1, $2, 'USD', $3, 1)"
+            await work.connection.execute(sql, new_id(), payment.customer_id, left)
+            await handlers.cancel_refused_payments([Received(refused, new_id(), 1, b"", Cause())], work)
+        ended = await load_payment(units.pool, payment.id, None)
+        assert ended is not None
+        assert (ended.status, ended.reason, ended.new_quote_id is not None) == ("cancelled", "invoice_changed", again)
+        if ended.new_quote_id:
+            found = await load_confirming(units.pool, ended.new_quote_id, None, paying.ROUTE, paying.KEY)
+            assert found is not None
+            assert (found.quote.method_id, found.quote.credit_used) == (None, 1_000)
+
+    @pytest.mark.parametrize("table", ["quotes", "payments"])
+    async def test_database_refuses_a_charge(self, units: Units, table: str) -> None:
+        await paid(units)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await units.pool.execute(f"UPDATE {table} SET amount = 1")

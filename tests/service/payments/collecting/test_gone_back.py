@@ -61,39 +61,39 @@ async def shown(units: Units, payment: Payment) -> tuple[dict[str, int], dict[st
     return dict(pays), dict(gone)
 
 
-@pytest.mark.parametrize("together", [True, False])
-async def test_what_goes_back_in_parts_is_one_sum_for_each_invoice(units: Units, together: bool) -> None:
-    payment, _ = await paying.submitted(units)
-    bystander, _ = await paying.submitted(units, "pm_2")
-    events = [
-        SettlementPosted(**what(payment, parts(one=600, other=400))),
-        SettlementPosted(**what(bystander, parts(one=50))),
-        SettlementReversed(**what(payment, parts(other=300)), left=parts(one=600, other=100), credit_left=usd(0)),
-        SettlementReversed(**what(payment, parts(other=100, one=200)), left=parts(one=400), credit_left=usd(0)),
-    ]
-    for batch in [events] if together else [[event] for event in events]:
-        await hear(units, *batch)
-    assert await shown(units, payment) == ({ONE: 400}, {OTHER: 400, ONE: 200})
-    assert await shown(units, bystander) == ({ONE: 50}, {})
-    await hear(units, SettlementReversed(**what(payment, parts(one=400)), left=(), credit_left=usd(0)))
-    assert await shown(units, payment) == ({}, {OTHER: 400, ONE: 600})
+class TestReversedInvoices:
+    @pytest.mark.parametrize("together", [True, False])
+    async def test_parts_sum_up_by_invoice(self, units: Units, together: bool) -> None:
+        payment, _ = await paying.submitted(units)
+        bystander, _ = await paying.submitted(units, "pm_2")
+        events = [
+            SettlementPosted(**what(payment, parts(one=600, other=400))),
+            SettlementPosted(**what(bystander, parts(one=50))),
+            SettlementReversed(**what(payment, parts(other=300)), left=parts(one=600, other=100), credit_left=usd(0)),
+            SettlementReversed(**what(payment, parts(other=100, one=200)), left=parts(one=400), credit_left=usd(0)),
+        ]
+        for batch in [events] if together else [[event] for event in events]:
+            await hear(units, *batch)
+        assert await shown(units, payment) == ({ONE: 400}, {OTHER: 400, ONE: 200})
+        assert await shown(units, bystander) == ({ONE: 50}, {})
+        await hear(units, SettlementReversed(**what(payment, parts(one=400)), left=(), credit_left=usd(0)))
+        assert await shown(units, payment) == ({}, {OTHER: 400, ONE: 600})
 
-
-async def test_credit_that_goes_back_or_pays_invoices_is_no_invoice_that_went_back(units: Units) -> None:
-    payment, _ = await paying.submitted(units)
-    await hear(
-        units,
-        SettlementPosted(**what(payment, parts(one=600), 400)),
-        CreditApplied(
-            **what(payment, parts(other=100), 100),
-            applied_by=new_id(),
-            left=parts(one=600, other=100),
-            credit_left=usd(300),
-        ),
-        SettlementReversed(**what(payment, (), 300), left=parts(one=600, other=100), credit_left=usd(0)),
-    )
-    assert await shown(units, payment) == ({ONE: 600, OTHER: 100}, {})
-    assert await units.pool.fetchval("SELECT gone_invoices FROM payments") is None
+    async def test_credit_movements_are_none(self, units: Units) -> None:
+        payment, _ = await paying.submitted(units)
+        await hear(
+            units,
+            SettlementPosted(**what(payment, parts(one=600), 400)),
+            CreditApplied(
+                **what(payment, parts(other=100), 100),
+                applied_by=new_id(),
+                left=parts(one=600, other=100),
+                credit_left=usd(300),
+            ),
+            SettlementReversed(**what(payment, (), 300), left=parts(one=600, other=100), credit_left=usd(0)),
+        )
+        assert await shown(units, payment) == ({ONE: 600, OTHER: 100}, {})
+        assert await units.pool.fetchval("SELECT gone_invoices FROM payments") is None
 
 
 async def receipt(units: Units) -> Payment:
@@ -136,53 +136,49 @@ async def by_credit(units: Units, payment: Payment) -> tuple[dict[str, int], dic
     return pays, gone
 
 
-@pytest.mark.parametrize("told", range(3))
-@pytest.mark.parametrize("together", [True, False])
-async def test_credit_goes_back_of_the_payment_that_used_it_in_any_order(
-    units: Units, told: int, together: bool
-) -> None:
-    cheque, payment = await receipt(units), await using(units)
-    assert await by_credit(units, payment) == ({ONE: 400}, {})  # as its quote had it
-    events: list[Any] = [applied(cheque, payment, left=600, one=400), went(cheque, one=300)]
-    events.insert(told, SettlementPosted(**what(payment, parts(other=1_000)), by_credit=parts(one=400)))
-    for place, batch in enumerate([events] if together else [[event] for event in events]):
-        await hear(units, *batch, since=place)
-    assert await by_credit(units, payment) == ({ONE: 100}, {ONE: 300})
-    await hear(units, went(cheque, one=100), went(payment, other=200), since=9)
-    assert await by_credit(units, payment) == ({}, {ONE: 400, OTHER: 200})
-    assert await units.pool.fetch(CHECKS[WENT]) == []
+class TestReversedCredit:
+    @pytest.mark.parametrize("told", range(3))
+    @pytest.mark.parametrize("together", [True, False])
+    async def test_is_taken_from_its_use_in_any_order(self, units: Units, told: int, together: bool) -> None:
+        cheque, payment = await receipt(units), await using(units)
+        assert await by_credit(units, payment) == ({ONE: 400}, {})  # as its quote had it
+        events: list[Any] = [applied(cheque, payment, left=600, one=400), went(cheque, one=300)]
+        events.insert(told, SettlementPosted(**what(payment, parts(other=1_000)), by_credit=parts(one=400)))
+        for place, batch in enumerate([events] if together else [[event] for event in events]):
+            await hear(units, *batch, since=place)
+        assert await by_credit(units, payment) == ({ONE: 100}, {ONE: 300})
+        await hear(units, went(cheque, one=100), went(payment, other=200), since=9)
+        assert await by_credit(units, payment) == ({}, {ONE: 400, OTHER: 200})
+        assert await units.pool.fetch(CHECKS[WENT]) == []
 
+    async def test_missing_credit_is_not_shown_as_paid(self, units: Units) -> None:
+        payment = await using(units)
+        posted = what(payment, parts(other=1_000))
+        await hear(units, SettlementPosted(**posted, by_credit=()))
+        assert await by_credit(units, payment) == ({}, {})
+        await hear(units, SettlementPosted(**posted))  # as of a refund that did not arrive: it says nothing of credit
+        assert await by_credit(units, payment) == ({}, {})
 
-async def test_credit_that_was_gone_when_it_was_to_pay_is_not_shown_as_paid(units: Units) -> None:
-    payment = await using(units)
-    posted = what(payment, parts(other=1_000))
-    await hear(units, SettlementPosted(**posted, by_credit=()))
-    assert await by_credit(units, payment) == ({}, {})
-    await hear(units, SettlementPosted(**posted))  # as of a refund that did not arrive: it says nothing of credit
-    assert await by_credit(units, payment) == ({}, {})
+    async def test_newest_use_goes_first_and_own_part_last(self, units: Units) -> None:
+        cheque, older, newer = await receipt(units), await using(units), await using(units, "pm_2")
+        await hear(
+            units,
+            SettlementPosted(**what(cheque, parts(one=100), 900)),
+            SettlementPosted(**what(older, ()), by_credit=parts(one=400)),
+            SettlementPosted(**what(newer, ()), by_credit=parts(one=200)),
+            applied(cheque, older, left=500, one=400),
+            applied(cheque, newer, left=300, one=200),
+            went(cheque, one=250),
+        )
+        assert await by_credit(units, newer) == ({}, {ONE: 200})
+        assert await by_credit(units, older) == ({ONE: 350}, {ONE: 50})
+        await hear(units, went(cheque, one=450), since=6)
+        assert await by_credit(units, older) == ({}, {ONE: 400})
+        assert await shown(units, cheque) == ({}, {ONE: 700})
+        assert await units.pool.fetch(CHECKS[WENT]) == []
 
-
-async def test_the_newest_use_of_credit_goes_back_first_and_the_receipts_own_part_last(units: Units) -> None:
-    cheque, older, newer = await receipt(units), await using(units), await using(units, "pm_2")
-    await hear(
-        units,
-        SettlementPosted(**what(cheque, parts(one=100), 900)),
-        SettlementPosted(**what(older, ()), by_credit=parts(one=400)),
-        SettlementPosted(**what(newer, ()), by_credit=parts(one=200)),
-        applied(cheque, older, left=500, one=400),
-        applied(cheque, newer, left=300, one=200),
-        went(cheque, one=250),
-    )
-    assert await by_credit(units, newer) == ({}, {ONE: 200})
-    assert await by_credit(units, older) == ({ONE: 350}, {ONE: 50})
-    await hear(units, went(cheque, one=450), since=6)
-    assert await by_credit(units, older) == ({}, {ONE: 400})
-    assert await shown(units, cheque) == ({}, {ONE: 700})
-    assert await units.pool.fetch(CHECKS[WENT]) == []
-
-
-async def test_what_went_back_of_credit_is_checked_against_its_uses(units: Units) -> None:
-    cheque, payment = await receipt(units), await using(units)
-    await hear(units, applied(cheque, payment, left=600, one=400), went(cheque, one=300))
-    await units.pool.execute("UPDATE credit_uses SET gone = 299")
-    assert [row["id"] for row in await units.pool.fetch(CHECKS[WENT])] == [payment.id]
+    async def test_is_checked_against_its_uses(self, units: Units) -> None:
+        cheque, payment = await receipt(units), await using(units)
+        await hear(units, applied(cheque, payment, left=600, one=400), went(cheque, one=300))
+        await units.pool.execute("UPDATE credit_uses SET gone = 299")
+        assert [row["id"] for row in await units.pool.fetch(CHECKS[WENT])] == [payment.id]

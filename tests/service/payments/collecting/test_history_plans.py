@@ -58,9 +58,7 @@ async def units() -> AsyncIterator[Units]:
         "oldest first",
     ],
 )
-async def test_a_list_of_payments_walks_an_index_in_order(
-    units: Units, asked: PaymentFilter, index: str, plans: str
-) -> None:
+async def test_list_walks_an_index_in_order(units: Units, asked: PaymentFilter, index: str, plans: str) -> None:
     sql, values = history_query(asked, 20)
     async with units.pool.acquire() as connection, connection.transaction():
         await connection.execute(f"SET LOCAL plan_cache_mode = {plans}")

@@ -115,29 +115,6 @@ async def _reserved(units: Units, payer: provider_sandbox.Payer, return_url: str
     return payment.id
 
 
-async def test_a_process_killed_before_its_call_leaves_the_call_to_the_next(world: World) -> None:
-    await world.killed("before provider charge")
-    attempt = await world.attempt()
-    assert (attempt["state"], attempt["calls"]) == ("begun", 1)
-    assert timedelta(seconds=5) < attempt["lease"] <= timedelta(seconds=15)
-    assert await world.sandbox.charges() == []
-    await world.lease_ends()
-    await world.reconciled()
-    await charged_once(world)
-
-
-@pytest.mark.parametrize(
-    "point", ["after provider charge", "before commit payments.collecting.reconciling.save_observed"]
-)
-async def test_a_charge_whose_reply_died_with_the_process_is_not_made_again(world: World, point: str) -> None:
-    await world.killed(point)
-    assert (await world.attempt())["state"] == "begun"
-    assert len(await world.sandbox.charges()) == 1
-    await world.lease_ends()
-    await world.reconciled()
-    await charged_once(world)
-
-
 async def let_go_of(world: World) -> str:
     """A payment that waited for its payer, who gave it up; nobody was there to tell the provider."""
     stripe = world.sandbox.adapter()
@@ -156,16 +133,38 @@ async def let_go_of(world: World) -> str:
     return payment_id
 
 
-@pytest.mark.parametrize("point", ["before provider cancel_charge", "after provider cancel_charge"])
-async def test_a_payment_that_was_given_up_is_cancelled_whoever_dies_around_the_call(world: World, point: str) -> None:
-    world.payment_id = await let_go_of(world)
-    await world.killed(point)
-    ended = await world.ended()
-    assert tuple(ended) == ("cancelled", "payer_cancelled", None, None)
-    told = await world.units.pool.fetch(
-        "SELECT type FROM history WHERE aggregate = $1 ORDER BY sequence", world.payment_id
+class TestKilledProcess:
+    async def test_next_process_makes_the_call(self, world: World) -> None:
+        await world.killed("before provider charge")
+        attempt = await world.attempt()
+        assert (attempt["state"], attempt["calls"]) == ("begun", 1)
+        assert timedelta(seconds=5) < attempt["lease"] <= timedelta(seconds=15)
+        assert await world.sandbox.charges() == []
+        await world.lease_ends()
+        await world.reconciled()
+        await charged_once(world)
+
+    @pytest.mark.parametrize(
+        "point", ["after provider charge", "before commit payments.collecting.reconciling.save_observed"]
     )
-    assert [row["type"] for row in told] == ["PaymentSubmitted", "PaymentActionRequired", "PaymentCancelled"]
+    async def test_lost_reply_is_not_charged_again(self, world: World, point: str) -> None:
+        await world.killed(point)
+        assert (await world.attempt())["state"] == "begun"
+        assert len(await world.sandbox.charges()) == 1
+        await world.lease_ends()
+        await world.reconciled()
+        await charged_once(world)
+
+    @pytest.mark.parametrize("point", ["before provider cancel_charge", "after provider cancel_charge"])
+    async def test_given_up_payment_is_cancelled_all_the_same(self, world: World, point: str) -> None:
+        world.payment_id = await let_go_of(world)
+        await world.killed(point)
+        ended = await world.ended()
+        assert tuple(ended) == ("cancelled", "payer_cancelled", None, None)
+        told = await world.units.pool.fetch(
+            "SELECT type FROM history WHERE aggregate = $1 ORDER BY sequence", world.payment_id
+        )
+        assert [row["type"] for row in told] == ["PaymentSubmitted", "PaymentActionRequired", "PaymentCancelled"]
 
 
 async def charged_once(world: World) -> None:

@@ -64,42 +64,41 @@ async def now(units: Units, payment: Payment) -> Payment:
     return found
 
 
-async def test_a_payment_that_was_given_up_ends_once_the_provider_has_cancelled_it(units: Units) -> None:
-    payment, bank = await given_up(units), Bank(None, "cancelled")
-    await end(units, bank)  # no answer: nothing is known, and it is asked again
-    waiting = await now(units, payment)
-    assert (waiting.status, waiting.given_up, waiting.next_action_url) == ("requires_action", True, None)
-    await units.pool.execute("UPDATE setbacks SET next_at = now()")
-    await end(units, bank)
-    await end(units, bank)  # nothing is left to ask
-    ended = await now(units, payment)
-    assert (ended.status, ended.reason, ended.let_go_by, ended.act_by) == (
-        "cancelled", "payer_cancelled", "user:u", None,
-    )  # fmt: skip
-    told = await units.pool.fetch(
-        "SELECT type, headers::jsonb->>'actor' AS actor FROM outbox ORDER BY sequence DESC LIMIT 1"
-    )
-    assert [tuple(row) for row in told] == [("PaymentCancelled", "user:u")]
+class TestGivingUp:
+    async def test_ends_once_the_provider_has_cancelled(self, units: Units) -> None:
+        payment, bank = await given_up(units), Bank(None, "cancelled")
+        await end(units, bank)  # no answer: nothing is known, and it is asked again
+        waiting = await now(units, payment)
+        assert (waiting.status, waiting.given_up, waiting.next_action_url) == ("requires_action", True, None)
+        await units.pool.execute("UPDATE setbacks SET next_at = now()")
+        await end(units, bank)
+        await end(units, bank)  # nothing is left to ask
+        ended = await now(units, payment)
+        assert (ended.status, ended.reason, ended.let_go_by, ended.act_by) == (
+            "cancelled", "payer_cancelled", "user:u", None,
+        )  # fmt: skip
+        told = await units.pool.fetch(
+            "SELECT type, headers::jsonb->>'actor' AS actor FROM outbox ORDER BY sequence DESC LIMIT 1"
+        )
+        assert [tuple(row) for row in told] == [("PaymentCancelled", "user:u")]
 
+    @pytest.mark.parametrize("first", ["webhook", "reply"])
+    async def test_money_of_the_same_moment_is_kept(self, units: Units, first: str) -> None:
+        payment = await given_up(units)
+        if first == "webhook":
+            await tell(units, payment, "succeeded")
+            await end(units, Bank())
+        else:
+            await end(units, Bank("succeeded"))
+            await tell(units, payment, "succeeded")
+        paid = await now(units, payment)
+        assert (paid.status, paid.reconciliation, paid.act_by) == ("succeeded", "matched", None)
+        assert await units.pool.fetchval("SELECT count(*) FROM ledger_transactions") == 1
 
-@pytest.mark.parametrize("first", ["webhook", "reply"])
-async def test_money_that_came_in_the_same_moment_is_not_cancelled_away(units: Units, first: str) -> None:
-    payment = await given_up(units)
-    if first == "webhook":
-        await tell(units, payment, "succeeded")
-        await end(units, Bank())
-    else:
-        await end(units, Bank("succeeded"))
-        await tell(units, payment, "succeeded")
-    paid = await now(units, payment)
-    assert (paid.status, paid.reconciliation, paid.act_by) == ("succeeded", "matched", None)
-    assert await units.pool.fetchval("SELECT count(*) FROM ledger_transactions") == 1
-
-
-async def test_an_older_word_of_the_provider_does_not_take_the_wish_away(units: Units) -> None:
-    payment = await given_up(units)
-    await tell(units, payment, "requires_action")
-    waiting = await now(units, payment)
-    assert (waiting.given_up, waiting.next_action_url, waiting.act_by) == (True, None, payment.act_by)
-    await tell(units, payment, "cancelled")  # the provider's event comes before the reply to the call
-    assert (await now(units, payment)).reason == "payer_cancelled"
+    async def test_older_record_does_not_undo_it(self, units: Units) -> None:
+        payment = await given_up(units)
+        await tell(units, payment, "requires_action")
+        waiting = await now(units, payment)
+        assert (waiting.given_up, waiting.next_action_url, waiting.act_by) == (True, None, payment.act_by)
+        await tell(units, payment, "cancelled")  # the provider's event comes before the reply to the call
+        assert (await now(units, payment)).reason == "payer_cancelled"

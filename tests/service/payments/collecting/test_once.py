@@ -39,29 +39,29 @@ async def confirm(units: Units, quote: Quote) -> bool:
     return await save_once(running, step, Key(quote.customer_id, paying.ROUTE, new_id(), b"print"), Cause()) is not None
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-async def test_two_quotes_confirmed_at_once_by_a_method_for_one_payment_pay_once(units: Units, processes: int) -> None:
-    quotes = await two_quotes(units, saved=False)
-    others = units if processes == 1 else Units(units.pool, units.clock, Wake())
-    assert sorted(await asyncio.gather(confirm(units, quotes[0]), confirm(others, quotes[1]))) == [False, True]
-    assert await units.pool.fetchval("SELECT count(*) FROM payments WHERE status = 'submitted'") == 1
-    for quote in quotes:
-        found = await load_confirming(units.pool, quote.id, None, paying.ROUTE, "other")
-        assert found is not None
-        against = unusable(found.method, DAY)
-        assert against is not None
-        assert (against.code, against.conflict) == ("method-used", True)
-
-
-async def test_a_saved_method_pays_as_often_as_it_is_confirmed(units: Units) -> None:
+async def test_saved_method_pays_as_often_as_confirmed(units: Units) -> None:
     quotes = await two_quotes(units, saved=True)
     assert await asyncio.gather(*(confirm(units, quote) for quote in quotes)) == [True, True]
 
 
-async def test_a_method_for_one_payment_pays_again_after_one_that_ended_without_money(units: Units) -> None:
-    first, second = await two_quotes(units, saved=False)
-    assert await confirm(units, first)
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await units.pool.execute("UPDATE payments SET once_method_id = $1, status = 'submitted'", first.method_id)
-    await units.pool.execute("UPDATE payments SET status = 'declined', reconciliation = NULL")
-    assert await confirm(units, second)
+class TestMethodForOnePayment:
+    @pytest.mark.parametrize("processes", [1, 2])
+    async def test_two_quotes_at_once_pay_once(self, units: Units, processes: int) -> None:
+        quotes = await two_quotes(units, saved=False)
+        others = units if processes == 1 else Units(units.pool, units.clock, Wake())
+        assert sorted(await asyncio.gather(confirm(units, quotes[0]), confirm(others, quotes[1]))) == [False, True]
+        assert await units.pool.fetchval("SELECT count(*) FROM payments WHERE status = 'submitted'") == 1
+        for quote in quotes:
+            found = await load_confirming(units.pool, quote.id, None, paying.ROUTE, "other")
+            assert found is not None
+            against = unusable(found.method, DAY)
+            assert against is not None
+            assert (against.code, against.conflict) == ("method-used", True)
+
+    async def test_pays_again_after_a_payment_without_money(self, units: Units) -> None:
+        first, second = await two_quotes(units, saved=False)
+        assert await confirm(units, first)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await units.pool.execute("UPDATE payments SET once_method_id = $1, status = 'submitted'", first.method_id)
+        await units.pool.execute("UPDATE payments SET status = 'declined', reconciliation = NULL")
+        assert await confirm(units, second)

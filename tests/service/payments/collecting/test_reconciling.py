@@ -20,7 +20,7 @@ class NoRecord:
 
 
 @pytest.mark.parametrize("attempt", ["order-7", None, "01890a5d-ac96-774b-bcce-b302099a8057"])
-async def test_an_event_about_anothers_charge_is_noted_and_changes_nothing(units: Units, attempt: str | None) -> None:
+async def test_foreign_charge_is_noted_and_changes_nothing(units: Units, attempt: str | None) -> None:
     charge = Charge("pi_other", attempt, "succeeded", 100, "USD", 100, NOW, None)
     event = ProviderEvent("evt_1", "payment_intent.succeeded", NOW, charge)
     await reconciling.take_event(units, cast(Provider, NoRecord()), event)

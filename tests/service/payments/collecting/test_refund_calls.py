@@ -57,7 +57,7 @@ async def refund_of_yesterday(units: Units) -> tuple[Payment, Reversal]:
 
 
 @pytest.mark.parametrize("made", [True, False])
-async def test_a_refund_of_long_ago_is_what_the_record_says(units: Units, made: bool) -> None:
+async def test_old_refund_follows_the_providers_record(units: Units, made: bool) -> None:
     payment, reversal = await refund_of_yesterday(units)
     back = TakenBack("re_1", "refund", "succeeded", payment.total.minor, NOW, "refund", reversal.id)
     provider = Forgetful(payment, *([back] if made else []))

@@ -33,24 +33,24 @@ async def matched(units: Units, currency: str, amount: int, surcharge: int = 0) 
     return payment.id
 
 
-@pytest.mark.parametrize(
-    ("currency", "amount", "surcharge", "minor", "step"),
-    [("MGA", 100_000, 0, 12_345, 100), ("MGA", 100_000, 3_000, 10_100, 100), ("KWD", 10_000, 0, 1_234, 10)],
-)
-async def test_a_refund_that_the_provider_cannot_give_is_refused_with_its_step_and_saves_nothing(
-    units: Units, currency: str, amount: int, surcharge: int, minor: int, step: int
-) -> None:
-    payment_id = await matched(units, currency, amount, surcharge)
-    with pytest.raises(Problem) as refused:
-        await refund(units, payment_id, minor)
-    assert (refused.value.status, refused.value.slug) == (422, "amount-not-refundable")
-    assert refused.value.extra == {"step_minor": step}
-    assert await units.pool.fetchval("SELECT count(*) FROM reversals") == 0
+class TestProvidersStep:
+    @pytest.mark.parametrize(
+        ("currency", "amount", "surcharge", "minor", "step"),
+        [("MGA", 100_000, 0, 12_345, 100), ("MGA", 100_000, 3_000, 10_100, 100), ("KWD", 10_000, 0, 1_234, 10)],
+    )
+    async def test_other_amount_is_refused_and_saves_nothing(
+        self, units: Units, currency: str, amount: int, surcharge: int, minor: int, step: int
+    ) -> None:
+        payment_id = await matched(units, currency, amount, surcharge)
+        with pytest.raises(Problem) as refused:
+            await refund(units, payment_id, minor)
+        assert (refused.value.status, refused.value.slug) == (422, "amount-not-refundable")
+        assert refused.value.extra == {"step_minor": step}
+        assert await units.pool.fetchval("SELECT count(*) FROM reversals") == 0
 
-
-async def test_a_refund_in_steps_and_all_that_is_left_after_it_are_taken(units: Units) -> None:
-    payment_id = await matched(units, "MGA", 100_000, 3_000)
-    assert await refund(units, payment_id, 10_000) == 10_000
-    assert await refund(units, payment_id, None) == 90_000
-    sums = await units.pool.fetch("SELECT amount + surcharge AS sum FROM reversals ORDER BY created_at, id")
-    assert [row["sum"] for row in sums] == [10_300, 92_700]
+    async def test_whole_steps_and_the_whole_rest_are_taken(self, units: Units) -> None:
+        payment_id = await matched(units, "MGA", 100_000, 3_000)
+        assert await refund(units, payment_id, 10_000) == 10_000
+        assert await refund(units, payment_id, None) == 90_000
+        sums = await units.pool.fetch("SELECT amount + surcharge AS sum FROM reversals ORDER BY created_at, id")
+        assert [row["sum"] for row in sums] == [10_300, 92_700]

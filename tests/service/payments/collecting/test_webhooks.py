@@ -196,20 +196,6 @@ def forged(bodies: Sequence[bytes], dice: random.Random) -> Iterator[Told]:
         yield from (way(dice.choice(bodies), dice) for way in ways)
 
 
-async def test_ten_thousand_forged_mutated_and_old_ones_are_refused_and_change_nothing(route: Route) -> None:
-    dice = random.Random(20260301)
-    payment, attempt = await charged(route.units)
-    subject = intent(f"pi_{payment.id}", attempt)
-    kinds = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
-    bodies = [event(kind, subject) for kind in kinds]
-    before = await route.state()
-    statuses = await route.send(list(itertools.islice(forged(bodies, dice), FORGED)))
-    assert set(statuses) == {400}
-    assert await route.state() == before
-    assert await route.send([Told(bodies[0], signed(bodies[0]))]) == [200]
-    assert await route.state() != before
-
-
 NO_EVENTS: list[bytes] = [
     event("payment_intent.succeeded", {"id": "pi_1", "metadata": "x"}),
     event("payment_intent.succeeded", ["a list"]),
@@ -221,55 +207,66 @@ NO_EVENTS: list[bytes] = [
 ]
 
 
-async def test_what_is_signed_and_makes_no_sense_is_refused_not_asked_for_again(route: Route) -> None:
-    before = await route.state()
-    assert await route.send([Told(body, signed(body)) for body in NO_EVENTS]) == [400] * len(NO_EVENTS)
-    assert await route.state() == before
-
-
-@pytest.mark.parametrize("seconds", [-300, 300])
-async def test_one_at_the_edge_of_five_minutes_is_taken(route: Route, seconds: int) -> None:
-    payment, attempt = await charged(route.units)
-    body = event("payment_intent.succeeded", intent(f"pi_{payment.id}", attempt))
-    assert await route.send([Told(body, signed(body, STAMP + seconds + (seconds // 300)))]) == [400]
-    assert await route.send([Told(body, signed(body, STAMP + seconds))]) == [200]
-
-
-async def test_one_that_is_replayed_five_times_counts_once_at_once_or_one_after_the_other(route: Route) -> None:
-    for together in (True, False):
+class TestWebhooks:
+    async def test_forged_mutated_and_old_ones_change_nothing(self, route: Route) -> None:
+        dice = random.Random(20260301)
         payment, attempt = await charged(route.units)
-        one = told("payment_intent.succeeded", intent(f"pi_{payment.id}", attempt))
-        if together:
-            assert await route.send([one] * 5) == [200] * 5
-        before = await route.state() if together else None
-        for _ in range(5):
-            assert await route.send([one]) == [200]
-            before = before or await route.state()
+        subject = intent(f"pi_{payment.id}", attempt)
+        kinds = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
+        bodies = [event(kind, subject) for kind in kinds]
+        before = await route.state()
+        statuses = await route.send(list(itertools.islice(forged(bodies, dice), FORGED)))
+        assert set(statuses) == {400}
         assert await route.state() == before
-        entries = "SELECT count(*) FROM ledger_transactions WHERE payment_id = $1"
-        assert await route.units.pool.fetchval(entries, payment.id) == 1
+        assert await route.send([Told(bodies[0], signed(bodies[0]))]) == [200]
+        assert await route.state() != before
 
+    async def test_signed_nonsense_is_refused_for_good(self, route: Route) -> None:
+        before = await route.state()
+        assert await route.send([Told(body, signed(body)) for body in NO_EVENTS]) == [400] * len(NO_EVENTS)
+        assert await route.state() == before
 
-async def test_four_events_in_all_24_orders_lead_to_one_state(route: Route) -> None:
-    ends = []
-    for order in itertools.permutations(range(4)):
+    @pytest.mark.parametrize("seconds", [-300, 300])
+    async def test_edge_of_five_minutes_is_taken(self, route: Route, seconds: int) -> None:
         payment, attempt = await charged(route.units)
-        charge = f"pi_{payment.id}"
-        back = tuple(_back(charge))
-        route.record[charge] = Charge(charge, attempt, "succeeded", 1_030, "USD", 1_030, NOW, None, back)
-        about = {"payment_intent": charge, "currency": "usd"}
-        events = (
-            told("payment_intent.processing", intent(charge, attempt, "processing")),
-            told("payment_intent.succeeded", intent(charge, attempt)),
-            told("refund.created", {"id": f"re_{charge}", "amount": REFUNDED, "status": "succeeded", **about}),
-            told("charge.dispute.created", {"id": f"du_{charge}", "amount": DISPUTED, **about}),
-        )
-        for place in order:
-            assert await route.send([events[place]]) == [200]
-        ends.append((order, await _end(route, payment.id)))
-    one = ends[0][1]
-    assert (one["payment"]["reversed"], one["payment"]["disputed"]) == (REFUNDED, DISPUTED)
-    assert [order for order, end in ends if end != one] == []
+        body = event("payment_intent.succeeded", intent(f"pi_{payment.id}", attempt))
+        assert await route.send([Told(body, signed(body, STAMP + seconds + (seconds // 300)))]) == [400]
+        assert await route.send([Told(body, signed(body, STAMP + seconds))]) == [200]
+
+    async def test_replayed_one_counts_once(self, route: Route) -> None:
+        for together in (True, False):
+            payment, attempt = await charged(route.units)
+            one = told("payment_intent.succeeded", intent(f"pi_{payment.id}", attempt))
+            if together:
+                assert await route.send([one] * 5) == [200] * 5
+            before = await route.state() if together else None
+            for _ in range(5):
+                assert await route.send([one]) == [200]
+                before = before or await route.state()
+            assert await route.state() == before
+            entries = "SELECT count(*) FROM ledger_transactions WHERE payment_id = $1"
+            assert await route.units.pool.fetchval(entries, payment.id) == 1
+
+    async def test_events_in_any_order_end_in_one_state(self, route: Route) -> None:
+        ends = []
+        for order in itertools.permutations(range(4)):
+            payment, attempt = await charged(route.units)
+            charge = f"pi_{payment.id}"
+            back = tuple(_back(charge))
+            route.record[charge] = Charge(charge, attempt, "succeeded", 1_030, "USD", 1_030, NOW, None, back)
+            about = {"payment_intent": charge, "currency": "usd"}
+            events = (
+                told("payment_intent.processing", intent(charge, attempt, "processing")),
+                told("payment_intent.succeeded", intent(charge, attempt)),
+                told("refund.created", {"id": f"re_{charge}", "amount": REFUNDED, "status": "succeeded", **about}),
+                told("charge.dispute.created", {"id": f"du_{charge}", "amount": DISPUTED, **about}),
+            )
+            for place in order:
+                assert await route.send([events[place]]) == [200]
+            ends.append((order, await _end(route, payment.id)))
+        one = ends[0][1]
+        assert (one["payment"]["reversed"], one["payment"]["disputed"]) == (REFUNDED, DISPUTED)
+        assert [order for order, end in ends if end != one] == []
 
 
 def _back(charge: str) -> Iterator[TakenBack]:

@@ -64,46 +64,17 @@ async def take(units: Units, edition: date, digest: bytes, rules: Sequence[Surch
         return await take_rules(connection, edition, digest, rules, NOW)
 
 
-async def test_a_method_that_is_there_is_not_kept_twice(units: Units) -> None:
-    customer = new_id()
-    async with units.begin() as work:
-        await keep_customers(work, {customer: None})
-    kept = []
-    for _ in range(2):
+class TestAdding:
+    async def test_known_one_is_not_added_twice(self, units: Units) -> None:
+        customer = new_id()
         async with units.begin() as work:
-            kept.append(await setting_up.add(setting_up.method_from(DETAILS, customer), work))
-    assert kept[0].id == kept[1].id
-    assert await units.pool.fetchval("SELECT count(*) FROM methods") == 1
-
-
-async def test_rules_are_taken_in_once_however_many_processes_start_and_read_back_as_they_were(units: Units) -> None:
-    taken = await asyncio.gather(*(take(units, FILE.edition, FILE.digest, FILE.rules) for _ in range(5)))
-    assert sorted(taken) == [False] * 4 + [True]
-    assert await load_rules(units.pool) == FILE.rules
-
-
-async def test_a_later_edition_holds_and_an_earlier_one_changes_nothing(units: Units) -> None:
-    later, earlier = FILE.edition + timedelta(days=1), FILE.edition - timedelta(days=1)
-    only = replace(FILE.rules[0], id="later/only", rate=Decimal("0.01"))
-    await take(units, FILE.edition, FILE.digest, FILE.rules)
-    await take(units, later, b"later", [only])
-    await take(units, earlier, b"earlier", [replace(only, id="earlier/only")])
-    assert await load_rules(units.pool) == (only,)
-
-
-async def test_an_edition_that_says_something_else_is_refused(units: Units) -> None:
-    await take(units, FILE.edition, FILE.digest, FILE.rules)
-    with pytest.raises(EditionChangedError):
-        await take(units, FILE.edition, b"other", FILE.rules)
-
-
-@pytest.mark.parametrize("funding", ["debit", "prepaid", "unknown", None])
-async def test_the_database_takes_no_surcharge_but_on_a_credit_card(units: Units, funding: str | None) -> None:
-    method = await kept(units, funding=funding)
-    _, quote = await paying.submitted(units)
-    with pytest.raises(asyncpg.ForeignKeyViolationError):
-        async with units.begin() as work:
-            await add_quotes([replace(quote, id=new_id(), method_id=method.id, payment_id=None)], work)
+            await keep_customers(work, {customer: None})
+        kept = []
+        for _ in range(2):
+            async with units.begin() as work:
+                kept.append(await setting_up.add(setting_up.method_from(DETAILS, customer), work))
+        assert kept[0].id == kept[1].id
+        assert await units.pool.fetchval("SELECT count(*) FROM methods") == 1
 
 
 async def kept(units: Units, customer: str | None = None, **more: object) -> Method:
@@ -114,31 +85,33 @@ async def kept(units: Units, customer: str | None = None, **more: object) -> Met
         return await setting_up.add(replace(method, **more), work)  # type: ignore[arg-type]
 
 
-async def test_two_new_defaults_at_once_leave_exactly_one(units: Units) -> None:
-    first = await kept(units)
-    others = [await kept(units, first.customer_id) for _ in range(4)]
-    assert (first.is_default, any(each.is_default for each in others)) == (True, False)
+class TestDefault:
+    async def test_two_at_once_leave_exactly_one(self, units: Units) -> None:
+        first = await kept(units)
+        others = [await kept(units, first.customer_id) for _ in range(4)]
+        assert (first.is_default, any(each.is_default for each in others)) == (True, False)
 
-    async def choose(method_id: str) -> None:
-        async with units.begin() as work:
-            await lock_customer(work, first.customer_id)
-            changing = make_default(await lock_methods(work, first.customer_id), method_id, DAY)
-            assert isinstance(changing, list)
-            for method in changing:
-                await setting_up.save(method, work)
+        async def choose(method_id: str) -> None:
+            async with units.begin() as work:
+                await lock_customer(work, first.customer_id)
+                changing = make_default(await lock_methods(work, first.customer_id), method_id, DAY)
+                assert isinstance(changing, list)
+                for method in changing:
+                    await setting_up.save(method, work)
 
-    await asyncio.gather(*(choose(method.id) for method in others))
-    listed = await list_methods(units.pool, first.customer_id)
-    assert [method.is_default for method in listed] == [True, False, False, False, False]
-    told = await units.pool.fetch("SELECT aggregate, array_agg(sequence ORDER BY sequence) AS s FROM outbox GROUP BY 1")
-    assert all(list(row["s"]) == list(range(1, len(row["s"]) + 1)) for row in told)
+        await asyncio.gather(*(choose(method.id) for method in others))
+        listed = await list_methods(units.pool, first.customer_id)
+        assert [method.is_default for method in listed] == [True, False, False, False, False]
+        told = await units.pool.fetch(
+            "SELECT aggregate, array_agg(sequence ORDER BY sequence) AS s FROM outbox GROUP BY 1"
+        )
+        assert all(list(row["s"]) == list(range(1, len(row["s"]) + 1)) for row in told)
 
-
-async def test_a_second_default_is_refused_by_the_database_itself(units: Units) -> None:
-    first = await kept(units)
-    second = await kept(units, first.customer_id)
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await units.pool.execute("UPDATE methods SET is_default = true WHERE id = $1", second.id)
+    async def test_database_refuses_a_second_one(self, units: Units) -> None:
+        first = await kept(units)
+        second = await kept(units, first.customer_id)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await units.pool.execute("UPDATE methods SET is_default = true WHERE id = $1", second.id)
 
 
 class Forgets:
@@ -233,79 +206,105 @@ async def begun(units: Units) -> Setup:
     return setup
 
 
-async def test_a_setup_becomes_one_method_though_webhook_poll_and_payer_tell_at_once(units: Units) -> None:
-    setup = await begun(units)
-    outcome = SetupOutcome("succeeded", DETAILS)
-    await asyncio.gather(*(setting_up.save_outcome(units, setup, outcome) for _ in range(5)))
-    (method,) = await list_methods(units.pool, setup.customer_id)
-    assert (method.country, method.state, method.postal_code) == ("US", "CT", "06101")
-    assert (method.exp_year, method.exp_month, method.is_default) == (2030, 4, True)
-    after = await load_setup(units.pool, setup.id, None)
-    assert after is not None
-    assert (after.state, after.method_id) == ("complete", method.id)
-    assert await units.pool.fetchval("SELECT count(*) FROM outbox") == 1
-
-
-async def test_a_bank_account_waits_for_its_deposits_and_fails_for_good(units: Units) -> None:
-    for told, ends in (("succeeded", "verified"), ("failed", "failed")):
+class TestSavingSetups:
+    async def test_concurrent_reports_make_one_method(self, units: Units) -> None:
         setup = await begun(units)
-        account = MethodDetails(f"pm_{told}", "bank_account", None, "A Bank", "6789", None)
-        await setting_up.save_outcome(units, setup, SetupOutcome("verifying", account, NOW))
-        (pending,) = await list_methods(units.pool, setup.customer_id)
-        await setting_up.save_outcome(units, setup, SetupOutcome("verifying", account, NOW))
-        await setting_up.save_outcome(units, setup, SetupOutcome(told, account))  # type: ignore[arg-type]
+        outcome = SetupOutcome("succeeded", DETAILS)
+        await asyncio.gather(*(setting_up.save_outcome(units, setup, outcome) for _ in range(5)))
         (method,) = await list_methods(units.pool, setup.customer_id)
-        assert (pending.verification, method.verification, method.sequence) == ("pending", ends, 2)
+        assert (method.country, method.state, method.postal_code) == ("US", "CT", "06101")
+        assert (method.exp_year, method.exp_month, method.is_default) == (2030, 4, True)
+        after = await load_setup(units.pool, setup.id, None)
+        assert after is not None
+        assert (after.state, after.method_id) == ("complete", method.id)
+        assert await units.pool.fetchval("SELECT count(*) FROM outbox") == 1
+
+    async def test_bank_account_waits_for_its_deposits(self, units: Units) -> None:
+        for told, ends in (("succeeded", "verified"), ("failed", "failed")):
+            setup = await begun(units)
+            account = MethodDetails(f"pm_{told}", "bank_account", None, "A Bank", "6789", None)
+            await setting_up.save_outcome(units, setup, SetupOutcome("verifying", account, NOW))
+            (pending,) = await list_methods(units.pool, setup.customer_id)
+            await setting_up.save_outcome(units, setup, SetupOutcome("verifying", account, NOW))
+            await setting_up.save_outcome(units, setup, SetupOutcome(told, account))  # type: ignore[arg-type]
+            (method,) = await list_methods(units.pool, setup.customer_id)
+            assert (pending.verification, method.verification, method.sequence) == ("pending", ends, 2)
 
 
-async def test_what_was_agreed_to_is_written_with_the_payment_and_never_changed(units: Units) -> None:
-    payment, quote = await paying.submitted(units)
-    who = Witness("key:portal", "request-1", "203.0.113.9", "secret")
-    yes = to_surcharge(replace(quote, terms=Terms(Decimal("0.03"), 500, "2026/r")), payment.id, True, "v1", who, NOW)
-    assert yes is not None
-    agreed = to_method("terms", payment.customer_id, "terms-1", who, NOW, method_id=payment.method_id)
-    await add_consents(units.pool, [yes, agreed])
-    (row, terms) = await load_consents(units.pool, payment.id)
-    if row["kind"] == "terms":
-        row, terms = terms, row
-    assert (row["amount"], row["surcharge"], row["rate"], row["cap"]) == (1_000, 30, Decimal("0.03"), 500)
-    assert (row["rule_id"], row["request_id"], row["actor"]) == ("2026/r", "request-1", "key:portal")
-    plain = [hashlib.sha256(f"{row['id']}:203.0.113.9".encode()).hexdigest(), "203.0.113.9", terms["address_hash"]]
-    assert row["address_hash"] not in (None, *plain)
-    for change in ("UPDATE consents SET given = false", "DELETE FROM consents", "TRUNCATE consents"):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await units.pool.execute(change)
+class TestConsents:
+    async def test_are_saved_with_the_payment_and_unchangeable(self, units: Units) -> None:
+        payment, quote = await paying.submitted(units)
+        who = Witness("key:portal", "request-1", "203.0.113.9", "secret")
+        yes = to_surcharge(
+            replace(quote, terms=Terms(Decimal("0.03"), 500, "2026/r")), payment.id, True, "v1", who, NOW
+        )
+        assert yes is not None
+        agreed = to_method("terms", payment.customer_id, "terms-1", who, NOW, method_id=payment.method_id)
+        await add_consents(units.pool, [yes, agreed])
+        (row, terms) = await load_consents(units.pool, payment.id)
+        if row["kind"] == "terms":
+            row, terms = terms, row
+        assert (row["amount"], row["surcharge"], row["rate"], row["cap"]) == (1_000, 30, Decimal("0.03"), 500)
+        assert (row["rule_id"], row["request_id"], row["actor"]) == ("2026/r", "request-1", "key:portal")
+        plain = [hashlib.sha256(f"{row['id']}:203.0.113.9".encode()).hexdigest(), "203.0.113.9", terms["address_hash"]]
+        assert row["address_hash"] not in (None, *plain)
+        for change in ("UPDATE consents SET given = false", "DELETE FROM consents", "TRUNCATE consents"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await units.pool.execute(change)
+
+    def test_address_is_hashed_with_the_secret(self) -> None:
+        def hashed(address: str | None, secret: str) -> str | None:
+            return Witness("key:portal", None, address, secret).to(consent).address_hash
+
+        consent = to_method("terms", new_id(), "terms-1", Witness("key:portal"), NOW)
+        known = hashed("203.0.113.9", "one")
+        assert known is not None
+        assert known == hashed("203.0.113.9", "one")
+        assert known not in (hashed("203.0.113.9", "another"), hashed("203.0.113.8", "one"))
+        assert (hashed("203.0.113.9", ""), hashed(None, "one")) == (None, None)
+        assert "hidden" not in repr(Witness("key:portal", None, None, "hidden"))
+
+    def test_quote_without_a_surcharge_needs_none(self) -> None:
+        money = Money(1_000, "USD")
+        free = Quote(new_id(), new_id(), new_id(), money, Money(0, "USD"), (), (), NOW)
+        assert to_surcharge(free, new_id(), True, "v1", Witness("a"), NOW) is None
 
 
-def test_an_address_is_told_by_its_hash_only_to_who_has_the_secret() -> None:
-    def hashed(address: str | None, secret: str) -> str | None:
-        return Witness("key:portal", None, address, secret).to(consent).address_hash
+class TestSurchargeRules:
+    async def test_many_processes_save_them_once(self, units: Units) -> None:
+        taken = await asyncio.gather(*(take(units, FILE.edition, FILE.digest, FILE.rules) for _ in range(5)))
+        assert sorted(taken) == [False] * 4 + [True]
+        assert await load_rules(units.pool) == FILE.rules
 
-    consent = to_method("terms", new_id(), "terms-1", Witness("key:portal"), NOW)
-    known = hashed("203.0.113.9", "one")
-    assert known is not None
-    assert known == hashed("203.0.113.9", "one")
-    assert known not in (hashed("203.0.113.9", "another"), hashed("203.0.113.8", "one"))
-    assert (hashed("203.0.113.9", ""), hashed(None, "one")) == (None, None)
-    assert "hidden" not in repr(Witness("key:portal", None, None, "hidden"))
+    async def test_later_edition_wins_over_an_earlier_one(self, units: Units) -> None:
+        later, earlier = FILE.edition + timedelta(days=1), FILE.edition - timedelta(days=1)
+        only = replace(FILE.rules[0], id="later/only", rate=Decimal("0.01"))
+        await take(units, FILE.edition, FILE.digest, FILE.rules)
+        await take(units, later, b"later", [only])
+        await take(units, earlier, b"earlier", [replace(only, id="earlier/only")])
+        assert await load_rules(units.pool) == (only,)
 
+    async def test_changed_edition_is_refused(self, units: Units) -> None:
+        await take(units, FILE.edition, FILE.digest, FILE.rules)
+        with pytest.raises(EditionChangedError):
+            await take(units, FILE.edition, b"other", FILE.rules)
 
-def test_a_quote_without_a_surcharge_asks_for_no_consent() -> None:
-    money = Money(1_000, "USD")
-    free = Quote(new_id(), new_id(), new_id(), money, Money(0, "USD"), (), (), NOW)
-    assert to_surcharge(free, new_id(), True, "v1", Witness("a"), NOW) is None
+    @pytest.mark.parametrize("funding", ["debit", "prepaid", "unknown", None])
+    async def test_database_refuses_surcharges_beside_credit_cards(self, units: Units, funding: str | None) -> None:
+        method = await kept(units, funding=funding)
+        _, quote = await paying.submitted(units)
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            async with units.begin() as work:
+                await add_quotes([replace(quote, id=new_id(), method_id=method.id, payment_id=None)], work)
 
-
-async def test_a_deployments_own_file_of_rules_holds_and_a_changed_edition_stops_the_start(
-    database: Database, tmp_path: Path
-) -> None:
-    own = tmp_path / "rules.toml"
-    text = 'edition = 2030-01-01\n[[rules]]\nid = "one"\nvalid_from = 2020-01-01\nrate = "0.015"\nsource = "ours"\n'
-    own.write_text(text)
-    settings = Settings(work_url=database.work_url, surcharge_rules=own)
-    for _ in range(2):
-        (rule,) = await surcharge_rules(settings)
-        assert (rule.id, rule.rate) == ("2030-01-01/one", Decimal("0.015"))
-    own.write_text(text.replace("0.015", "0.025"))
-    with pytest.raises(EditionChangedError, match="2030-01-01"):
-        await surcharge_rules(settings)
+    async def test_own_file_holds_and_changed_edition_stops_start(self, database: Database, tmp_path: Path) -> None:
+        own = tmp_path / "rules.toml"
+        text = 'edition = 2030-01-01\n[[rules]]\nid = "one"\nvalid_from = 2020-01-01\nrate = "0.015"\nsource = "ours"\n'
+        own.write_text(text)
+        settings = Settings(work_url=database.work_url, surcharge_rules=own)
+        for _ in range(2):
+            (rule,) = await surcharge_rules(settings)
+            assert (rule.id, rule.rate) == ("2030-01-01/one", Decimal("0.015"))
+        own.write_text(text.replace("0.015", "0.025"))
+        with pytest.raises(EditionChangedError, match="2030-01-01"):
+            await surcharge_rules(settings)

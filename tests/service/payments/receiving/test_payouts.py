@@ -82,39 +82,6 @@ async def units(tmp_path: Path) -> AsyncIterator[Units]:
     await drop_database(database)
 
 
-async def test_a_payout_that_was_paid_on_a_day_which_is_still_to_come_here_is_booked_today(
-    units: Units, tmp_path: Path
-) -> None:
-    """The provider's days are UTC's: in the company's evening they are those of tomorrow."""
-    today = units.clock.today()
-    payout = Payout("po_1", "paid", 1_000, "USD", today + timedelta(days=1), units.clock.now())
-    await paying_out.save_payout(units, payout, [LINE])
-    (tmp_path / "clock").write_text(str(86_400))
-    await paying_out.save_payout(units, payout, [LINE])
-    assert [row[0] for row in await units.pool.fetch("SELECT effective_on FROM ledger_transactions")] == [today]
-    assert await units.pool.fetchval("SELECT arrives_on FROM payouts") == today
-
-
-async def test_a_payout_that_was_made_by_hand_is_booked_without_lines_and_holds_up_none_behind_it(units: Units) -> None:
-    record = Record()
-    record.keep(replace(paid(units, "po_hand", 700, 2), by_hand=True))
-    record.keep(paid(units, "po_2", 1_000, 1), LINE)
-    await read(units, record)
-    assert await booked(units) == {"bank": 1_700, "psp_clearing": -1_700}
-
-
-async def test_one_made_by_hand_that_failed_comes_again_as_its_sum(units: Units) -> None:
-    record = Record()
-    record.keep(replace(paid(units, "po_hand", 700, 2), by_hand=True))
-    await read(units, record)
-    record.keep(replace(record.payouts["po_hand"], state="failed"))
-    await tell(units, "payout.failed", "po_hand")
-    again = replace(LINE, kind="payout_failed", amount_minor=700, net_minor=700, payout_id="po_hand")
-    record.keep(paid(units, "po_2", 700), again)
-    await read(units, record)
-    assert await booked(units) == {"bank": 700, "psp_clearing": -700}
-
-
 async def stray(units: Units) -> None:
     """A payout of today, whose charge is of no payment here: that is an exception."""
     payout = Payout("po_1", "paid", 1_000, "USD", units.clock.today(), units.clock.now())
@@ -128,80 +95,40 @@ async def report(units: Units, day: date, known_at: datetime, zone: str = "UTC")
     return next((each for each in found["currencies"] if each["currency"] == "USD"), None)
 
 
-async def test_a_past_day_shows_the_exceptions_that_were_open_when_it_ended_and_what_was_known_then(
-    units: Units, tmp_path: Path
-) -> None:
-    day, before = units.clock.today(), units.clock.now()
-    await stray(units)
-    (opened,) = await units.pool.fetch("SELECT id, created_at FROM exceptions")
-    (tmp_path / "clock").write_text(str(86_400))
-    async with units.begin() as work:
-        await exceptions.resolve_exception(work, opened["id"], None)
-        resolved_at = work.now
-    now, one = units.clock.now(), {"missing_here": {"n": 1, "amount_minor": 1_000}}
-    then = await report(units, day, now)
-    assert (then["open_exceptions"], then["open_exception_sums"]) == ({"missing_here": 1}, one)
-    assert {each["account"]: each["closing_minor"] for each in then["accounts"]}["bank"] == 1_000
-    assert (await report(units, day + timedelta(days=1), now))["open_exceptions"] == {}
-    day_before = await report(units, day - timedelta(days=1), now)
-    assert (day_before or {"open_exceptions": {}})["open_exceptions"] == {}
+class TestDailyReport:
+    async def test_past_day_shows_exceptions_as_known_then(self, units: Units, tmp_path: Path) -> None:
+        day, before = units.clock.today(), units.clock.now()
+        await stray(units)
+        (opened,) = await units.pool.fetch("SELECT id, created_at FROM exceptions")
+        (tmp_path / "clock").write_text(str(86_400))
+        async with units.begin() as work:
+            await exceptions.resolve_exception(work, opened["id"], None)
+            resolved_at = work.now
+        now, one = units.clock.now(), {"missing_here": {"n": 1, "amount_minor": 1_000}}
+        then = await report(units, day, now)
+        assert (then["open_exceptions"], then["open_exception_sums"]) == ({"missing_here": 1}, one)
+        assert {each["account"]: each["closing_minor"] for each in then["accounts"]}["bank"] == 1_000
+        assert (await report(units, day + timedelta(days=1), now))["open_exceptions"] == {}
+        day_before = await report(units, day - timedelta(days=1), now)
+        assert (day_before or {"open_exceptions": {}})["open_exceptions"] == {}
 
-    known = await report(units, day + timedelta(days=1), resolved_at - timedelta(microseconds=1))
-    assert known["open_exception_sums"] == one
-    assert (await report(units, day + timedelta(days=1), resolved_at))["open_exceptions"] == {}
-    unheard_of = await report(units, day, before)
-    assert (unheard_of["accounts"], unheard_of["sum_minor"], unheard_of["open_exceptions"]) == ([], 0, {})
-    assert unheard_of["open_ends"]["not_in_bank_minor"] == 1_000, "as of now"
+        known = await report(units, day + timedelta(days=1), resolved_at - timedelta(microseconds=1))
+        assert known["open_exception_sums"] == one
+        assert (await report(units, day + timedelta(days=1), resolved_at))["open_exceptions"] == {}
+        unheard_of = await report(units, day, before)
+        assert (unheard_of["accounts"], unheard_of["sum_minor"], unheard_of["open_exceptions"]) == ([], 0, {})
+        assert unheard_of["open_ends"]["not_in_bank_minor"] == 1_000, "as of now"
 
-
-async def test_the_day_ends_in_the_companys_time_zone(units: Units) -> None:
-    zone = "America/New_York"
-    await stray(units)
-    midnight = start_of(date(2026, 11, 2), zone)
-    await units.pool.execute("UPDATE exceptions SET created_at = $1, state = 'resolved', resolved_at = $2",
-                             midnight - timedelta(seconds=1), midnight)  # fmt: skip
-    days = [await report(units, date(2026, 11, day), units.clock.now() + timedelta(days=99), zone) for day in (1, 2)]
-    assert [(each or {"open_exceptions": {}})["open_exceptions"] for each in days] == [{"missing_here": 1}, {}]
-
-
-async def test_a_payout_that_fails_long_after_it_was_paid_is_booked_back_when_that_is_told(units: Units) -> None:
-    record = Record()
-    record.keep(old := paid(units, "po_1", 1_000, days_ago=20), LINE)
-    await read(units, record)
-    record.keep(replace(old, state="failed"))
-    await read(units, record)
-    assert await booked(units) == {"bank": 1_000, "psp_clearing": -1_000}
-    await tell(units, "payout.failed", "po_1")
-    await read(units, record)
-    assert await booked(units) == {}
-    kinds = await units.pool.fetch("SELECT kind FROM ledger_transactions ORDER BY booked_at")
-    assert [row["kind"] for row in kinds] == ["payout", "payout_failed"]
-
-
-async def test_a_failure_that_is_told_while_the_payout_is_being_read_is_read_next(units: Units) -> None:
-    record = Record()
-    record.keep(old := paid(units, "po_1", 1_000, days_ago=20), LINE)
-    await read(units, record)
-    await tell(units, "payout.paid", "po_1")
-
-    async def fails() -> None:
-        record.keep(replace(old, state="failed"))
-        await tell(units, "payout.failed", "po_1")
-
-    record.meanwhile = fails
-    await read(units, record)
-    assert await booked(units) == {"bank": 1_000, "psp_clearing": -1_000}
-    await read(units, record)
-    assert await booked(units) == {}
-
-
-async def test_an_older_word_of_a_payout_that_failed_books_nothing(units: Units) -> None:
-    payout = paid(units, "po_1", 1_000)
-    await paying_out.save_payout(units, replace(payout, state="pending"), [])
-    await paying_out.save_payout(units, replace(payout, state="failed"), [])
-    await paying_out.save_payout(units, payout, [LINE])
-    assert await booked(units) == {}
-    assert await units.pool.fetchval("SELECT state FROM payouts") == "failed"
+    async def test_day_ends_in_the_companys_time_zone(self, units: Units) -> None:
+        zone = "America/New_York"
+        await stray(units)
+        midnight = start_of(date(2026, 11, 2), zone)
+        await units.pool.execute("UPDATE exceptions SET created_at = $1, state = 'resolved', resolved_at = $2",
+                                 midnight - timedelta(seconds=1), midnight)  # fmt: skip
+        days = [
+            await report(units, date(2026, 11, day), units.clock.now() + timedelta(days=99), zone) for day in (1, 2)
+        ]
+        assert [(each or {"open_exceptions": {}})["open_exceptions"] for each in days] == [{"missing_here": 1}, {}]
 
 
 CHARGE = PayoutLine("txn_2", "charge", "pi_1", 20_000, 610, 19_390, "USD", datetime(2026, 3, 1, tzinfo=UTC))
@@ -213,31 +140,96 @@ def brings(payout_id: str, minor: int) -> PayoutLine:
                    payout_id=payout_id)  # fmt: skip
 
 
-@pytest.mark.parametrize("paid_before", [False, True])
-@pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_what_a_payout_that_came_to_nothing_consisted_of_is_booked_once_with_the_one_that_brings_it(
-    units: Units, state: Any, paid_before: bool
-) -> None:
-    record = Record()
-    first, second, third = (paid(units, f"po_{n}", 19_390) for n in (1, 2, 3))
-    record.keep(first if paid_before else replace(first, state="pending"), CHARGE)
-    await read(units, record)
-    record.keep(replace(first, state=state))
-    await tell(units, "payout.failed", "po_1")
-    record.keep(replace(second, state="failed"), brings("po_1", 19_390))
-    record.keep(third, brings("po_2", 19_390))
-    await read(units, record)
-    assert await booked(units) == {"bank": 19_390, "fees": 610, "psp_clearing": -20_000}
-    lines = await units.pool.fetch("SELECT provider_id, amount, fee FROM payout_lines")
-    assert [tuple(row) for row in lines] == [("txn_2", 20_000, 610)]
-    assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1  # a charge that is none of ours, once
+class TestPosting:
+    async def test_payout_of_tomorrow_is_posted_today(self, units: Units, tmp_path: Path) -> None:
+        """The provider's days are UTC's: in the company's evening they are those of tomorrow."""
+        today = units.clock.today()
+        payout = Payout("po_1", "paid", 1_000, "USD", today + timedelta(days=1), units.clock.now())
+        await paying_out.save_payout(units, payout, [LINE])
+        (tmp_path / "clock").write_text(str(86_400))
+        await paying_out.save_payout(units, payout, [LINE])
+        assert [row[0] for row in await units.pool.fetch("SELECT effective_on FROM ledger_transactions")] == [today]
+        assert await units.pool.fetchval("SELECT arrives_on FROM payouts") == today
 
+    async def test_manual_payout_is_posted_and_blocks_none(self, units: Units) -> None:
+        record = Record()
+        record.keep(replace(paid(units, "po_hand", 700, 2), by_hand=True))
+        record.keep(paid(units, "po_2", 1_000, 1), LINE)
+        await read(units, record)
+        assert await booked(units) == {"bank": 1_700, "psp_clearing": -1_700}
 
-@pytest.mark.parametrize("paid_before", [False, True])
-async def test_the_lines_of_a_payout_that_failed_may_come_again_as_they_were(units: Units, paid_before: bool) -> None:
-    first, second = paid(units, "po_1", 19_390), paid(units, "po_2", 19_390)
-    if paid_before:
-        await paying_out.save_payout(units, first, [CHARGE])
-    await paying_out.save_payout(units, replace(first, state="failed"), [])
-    await paying_out.save_payout(units, second, [CHARGE])
-    assert await booked(units) == {"bank": 19_390, "fees": 610, "psp_clearing": -20_000}
+    async def test_failed_manual_payout_returns_as_its_sum(self, units: Units) -> None:
+        record = Record()
+        record.keep(replace(paid(units, "po_hand", 700, 2), by_hand=True))
+        await read(units, record)
+        record.keep(replace(record.payouts["po_hand"], state="failed"))
+        await tell(units, "payout.failed", "po_hand")
+        again = replace(LINE, kind="payout_failed", amount_minor=700, net_minor=700, payout_id="po_hand")
+        record.keep(paid(units, "po_2", 700), again)
+        await read(units, record)
+        assert await booked(units) == {"bank": 700, "psp_clearing": -700}
+
+    async def test_late_failure_reverses_the_posting(self, units: Units) -> None:
+        record = Record()
+        record.keep(old := paid(units, "po_1", 1_000, days_ago=20), LINE)
+        await read(units, record)
+        record.keep(replace(old, state="failed"))
+        await read(units, record)
+        assert await booked(units) == {"bank": 1_000, "psp_clearing": -1_000}
+        await tell(units, "payout.failed", "po_1")
+        await read(units, record)
+        assert await booked(units) == {}
+        kinds = await units.pool.fetch("SELECT kind FROM ledger_transactions ORDER BY booked_at")
+        assert [row["kind"] for row in kinds] == ["payout", "payout_failed"]
+
+    async def test_failure_during_reading_is_read_next(self, units: Units) -> None:
+        record = Record()
+        record.keep(old := paid(units, "po_1", 1_000, days_ago=20), LINE)
+        await read(units, record)
+        await tell(units, "payout.paid", "po_1")
+
+        async def fails() -> None:
+            record.keep(replace(old, state="failed"))
+            await tell(units, "payout.failed", "po_1")
+
+        record.meanwhile = fails
+        await read(units, record)
+        assert await booked(units) == {"bank": 1_000, "psp_clearing": -1_000}
+        await read(units, record)
+        assert await booked(units) == {}
+
+    async def test_old_record_of_a_failed_payout_posts_nothing(self, units: Units) -> None:
+        payout = paid(units, "po_1", 1_000)
+        await paying_out.save_payout(units, replace(payout, state="pending"), [])
+        await paying_out.save_payout(units, replace(payout, state="failed"), [])
+        await paying_out.save_payout(units, payout, [LINE])
+        assert await booked(units) == {}
+        assert await units.pool.fetchval("SELECT state FROM payouts") == "failed"
+
+    @pytest.mark.parametrize("paid_before", [False, True])
+    @pytest.mark.parametrize("state", ["failed", "cancelled"])
+    async def test_lines_are_posted_once_by_the_repeating_payout(
+        self, units: Units, state: Any, paid_before: bool
+    ) -> None:
+        record = Record()
+        first, second, third = (paid(units, f"po_{n}", 19_390) for n in (1, 2, 3))
+        record.keep(first if paid_before else replace(first, state="pending"), CHARGE)
+        await read(units, record)
+        record.keep(replace(first, state=state))
+        await tell(units, "payout.failed", "po_1")
+        record.keep(replace(second, state="failed"), brings("po_1", 19_390))
+        record.keep(third, brings("po_2", 19_390))
+        await read(units, record)
+        assert await booked(units) == {"bank": 19_390, "fees": 610, "psp_clearing": -20_000}
+        lines = await units.pool.fetch("SELECT provider_id, amount, fee FROM payout_lines")
+        assert [tuple(row) for row in lines] == [("txn_2", 20_000, 610)]
+        assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1  # a charge that is none of ours, once
+
+    @pytest.mark.parametrize("paid_before", [False, True])
+    async def test_lines_of_a_failed_payout_may_repeat(self, units: Units, paid_before: bool) -> None:
+        first, second = paid(units, "po_1", 19_390), paid(units, "po_2", 19_390)
+        if paid_before:
+            await paying_out.save_payout(units, first, [CHARGE])
+        await paying_out.save_payout(units, replace(first, state="failed"), [])
+        await paying_out.save_payout(units, second, [CHARGE])
+        assert await booked(units) == {"bank": 19_390, "fees": 610, "psp_clearing": -20_000}

@@ -75,115 +75,78 @@ async def linked(units: Units) -> list[str]:
     return [row["provider_id"] for row in rows]
 
 
-@pytest.mark.parametrize(
-    ("minor", "currency", "why"), [(1_150, "USD", "wrong_amount"), (1_200, "EUR", "wrong_currency")]
-)
-async def test_a_line_that_is_not_quite_the_payout_whose_trace_it_tells_waits_with_it_and_is_not_matched_nor_posted(
-    units: Units, minor: int, currency: str, why: str
-) -> None:
-    await known(units, "po_1", currency=currency, trace="026 0157-7123042")
-    assert await take(units, minor, f"STRIPE TRANSFER {TRACE}") == "proposed"
-    shown = await waiting(units)
-    (proposal,) = shown["proposals"]
-    assert (shown["class"], proposal["payout_id"], proposal["customer_id"], proposal["invoices"]) == (
-        why,
-        "po_1",
-        None,
-        [],
+class TestPayoutMatching:
+    @pytest.mark.parametrize(
+        ("minor", "currency", "why"), [(1_150, "USD", "wrong_amount"), (1_200, "EUR", "wrong_currency")]
     )
-    assert proposal["reasons"] == [f"tells the trace of this payout, which is of {currency} 12.00"]
-    assert "dismiss" in shown["remedy"]
-    for choice in ({"proposal": 0}, {"payout_id": "po_1"}):
-        status, slug, detail = await refused(units, "match", **choice)
-        assert (status, slug, "dismiss" in detail) == (422, "other-amount", True)
-    assert (await refused(units, "post", proposal=0))[1] == "providers-money"
-    assert await linked(units) == []
+    async def test_wrong_amount_or_currency_is_proposed(
+        self, units: Units, minor: int, currency: str, why: str
+    ) -> None:
+        await known(units, "po_1", currency=currency, trace="026 0157-7123042")
+        assert await take(units, minor, f"STRIPE TRANSFER {TRACE}") == "proposed"
+        shown = await waiting(units)
+        (proposal,) = shown["proposals"]
+        assert (shown["class"], proposal["payout_id"], proposal["customer_id"], proposal["invoices"]) == (
+            why,
+            "po_1",
+            None,
+            [],
+        )
+        assert proposal["reasons"] == [f"tells the trace of this payout, which is of {currency} 12.00"]
+        assert "dismiss" in shown["remedy"]
+        for choice in ({"proposal": 0}, {"payout_id": "po_1"}):
+            status, slug, detail = await refused(units, "match", **choice)
+            assert (status, slug, "dismiss" in detail) == (422, "other-amount", True)
+        assert (await refused(units, "post", proposal=0))[1] == "providers-money"
+        assert await linked(units) == []
 
+    async def test_whole_reference_may_hold_the_trace(self, units: Units) -> None:
+        await known(units, "po_1", trace="ST ABC-DEF GHI JKL")
+        assert await take(units, 1_150, "stripe", references=("st.abcdefghijkl",)) == "proposed"
+        assert (await waiting(units))["class"] == "wrong_amount"
 
-async def test_the_whole_reference_of_a_line_tells_the_trace_too(units: Units) -> None:
-    await known(units, "po_1", trace="ST ABC-DEF GHI JKL")
-    assert await take(units, 1_150, "stripe", references=("st.abcdefghijkl",)) == "proposed"
-    assert (await waiting(units))["class"] == "wrong_amount"
+    async def test_second_line_of_a_payout_is_a_duplicate(self, units: Units) -> None:
+        await known(units, "po_1")
+        assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "matched"
+        assert await take(units, 1_200, f"Stripe {TRACE}") == "proposed"
+        shown = await waiting(units)
+        assert (shown["class"], shown["proposals"][0]["payout_id"]) == ("doubled", "po_1")
+        assert (await refused(units, "match", proposal=0))[:2] == (409, "not-this-money")
 
+    async def test_person_chooses_one_of_several_payouts(self, units: Units) -> None:
+        for name in ("po_1", "po_2"):
+            await known(units, name, trace=None)
+        assert await take(units, 1_200, "stripe") == "proposed"
+        shown = await waiting(units)
+        assert (shown["class"], {each["payout_id"] for each in shown["proposals"]}) == (
+            "missing_here",
+            {"po_1", "po_2"},
+        )
+        assert (await refused(units, "match", payout_id="po_3"))[:2] == (422, "unknown-payout")
+        assert (await refused(units, "match"))[:2] == (422, "unknown-payment")
+        assert await decide(units, "match", proposal=1) is None
+        assert await linked(units) == [shown["proposals"][1]["payout_id"]]
+        (note,) = await exceptions.list_notes(units.pool, shown["id"])  # type: ignore[arg-type]
+        assert (note["actor"], note["action"], note["detail"]) == (
+            "user:ann",
+            "payout",
+            shown["proposals"][1]["payout_id"],
+        )
+        assert await units.pool.fetchval("SELECT count(*) FROM payments") == 0
 
-async def test_a_line_that_tells_again_of_a_payout_that_has_arrived_is_doubled_and_not_matched(units: Units) -> None:
-    await known(units, "po_1")
-    assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "matched"
-    assert await take(units, 1_200, f"Stripe {TRACE}") == "proposed"
-    shown = await waiting(units)
-    assert (shown["class"], shown["proposals"][0]["payout_id"]) == ("doubled", "po_1")
-    assert (await refused(units, "match", proposal=0))[:2] == (409, "not-this-money")
+    async def test_person_may_post_it_to_a_customer(self, units: Units) -> None:
+        customer = new_id()
+        async with units.begin() as work:
+            await keep_customers(work, {customer: None})
+        await known(units, "po_1")
+        await take(units, 1_150, f"STRIPE TRANSFER {TRACE}")
+        assert await decide(units, "post", customer_id=customer, on_account=True)
 
-
-async def test_of_several_payouts_a_person_says_which_arrived_and_the_trail_keeps_it(units: Units) -> None:
-    for name in ("po_1", "po_2"):
-        await known(units, name, trace=None)
-    assert await take(units, 1_200, "stripe") == "proposed"
-    shown = await waiting(units)
-    assert (shown["class"], {each["payout_id"] for each in shown["proposals"]}) == ("missing_here", {"po_1", "po_2"})
-    assert (await refused(units, "match", payout_id="po_3"))[:2] == (422, "unknown-payout")
-    assert (await refused(units, "match"))[:2] == (422, "unknown-payment")
-    assert await decide(units, "match", proposal=1) is None
-    assert await linked(units) == [shown["proposals"][1]["payout_id"]]
-    (note,) = await exceptions.list_notes(units.pool, shown["id"])  # type: ignore[arg-type]
-    assert (note["actor"], note["action"], note["detail"]) == ("user:ann", "payout", shown["proposals"][1]["payout_id"])
-    assert await units.pool.fetchval("SELECT count(*) FROM payments") == 0
-
-
-@pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_money_of_a_payout_that_failed_is_for_a_person_who_may_match_it(units: Units, state: str) -> None:
-    await known(units, "po_1", state=state)
-    await known(units, "po_2", trace=None)
-    assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "proposed"
-    shown = await waiting(units)
-    assert (shown["class"], [each["payout_id"] for each in shown["proposals"]]) == ("missing_there", ["po_1"])
-    await decide(units, "match", proposal=0)
-    assert await linked(units) == ["po_1"]
-
-
-async def test_a_payout_that_failed_without_a_trace_hides_none_that_pays_its_money_again(units: Units) -> None:
-    await known(units, "po_1", trace=None, state="failed")
-    await known(units, "po_2", trace=None)
-    assert await take(units, 1_200, "stripe") == "matched"
-    assert await linked(units) == ["po_2"]
-
-
-async def test_a_payouts_line_is_a_customers_where_staff_says_so(units: Units) -> None:
-    customer = new_id()
-    async with units.begin() as work:
-        await keep_customers(work, {customer: None})
-    await known(units, "po_1")
-    await take(units, 1_150, f"STRIPE TRANSFER {TRACE}")
-    assert await decide(units, "post", customer_id=customer, on_account=True)
-
-
-def test_a_receipt_and_a_payout_are_not_matched_at_once() -> None:
-    asked = resolutions.Resolution(action="match", payment_id="p", payout_id="po_1", reason="so")
-    with pytest.raises(Problem) as caught:
-        decisions._refuse_unused(asked)
-    assert caught.value.slug == "not-used"
-
-
-@pytest.mark.parametrize("before", ["paid", "in_transit", "pending"])
-@pytest.mark.parametrize("after", ["failed", "cancelled"])
-async def test_the_line_of_a_payout_that_comes_to_nothing_waits_for_a_person_once(
-    units: Units, before: Any, after: Any
-) -> None:
-    """Its money may still be at the bank, which nobody would see."""
-    payout = Payout("po_1", before, 1_200, "USD", DAY, units.clock.now(), TRACE)
-    lines = [PayoutLine("txn_1", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())]
-    await paying_out.save_payout(units, payout, lines)
-    assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "matched"
-    for _ in range(2):
-        await paying_out.save_payout(units, replace(payout, state=after), [])
-    shown = await waiting(units)
-    assert (shown["class"], shown["proposals"][0]["payout_id"]) == ("missing_there", "po_1")
-    assert await units.pool.fetch("SELECT state FROM bank_lines") == [("proposed",)]
-    assert await units.pool.fetchval("SELECT coalesce(sum(amount), 0) FROM ledger_entries WHERE account = 'bank'") == 0
-    await decide(units, "match", proposal=0)
-    await paying_out.save_payout(units, replace(payout, state=after), [])  # told once more
-    assert await linked(units) == ["po_1"]
-    assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1
+    def test_receipt_and_payout_together_are_refused(self) -> None:
+        asked = resolutions.Resolution(action="match", payment_id="p", payout_id="po_1", reason="so")
+        with pytest.raises(Problem) as caught:
+            decisions._refuse_unused(asked)
+        assert caught.value.slug == "not-used"
 
 
 async def accounts(units: Units) -> dict[str, int]:
@@ -191,49 +154,87 @@ async def accounts(units: Units) -> dict[str, int]:
     return dict(await units.pool.fetch(sql))
 
 
-async def test_what_the_bank_kept_of_a_payout_is_a_fee_until_the_payout_fails(units: Units) -> None:
-    payout = Payout("po_1", "paid", 1_200, "USD", DAY, units.clock.now(), TRACE)
-    lines = [PayoutLine("txn_1", "other", None, 1_250, 50, 1_200, "USD", units.clock.now())]
-    await paying_out.save_payout(units, payout, lines)
-    assert await take(units, 1_150, f"STRIPE TRANSFER {TRACE}") == "proposed"
-    assert (await refused(units, "match", proposal=0))[:2] == (422, "other-amount")
-    await decide(units, "match", proposal=0, rest_is_fee=True)
-    assert (await linked(units), await accounts(units)) == (
-        ["po_1"],
-        {"bank": 1_150, "fees": 100, "psp_clearing": -1_250},
+class TestBankFee:
+    async def test_is_posted_until_the_payout_fails(self, units: Units) -> None:
+        payout = Payout("po_1", "paid", 1_200, "USD", DAY, units.clock.now(), TRACE)
+        lines = [PayoutLine("txn_1", "other", None, 1_250, 50, 1_200, "USD", units.clock.now())]
+        await paying_out.save_payout(units, payout, lines)
+        assert await take(units, 1_150, f"STRIPE TRANSFER {TRACE}") == "proposed"
+        assert (await refused(units, "match", proposal=0))[:2] == (422, "other-amount")
+        await decide(units, "match", proposal=0, rest_is_fee=True)
+        assert (await linked(units), await accounts(units)) == (
+            ["po_1"],
+            {"bank": 1_150, "fees": 100, "psp_clearing": -1_250},
+        )
+        await paying_out.save_payout(units, replace(payout, state="failed"), [])
+        assert await accounts(units) == {"fees": 50, "psp_clearing": -50}
+
+    @pytest.mark.parametrize(
+        ("state", "minor", "asked", "slug"),
+        [
+            ("in_transit", 1_150, {"payout_id": "po_1"}, "not-paid-out"),
+            ("paid", 1_250, {"payout_id": "po_1"}, "other-amount"),
+            ("paid", 1_150, {"payment_id": "00000000-0000-7000-8000-000000000000"}, "not-used"),
+        ],
     )
-    await paying_out.save_payout(units, replace(payout, state="failed"), [])
-    assert await accounts(units) == {"fees": 50, "psp_clearing": -50}
+    async def test_needs_a_paid_payout_and_a_missing_amount(
+        self, units: Units, state: Any, minor: int, asked: dict[str, Any], slug: str
+    ) -> None:
+        payout = Payout("po_1", state, 1_200, "USD", DAY, units.clock.now(), TRACE)
+        await paying_out.save_payout(
+            units, payout, [PayoutLine("t", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())]
+        )
+        await take(units, minor, f"STRIPE TRANSFER {TRACE}")
+        assert (await refused(units, "match", rest_is_fee=True, **asked))[1] == slug
+        assert await linked(units) == []
 
 
-@pytest.mark.parametrize(
-    ("state", "minor", "asked", "slug"),
-    [
-        ("in_transit", 1_150, {"payout_id": "po_1"}, "not-paid-out"),
-        ("paid", 1_250, {"payout_id": "po_1"}, "other-amount"),
-        ("paid", 1_150, {"payment_id": "00000000-0000-7000-8000-000000000000"}, "not-used"),
-    ],
-)
-async def test_only_what_lacks_of_a_payout_that_was_paid_is_a_fee(
-    units: Units, state: Any, minor: int, asked: dict[str, Any], slug: str
-) -> None:
-    payout = Payout("po_1", state, 1_200, "USD", DAY, units.clock.now(), TRACE)
-    await paying_out.save_payout(
-        units, payout, [PayoutLine("t", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())]
-    )
-    await take(units, minor, f"STRIPE TRANSFER {TRACE}")
-    assert (await refused(units, "match", rest_is_fee=True, **asked))[1] == slug
-    assert await linked(units) == []
+class TestFailedPayout:
+    @pytest.mark.parametrize("state", ["failed", "cancelled"])
+    async def test_its_money_is_an_exception_to_match(self, units: Units, state: str) -> None:
+        await known(units, "po_1", state=state)
+        await known(units, "po_2", trace=None)
+        assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "proposed"
+        shown = await waiting(units)
+        assert (shown["class"], [each["payout_id"] for each in shown["proposals"]]) == ("missing_there", ["po_1"])
+        await decide(units, "match", proposal=0)
+        assert await linked(units) == ["po_1"]
 
+    async def test_hides_no_payout_that_repeats_it(self, units: Units) -> None:
+        await known(units, "po_1", trace=None, state="failed")
+        await known(units, "po_2", trace=None)
+        assert await take(units, 1_200, "stripe") == "matched"
+        assert await linked(units) == ["po_2"]
 
-async def test_of_a_payout_that_was_a_share_of_a_line_only_the_share_waits(units: Units) -> None:
-    await paying_out.save_payout(
-        units, Payout("po_1", "paid", 500, "USD", DAY, units.clock.now(), None),
-        [PayoutLine("t", "other", None, 500, 0, 500, "USD", units.clock.now())],
-    )  # fmt: skip
-    await take(units, 1_200, "of two")
-    await units.pool.execute("UPDATE exceptions SET amount = 500")  # the rest was another's
-    await decide(units, "match", payout_id="po_1")
-    await units.pool.execute("UPDATE exceptions SET state = 'resolved', resolved_at = now()")
-    await paying_out.save_payout(units, Payout("po_1", "failed", 500, "USD", DAY, units.clock.now(), None), [])
-    assert (await waiting(units))["amount_minor"] == 500
+    @pytest.mark.parametrize("before", ["paid", "in_transit", "pending"])
+    @pytest.mark.parametrize("after", ["failed", "cancelled"])
+    async def test_matched_line_becomes_one_exception(self, units: Units, before: Any, after: Any) -> None:
+        """Its money may still be at the bank, which nobody would see."""
+        payout = Payout("po_1", before, 1_200, "USD", DAY, units.clock.now(), TRACE)
+        lines = [PayoutLine("txn_1", "other", None, 1_200, 0, 1_200, "USD", units.clock.now())]
+        await paying_out.save_payout(units, payout, lines)
+        assert await take(units, 1_200, f"STRIPE TRANSFER {TRACE}") == "matched"
+        for _ in range(2):
+            await paying_out.save_payout(units, replace(payout, state=after), [])
+        shown = await waiting(units)
+        assert (shown["class"], shown["proposals"][0]["payout_id"]) == ("missing_there", "po_1")
+        assert await units.pool.fetch("SELECT state FROM bank_lines") == [("proposed",)]
+        assert (
+            await units.pool.fetchval("SELECT coalesce(sum(amount), 0) FROM ledger_entries WHERE account = 'bank'") == 0
+        )
+        await decide(units, "match", proposal=0)
+        await paying_out.save_payout(units, replace(payout, state=after), [])  # told once more
+        assert await linked(units) == ["po_1"]
+        assert await units.pool.fetchval("SELECT count(*) FROM exceptions") == 1
+
+    async def test_only_its_share_of_the_line_waits(self, units: Units) -> None:
+        await paying_out.save_payout(
+            units, Payout("po_1", "paid", 500, "USD", DAY, units.clock.now(), None),
+            [PayoutLine("t", "other", None, 500, 0, 500, "USD", units.clock.now())],
+        )  # fmt: skip
+        await take(units, 1_200, "of two")
+        await units.pool.execute("UPDATE exceptions SET amount = 500")  # the rest was another's
+        await decide(units, "match", payout_id="po_1")
+        await units.pool.execute("UPDATE exceptions SET state = 'resolved', resolved_at = now()")
+        await paying_out.save_payout(units, Payout("po_1", "failed", 500, "USD", DAY, units.clock.now(), None), [])
+        assert (await waiting(units))["amount_minor"] == 500
