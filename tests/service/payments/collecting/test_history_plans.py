@@ -68,13 +68,13 @@ async def test_list_walks_an_index_in_order(units: Units, asked: PaymentFilter, 
     assert "Filter" not in plan
 
 
-def test_nothing_but_a_word_gets_into_the_statement() -> None:
+def test_unknown_status_is_refused() -> None:
     with pytest.raises(ValueError, match="no state"):
         history_query(PaymentFilter(status="paid' OR true --", customer_id=new_id()), 20)
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_number_is_looked_up(units: Units) -> None:
+async def test_payment_number_uses_its_index(units: Units) -> None:
     sql, values = history_query(PaymentFilter(digits="0123456789ab"), 20)
     async with units.pool.acquire() as connection:
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *values))

@@ -1038,7 +1038,7 @@ class TestDuplicates:
 
 
 class TestNumbersByChance:
-    async def test_a_known_payers_date_pays_nobody_else(self, units: Units) -> None:
+    async def test_date_of_a_known_payer_pays_nobody_else(self, units: Units) -> None:
         beta, _ = await owed(units, 4_900, "BE-1")
         assert await take(units, line(4_900, "BE-1", payer="Beta", payer_account="DE7")) == ["posted"]
         alpha, _ = await owed(units, 4_900, "020326")
@@ -1079,7 +1079,7 @@ class TestNumbersByChance:
         paid = line(4_900, "x", references=("089/1234567",), payer="Alpha GmbH")
         assert await take(units, paid) == ["posted"]
 
-    async def test_a_payer_with_another_customers_name_is_proposed(self, units: Units) -> None:
+    async def test_payer_with_another_customers_name_is_proposed(self, units: Units) -> None:
         await owed(units, 4_900, "INV-1")
         async with units.begin() as work:
             await keep_customers(work, {new_id(): "Beta GmbH"})
@@ -1165,7 +1165,7 @@ class TestDeposits:
         ]
         assert [part["amount_minor"] for part in proposals[1]["invoices"]] == [10_000]
 
-    async def test_such_a_proposal_matches_all_of_them(self, units: Units) -> None:
+    async def test_proposal_of_several_matches_them_all(self, units: Units) -> None:
         customer, _ = await owed(units, 10_000, "INV-9")
         cheques = [await recorded(units, customer, minor, None) for minor in (1_000, 2_000, 3_000)]
         assert await take(units, line(6_000, "deposit")) == ["proposed"]
@@ -1215,9 +1215,7 @@ class TestSharedReferences:
             ({"text": "Pay 7 IA-1", "payer_account": "FR1"}, {"text": "Pay 7 IB-1", "payer_account": "FR1"}),
         ],
     )
-    async def test_other_money_is_for_a_person_once(
-        self, units: Units, one: dict[str, Any], other: dict[str, Any]
-    ) -> None:
+    async def test_other_money_is_one_exception(self, units: Units, one: dict[str, Any], other: dict[str, Any]) -> None:
         await take(units, replace(self.ORDER, **one))
         before = len(await waiting(units))
         assert await take(units, replace(self.ORDER, **other)) == ["proposed"]
@@ -1231,12 +1229,12 @@ class TestSharedReferences:
             {"text": "", "references": ("IA-1",)}, {"payer": "Ann"}, {"references": ("IA-1",)}, {"text": "Pay I A-1 A"},
         ],
     )  # fmt: skip
-    async def test_a_repeat_that_tells_less_is_a_duplicate(self, units: Units, less: dict[str, Any]) -> None:
+    async def test_repeat_with_less_text_is_a_duplicate(self, units: Units, less: dict[str, Any]) -> None:
         await take(units, self.ORDER)
         assert await take(units, replace(self.ORDER, **less)) == ["duplicate"]
 
     @pytest.mark.parametrize("told", [{"bank_reference": "ORDER7"}, {"entry_reference": "E1"}])
-    async def test_in_another_order_none_is_lost(self, units: Units, told: dict[str, Any]) -> None:
+    async def test_another_order_loses_none(self, units: Units, told: dict[str, Any]) -> None:
         zero, one, two = (line(5_500, f"QB-{n}", **told) for n in range(3))
         assert await take(units, zero) == ["proposed"]
         assert await take(units, zero, one) == ["duplicate", "proposed"]

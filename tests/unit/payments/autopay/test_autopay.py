@@ -386,7 +386,7 @@ class TestReturnedDebits:
         assert self.presented() == ([0, 3, 7], "R01")
 
     @given(st.lists(st.integers(0, 400), min_size=3, max_size=3))
-    def test_never_oftener_nor_later(self, waits: list[int]) -> None:
+    def test_never_more_often_nor_later(self, waits: list[int]) -> None:
         days, hold = self.presented(*waits)
         assert len(days) <= 3
         assert days[-1] <= 180

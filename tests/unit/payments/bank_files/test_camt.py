@@ -366,7 +366,7 @@ class TestDetailsInOneSum:
         assert [(line.amount_minor, line.text) for line in found] == [(400, "INV-1"), (600, "INV-2")]
 
     @pytest.mark.parametrize("amounts", [("4.00", "6.01"), ("", ""), ("4.00", "")])
-    def test_else_one_line_keeps_all_texts(self, amounts: tuple[str, str]) -> None:
+    def test_otherwise_one_line_keeps_all_texts(self, amounts: tuple[str, str]) -> None:
         (line,) = lines(entry(self.instructed(amounts[0], "INV-1") + self.instructed(amounts[1], "INV-2")))
         assert (line.amount_minor, line.text) == (1_000, "INV-1 INV-2")
 

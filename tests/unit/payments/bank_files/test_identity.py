@@ -120,7 +120,7 @@ class TestManyLines:
         assert len(set(of(*alike, *alike, *alike))) == 150_000
 
 
-class TestStatementsToldTwice:
+class TestRepeatedStatements:
     """One file that holds a statement again gives the identities of its lines again."""
 
     PAID = (Transfer(100, DAY, None, "same"), Transfer(100, DAY, None, "same"), Transfer(7, DAY, "REF1", "fee"))

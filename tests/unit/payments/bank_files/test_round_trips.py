@@ -20,7 +20,7 @@ TRANSFERS = st.lists(st.builds(Transfer, AMOUNTS, DAYS, REFERENCES, WORDS, WORDS
 @pytest.mark.parametrize("kind", FORMATS)
 @settings(deadline=None)
 @given(made=TRANSFERS, currency=st.sampled_from(["EUR", "JPY", "KWD", "CLF"]))
-def test_transfers_come_back_as_they_were_written(kind: str, made: list[Transfer], currency: str) -> None:
+def test_written_transfers_are_read_back_the_same(kind: str, made: list[Transfer], currency: str) -> None:
     reading = read(io.BytesIO(content(FORMATS[kind](made, currency))))
     lines = list(reading.lines)
     assert reading.format == kind
@@ -44,7 +44,7 @@ def test_an_mt940_balance_may_be_overdrawn(made: list[Transfer], opening: int) -
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=50), st.sampled_from(["utf-8", "utf-16"])
 )
-def test_any_text_comes_through_camt(text: str, encoding: str) -> None:
+def test_camt_keeps_any_text(text: str, encoding: str) -> None:
     data = "".join(camt_file([Transfer(1, text=text)])).replace("UTF-8", encoding)
     (line,) = read(io.BytesIO(data.encode(encoding))).lines
     assert line.text == " ".join(text.split())

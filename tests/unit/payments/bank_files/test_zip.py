@@ -68,7 +68,7 @@ class TestZip:
         ],
         ids=range(11),
     )
-    def test_what_is_not_unpacked_is_said(self, data: bytes, reason: str) -> None:
+    def test_refusal_says_why(self, data: bytes, reason: str) -> None:
         assert reason in refusal(data)
 
     def test_more_bytes_than_are_taken_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ class TestMembers:
     def test_what_macos_adds_is_no_file(self) -> None:
         assert "holds no file" in refusal(packed(("__MACOSX/._a.xml", APPLE)))
 
-    def test_each_is_a_part(self) -> None:
+    def test_each_statement_is_a_part(self) -> None:
         _, lines = reading(packed(("a.xml", of("camt.053")), ("b.sta", 2 * of("mt940")), ("c.xml", of("camt.053"))))
         assert [line.part for line in lines[:: len(SMALL)]] == [1, 2, 3, 4]
 

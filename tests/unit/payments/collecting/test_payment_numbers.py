@@ -17,12 +17,12 @@ class TestNumbers:
         assert set(number.removeprefix("P-")) <= {*SYMBOLS, "-"}
 
     @given(end=ENDS, other=ENDS)
-    def test_others_have_other_numbers(self, end: str, other: str) -> None:
+    def test_different_ids_have_different_numbers(self, end: str, other: str) -> None:
         same = number_of(f"018f0000-0000-7000-8000-{end}") == number_of(f"018f0000-0000-7000-8000-{other}")
         assert same == (end == other)
 
     @given(end=ENDS)
-    def test_however_it_is_written(self, end: str) -> None:
+    def test_any_spelling_is_read(self, end: str) -> None:
         number = number_of(f"018f0000-0000-7000-8000-{end}")
         heard = number.replace("0", "o").replace("1", "l").lower()
         for text in (
@@ -34,6 +34,6 @@ class TestNumbers:
         ):
             assert digits_of(text) == end
 
-    def test_what_is_none_is_none(self) -> None:
+    def test_invalid_text_is_no_number(self) -> None:
         for text in ("", "P-", "P-7K3M9-2QXT", "P-7K3M9-2QXTBB", "P-ZZZZZ-ZZZZZ", "P-7K3M9-2QX*B", new_id()):
             assert digits_of(text) is None

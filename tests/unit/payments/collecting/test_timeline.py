@@ -259,7 +259,7 @@ class TestCodes:
         assert said.code == said.code.lower()
         assert said.text
 
-    def test_what_goes_back_has_its_amount(self) -> None:
+    def test_reversal_has_its_amount(self) -> None:
         back = Reversal("back", PAY, "customer", "return", "succeeded", usd(1_200), usd(36), NOW, "R01")
         (message,) = payment_events([replace(by_credit(), what="reversed", reversal=back)], NOW)
         said = timeline.told(CODES, message.type, orjson.loads(message.body), DAY, (back,))
@@ -271,10 +271,10 @@ class TestCodes:
         odd = timeline.told(CODES, "PaymentDeclined", {"reason": "{odd}"}, DAY)
         assert odd == Said("declined", "The payment was declined ({odd}).", {"reason": "{odd}"})
 
-    def test_what_is_waited_for_has_its_day(self) -> None:
+    def test_awaited_record_has_its_day(self) -> None:
         waiting = replace(by_credit().payment, status="processing", reconciliation="waiting", expected_by=DAY)
         said = timeline.next_step(CODES, waiting, DAY)
         assert said == Said("provider_confirms", "The provider confirms by 2026-03-01.", {"by": DAY})
 
-    def test_values_that_are_missing_are_left_out(self) -> None:
+    def test_missing_values_are_left_out(self) -> None:
         assert say("a", "Words of {one}.", one="this", other=None) == Said("a", "Words of this.", {"one": "this"})

@@ -116,7 +116,7 @@ class TestNumbersInText:
     def test_what_may_be_something_else_is_chance(self, number: str, text: str) -> None:
         assert likely(number, text) == "chance"
 
-    def test_a_reference_is_told_as_the_number(self) -> None:
+    def test_reference_of_the_same_digits_is_the_number(self) -> None:
         assert likely("80532", "", "80532") == "sure"
         assert likely("2026-0042", "", "2026/0042") == "sure"
         assert likely("010326", "", "01.03.26") is None
@@ -159,7 +159,7 @@ class TestDigitsBehindALabel:
             ("1950", "Invoice 1950"),
         ],
     )
-    def test_the_next_and_those_listed_are_sure(self, number: str, text: str) -> None:
+    def test_next_and_listed_ones_are_sure(self, number: str, text: str) -> None:
         assert likely(number, text) == "sure"
 
     @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ class TestDigitsBehindALabel:
             ("INV-20260301", "INV 2026 03 01"),
         ],
     )
-    def test_what_else_follows_is_not(self, number: str, text: str) -> None:
+    def test_other_digits_that_follow_are_chance(self, number: str, text: str) -> None:
         assert likely(number, text) == "chance"
 
     @pytest.mark.parametrize(
