@@ -11,9 +11,6 @@ from pathlib import Path
 WORDS = 8
 SUBJECT = 72
 
-# Folders with longer names, and how many they have at most. These numbers only go down.
-EXCEPTIONS: dict[str, int] = {}
-
 
 def words(name: str) -> int:
     return len([word for word in name.removeprefix("test_").split("_") if word])
@@ -29,23 +26,11 @@ def long_names(source: str) -> list[tuple[int, str]]:
     return [(test.lineno, test.name) for test in tests if words(test.name) > WORDS]
 
 
-def faults_of_tests(found: dict[str, list[tuple[int, str]]], exceptions: dict[str, int]) -> list[str]:
-    """Faults of `found` (file to its long names). An exception that nothing needs is a fault, too."""
-    faults = []
-    for folder, most in exceptions.items():
-        here = [name for path, names in found.items() if path.startswith(folder) for name in names]
-        if not here:
-            faults.append(
-                f"{folder} has no long test name any more. Remedy: remove it from EXCEPTIONS in tests/names.py"
-            )
-        elif len(here) > most:
-            faults.append(
-                f"{folder} has {len(here)} long test names, at most {most} are allowed. Remedy: shorten the new ones"
-            )
-    return faults + [
+def faults_of_tests(found: dict[str, list[tuple[int, str]]]) -> list[str]:
+    """Faults of `found`: file to its long names."""
+    return [
         f"{path}:{line}: {name} has {words(name)} words, at most {WORDS} are allowed. Remedy: group tests in a class"
         for path, names in found.items()
-        if not path.startswith(tuple(exceptions))
         for line, name in names
     ]
 
@@ -79,7 +64,7 @@ def main() -> None:
         path.relative_to(root).as_posix(): long_names(path.read_text("utf-8"))
         for path in sorted((root / "tests").rglob("*.py"))
     }
-    faults = faults_of_tests(found, EXCEPTIONS) + faults_of_subjects(subjects_of(root))
+    faults = faults_of_tests(found) + faults_of_subjects(subjects_of(root))
     print("\n".join(faults) if faults else "Names of tests and subjects of commits are short enough.")
     sys.exit(bool(faults))
 
