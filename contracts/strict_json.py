@@ -11,7 +11,7 @@ LARGEST_EXPONENT = 400
 MOST_MEMBERS = 1_000  # of one object; an invoice of 1,000 lines has 6,000 in all of its objects
 MOST_MEMBERS_IN_ALL = 20_000
 MOST_ITEMS = 2_000  # of one list; a request takes 1,000 at most, and names the field of a list that is somewhat longer
-MOST_COMMAS = 30_000  # so many values in all, or fewer
+MOST_VALUES = 30_000  # of all objects and lists
 
 
 class NotJsonError(ValueError):
@@ -63,16 +63,19 @@ def _exactly(text: str) -> Decimal:
     return number
 
 
-def _bounded_lists(said: Any) -> None:
-    left = [said]
+def _bounded(said: Any) -> None:
+    """TooManyError for a list that is too long, or too many values in all. Commas within a text are text."""
+    left, count = [said], 1
     while left:
         value = left.pop()
-        if isinstance(value, list):
-            if len(value) > MOST_ITEMS:
-                raise TooManyError(f"a list holds more than {MOST_ITEMS:,} items")
-            left += value
-        elif isinstance(value, dict):
-            left += value.values()
+        if not isinstance(value, list | dict):
+            continue
+        if isinstance(value, list) and len(value) > MOST_ITEMS:
+            raise TooManyError(f"a list holds more than {MOST_ITEMS:,} items")
+        count += len(value)
+        if count > MOST_VALUES:
+            raise TooManyError(f"it holds more than {MOST_VALUES:,} values")
+        left += value if isinstance(value, list) else value.values()
 
 
 def read_strict(body: bytes) -> Any:
@@ -84,9 +87,7 @@ def read_strict(body: bytes) -> Any:
     read = json.JSONDecoder(object_pairs_hook=_Members().once, parse_constant=_no_number, parse_float=_exactly)
     try:
         said = read.decode(body.decode("utf-8-sig"))
-        if body.count(b",") > MOST_COMMAS:
-            raise TooManyError(f"it holds more than {MOST_COMMAS:,} values")
-        _bounded_lists(said)
+        _bounded(said)
         return said
     except NotJsonError:
         raise

@@ -25,7 +25,7 @@ from chassis.http.idempotency import Key, replay, required_key
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier, allow
 from chassis.http.limits import Limits
 from chassis.http.problems import Problem, conflict, not_found, refused
-from contracts.strict_json import NotJsonError, read_strict
+from contracts.strict_json import NotJsonError, TooManyError, read_strict
 from tests.kit.serving import write_keys
 
 ERP = Identity("key-1", "system", frozenset({"invoices:read"}))
@@ -348,3 +348,14 @@ class TestLimits:
 
 async def test_nosniff_is_in_every_answer(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/healthz")).headers["x-content-type-options"] == "nosniff"
+
+
+class TestManyValues:
+    def test_commas_in_texts_count_as_text(self) -> None:
+        lines = [{"description": ", ".join(["part"] * 40), "unit_price_minor": 1} for _ in range(1_000)]
+        assert read_strict(json.dumps({"lines": lines}).encode()) == {"lines": lines}
+
+    def test_too_many_in_all_are_refused(self) -> None:
+        lists = json.dumps([[1] * 1_900] * 20).encode()
+        with pytest.raises(TooManyError, match="30,000 values"):
+            read_strict(lists)
