@@ -13,6 +13,7 @@ import structlog
 
 from chassis.messaging.handlers import Answer
 from chassis.messaging.records import COMMAND_TOPICS, RacedError, Record
+from chassis.messaging.wake import CALL
 from chassis.messaging.work import Units, Work
 from contracts.envelope import Envelope, read_headers
 
@@ -115,7 +116,7 @@ async def _again(connection: asyncpg.Connection, letter: int | None) -> list[Any
     """Make keys due now, and wake whoever replays them."""
     rows: list[Any] = await connection.fetch(AGAIN, letter)
     for consumer in {row["consumer"] for row in rows}:
-        await connection.execute("SELECT pg_notify('jobs', $1)", retry_job(consumer))
+        await connection.execute(CALL, retry_job(consumer))
     return rows
 
 

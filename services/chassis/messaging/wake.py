@@ -12,6 +12,7 @@ import structlog
 from chassis.messaging.work import Wake
 
 log = structlog.get_logger()
+CALL = "SELECT pg_notify('jobs', $1)"  # a job, by its name
 GATHER_SECONDS = 0.002  # one NOTIFY for many commits
 AGAIN_SECONDS = 1.0
 
@@ -50,7 +51,7 @@ class Bell(Wake):
             if rung:
                 await self._pool.execute("NOTIFY outbox")
             for job in called:
-                await self._pool.execute("SELECT pg_notify('jobs', $1)", job)
+                await self._pool.execute(CALL, job)
 
 
 async def listen(dsn: str, bell: Bell, woken: Mapping[str, asyncio.Event]) -> None:

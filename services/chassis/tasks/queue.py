@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ async def done(work: Work, task: Task) -> bool:
 
 async def listing(connection: asyncpg.Connection) -> list[dict[str, Any]]:
     """Tasks that were set aside, for a person; no bodies, they may hold personal data."""
-    return [dict(row) for row in await connection.fetch(SET_ASIDE)]
+    return [dict(row) for row in await connection.fetch(LISTED)]
 
 
 async def retry(connection: asyncpg.Connection, queue: str, task_id: str) -> bool:
@@ -118,14 +118,7 @@ def wake_name(queue: str) -> str:
 
 
 def _headers(cause: Cause) -> str:
-    named = {
-        "correlation": cause.correlation,
-        "causation": cause.causation,
-        "actor": cause.actor,
-        "acting_for": cause.acting_for,
-        "traceparent": cause.traceparent,
-    }
-    return orjson.dumps({name: value for name, value in named.items() if value}).decode()
+    return orjson.dumps({name: value for name, value in asdict(cause).items() if value}).decode()
 
 
 ENQUEUE = """
@@ -133,7 +126,7 @@ INSERT INTO tasks (queue, id, body, due_at, headers) VALUES ($1, $2, $3, $4, $5)
 """
 CANCEL = "DELETE FROM tasks WHERE queue = $1 AND id = $2"
 DONE = "DELETE FROM tasks WHERE queue = $1 AND id = $2 AND lease = $3"
-SET_ASIDE = """
+LISTED = """
 SELECT queue, id, attempts, error, set_aside_at FROM tasks WHERE set_aside_at IS NOT NULL
 ORDER BY queue, id LIMIT 1000
 """

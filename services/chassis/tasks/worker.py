@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging.dead_letters import describe
 from chassis.messaging.work import Cause
-from chassis.tasks.queue import Later, Queue, Task, wake_name
+from chassis.tasks.queue import DONE, Later, Queue, Task, wake_name
 from contracts.ids import new_id
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Worker:
             await self._record(DONE, task)
             how = "done"
         except Later as wish:
-            await self._record(AGAIN, task, wish.after, None)
+            await self._record(AGAIN, task, wish.after)
             how = "later"
         except Exception as error:
             how = await self._failed(task, error)
@@ -106,7 +106,7 @@ class Worker:
     async def _failed(self, task: Task, error: Exception) -> str:
         if out_of_reach(error) or isinstance(error, COLLIDED):
             log.warning("a task is put off", queue=task.queue, task=task.id, error=repr(error))
-            await self._record(AGAIN, task, timedelta(seconds=AWAY_SECONDS), None)
+            await self._record(AGAIN, task, timedelta(seconds=AWAY_SECONDS))
             return "put off"
         said, pause = describe(error), self._queue.pause(task.attempt)
         log.error("a task failed", queue=task.queue, task=task.id, attempt=task.attempt, error=said)
@@ -144,9 +144,8 @@ NEXT = """
 SELECT min(greatest(extract(epoch FROM due_at - $2), extract(epoch FROM free_at - now()))) FROM (
     SELECT due_at, free_at FROM tasks WHERE queue = $1 AND set_aside_at IS NULL ORDER BY due_at LIMIT 100) AS soon
 """
-DONE = "DELETE FROM tasks WHERE queue = $1 AND id = $2 AND lease = $3"
 AGAIN = """
-UPDATE tasks SET free_at = now() + $4, attempts = attempts - 1, lease = NULL, error = coalesce($5, error)
+UPDATE tasks SET free_at = now() + $4, attempts = attempts - 1, lease = NULL
 WHERE queue = $1 AND id = $2 AND lease = $3
 """
 FAILED = "UPDATE tasks SET free_at = now() + $4, error = $5, lease = NULL WHERE queue = $1 AND id = $2 AND lease = $3"

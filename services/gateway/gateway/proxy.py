@@ -139,7 +139,7 @@ class Proxy:
         try:
             owner, parts = asked.route.owner, parts_of(receive)
             async with self._passing.sent(owner, asked.method, asked.target, headers, parts) as answer:
-                kept = [header for header in answer.headers if header[0] not in NOT_PASSED_BACK]
+                kept = own_of(answer.headers)
                 kept += [header for header in answer.headers if header[0] == b"content-length"]
                 await send({"type": "http.response.start", "status": answer.status, "headers": kept})
                 async for part in answer.parts:
@@ -209,8 +209,13 @@ def address_of(client: tuple[str, int] | None) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+def own_of(headers: Headers) -> Headers:
+    """The headers of a service's answer that the caller gets as they are."""
+    return [header for header in headers if header[0] not in NOT_PASSED_BACK]
+
+
 def passed_back(answer: Answer) -> Headers:
-    headers = [header for header in answer.headers if header[0] not in NOT_PASSED_BACK]
+    headers = own_of(answer.headers)
     if answer.status != 204:
         headers.append((b"content-length", b"%d" % len(answer.body)))
     return headers

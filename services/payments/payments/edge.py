@@ -46,10 +46,10 @@ def unknown_customer(customer_id: str) -> Refusal:
     return Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id")
 
 
-def for_the_company(identity: Identity) -> None:
+def for_the_company(identity: Identity, why: str = "bank files and their exceptions are the company's") -> None:
+    """A 403 problem for a caller of one customer."""
     if identity.customer_id is not None:
-        detail = "This key is for one customer; bank files and their exceptions are the company's."
-        raise Problem(status=403, slug="forbidden", detail=detail)
+        raise Problem(status=403, slug="forbidden", detail=f"This key is for one customer; {why}.")
 
 
 async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:

@@ -11,7 +11,7 @@ from pydantic import Field, StrictBool
 from chassis.clock import Clock
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
-from chassis.http.problems import Problem, problem_of
+from chassis.http.problems import problem_of
 from chassis.running import Running, cause_of, running_of
 from contracts.allocation import Part
 from contracts.ids import is_id
@@ -23,7 +23,7 @@ from payments.collecting.api.payments import save_once
 from payments.collecting.api.shares import InvoicesToPay, other_currency, refuse_shares, said, unknown_invoice
 from payments.collecting.api.views import PaymentView
 from payments.collecting.domain.payments import Step, receive
-from payments.edge import Asked, IdempotencyKey, WritePayments, patiently, unknown_customer
+from payments.edge import Asked, IdempotencyKey, WritePayments, for_the_company, patiently, unknown_customer
 from payments.own import Own
 from payments.projections.store import load_names
 
@@ -50,9 +50,7 @@ async def receive_offline(
     asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
 ) -> Response:
     """Record money that was received. It is reconciled at once; its allocations follow when invoicing settles it."""
-    if identity.customer_id is not None:
-        detail = "This key is for one customer; what was received is recorded by the company."
-        raise Problem(status=403, slug="forbidden", detail=detail)
+    for_the_company(identity, "what was received is recorded by the company")
     running = running_of(request)
     if not is_id(asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))

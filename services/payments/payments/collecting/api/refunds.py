@@ -15,7 +15,7 @@ from chassis.http import idempotency
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, fingerprint, still_running
 from chassis.http.identity import Identity
-from chassis.http.problems import Problem, not_found, problem_of
+from chassis.http.problems import not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.running import cause_of, running_of
 from contracts.ids import is_id
@@ -28,7 +28,7 @@ from payments.collecting.domain.reversals import refund, void
 from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import lock_payment, save_steps
 from payments.collecting.store.reversals import load_reversals
-from payments.edge import Asked, IdempotencyKey, WritePayments, answer
+from payments.edge import Asked, IdempotencyKey, WritePayments, answer, for_the_company
 from payments.providers import Provider
 
 router = APIRouter(route_class=StrictRoute)
@@ -116,9 +116,7 @@ async def _once(
     payment_id: str, what: str, asked: Asked, decide: Decide, request: Request, identity: Identity, key_text: str
 ) -> Response:
     """Run it under the payment's lock, so that only one request at a time takes from a payment; once under a key."""
-    if identity.customer_id is not None:
-        detail = "This key is for one customer; money is given back by the company."
-        raise Problem(status=403, slug="forbidden", detail=detail)
+    for_the_company(identity, "money is given back by the company")
     if not is_id(payment_id):
         raise not_found("payment", payment_id)
     print_of = fingerprint({"payment_id": payment_id, **asked.model_dump(mode="json")})
