@@ -8,7 +8,7 @@ import json
 import sys
 import types
 import typing
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,14 @@ def _plain_example(name: str, hint: Any) -> Any:
         return 12_500
     if hint is Decimal:
         return {"tax_rate": "0.0825"}.get(name, "2")
+    if hint is datetime:
+        return datetime(2026, 3, 1, 15, 4, 5, tzinfo=UTC)
     if hint is date:
         return date(2026, 3, 31) if name in ("due_on", "expected_by") else date(2026, 3, 1)
-    known = {"currency": "USD", "number": "INV-1001", "email": "ap@example.com", "external_id": "ACME"}
+    known = {
+        "currency": "USD", "number": "INV-1001", "email": "ap@example.com", "external_id": "ACME",
+        "language": "en", "languages": "en", "brand_colour": "#0e5358",
+    }  # fmt: skip
     return known.get(name, ID if name.endswith("_id") and name != "customer_external_id" else name.replace("_", " "))
 
 

@@ -36,6 +36,10 @@ METHOD = Topic("payments.method.v1", "Payment methods: kind and funding, no numb
 AUTOPAY = Topic("payments.autopay.v1", "Autopay of a customer: on, off, held, and what it will charge when.")
 KEY = Topic("auth.key.v1", "API keys made and revoked; no secrets.", public=False)
 CREDENTIAL = Topic("auth.credential.v1", "Keys and sessions that are refused from now on; no secrets.", public=False)
+CONTACT = Topic("auth.contact.v1", "People of customers and of the company.", public=False, compacted=True)
+COMPANY = Topic("auth.company.v1", "The company's settings.", public=False, compacted=True)
+NOTICE = Topic("auth.notice.v1", "What a person is mailed at once; secrets are sealed to notify.", public=False)
+LINK = Topic("auth.link.v1", "Links for mails that open the portal, sealed to notify.", public=False)
 
 TOPICS: tuple[Topic, ...] = (
     INVOICE,
@@ -50,4 +54,8 @@ TOPICS: tuple[Topic, ...] = (
     AUTOPAY,
     KEY,
     CREDENTIAL,
+    CONTACT,
+    COMPANY,
+    NOTICE,
+    LINK,
 )

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import pathlib
 import sys
+from typing import Literal
 from urllib.parse import urlsplit
 
 from chassis.db.migrate import CHASSIS, folder_of
@@ -84,6 +86,7 @@ def _decided(settings: Settings, service: str) -> dict[str, str]:
         "PAIDUP_HOME": str(home),
         "PAIDUP_CLOCK_FILE": str(settings.clock_file),
         "PAIDUP_PUBLIC_KEYS": str(home / "keys/public.json"),
+        "PAIDUP_PUBLIC_URL": settings.url,
         f"{service.upper()}_HOST": "127.0.0.1",
         f"{service.upper()}_PORT": str(settings.port_of(service)),
     }
@@ -159,14 +162,20 @@ def migrations_digest(service: str) -> str:
 
 
 def make_keys(settings: Settings) -> None:
-    """The key pair that signs internal tokens, made once: an Ed25519 JWK and the public half as a key set."""
-    private, public = settings.home / "keys/private.json", settings.home / "keys/public.json"
+    """Two pairs of keys, each made once: auth signs internal tokens, and seals to notify what only notify may read."""
+    keys = settings.home / "keys"
+    _make_pair(keys / "private.json", keys / "public.json", "Ed25519")
+    _make_pair(keys / "notify-private.json", keys / "notify-public.json", "X25519")
+
+
+def _make_pair(private: pathlib.Path, public: pathlib.Path, curve: Literal["Ed25519", "X25519"]) -> None:
+    """A private JWK, and its public half as a key set."""
     if private.exists() and public.exists():
         return
     from joserfc.jwk import OKPKey
 
     private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    key = OKPKey.generate_key(curve, auto_kid=True)
     write_private(private, json.dumps(key.as_dict(private=True)))
     write_private(public, json.dumps({"keys": [key.as_dict(private=False)]}))
 
