@@ -1,4 +1,7 @@
-"""Pin every third-party requirement of all members with hashes: `python requirements/lock.py`."""
+"""Pin every third-party requirement of all members with hashes: `python requirements/lock.py`.
+
+What is pinned already stays as it is; `--upgrade` takes the newest of all.
+"""
 
 import pathlib
 import subprocess
@@ -24,9 +27,9 @@ def third_party() -> list[str]:
 
 
 def compile_pins(lines: list[str], target: str, *extra: str) -> None:
-    command = [sys.executable, "-m", "uv", "pip", "compile", "-", *OPTIONS.split(), *extra]
-    pins = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=True, cwd=ROOT)  # noqa: S603
-    (ROOT / "requirements" / target).write_text(pins.stdout)
+    options = [*OPTIONS.split(), *extra, *sys.argv[1:], "-o", f"requirements/{target}"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "-", *options]
+    subprocess.run(command, input="\n".join(lines), text=True, check=True, cwd=ROOT)  # noqa: S603
 
 
 if __name__ == "__main__":
