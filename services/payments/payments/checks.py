@@ -31,6 +31,9 @@ CHECKS = {
     "a refund is on its way and nothing asks what became of it": """
         SELECT r.id::text, r.state FROM reversals r JOIN payments p ON p.id = r.payment_id
         WHERE r.state = 'processing' AND p.next_poll_at IS NULL""",
+    "a refund was requested and nothing calls the provider": """
+        SELECT id::text, 'since ' || created_at FROM reversals r WHERE state = 'requested'
+        AND NOT EXISTS (SELECT FROM tasks t WHERE t.queue = 'call-refunds' AND t.id = r.id::text)""",
     "a payment is neither final nor has anything to wait for": """
         SELECT id::text, status FROM payments p WHERE status NOT IN ('succeeded', 'declined', 'cancelled', 'expired')
         AND next_poll_at IS NULL

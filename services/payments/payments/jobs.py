@@ -9,7 +9,6 @@ from payments.receiving.jobs import bank_lines, payouts
 
 JOBS = (
     Job("call-provider", 0.25, collecting.call_provider),
-    Job("call-refunds", 0.5, collecting.call_refunds),
     Job("take-bank-lines", 1, bank_lines.take_lines),
     Job("poll-provider", 0.5, collecting.poll_provider),
     Job("read-payouts", 15, payouts.read_payouts),
@@ -24,3 +23,4 @@ JOBS = (
 QUEUES = Queues()
 QUEUES.on("look-at-setups")(methods.look_at_setup)
 QUEUES.on("detach-methods")(methods.detach_method)
+QUEUES.on("call-refunds", at_once=32, lease_seconds=15)(collecting.call_refund)  # a call takes 10 s at most

@@ -23,9 +23,8 @@ MATCHED = """
 UPDATE payments SET status = 'succeeded', reconciliation = 'matched', effective_on = current_date, provider_id = 'pi_1',
     currency = $1, amount = 1000, surcharge = 0"""
 GONE = """
-INSERT INTO reversals (id, payment_id, customer_id, kind, state, currency, amount, surcharge, created_at, effective_on,
-    call_after)
-SELECT $1, id, customer_id, $2, 'succeeded', currency, $3, 0, now(), current_date, now() FROM payments"""
+INSERT INTO reversals (id, payment_id, customer_id, kind, state, currency, amount, surcharge, created_at, effective_on)
+SELECT $1, id, customer_id, $2, 'succeeded', currency, $3, 0, now(), current_date FROM payments"""
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""Jobs: call the provider, poll its records, read its events, open exceptions for late payments."""
+"""Jobs and tasks: call the provider, poll its records, read its events, open exceptions for late payments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import structlog
 
 from chassis.messaging.work import Units
 from chassis.running import Running
+from chassis.tasks.queue import Later, Task, done
 from payments.collecting import reconciling
 from payments.collecting.domain.payments import NEVER_MADE, Attempt, Payment, overdue, unanswered
 from payments.collecting.domain.reversals import processing, refused
@@ -24,7 +25,7 @@ from payments.collecting.store.attempts import (
 )
 from payments.collecting.store.payments import lock_payment, save_steps
 from payments.collecting.store.provider_events import events_known, load_cursor, save_cursor
-from payments.collecting.store.reversals import RefundCall, claim_refunds, load_reversals, refund_again
+from payments.collecting.store.reversals import RefundCall, load_refund_call, load_reversals
 from payments.own import Own
 from payments.providers import Charge, ChargeRequest, Provider, ProviderRefused, ProviderUnknown, RefundRequest
 from payments.setbacks import in_turn
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 # Stripe keeps an Idempotency-Key for at least a day. Within that time, the same call again returns the first outcome.
 KEY_LIVES = timedelta(hours=20)
-LONGEST_WAIT = 20
+SOONEST, LONGEST_WAIT = timedelta(seconds=0.5), timedelta(seconds=20)
 EVENTS = 100
 
 
@@ -99,38 +100,42 @@ async def _unknown(units: Units, attempt: Attempt) -> None:
         await call_again(work, attempt.id, _later(attempt.calls))
 
 
-async def call_refunds(running: Running[Own]) -> bool:
-    """Ask the provider for the due refunds. Only its record, not its reply, shows that the money went."""
-    provider = running.own.provider
-    calls = await claim_refunds(running.pool, running.settings.charges_at_once)
-    await side_by_side(_refund(running.units, provider, call) for call in calls)
-    return bool(calls)
+async def call_refund(task: Task, running: Running[Own]) -> None:
+    """Ask the provider for a refund. Only its record, not its reply, shows that the money went."""
+    units, call = running.units, await load_refund_call(running.pool, task.id)
+    if call is None:
+        return
+    try:
+        code = await _refusal(units, running.own.provider, call)
+    except ProviderUnknown as error:
+        log.info("provider's answer unknown", refund=task.id, error=type(error).__name__)
+        since = units.clock.now() - call.reversal.created_at
+        raise Later(min(max(since, SOONEST), LONGEST_WAIT)) from None
+    async with units.begin(task.cause) as work:
+        payment = await lock_payment(work, call.reversal.payment_id)
+        known = await load_reversals(work.connection, [call.reversal.payment_id])
+        now = next((each for each in known if each.id == task.id), None)
+        if payment is not None and now is not None and now.state == "requested":
+            step = refused(payment, now, code) if code else processing(payment, now, work.now)
+            work.emit(*payment_events([step], work.now))
+            await save_steps(work, [step])
+        await done(work, task)
 
 
-async def _refund(units: Units, provider: Provider, call: RefundCall) -> None:
-    reversal, code = call.reversal, None
+async def _refusal(units: Units, provider: Provider, call: RefundCall) -> str | None:
+    """Ask for the refund under its own key; return why it will never be given, or None."""
+    reversal = call.reversal
     request = RefundRequest(reversal.id, call.charge_id, reversal.total.minor, reversal.total.currency)
     try:
         if units.clock.now() - reversal.created_at < KEY_LIVES:
             await provider.refund(request)
         elif not await _made_already(units, provider, call):
-            code = NEVER_MADE
-    except ProviderUnknown as error:
-        log.info("provider's answer unknown", refund=reversal.id, calls=call.calls, error=type(error).__name__)
-        await refund_again(units.pool, reversal.id, _later(call.calls))
-        return
+            return NEVER_MADE
     except ProviderRefused as error:
-        code = error.code or "refused_by_provider"
+        return error.code or "refused_by_provider"
     except ValueError:  # a sum that the provider has no unit for
-        code = "amount_not_possible"
-    async with units.begin() as work:
-        payment = await lock_payment(work, reversal.payment_id)
-        known = await load_reversals(work.connection, [reversal.payment_id])
-        now = next((each for each in known if each.id == reversal.id), None)
-        if payment is not None and now is not None and now.state == "requested":
-            step = refused(payment, now, code) if code else processing(payment, now, work.now)
-            work.emit(*payment_events([step], work.now))
-            await save_steps(work, [step])
+        return "amount_not_possible"
+    return None
 
 
 async def _made_already(units: Units, provider: Provider, call: RefundCall) -> bool:
@@ -146,7 +151,7 @@ async def _made_already(units: Units, provider: Provider, call: RefundCall) -> b
 
 def _later(calls: int) -> timedelta:
     """How long to wait for the next call after so many calls without an answer."""
-    return timedelta(seconds=min(2.0 ** min(calls - 1, 6) / 2, LONGEST_WAIT))
+    return min(SOONEST * (1 << min(calls - 1, 6)), LONGEST_WAIT)
 
 
 async def poll_provider(running: Running[Own]) -> bool:

@@ -18,6 +18,7 @@ from chassis.http.identity import Identity
 from chassis.http.problems import not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.running import cause_of, running_of
+from chassis.tasks import queue as tasks
 from contracts.ids import is_id
 from contracts.invoicing import PositiveMinor, Text
 from contracts.refusals import Refusal
@@ -76,7 +77,8 @@ async def _refund(asked: RefundRequest, provider: Provider, payment: Payment, wo
     if against := _not_in_steps(payment, made, provider):
         raise problem_of(against, step_minor=provider.charges_in(made.amount.currency))
     await _save(step, work)
-    work.wake("call-refunds")
+    if made.state == "requested":
+        await tasks.enqueue(work, "call-refunds", made.id)
     return step, view_of_reversal(made)
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-
-import asyncpg
 
 from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from contracts.money import Money
 from payments.collecting.domain.payments import Reversal
+from payments.sql import columns_of
 
 REVERSAL = """id, payment_id, customer_id, kind, state, currency, amount, surcharge, created_at, code, reason, provider_id,
     effective_on, part"""
@@ -34,8 +32,8 @@ async def load_reversals(connection: Reads, payment_ids: Sequence[str]) -> list[
 
 
 SAVE_REVERSALS = f"""
-INSERT INTO reversals AS r ({REVERSAL}, call_after)
-SELECT v.*, now() FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+INSERT INTO reversals AS r ({REVERSAL})
+SELECT v.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[],
     $8::bigint[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::date[], $14::int[]) AS v
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, code = excluded.code, provider_id = excluded.provider_id,
     effective_on = excluded.effective_on
@@ -60,29 +58,11 @@ class RefundCall:
 
     reversal: Reversal
     charge_id: str
-    calls: int
 
 
-CLAIM_REFUNDS = f"""
-WITH due AS (
-    UPDATE reversals SET calls = calls + 1, call_after = now() + interval '15 seconds'
-    WHERE id IN (
-        SELECT id FROM reversals WHERE state = 'requested' AND call_after <= now() ORDER BY call_after LIMIT $1
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING {REVERSAL}, calls
-)
-SELECT due.*, p.provider_id AS charge_id FROM due JOIN payments p ON p.id = due.payment_id
-"""  # noqa: S608
-
-
-async def claim_refunds(connection: asyncpg.Connection, limit: int) -> list[RefundCall]:
-    """Lease due refunds for 15 s of real time. After that, another process may take them."""
-    rows = await connection.fetch(CLAIM_REFUNDS, limit)
-    return [RefundCall(reversal_of(row), row["charge_id"], row["calls"]) for row in rows]
-
-
-async def refund_again(connection: asyncpg.Connection, reversal_id: str, after: timedelta) -> None:
-    """Put a call off by real time."""
-    sql = "UPDATE reversals SET call_after = now() + $2 WHERE id = $1 AND state = 'requested'"
-    await connection.execute(sql, reversal_id, after)
+async def load_refund_call(connection: Reads, reversal_id: str) -> RefundCall | None:
+    """Load a refund that the provider has not been asked for, or has not answered; None if it has."""
+    sql = f"""SELECT {columns_of("r", REVERSAL)}, p.provider_id AS charge_id
+        FROM reversals r JOIN payments p ON p.id = r.payment_id WHERE r.id = $1 AND r.state = 'requested'"""  # noqa: S608
+    row = await connection.fetchrow(sql, reversal_id)
+    return RefundCall(reversal_of(row), row["charge_id"]) if row else None
