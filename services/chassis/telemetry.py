@@ -39,14 +39,15 @@ def enabled() -> bool:
 class ServerSpan:
     """A request's span; `finish` names it once the route is known."""
 
-    __slots__ = ("_method", "_span")
+    __slots__ = ("_method", "_path", "_span")
 
-    def __init__(self, span: Any, method: str) -> None:
-        self._span, self._method = span, method
+    def __init__(self, span: Any, method: str, path: str) -> None:
+        self._span, self._method, self._path = span, method, path
 
     def finish(self, route: str, status: int) -> None:
         self._span.update_name(f"{self._method} {route}")
-        self._span.set_attributes({"http.route": route, "http.response.status_code": status})
+        path = route if "{token}" in route else self._path  # a token in a path is a secret
+        self._span.set_attributes({"http.route": route, "url.path": path, "http.response.status_code": status})
 
 
 class _NoSpan:
@@ -80,11 +81,11 @@ def _serving(scope: Mapping[str, Any], parent: Context) -> Iterator[ServerSpan]:
     from opentelemetry.trace import SpanKind
 
     assert _tracer is not None
-    attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
+    attributes = {"http.request.method": scope["method"]}
     with _tracer.start_as_current_span(
         scope["method"], context=parent, kind=SpanKind.SERVER, attributes=attributes
     ) as span:
-        yield ServerSpan(span, scope["method"])
+        yield ServerSpan(span, scope["method"], scope["path"])
 
 
 def record_span(

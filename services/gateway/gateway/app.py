@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
+from chassis.clock import Clock
 from chassis.http.app import Edge, Json
 from chassis.http.problems import Problem, method_not_allowed
 from gateway.client import Upstream
+from gateway.cookies import origin_of
 from gateway.credentials import Credentials
 from gateway.documents import POLICY, find_document
 from gateway.limits import Buckets
 from gateway.passing import Passing
 from gateway.proxy import CallerGoneError, Proxy
 from gateway.ring import Ring
-from gateway.routes import LIMITS, PASSED, WAITING, find_route
+from gateway.routes import LIMITS, PASSED, WAITING, find_route, visit_of
 from gateway.settings import Settings
 from gateway.stream import Streams
 from gateway.tail import Tail
@@ -37,13 +39,15 @@ STREAM = "/v1/events/stream"
 
 class Gateway:
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.upstreams = {
             name: Upstream(url, connections=settings.upstream_connections, timeout=settings.upstream_timeout)
             for name, url in settings.urls.items()
         }
         # Apart from what others ask of auth: a request that holds a slot there needs a token to go on.
         self._authority = Upstream(settings.urls["auth"], connections=settings.upstream_connections)
-        self.credentials = Credentials(self._authority, settings.internal_secret)
+        clock = Clock(settings.time_zone, settings.clock_file)
+        self.credentials = Credentials(self._authority, settings.internal_secret, clock)
         self.ring = Ring(seconds=settings.ring_seconds, most_bytes=settings.ring_bytes)
         self.streams = Streams(
             self.ring, self.credentials, heartbeat_seconds=settings.heartbeat_seconds, per_key=settings.streams_per_key
@@ -58,8 +62,9 @@ class Gateway:
             per_key=settings.waiting_per_key, timeout=settings.upstream_timeout,
         )  # fmt: skip
         self._proxy = Proxy(
-            self.upstreams, self.credentials, Buckets(settings.rate_per_key), self.passing, self.waiting
-        )
+            self.upstreams, self.credentials, Buckets(settings.rate_per_key), self.passing, self.waiting,
+            public=origin_of(settings.public_url),
+        )  # fmt: skip
         self._edge = Edge(self._handle, LIMITS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,15 +94,19 @@ class Gateway:
             return
         client = scope.get("client")
         self._per_address.take(client[0] if client else "")
+        grant = None
+        if visit := visit_of(scope["raw_path"]):
+            grant, scope["raw_path"] = visit
+            path = scope["path"] = path.removeprefix(f"/as/{grant}")
         route = find_route(path)
-        if route is not None:
+        if route is not None and not (grant and route.keyless):
             scope["route"] = route
             with contextlib.suppress(CallerGoneError):
-                await self._proxy(route, scope, receive, send)
+                await self._proxy(route, scope, receive, send, grant)
         elif path == STREAM:
             _only_get(scope)
             scope["route"] = Named(STREAM)
-            await self.streams.serve(scope, receive, send)
+            await self.streams.serve(scope, receive, send, grant)
         elif path == "/":
             await _to_docs(scope, send)
         else:

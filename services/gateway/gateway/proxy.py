@@ -15,7 +15,8 @@ from chassis.http.limits import Templates
 from chassis.http.problems import Problem, unavailable
 from chassis.logs import request_id
 from gateway.client import Answer, BrokenError, BusyError, Headers, UnreachableError, Upstream
-from gateway.credentials import Credential, Credentials, Pass, credential_of
+from gateway.cookies import BROWSER, cookies_that_count
+from gateway.credentials import Credential, Credentials, Pass, credential_of, visited_of
 from gateway.limits import Buckets, Room, Share
 from gateway.passing import Passing
 from gateway.routes import DOWNLOADS, LIMITS, METHODS, Route
@@ -28,9 +29,10 @@ HOP_BY_HOP = frozenset(
     }
 )  # fmt: skip
 NOT_PASSED_ON = HOP_BY_HOP | {
-    b"authorization", b"accept-encoding", b"content-length", b"cookie", b"expect", b"forwarded", b"host",
-    b"paidup-client-address", b"paidup-internal", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
-    b"x-request-id",
+    b"authorization", b"accept-encoding", b"content-length", b"cookie", b"expect", b"forwarded", b"host", b"origin",
+    b"paidup-browser", b"paidup-client-address", b"paidup-csrf", b"paidup-internal", b"referer",
+    b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-user",
+    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id",
 }  # fmt: skip
 NOT_PASSED_BACK = HOP_BY_HOP | {b"content-length", b"date", b"server", b"x-content-type-options", b"x-request-id"}
 
@@ -97,18 +99,26 @@ class Proxy:
         passing: Passing,
         waiting: Waiting,
         downloads: Templates = DOWNLOADS,
+        public: str | None = None,
     ) -> None:
         self._upstreams, self._credentials, self._per_key, self._passing = upstreams, credentials, per_key, passing
-        self._waiting, self._downloads = waiting, downloads
+        self._waiting, self._downloads, self._public = waiting, downloads, public
         self._bytes, self._files = Room(HELD_BYTES, no_room), Room(FILES_AT_ONCE, no_room_for_files)
 
-    async def __call__(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, route: Route, scope: Scope, receive: Receive, send: Send, grant: str | None = None
+    ) -> None:
+        """`grant`: the visit whose path this is."""
         given: Headers = scope["headers"]
         headers = passed_on(given, scope.get("client"))
+        cookies = cookies_that_count(scope["method"], given, self._public, visit=grant is not None)
+        if route.owner == "auth" and (browser := cookies.get(BROWSER)):
+            headers.append((b"paidup-browser", browser))
         credential = admitted = None
         if not route.keyless:
-            credential = credential_of(given)
-            admitted = await self._credentials.admit(credential, route.owner)
+            credential = credential_of(given, cookies, grant)
+            visited = visited_of(scope) if grant else None
+            admitted = await self._credentials.admit(credential, route.owner, visited)
             self._per_key.take(admitted.share.name)
         asked = Asked(route, scope, headers, credential, admitted)
         if LIMITS.streamed(asked.method, scope["path"]) or self._downloads.find(asked.method, scope["path"]):
@@ -131,7 +141,9 @@ class Proxy:
     async def _authorization(self, asked: Asked) -> bytes:
         """Fresh: the credential, or its token, may have ended while its request waited."""
         assert asked.credential is not None
-        return (await self._credentials.admit(asked.credential, asked.route.owner)).authorization or b""
+        assert asked.admitted is not None
+        fresh = await self._credentials.again(asked.credential, asked.route.owner, asked.admitted)
+        return fresh.authorization or b""
 
     async def _pass(self, asked: Asked, receive: Receive, send: Send) -> None:
         headers = [*asked.headers, (b"authorization", await self._authorization(asked))]
@@ -210,8 +222,11 @@ def address_of(client: tuple[str, int] | None) -> str | None:
 
 
 def own_of(headers: Headers) -> Headers:
-    """The headers of a service's answer that the caller gets as they are."""
-    return [header for header in headers if header[0] not in NOT_PASSED_BACK]
+    """The headers of a service's answer that the caller gets as they are. Nobody keeps an answer that says nothing."""
+    kept = [header for header in headers if header[0] not in NOT_PASSED_BACK]
+    if not any(name == b"cache-control" for name, _ in kept):
+        kept.append((b"cache-control", b"no-store"))
+    return kept
 
 
 def passed_back(answer: Answer) -> Headers:

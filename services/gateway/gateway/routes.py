@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from chassis.http.limits import Limits, Templates
@@ -44,6 +45,19 @@ def find_route(path: str) -> Route | None:
         if len(parts) >= len(template) and all(map(_fits, template[3:], parts[3:])):
             return route
     return None
+
+
+VISIT = re.compile(rb"/as/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(/v1/.*)", re.DOTALL)
+
+
+def visit_of(raw_path: bytes) -> tuple[str, bytes] | None:
+    """The grant of a visit's path, and the path without it.
+
+    >>> visit_of(b"/as/018f0000-0000-7000-8000-000000000001/v1/invoices")
+    ('018f0000-0000-7000-8000-000000000001', b'/v1/invoices')
+    """
+    found = VISIT.fullmatch(raw_path)
+    return (found[1].decode(), found[2]) if found else None
 
 
 def _fits(template: str, part: str) -> bool:

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from chassis.http.problems import Problem, unavailable
 from contracts.auth import Audience
-from gateway.credentials import Credential, Credentials, Pass, credential_of, forbidden
+from gateway.cookies import cookies_of
+from gateway.credentials import Credential, Credentials, Pass, credential_of, forbidden, visited_of
 from gateway.ring import Position, Ring
 
 SCOPE = "events:read"
@@ -26,6 +27,7 @@ CHUNK_BYTES = 65_536
 MOST_BEHIND = 20_000  # events; who is further behind does not read
 SEND_SECONDS = 10
 AHEAD_SECONDS = 2
+LOOK_SECONDS = 0.5  # between looks at the business clock, by which a session ends
 
 subscribers = Gauge("paidup_stream_subscribers", "Event streams open")
 resets = Total("paidup_stream_resets_total", "Streams that had to begin anew", ["reason"])
@@ -69,17 +71,18 @@ class Streams:
         for credential_id in list(self._open):
             self.close_of(credential_id)
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send, grant: str | None = None) -> None:
+        """`grant`: the visit whose path this is. Auth records the beginning of its stream, no heartbeat."""
         headers = dict(scope["headers"])
-        credential = credential_of(scope["headers"])
-        admitted = await self.credentials.admit(credential, AUDIENCE)
+        credential = credential_of(scope["headers"], cookies_of(scope["headers"]), grant)
+        admitted = await self.credentials.admit(credential, AUDIENCE, visited_of(scope) if grant else None)
         if not admitted.may(SCOPE):
             raise forbidden(SCOPE)
         if self._count >= MOST_SUBSCRIBERS:
             raise unavailable("This process serves as many streams as it can.", retry_after=5)
         share = admitted.share.name
         if self._held[share] >= self._per_key:
-            whose = "The keys of this customer hold" if admitted.customer_id else "This key holds"
+            whose = "The keys and people of this customer hold" if share == admitted.customer_id else "You hold"
             detail = f"{whose} {self._per_key} event streams already: end one, or share it."
             raise Problem(status=429, slug="too-many-streams", detail=detail, headers={"Retry-After": "5"})
         stream = Stream(self, admitted, credential, send)
@@ -99,6 +102,7 @@ class Streams:
     def _counted(self, admitted: Pass, stream: Stream) -> Iterator[None]:
         credential_id, share = admitted.credential_id, admitted.share.name
         self._open[credential_id].add(stream)
+        stream.ended = self.credentials.has_ended(credential_id)  # while its head was sent
         self._held[share] += 1
         self._count += 1
         subscribers.set(self._count)
@@ -132,8 +136,7 @@ class Stream:
 
     def __init__(self, streams: Streams, admitted: Pass, credential: Credential, send: Send) -> None:
         self._ring, self._credentials = streams.ring, streams.credentials
-        self._customer = admitted.customer_id
-        self._credential, self._to = credential, send
+        self._admitted, self._credential, self._to = admitted, credential, send
         self._heartbeat = streams.heartbeat_seconds
         self.ended = False
 
@@ -149,11 +152,14 @@ class Stream:
             if time.monotonic() >= beat_at:
                 await self._beat(place)
                 beat_at = time.monotonic() + self._heartbeat
+            elif self._credentials.over(self._admitted):
+                await self._ask_again()
             if place.number < self._ring.end or self.ended:
                 await asyncio.sleep(0)
                 continue
+            patience = beat_at - time.monotonic()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(beat_at - time.monotonic()):
+                async with asyncio.timeout(min(patience, LOOK_SECONDS) if self._admitted.ends else patience):
                     await news.wait()
 
     async def end_with(self, receive: Receive) -> None:
@@ -188,7 +194,7 @@ class Stream:
         return True
 
     async def _catch_up(self, place: Place) -> Place:
-        ring, position = self._ring, place.position
+        ring, position, customer = self._ring, place.position, self._admitted.customer_id
         if place.generation != ring.generation:
             return await self._reset("lost")
         if place.number < ring.first or ring.end - place.number > MOST_BEHIND:
@@ -200,7 +206,7 @@ class Stream:
             if entry.offset < position.offsets[entry.place]:
                 continue
             position.offsets[entry.place] = entry.offset + 1
-            if self._customer is None or entry.customer == self._customer:
+            if customer is None or entry.customer == customer:
                 chunk += b"id: %b\n%b" % (ring.mark(place.number, position), entry.render())
             if len(chunk) > CHUNK_BYTES:
                 break
@@ -220,12 +226,16 @@ class Stream:
         return place
 
     async def _beat(self, place: Place) -> None:
-        """Send heartbeats: they keep the connection open, with an id to resume from. Ends with the credential."""
+        """Send a heartbeat: it keeps the connection open, with an id to resume from."""
         await self._send(b": still here\nid: %b\n\n" % place.position.encode().encode())
+        await self._ask_again()
+
+    async def _ask_again(self) -> None:
+        """End with the credential: also when its time is over and auth can't be asked."""
         try:
-            await self._credentials.admit(self._credential, AUDIENCE)
+            self._admitted = await self._credentials.admit(self._credential, AUDIENCE)
         except Problem as problem:
-            if problem.status == 401:
+            if problem.status == 401 or self._credentials.over(self._admitted):
                 raise EndedError from problem
 
     async def _send(self, part: bytes) -> None:

@@ -302,8 +302,12 @@ async def subscribed(world: World, key: str, last_id: str = "") -> AsyncIterator
 
 
 async def publish(world: World, *events: tuple[str, str]) -> None:
+    await publish_to(world.kafka, *events)
+
+
+async def publish_to(kafka: str, *events: tuple[str, str]) -> None:
     """Payment events of (payment, customer), in order."""
-    producer = make_producer(client(world.kafka))
+    producer = make_producer(client(kafka))
     await producer.start()
     for payment, customer in events:
         body = json.dumps({"payment_id": payment, "customer_id": customer}).encode()

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from chassis.http.problems import Problem
 from contracts.topics import PARTITIONS
 from gateway.client import Answer
+from gateway.cookies import NAMES, cookies_of
 from gateway.credentials import Credential, credential_of
 from gateway.limits import Buckets
 from gateway.openapi import ONCE, merge
 from gateway.proxy import address_of, passed_back, passed_on
 from gateway.ring import STREAMED, Entry, Position, Ring
-from gateway.routes import find_route
+from gateway.routes import find_route, visit_of
 from gateway.waiting import Waiting, waits
 
 COUNT = len(STREAMED) * PARTITIONS
@@ -40,6 +41,7 @@ COUNT = len(STREAMED) * PARTITIONS
         ("/v1", None),
         ("/internal/token", None),
         ("/v1/../internal/token", None),
+        ("/as/018f0000-0000-7000-8000-000000000001/v1/invoices", None),
         ("/v2/invoices", None),
     ],
 )
@@ -47,6 +49,42 @@ def test_every_path_has_one_owner_or_none(path: str, owner: str | None) -> None:
     route = find_route(path)
     assert (route.owner if route else None) == owner
     assert route is None or route.keyless == path.startswith("/v1/webhooks/")
+
+
+GRANT = "018f0000-0000-7000-8000-000000000001"
+
+
+class TestVisitPaths:
+    def test_name_the_grant_and_the_rest(self) -> None:
+        assert visit_of(f"/as/{GRANT}/v1/invoices/a%2Fb".encode()) == (GRANT, b"/v1/invoices/a%2Fb")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            f"/as/{GRANT}/", f"/as/{GRANT}/v2/invoices", f"/as/{GRANT}v1/invoices", f"/as/{GRANT}//v1/invoices",
+            "/as/7/v1/invoices", f"/%61s/{GRANT}/v1/invoices", f"/as/{GRANT}%2Fv1/invoices",
+            f"/as/{GRANT.upper()}/v1/x", f"/as/{GRANT}/v1", f"//as/{GRANT}/v1/invoices", f"/v1/as/{GRANT}/v1/invoices",
+        ],
+    )  # fmt: skip
+    def test_no_other_form_is_one(self, path: str) -> None:
+        assert visit_of(path.encode()) is None
+
+
+class TestCookies:
+    def test_first_of_a_name_counts(self) -> None:
+        sent = [
+            (b"cookie", b"a=b;__Host-paidup-session=one; __Host-paidup-session=two"),
+            (b"cookie", b"__Secure-paidup-visit=x=y; __Host-paidup-session=three; __Host-Paidup-Browser=no"),
+        ]
+        assert cookies_of(sent) == {b"__Host-paidup-session": b"one", b"__Secure-paidup-visit": b"x=y"}
+
+    @given(st.binary(max_size=300))
+    def test_any_text_can_be_read(self, text: bytes) -> None:
+        assert set(cookies_of([(b"cookie", text)])) <= NAMES
+
+    @pytest.mark.parametrize("value", [b"", b"x" * 201])
+    def test_no_value_and_long_ones_are_none(self, value: bytes) -> None:
+        assert cookies_of([(b"cookie", b"__Host-paidup-session=" + value)]) == {}
 
 
 class TestLimits:
@@ -90,8 +128,9 @@ class TestHeaders:
 
     def test_answers_keep_their_headers_and_get_their_length(self) -> None:
         answer = Answer(201, [(b"server", b"x"), (b"paidup-seen", b"i:1"), (b"content-length", b"9")], b"abc")
-        assert passed_back(answer) == [(b"paidup-seen", b"i:1"), (b"content-length", b"3")]
-        assert passed_back(Answer(204, [], b"")) == []
+        kept = [(b"paidup-seen", b"i:1"), (b"cache-control", b"no-store"), (b"content-length", b"3")]
+        assert passed_back(answer) == kept
+        assert passed_back(Answer(204, [(b"cache-control", b"max-age=9")], b"")) == [(b"cache-control", b"max-age=9")]
 
 
 class TestPosition:
