@@ -43,6 +43,15 @@ def sandbox(settings: Settings) -> Program:
     )
 
 
+def mail(settings: Settings) -> Program:
+    """The catcher: every mail of the stack ends there."""
+    ports = {"MAIL_PORT": str(settings.port_of("mail")), "MAIL_SMTP_PORT": str(settings.port_of("smtp"))}
+    return Program(
+        "mail", python("sandbox.mail"), DEFAULTS | dict(os.environ) | ports, port=settings.port_of("mail"),
+        folder=settings.home,
+    )  # fmt: skip
+
+
 def python(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
@@ -105,7 +114,12 @@ def _own(settings: Settings, service: str) -> dict[str, str]:
         file = folder_of(service).parent / "local.env"
         text = file.read_text() if file.exists() else ""
     places = {one.name: _every_replica(settings, one.name) for one in SERVICES}
-    filled = text.format(home=settings.home, secret=_Secrets(settings), url=places | {"sandbox": _sandbox(settings)})
+    filled = text.format(
+        home=settings.home,
+        secret=_Secrets(settings),
+        url=places | {"sandbox": _sandbox(settings)},
+        port=_Ports(settings),
+    )
     owners = {f"GATEWAY_{one.name.upper()}_URL": places[one.name] for one in SERVICES if one.paths}
     return env_pairs(filled.splitlines()) | (owners if service == "gateway" else {})
 
@@ -118,6 +132,16 @@ class _Secrets:
 
     def __getitem__(self, name: str) -> str:
         return self._settings.secret(name)
+
+
+class _Ports:
+    """`{port[name]}`: a port of this stack's own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __getitem__(self, name: str) -> int:
+        return self._settings.port_of(name)
 
 
 SANDBOX = """\
@@ -184,7 +208,7 @@ def ports(settings: Settings) -> dict[int, str]:
     """Every port the stack is about to take, with who takes it."""
     found = {one.port: one.name for one in programs(settings) if one.port}
     found |= {metrics_port(port): f"{name}'s metrics" for port, name in found.items() if name.startswith("gateway")}
-    found[settings.port_of("sandbox")] = "sandbox"
+    found |= {settings.port_of(name): name for name in ("sandbox", "mail", "smtp")}
     if not settings.postgres:
         found[settings.port_of("postgres")] = "postgres"
     if not settings.kafka:

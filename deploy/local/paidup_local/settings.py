@@ -18,6 +18,8 @@ OFFSETS = {service.name: service.port for service in SERVICES} | {
     "postgres": 10,
     "kafka": 11,
     "kafka controller": 12,
+    "mail": 13,
+    "smtp": 14,
 }
 
 
@@ -59,6 +61,11 @@ class Settings:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def mail_url(self) -> str:
+        """Where every mail of the stack can be read."""
+        return f"http://127.0.0.1:{self.port_of('mail')}"
 
     @property
     def kafka_address(self) -> str:
@@ -144,6 +151,7 @@ def env_text(settings: Settings, key: str, kafka: Mapping[str, str]) -> str:
     pairs = {
         "PAIDUP_URL": settings.url,
         "PAIDUP_API_KEY": key,
+        "PAIDUP_MAIL_URL": settings.mail_url,
         **kafka,
         "PAIDUP_OWN_KAFKA": "" if settings.kafka else settings.kafka_address,
         "PATH": f'"{pathlib.Path(sys.executable).parent}:$PATH"',

@@ -45,9 +45,9 @@ class Stack:
         self.note()
 
     async def down(self) -> None:
-        """Services first and at once, then the sandbox, Kafka and PostgreSQL."""
+        """Services first and at once, then the sandbox, the mail catcher, Kafka and PostgreSQL."""
         self.is_ready = False
-        servers = [self.running.pop(name) for name in ("postgres", "kafka", "sandbox") if name in self.running]
+        servers = [self.running.pop(name) for name in ("postgres", "kafka", "sandbox", "mail") if name in self.running]
         services, self.running = list(self.running.values()), {}
         await asyncio.gather(*(one.stop() for one in reversed(services)))
         await asyncio.gather(*(one.stop() for one in reversed(servers)))
@@ -57,6 +57,7 @@ class Stack:
         database = group.create_task(self._database())
         broker = group.create_task(self._broker())
         group.create_task(self._run(plan.sandbox(self.settings)))
+        group.create_task(self._run(plan.mail(self.settings)))
         migrated = {one: group.create_task(self._migrated(one, database)) for one in WITH_DATABASE}
         group.create_task(self._first_key(migrated["auth"]))
         # A service waits for its broker by itself; only at a first start that is of no use before it has its topics.
@@ -200,7 +201,7 @@ async def supervise(settings: Settings, say: Say, watched: int | None = None) ->
         await starting
         _for_its_owner_alone(settings)
         say(f"ready after {time.monotonic() - began:.1f} s: {settings.url} (documents at {settings.url}/docs)")
-        say(f"address and API key are in {settings.env_file}")
+        say(f"address and API key are in {settings.env_file}; mails are caught at {settings.mail_url}")
         if not settings.kafka:
             archiving = asyncio.create_task(kafka.archive_classes(settings))
         await stopped

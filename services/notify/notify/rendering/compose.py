@@ -1,0 +1,124 @@
+"""Renders a mail: texts, then MJML, then HTML; with the same texts as plain text beside it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any
+
+from mjml import mjml2html
+
+from notify.domain.catalogue import BY_NAME
+from notify.rendering.colours import brand
+from notify.rendering.texts import Texts
+from notify.rendering.view import View
+
+LOGO = re.compile(r"data:image/(png|jpeg|gif);base64,([A-Za-z0-9+/=]+)")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def compose(
+    texts: Texts, view: View, secrets: Mapping[str, str], sender: str, unsubscribe: str | None
+) -> tuple[EmailMessage, str]:
+    """The whole mail, and its language. `unsubscribe`: the address at which a reader stops such mails."""
+    language = texts.language(view.person.language, view.company.languages)
+    kind = BY_NAME[view.mail.kind]
+    values = _values(texts, view, secrets, language) | {"unsubscribe": unsubscribe, "path": kind.path}
+    values["link"] = secrets.get("link") or _link(kind.path, view)
+    plain = texts.fill(kind.name, language, values, escaped=False)
+    filled = texts.fill(kind.name, language, values, escaped=True)
+    logo = _logo(view.company.logo)
+    shared = values | {"brand": brand(view.company.brand_colour), "has_logo": logo is not None}
+    around = _around(texts, shared, escaped=True)
+    html = mjml2html(texts.layout.render(shared | around | {"mail": filled}), disable_comments=True)
+    text = texts.layout_of_text.render(shared | _around(texts, shared, escaped=False) | {"mail": plain})
+    return _message(view, plain.subject, text, html, logo, language, sender, unsubscribe), language
+
+
+def _around(texts: Texts, values: Mapping[str, Any], *, escaped: bool) -> dict[str, Any]:
+    """What stands around every mail."""
+    words = values["words"]
+    hello = words["hello" if values["person"].name else "hello_nobody"]
+    return {
+        "hello": texts.line(hello, values, escaped=escaped),
+        "footer": [texts.line(line, values, escaped=escaped) for line in words["footer"]],
+    }
+
+
+def _values(texts: Texts, view: View, secrets: Mapping[str, str], language: str) -> dict[str, Any]:
+    invoices = [
+        {**one, "total": _amount(one, "total"), "payable": _amount(one, "payable_now")} for one in view.invoices
+    ]
+    return dict(view.mail.facts) | {
+        "language": language,
+        "time_zone": view.company.time_zone,
+        "words": texts.words(language),
+        "company": view.company.name,
+        "customer": view.customer or "",
+        "person": view.person,
+        "invoices": invoices,
+        "invoice": invoices[0] if invoices else {},
+        "code": secrets.get("code", ""),
+        "device": secrets.get("device", ""),
+        "expires_at": view.mail.expires_at,
+        "now": view.now,
+    }
+
+
+def _amount(invoice: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {"amount_minor": invoice[name], "currency": invoice["currency"]}
+
+
+def _link(path: str | None, view: View) -> str:
+    return view.portal + path.format_map(view.mail.facts) if path else ""
+
+
+def _logo(data: str | None) -> tuple[str, bytes] | None:
+    """Kind and bytes of a picture that mail programs show; not SVG, which they don't."""
+    found = LOGO.fullmatch(data or "")
+    try:
+        return (found[1], base64.b64decode(found[2], validate=True)) if found else None
+    except binascii.Error:
+        return None
+
+
+def _message(
+    view: View,
+    subject: str,
+    text: str,
+    html: str,
+    logo: tuple[str, bytes] | None,
+    language: str,
+    sender: str,
+    unsubscribe: str | None,
+) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = Address(_line(view.company.name), addr_spec=sender)
+    message["To"] = Address(_line(view.person.name or ""), addr_spec=view.person.email)
+    if view.company.reply_address:
+        message["Reply-To"] = Address(_line(view.company.name), addr_spec=view.company.reply_address)
+    message["Subject"] = _line(subject)
+    message["Date"] = format_datetime(view.now)
+    message["Message-ID"] = f"<{view.mail.message_id}@{sender.rpartition('@')[2]}>"
+    message["Content-Language"] = language
+    message["Auto-Submitted"] = "auto-generated"
+    if unsubscribe:
+        message["List-Unsubscribe"] = f"<{unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(text)
+    message.add_alternative(html, subtype="html")
+    if logo:
+        part = message.get_body(("html",))
+        assert part is not None
+        part.add_related(logo[1], "image", logo[0], cid="<logo>", disposition="inline", filename=f"logo.{logo[0]}")
+    return message
+
+
+def _line(text: str) -> str:
+    """On one line: no name begins a header of its own."""
+    return UNSAFE.sub(" ", text).strip()

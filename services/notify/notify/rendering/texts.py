@@ -1,0 +1,91 @@
+"""The texts of the catalogue: one folder for each kind of mail, one file for each language."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import ChainableUndefined, Environment, Template
+from markupsafe import Markup
+
+from notify.domain.catalogue import KINDS
+from notify.rendering.formats import Formats
+
+CATALOGUE = resources.files("notify") / "catalogue"
+WORDS = "words"
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A mail's texts with everything filled in; what came out empty is left out."""
+
+    subject: str
+    title: str
+    lines: tuple[str, ...]
+    code: str
+    button: str
+    facts: tuple[tuple[str, str], ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Every template, for HTML (escaped) and for text, read once when the process starts."""
+
+    html: Environment
+    plain: Environment
+    layout: Template
+    layout_of_text: Template
+    found: Mapping[tuple[str, str], Mapping[str, Any]]
+    languages: tuple[str, ...]
+
+    @classmethod
+    def load(cls) -> Texts:
+        html = Environment(autoescape=True, undefined=ChainableUndefined)
+        plain = Environment(autoescape=False, undefined=ChainableUndefined)  # noqa: S701 - for the text part, no HTML
+        for each in (html, plain):
+            each.trim_blocks = each.lstrip_blocks = True
+            each.filters |= {name: getattr(Formats, name) for name in ("money", "day", "moment")}
+        languages = tuple(
+            sorted(file.name.split(".")[1] for file in CATALOGUE.iterdir() if file.name.startswith(WORDS))
+        )
+        found = {(WORDS, one): _read(f"{WORDS}.{one}.toml") for one in languages}
+        found |= {(kind.name, one): _read(f"{kind.name}/{one}.toml") for kind in KINDS for one in languages}
+        layouts = [(CATALOGUE / f"layout.{name}.jinja").read_text() for name in ("mjml", "txt")]
+        return cls(html, plain, html.from_string(layouts[0]), plain.from_string(layouts[1]), found, languages)
+
+    def language(self, wished: str, of_company: Sequence[str]) -> str:
+        """The reader's language if there are texts in it, else the company's first, else English."""
+        return next((one for one in (wished, *of_company) if one in self.languages), "en")
+
+    def words(self, language: str) -> Mapping[str, Any]:
+        return self.found[WORDS, language]
+
+    def line(self, template: str, values: Mapping[str, Any], *, escaped: bool) -> str:
+        """One template filled in, on one line. Environments keep those that they have compiled."""
+        environment = self.html if escaped else self.plain
+        text = " ".join(environment.from_string(template).render(values).split())
+        return Markup(text) if escaped else text  # noqa: S704 - the environment has escaped every value
+
+    def fill(self, kind: str, language: str, values: Mapping[str, Any], *, escaped: bool) -> Filled:
+        def text(template: str) -> str:
+            return self.line(template, values, escaped=escaped)
+
+        found = self.found[kind, language]
+        facts = [(text(label), text(value)) for label, value in found.get("facts", ())]
+        return Filled(
+            subject=text(found["subject"]),
+            title=text(found["title"]),
+            lines=tuple(filter(None, map(text, found["lines"]))),
+            code=text(found.get("code", "")),
+            button=text(found.get("button", "")),
+            facts=tuple((label, value) for label, value in facts if value),
+            after=tuple(filter(None, map(text, found.get("after", ())))),
+        )
+
+
+def _read(path: str) -> Mapping[str, Any]:
+    return tomllib.loads((CATALOGUE / path).read_text())

@@ -1,0 +1,86 @@
+"""Sends one mail: looks whether it is still to be sent, renders it, hands it over, records the end."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from chassis.running import Running
+from chassis.tasks.queue import Later, Task, done
+from notify import store
+from notify.domain.catalogue import BY_NAME
+from notify.domain.mails import End, Mail, Person, Wait, after_refusal, before_sending
+from notify.own import Own
+from notify.rendering.compose import compose
+from notify.rendering.view import load_view
+from notify.smtp import AwayError, RefusedError
+
+log = structlog.get_logger()
+TURN = timedelta(seconds=0.1)
+AGAIN = timedelta(seconds=1)
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200, 21600))
+
+
+async def send(task: Task, running: Running[Own], room: asyncio.Semaphore) -> None:
+    """`room`: a crash between the server's answer and its record repeats as many mails as are in it at once."""
+    async with room:
+        mail = await store.find_queued(running.pool, task.id)
+        if mail is None:
+            return
+        kind = BY_NAME[mail.kind]
+        if await store.another_comes_first(running.pool, mail, kind.at_once):
+            raise Later(TURN)
+        person = await store.find_person(running.pool, mail.person_id)
+        unwanted = await store.find_unwanted(running.pool, mail.person_id)
+        match before_sending(mail, kind, person, unwanted, running.clock.now()):
+            case Wait():
+                raise Later(AGAIN)
+            case End() as end:
+                await _end(running, task, mail, end, person)
+                return
+        assert person is not None
+        await _hand_over(running, task, mail, person)
+
+
+async def _hand_over(running: Running[Own], task: Task, mail: Mail, person: Person) -> None:
+    own = running.own
+    view = await load_view(running, mail, person)
+    if view is None:
+        raise Later(AGAIN)
+    message, language = compose(
+        own.texts, view, own.opener.open(mail.sealed) if mail.sealed else {}, running.settings.sender, None
+    )
+    try:
+        await own.outgoing.send(message, running.settings.sender, person.email)
+    except AwayError as error:
+        log.warning("the mail server is away", mail=mail.id, error=str(error))
+        raise Later(AGAIN) from None
+    except RefusedError as error:
+        await _refused(running, task, mail, person, error)
+        return
+    async with running.units.begin() as work:
+        await store.save_sent(work, mail, person, language, str(message["Subject"]))
+        await done(work, task)
+
+
+async def _refused(running: Running[Any], task: Task, mail: Mail, person: Person, error: RefusedError) -> None:
+    end = after_refusal(error.code, error.said, error.part)
+    if end is None and task.attempt > len(PAUSES):
+        end = End("failed", f"the mail server put it off again and again ({error.code})")
+    if end is None:
+        await store.save_attempt(running.pool, mail, str(error))
+        raise error  # the task comes again after its pause
+    await _end(running, task, mail, end, person, attempted=True)
+
+
+async def _end(
+    running: Running[Any], task: Task, mail: Mail, end: End, person: Person | None, *, attempted: bool = False
+) -> None:
+    async with running.units.begin() as work:
+        await store.save_end(work, mail, end, person, attempted=attempted)
+        if end.state == "bounced" and person is not None:
+            await store.mark_bounced(work, person.email)
+        await done(work, task)

@@ -1,0 +1,222 @@
+"""Every SQL statement of notify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chassis.messaging.work import Work
+from contracts import auth, invoicing
+from notify.domain.mails import End, Mail, Person
+
+# --- who is mailed
+
+KEEP_PEOPLE = """
+INSERT INTO people (id, customer_id, email, name, language, enabled)
+SELECT DISTINCT ON (id) id, customer_id, email, name, language, enabled
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[]) WITH ORDINALITY
+    AS p (id, customer_id, email, name, language, enabled, place)
+ORDER BY id, place DESC
+ON CONFLICT (id) DO UPDATE SET customer_id = excluded.customer_id, email = excluded.email, name = excluded.name,
+    language = excluded.language, enabled = excluded.enabled,
+    bounced_at = CASE WHEN lower(people.email) = lower(excluded.email) THEN people.bounced_at END
+"""
+
+
+async def keep_people(work: Work, people: Sequence[auth.ContactChanged | auth.StaffChanged]) -> None:
+    rows = [
+        (one.aggregate_id, getattr(one, "customer_id", None), one.email, one.name, one.language, one.enabled)
+        for one in people
+    ]
+    await work.connection.execute(KEEP_PEOPLE, *zip(*rows, strict=True))
+
+
+PERSON = "SELECT id, customer_id, email, name, language, enabled, bounced_at IS NOT NULL AS bounced FROM people"
+BY_ID = f"{PERSON} WHERE id = $1"
+OF_CUSTOMERS = f"{PERSON} WHERE customer_id = ANY($1::uuid[]) ORDER BY id"
+
+
+async def find_person(pool: asyncpg.Pool, person_id: str) -> Person | None:
+    row = await pool.fetchrow(BY_ID, person_id)
+    return Person(**row) if row else None
+
+
+async def contacts_of(work: Work, customers: Sequence[str]) -> list[Person]:
+    return [Person(**row) for row in await work.connection.fetch(OF_CUSTOMERS, customers)]
+
+
+FORGET_PEOPLE = "DELETE FROM people WHERE id = ANY($1::uuid[])"
+FORGET_WISHES = "DELETE FROM unwanted WHERE person_id = ANY($1::uuid[])"
+FORGET_MAILS = """
+UPDATE mails SET address = NULL, sealed = NULL, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
+    reason = CASE state WHEN 'queued' THEN 'the person was erased' ELSE reason END
+WHERE person_id = ANY($1::uuid[])
+"""
+
+
+async def forget_people(work: Work, ids: Sequence[str]) -> None:
+    """Name and address are nowhere any more. What was sent stays, without where it went."""
+    for sql in (FORGET_PEOPLE, FORGET_WISHES, FORGET_MAILS):
+        await work.connection.execute(sql, ids)
+
+
+# --- what mails name
+
+KEEP_COMPANY = """
+INSERT INTO company (id, name, logo, brand_colour, time_zone, languages, reply_address)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, logo = excluded.logo, brand_colour = excluded.brand_colour,
+    time_zone = excluded.time_zone, languages = excluded.languages, reply_address = excluded.reply_address
+"""
+
+
+async def keep_company(work: Work, one: auth.CompanyChanged) -> None:
+    await work.connection.execute(
+        KEEP_COMPANY, one.company_id, one.name, one.logo, one.brand_colour, one.time_zone, list(one.languages),
+        one.reply_address,
+    )  # fmt: skip
+
+
+COMPANY = "SELECT name, logo, brand_colour, time_zone, languages, reply_address FROM company WHERE id = 'company'"
+
+
+async def find_company(pool: asyncpg.Pool) -> dict[str, Any] | None:
+    row = await pool.fetchrow(COMPANY)
+    return dict(row) if row else None
+
+
+KEEP_CUSTOMERS = """
+INSERT INTO customers (id, name)
+SELECT DISTINCT ON (id) id, name FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS c (id, name, place)
+ORDER BY id, place DESC
+ON CONFLICT (id) DO UPDATE SET name = excluded.name
+"""
+
+
+async def keep_customers(work: Work, customers: Sequence[invoicing.CustomerChanged]) -> None:
+    rows = [(one.customer_id, one.name) for one in customers]
+    await work.connection.execute(KEEP_CUSTOMERS, *zip(*rows, strict=True))
+
+
+async def forget_customers(work: Work, ids: Sequence[str]) -> None:
+    await work.connection.execute("DELETE FROM customers WHERE id = ANY($1::uuid[])", ids)
+
+
+KEEP_INVOICES = """
+INSERT INTO invoices (id, customer_id, number, status, issued_on, due_on, currency, total, payable_now)
+SELECT DISTINCT ON (id) id, customer_id, number, status, issued_on, due_on, currency, total, payable_now
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::bigint[], $9::bigint[])
+    WITH ORDINALITY AS i (id, customer_id, number, status, issued_on, due_on, currency, total, payable_now, place)
+ORDER BY id, place DESC
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, payable_now = excluded.payable_now,
+    issued_on = excluded.issued_on, due_on = excluded.due_on, number = excluded.number
+"""
+
+
+async def keep_invoices(work: Work, invoices: Sequence[invoicing.InvoiceState]) -> None:
+    rows = [
+        (one.invoice_id, one.customer_id, one.number, one.status, one.issued_on, one.due_on, one.total.currency,
+         one.total.amount_minor, one.payable_now.amount_minor)
+        for one in invoices
+    ]  # fmt: skip
+    await work.connection.execute(KEEP_INVOICES, *zip(*rows, strict=True))
+
+
+INVOICES = """
+SELECT id, number, status, issued_on, due_on, currency, total, payable_now FROM invoices
+WHERE id = ANY($1::uuid[]) ORDER BY due_on, number
+"""
+
+
+async def find_invoices(pool: asyncpg.Pool, ids: Sequence[str]) -> list[dict[str, Any]]:
+    return [dict(row) for row in await pool.fetch(INVOICES, ids)] if ids else []
+
+
+async def find_customer(pool: asyncpg.Pool, customer_id: str | None) -> str | None:
+    name: str | None = await pool.fetchval("SELECT name FROM customers WHERE id = $1", customer_id)
+    return name
+
+
+# --- mails
+
+ADD_MAILS = """
+INSERT INTO mails (id, cause, person_id, customer_id, kind, at_once, facts, sealed, expires_at, state, message_id, made_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::bool[], $7::jsonb[], $8::text[],
+    $9::timestamptz[], array_fill('queued'::text, ARRAY[cardinality($1::uuid[])]), $10::text[],
+    array_fill($11::timestamptz, ARRAY[cardinality($1::uuid[])]))
+ON CONFLICT (cause, person_id) DO NOTHING RETURNING id, at_once
+"""
+
+
+async def add_mails(work: Work, rows: Sequence[tuple[Any, ...]]) -> list[tuple[str, bool]]:
+    """Those that are new: one for each cause and person, however often the cause is heard."""
+    added = await work.connection.fetch(ADD_MAILS, *zip(*rows, strict=True), work.now) if rows else []
+    return [(row["id"], row["at_once"]) for row in added]
+
+
+MAIL = "id, place, cause, person_id, customer_id, kind, facts, sealed, expires_at, message_id, attempts, made_at"
+FIND_QUEUED = f"SELECT {MAIL} FROM mails WHERE id = $1 AND state = 'queued'"  # noqa: S608
+
+
+async def find_queued(pool: asyncpg.Pool, mail_id: str) -> Mail | None:
+    row = await pool.fetchrow(FIND_QUEUED, mail_id)
+    return Mail(**{**row, "facts": orjson.loads(row["facts"])}) if row else None
+
+
+IN_TURN = """
+SELECT EXISTS (SELECT FROM mails WHERE person_id = $1 AND at_once = $2 AND place < $3 AND state = 'queued'
+    AND attempts = 0)
+"""
+
+
+async def another_comes_first(pool: asyncpg.Pool, mail: Mail, at_once: bool) -> bool:
+    """Whether an earlier mail to the same person waits, unless the mail server has asked to try that one later."""
+    return bool(await pool.fetchval(IN_TURN, mail.person_id, at_once, mail.place))
+
+
+UNWANTED = "SELECT mail_group FROM unwanted WHERE person_id = $1"
+
+
+async def find_unwanted(pool: asyncpg.Pool, person_id: str) -> frozenset[str]:
+    return frozenset(row["mail_group"] for row in await pool.fetch(UNWANTED, person_id))
+
+
+SENT = """
+UPDATE mails SET state = 'sent', sent_at = $2, address = $3, language = $4, subject = $5, attempts = attempts + 1,
+    customer_id = $6, sealed = NULL, reason = NULL
+WHERE id = $1 AND state = 'queued'
+"""
+
+
+async def save_sent(work: Work, mail: Mail, person: Person, language: str, subject: str) -> None:
+    """An erasure that came while it was sent has cancelled it: then where it went is not kept."""
+    await work.connection.execute(SENT, mail.id, work.now, person.email, language, subject, person.customer_id)
+
+
+ENDED = """
+UPDATE mails SET state = $2, reason = $3, attempts = attempts + $4, customer_id = coalesce($5, customer_id),
+    sealed = NULL WHERE id = $1 AND state = 'queued'
+"""
+
+
+async def save_end(work: Work, mail: Mail, end: End, person: Person | None, *, attempted: bool) -> None:
+    customer_id = person.customer_id if person else None
+    await work.connection.execute(ENDED, mail.id, end.state, end.reason, int(attempted), customer_id)
+
+
+BOUNCED = "UPDATE people SET bounced_at = $2 WHERE lower(email) = lower($1) AND bounced_at IS NULL"
+
+
+async def mark_bounced(work: Work, address: str) -> int:
+    """Mark an address of whoever has it; how many have."""
+    return int((await work.connection.execute(BOUNCED, address, work.now)).split()[-1])
+
+
+ATTEMPTED = "UPDATE mails SET attempts = attempts + 1, reason = $2 WHERE id = $1 AND state = 'queued'"
+
+
+async def save_attempt(pool: asyncpg.Pool, mail: Mail, reason: str) -> None:
+    await pool.execute(ATTEMPTED, mail.id, reason)
