@@ -21,7 +21,9 @@ log = structlog.get_logger()
 class Job:
     """Work that a process repeats: at once if it did something or was woken, else after `every_seconds`.
 
-    `alone`: never in two processes at the same time.
+    `alone`: never in two processes at the same time. `next_due`: the seconds until something is due, None if nothing
+    waits. A job that has it sleeps until then. Whoever makes something due earlier wakes it. Many wakes within
+    `every_seconds` are one look.
     """
 
     name: str
@@ -29,13 +31,19 @@ class Job:
     run: Callable[[Running[Any]], Awaitable[bool]]
     first_after_seconds: float = 0
     alone: bool = False
+    next_due: Callable[[Running[Any]], Awaitable[float | None]] | None = None
 
 
 IDLE_SECONDS = 4.0
+LONGEST_SLEEP = 5.0  # the clock of business time may be moved
+NOTHING_WAITS = 60.0  # a wake from another process may be lost
 
 
 async def repeat(job: Job, running: Running[Any]) -> None:
-    """While a job finds nothing and nobody wakes it, it looks more and more seldom, every four seconds at last."""
+    """While a job finds nothing and nobody wakes it, it looks more and more seldom, every four seconds at last.
+
+    A job with `next_due` looks when that instant has come.
+    """
     woken, pause = running.units.woken[job.name], job.every_seconds
     await asyncio.sleep(job.first_after_seconds)
     while True:
@@ -45,16 +53,24 @@ async def repeat(job: Job, running: Running[Any]) -> None:
         some = False
         try:
             some = await (alone(job, running) if job.alone else job.run(running))
+            if job.next_due is not None and not some:
+                pause = max(job.every_seconds, _sleep(await job.next_due(running)))
         except Exception as error:
             with contextlib.suppress(Exception):  # to log must not end the job
                 log.warning("job failed, it runs again", job=job.name, error=repr(error))
         if some:
             pause = job.every_seconds
             continue
+        deaf = job.every_seconds if job.next_due is not None else 0
+        await asyncio.sleep(deaf)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):  # `wait_for` may swallow a cancellation
+            async with asyncio.timeout(pause - deaf):  # `wait_for` may swallow a cancellation
                 await woken.wait()
         pause = max(job.every_seconds, min(IDLE_SECONDS, 2 * pause))
+
+
+def _sleep(seconds: float | None) -> float:
+    return NOTHING_WAITS if seconds is None else min(LONGEST_SLEEP, seconds)
 
 
 async def alone(job: Job, running: Running[Any]) -> bool:

@@ -10,7 +10,7 @@ from payments.receiving.jobs import bank_lines, payouts
 JOBS = (
     Job("call-provider", 0.25, collecting.call_provider),
     Job("take-bank-lines", 1, bank_lines.take_lines),
-    Job("poll-provider", 0.5, collecting.poll_provider),
+    Job("poll-provider", 0.5, collecting.poll_provider, next_due=collecting.until_next_poll),
     Job("read-payouts", 15, payouts.read_payouts),
     Job("catch-up-events", 15, collecting.catch_up_events),
     Job("notice-overdue", 5, collecting.notice_overdue),

@@ -20,6 +20,7 @@ from payments.collecting.store.attempts import (
     call_again,
     claim_attempts,
     claim_polls,
+    next_poll,
     payments_overdue,
     payments_to_end,
 )
@@ -162,6 +163,11 @@ async def poll_provider(running: Running[Own]) -> bool:
         reconciling.poll(running.units, provider, payment_id, provider_id) for payment_id, provider_id in due
     )
     return False
+
+
+async def until_next_poll(running: Running[Own]) -> float | None:
+    """The seconds until the next poll. Whoever saves a payment that is to be polled wakes the job."""
+    return await next_poll(running.pool, running.clock.now())
 
 
 async def catch_up_events(running: Running[Own]) -> bool:

@@ -67,6 +67,14 @@ async def claim_polls(connection: asyncpg.Connection, now: datetime, limit: int)
     return [(row["id"], row["provider_id"]) for row in rows]
 
 
+async def next_poll(connection: asyncpg.Connection, now: datetime) -> float | None:
+    """Return the seconds until the next payment's record is due; None if no payment waits."""
+    sql = """SELECT extract(epoch FROM next_poll_at - $1)::float8 FROM payments
+        WHERE next_poll_at IS NOT NULL AND provider_id IS NOT NULL ORDER BY next_poll_at LIMIT 1"""
+    seconds: float | None = await connection.fetchval(sql, now)
+    return seconds
+
+
 async def payments_to_end(connection: asyncpg.Connection, now: datetime, limit: int) -> list[tuple[str, str]]:
     """Return payment and provider ids whose payer did not act in time, or gave up; without those that were put off."""
     sql = f"""SELECT id, provider_id FROM payments p WHERE act_by <= $1 AND {in_turn("end-unconfirmed", "p.id")}

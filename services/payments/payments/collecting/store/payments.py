@@ -309,6 +309,8 @@ async def save_steps(
     last = {step.payment.id: step.payment for step in steps}
     payments = [last[payment_id] for payment_id in sorted(last)]
     reversals = {step.reversal.id: step.reversal for step in steps if step.reversal}
+    if any(payment.next_poll_at for payment in payments):
+        work.wake("poll-provider")
     if reversals:
         await save_reversals(work, list(reversals.values()))
     opened = [
