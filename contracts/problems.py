@@ -28,6 +28,7 @@ PROBLEMS: dict[str, Kind] = {
     "beyond-own-rights": Kind((403,), "A key grants, or ends, no more than it may do itself."),
     "csrf": Kind((403,), "A request by cookie lacks the header Paidup-CSRF, or comes from a page of another site."),
     "forbidden": Kind((403,), "This is not for whoever asks."),
+    "step-up-required": Kind((403,), "Prove again who you are, with a code by e-mail."),
     "scope-missing": Kind((403,), "The key lacks the scope that is named."),
     "not-found": Kind((404,), "There is nothing of this id that the key may see."),
     "method-not-allowed": Kind((405,), "The path has other methods."),
@@ -54,6 +55,15 @@ PROBLEMS: dict[str, Kind] = {
     "too-many-uploads": Kind((503,), "Too many files come in at once; see Retry-After."),
     "unavailable": Kind((503,), "The service can't answer just now; nothing was done."),
     "service-timed-out": Kind((504,), "The service has not answered in time."),
+    # People and signing in.
+    "contact-disabled": Kind((409,), "The contact is disabled: enable it first."),
+    "email-taken": Kind((409,), "Somebody here has this address already."),
+    "link-ended": Kind((410,), "The link of a mail has ended or was used: ask for a new one."),
+    "not-oneself": Kind((409,), "Nobody does this to themselves: ask another administrator."),
+    "password-refused": Kind((422,), "The password is too short, too long or known."),
+    "sign-in-refused": Kind((401,), "The code, or the password, does not fit."),
+    "too-many-contacts": Kind((409,), "The customer has as many contacts as it may."),
+    "too-many-tries": Kind((429,), "Too many tries without success; see Retry-After."),
     # Customers and invoices.
     "external-id-taken": Kind((409,), "Another customer has this external id."),
     "line-out-of-range": Kind((422,), "A line comes to more than any amount here."),

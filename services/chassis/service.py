@@ -132,12 +132,12 @@ class Service:
                 pool = await open_pool(settings.work_url, size=settings.pool_size, application=f"{self.name}-work")
                 stack.push_async_callback(_close, pool)
                 bell = Bell(pool, works=True)
-                running = Running(settings, clock, pool, Units(pool, clock, bell), own)
+                running = Running(settings, clock, pool, Units(pool, clock, bell, own), own)
                 await stack.enter_async_context(self._working(running, bell, ready))
             if serve:
                 pool = await open_pool(settings.api_url, size=settings.pool_size, application=f"{self.name}-api")
                 stack.push_async_callback(_close, pool)
-                units = Units(pool, clock, bell or Bell(pool))
+                units = Units(pool, clock, bell or Bell(pool), own)
                 if work:  # a request wakes the jobs of its own process
                     units.woken = running.units.woken
                 portal = await open_portal(settings.api_url, size=settings.pool_size, application=f"{self.name}-portal")

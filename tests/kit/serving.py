@@ -5,7 +5,7 @@ import contextlib
 import json
 import pathlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from joserfc.jwk import OKPKey
@@ -35,10 +35,13 @@ async def serving(app: Any, *, port: int = 0, keep_alive: int = 75, trusted: str
         await task
 
 
-def write_keys(folder: pathlib.Path, kid: str = "test") -> tuple[pathlib.Path, pathlib.Path]:
-    """A key pair for internal tokens: the files of its private and its public half."""
-    key = OKPKey.generate_key("Ed25519", {"kid": kid}, private=True)
-    private, public = folder / "private.json", folder / "public.json"
+def write_keys(
+    folder: pathlib.Path, kid: str = "test", curve: Literal["Ed25519", "X25519"] = "Ed25519"
+) -> tuple[pathlib.Path, pathlib.Path]:
+    """A key pair, for internal tokens or (X25519) for notify: the files of its private and its public half."""
+    key = OKPKey.generate_key(curve, {"kid": kid}, private=True)
+    start = "" if curve == "Ed25519" else "notify-"
+    private, public = folder / f"{start}private.json", folder / f"{start}public.json"
     private.write_text(json.dumps(key.as_dict(private=True)))
     public.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     return private, public

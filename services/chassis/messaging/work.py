@@ -60,7 +60,10 @@ class Cause:
 
 @dataclass(slots=True)
 class Work:
-    """A unit of work. Handlers and API functions get it and never commit it themselves."""
+    """A unit of work. Handlers and API functions get it and never commit it themselves.
+
+    `own`: what the service adds to its processes.
+    """
 
     connection: asyncpg.Connection
     clock: Clock
@@ -69,6 +72,7 @@ class Work:
     emitted: list[tuple[Message, Cause]] = field(default_factory=list)
     written: int = 0
     woken: set[str] = field(default_factory=set)
+    own: Any = None
 
     def wake(self, job: str) -> None:
         """Run a job at once after the commit, instead of at its time."""
@@ -122,8 +126,8 @@ Together = Callable[[Sequence[Any], Work], Awaitable[Sequence[Any]]]
 class Units:
     """Makes units of work on a pool, and wakes the relay when one has committed events."""
 
-    def __init__(self, pool: asyncpg.Pool, clock: Clock, wake: Wake) -> None:
-        self.pool, self.clock, self.wake = pool, clock, wake
+    def __init__(self, pool: asyncpg.Pool, clock: Clock, wake: Wake, own: Any = None) -> None:
+        self.pool, self.clock, self.wake, self.own = pool, clock, wake, own
         self.woken: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._gathered: dict[Together, Gathered] = {}
 
@@ -157,7 +161,7 @@ class Units:
     async def _at_work(self, cause: Cause | None) -> AsyncIterator[Work]:
         try:
             async with self.pool.acquire() as connection:
-                yield Work(connection, self.clock, self.clock.now(), cause or Cause())
+                yield Work(connection, self.clock, self.clock.now(), cause or Cause(), own=self.own)
         except asyncpg.ReadOnlySQLTransactionError:  # of a server that leads no more: find the one that does
             await self.pool.expire_connections()
             raise

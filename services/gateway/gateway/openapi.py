@@ -127,6 +127,17 @@ SEEN: Document = {
 SCOPES, ONCE = "x-scopes", "x-once"
 DROPPED = ("HTTPValidationError", "ValidationError")
 
+PERSONS = "self"  # the scope of everybody who signed in, which no key has by itself
+SESSION: Document = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": "__Host-paidup-session",
+    "description": (
+        "The session of a person who signed in. Requests that change something also need the header `Paidup-CSRF: 1` "
+        "and come from the portal's own pages."
+    ),
+}
+
 STREAM: Document = {
     "get": {
         "operationId": "stream_events",
@@ -168,7 +179,7 @@ def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: 
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": "Customers see what they owe and pay it."},
         "servers": [{"url": "/"}],
-        "security": [{"apiKey": []}],
+        "security": [{"apiKey": []}, {"session": []}],
         "tags": tags(),
         "paths": dict(sorted(paths.items())),
         "components": {
@@ -178,7 +189,8 @@ def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: 
                 f"Problem{status}": _problem(text, status) for status, text in (EVERYWHERE | WITH_BODY).items()
             },
             "securitySchemes": {
-                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: paidup_sk_…"}
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: paidup_sk_…"},
+                "session": SESSION,
             },
         },
     }
@@ -220,14 +232,22 @@ def _finished(path: str, item: Document, *, keyless: bool) -> Document:
         scopes = operation.pop(SCOPES, [])
         finished[method] = operation | {"responses": dict(sorted((problems | answers).items()))}
         finished[method] |= {"tags": [tag_of(path, operation)], "description": _described(operation, scopes)}
-        finished[method] |= {"security": [{"apiKey": scopes}]} if scopes else {}
+        finished[method] |= {"security": _security(scopes)} if scopes else {}
         finished[method] |= ({"parameters": parameters} if parameters else {}) | ({"security": []} if keyless else {})
     return finished
+
+
+def _security(scopes: Sequence[str]) -> list[Document]:
+    """By what the operation can be asked for: some are for people who signed in alone."""
+    by_session: list[Document] = [{"session": list(scopes)}]
+    return by_session if PERSONS in scopes else [{"apiKey": list(scopes)}, *by_session]
 
 
 def _described(operation: Document, scopes: Sequence[str]) -> str:
     """What the operation does, and the scope that a key needs for it."""
     says = operation.get("description") or f"{operation['summary']}."
+    if PERSONS in scopes:
+        return f"{says}\n\nFor a person who signed in."
     return f"{says}\n\nNeeds the scope `{'`, `'.join(scopes)}`." if scopes else says
 
 

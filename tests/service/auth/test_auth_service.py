@@ -16,16 +16,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from auth.__main__ import create_key, service
-from auth.domain import hash_of
+from auth.keys.domain import hash_of
 from auth.settings import Settings
 from chassis import telemetry
 from chassis.http.identity import Identity, TokenSigner, TokenVerifier
 from contracts.ids import new_id
 from contracts.refusals import Refusal
 from tests.kit.postgres import Database, drop_database, fresh_database
-from tests.kit.serving import serving, write_keys
-
-SECRET = "between gateway and auth"
+from tests.kit.serving import serving
+from tests.kit.signing_in import SECRET, auth_settings
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +36,7 @@ async def database() -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="module")
 def settings(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    folder = tmp_path_factory.mktemp("auth")
-    private, public = write_keys(folder)
-    return Settings(
-        private_key=private, public_keys=public, internal_secret=SECRET, clock_file=folder / "clock",
-        owner_url=database.owner_url, api_url=database.api_url, work_url=database.work_url,
-    )  # fmt: skip
+    return auth_settings(tmp_path_factory.mktemp("auth"), database)
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +225,7 @@ class TestRevoking:
     async def test_customer_has_so_many_keys(
         self, url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("auth.api.MOST_OF_CUSTOMER", 3)
+        monkeypatch.setattr("auth.keys.api.MOST_OF_CUSTOMER", 3)
         customer = "018f0000-0000-7000-8000-00000000000a"
         async with client_of(url, settings, "*", customer_id=customer) as maker:
             keys = [await make(maker) for _ in range(3)]

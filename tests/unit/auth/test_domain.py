@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auth.domain import SCOPES, ApiKey, Maker, hash_of, make_key
+from auth.keys.domain import SCOPES, ApiKey, Maker, hash_of, make_key
+from auth.tokens import seconds_left
 from contracts.refusals import Refusal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -71,5 +72,5 @@ class TestEnd:
 
     @pytest.mark.parametrize(("left", "seconds"), [(3600, 60), (30.5, 30), (0.2, 1)])
     def test_token_ends_with_its_key(self, left: float, seconds: int) -> None:
-        assert made(expires_at=NOW + timedelta(seconds=left)).seconds_left(NOW, 60) == seconds
-        assert made().seconds_left(NOW, 60) == 60
+        assert seconds_left(NOW + timedelta(seconds=left), NOW) == seconds
+        assert seconds_left(None, NOW) == 60

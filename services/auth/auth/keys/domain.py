@@ -50,10 +50,6 @@ class ApiKey:
     def usable(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
-    def seconds_left(self, now: datetime, most: int) -> int:
-        """How many whole seconds a token of the key may last: at least 1, at most `most`."""
-        return most if self.expires_at is None else max(1, min(most, int((self.expires_at - now).total_seconds())))
-
     def revoke(self, now: datetime) -> ApiKey:
         """The key, revoked from `now` on; unchanged if it is revoked already."""
         return self if self.revoked_at else replace(self, revoked_at=now, sequence=self.sequence + 1)

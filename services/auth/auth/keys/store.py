@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from auth.domain import ApiKey
+from auth.keys.domain import ApiKey
 from chassis.messaging.work import Work
 
 COLUMNS = "id, name, prefix, hash, scopes, customer_id, made_by, created_at, expires_at, revoked_at, sequence"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from auth.domain import ApiKey
+from auth.keys.domain import ApiKey
 from contracts.auth import CredentialEnded, KeyCreated, KeyRevoked
 from contracts.envelope import Message, message
 

@@ -1,0 +1,87 @@
+"""The company's settings over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field, StringConstraints
+
+from auth.company import messages, store
+from auth.company.domain import DEFAULTS, INK, LEAST_CONTRAST, contrast
+from auth.people.domain import OWN_SCOPE
+from auth.signin.api.shapes import Strict
+from chassis.http.bodies import StrictRoute
+from chassis.http.identity import Identity, allow
+from chassis.http.problems import Problem, refused
+from chassis.running import cause_of, running_of
+from contracts.invoicing import Email
+from contracts.normal import Name
+
+router = APIRouter(route_class=StrictRoute)
+ReadOwn = Annotated[Identity, allow(OWN_SCOPE)]
+WriteCompany = Annotated[Identity, allow("company:write")]
+ZONES = available_timezones()
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+Logo = Annotated[
+    str, StringConstraints(max_length=200_000, pattern=r"^data:image/(png|svg\+xml|jpeg|webp);base64,[A-Za-z0-9+/=]+$")
+]
+
+
+class Tax(Strict):
+    country: Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")] | None = None
+    vat_id: Text | None = None
+    registration: Text | None = None
+    address: Text | None = None
+
+
+class Company(Strict):
+    """Its name and looks in the portal and in mails, its time zone, and its tax data as a seller."""
+
+    name: Name
+    logo: Annotated[Logo | None, Field(description="A data URL of a picture, at most 200,000 characters")] = None
+    brand_colour: Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)] = DEFAULTS[
+        "brand_colour"
+    ]
+    time_zone: str = DEFAULTS["time_zone"]
+    languages: Annotated[
+        list[Annotated[str, StringConstraints(pattern="^(en|es)$")]], Field(min_length=1, max_length=2)
+    ] = Field(default_factory=lambda: ["en", "es"])
+    reply_address: Email | None = None
+    tax: Tax | None = None
+
+
+class CompanyView(BaseModel):
+    name: str
+    logo: str | None
+    brand_colour: str
+    time_zone: str
+    languages: list[str]
+    reply_address: str | None
+    tax: Tax | None
+
+
+@router.get("/v1/company")
+async def read_company(request: Request, who: ReadOwn) -> CompanyView:
+    """The company's settings."""
+    return CompanyView(**DEFAULTS | (await store.load_company(running_of(request).pool) or {}))
+
+
+@router.put("/v1/company")
+async def change_company(request: Request, body: Company, who: WriteCompany) -> CompanyView:
+    """Change the company's settings, all at once. A brand colour on which white text can't be read is refused."""
+    if who.customer_id is not None:
+        raise Problem(status=403, slug="forbidden", detail="This key is for one customer; this is the company's.")
+    if body.time_zone not in ZONES:
+        raise refused("no such time zone: write it as America/New_York", field="time_zone")
+    if (found := contrast(body.brand_colour, INK)) < LEAST_CONTRAST:
+        reason = (
+            f"white text on it has a contrast of {found:.1f}; at least {LEAST_CONTRAST} is needed: take a darker one"
+        )
+        raise refused(reason, field="brand_colour")
+    settings = body.model_dump(mode="json")
+    async with running_of(request).units.begin(cause_of(request, who)) as work:
+        sequence = await store.save_company(work, settings)
+        work.emit(messages.of(settings, sequence, work.now))
+    return CompanyView(**settings)

@@ -1,0 +1,71 @@
+"""Every SQL statement of payer links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from auth.links.domain import PayerLink
+from chassis.db.reads import Reads
+from chassis.messaging.work import Work
+
+COLUMNS = "id, digest, customer_id, invoice_id, made_at, ends_at, revoked_at, said"
+
+INSERT = f"""
+INSERT INTO payer_links ({COLUMNS})
+SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[],
+    $7::timestamptz[], $8::bigint[])
+"""  # noqa: S608
+
+
+async def insert_links(work: Work, links: Sequence[PayerLink]) -> None:
+    names = COLUMNS.split(", ")
+    await work.connection.execute(INSERT, *([getattr(one, name) for one in links] for name in names))
+
+
+def _link(row: Any) -> PayerLink:
+    return PayerLink(**dict(row))
+
+
+async def load_link(reads: Reads, link_id: str) -> PayerLink | None:
+    row = await reads.fetchrow(f"SELECT {COLUMNS} FROM payer_links WHERE id = $1", link_id)  # noqa: S608
+    return _link(row) if row else None
+
+
+async def find_link(reads: Reads, digest: bytes) -> PayerLink | None:
+    row = await reads.fetchrow(f"SELECT {COLUMNS} FROM payer_links WHERE digest = $1", digest)  # noqa: S608
+    return _link(row) if row else None
+
+
+END = """
+UPDATE payer_links l SET ends_at = n.ends_at FROM unnest($1::uuid[], $2::timestamptz[]) AS n (invoice_id, ends_at)
+WHERE l.invoice_id = n.invoice_id AND l.revoked_at IS NULL
+"""
+
+
+async def end_links(work: Work, ends: Mapping[str, datetime | None]) -> None:
+    """When the links of these invoices end; None: not for now."""
+    ids = sorted(ends)
+    await work.connection.execute(END, ids, [ends[one] for one in ids])
+
+
+REVOKE = """
+UPDATE payer_links SET revoked_at = $3 WHERE invoice_id = $2 AND ($1::uuid IS NULL OR customer_id = $1) AND revoked_at IS NULL
+RETURNING id
+"""
+
+
+async def revoke_links(work: Work, customer_id: str | None, invoice_id: str) -> list[str]:
+    """Revoke all links of an invoice; gives the ids of those that were still good."""
+    return [row["id"] for row in await work.connection.fetch(REVOKE, customer_id, invoice_id, work.now)]
+
+
+WITH_CONTACTS = """
+SELECT DISTINCT customer_id FROM people WHERE customer_id = ANY($1::uuid[]) AND enabled
+"""
+
+
+async def with_contacts(work: Work, customer_ids: Sequence[str]) -> set[str]:
+    """Those of the customers that have an enabled contact, to whom a link could be mailed."""
+    return {row["customer_id"] for row in await work.connection.fetch(WITH_CONTACTS, list(customer_ids))}

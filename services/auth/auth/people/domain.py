@@ -1,0 +1,70 @@
+"""People: contacts of customers, and the company's own; what each may do. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from contracts.auth import EVERY_SCOPE, SCOPES, Role
+
+OWN_SCOPE = "self"  # of everybody who signed in: their session, password, devices
+CONTACT_SCOPES = frozenset(
+    {
+        "customers:read", "events:read", "invoices:read", "methods:read", "methods:write", "payments:read",
+        "payments:write", "visits:read", OWN_SCOPE,
+    }
+)  # fmt: skip
+VISIT_SCOPES = frozenset({"customers:read", "events:read", "invoices:read", "payments:read", OWN_SCOPE})
+NOT_OF_MANAGERS = frozenset({"company:write", "keys:write", "staff:write", EVERY_SCOPE})
+ROLE_SCOPES: Mapping[Role, frozenset[str]] = {
+    "account_manager": frozenset(SCOPES) - NOT_OF_MANAGERS | {OWN_SCOPE},
+    "administrator": frozenset({EVERY_SCOPE, OWN_SCOPE}),
+}
+DEFAULT_LANGUAGE = "en"
+MOST_CONTACTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A contact has a customer, one of the company's own people a role. An erased one has no address any more."""
+
+    id: str
+    kind: Literal["contact", "staff"]
+    customer_id: str | None
+    role: Role | None
+    email: str | None
+    account: bytes | None
+    name: str | None
+    language: str
+    enabled: bool
+    created_at: datetime
+    erased_at: datetime | None = None
+    sequence: int = 1
+    notices: int = 0
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return CONTACT_SCOPES if self.role is None else ROLE_SCOPES[self.role]
+
+    def changed(
+        self, *, name: str | None, language: str | None, enabled: bool | None, role: Role | None = None
+    ) -> Person:
+        """The person with what is given; the same value if that changes nothing."""
+        wished = replace(
+            self,
+            name=self.name if name is None else name,
+            language=language or self.language,
+            enabled=self.enabled if enabled is None else enabled,
+            role=role or self.role,
+        )
+        return self if wished == self else replace(wished, sequence=self.sequence + 1)
+
+    def erased(self, now: datetime) -> Person:
+        """The person without name and address; nobody signs in as one any more."""
+        if self.erased_at:
+            return self
+        return replace(
+            self, email=None, account=None, name=None, enabled=False, erased_at=now, sequence=self.sequence + 1
+        )

@@ -1,0 +1,468 @@
+"""People sign in on a real PostgreSQL: codes, passwords, invitations, links, visits. No gateway, no Kafka."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from auth.signin.domain import CODES, FAILURES_AN_HOUR, GUESSES_A_CODE, GUESSES_A_DAY
+from chassis.http.identity import TokenVerifier
+from contracts.ids import new_id
+from tests.kit.postgres import drop_database, fresh_database
+from tests.kit.signing_in import BROWSER, SESSION, Auth, Browser, running_auth, staff
+
+GOOD = "correct horse battery staple rides"
+OTHER = "nine purple umbrellas beside a tractor"
+
+
+@pytest.fixture(scope="module")
+async def auth(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Auth]:
+    database = await fresh_database("auth")
+    async with running_auth(tmp_path_factory.mktemp("auth"), database) as running:
+        yield running
+    await drop_database(database)
+
+
+@pytest.fixture
+async def fresh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Auth]:
+    """Auth on a database of its own, for tests that count."""
+    database = await fresh_database("auth")
+    async with running_auth(tmp_path_factory.mktemp("auth"), database) as running:
+        yield running
+    await drop_database(database)
+
+
+def address() -> str:
+    return f"ana.{new_id()[-12:]}@example.com"
+
+
+def other_than(code: str) -> str:
+    return f"{(int(code) + 1) % CODES:06d}"
+
+
+async def guess(browser: Browser, code: str) -> int:
+    return (await browser.ask("POST", "/v1/sign-in/codes/verify", {"code": code})).status_code
+
+
+class TestCode:
+    async def test_signs_in_the_contact_who_asked(self, auth: Auth) -> None:
+        email = address()
+        customer = await auth.customer_named("Blue Fern Bakery")
+        contact, browser = await auth.contact(email, customer, name="Ana Díaz"), auth.browser()
+        view = await browser.sign_in(f"  {email.upper()} ".strip(), contact)
+        assert view["kind"] == "contact"
+        assert view["contact"] == {"id": contact, "email": email, "name": "Ana Díaz", "language": "en"}
+        assert view["customer"] == {"id": customer, "name": "Blue Fern Bakery"}
+        assert view["csrf"] == "1"
+        assert auth.settings.public_keys
+        token = (await browser.exchange("payments")).json()
+        identity = TokenVerifier(auth.settings.public_keys, "payments").verify(token["token"])
+        assert (identity.kind, identity.subject, identity.customer_id) == ("contact", contact, customer)
+        again = (await browser.ask("GET", "/v1/session")).json()
+        assert {**again, "expires_at": ""} == {**view, "expires_at": ""}
+
+    async def test_may_be_typed_with_blanks(self, auth: Auth) -> None:
+        contact = await auth.contact(email := address())
+        browser = auth.browser()
+        await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+        code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+        assert await guess(browser, f" {code[:3]} {code[3:]} ") == 200
+
+    async def test_works_once(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.sign_in(email, contact)
+        code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+        del browser.cookies[SESSION]
+        assert await guess(browser, code) == 401
+
+    async def test_is_refused_after_ten_minutes(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+        code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+        with auth.later(600):
+            assert await guess(browser, code) == 401
+
+    async def test_is_bound_to_its_browser(self, auth: Auth) -> None:
+        contact, browser, other = await auth.contact(email := address()), auth.browser(), auth.browser()
+        await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+        code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+        assert await guess(other, code) == 401
+        assert await guess(browser, code) == 200
+
+    async def test_new_one_ends_the_one_before(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        codes = []
+        for number in (1, 2):
+            await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+            codes.append((await auth.mail(contact, "SignInCodeMade", number))["code"])
+        if codes[0] != codes[1]:
+            assert await guess(browser, codes[0]) == 401
+        assert await guess(browser, codes[1]) == 200
+
+    async def test_link_of_the_mail_signs_in(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+        link = (await auth.mail(contact, "SignInCodeMade"))["link"]
+        path, _, token = link.partition("#")
+        assert path == "http://portal.test/login/code"
+        other = await auth.browser().ask("POST", "/v1/sign-in/codes/verify", {"token": token})
+        assert other.status_code == 401
+        assert (await browser.ask("POST", "/v1/sign-in/codes/verify", {"token": token})).status_code == 200
+
+    async def test_unknown_address_is_answered_alike(self, auth: Auth) -> None:
+        contact = await auth.contact(email := address())
+        answers = [await auth.browser().ask("POST", "/v1/sign-in/codes", {"email": one}) for one in (email, address())]
+        assert {(one.status_code, one.text) for one in answers} == {(202, answers[0].text)}
+        for one in answers:
+            cookie = one.headers["set-cookie"]
+            assert cookie.startswith(f"{BROWSER}=")
+            assert {"HttpOnly", "Secure", "Path=/", "SameSite=lax"} <= set(cookie.split("; "))
+        await auth.mail(contact, "SignInCodeMade")
+
+    async def test_disabled_contact_gets_none(self, auth: Auth) -> None:
+        contact = await auth.contact(email := address(), enabled=False)
+        assert (await auth.browser().ask("POST", "/v1/sign-in/codes", {"email": email})).status_code == 202
+        await auth.idle()
+        assert await auth.mails(contact) == []
+
+
+class TestGuesses:
+    def test_chance_of_a_day_is_small(self) -> None:
+        assert GUESSES_A_DAY / CODES <= 1e-5
+
+    async def test_five_a_code(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+        code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+        wrong = other_than(code)
+        assert {await guess(browser, wrong) for _ in range(GUESSES_A_CODE)} == {401}
+        assert await guess(browser, code) == 401
+
+    async def test_nine_a_day_from_parallel_browsers(self, fresh: Auth) -> None:
+        contact = await fresh.contact(email := address())
+        browsers = [fresh.browser(f"192.0.2.{number}") for number in range(6)]
+        for number, browser in enumerate(browsers, 1):
+            await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+            code = (await fresh.mail(contact, "SignInCodeMade", number))["code"]
+            await asyncio.gather(*(guess(browser, other_than(code)) for _ in range(8)))
+        pool = fresh.running.pool
+        assert await pool.fetchval("SELECT sum(guesses) FROM sign_ins") <= GUESSES_A_DAY
+        assert await guess(browsers[-1], code) == 401
+        link = (await fresh.mail(contact, "SignInCodeMade"))["link"]  # has too many bits to be guessed
+        token = link.partition("#")[2]
+        assert (await browsers[-1].ask("POST", "/v1/sign-in/codes/verify", {"token": token})).status_code == 200
+
+    async def test_known_device_has_its_own(self, fresh: Auth) -> None:
+        contact, own, stranger = await fresh.contact(email := address()), fresh.browser(), fresh.browser()
+        await own.sign_in(email, contact)
+        for number in (2, 3):
+            await stranger.ask("POST", "/v1/sign-in/codes", {"email": email})
+            code = (await fresh.mail(contact, "SignInCodeMade", number))["code"]
+            for _ in range(GUESSES_A_CODE):
+                assert await guess(stranger, other_than(code)) == 401
+        await own.ask("POST", "/v1/sign-in/codes", {"email": email})
+        mine = (await fresh.mail(contact, "SignInCodeMade", 4))["code"]
+        await stranger.ask("POST", "/v1/sign-in/codes", {"email": email})  # does not end the own one
+        await fresh.mail(contact, "SignInCodeMade", 5)
+        assert await guess(own, mine) == 200
+
+    async def test_right_ones_are_not_counted(self, fresh: Auth) -> None:
+        contact, browser = await fresh.contact(email := address()), fresh.browser()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "auth.signin.store.WANTED", "SELECT $1::bytea = $1 AND $2::bytea = $2 AND $3 < $4::timestamptz OR true"
+            )
+            for _ in range(GUESSES_A_DAY + 2):
+                browser.cookies.pop(SESSION, None)
+                await browser.sign_in(email, contact)
+
+    async def test_spraying_client_is_stopped(self, fresh: Auth) -> None:
+        contact, sprayer = await fresh.contact(email := address()), "198.51.100.7"
+        answers = [
+            (await fresh.browser(sprayer).ask("POST", "/v1/sign-in/codes", {"email": address()})).status_code
+            for _ in range(FAILURES_AN_HOUR + 5)
+        ]
+        assert answers == [202] * FAILURES_AN_HOUR + [429] * 5
+        refused = await fresh.browser(sprayer).ask(
+            "POST", "/v1/sign-in/password", {"email": email, "password": "whatever it may be"}
+        )
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "3600")
+        await fresh.browser("198.51.100.8").sign_in(email, contact)  # nobody else is locked out
+        with fresh.later(3600):
+            assert (await fresh.browser(sprayer).ask("POST", "/v1/sign-in/codes", {"email": email})).status_code == 202
+
+
+async def registered(auth: Auth, email: str, password: str = GOOD) -> tuple[str, Browser]:
+    """A contact who was invited, registered and confirmed."""
+    contact, browser = await auth.contact(email), auth.browser()
+    async with auth.program() as program:
+        assert (await program.post(f"/v1/contacts/{contact}/invitations")).status_code == 202
+    invitation = token_of(await auth.mail(contact, "InvitationMade"), "/invite/")
+    answer = await browser.ask("POST", "/v1/registrations", {"token": invitation, "password": password})
+    assert answer.status_code == 202, answer.text
+    confirmation = token_of(await auth.mail(contact, "ConfirmationMade"), "/confirm/")
+    assert (await browser.ask("POST", "/v1/registrations/confirm", {"token": confirmation})).status_code == 204
+    return contact, browser
+
+
+def token_of(mail: dict[str, Any], path: str) -> str:
+    assert mail["link"].startswith(f"http://portal.test{path}")
+    return str(mail["link"].rpartition("/")[2])
+
+
+async def enter(browser: Browser, email: str, password: str) -> int:
+    browser.cookies.pop(SESSION, None)
+    return (await browser.ask("POST", "/v1/sign-in/password", {"email": email, "password": password})).status_code
+
+
+class TestInvitation:
+    async def test_leads_to_a_password(self, auth: Auth) -> None:
+        _, browser = await registered(auth, email := address())
+        assert await enter(browser, email, GOOD) == 200
+        assert await enter(browser, email, GOOD + "!") == 401
+
+    async def test_password_needs_the_second_mail(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        async with auth.program() as program:
+            await program.post(f"/v1/contacts/{contact}/invitations")
+        token = token_of(await auth.mail(contact, "InvitationMade"), "/invite/")
+        await browser.ask("POST", "/v1/registrations", {"token": token, "password": GOOD})
+        assert await enter(browser, email, GOOD) == 401
+
+    async def test_ends_after_72_hours_and_is_resent(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(address()), auth.browser()
+        async with auth.program() as program:
+            await program.post(f"/v1/contacts/{contact}/invitations")
+            first = await auth.mail(contact, "InvitationMade")
+            made = datetime.fromisoformat(first["expires_at"]).timestamp() - 259_200
+            body = {"token": token_of(first, "/invite/"), "password": GOOD}
+            ahead = made - datetime.now().astimezone().timestamp()
+            with auth.later(259_200 + ahead):
+                assert (await browser.ask("POST", "/v1/registrations", body)).status_code == 410
+            with auth.later(259_200 + ahead - 5):
+                assert (await browser.ask("POST", "/v1/registrations", body)).status_code == 202
+            await program.post(f"/v1/contacts/{contact}/invitations")
+        second = await auth.mail(contact, "InvitationMade", 2)
+        assert (await browser.ask("POST", "/v1/registrations", body)).status_code == 410
+        body["token"] = token_of(second, "/invite/")
+        assert (await browser.ask("POST", "/v1/registrations", body)).status_code == 202
+
+    @pytest.mark.parametrize(
+        "password", ["short", "passwordpassword", "qwertyuiopasdfghjkl", "aaaaaaaaaaaaaaaaaaaa", "x" * 129]
+    )
+    async def test_weak_password_is_refused(self, auth: Auth, password: str) -> None:
+        contact, browser = await auth.contact(address()), auth.browser()
+        async with auth.program() as program:
+            await program.post(f"/v1/contacts/{contact}/invitations")
+        token = token_of(await auth.mail(contact, "InvitationMade"), "/invite/")
+        answer = await browser.ask("POST", "/v1/registrations", {"token": token, "password": password})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "password")
+
+
+class TestPassword:
+    async def test_forgotten_one_is_replaced(self, auth: Auth) -> None:
+        contact, browser = await registered(auth, email := address())
+        assert await enter(browser, email, GOOD) == 200
+        assert (await auth.browser().ask("POST", "/v1/password/forgot", {"email": email})).status_code == 202
+        token = token_of(await auth.mail(contact, "PasswordResetMade"), "/reset/")
+        with auth.later(1800):
+            late = await auth.browser().ask("POST", "/v1/password/reset", {"token": token, "password": OTHER})
+            assert late.status_code == 410
+        for status in (204, 410):
+            answer = await auth.browser().ask("POST", "/v1/password/reset", {"token": token, "password": OTHER})
+            assert answer.status_code == status
+        assert (await browser.exchange()).status_code == 401  # the session from before
+        assert await enter(browser, email, GOOD) == 401
+        assert await enter(browser, email, OTHER) == 200
+
+    async def test_change_ends_other_sessions(self, auth: Auth) -> None:
+        _, browser = await registered(auth, email := address())
+        other = auth.browser()
+        assert await enter(browser, email, GOOD) == await enter(other, email, GOOD) == 200
+        assert (await browser.ask("PUT", "/v1/password", {"password": OTHER})).status_code == 204
+        assert (await other.exchange()).status_code == 401
+        assert (await browser.exchange()).status_code == 200
+
+    async def test_change_needs_a_fresh_proof(self, auth: Auth) -> None:
+        contact, browser = await registered(auth, email := address())
+        assert await enter(browser, email, GOOD) == 200
+        with auth.later(1200):
+            assert (await browser.exchange()).status_code == 200
+        with auth.later(1801):
+            refused = await browser.ask("PUT", "/v1/password", {"password": OTHER})
+            assert (refused.status_code, refused.json()["type"][-16:]) == (403, "step-up-required")
+            assert (await browser.ask("POST", "/v1/session/step-up", {})).status_code == 202
+            code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+            before = browser.cookies[SESSION]
+            assert (await browser.ask("POST", "/v1/session/step-up", {"code": code})).status_code == 200
+            assert browser.cookies[SESSION] != before
+            assert (await browser.ask("PUT", "/v1/password", {"password": OTHER})).status_code == 204
+
+
+class TestSession:
+    async def test_idles_for_half_an_hour(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.sign_in(email, contact)
+        for seconds in (1700, 3400):
+            with auth.later(seconds):
+                assert (await browser.exchange()).status_code == 200
+        with auth.later(3400 + 1805):
+            assert (await browser.exchange()).status_code == 401
+
+    async def test_lasts_twelve_hours_at_most(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.sign_in(email, contact)
+        for seconds in range(1700, 12 * 3600, 1700):
+            with auth.later(seconds):
+                assert (await browser.exchange()).status_code == 200
+        with auth.later(12 * 3600):
+            assert (await browser.exchange()).status_code == 401
+
+    async def test_ends_by_signing_out(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.sign_in(email, contact)
+        kept = dict(browser.cookies)
+        assert (await browser.ask("DELETE", "/v1/session")).status_code == 204
+        assert SESSION not in browser.cookies
+        browser.cookies = kept
+        assert (await browser.exchange()).status_code == 401
+
+    async def test_others_are_listed_and_ended(self, auth: Auth) -> None:
+        contact, first, second = await auth.contact(email := address()), auth.browser(), auth.browser("192.0.2.9")
+        await first.sign_in(email, contact)
+        await second.sign_in(email, contact)
+        assert (await auth.mail(contact, "NewDeviceSeen"))["device"] == "Firefox on Linux"
+        items = (await first.ask("GET", "/v1/sessions")).json()["items"]
+        assert [(one["device"], one["this"]) for one in items] == [
+            ("Firefox on Linux", False),
+            ("Firefox on Linux", True),
+        ]
+        assert (await first.ask("DELETE", f"/v1/sessions/{items[0]['id']}")).status_code == 204
+        assert (await second.exchange()).status_code == 401
+        assert (await first.ask("DELETE", f"/v1/sessions/{items[0]['id']}")).status_code == 404
+
+    async def test_address_of_two_customers_switches(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        blue, red = await auth.customer_named("Blue"), await auth.customer_named("Red")
+        contacts = [await auth.contact(email, customer) for customer in (blue, red)]
+        view = await browser.sign_in(email, contacts[1])
+        assert view["customer"]["name"] == "Red"
+        assert view["others"] == [{"contact_id": contacts[0], "customer": {"id": blue, "name": "Blue"}}]
+        answer = await browser.ask("POST", "/v1/session/switch", {"contact_id": contacts[0]})
+        assert answer.json()["customer"]["name"] == "Blue"
+        stranger = await auth.contact(address())
+        assert (await browser.ask("POST", "/v1/session/switch", {"contact_id": stranger})).status_code == 404
+
+    async def test_disabled_contact_is_refused(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.sign_in(email, contact)
+        async with auth.program() as program:
+            answer = await program.patch(f"/v1/contacts/{contact}", json={"enabled": False})
+            assert answer.json()["enabled"] is False
+        assert (await browser.exchange()).status_code == 401
+        ended = "SELECT count(*) FROM outbox WHERE type = 'CredentialEnded' AND headers LIKE '%' || $1 || '%'"
+        customer = answer.json()["customer_id"]
+        assert await auth.running.pool.fetchval(ended, customer) == 1
+
+
+class TestPayerLink:
+    async def test_opens_for_contacts_of_its_customer_alone(self, auth: Auth) -> None:
+        customer, invoice = await auth.customer_named("Blue"), new_id()
+        contact, stranger = await auth.contact(email := address(), customer), await auth.contact(other := address())
+        async with auth.program() as program:
+            made = await program.post("/v1/payer-links", json={"customer_id": customer, "invoice_id": invoice})
+        token = token_of({"link": made.json()["url"]}, "/i/")
+        browser = auth.browser()
+        assert (await browser.ask("GET", f"/v1/payer-links/{token}")).json() == {"invoice_id": invoice}
+        answers = [
+            await auth.browser().ask("POST", f"/v1/payer-links/{token}/codes", {"email": one})
+            for one in (other, address())
+        ]
+        answers.append(await browser.ask("POST", f"/v1/payer-links/{token}/codes", {"email": email}))
+        assert {(one.status_code, one.text) for one in answers} == {(202, answers[0].text)}
+        code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+        view = (await browser.ask("POST", "/v1/sign-in/codes/verify", {"code": code})).json()
+        assert (view["customer"]["id"], view["proof_until"]) == (customer, None)
+        await auth.idle()
+        assert await auth.mails(stranger) == []
+        refused = await browser.ask("PUT", "/v1/password", {"password": GOOD})
+        assert (refused.status_code, refused.json()["type"][-16:]) == (403, "step-up-required")
+
+    async def test_revoked_or_unknown_one_has_ended(self, auth: Auth) -> None:
+        customer, invoice = await auth.customer_named("Blue"), new_id()
+        async with auth.program() as program:
+            made = await program.post("/v1/payer-links", json={"customer_id": customer, "invoice_id": invoice})
+            assert (await program.delete(f"/v1/payer-links?invoice_id={invoice}")).status_code == 204
+        token = token_of({"link": made.json()["url"]}, "/i/")
+        for one in (token, "A" * 22):
+            assert (await auth.browser().ask("GET", f"/v1/payer-links/{one}")).status_code == 410
+
+
+class TestErasure:
+    async def test_forgets_name_address_and_password(self, auth: Auth) -> None:
+        contact, browser = await registered(auth, email := address())
+        assert await enter(browser, email, GOOD) == 200
+        async with auth.program() as program:
+            assert (await program.delete(f"/v1/contacts/{contact}")).status_code == 204
+            assert (await program.patch(f"/v1/contacts/{contact}", json={"name": "x"})).status_code == 404
+        assert (await browser.exchange()).status_code == 401
+        assert await enter(browser, email, GOOD) == 401
+        row = await auth.running.pool.fetchrow("SELECT email, name, account FROM people WHERE id = $1", contact)
+        assert tuple(row) == (None, None, None)
+        last = await auth.running.pool.fetchrow(
+            "SELECT type, payload FROM outbox WHERE aggregate = $1 AND topic = 'auth.contact.v1' ORDER BY id DESC",
+            contact,
+        )
+        assert tuple(last) == ("ContactErased", None)
+
+
+class TestStaff:
+    async def test_administrator_signs_in(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        person = await staff(auth, email)
+        view = await browser.sign_in(email, person)
+        assert (view["kind"], view["staff"]["role"], view["customer"]) == ("staff", "administrator", None)
+        assert "*" in view["scopes"]
+        assert (await browser.ask("GET", "/v1/staff")).status_code == 200
+
+    async def test_account_manager_makes_no_staff(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        await browser.sign_in(email, await staff(auth, email, "account_manager"))
+        refused = await browser.ask("POST", "/v1/staff", {"email": address(), "role": "administrator"})
+        assert (refused.status_code, refused.json()["type"][-13:]) == (403, "scope-missing")
+        assert (await browser.ask("GET", "/v1/contacts")).status_code == 200
+
+    async def test_looks_as_a_customer(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        customer = await auth.customer_named("Blue")
+        contact = await auth.contact(theirs := address(), customer)
+        await browser.sign_in(email, await staff(auth, email, "account_manager"))
+        begun = await browser.ask("POST", "/v1/visits", {"customer_id": customer, "reason": "They asked about INV-7"})
+        assert begun.status_code == 201, begun.text
+        made = begun.json()
+        cookie = begun.headers.get_list("set-cookie")[-1]
+        assert cookie.startswith("__Secure-paidup-visit=")
+        assert f"Path={made['path']}" in cookie
+        payer = auth.browser("192.0.2.44")
+        await payer.sign_in(theirs, contact)
+        seen = (await payer.ask("GET", f"/v1/customers/{customer}/visits")).json()["items"]
+        assert [(one["by"], one["reason"], one["requests"]) for one in seen] == [(email, "They asked about INV-7", 0)]
+        other = await auth.customer_named("Red")
+        assert (await payer.ask("GET", f"/v1/customers/{other}/visits")).status_code == 404
+        assert (await payer.ask("POST", "/v1/visits", {"customer_id": other, "reason": "curious"})).status_code == 403
+
+
+class TestCompany:
+    async def test_settings_are_kept_and_told(self, auth: Auth) -> None:
+        async with auth.program() as program:
+            assert (
+                await program.put("/v1/company", json={"name": "Blue", "brand_colour": "#ffff00"})
+            ).status_code == 422
+            answer = await program.put("/v1/company", json={"name": "Blue Ltd", "brand_colour": "#0E5358"})
+            assert answer.status_code == 200, answer.text
+        said = await auth.running.pool.fetchval(
+            "SELECT payload FROM outbox WHERE type = 'CompanyChanged' ORDER BY id DESC"
+        )
+        assert b'"brand_colour":"#0e5358"' in said
