@@ -21,10 +21,12 @@ from paidup_local.settings import Settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 clock = typer.Typer(no_args_is_help=True, help="Move business time, in every process at once.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
+admin = typer.Typer(no_args_is_help=True, help="The company's own people.")
 importing = typer.Typer(no_args_is_help=True, help="Bring in what another system holds.")
 app.add_typer(importing, name="import")
 app.add_typer(clock, name="clock")
 app.add_typer(keys, name="keys")
+app.add_typer(admin, name="admin")
 app.add_typer(sandbox.app, name="sandbox")
 
 
@@ -137,6 +139,27 @@ def keys_create(
     if expires_in_days is not None:
         body["expires_at"] = (business_clock.now(settings) + dt.timedelta(days=expires_in_days)).isoformat()
     _print_json(http.call("POST", f"{url}/v1/api-keys", key=key, body=body))
+
+
+@admin.callback()
+def _admin() -> None:
+    """Keep `invite` a word of its own."""
+
+
+@admin.command("invite")
+def admin_invite(
+    email: str,
+    name: Annotated[str | None, typer.Option(help="What the person is called.")] = None,
+    role: Annotated[str, typer.Option(help="administrator or account_manager.")] = "administrator",
+) -> None:
+    """Add one of the company's people. They get an e-mail, and sign in with their address and a code."""
+    from paidup_local import http
+
+    url, key = stack_settings.read_env_file(_settings())
+    body: dict[str, object] = {"email": email, "role": role}
+    if name:
+        body["name"] = name
+    _print_json(http.call("POST", f"{url}/v1/staff", key=key, body=body))
 
 
 @app.command("dead-letters")

@@ -94,7 +94,7 @@ async def invite(settings: Settings, arguments: argparse.Namespace) -> dict[str,
     async with as_owner(settings) as work:
         person = await invite_staff(work, own_of(settings), arguments.email, arguments.name, arguments.role)
     if person is None:
-        return Refusal("email-taken", "one of the company's people has this address already", "email")
+        return Refusal("email-taken", "one of the company's people has this address already", "email", conflict=True)
     return {"id": person.id, "email": arguments.email, "role": arguments.role}
 
 
