@@ -102,7 +102,7 @@ def _plain_example(name: str, hint: Any) -> Any:
         return date(2026, 3, 31) if name in ("due_on", "expected_by") else date(2026, 3, 1)
     known = {
         "currency": "USD", "number": "INV-1001", "email": "ap@example.com", "external_id": "ACME",
-        "language": "en", "languages": "en", "brand_colour": "#0e5358",
+        "language": "en", "languages": "en", "brand_colour": "#0e5358", "expires": "2027-04",
     }  # fmt: skip
     return known.get(name, ID if name.endswith("_id") and name != "customer_external_id" else name.replace("_", " "))
 

@@ -147,6 +147,9 @@ class PaymentDisputeWon(DisputeState):
 
 Funding = Literal["credit", "debit", "prepaid", "unknown"]
 Verification = Literal["verified", "pending", "failed"]
+Expiry = Annotated[
+    str | None, Field(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$", description="The last month of a card, as 2027-04")
+]
 
 
 class MethodAdded(Event):
@@ -162,6 +165,7 @@ class MethodAdded(Event):
     saved: Annotated[bool | None, Field(description="False: for one payment only")] = None
     is_default: bool | None = None
     verification: Annotated[Verification | None, Field(description="A pending one can't be charged yet")] = None
+    expires: Expiry = None
 
 
 class MethodChanged(Event):
@@ -178,6 +182,7 @@ class MethodChanged(Event):
     is_default: bool
     verification: Verification
     disabled: Annotated[bool, Field(description="It can't be charged any more")]
+    expires: Expiry = None
 
 
 class MethodRemoved(Event):
@@ -230,3 +235,19 @@ class AutopayScheduled(Event):
     amount: Annotated[Amount, Field(description="What is payable of the invoice now; charged is what is payable then")]
     surcharge: Annotated[Amount, Field(description="What the method carries by the rules of today")]
     total: Amount
+
+
+class ExceptionAssigned(Event):
+    """An exception was given to somebody, who is to look at it. Internal: `assigned_to` may be an address.
+
+    `assigned_to`: the id or e-mail address of one of the company's people, or a name that only people understand.
+    """
+
+    topic: ClassVar[topics.Topic] = topics.EXCEPTION
+    aggregate: ClassVar[str] = "exception_id"
+
+    exception_id: str
+    assigned_to: str
+    why: Annotated[str, Field(description="The class of the exception")]
+    amount: Amount
+    payment_id: str | None = None

@@ -34,6 +34,7 @@ OUTCOMES = Topic("invoicing.outcomes.v1", "The answer to each command.")
 PAYMENT = Topic("payments.payment.v1", "A payment's states and reconciliation.")
 METHOD = Topic("payments.method.v1", "Payment methods: kind and funding, no numbers.")
 AUTOPAY = Topic("payments.autopay.v1", "Autopay of a customer: on, off, held, and what it will charge when.")
+EXCEPTION = Topic("payments.exception.v1", "Exceptions that were given to one of the company's people.", public=False)
 KEY = Topic("auth.key.v1", "API keys made and revoked; no secrets.", public=False)
 CREDENTIAL = Topic("auth.credential.v1", "Keys and sessions that are refused from now on; no secrets.", public=False)
 CONTACT = Topic("auth.contact.v1", "People of customers and of the company.", public=False, compacted=True)
@@ -52,6 +53,7 @@ TOPICS: tuple[Topic, ...] = (
     PAYMENT,
     METHOD,
     AUTOPAY,
+    EXCEPTION,
     KEY,
     CREDENTIAL,
     CONTACT,

@@ -70,4 +70,5 @@ CHECKS = {
 EMITTED = """
     SELECT 'payments.payment.v1' AS topic, id::text AS aggregate, sequence FROM payments
     UNION ALL SELECT 'payments.method.v1', id::text, sequence FROM methods
+    UNION ALL SELECT 'payments.exception.v1', id::text, announced FROM exceptions WHERE announced > 0
     UNION ALL SELECT 'payments.autopay.v1', customer_id::text, sequence FROM autopay WHERE sequence > 0"""

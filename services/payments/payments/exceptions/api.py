@@ -20,6 +20,7 @@ from contracts.refusals import Refusal
 from payments.edge import Asked, ReadPayments, WritePayments, answer, for_the_company
 from payments.exceptions import store as exceptions
 from payments.exceptions.domain import About, ExceptionClass, remedy
+from payments.exceptions.messages import exception_assigned
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -201,9 +202,13 @@ async def assign(exception_id: str, asked: Assignment, request: Request, identit
     """Assign an exception to a person, or to nobody."""
     for_the_company(identity)
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
-        if (await lock_exception(exception_id, work))["state"] != "open":
+        row = await lock_exception(exception_id, work)
+        if row["state"] != "open":
             raise resolved_already()
-        await exceptions.assign_exception(work, exception_id, asked.assigned_to)
+        if asked.assigned_to != row["assigned_to"]:
+            given = await exceptions.assign_exception(work, exception_id, asked.assigned_to)
+            if asked.assigned_to is not None:
+                work.emit(exception_assigned(row, asked.assigned_to, given, work.now))
         await exceptions.note(work, exception_id, work.cause.actor or "", "assigned", asked.assigned_to)
         return answer(await detail_of(work.connection, exception_id, work.clock.today()), 200)
 

@@ -120,8 +120,16 @@ async def keep_decision(work: Work, exception_id: str, decision: bytes, answer: 
     await work.connection.execute(sql, exception_id, decision, answer)
 
 
-async def assign_exception(work: Work, exception_id: str, whom: str | None) -> None:
-    await work.connection.execute("UPDATE exceptions SET assigned_to = $2 WHERE id = $1", exception_id, whom)
+ASSIGN = """
+UPDATE exceptions SET assigned_to = $2, announced = announced + ($2 IS NOT NULL)::int WHERE id = $1
+RETURNING announced
+"""
+
+
+async def assign_exception(work: Work, exception_id: str, whom: str | None) -> int:
+    """Returns how often it was given to somebody."""
+    given: int = await work.connection.fetchval(ASSIGN, exception_id, whom)
+    return given
 
 
 async def note(work: Work, exception_id: str, actor: str, action: str, detail: str | None) -> None:

@@ -14,6 +14,7 @@ def method_added(method: Method, now: datetime) -> Message:
     event = says.MethodAdded(
         method_id=method.id, customer_id=method.customer_id, kind=method.kind, funding=_funding(method),
         saved=method.saved, is_default=method.is_default, verification=method.verification,
+        expires=_expires(method),
     )  # fmt: skip
     return message(event, sequence=1, time=now, customer=method.customer_id)
 
@@ -22,7 +23,7 @@ def method_changed(method: Method, now: datetime) -> Message:
     event = says.MethodChanged(
         method_id=method.id, customer_id=method.customer_id, kind=method.kind, funding=_funding(method),
         saved=method.saved, is_default=method.is_default, verification=method.verification,
-        disabled=method.disabled_at is not None,
+        disabled=method.disabled_at is not None, expires=_expires(method),
     )  # fmt: skip
     return message(event, sequence=method.sequence, time=now, customer=method.customer_id)
 
@@ -30,6 +31,11 @@ def method_changed(method: Method, now: datetime) -> Message:
 def method_removed(method: Method, now: datetime) -> Message:
     event = says.MethodRemoved(method_id=method.id, customer_id=method.customer_id, kind=method.kind)
     return message(event, sequence=method.sequence, time=now, customer=method.customer_id)
+
+
+def _expires(method: Method) -> str | None:
+    last = method.expires_on
+    return f"{last:%Y-%m}" if last else None
 
 
 def _funding(method: Method) -> says.Funding | None:
