@@ -114,6 +114,8 @@ PROBLEMS: dict[str, Kind] = {
     "terms-not-accepted": Kind((422,), "The terms have to be accepted."),
     "unknown-method": Kind((422,), "The customer has no such method that can be used."),
     "verification-failed": Kind((409,), "The bank account can't be verified any more."),
+    # Mails.
+    "not-sent-again": Kind((409,), "The mail can't be sent again: its code or link, or its person, is gone."),
     # What goes back.
     "amount-not-refundable": Kind((422,), "The provider can't refund this amount."),
     "dispute-open": Kind((409,), "A chargeback of the payment is undecided."),

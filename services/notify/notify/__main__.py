@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from chassis.service import Service
+from notify.api import router
 from notify.checks import CHECKS
 from notify.handlers import handlers
-from notify.jobs import QUEUES
+from notify.jobs import JOBS, QUEUES
 from notify.own import Own
 from notify.rendering.texts import Texts
 from notify.sealed import Opener
@@ -28,7 +29,9 @@ async def resources(settings: Settings) -> AsyncIterator[Own]:
 service = Service(
     name="notify",
     settings=Settings,
+    router=router,
     handlers=(handlers,),
+    jobs=JOBS,
     queues=QUEUES,
     resources=resources,
     checks=CHECKS,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from chassis.messaging.handlers import Handlers
 from chassis.messaging.records import Received
-from chassis.messaging.work import Work
-from contracts import auth, invoicing
+from chassis.messaging.work import Cause, Work
+from contracts import auth, invoicing, payments
+from contracts.ids import is_id
 from notify import store
-from notify.domain.catalogue import KINDS, kind_of
+from notify.domain.catalogue import EVENTS, kind_of
 from notify.mailing import Occasion, mail
 
 handlers = Handlers("notify")
@@ -54,23 +55,49 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     await store.keep_invoices(work, [received.event for received in events])
 
 
+@handlers.on_many(payments.MethodAdded, payments.MethodChanged, payments.MethodRemoved)
+async def keep_methods(events: Sequence[Received[Any]], work: Work) -> None:
+    await store.keep_methods(work, [received.event for received in events])
+
+
+@handlers.on_many(payments.PaymentSubmitted)
+async def keep_payers(events: Sequence[Received[payments.PaymentSubmitted]], work: Work) -> None:
+    """Keep which contact confirmed a payment, as the header `actor` says."""
+    paid = [(received.event, contact_of(received.cause)) for received in events]
+    await store.keep_payers(work, [(event, contact) for event, contact in paid if contact is not None])
+
+
+def contact_of(cause: Cause) -> str | None:
+    kind, _, subject = (cause.actor or "").partition(":")
+    return subject if kind == "contact" and is_id(subject) else None
+
+
 # --- what causes mails
 
 
-@handlers.on_many(*dict.fromkeys(kind.event for kind in KINDS if kind.event), acts=True)
+@handlers.on_many(*EVENTS, acts=True)
 async def mail_people(events: Sequence[Received[Any]], work: Work) -> None:
     """Mail what the catalogue has of each event. Events older than this consumer mail nobody."""
-    occasions = [occasion_of(received) for received in events]
+    ids = [received.event.payment_id for received in events if isinstance(received.event, payments.PaymentState)]
+    payers = await store.find_payers(work, ids)
+    occasions = [occasion_of(received, payers) for received in events]
     await mail([one for one in occasions if one is not None], work)
 
 
-def occasion_of(received: Received[Any]) -> Occasion | None:
+def occasion_of(received: Received[Any], payers: Mapping[str, str]) -> Occasion | None:
+    """What an event causes, if anything. Its body is kept as it is: it holds no names, and secrets are sealed."""
     kind = kind_of(received.event)
     if kind is None:
         return None
     facts = orjson.loads(received.body)
-    sealed = facts.pop("sealed", None)
     return Occasion(
-        received.id, kind.name, facts, sealed, getattr(received.event, "expires_at", None),
-        person_id=facts.get("person_id"), customer_id=facts.get("customer_id"),
+        received.id, kind.name, {name: value for name, value in facts.items() if name not in SEALED_OR_PERSONAL},
+        facts.get("sealed"), getattr(received.event, "expires_at", None),
+        person_id=facts.get("person_id"),
+        staff=facts.get("assigned_to") if kind.to == "staff" else None,
+        customer_id=facts.get("customer_id"),
+        payer=payers.get(facts.get("payment_id", "")) if kind.to == "payer" else None,
     )  # fmt: skip
+
+
+SEALED_OR_PERSONAL = frozenset({"sealed", "assigned_to"})

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from chassis.jobs import Job
+from chassis.messaging.work import Cause
 from chassis.running import Running
 from chassis.tasks.queue import Later, Queues, Task, done
 from notify import store
-from notify.mailing import AT_ONCE, LATE, MAILS, mail, read
+from notify.domain.methods import WARNED
+from notify.mailing import AT_ONCE, LATE, MAILS, Occasion, mail, read
 from notify.sending import PAUSES, send
 
 QUEUES = Queues()
+MOST_AT_ONCE = 500
 
 
 @QUEUES.on(MAILS, lease_seconds=180, pauses=PAUSES)
@@ -34,3 +39,21 @@ async def address_again(task: Task, running: Running[Any]) -> None:
         elif work.now < until:
             raise Later(timedelta(seconds=1))
         await done(work, task)
+
+
+async def warn_of_expiring(running: Running[Any]) -> bool:
+    """Mail each customer whose card expires within 30 days, once for each last day. True if there may be more."""
+    today = running.clock.today()
+    async with running.units.begin(Cause(actor="system:notify")) as work:
+        found = await store.take_expiring(work, today, today + WARNED, MOST_AT_ONCE)
+        await mail([_expiring(row) for row in found], work)
+    return len(found) == MOST_AT_ONCE
+
+
+def _expiring(row: Mapping[str, Any]) -> Occasion:
+    facts = {"method_id": row["id"], "last_day": row["last_day"].isoformat(), "is_default": row["is_default"]}
+    cause = f"method {row['id']} expires {row['last_day']}"
+    return Occasion(cause, "method_expiring", facts, customer_id=row["customer_id"])
+
+
+JOBS = (Job("warn-of-expiring-methods", 3600, warn_of_expiring, alone=True),)

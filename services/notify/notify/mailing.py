@@ -23,7 +23,11 @@ NO_CONTACT_FOR = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What is to be mailed, before it is known to whom: to `person_id`, else to contacts of `customer_id`."""
+    """What is to be mailed, before it is known to whom.
+
+    `person_id`: to that person; `staff`: to one of the company's people, by id or address; else to contacts of
+    `customer_id`, to `payer` alone if that is one of them.
+    """
 
     cause: str
     kind: str
@@ -31,13 +35,14 @@ class Occasion:
     sealed: str | None = None
     expires_at: datetime | None = None
     person_id: str | None = None
+    staff: str | None = None
     customer_id: str | None = None
     payer: str | None = None
 
 
 async def mail(occasions: Sequence[Occasion], work: Work) -> None:
     """Address each occasion and write its mails. A customer without contacts may get one in the next seconds."""
-    customers = sorted({one.customer_id for one in occasions if one.person_id is None and one.customer_id})
+    customers = sorted({one.customer_id for one in occasions if one.customer_id})
     contacts: dict[str | None, list[Person]] = defaultdict(list)
     for person in await store.contacts_of(work, customers) if customers else []:
         contacts[person.customer_id].append(person)
@@ -45,6 +50,8 @@ async def mail(occasions: Sequence[Occasion], work: Work) -> None:
     for one in occasions:
         if one.person_id is not None:
             rows.append(_row(one, one.person_id))
+        elif one.staff is not None:
+            rows += [_row(one, staff_id) for staff_id in await store.staff_called(work, one.staff)]
         elif contacts[one.customer_id]:
             rows += [_row(one, to.id) for to in recipients(contacts[one.customer_id], one.payer)]
         else:

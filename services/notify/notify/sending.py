@@ -13,6 +13,7 @@ from chassis.tasks.queue import Later, Task, done
 from notify import store
 from notify.domain.catalogue import BY_NAME
 from notify.domain.mails import End, Mail, Person, Wait, after_refusal, before_sending
+from notify.domain.unsubscribe import token_of
 from notify.own import Own
 from notify.rendering.compose import compose
 from notify.rendering.view import load_view
@@ -50,9 +51,9 @@ async def _hand_over(running: Running[Own], task: Task, mail: Mail, person: Pers
     view = await load_view(running, mail, person)
     if view is None:
         raise Later(AGAIN)
-    message, language = compose(
-        own.texts, view, own.opener.open(mail.sealed) if mail.sealed else {}, running.settings.sender, None
-    )
+    secrets = own.opener.open(mail.sealed) if mail.sealed else {}
+    unsubscribe = address_to_stop(running, mail)
+    message, language = compose(own.texts, view, secrets, running.settings.sender, unsubscribe)
     try:
         await own.outgoing.send(message, running.settings.sender, person.email)
     except AwayError as error:
@@ -84,3 +85,12 @@ async def _end(
         if end.state == "bounced" and person is not None:
             await store.mark_bounced(work, person.email)
         await done(work, task)
+
+
+def address_to_stop(running: Running[Any], mail: Mail) -> str | None:
+    """Where a reader stops mails of this group; None if they can't be stopped."""
+    group = BY_NAME[mail.kind].group
+    if group is None:
+        return None
+    secret = running.settings.unsubscribe_secret.get_secret_value().encode()
+    return f"{running.settings.public_url.rstrip('/')}/v1/unsubscribe/{token_of(secret, mail.person_id, group)}"

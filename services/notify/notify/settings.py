@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import ServiceSettings, shared
+from chassis.settings import ServiceSettings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -21,7 +21,6 @@ class Settings(ServiceSettings):
 
     private_key: Path
     unsubscribe_secret: SecretStr
-    public_url: str = shared("PUBLIC_URL", "http://127.0.0.1:18080")
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 25
     smtp_starttls: Literal["off", "try", "require"] = "require"

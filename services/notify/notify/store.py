@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import asyncpg
 import orjson
 
+from chassis.db.reads import Reads
 from chassis.messaging.work import Work
-from contracts import auth, invoicing
+from contracts import auth, invoicing, payments
+from contracts.ids import is_id
 from notify.domain.mails import End, Mail, Person
+from notify.domain.methods import last_day, usable
 
 # --- who is mailed
 
@@ -48,8 +52,21 @@ async def contacts_of(work: Work, customers: Sequence[str]) -> list[Person]:
     return [Person(**row) for row in await work.connection.fetch(OF_CUSTOMERS, customers)]
 
 
+STAFF = """
+SELECT id FROM people WHERE lower(email) = lower($1) AND customer_id IS NULL AND enabled
+UNION SELECT id FROM people WHERE id = $2 AND customer_id IS NULL AND enabled
+"""
+
+
+async def staff_called(work: Work, text: str) -> list[str]:
+    """The company's people with this address or id; mostly one, nobody if the text is a name."""
+    rows = await work.connection.fetch(STAFF, text, text if is_id(text) else None)
+    return [row["id"] for row in rows]
+
+
 FORGET_PEOPLE = "DELETE FROM people WHERE id = ANY($1::uuid[])"
 FORGET_WISHES = "DELETE FROM unwanted WHERE person_id = ANY($1::uuid[])"
+FORGET_PAYERS = "DELETE FROM payers WHERE contact_id = ANY($1::uuid[])"
 FORGET_MAILS = """
 UPDATE mails SET address = NULL, sealed = NULL, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
     reason = CASE state WHEN 'queued' THEN 'the person was erased' ELSE reason END
@@ -59,7 +76,7 @@ WHERE person_id = ANY($1::uuid[])
 
 async def forget_people(work: Work, ids: Sequence[str]) -> None:
     """Name and address are nowhere any more. What was sent stays, without where it went."""
-    for sql in (FORGET_PEOPLE, FORGET_WISHES, FORGET_MAILS):
+    for sql in (FORGET_PEOPLE, FORGET_WISHES, FORGET_PAYERS, FORGET_MAILS):
         await work.connection.execute(sql, ids)
 
 
@@ -135,6 +152,62 @@ async def find_invoices(pool: asyncpg.Pool, ids: Sequence[str]) -> list[dict[str
     return [dict(row) for row in await pool.fetch(INVOICES, ids)] if ids else []
 
 
+KEEP_METHODS = """
+INSERT INTO methods (id, customer_id, kind, is_default, usable, last_day)
+SELECT DISTINCT ON (id) id, customer_id, kind, is_default, usable, last_day
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bool[], $5::bool[], $6::date[]) WITH ORDINALITY
+    AS m (id, customer_id, kind, is_default, usable, last_day, place)
+ORDER BY id, place DESC
+ON CONFLICT (id) DO UPDATE SET is_default = excluded.is_default, usable = excluded.usable, last_day = excluded.last_day
+"""
+
+
+async def keep_methods(work: Work, methods: Sequence[Any]) -> None:
+    rows = [
+        (one.method_id, one.customer_id, one.kind, bool(getattr(one, "is_default", False)), usable(one), last_day(one))
+        for one in methods
+    ]
+    await work.connection.execute(KEEP_METHODS, *zip(*rows, strict=True))
+
+
+METHOD = "SELECT kind, is_default, last_day FROM methods WHERE id = $1"
+
+
+async def find_method(pool: asyncpg.Pool, method_id: str | None) -> dict[str, Any]:
+    row = await pool.fetchrow(METHOD, method_id) if method_id else None
+    return dict(row) if row else {}
+
+
+EXPIRING = """
+UPDATE methods SET warned_of = last_day WHERE id IN (
+    SELECT id FROM methods WHERE usable AND last_day IS NOT NULL AND warned_of IS DISTINCT FROM last_day
+        AND last_day BETWEEN $1 AND $2 ORDER BY last_day LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id, customer_id, last_day, is_default
+"""
+
+
+async def take_expiring(work: Work, today: date, until: date, most: int) -> list[dict[str, Any]]:
+    """Cards that expire by then and of which nobody was warned; from now on they count as warned of."""
+    return [dict(row) for row in await work.connection.fetch(EXPIRING, today, until, most)]
+
+
+KEEP_PAYERS = """
+INSERT INTO payers (payment_id, customer_id, contact_id)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) ON CONFLICT DO NOTHING
+"""
+
+
+async def keep_payers(work: Work, paid: Sequence[tuple[payments.PaymentSubmitted, str]]) -> None:
+    if paid:
+        rows = [(event.payment_id, event.customer_id, contact) for event, contact in paid]
+        await work.connection.execute(KEEP_PAYERS, *zip(*rows, strict=True))
+
+
+async def find_payers(work: Work, payment_ids: Sequence[str]) -> dict[str, str]:
+    sql = "SELECT payment_id, contact_id FROM payers WHERE payment_id = ANY($1::uuid[])"
+    return {row["payment_id"]: row["contact_id"] for row in await work.connection.fetch(sql, payment_ids)}
+
+
 async def find_customer(pool: asyncpg.Pool, customer_id: str | None) -> str | None:
     name: str | None = await pool.fetchval("SELECT name FROM customers WHERE id = $1", customer_id)
     return name
@@ -180,8 +253,8 @@ async def another_comes_first(pool: asyncpg.Pool, mail: Mail, at_once: bool) -> 
 UNWANTED = "SELECT mail_group FROM unwanted WHERE person_id = $1"
 
 
-async def find_unwanted(pool: asyncpg.Pool, person_id: str) -> frozenset[str]:
-    return frozenset(row["mail_group"] for row in await pool.fetch(UNWANTED, person_id))
+async def find_unwanted(reads: Reads, person_id: str) -> frozenset[str]:
+    return frozenset(row["mail_group"] for row in await reads.fetch(UNWANTED, person_id))
 
 
 SENT = """
@@ -220,3 +293,70 @@ ATTEMPTED = "UPDATE mails SET attempts = attempts + 1, reason = $2 WHERE id = $1
 
 async def save_attempt(pool: asyncpg.Pool, mail: Mail, reason: str) -> None:
     await pool.execute(ATTEMPTED, mail.id, reason)
+
+
+# --- for people who look at mails, and for readers who want none
+
+VIEW = """
+SELECT id, kind, state, reason, customer_id, person_id, address, language, subject, message_id, attempts, resends, made_at, sent_at
+FROM mails
+"""
+
+
+async def list_mails(
+    reads: Reads, customer_id: str | None, state: str | None, before: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Newest first. A statement for each choice of filters, so that each has its index."""
+    chosen = {"customer_id = ": customer_id, "state = ": state, "id < ": before}
+    wanted = [(column, value) for column, value in chosen.items() if value is not None]
+    where = " AND ".join(f"{column}${place}" for place, (column, _) in enumerate(wanted, 1))
+    sql = f"{VIEW} {f'WHERE {where}' if where else ''} ORDER BY id DESC LIMIT ${len(wanted) + 1}"
+    return [dict(row) for row in await reads.fetch(sql, *(value for _, value in wanted), limit)]
+
+
+LOCK_VIEW = f"{VIEW} WHERE id = $1 AND ($2::uuid IS NULL OR customer_id = $2) FOR NO KEY UPDATE"
+
+
+async def lock_mail(work: Work, mail_id: str, customer_id: str | None) -> dict[str, Any] | None:
+    row = await work.connection.fetchrow(LOCK_VIEW, mail_id, customer_id)
+    return dict(row) if row else None
+
+
+AGAIN = """
+UPDATE mails SET state = 'queued', reason = NULL, resends = resends + 1, attempts = 0, message_id = $2, sent_at = NULL
+WHERE id = $1 AND EXISTS (SELECT FROM people WHERE id = mails.person_id)
+"""
+
+
+async def send_again(work: Work, mail_id: str, message_id: str) -> bool:
+    """False: its person is gone."""
+    return bool(await work.connection.execute(AGAIN, mail_id, message_id) != "UPDATE 0")
+
+
+async def cause_of_mail(work: Work, mail_id: str) -> str:
+    cause: str = await work.connection.fetchval("SELECT cause FROM mails WHERE id = $1", mail_id)
+    return cause
+
+
+MAIL_BOUNCED = """
+UPDATE mails SET state = 'bounced', reason = 'the mail came back' WHERE message_id = $1 AND state = 'sent'
+"""
+
+
+async def mark_mail_bounced(work: Work, message_id: str) -> None:
+    await work.connection.execute(MAIL_BOUNCED, message_id)
+
+
+async def want(work: Work, person_id: str, customer_id: str | None, groups: Mapping[str, bool]) -> None:
+    """Switch groups of mails on or off for one person."""
+    off = [group for group, wanted in groups.items() if not wanted]
+    on = [group for group, wanted in groups.items() if wanted]
+    await work.connection.execute(WANTED, person_id, on)
+    await work.connection.execute(NOT_WANTED, person_id, off, customer_id, work.now)
+
+
+WANTED = "DELETE FROM unwanted WHERE person_id = $1 AND mail_group = ANY($2::text[])"
+NOT_WANTED = """
+INSERT INTO unwanted (person_id, mail_group, customer_id, since) SELECT $1, mail_group, $3, $4
+FROM unnest($2::text[]) AS u (mail_group) ON CONFLICT DO NOTHING
+"""

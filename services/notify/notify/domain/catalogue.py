@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contracts import auth
+from contracts import auth, payments
 from contracts.envelope import Event
 
 Audience = Literal["person", "payer", "contacts", "staff"]
@@ -23,13 +23,13 @@ GROUPS: tuple[Group, ...] = ("invoices", "receipts", "methods")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`name` is also its folder. `event`: None if a job causes it. `path`: where its button leads, at the portal.
+    """`name` is also its folder. `events`: none if a job causes it. `path`: where its button leads, at the portal.
 
     `at_once`: a person waits for it, so it overtakes other mails. `group`: None: it can't be switched off.
     """
 
     name: str
-    event: type[Event] | None
+    events: tuple[type[Event], ...]
     to: Audience
     when: Callable[[Any], bool] = lambda _event: True
     group: Group | None = None
@@ -37,14 +37,42 @@ class Kind:
     path: str | None = None
 
 
-def _kind_of(kind: str) -> Callable[[Any], bool]:
-    return lambda event: event.kind == kind and not event.voided
+def _went_back(kind: str) -> Callable[[Any], bool]:
+    return lambda event: (event.kind or "return") == kind and not event.voided
 
 
-KINDS: tuple[Kind, ...] = (Kind("code", auth.SignInCodeMade, "person", at_once=True),)
+def _way(way: str) -> Callable[[Any], bool]:
+    return lambda event: bool(event.way == way)
+
+
+PAYMENT, METHODS = "/payments/{payment_id}", "/account/methods"
+KINDS: tuple[Kind, ...] = (
+    Kind("code", (auth.SignInCodeMade,), "person", at_once=True),
+    Kind("invitation", (auth.InvitationMade,), "person", at_once=True),
+    Kind("confirmation", (auth.ConfirmationMade,), "person", at_once=True),
+    Kind("reset", (auth.PasswordResetMade,), "person", at_once=True),
+    Kind("new_device", (auth.NewDeviceSeen,), "person", at_once=True, path="/account/sessions"),
+    Kind(
+        "invoice_issued", (auth.PayerLinkMade,), "contacts", lambda event: event.about == "invoice_issued", "invoices"
+    ),
+    Kind("payment_received", (payments.PaymentReconciled,), "payer", _way("collect"), "receipts", path=PAYMENT),
+    Kind("receipt_recorded", (payments.PaymentReconciled,), "contacts", _way("receive"), "receipts", path=PAYMENT),
+    Kind("payment_failed", (payments.PaymentDeclined, payments.PaymentExpired), "payer", path=PAYMENT),
+    Kind("needs_confirmation", (payments.PaymentActionRequired,), "payer", path=PAYMENT),
+    Kind("refunded", (payments.PaymentReversed,), "payer", _went_back("refund"), "receipts", path=PAYMENT),
+    Kind("returned", (payments.PaymentReversed,), "payer", _went_back("return"), path=PAYMENT),
+    Kind("chargeback_opened", (payments.PaymentDisputed,), "payer", path=PAYMENT),
+    Kind("chargeback_lost", (payments.PaymentReversed,), "payer", _went_back("chargeback"), path=PAYMENT),
+    Kind("receipt_voided", (payments.PaymentReversed,), "contacts", lambda event: bool(event.voided), path=PAYMENT),
+    Kind("autopay_notice", (payments.AutopayScheduled,), "contacts", path=METHODS),
+    Kind("autopay_held", (payments.AutopayChanged,), "contacts", lambda event: bool(event.held_reason), path=METHODS),
+    Kind("method_expiring", (), "contacts", group="methods", path=METHODS),
+    Kind("exception_assigned", (payments.ExceptionAssigned,), "staff", path="/desk/exceptions/{exception_id}"),
+)
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
+EVENTS: tuple[type[Event], ...] = tuple(dict.fromkeys(event for kind in KINDS for event in kind.events))
 
 
 def kind_of(event: Event) -> Kind | None:
     """The mail that an event causes; None: nobody is mailed."""
-    return next((kind for kind in KINDS if kind.event is type(event) and kind.when(event)), None)
+    return next((kind for kind in KINDS if type(event) in kind.events and kind.when(event)), None)

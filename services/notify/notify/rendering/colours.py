@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 
 LIGHT_SHEET, DARK_SHEET = "#fffefb", "#1c1c19"
 LIGHT_TEXT, DARK_TEXT = "#ffffff", "#0a2123"
-ENOUGH = 4.5
+ENOUGH, ENOUGH_IN_THE_DARK = 4.5, 8.0
+MOST_SATURATED = 0.45
 STEPS = 20
 
 
@@ -21,8 +23,13 @@ class Brand:
 
 
 def brand(colour: str) -> Brand:
-    """The colour itself where it stands out from the sheet; else mixed with black or white until it does."""
-    light, dark = _until_seen(colour, "#000000", LIGHT_SHEET), _until_seen(colour, "#ffffff", DARK_SHEET)
+    """The colour, made darker until it stands out from the light sheet, and lighter for the dark one."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in _parts(colour)))
+    darker = [colour, *(_of(hue, lightness * (1 - step / STEPS), saturation) for step in range(1, STEPS + 1))]
+    soft = min(saturation, MOST_SATURATED)
+    lighter = [_of(hue, lightness + (1 - lightness) * step / STEPS, soft) for step in range(STEPS + 1)]
+    light = next(one for one in darker if contrast(one, LIGHT_SHEET) >= ENOUGH)
+    dark = next(one for one in lighter if contrast(one, DARK_SHEET) >= ENOUGH_IN_THE_DARK)
     return Brand(light, _text_on(light), dark, _text_on(dark))
 
 
@@ -36,18 +43,12 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def _until_seen(colour: str, towards: str, sheet: str) -> str:
-    mixed = (_mix(colour, towards, step / STEPS) for step in range(STEPS + 1))
-    return next((one for one in mixed if contrast(one, sheet) >= ENOUGH), towards)
-
-
 def _text_on(colour: str) -> str:
     return max((LIGHT_TEXT, DARK_TEXT), key=lambda text: contrast(text, colour))
 
 
-def _mix(one: str, other: str, share: float) -> str:
-    pairs = zip(_parts(one), _parts(other), strict=True)
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+def _of(hue: float, lightness: float, saturation: float) -> str:
+    return "#" + "".join(f"{round(part * 255):02x}" for part in colorsys.hls_to_rgb(hue, lightness, saturation))
 
 
 def _parts(colour: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -19,6 +19,7 @@ from notify.rendering.texts import Texts
 from notify.rendering.view import View
 
 LOGO = re.compile(r"data:image/(png|jpeg|gif);base64,([A-Za-z0-9+/=]+)")
+MOST_NUMBERS = 10
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -63,11 +64,30 @@ def _values(texts: Texts, view: View, secrets: Mapping[str, str], language: str)
         "person": view.person,
         "invoices": invoices,
         "invoice": invoices[0] if invoices else {},
-        "code": secrets.get("code", ""),
+        "invoice_numbers": _numbers([one["number"] for one in invoices]),
+        "method": view.method,
+        "taken_now": _taken(view.mail.facts),
+        "made_at": view.mail.made_at,
+        "code": secrets.get("code") or view.mail.facts.get("code", ""),
         "device": secrets.get("device", ""),
         "expires_at": view.mail.expires_at,
         "now": view.now,
     }
+
+
+def _numbers(numbers: Sequence[str]) -> str:
+    """
+    >>> _numbers(["A", "B"]), _numbers(["A"] * 12)
+    ('A, B', 'A, A, A, A, A, A, A, A, A, A + 2')
+    """
+    more = len(numbers) - MOST_NUMBERS
+    return ", ".join(numbers[:MOST_NUMBERS]) + (f" + {more}" if more > 0 else "")
+
+
+def _taken(facts: Mapping[str, Any]) -> Any:
+    """What went back now without surcharge: all, unless the event says how much; None if it was surcharge alone."""
+    taken = facts.get("taken", facts.get("amount"))
+    return taken if taken and taken["amount_minor"] else None
 
 
 def _amount(invoice: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -105,7 +125,6 @@ def _message(
     message["Subject"] = _line(subject)
     message["Date"] = format_datetime(view.now)
     message["Message-ID"] = f"<{view.mail.message_id}@{sender.rpartition('@')[2]}>"
-    message["Content-Language"] = language
     message["Auto-Submitted"] = "auto-generated"
     if unsubscribe:
         message["List-Unsubscribe"] = f"<{unsubscribe}>"
@@ -116,6 +135,7 @@ def _message(
         part = message.get_body(("html",))
         assert part is not None
         part.add_related(logo[1], "image", logo[0], cid="<logo>", disposition="inline", filename=f"logo.{logo[0]}")
+    message["Content-Language"] = language  # at last: what is set before goes to a part
     return message
 
 

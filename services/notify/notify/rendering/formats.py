@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_skeleton, format_time, get_timezone_location
 from babel.numbers import parse_pattern
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -57,11 +57,18 @@ class Formats:
 
     @staticmethod
     @pass_context
+    def month(context: Context, day: date | str) -> str:
+        found = date.fromisoformat(day) if isinstance(day, str) else day
+        return format_skeleton("yMMMM", found, locale=locale_of(context["language"]))
+
+    @staticmethod
+    @pass_context
     def moment(context: Context, instant: datetime | str | None) -> str:
-        """Day and time in the company's zone, with its name."""
+        """Day and time in the company's zone, with the city that the zone is named after."""
         if not instant:
             return ""
         found = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
-        there = found.astimezone(ZoneInfo(context["time_zone"]))
-        locale = locale_of(context["language"])
-        return f"{format_datetime(there, 'long', locale=locale)}"
+        zone, locale = ZoneInfo(context["time_zone"]), locale_of(context["language"])
+        day = format_date(found.astimezone(zone), "long", locale=locale)
+        time = format_time(found, "short", tzinfo=zone, locale=locale)
+        return f"{day}, {time} ({get_timezone_location(zone, locale=locale, return_city=True)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from notify.rendering.formats import Formats
 
 CATALOGUE = resources.files("notify") / "catalogue"
 WORDS = "words"
+BLANKS = re.compile(r"[ \t\r\n]+")  # not those that keep an amount on one line
+LAYOUTS = ("layout.mjml", "layout.txt", "unsubscribe.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Texts:
     plain: Environment
     layout: Template
     layout_of_text: Template
+    stopping: Template
     found: Mapping[tuple[str, str], Mapping[str, Any]]
     languages: tuple[str, ...]
 
@@ -48,14 +52,15 @@ class Texts:
         plain = Environment(autoescape=False, undefined=ChainableUndefined)  # noqa: S701 - for the text part, no HTML
         for each in (html, plain):
             each.trim_blocks = each.lstrip_blocks = True
-            each.filters |= {name: getattr(Formats, name) for name in ("money", "day", "moment")}
+            each.filters |= {name: getattr(Formats, name) for name in ("money", "day", "month", "moment")}
         languages = tuple(
             sorted(file.name.split(".")[1] for file in CATALOGUE.iterdir() if file.name.startswith(WORDS))
         )
         found = {(WORDS, one): _read(f"{WORDS}.{one}.toml") for one in languages}
         found |= {(kind.name, one): _read(f"{kind.name}/{one}.toml") for kind in KINDS for one in languages}
-        layouts = [(CATALOGUE / f"layout.{name}.jinja").read_text() for name in ("mjml", "txt")]
-        return cls(html, plain, html.from_string(layouts[0]), plain.from_string(layouts[1]), found, languages)
+        mjml, text, page = ((CATALOGUE / f"{name}.jinja").read_text() for name in LAYOUTS)
+        templates = (html.from_string(mjml), plain.from_string(text), html.from_string(page))
+        return cls(html, plain, *templates, found, languages)
 
     def language(self, wished: str, of_company: Sequence[str]) -> str:
         """The reader's language if there are texts in it, else the company's first, else English."""
@@ -67,8 +72,13 @@ class Texts:
     def line(self, template: str, values: Mapping[str, Any], *, escaped: bool) -> str:
         """One template filled in, on one line. Environments keep those that they have compiled."""
         environment = self.html if escaped else self.plain
-        text = " ".join(environment.from_string(template).render(values).split())
+        text = BLANKS.sub(" ", environment.from_string(template).render(values)).strip()
         return Markup(text) if escaped else text  # noqa: S704 - the environment has escaped every value
+
+    def page(self, wished: str, nonce: str) -> str:
+        """The page that asks whether mails of a kind are to stop."""
+        language = self.language(wished, ())
+        return self.stopping.render(language=language, words=self.words(language), nonce=nonce)
 
     def fill(self, kind: str, language: str, values: Mapping[str, Any], *, escaped: bool) -> Filled:
         def text(template: str) -> str:

@@ -30,6 +30,7 @@ class View:
     person: Person
     company: Company
     customer: str | None
+    method: Mapping[str, Any]
     invoices: Sequence[Mapping[str, Any]]
     portal: str
     now: datetime
@@ -47,7 +48,8 @@ async def load_view(running: Running[Any], mail: Mail, person: Person) -> View |
         DEFAULT_NAME, None, DEFAULT_COLOUR, running.clock.zone, (), None
     )  # fmt: skip
     customer = await store.find_customer(running.pool, person.customer_id)
-    return View(mail, person, company, customer, invoices, running.settings.public_url.rstrip("/"), now)
+    method = await store.find_method(running.pool, mail.facts.get("method_id"))
+    return View(mail, person, company, customer, method, invoices, running.settings.public_url.rstrip("/"), now)
 
 
 def invoices_of(facts: Mapping[str, Any]) -> list[str]:
