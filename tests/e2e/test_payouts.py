@@ -131,7 +131,7 @@ class TestPayouts:
         found = await client.get(waiting[9_180])
         (proposal,) = found["proposals"]
         assert (found["class"], proposal["payout_id"], proposal["customer_id"]) == ("wrong_amount", payout["id"], None)
-        assert proposal["reasons"] == ["tells the trace of this payout, which is of CHF 96.80"]
+        assert proposal["reasons"] == ["has the trace of this payout, which is of CHF 96.80"]
         for action, slug in (("match", "other-amount"), ("post", "providers-money")):
             asked = {"action": action, "proposal": 0, "reason": "it is"}
             status, problem = await client.ask("POST", f"{waiting[9_180]}/resolve", asked)

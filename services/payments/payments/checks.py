@@ -56,11 +56,11 @@ CHECKS = {
         LEFT JOIN (SELECT line_id, sum(amount) AS sum FROM exceptions WHERE state = 'open' AND voided_id IS NOT NULL GROUP BY 1) e
             ON e.line_id = l.id
         WHERE p.sum + coalesce(e.sum, 0) > l.amount""",
-    "what went back of credit is not what its payments tell": """
-        SELECT id::text, format('told %s, went %s', told.sum, went.sum)
-        FROM (SELECT id, (SELECT sum(a) FROM unnest(credit_gone_amounts) AS a) AS sum FROM payments WHERE credit_used > 0) told
+    "what went back of credit is not what its payments have": """
+        SELECT id::text, format('payment %s, uses %s', kept.sum, went.sum)
+        FROM (SELECT id, (SELECT sum(a) FROM unnest(credit_gone_amounts) AS a) AS sum FROM payments WHERE credit_used > 0) kept
         FULL JOIN (SELECT payment_id AS id, sum(gone) FROM credit_uses GROUP BY 1) went USING (id)
-        WHERE coalesce(told.sum, 0) <> coalesce(went.sum, 0)""",
+        WHERE coalesce(kept.sum, 0) <> coalesce(went.sum, 0)""",
     "a payment's parts and credit are not its amount": """
         SELECT id::text, format('amount %s, parts %s, credit %s', amount, allocated_amounts, credit) FROM payments
         WHERE reconciliation = 'matched' AND amount - (reversed - reversed_surcharge) <> credit + coalesce((SELECT sum(a) FROM unnest(allocated_amounts) AS a), 0)""",

@@ -186,8 +186,8 @@ def _open_group(record: _Record, at: _Open) -> None:
         raise _bad(record, "a group header that stands in another group or outside the file")
     _, _, status, as_of, _, currency, modifier, *_ = _fields(record, 8)
     if status in ("2", "4"):
-        reason = "the group takes back what was told before" if status == "2" else "the group is a test"
-        raise _bad(record, f"{reason} (status {status}), which is no money that moved")
+        reason = "the group deletes what an earlier file has" if status == "2" else "the group is a test"
+        raise _bad(record, f"{reason} (status {status}); it moves no money")
     at.group_header, at.account_header = record.body, ""
     at.as_of = short_day(as_of)
     if at.as_of is None:

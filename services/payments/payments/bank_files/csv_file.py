@@ -97,7 +97,7 @@ def read_csv(file: BinaryIO, account: str | None, currency: str | None) -> tuple
             if _header(first, profile.delimiter) == profile.header:
                 own = profile.account or account
                 if own is None and "account" not in profile.columns:
-                    reason = f"a {profile.name} export does not tell its account. Say which one it is of by ?account="
+                    reason = f"a {profile.name} export does not contain its account. Send it as ?account="
                     raise BadFile(1, reason)
                 right = encoding_of(file, profile.encoding)
                 return f"csv:{profile.name}", _rows(file, right, profile, own, profile.currency or currency)

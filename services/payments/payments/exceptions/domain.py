@@ -87,24 +87,24 @@ OF_CLASS: dict[tuple[About, ExceptionClass], str] = {
         "More came than the invoices that it names ask for. Post it as proposed: the rest is the customer's credit."
     ),
     ("came in", "doubled"): (
-        "It may have counted already. Compare it with what was received for the invoices that it names: match or "
-        "dismiss what is told twice; post on_account what came once more."
+        "It may have counted already. Compare it with what was received for the invoices that it names. If it is the "
+        "same money, match or dismiss it. If the money came once more, post it on_account."
     ),
     ("came in", "wrong_currency"): (
         "It names invoices of another currency, and pays none of these. Post it in its own, on_account or to other "
         "invoices of the payer; or give it back and dismiss it."
     ),
     ("paid out", "wrong_amount"): (
-        "It tells the trace of a payout of another amount. What the bank kept of it is a fee: match it with "
+        "It has the trace of a payout of another amount. If the bank kept the rest as a fee, match it with "
         "rest_is_fee. Else ask the provider and the bank, then dismiss it, saying what it was."
     ),
     ("paid out", "wrong_currency"): (
-        "It tells the trace of a payout in another currency, and can't be matched with it. Ask the bank what it "
+        "It has the trace of a payout in another currency, and can't be matched with it. Ask the bank what it "
         "exchanged, then dismiss it, saying at what rate."
     ),
     ("paid out", "doubled"): (
-        "It may be a payout that another line has told of. Compare the two: dismiss what is told twice, match what is "
-        "a payout without a line, and ask the provider what came once more."
+        "It may be a payout that another line is matched with. Compare the two. If it is the same money, dismiss it. "
+        "If it is a payout without a line, match it. If the money came once more, ask the provider."
     ),
     ("paid out", "missing_there"): (
         "The provider says that this payout failed, and pays its money out again. Once the bank has taken the money "

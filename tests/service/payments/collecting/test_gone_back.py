@@ -23,7 +23,7 @@ from tests.kit import paying
 
 DAY = date(2026, 3, 1)
 ONE, OTHER = new_id(), new_id()
-WENT = "what went back of credit is not what its payments tell"
+WENT = "what went back of credit is not what its payments have"
 
 
 def usd(minor: int) -> Amount:

@@ -1070,7 +1070,7 @@ class TestNumbersByChance:
         assert await take(units, replace(line(4_900, "x"), **told)) == ["proposed"]
         (first,) = orjson.loads(await units.pool.fetchval("SELECT proposals::text FROM exceptions"))
         assert (first["customer_id"], first["invoices"][0]["invoice_id"]) == (customer, invoice)
-        assert first["reasons"][0].startswith("digits that it tells")
+        assert first["reasons"][0].startswith("its digits contain")
 
     async def test_digits_of_the_customer_who_pays_post(self, units: Units) -> None:
         customer, _ = await owed(units, 4_900, "0891234567")
@@ -1161,7 +1161,7 @@ class TestDeposits:
         proposals = orjson.loads(row["proposals"])
         assert sorted(proposals[0]["payment_ids"]) == sorted(cheques)
         assert proposals[0]["reasons"] == [
-            f"2 receipts recorded for {DAY} sum to it, and no bank line has told of them"
+            f"2 receipts recorded for {DAY} sum to it, and no bank line is matched with them"
         ]
         assert [part["amount_minor"] for part in proposals[1]["invoices"]] == [10_000]
 

@@ -92,7 +92,7 @@ class TestPayoutMatching:
             None,
             [],
         )
-        assert proposal["reasons"] == [f"tells the trace of this payout, which is of {currency} 12.00"]
+        assert proposal["reasons"] == [f"has the trace of this payout, which is of {currency} 12.00"]
         assert "dismiss" in shown["remedy"]
         for choice in ({"proposal": 0}, {"payout_id": "po_1"}):
             status, slug, detail = await refused(units, "match", **choice)

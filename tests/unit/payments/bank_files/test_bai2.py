@@ -128,7 +128,7 @@ class TestAccounts:
             ("5,Z,", "5,D,x,", 4, "number of distributions"),
             ("5,Z,", "5,V,269999,,", 4, "value date"),
             ("1,260302,,,2/", "1,269902,,,2/", 2, "as-of date"),
-            ("02,B,A,1,", "02,B,A,2,", 2, "takes back"),
+            ("02,B,A,1,", "02,B,A,2,", 2, "deletes"),
             ("02,B,A,1,", "02,B,A,4,", 2, "is a test"),
             ("99,12,1,8/\n", "99,12,1,8/\n03,1,/\n", 9, "after the file's trailer"),
         ],

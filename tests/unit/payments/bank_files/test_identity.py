@@ -1,4 +1,4 @@
-"""The identity of a bank line: the same in every file that tells of it, another for other money."""
+"""The identity of a bank line: the same in every file that has the line, another for other money."""
 
 import io
 import time

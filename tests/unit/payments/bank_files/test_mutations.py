@@ -96,7 +96,7 @@ def outcome(data: bytes) -> list[BankLine] | BadFile:
         try:
             return list(read(io.BytesIO(data)).lines)
         except BadFile as refused:
-            if "does not tell its account" not in refused.reason:
+            if "does not contain its account" not in refused.reason:
                 raise
             return list(read(io.BytesIO(data), account="1").lines)
     except BadFile as refused:

@@ -1,4 +1,4 @@
-"""Receipts that a bank tells in one sum."""
+"""Receipts that a bank sums up in one line."""
 
 import time
 from datetime import date, timedelta

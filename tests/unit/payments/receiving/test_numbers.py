@@ -283,7 +283,7 @@ class TestEvidence:
         assert isinstance(verdict, Unclear)
         (proposed,) = found.propose([verdict], Leads({}, {}))[0].proposals
         assert proposed.reasons == (
-            "digits that it tells are the invoice's number, maybe by chance", "the amount is exact"
+            "its digits contain the invoice's number, maybe by chance", "the amount is exact"
         )  # fmt: skip
         assert (verdict.why, proposed.score) == ("missing_here", 0.55)
 

@@ -71,7 +71,7 @@ class TestWithoutTrace:
     def test_payout_with_a_missing_trace_is_only_proposed(self) -> None:
         (found,) = judged([transfer("stripe")], payout("po_1"))
         assert why(found) == ("missing_here", ["po_1"])
-        assert found.proposals[0].reasons[1] == "its trace is not told"
+        assert found.proposals[0].reasons[1] == "the line does not have the trace of the payout"
 
     def test_payout_of_one_line_is_not_proposed_again(self) -> None:
         first, second = judged([transfer("stripe"), transfer("stripe", line=2)], payout("po_1", trace=None))
@@ -94,7 +94,7 @@ class TestTrace:
     def test_wrong_amount_is_proposed(self) -> None:
         (found,) = judged([transfer(TELLS, minor=1_150)], payout("po_1"))
         assert why(found) == ("wrong_amount", ["po_1"])
-        assert found.proposals[0].reasons == ("tells the trace of this payout, which is of USD 12.00",)
+        assert found.proposals[0].reasons == ("has the trace of this payout, which is of USD 12.00",)
 
     def test_wrong_currency_is_proposed(self) -> None:
         (found,) = judged([transfer("", TRACE)], payout("po_1", currency="EUR"))

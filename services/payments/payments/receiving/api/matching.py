@@ -76,8 +76,8 @@ async def _match_payout(row: Any, payout_id: str, rest_is_fee: bool, work: Work)
         raise problem_of(Refusal("unknown-payout", f"There is no payout {payout_id}.", "payout_id"))
     if found["bank_line_id"] is not None:
         detail = (
-            "Another line has told of this payout's arrival. Dismiss this one where it is the same money told twice; "
-            "ask the provider about money that came once more."
+            "Another bank line is matched with this payout already. If this line is the same money, dismiss it. If the "
+            "money came once more, ask the provider."
         )
         raise problem_of(Refusal("not-this-money", detail, "payout_id", conflict=True))
     money, came = Money(found["amount"], found["currency"]), Money(row["amount"], row["currency"])
@@ -110,7 +110,7 @@ async def _take_back(row: Any, payment_id: str, work: Work) -> str:
     if payment is None:
         raise problem_of(_no_such_payment(payment_id))
     if payment.way != "receive":
-        detail = "Only money that was received at the bank can be taken back there; the provider tells of its charges."
+        detail = "The bank takes back only what was received there. What goes back of a charge, the provider reports."
         raise problem_of(Refusal("not-this-money", detail, "payment_id", conflict=True))
     money, reversals = Money(-row["amount"], row["currency"]), await load_reversals(work.connection, [payment_id])
     if payment.amount.currency != money.currency:

@@ -112,8 +112,8 @@ def _proposed(row: Any, place: int) -> Share:
         raise problem_of(Refusal("recorded-already", detail, "proposal"))
     if not chosen["invoices"]:
         detail = (
-            "This proposal tells only whose money it may be. To post it, say the customer_id, and the invoices: "
-            "without any it pays the oldest first, and with on_account it is credit."
+            "This proposal has a customer, but no invoices. Send the customer_id and the invoices. Without invoices "
+            "the oldest are paid first; with on_account it is credit."
         )
         raise problem_of(Refusal("no-invoices", detail, "proposal"))
     invoices = [InvoiceToPay(**one) for one in chosen["invoices"]]

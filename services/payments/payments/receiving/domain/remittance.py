@@ -13,7 +13,7 @@ from payments.exceptions.domain import ExceptionClass, Proposal
 from payments.projections.domain import OpenInvoice, called
 from payments.receiving.domain.deposits import Deposits
 from payments.receiving.domain.numbers import Likelihood, plain
-from payments.receiving.domain.transfers import Transfer, numbers_in, tells, words_of
+from payments.receiving.domain.transfers import Transfer, mentions, numbers_in, words_of
 from payments.receiving.domain.verdicts import (
     MOST_PROPOSALS,
     Arrived,
@@ -37,7 +37,7 @@ PAID_BEFORE = (0.15, "this account has paid for the customer before")
 NAMESAKE = (0.1, "the payer has the customer's name")
 # Signs of an invoice's number in the transfer, likewise.
 NAMES = (0.5, "names the invoice")
-CHANCE = (0.25, "digits that it tells are the invoice's number, maybe by chance")
+CHANCE = (0.25, "its digits contain the invoice's number, maybe by chance")
 
 
 def _near(one: Recorded, transfer: Transfer) -> bool:
@@ -54,7 +54,7 @@ def _about(one: PayoutDue, transfer: Transfer) -> bool:
 
 
 def _may_be(one: Recorded) -> Proposal:
-    reasons = (f"a receipt of this amount was recorded for {one.received_on}, and no bank line has told of it",)
+    reasons = (f"a receipt of this amount was recorded for {one.received_on}, and no bank line is matched with it",)
     return Proposal(one.customer_id, (), 0.4, reasons, one.payment_id)
 
 
@@ -62,7 +62,7 @@ def _may_be_all(receipts: Sequence[Recorded], score: float) -> Proposal:
     customers = {one.customer_id for one in receipts}
     days = sorted({one.received_on for one in receipts})
     when = f"{days[0]} to {days[-1]}" if len(days) > 1 else f"{days[0]}"
-    reasons = (f"{len(receipts)} receipts recorded for {when} sum to it, and no bank line has told of them",)
+    reasons = (f"{len(receipts)} receipts recorded for {when} sum to it, and no bank line is matched with them",)
     ids = tuple(one.payment_id for one in receipts)
     return Proposal(customers.pop() if len(customers) == 1 else None, (), score, reasons, payment_ids=ids)
 
@@ -70,11 +70,11 @@ def _may_be_all(receipts: Sequence[Recorded], score: float) -> Proposal:
 def _may_arrive(one: PayoutDue, *, traced: bool) -> Proposal:
     """Propose a payout whose trace the transfer has, or whose amount and day it has."""
     if traced:
-        reasons, score = [f"tells the trace of this payout, which is of {one.amount}"], 0.9
+        reasons, score = [f"has the trace of this payout, which is of {one.amount}"], 0.9
     else:
         reasons, score = [f"a payout of this amount was to arrive on {one.arrives_on}"], 0.4
     if one.trace and not traced:
-        reasons, score = [*reasons, "its trace is not told"], 0.2
+        reasons, score = [*reasons, "the line does not have the trace of the payout"], 0.2
     if one.banked:
         reasons.append("another line has brought its money")
     elif one.failed:
@@ -203,7 +203,7 @@ class Matcher:
     def _traced(self, transfer: Transfer, told: str) -> list[PayoutDue]:
         """Return the payouts whose trace stands in the transfer in whole words. `told`: the result of `_told`."""
         likely = [trace for trace in self.facts.traced if trace in told]
-        found = [one for trace in likely for one in self.facts.traced[trace] if tells(transfer, one.trace or "")]
+        found = [one for trace in likely for one in self.facts.traced[trace] if mentions(transfer, one.trace or "")]
         return [replace(one, banked=True) if one.provider_id in self.confirmed else one for one in found]
 
     def _strange(self, transfer: Transfer, payouts: Sequence[PayoutDue]) -> Unclear:
@@ -258,7 +258,7 @@ class Matcher:
 
         found = [one for one in self._unconfirmed(transfer) if may_be(one)]
         theirs = [one for one in found if one.customer_id in whose]
-        fits = [one for one in found if one.reference and tells(transfer, one.reference)]
+        fits = [one for one in found if one.reference and mentions(transfer, one.reference)]
         # a reference without digits may be anybody's
         fits = [one for one in fits if one in theirs or any(map(str.isdigit, one.reference or ""))]
         fits = fits or [one for one in theirs if not ids or not one.pays or not ids.isdisjoint(one.pays)]
@@ -389,7 +389,7 @@ class Matcher:
         if day not in self._deposits:
             self._deposits[day] = Deposits([one for one in leads.deposited[day] if not one.gone])
         deposits, minor = self._deposits[day], transfer.amount.minor
-        told = tuple(one for one in deposits.receipts if one.reference and tells(transfer, one.reference))
+        told = tuple(one for one in deposits.receipts if one.reference and mentions(transfer, one.reference))
         whole, some = deposits.whole(minor), deposits.some(minor)
         likely = [(each, 0.5) for each in whole] + [(each, 0.35 / len(some)) for each in some]
         if len(told) > 1 and sum(one.amount.minor for one in told) == minor:

@@ -9,7 +9,7 @@ from datetime import date
 
 from payments.exceptions.domain import Proposal
 from payments.projections.domain import called
-from payments.receiving.domain.transfers import Transfer, tells
+from payments.receiving.domain.transfers import Transfer, mentions
 from payments.receiving.domain.verdicts import MOST_PROPOSALS
 
 
@@ -44,8 +44,8 @@ def gives_back(paid_out: Transfer, receipts: Iterable[Receipt]) -> list[Proposal
     returned = paid_out.reversal or says_returned(paid_out)
 
     def sign(one: Receipt) -> tuple[float, str] | None:
-        if any(tells(paid_out, reference) for reference in one.references):
-            return 0.6, "tells the reference of this receipt"
+        if any(mentions(paid_out, reference) for reference in one.references):
+            return 0.6, "has the reference of this receipt"
         if one.payer_account is not None and one.payer_account == paid_out.payer_account:
             return 0.5, "went to the account that this receipt came from"
         if one.called and one.called == called(paid_out.payer or ""):

@@ -105,11 +105,11 @@ def _digits_of(amount: Money) -> tuple[str, str]:
     return str(amount.minor), "" if rest else str(major)
 
 
-def tells(transfer: Transfer, reference: str) -> bool:
+def mentions(transfer: Transfer, reference: str) -> bool:
     """Whether a reference stands in a transfer in whole words: as a reference, or as neighbouring words of the text.
 
     >>> paid = Transfer(1, "", Money(1, "USD"), date(2026, 3, 1), ("INVB7",), "wire 77 81, 12.34", None, None)
-    >>> tells(paid, "Wire 7781"), tells(paid, "INVB"), tells(paid, "1234")
+    >>> mentions(paid, "Wire 7781"), mentions(paid, "INVB"), mentions(paid, "1234")
     (True, False, False)
     """
     wanted, year = plain(reference), transfer.booked_on.year

@@ -107,7 +107,10 @@ async def _wait_again(payout_id: str, state: str, came: Money, work: Work) -> No
         await bank.lock_line(work, transfer.line_id)
         transfer = replace(transfer, amount=came)  # if the line was split, only this payout's share
         ended = {"failed": "failed", "cancelled": "was cancelled"}[state]
-        reasons = ("told of the arrival of this payout", f"the provider says that it {ended}, and has its money")
+        reasons = (
+            "this line is matched with the payout",
+            f"the provider says that the payout {ended}, and has its money",
+        )
         unclear = Unclear(transfer, "missing_there", (Proposal(None, (), 0.6, reasons, payout_id=payout_id),))
         await exceptions.open_exceptions(work, [opened(unclear)])
         await bank.keep_states(work, {transfer.line_id: "proposed"})

@@ -195,7 +195,7 @@ async def link_payouts(work: Work, lines: Mapping[str, int]) -> set[int]:
     return {row["line"] for row in await work.connection.fetch(sql, list(lines), list(lines.values()))}
 
 
-# The line that a reversing line takes back: of the same account and amount (found by `told`), with its payments and whether any
+# The line that a reversing line takes back: of the same account and amount (found by `alike`), with its payments and whether any
 # money of it is left. If that line waits for a person (all or a share of it, here or among the lines $2), nothing is taken back
 # by itself. There is one query for each way to find it, so that each has its index.
 BACK = """
@@ -204,15 +204,15 @@ CROSS JOIN LATERAL (
     SELECT array_agg(p.id ORDER BY p.id) FILTER (WHERE o.state <> 'proposed' AND p.going_back < p.amount + p.surcharge) AS payments,
         bool_or(o.state = 'proposed' OR coalesce(p.going_back < p.amount + p.surcharge, true)) AS remains
     FROM bank_lines o LEFT JOIN payments p ON p.bank_line_id = o.id
-    WHERE o.account = l.account AND o.amount = -l.amount AND o.currency = l.currency AND o.id <> l.id AND {told}
+    WHERE o.account = l.account AND o.amount = -l.amount AND o.currency = l.currency AND o.id <> l.id AND {alike}
         AND o.booked_on BETWEEN l.booked_on - 400 AND l.booked_on + 10
         AND (p.id IS NOT NULL OR o.state = 'proposed' OR o.id = ANY($2::bigint[]))
     GROUP BY o.id ORDER BY remains DESC LIMIT 2
 ) b
 """
-BACK_BY_REFERENCE = BACK.format(told="o.bank_reference = l.bank_reference")
-BACK_BY_ENTRY = BACK.format(told="o.entry_reference = l.entry_reference")
-BACK_BY_PAYER = BACK.format(told="o.payer_account = l.payer_account AND o.refs && l.refs")
+BACK_BY_REFERENCE = BACK.format(alike="o.bank_reference = l.bank_reference")
+BACK_BY_ENTRY = BACK.format(alike="o.entry_reference = l.entry_reference")
+BACK_BY_PAYER = BACK.format(alike="o.payer_account = l.payer_account AND o.refs && l.refs")
 
 
 # Receipts that an outgoing line may give back: they paid an invoice that the line names, and have its amount, or credit of its
