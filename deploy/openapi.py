@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from chassis.http.bodies import answered_anew
 from chassis.http.idempotency import required_key
 from chassis.http.identity import Guard
 from contracts.services import SERVICES
@@ -26,8 +27,9 @@ def document_of(name: str, router: APIRouter) -> dict[str, Any]:
         for method in route.methods if route.include_in_schema else ():
             operation = document["paths"][route.path][method.lower()]
             operation[SCOPES] = scopes_of(route.dependant)
-            if method == "POST" and operation[SCOPES] and not route.openapi_extra:
-                operation[ONCE] = required_key in calls_of(route.dependant)
+            calls = calls_of(route.dependant)
+            if method == "POST" and operation[SCOPES] and not route.openapi_extra and answered_anew not in calls:
+                operation[ONCE] = required_key in calls
     return document
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
@@ -29,6 +29,13 @@ def read_json(body: bytes) -> Any:
         raise Problem(status=400, slug="malformed-json", title="The body is not JSON", detail=str(error)) from None
 
 
+async def answered_anew() -> None:
+    """Marks a route whose answer holds a secret or sets a cookie: it is never kept for an Idempotency-Key."""
+
+
+NOT_KEPT = Depends(answered_anew)
+
+
 class _StrictRequest(Request):
     async def json(self) -> Any:
         return read_json(await self.body())
@@ -48,7 +55,9 @@ class StrictRoute(APIRoute):
         handle, has_body = super().get_route_handler(), self.body_field is not None
         known = {one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, Query)}
         keeps_answer = self.methods == {"POST"} and not _has_key(self.dependant) and not self.openapi_extra
-        guards = [guard for guard in _calls(self.dependant) if isinstance(guard, Guard)]
+        calls = list(_calls(self.dependant))
+        keeps_answer &= answered_anew not in calls
+        guards = [guard for guard in calls if isinstance(guard, Guard)]
 
         async def strictly(request: Request) -> Response:
             strict = _StrictRequest(request.scope, request.receive)

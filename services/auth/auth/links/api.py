@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from auth.hashes import LINK_BYTES, new_token
@@ -15,6 +15,7 @@ from auth.people import store as people
 from auth.signin.api.codes import wish_for_code
 from auth.signin.api.shapes import Address, Strict, Taken, link_ended
 from chassis.http.bodies import StrictRoute
+from chassis.http.idempotency import LONGEST_KEY, checked, reused
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import not_found, refused
 from chassis.running import Running, cause_of, running_of
@@ -45,10 +46,13 @@ class OpenedLink(BaseModel):
 
 
 @router.post("/v1/payer-links", status_code=201)
-async def make_payer_link(request: Request, body: NewLink, who: WriteLinks) -> MadeLink:
+async def make_payer_link(
+    request: Request, body: NewLink, who: WriteLinks,
+    idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
+) -> MadeLink:  # fmt: skip
     """Make a link that opens the portal at an invoice. To go on, a contact of the customer needs a code by e-mail.
 
-    The link is shown this once. It ends 30 days after the invoice is paid.
+    The link is not stored; the same Idempotency-Key shows it again. It ends 30 days after the invoice is paid.
     """
     here: Running[Own] = running_of(request)
     if not who.sees(body.customer_id) or not is_id(body.customer_id):
@@ -58,10 +62,16 @@ async def make_payer_link(request: Request, body: NewLink, who: WriteLinks) -> M
     if not await people.customer_known(here.pool, body.customer_id):
         raise not_found("customer", body.customer_id)
     text = new_token(LINK_BYTES)
+    if idempotency_key is not None:
+        text = here.own.signer.derive(f"payer link\0{who.subject}\0{checked(idempotency_key)}")[: len(text)]
+    digest = here.own.pepper.token(text)
     async with here.units.begin(cause_of(request, who)) as work:
-        link = PayerLink(new_id(), here.own.pepper.token(text), body.customer_id, body.invoice_id, work.now)
+        link = PayerLink(new_id(), digest, body.customer_id, body.invoice_id, work.now)
         await store.insert_links(work, [link])
-    return MadeLink(id=link.id, url=here.own.link(f"/i/{text}"))
+    kept = await store.find_link(here.pool, digest)
+    if kept is None or (kept.customer_id, kept.invoice_id) != (body.customer_id, body.invoice_id):
+        raise reused()
+    return MadeLink(id=kept.id, url=here.own.link(f"/i/{text}"))
 
 
 @router.delete("/v1/payer-links", status_code=204, response_class=Response)

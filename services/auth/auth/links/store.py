@@ -15,7 +15,7 @@ COLUMNS = "id, digest, customer_id, invoice_id, made_at, ends_at, revoked_at, sa
 INSERT = f"""
 INSERT INTO payer_links ({COLUMNS})
 SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[],
-    $7::timestamptz[], $8::bigint[])
+    $7::timestamptz[], $8::bigint[]) ON CONFLICT (digest) DO NOTHING
 """  # noqa: S608
 
 

@@ -139,8 +139,14 @@ DELETE FROM sign_ins s USING gone WHERE s.account = gone.account
 """
 
 
+FORGET_ANSWERS = """
+DELETE FROM idempotency_keys WHERE route LIKE '%/v1/contacts%' AND position($1::bytea IN body) > 0
+"""
+
+
 async def forget(work: Work, person: Person) -> None:
     """Delete what is kept of an erased person's address, unless somebody else has the same one."""
     await work.connection.execute("DELETE FROM mail_tokens WHERE person_id = $1", person.id)
+    await work.connection.execute(FORGET_ANSWERS, person.id.encode())
     if person.account is not None:
         await work.connection.execute(FORGET_ACCOUNT, person.account)

@@ -16,8 +16,8 @@ from auth.signin.api.cookies import set_cookie
 from auth.signin.api.shapes import Strict
 from auth.visits import store
 from auth.visits.domain import LASTS, Visit
-from chassis.http.bodies import StrictRoute
-from chassis.http.identity import Identity, allow
+from chassis.http.bodies import NOT_KEPT, StrictRoute
+from chassis.http.identity import Identity, allow, unauthenticated
 from chassis.http.problems import Problem, invalid, not_found
 from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id, new_id
@@ -45,7 +45,7 @@ class BegunVisit(BaseModel):
 
 class VisitView(BaseModel):
     id: str
-    by: str | None
+    by: str
     reason: str
     made_at: datetime
     expires_at: datetime
@@ -58,7 +58,7 @@ class Visits(BaseModel):
     next_cursor: str | None
 
 
-@router.post("/v1/visits", status_code=201)
+@router.post("/v1/visits", status_code=201, dependencies=[NOT_KEPT])
 async def begin_visit(request: Request, body: NewVisit, who: WriteVisits, response: Response) -> BegunVisit:
     """Look at the portal as a customer sees it, for 60 minutes: read only. Needs one of the company's people.
 
@@ -69,9 +69,15 @@ async def begin_visit(request: Request, body: NewVisit, who: WriteVisits, respon
     here: Running[Own] = running_of(request)
     if not is_id(body.customer_id) or not await people.customer_known(here.pool, body.customer_id):
         raise not_found("customer", body.customer_id)
+    person = await people.load_person(here.pool, who.subject)
+    if person is None or not person.enabled:
+        raise unauthenticated("The session has ended: sign in again.")
     text = new_token()
     async with here.units.begin(cause_of(request, who)) as work:
-        visit = Visit(new_id(), sha256(text), who.subject, body.customer_id, body.reason, work.now, work.now + LASTS)
+        visit = Visit(
+            new_id(), sha256(text), who.subject, body.customer_id, body.reason, work.now, work.now + LASTS,
+            person.name or str(person.email),
+        )  # fmt: skip
         await store.insert_visit(work, visit)
     path = f"/as/{visit.id}/"
     set_cookie(response, VISIT_COOKIE, text, int(LASTS.total_seconds()), path)
@@ -99,10 +105,10 @@ async def list_visits(
         raise not_found("customer", customer_id)
     if cursor is not None and not is_id(cursor):
         raise invalid([{"field": "cursor", "message": "not a cursor of this list"}])
-    found = await store.page_of_visits(running_of(request).pool, customer_id, cursor, limit + 1)
+    found = await store.page_of_visits(running_of(request).reads(who), customer_id, cursor, limit + 1)
     items = [
         VisitView(
-            id=one["id"], by=one["staff_name"] or one["staff_email"], reason=one["reason"], made_at=one["made_at"],
+            id=one["id"], by=one["called"], reason=one["reason"], made_at=one["made_at"],
             expires_at=one["expires_at"], ended_at=one["ended_at"], requests=one["requests"],
         )
         for one in found[:limit]

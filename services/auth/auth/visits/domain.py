@@ -10,7 +10,7 @@ LASTS = timedelta(minutes=60)
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """`digest`: the SHA-256 of the visit's own cookie. The id is the grant in the path."""
+    """`digest`: the SHA-256 of the visit's own cookie. The id is the grant in the path. `called`: who looks."""
 
     id: str
     digest: bytes
@@ -19,6 +19,7 @@ class Visit:
     reason: str
     made_at: datetime
     expires_at: datetime
+    called: str
     ended_at: datetime | None = None
 
     def alive(self, now: datetime) -> bool:

@@ -14,14 +14,14 @@ from auth.visits.domain import Visit
 from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 
-COLUMNS = "id, digest, staff_id, customer_id, reason, made_at, expires_at, ended_at"
+COLUMNS = "id, digest, staff_id, customer_id, reason, made_at, expires_at, called, ended_at"
 
 
 async def insert_visit(work: Work, visit: Visit) -> None:
     await work.connection.execute(
-        f"INSERT INTO visits ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",  # noqa: S608
+        f"INSERT INTO visits ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",  # noqa: S608
         visit.id, visit.digest, visit.staff_id, visit.customer_id, visit.reason, visit.made_at, visit.expires_at,
-        visit.ended_at,
+        visit.called, visit.ended_at,
     )  # fmt: skip
 
 
@@ -68,10 +68,9 @@ async def end_visits(work: Work, staff_id: str, visit_id: str | None = None) -> 
 
 
 PAGE = """
-SELECT v.id, p.name AS staff_name, p.email AS staff_email, v.reason, v.made_at, v.expires_at, v.ended_at,
+SELECT v.id, v.called, v.reason, v.made_at, v.expires_at, v.ended_at,
     (SELECT count(*) FROM visit_requests r WHERE r.visit_id = v.id) AS requests
-FROM visits v LEFT JOIN people p ON p.id = v.staff_id
-WHERE v.customer_id = $1 AND ($2::uuid IS NULL OR v.id < $2) ORDER BY v.id DESC LIMIT $3
+FROM visits v WHERE v.customer_id = $1 AND ($2::uuid IS NULL OR v.id < $2) ORDER BY v.id DESC LIMIT $3
 """
 
 

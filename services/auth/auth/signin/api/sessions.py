@@ -30,7 +30,7 @@ from auth.signin.api.views import view_of
 from auth.signin.domain import Session
 from auth.signin.entering import enter, leave
 from auth.visits.store import load_visit
-from chassis.http.bodies import StrictRoute
+from chassis.http.bodies import NOT_KEPT, StrictRoute
 from chassis.http.identity import Identity, allow, unauthenticated
 from chassis.http.problems import Problem, not_found
 from chassis.running import Running, cause_of, running_of
@@ -110,7 +110,7 @@ async def end_session(request: Request, session_id: str, who: SignedIn) -> Respo
     return Response(status_code=204)
 
 
-@router.post("/v1/session/step-up", responses={202: {"model": Taken}})
+@router.post("/v1/session/step-up", responses={202: {"model": Taken}}, dependencies=[NOT_KEPT])
 async def prove_again(request: Request, body: StepUp, who: SignedIn, response: Response) -> SessionView | Taken:
     """Prove again who you are: without `code` one is mailed to you (202), with it a fresh session replaces this one.
 
@@ -138,7 +138,7 @@ async def prove_again(request: Request, body: StepUp, who: SignedIn, response: R
     return await view_of(here.pool, entered[0], person)
 
 
-@router.post("/v1/session/switch")
+@router.post("/v1/session/switch", dependencies=[NOT_KEPT])
 async def switch_customer(request: Request, body: Switch, who: SignedIn, response: Response) -> SessionView:
     """Go on as the same address's contact of another customer. The present session ends."""
     session, person = await own_session(request, who)
