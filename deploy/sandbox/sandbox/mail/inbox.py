@@ -43,7 +43,7 @@ class Caught:
 
 def _part(message: EmailMessage, kind: str) -> str | None:
     part = message.get_body((kind,))
-    return None if part is None else str(part.get_content())
+    return None if part is None else str(part.get_content()).replace("\r\n", "\n")
 
 
 class Inbox:

@@ -121,7 +121,7 @@ async def keep_decision(work: Work, exception_id: str, decision: bytes, answer: 
 
 
 ASSIGN = """
-UPDATE exceptions SET assigned_to = $2, announced = announced + ($2 IS NOT NULL)::int WHERE id = $1
+UPDATE exceptions SET assigned_to = $2::text, announced = announced + ($2::text IS NOT NULL)::int WHERE id = $1
 RETURNING announced
 """
 
