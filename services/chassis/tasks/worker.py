@@ -102,6 +102,8 @@ class Worker:
         except Exception as error:
             how = await self._failed(task, error)
         ended.labels(queue.name, how).inc()
+        if how != "done":
+            self._woken.set()  # it comes again, maybe sooner than the worker meant to look
 
     async def _failed(self, task: Task, error: Exception) -> str:
         if out_of_reach(error) or isinstance(error, COLLIDED):
