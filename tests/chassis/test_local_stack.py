@@ -202,8 +202,8 @@ class TestSettings:
         stack = Settings(tmp_path, 20_000, tmp_path, split=True, replicas=2)
         found = {one.name: one.port for one in plan.programs(stack)}
         assert set(found) >= {"gateway", "gateway-2", "payments-serve", "payments-serve-2", "payments-work-2"}
-        assert len(set(found.values())) == len(found) == 14
-        assert len(plan.ports(stack)) == 20
+        assert len(set(found.values())) == len(found) == 18
+        assert len(plan.ports(stack)) == 26
 
     def test_only_auth_has_the_private_key(self, settings: Settings) -> None:
         names = {one: set(plan.decided(settings, one)) for one in ("auth", "invoicing", "gateway", "sandbox")}

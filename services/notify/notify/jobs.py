@@ -14,17 +14,18 @@ from notify import store
 from notify.domain.methods import WARNED
 from notify.mailing import AT_ONCE, LATE, MAILS, Occasion, mail, read
 from notify.sending import PAUSES, send
+from notify.settings import MOST_CONNECTIONS
 
 QUEUES = Queues()
 MOST_AT_ONCE = 500
 
 
-@QUEUES.on(MAILS, lease_seconds=180, pauses=PAUSES)
+@QUEUES.on(MAILS, at_once=MOST_CONNECTIONS, pauses=PAUSES)
 async def send_mail(task: Task, running: Running[Any]) -> None:
     await send(task, running, running.own.room)
 
 
-@QUEUES.on(AT_ONCE, lease_seconds=180, pauses=PAUSES)
+@QUEUES.on(AT_ONCE, at_once=MOST_CONNECTIONS, pauses=PAUSES)
 async def send_at_once(task: Task, running: Running[Any]) -> None:
     await send(task, running, running.own.room_at_once)
 

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
 
+MOST_CONNECTIONS = 4
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -30,7 +31,7 @@ class Settings(ServiceSettings):
     smtp_ca: Path | None = None
     smtp_seconds: float = Field(20, gt=0)
     sender: str
-    connections: int = Field(1, ge=1, le=8)
+    connections: int = Field(1, ge=1, le=MOST_CONNECTIONS)
 
     @model_validator(mode="after")
     def _keeps_the_password_secret(self) -> Self:

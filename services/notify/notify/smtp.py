@@ -49,6 +49,8 @@ class Outgoing:
                 raise _refused(error, "sender") from None
             except aiosmtplib.SMTPResponseException as error:
                 raise _refused(error, "message") from None
+            except (aiosmtplib.SMTPServerDisconnected, OSError) as error:  # perhaps it has taken the mail
+                raise AwayError(f"the connection broke: {type(error).__name__}") from None
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiosmtplib.SMTP]:
