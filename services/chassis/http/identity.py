@@ -7,8 +7,9 @@ import hmac
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from fastapi import Depends, Request
@@ -24,6 +25,7 @@ ALGORITHM = "Ed25519"
 ISSUER = "paidup-auth"
 LONGEST_SECONDS = 60
 MOST_TOKENS = 10_000
+FRESH_SECONDS = 1800
 
 _registry = JWSRegistry(algorithms=[ALGORITHM])
 
@@ -35,7 +37,7 @@ class Identity:
     `customer_id`: the one customer that the caller sees; None: the caller sees all.
     `acting_for`: the customer as whom one of the company's people looks at the portal.
     `session`: the id of the session by which a person came in.
-    `signed_in_at`: when that person last proved who they are, in seconds since 1970; None for programs.
+    `signed_in_at`: when that person last proved who they are, in seconds of business time since 1970. None: a program.
     """
 
     subject: str
@@ -58,9 +60,9 @@ class Identity:
         """Whether the caller may see what belongs to this customer. None: it belongs to no customer."""
         return self.customer_id in (None, customer_id)
 
-    def fresh(self, seconds: int) -> bool:
-        """Whether the caller proved who they are within so many seconds. A program does so with each request."""
-        return self.signed_in_at is None or time.time() - self.signed_in_at <= seconds
+    def fresh(self, now: datetime) -> bool:
+        """Whether the caller proved lately who they are, by business time. A program does so with each request."""
+        return self.signed_in_at is None or now.timestamp() - self.signed_in_at <= FRESH_SECONDS
 
 
 class TokenSigner:
@@ -168,12 +170,22 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
+Callers = Literal["company", "programs", "contacts", "everybody"]
+"""Who may use a route. Each of them includes those before it:
+
+company    the company's people and programs, who see all customers
+programs   a program with a key of one customer
+contacts   the people of that customer
+everybody  one of the company's people who looks at that customer's portal
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Accepts callers with the scope; others get a 401 or 403 problem. `company`: no caller of one customer."""
+    """Accepts callers of this kind with the scope; others get a 401 or 403 problem."""
 
     scope: str
-    company: bool = False
+    by: Callers = "everybody"
 
     async def __call__(self, request: Request) -> Identity:
         return self.check(request)
@@ -181,13 +193,39 @@ class Guard:
     def check(self, request: Request) -> Identity:
         verifier: TokenVerifier = request.app.state.verifier
         identity = verifier.verify(bearer(request))
+        if refusal := _REFUSALS[self.by].get(_caller(identity)):
+            raise Problem(status=403, slug="forbidden", detail=refusal)
         if not identity.may(self.scope):
             raise Problem(status=403, slug="scope-missing", detail=f"This needs the scope {self.scope}.")
-        if self.company and identity.customer_id is not None:
-            raise Problem(status=403, slug="forbidden", detail="This key is for one customer; this is the company's.")
         return identity
 
 
-def allow(scope: str, *, company: bool = False) -> Any:
+def _caller(identity: Identity) -> Callers:
+    if identity.acting_for is not None:
+        return "everybody"
+    if identity.customer_id is None:
+        return "company"
+    return "programs" if identity.kind == "system" else "contacts"
+
+
+_OF_COMPANY = "This is done by the company alone, not for one customer."
+_OF_PEOPLE = "This is not for people of a customer: the company does it."
+_OF_CUSTOMER = "Who looks at a customer's portal does not do this: the customer's own people do."
+_REFUSALS: dict[Callers, dict[Callers, str]] = {
+    "company": dict.fromkeys(("programs", "contacts", "everybody"), _OF_COMPANY),
+    "programs": dict.fromkeys(("contacts", "everybody"), _OF_PEOPLE),
+    "contacts": {"everybody": _OF_CUSTOMER},
+    "everybody": {},
+}
+
+
+def allow(scope: str, *, by: Callers = "everybody") -> Any:
     """A dependency that yields the identity of a caller with this scope: `who: Annotated[Identity, allow("a:b")]`."""
-    return Depends(Guard(scope, company))
+    return Depends(Guard(scope, by))
+
+
+def need_fresh(identity: Identity, now: datetime) -> None:
+    """A 403 problem for a person who signed in long ago, or by a link that may have been passed on."""
+    if not identity.fresh(now):
+        detail = "Prove again who you are: ask for a code with POST /v1/session/step-up, and send it there."
+        raise Problem(status=403, slug="step-up-required", detail=detail)

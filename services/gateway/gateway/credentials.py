@@ -46,14 +46,16 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """A request of a visit, as auth records it."""
+    """A request of a visit, as auth records it. Asked about twice, it keeps its id."""
 
     method: str
     path: str
     request_id: str
 
 
-def visited_of(scope: Scope) -> Visited:
+def visited_of(scope: Scope, grant: str | None) -> Visited | None:
+    if grant is None:
+        return None
     path: bytes = scope["raw_path"]
     return Visited(scope["method"], path[:LONGEST_PATH].decode("latin-1"), request_id.get())
 
@@ -135,14 +137,13 @@ class Credentials:
             raise refusal_of(credential)
         return found
 
-    async def again(self, credential: Credential, audience: Audience, admitted: Pass) -> Pass:
-        """A pass for a request that was admitted before; a 401 problem when its credential has ended since.
-
-        The request of a visit is recorded already: auth is asked only when the first pass is too old.
-        """
+    async def again(
+        self, credential: Credential, audience: Audience, admitted: Pass, visited: Visited | None = None
+    ) -> Pass:
+        """A pass for a request that was admitted and has waited since; a 401 problem when its credential has ended."""
         if admitted.visit and not self.has_ended(admitted.credential_id) and not self._outdated(admitted):
             return admitted
-        return await self.admit(credential, audience)
+        return await self.admit(credential, audience, visited)
 
     def has_ended(self, credential_id: str) -> bool:
         return credential_id in self._ended

@@ -117,7 +117,7 @@ class Proxy:
         credential = admitted = None
         if not route.keyless:
             credential = credential_of(given, cookies, grant)
-            visited = visited_of(scope) if grant else None
+            visited = visited_of(scope, grant)
             admitted = await self._credentials.admit(credential, route.owner, visited)
             self._per_key.take(admitted.share.name)
         asked = Asked(route, scope, headers, credential, admitted)
@@ -142,7 +142,8 @@ class Proxy:
         """Fresh: the credential, or its token, may have ended while its request waited."""
         assert asked.credential is not None
         assert asked.admitted is not None
-        fresh = await self._credentials.again(asked.credential, asked.route.owner, asked.admitted)
+        visited = visited_of(asked.scope, asked.credential.grant)
+        fresh = await self._credentials.again(asked.credential, asked.route.owner, asked.admitted, visited)
         return fresh.authorization or b""
 
     async def _pass(self, asked: Asked, receive: Receive, send: Send) -> None:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from chassis.http.problems import Problem, unavailable
 from contracts.auth import Audience
 from gateway.cookies import cookies_of
-from gateway.credentials import Credential, Credentials, Pass, credential_of, forbidden, visited_of
+from gateway.credentials import Credential, Credentials, Pass, Visited, credential_of, forbidden, visited_of
 from gateway.ring import Position, Ring
 
 SCOPE = "events:read"
@@ -72,10 +72,11 @@ class Streams:
             self.close_of(credential_id)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, grant: str | None = None) -> None:
-        """`grant`: the visit whose path this is. Auth records the beginning of its stream, no heartbeat."""
+        """`grant`: the visit whose path this is."""
         headers = dict(scope["headers"])
         credential = credential_of(scope["headers"], cookies_of(scope["headers"]), grant)
-        admitted = await self.credentials.admit(credential, AUDIENCE, visited_of(scope) if grant else None)
+        visited = visited_of(scope, grant)
+        admitted = await self.credentials.admit(credential, AUDIENCE, visited)
         if not admitted.may(SCOPE):
             raise forbidden(SCOPE)
         if self._count >= MOST_SUBSCRIBERS:
@@ -85,7 +86,7 @@ class Streams:
             whose = "The keys and people of this customer hold" if share == admitted.customer_id else "You hold"
             detail = f"{whose} {self._per_key} event streams already: end one, or share it."
             raise Problem(status=429, slug="too-many-streams", detail=detail, headers={"Retry-After": "5"})
-        stream = Stream(self, admitted, credential, send)
+        stream = Stream(self, admitted, credential, visited, send)
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         with self._counted(admitted, stream):
             gone = asyncio.ensure_future(stream.end_with(receive))
@@ -134,9 +135,11 @@ class Place:
 class Stream:
     """One subscriber."""
 
-    def __init__(self, streams: Streams, admitted: Pass, credential: Credential, send: Send) -> None:
+    def __init__(
+        self, streams: Streams, admitted: Pass, credential: Credential, visited: Visited | None, send: Send
+    ) -> None:
         self._ring, self._credentials = streams.ring, streams.credentials
-        self._admitted, self._credential, self._to = admitted, credential, send
+        self._admitted, self._credential, self._visited, self._to = admitted, credential, visited, send
         self._heartbeat = streams.heartbeat_seconds
         self.ended = False
 
@@ -233,7 +236,7 @@ class Stream:
     async def _ask_again(self) -> None:
         """End with the credential: also when its time is over and auth can't be asked."""
         try:
-            self._admitted = await self._credentials.admit(self._credential, AUDIENCE)
+            self._admitted = await self._credentials.admit(self._credential, AUDIENCE, self._visited)
         except Problem as problem:
             if problem.status == 401 or self._credentials.over(self._admitted):
                 raise EndedError from problem

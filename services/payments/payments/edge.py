@@ -15,13 +15,22 @@ from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem
 from contracts.refusals import Refusal
 
-ReadPayments = Annotated[Identity, allow("payments:read")]
-WritePayments = Annotated[Identity, allow("payments:write")]
-ReadMethods = Annotated[Identity, allow("methods:read")]
-WriteMethods = Annotated[Identity, allow("methods:write")]
+ReadPayments = Annotated[Identity, allow("payments:read", by="everybody")]
+ReadEvidence = Annotated[Identity, allow("payments:read", by="contacts")]
+ReadRules = Annotated[Identity, allow("payments:read", by="programs")]
+ReadBooks = Annotated[Identity, allow("payments:read", by="company")]
+Pay = Annotated[Identity, allow("payments:write", by="contacts")]
+WriteBooks = Annotated[Identity, allow("payments:write", by="company")]
+ReadMethods = Annotated[Identity, allow("methods:read", by="contacts")]
+WriteMethods = Annotated[Identity, allow("methods:write", by="contacts")]
 IdempotencyKey = Annotated[str, Depends(required_key)]
 
 PATIENCE_SECONDS = 2.0
+
+
+def own_key(identity: Identity, key_text: str) -> str:
+    """The Idempotency-Key as it is kept: two people of one customer may choose the same."""
+    return f"{identity.subject} {key_text}" if identity.kind == "contact" else key_text
 
 
 class Asked(BaseModel):
@@ -44,12 +53,6 @@ def answer(body: bytes, status: int, seen: str | None = None) -> Response:
 
 def unknown_customer(customer_id: str) -> Refusal:
     return Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id")
-
-
-def for_the_company(identity: Identity, why: str = "bank files and their exceptions are the company's") -> None:
-    """A 403 problem for a caller of one customer."""
-    if identity.customer_id is not None:
-        raise Problem(status=403, slug="forbidden", detail=f"This key is for one customer; {why}.")
 
 
 async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:

@@ -11,10 +11,10 @@ from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
 from contracts.ids import is_id
 
-ReadInvoices = Annotated[Identity, allow("invoices:read")]
-WriteInvoices = Annotated[Identity, allow("invoices:write", company=True)]
-ReadCustomers = Annotated[Identity, allow("customers:read")]
-WriteCustomers = Annotated[Identity, allow("customers:write", company=True)]
+ReadInvoices = Annotated[Identity, allow("invoices:read", by="everybody")]
+WriteInvoices = Annotated[Identity, allow("invoices:write", by="company")]
+ReadCustomers = Annotated[Identity, allow("customers:read", by="everybody")]
+WriteCustomers = Annotated[Identity, allow("customers:write", by="company")]
 
 
 def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, FailFast, Field, StrictBool
 
 from chassis.http.bodies import StrictRoute
-from chassis.http.identity import Identity
+from chassis.http.identity import Identity, need_fresh
 from chassis.http.problems import problem_of
 from chassis.messaging.work import Work
 from chassis.running import Running, cause_of, running_of
@@ -182,6 +182,8 @@ async def put_autopay(customer_id: str, asked: AutopayRequest, request: Request,
     """Switch autopay on, off, or on again after it was held. It charges invoices that are issued from now on."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
+    if asked.enabled:
+        need_fresh(identity, running.clock.now())
     who = witness_of(request, identity)
     async with running.units.begin(cause_of(request, identity)) as work:
         await lock_customer(work, customer_id)

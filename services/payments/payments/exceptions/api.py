@@ -17,7 +17,7 @@ from chassis.running import cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Text
 from contracts.refusals import Refusal
-from payments.edge import Asked, ReadPayments, WritePayments, answer, for_the_company
+from payments.edge import Asked, ReadBooks, WriteBooks, answer
 from payments.exceptions import store as exceptions
 from payments.exceptions.domain import About, ExceptionClass, remedy
 from payments.exceptions.messages import exception_assigned
@@ -161,14 +161,13 @@ def _about(row: Any, today: date) -> About:
 @router.get("/v1/reconciliation/exceptions", response_model=Exceptions, tags=["reconciliation"])
 async def list_exceptions(
     request: Request,
-    identity: ReadPayments,
+    _: ReadBooks,
     state: Literal["open", "resolved"] | None = None,
     why: Annotated[ExceptionClass | None, Query(alias="class")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """List exceptions, the oldest first."""
-    for_the_company(identity)
     found = await exceptions.list_exceptions(
         running_of(request).pool, state, why, read_instant_cursor(cursor), limit + 1
     )
@@ -180,9 +179,8 @@ async def list_exceptions(
 
 
 @router.get("/v1/reconciliation/exceptions/{exception_id}", response_model=ExceptionDetail, tags=["reconciliation"])
-async def get_exception(exception_id: str, request: Request, identity: ReadPayments) -> Response:
+async def get_exception(exception_id: str, request: Request, _: ReadBooks) -> Response:
     """Show an exception with its trail: who did what about it, and when."""
-    for_the_company(identity)
     running = running_of(request)
     return answer(await detail_of(running.pool, exception_id, running.clock.today()), 200)
 
@@ -198,9 +196,8 @@ async def detail_of(connection: Any, exception_id: str, today: date) -> bytes:
 @router.post(
     "/v1/reconciliation/exceptions/{exception_id}/assign", response_model=ExceptionDetail, tags=["reconciliation"]
 )
-async def assign(exception_id: str, asked: Assignment, request: Request, identity: WritePayments) -> Response:
+async def assign(exception_id: str, asked: Assignment, request: Request, identity: WriteBooks) -> Response:
     """Assign an exception to a person, or to nobody."""
-    for_the_company(identity)
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         row = await lock_exception(exception_id, work)
         if row["state"] != "open":

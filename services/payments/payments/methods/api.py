@@ -11,8 +11,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from chassis import logs
+from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
-from chassis.http.identity import Identity
+from chassis.http.identity import Identity, need_fresh
 from chassis.http.problems import not_found, problem_of
 from chassis.running import Running, cause_of, running_of
 from chassis.tasks import queue as tasks
@@ -168,8 +169,9 @@ async def add_method(customer_id: str, asked: MethodRequest, request: Request, i
     """Add a method by the provider's token. Card and account numbers never reach Paidup."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
+    need_fresh(identity, running.clock.now())
     _accepted(asked.accept_terms)
-    method = await _attach(running, customer_id, asked)
+    method = await _attach(running, running.reads(identity), customer_id, asked)
     try:
         async with running.units.begin(cause_of(request, identity)) as work:
             await lock_customer(work, customer_id)
@@ -183,7 +185,7 @@ async def add_method(customer_id: str, asked: MethodRequest, request: Request, i
     return _answer(kept, running, 201 if kept.id == method.id else 200)
 
 
-async def _attach(running: Running[Own], customer_id: str, asked: MethodRequest) -> Method:
+async def _attach(running: Running[Own], reads: Reads, customer_id: str, asked: MethodRequest) -> Method:
     if asked.provider_token.isdigit():
         detail = (
             "A number of a card or account must never come here. Send the token that the provider's page gave for it."
@@ -192,7 +194,7 @@ async def _attach(running: Running[Own], customer_id: str, asked: MethodRequest)
     provider = running.own.provider
     method_id = new_id()
     try:
-        whose = await _provider_customer(running, customer_id)
+        whose = await _provider_customer(running, reads, customer_id)
         details = await provider.attach_method(whose, asked.provider_token, method_id)
     except ProviderRefused as refused:
         raise problem_of(
@@ -203,9 +205,9 @@ async def _attach(running: Running[Own], customer_id: str, asked: MethodRequest)
     return setting_up.method_from(details, customer_id, saved=asked.save, method_id=method_id)
 
 
-async def _provider_customer(running: Running[Own], customer_id: str) -> str:
+async def _provider_customer(running: Running[Own], reads: Reads, customer_id: str) -> str:
     provider = running.own.provider
-    whose = await find_provider_customer(running.pool, customer_id)
+    whose = await find_provider_customer(reads, customer_id)
     if whose is None:
         whose = await provider.create_customer(customer_id)
         await keep_provider_customer(running.pool, customer_id, whose)
@@ -230,6 +232,7 @@ async def begin_setup(customer_id: str, asked: SetupRequest, request: Request, i
     """Get a page of the provider on which the payer enters a card or bank account with its billing address."""
     running = running_of(request)
     await visible_customer(running, customer_id, identity)
+    need_fresh(identity, running.clock.now())
     _accepted(asked.accept_terms)
     setup_id, provider = new_id(), running.own.provider
     async with running.units.begin(cause_of(request, identity)) as work:
@@ -240,7 +243,7 @@ async def begin_setup(customer_id: str, asked: SetupRequest, request: Request, i
         consent = to_method("terms", customer_id, version, who, work.now, setup_id=setup_id)
         await add_consents(work.connection, [consent])
     try:
-        whose = await _provider_customer(running, customer_id)
+        whose = await _provider_customer(running, running.reads(identity), customer_id)
         page = await provider.begin_setup(whose, tuple(dict.fromkeys(asked.kinds)), asked.return_url, setup_id)
     except ProviderRefused as refused:
         raise problem_of(Refusal("setup-refused", f"The provider refused: {refused}", "return_url")) from None
@@ -333,19 +336,20 @@ async def verify_method(
         raise problem_of(
             Refusal("choose-one", "Send amounts_minor or code: what the statement shows.", "amounts_minor")
         )
-    method = await load_method(running.pool, customer_id, method_id) if is_id(method_id) else None
+    reads = running.reads(identity)
+    method = await load_method(reads, customer_id, method_id) if is_id(method_id) else None
     if method is None or method.removed_at is not None:
         raise not_found("payment method", method_id)
     if method.verification == "verified":
         return _answer(method, running, 200)
-    setup = await find_setup(running.pool, method.setup_reference) if method.setup_reference else None
+    setup = await find_setup(reads, method.setup_reference) if method.setup_reference else None
     if method.verification == "failed" or setup is None:
         raise problem_of(_failed())
     outcome = await _verify(running.own.provider, setup, asked)
     await setting_up.save_outcome(running.units, setup, outcome, cause_of(request, identity))
     if outcome.state == "failed":
         raise problem_of(_failed())
-    return _answer(await load_method(running.pool, customer_id, method_id) or method, running, 200)
+    return _answer(await load_method(reads, customer_id, method_id) or method, running, 200)
 
 
 async def _verify(provider: Provider, setup: Setup, asked: DepositsRequest) -> SetupOutcome:

@@ -104,7 +104,7 @@ async def keep_credits(work: Work, events: Sequence[Received[CreditChanged]]) ->
     )  # fmt: skip
 
 
-async def available_credit(connection: asyncpg.Connection, customer_id: str, currency: str) -> int:
+async def available_credit(connection: Reads, customer_id: str, currency: str) -> int:
     """Minor units of the customer's credit that no payment under way holds."""
     sql = "SELECT sum(available)::bigint FROM credits WHERE customer_id = $1 AND currency = $2 AND available > 0"
     return int(await connection.fetchval(sql, customer_id, currency) or 0)

@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictBool
 
+from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.identity import Identity
@@ -37,7 +38,7 @@ from payments.collecting.store.payments import (
 )
 from payments.collecting.store.quotes import Confirming, load_confirming
 from payments.collecting.store.reversals import load_reversals
-from payments.edge import Asked, IdempotencyKey, ReadPayments, WebAddress, WritePayments, answer
+from payments.edge import Asked, IdempotencyKey, Pay, ReadPayments, WebAddress, answer, own_key
 from payments.methods.api import witness_of
 from payments.methods.data_files import CONSENT_TEXTS
 from payments.methods.domain.consents import Consent
@@ -102,9 +103,7 @@ FINISHED: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/v1/payments", status_code=202, response_model=PaymentView, responses=FINISHED, tags=["payments"])
-async def pay(
-    asked: PaymentRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey, wait: Wait
-) -> Response:
+async def pay(asked: PaymentRequest, request: Request, identity: Pay, key_text: IdempotencyKey, wait: Wait) -> Response:
     """Confirm a quote. A quote that no longer fits answers 409 with a new one to confirm.
 
     With `Prefer: wait=10`, the answer comes when the payment is final (200) or the payer has to confirm it (202), or
@@ -115,18 +114,19 @@ async def pay(
     confirmed = await _confirm(*ask) or await _confirm(*ask)  # again, when another request was quicker
     if confirmed is None:
         raise still_running()
-    return await _once_final(running_of(request), confirmed, wait) if wait else confirmed
+    running = running_of(request)
+    return await _once_final(running, running.reads(identity), confirmed, wait) if wait else confirmed
 
 
-async def _once_final(running: Running[Own], confirmed: Response, wait: int) -> Response:
+async def _once_final(running: Running[Own], reads: Reads, confirmed: Response, wait: int) -> Response:
     """Return the payment when it is final, or after so many seconds; at once if too many requests wait already."""
     outcomes, payment_id = outcomes_of(running), orjson.loads(confirmed.body)["id"]
     if outcomes.full:
         return confirmed
     await outcomes.known(running, payment_id, wait)
-    payment = await load_payment(running.pool, payment_id, None)
+    payment = await load_payment(reads, payment_id, None)
     assert payment is not None, "payments are never deleted"
-    reversals = await load_reversals(running.pool, [payment.id]) if payment.reconciliation == "matched" else ()
+    reversals = await load_reversals(reads, [payment.id]) if payment.reconciliation == "matched" else ()
     status = 200 if payment.final else 202
     answered = answer(orjson.dumps(view_of_payment(payment, reversals)), status, seen_header(payment))
     answered.headers["Preference-Applied"] = f"wait={wait}"
@@ -138,16 +138,17 @@ async def _once_final(running: Running[Own], confirmed: Response, wait: int) -> 
 async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, key_text: str) -> Response | None:
     """Confirm a quote. None if another request used the quote, or its method for one payment, a moment before."""
     running, route = running_of(request), "POST /v1/payments"
+    reads, key_text = running.reads(identity), own_key(identity, key_text)
     found = None
     if is_id(asked.quote_id):
-        found = await load_confirming(running.pool, asked.quote_id, identity.customer_id, route, key_text)
+        found = await load_confirming(reads, asked.quote_id, identity.customer_id, route, key_text)
     if found is None:
         raise problem_of(Refusal("unknown-quote", f"There is no quote {asked.quote_id}.", "quote_id"))
     key = Key(found.quote.customer_id, route, key_text, said(asked))
     if found.stored is not None:
         return replay(found.stored, key)
     cause, clock = cause_of(request, identity), running.clock
-    await refuse_stale(running, found)
+    await refuse_stale(running, reads, found)
     kind = found.method.kind if found.method else None
     step = submit(
         found.quote, kind, asked.accept_surcharge, now=clock.now(), return_url=asked.return_url,
@@ -162,7 +163,7 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
     return await save_once(running, step, key, cause, consent)
 
 
-async def refuse_stale(running: Running[Own], found: Confirming) -> None:
+async def refuse_stale(running: Running[Own], reads: Reads, found: Confirming) -> None:
     """Raise a problem if the quote can't be confirmed any more, with a new quote if anything can still be paid."""
     quote, invoices = found.quote, found.invoices
     if quote.payment_id is not None:
@@ -171,19 +172,19 @@ async def refuse_stale(running: Running[Own], found: Confirming) -> None:
     against = unusable(found.method, running.clock.today()) if found.method else None
     if against is not None:
         raise problem_of(against)
-    against_currency = await wrong_currency(running, found.method, quote) if found.method else None
+    against_currency = await wrong_currency(running, reads, found.method, quote) if found.method else None
     if against_currency is not None:
         raise against_currency
-    what = await _stale(running, found)
+    what = await _stale(running, reads, found)
     if what is None:
         return
     choice = choose_again(quote, invoices)
     if choice is not None and not isinstance(choice, Wishes):
-        _, invoices = await load_oldest(running.pool, quote.method_id, quote.customer_id, quote.amount.currency)
+        _, invoices = await load_oldest(reads, quote.method_id, quote.customer_id, quote.amount.currency)
     new = None
     if choice is not None:
         used = quote.credit_used > 0
-        new = await make(running, quote.customer_id, found.method, choice, invoices, use_credit=used)
+        new = await make(running, reads, quote.customer_id, found.method, choice, invoices, use_credit=used)
     view = view_of_quote(new, invoices) if isinstance(new, Quote) else None
     if view:
         hint = "Confirm new_quote instead."
@@ -192,35 +193,35 @@ async def refuse_stale(running: Running[Own], found: Confirming) -> None:
     else:
         hint = why_nothing(quote, found.invoices)
     ids = [part.invoice_id for part in quote.parts]
-    exit_, more = ("", {}) if view else await way_out(running, quote.customer_id, ids)
+    exit_, more = ("", {}) if view else await way_out(reads, quote.customer_id, ids)
     raise problem_of(
         Refusal("quote-stale", f"This quote {what}. {hint}{exit_}", "quote_id", conflict=True), new_quote=view, **more
     )
 
 
-async def _stale(running: Running[Own], found: Confirming) -> str | None:
+async def _stale(running: Running[Own], reads: Reads, found: Confirming) -> str | None:
     """Return what is wrong with a quote now; None if it can be confirmed."""
     quote = found.quote
     if quote.expires_at <= running.clock.now():
         return "has expired"
-    if not still_fits(quote, found.invoices) or await _credit_is_owed(running, quote):
+    if not still_fits(quote, found.invoices) or await _credit_is_owed(reads, quote):
         return "no longer fits what is owed"
-    return "is of credit that was used meanwhile" if await _credit_is_gone(running, quote) else None
+    return "is of credit that was used meanwhile" if await _credit_is_gone(reads, quote) else None
 
 
-async def _credit_is_owed(running: Running[Own], quote: Quote) -> bool:
+async def _credit_is_owed(reads: Reads, quote: Quote) -> bool:
     """Whether the rest of an amount would become credit, but there are now invoices that it can pay."""
     if quote.choice != "amount" or not quote.credit:
         return False
-    _, payable = await load_oldest(running.pool, quote.method_id, quote.customer_id, quote.amount.currency)
+    _, payable = await load_oldest(reads, quote.method_id, quote.customer_id, quote.amount.currency)
     return bool(payable.keys() - {part.invoice_id for part in quote.parts})
 
 
-async def _credit_is_gone(running: Running[Own], quote: Quote) -> bool:
+async def _credit_is_gone(reads: Reads, quote: Quote) -> bool:
     """Whether credit was to pay everything but can't any more, and the quote has no method for the rest."""
     if quote.method_id is not None:
         return False
-    return await available_credit(running.pool, quote.customer_id, quote.amount.currency) < quote.credit_used
+    return await available_credit(reads, quote.customer_id, quote.amount.currency) < quote.credit_used
 
 
 @router.get("/v1/payments/{payment_id}", response_model=PaymentView, tags=["payments"])
@@ -235,7 +236,7 @@ async def get_payment(payment_id: str, request: Request, identity: ReadPayments)
 
 
 @router.post("/v1/payments/{payment_id}/cancel", status_code=202, response_model=PaymentView, tags=["payments"])
-async def cancel_payment(payment_id: str, request: Request, identity: WritePayments) -> Response:
+async def cancel_payment(payment_id: str, request: Request, identity: Pay) -> Response:
     """Cancel a payment that waits for the payer's confirmation at the bank (`requires_action`).
 
     When the provider has cancelled the charge, the payment is `cancelled` (`payer_cancelled`), and its invoices can be

@@ -25,7 +25,7 @@ from payments.collecting.domain.quotes import MOST_PARTS, Choice, Everything, Qu
 from payments.collecting.domain.surcharges import NO_SURCHARGE, terms_for
 from payments.collecting.store.payments import waiting_for_payer
 from payments.collecting.store.quotes import add_quotes, load_confirming, load_payable, load_wished
-from payments.edge import Asked, ReadPayments, WritePayments, answer, patiently, unknown_customer
+from payments.edge import Asked, Pay, ReadPayments, answer, patiently, unknown_customer
 from payments.methods.data_files import CURRENCIES
 from payments.methods.domain.methods import Method, cannot_pay, payable_by, pays_in, unusable
 from payments.methods.store.methods import list_methods
@@ -110,7 +110,7 @@ def _quoted(part: Part, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
 
 
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])
-async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) -> Response:
+async def quote(asked: QuoteRequest, request: Request, identity: Pay) -> Response:
     """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
     running = running_of(request)
     if not is_id(asked.customer_id) or not identity.sees(asked.customer_id):
@@ -118,7 +118,8 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
     choice = _choice(asked)
     if isinstance(choice, Refusal):
         raise problem_of(choice)
-    method, invoices = await _chosen(running.reads(identity), asked, choice)
+    reads = running.reads(identity)
+    method, invoices = await _chosen(reads, asked, choice)
     other = next((one for one in invoices.values() if asked.currency not in (None, one.currency)), None)
     if other is not None:
         detail = f"Invoice {other.number} is in {other.currency}, the quote was to be in {asked.currency}."
@@ -126,12 +127,12 @@ async def quote(asked: QuoteRequest, request: Request, identity: WritePayments) 
     if method is None and asked.method_id is not None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
-    made = await make(running, asked.customer_id, method, choice, invoices, use_credit=asked.use_credit)
-    if isinstance(made, Refusal) and method is None and not await customer_known(running.pool, asked.customer_id):
+    made = await make(running, reads, asked.customer_id, method, choice, invoices, use_credit=asked.use_credit)
+    if isinstance(made, Refusal) and method is None and not await customer_known(reads, asked.customer_id):
         made = unknown_customer(asked.customer_id)
     if isinstance(made, Refusal):
         named = [wish.invoice_id for wish in choice.wishes] if isinstance(choice, Wishes) else []
-        hint, more = await way_out(running, asked.customer_id, named) if made.code in NOT_PAYABLE else ("", {})
+        hint, more = await way_out(reads, asked.customer_id, named) if made.code in NOT_PAYABLE else ("", {})
         raise problem_of(made.adding(hint), **more)
     return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
 
@@ -149,9 +150,9 @@ async def get_quote(quote_id: str, request: Request, identity: ReadPayments) -> 
 NOT_PAYABLE = {"payment-under-way", "nothing-payable", "more-than-payable"}
 
 
-async def way_out(running: Running[Own], customer_id: str, invoices: Sequence[str]) -> tuple[str, dict[str, Any]]:
+async def way_out(reads: Reads, customer_id: str, invoices: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Describe how to free invoices that a payment holds until its payer acts, and name that payment."""
-    found = await waiting_for_payer(running.pool, customer_id, list(filter(is_id, invoices)))
+    found = await waiting_for_payer(reads, customer_id, list(filter(is_id, invoices)))
     if found is None:
         return "", {}
     hint = f" Payment {found} waits for the payer: confirm it at the bank, or let go of it (its /cancel)."
@@ -214,6 +215,7 @@ def currency_of(choice: Choice, invoices: Mapping[str, OpenInvoice]) -> str:
 
 async def make(
     running: Running[Own],
+    reads: Reads,
     customer_id: str,
     method: Method | None,
     choice: Choice,
@@ -228,7 +230,7 @@ async def make(
     if against_method is not None:
         return against_method
     terms = terms_for(rules_of(running), method, currency, today) if method else NO_SURCHARGE
-    credit = await available_credit(running.pool, customer_id, currency) if use_credit else 0
+    credit = await available_credit(reads, customer_id, currency) if use_credit else 0
     made = make_quote(
         method, choice, invoices, terms, running.clock.now(), provider.charges_in(currency), credit,
         customer_id=customer_id,
@@ -239,19 +241,19 @@ async def make(
     if against:
         field = {"invoices": "invoices", "all": "currency", "amount": "amount_minor"}[made.choice]
         return Refusal("amount-not-chargeable", f"The provider can't charge this: {against}.", field)
-    against_currency = await wrong_currency(running, method, made) if method else None
+    against_currency = await wrong_currency(running, reads, method, made) if method else None
     if against_currency is not None:
         raise against_currency
     await running.units.together(add_quotes, made, single=True)
     return made
 
 
-async def wrong_currency(running: Running[Own], method: Method, made: Quote) -> Problem | None:
+async def wrong_currency(running: Running[Own], reads: Reads, method: Method, made: Quote) -> Problem | None:
     """Raise a problem if the method can't pay in the quote's currency. It names the methods that can."""
     currency, today = made.amount.currency, running.clock.today()
     if not made.total or pays_in(CURRENCIES, method, currency, today):
         return None
-    saved = await list_methods(running.pool, made.customer_id)
+    saved = await list_methods(reads, made.customer_id)
     refusal = cannot_pay(CURRENCIES, method, currency, today, saved)
     able = [
         {"id": one.id, "kind": one.kind, "brand": one.brand, "last4": one.last4}

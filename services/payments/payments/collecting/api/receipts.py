@@ -23,7 +23,7 @@ from payments.collecting.api.payments import save_once
 from payments.collecting.api.shares import InvoicesToPay, other_currency, refuse_shares, said, unknown_invoice
 from payments.collecting.api.views import PaymentView
 from payments.collecting.domain.payments import Step, receive
-from payments.edge import Asked, IdempotencyKey, WritePayments, for_the_company, patiently, unknown_customer
+from payments.edge import Asked, IdempotencyKey, WriteBooks, patiently, unknown_customer
 from payments.own import Own
 from payments.projections.store import load_names
 
@@ -47,10 +47,9 @@ class OfflineRequest(Asked):
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
 async def receive_offline(
-    asked: OfflineRequest, request: Request, identity: WritePayments, key_text: IdempotencyKey
+    asked: OfflineRequest, request: Request, identity: WriteBooks, key_text: IdempotencyKey
 ) -> Response:
     """Record money that was received. It is reconciled at once; its allocations follow when invoicing settles it."""
-    for_the_company(identity, "what was received is recorded by the company")
     running = running_of(request)
     if not is_id(asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))

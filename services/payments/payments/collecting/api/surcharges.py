@@ -16,7 +16,7 @@ from contracts.ids import is_id
 from payments.collecting.domain.surcharges import SurchargeRule
 from payments.collecting.store.payments import load_payment
 from payments.collecting.store.surcharges import load_rules
-from payments.edge import ReadPayments, answer
+from payments.edge import ReadEvidence, ReadRules, answer
 from payments.methods.data_files import EVERY_TEXT
 from payments.methods.store.consents import load_consents
 from payments.own import Own
@@ -83,7 +83,7 @@ class Consents(BaseModel):
 
 
 @router.get("/v1/surcharge-rules", response_model=SurchargeRules, tags=["payments"])
-async def list_surcharge_rules(request: Request, _: ReadPayments) -> Response:
+async def list_surcharge_rules(request: Request, _: ReadRules) -> Response:
     """List the rules of the latest edition: the surcharge of credit cards by date and place. The most specific wins."""
     rules = await load_rules(running_of(request).pool)
     items = [
@@ -111,7 +111,7 @@ AS_FILE: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/v1/payments/{payment_id}/consent", response_model=Consents, responses=AS_FILE, tags=["payments"])
-async def get_consent(payment_id: str, request: Request, identity: ReadPayments) -> Response:
+async def get_consent(payment_id: str, request: Request, identity: ReadEvidence) -> Response:
     """Download the evidence of consent: to a payment and, before it, to its method."""
     reads = running_of(request).reads(identity)
     payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None

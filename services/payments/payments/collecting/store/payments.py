@@ -74,7 +74,7 @@ async def answerable(connection: asyncpg.Connection, payment_ids: Sequence[str])
     return [row["id"] for row in rows]
 
 
-async def waiting_for_payer(connection: asyncpg.Connection, customer_id: str, invoice_ids: Sequence[str]) -> str | None:
+async def waiting_for_payer(connection: Reads, customer_id: str, invoice_ids: Sequence[str]) -> str | None:
     """A payment of one of the invoices (without names, of any) that its payer has not yet confirmed at the bank."""
     sql = """SELECT id FROM payments WHERE act_by IS NOT NULL AND customer_id = $1 AND status = 'requires_action'
         AND (asked_invoices && $2::uuid[] OR $2::uuid[] = '{}') LIMIT 1"""

@@ -30,7 +30,7 @@ def method_of(row: Sequence[Any]) -> Method:
     return Method(*tuple(row)[:METHOD_WIDTH])
 
 
-async def find_provider_customer(connection: asyncpg.Connection, customer_id: str) -> str | None:
+async def find_provider_customer(connection: Reads, customer_id: str) -> str | None:
     sql = "SELECT provider_id FROM provider_customers WHERE customer_id = $1"
     found: str | None = await connection.fetchval(sql, customer_id)
     return found
@@ -59,7 +59,7 @@ async def list_methods(connection: Reads, customer_id: str) -> list[Method]:
     return [method_of(row) for row in await connection.fetch(sql, customer_id)]
 
 
-async def load_method(connection: asyncpg.Connection, customer_id: str, method_id: str) -> Method | None:
+async def load_method(connection: Reads, customer_id: str, method_id: str) -> Method | None:
     sql = f"SELECT {METHOD} FROM methods m WHERE m.id = $1 AND m.customer_id = $2"  # noqa: S608
     row = await connection.fetchrow(sql, method_id, customer_id)
     return method_of(row) if row else None

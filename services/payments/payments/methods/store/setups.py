@@ -54,7 +54,7 @@ async def load_setup(connection: Reads, setup_id: str, only: str | None) -> Setu
     return _setup_of(row) if row else None
 
 
-async def find_setup(connection: asyncpg.Connection, provider_id: str) -> Setup | None:
+async def find_setup(connection: Reads, provider_id: str) -> Setup | None:
     row = await connection.fetchrow(f"SELECT {SETUP} FROM method_setups WHERE provider_id = $1", provider_id)  # noqa: S608
     return _setup_of(row) if row else None
 

@@ -23,7 +23,7 @@ from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Text
 from payments.bank_files.line import BadFile
-from payments.edge import ReadPayments, WritePayments, answer, for_the_company, patiently
+from payments.edge import ReadBooks, WriteBooks, answer, patiently
 from payments.own import Own
 from payments.receiving import intake as bank_intake
 from payments.receiving.intake import BeingTakenError
@@ -150,7 +150,7 @@ def view_of_line(row: Any) -> dict[str, Any]:
 )
 async def take_statement(
     request: Request,
-    identity: WritePayments,
+    identity: WriteBooks,
     account: Annotated[
         Text | None, Query(description="the account, if a CSV export has none; otherwise it must be the file's")
     ] = None,
@@ -161,7 +161,6 @@ async def take_statement(
     The format is found by the content. The file is read whole or refused (422 with the line). Then its lines are
     handled in order. If the file is sent again, the answer is 200 with its first run.
     """
-    for_the_company(identity)
     running = running_of(request)
     with UPLOADS.one(), tempfile.SpooledTemporaryFile(IN_MEMORY) as spooled:
         file = cast(BinaryIO, spooled)
@@ -242,12 +241,11 @@ def bad_file(fault: BadFile) -> Problem:
 @reading.get("/v1/reconciliation/runs", response_model=Runs, tags=["reconciliation"])
 async def list_runs(
     request: Request,
-    identity: ReadPayments,
+    _: ReadBooks,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """List the runs of bank files, the newest first."""
-    for_the_company(identity)
     found = await bank.list_runs(running_of(request).pool, read_instant_cursor(cursor), limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     after = write_cursor(last.received_at.isoformat(), last.id) if last else None
@@ -256,9 +254,8 @@ async def list_runs(
 
 
 @reading.get("/v1/reconciliation/runs/{run_id}", response_model=RunView, tags=["reconciliation"])
-async def get_run(run_id: str, request: Request, identity: ReadPayments) -> Response:
+async def get_run(run_id: str, request: Request, _: ReadBooks) -> Response:
     """Show how many lines of a bank file are in each state."""
-    for_the_company(identity)
     run = await bank.load_run(running_of(request).pool, run_id) if is_id(run_id) else None
     if run is None:
         raise not_found("run", run_id)
@@ -269,13 +266,12 @@ async def get_run(run_id: str, request: Request, identity: ReadPayments) -> Resp
 async def list_lines(
     run_id: str,
     request: Request,
-    identity: ReadPayments,
+    _: ReadBooks,
     state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """List the lines of a bank's file, by state and then in the order of the file."""
-    for_the_company(identity)
     pool = running_of(request).pool
     found = await bank.list_lines(pool, run_id, state, _after(cursor), limit + 1) if is_id(run_id) else None
     if found is None or (not found and await bank.load_run(pool, run_id) is None):

@@ -15,7 +15,7 @@ from contracts.ids import is_id
 from contracts.refusals import Refusal
 from payments.collecting import reconciling
 from payments.collecting.store.payments import load_payment, lock_payment
-from payments.edge import WritePayments, answer, for_the_company, provider_away
+from payments.edge import WriteBooks, answer, provider_away
 from payments.exceptions import store as exceptions
 from payments.exceptions.api import ExceptionDetail, detail_of, lock_exception, resolved_already
 from payments.own import Own
@@ -31,9 +31,8 @@ router = APIRouter(route_class=StrictRoute)
 @router.post(
     "/v1/reconciliation/exceptions/{exception_id}/resolve", response_model=ExceptionDetail, tags=["reconciliation"]
 )
-async def resolve(exception_id: str, asked: Resolution, request: Request, identity: WritePayments) -> Response:
+async def resolve(exception_id: str, asked: Resolution, request: Request, identity: WriteBooks) -> Response:
     """Decide an exception, once. The same decision again gets the same answer; another one is refused (409)."""
-    for_the_company(identity)
     running = running_of(request)
     doubted, charge = await _charge_of(running, exception_id) if asked.action == "accept" else (None, None)
     async with running.units.begin(cause_of(request, identity)) as work:
