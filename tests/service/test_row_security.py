@@ -17,6 +17,11 @@ WHERE n.nspname = 'public' AND c.relkind = 'r' AND NOT (c.relrowsecurity AND EXI
     SELECT FROM pg_policies p WHERE p.tablename = c.relname AND p.policyname = 'of_one_customer' AND p.cmd = 'SELECT'
     AND p.roles = ARRAY[$1::name] AND p.qual LIKE '(customer_id = %'))
 """
+OPEN_BESIDE = """
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+AND has_table_privilege($1, c.oid, 'SELECT') AND NOT c.relrowsecurity ORDER BY 1
+"""
+OF_ALL = {"payments": ["surcharge_editions", "surcharge_rules"]}  # the same for every customer
 ADD = """
 INSERT INTO api_keys (id, name, prefix, hash, scopes, customer_id, made_by, created_at, sequence)
 SELECT id, 'ERP', 'paidup_sk_x', sha256(id::text::bytea), '{*}', customer_id, 'test', now(), 1
@@ -48,6 +53,8 @@ async def test_every_table_with_customers_is_protected(service: str) -> None:
     try:
         assert await connection.fetch(OPEN_TO_THE_PORTAL, f"{service}_portal") == []
         assert await connection.fetchval("SELECT count(*) FROM pg_policies") > 0
+        beside = [row[0] for row in await connection.fetch(OPEN_BESIDE, f"{service}_portal")]
+        assert beside == OF_ALL.get(service, [])
     finally:
         await connection.close()
         await drop_database(made)
