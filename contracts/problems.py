@@ -30,7 +30,6 @@ PROBLEMS: dict[str, Kind] = {
     "forbidden": Kind((403,), "This is not for whoever asks."),
     "step-up-required": Kind((403,), "Prove again who you are, with a code by e-mail."),
     "scope-missing": Kind((403,), "The key lacks the scope that is named."),
-    "step-up-required": Kind((403,), "The sign-in is too old for this: POST /v1/session/step-up, then ask again."),
     "not-found": Kind((404,), "There is nothing of this id that the key may see."),
     "method-not-allowed": Kind((405,), "The path has other methods."),
     "body-too-large": Kind((413,), "The body is longer than allowed."),
