@@ -33,7 +33,7 @@ class World:
         return self.by(contact_of(self.customer_id, int(time.time()) - signed_in))
 
     def by(self, who: Identity) -> ByToken:
-        return ByToken(who.kind, self.stack, self.session, who)
+        return ByToken(self.stack, self.session, who)
 
 
 @pytest_asyncio.fixture
@@ -109,7 +109,7 @@ class TestProofAnew:
         async with aiohttp.ClientSession() as session:
             now = Clock("UTC", moving_stack.settings.clock_file).now()
             who = contact_of(customer, int(now.timestamp()))
-            contact = ByToken("contact", moving_stack, session, who)
+            contact = ByToken(moving_stack, session, who)
             assert (await contact.ask("POST", path, setup))[0] == 201
             moving_stack.paidup("clock", "advance", "31m")
             assert slug(await contact.ask("POST", path, setup)) == (403, "step-up-required")

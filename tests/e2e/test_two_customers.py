@@ -1,6 +1,7 @@
 """Two customers and every route of the API: a customer reads all that is its own, and neither reads nor changes
 anything of the other, by a key, as a contact, or as one of the company's people who looks at its portal."""
 
+import asyncio
 import copy
 import itertools
 import json
@@ -8,7 +9,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import pytest_asyncio
@@ -16,19 +17,15 @@ import pytest_asyncio
 from contracts.ids import new_id
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack
-from tests.kit.two_customers import (
-    ByKey,
-    ByToken,
-    Caller,
-    Things,
-    contact_of,
-    rows_of,
-    strangers,
-    things,
-    visitor_of,
-)
+from tests.kit.two_customers import ByToken, Things, contact_of, rows_of, strangers, things
 
-NOT_ASKED = ("/v1/events/stream",)  # it never ends; the tests of the gateway read it
+# The stream never ends, so the tests of the gateway read it. The others are about the caller, whom they sign out.
+NOT_ASKED = {
+    "GET /v1/events/stream",
+    "DELETE /v1/session",
+    "PUT /v1/password",
+    "POST /v1/session/step-up",
+}
 
 # The bodies of requests. `<name>` stands for an id of the customer whose things are asked for.
 BODIES: dict[str, Any] = {
@@ -58,6 +55,16 @@ BODIES: dict[str, Any] = {
     "POST /v1/quotes": {
         "customer_id": "<customer_id>", "method_id": "<method_id>", "invoices": [{"invoice_id": "<invoice_id>"}],
     },
+    "PUT /v1/company": {
+        "name": "Mine", "brand_colour": "#0e5358", "time_zone": "America/New_York", "languages": ["en", "es"],
+    },
+    "POST /v1/contacts": {"customer_id": "<customer_id>", "email": "mine@example.com"},
+    "PATCH /v1/contacts/{contact_id}": {"name": "Mine"},
+    "POST /v1/payer-links": {"customer_id": "<customer_id>", "invoice_id": "<invoice_id>"},
+    "POST /v1/session/switch": {"contact_id": "<contact_id>"},
+    "POST /v1/staff": {"email": "mine@example.com", "role": "administrator"},
+    "PATCH /v1/staff/{staff_id}": {"role": "administrator"},
+    "POST /v1/visits": {"customer_id": "<customer_id>", "reason": "mine now"},
     "POST /v1/reconciliation/exceptions/{exception_id}/assign": {"assigned_to": "me"},
     "POST /v1/reconciliation/exceptions/{exception_id}/resolve": {
         "action": "post", "reason": "mine", "customer_id": "<customer_id>",
@@ -68,8 +75,10 @@ QUERIES = {
     "customer_id": "<customer_id>", "external_id": "<external_id>", "invoice_id": "<paid_invoice_id>",
     "method": "<method_id>", "number": "<number>", "q": "<invoice_number>",
 }  # fmt: skip
+# A link of one's own opens one's own portal, where an invoice of another is not found.
+HARMLESS = {"POST /v1/payer-links"}
 # Ids in paths that no customer has: of the company's own things.
-COMPANYS = {"exception_id", "run_id"}
+COMPANYS = {"exception_id", "run_id", "staff_id"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ def requests(document: Any, known: set[str]) -> Iterator[Request]:
     for path, item in document["paths"].items():
         for method in item.keys() & {"get", "post", "put", "patch", "delete"}:
             name = f"{method.upper()} {path}"
-            if path.startswith(NOT_ASKED):
+            if name in NOT_ASKED or item[method].get("security") == []:  # the latter know nobody who asks
                 continue
             unknown = set(re.findall("{(\\w+)}", path)) - known - COMPANYS
             assert not unknown, f"{name}: say in tests/kit/two_customers.py how a customer gets {unknown}."
@@ -125,40 +134,51 @@ def said(answer: tuple[int, Any], ids: Mapping[str, str]) -> tuple[int, str]:
     return status, text
 
 
+class Caller(Protocol):
+    async def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]: ...
+
+
 @dataclass
 class World:
-    """Two customers, and who may ask for the first."""
+    """Two customers, and who may ask for the first, by the name of the way."""
 
     own: Things
     other: Things
-    callers: list[Caller]
+    callers: dict[str, Caller]
     requests: list[Request]
 
 
-@pytest_asyncio.fixture
-async def world(client: Client, stack: LocalStack) -> AsyncIterator[World]:
-    own, other = await things(client), await things(client)
-    document, now = await client.get("/openapi.json"), int(time.time())
-    key = await client.make("/v1/api-keys", {"name": "own", "scopes": ["*"], "customer_id": own.customer_id})
-    async with aiohttp.ClientSession() as session, Client(stack.url, key["key"]) as by_key:
-        callers = [
-            ByKey(by_key),
-            ByToken("contact", stack, session, contact_of(own.customer_id, now)),
-            ByToken("visit", stack, session, visitor_of(own.customer_id, now)),
-        ]
-        yield World(own, other, callers, list(requests(document, set(own.ids))))
+@pytest_asyncio.fixture(scope="module")
+async def world(stack: LocalStack) -> AsyncIterator[World]:
+    async with aiohttp.ClientSession() as session, Client(stack.url, stack.api_key) as client:
+        (own, people), (other, _) = await things(client, stack, session), await things(client, stack, session)
+        document = await client.get("/openapi.json")
+        async with Client(stack.url, own.key) as by_key:
+            callers = {"key": by_key, "contact": people.contact, "visit": people.visitor}
+            yield World(own, other, callers, list(requests(document, set(own.ids))))
+
+
+async def patiently(caller: Caller, method: str, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
+    """Slower than the gateway's limit of a customer."""
+    while True:
+        status, answer = await caller.ask(method, path, body, headers=headers)
+        if status != 429:
+            return status, answer
+        await asyncio.sleep(1)
 
 
 class TestOwnThings:
     async def test_are_read_on_every_route(self, world: World) -> None:
-        for caller in world.callers:
+        for way, caller in world.callers.items():
             read = []
             for request in world.requests:
                 if request.method == "GET":
-                    status, _ = await caller.ask(*request.with_ids(world.own.ids))
-                    assert status in (200, 403, 422), (caller.name, request)  # the company's; or a filter is needed
+                    status, _ = await patiently(caller, *request.with_ids(world.own.ids), {})
+                    assert status in (200, 403, 422), (way, request)  # the company's; or a filter is needed
                     read += [request.name] if status == 200 else []
-            assert len(set(read)) >= (10 if caller.name == "visit" else 14), (caller.name, read)
+            assert len(set(read)) >= (10 if way == "visit" else 14), (way, read)
 
 
 class TestThingsOfAnother:
@@ -166,20 +186,22 @@ class TestThingsOfAnother:
         """The answer is the one for an id that nothing has."""
         before = await rows_of(stack, world.other.customer_id)
         nobody = strangers(world.other)
-        for caller, request, mixed in itertools.product(world.callers, world.requests, (False, True)):
+        for (way, caller), request, mixed in itertools.product(world.callers.items(), world.requests, (False, True)):
             if mixed and "customer_id" not in request.names:
                 continue
             own = {"customer_id": world.own.customer_id} if mixed else {}
             answers = []
             for ids in (dict(world.other.ids) | own, dict(nobody.ids) | own):
                 headers = {"Idempotency-Key": new_id()} if request.method == "POST" else {}
-                answers.append(said(await caller.ask(*request.with_ids(ids), headers), ids))
+                answers.append(said(await patiently(caller, *request.with_ids(ids), headers), ids))
             (status, text), stranger = answers
-            where = (caller.name, request, mixed, text)
+            where = (way, request, mixed, text)
             assert status < 500, where
             assert not [each for each in world.other.secrets if each in text], where
+            if mixed and status == 201 and request.name in HARMLESS:
+                continue
             if request.names - COMPANYS - set(own) and not (status == 200 and request.method == "GET"):
-                assert status in (403, 404, 409, 422), where
+                assert status in (204, 403, 404, 422), where
                 assert (status, text) == stranger, where
         assert await rows_of(stack, world.other.customer_id) == before
 
@@ -188,27 +210,30 @@ class TestThingsOfAnother:
             whose = f"customer_id={world.other.customer_id}&" if path in ("/v1/invoices", "/v1/payments") else ""
             cursor = (await client.get(f"{path}?{whose}limit=1"))["next_cursor"]
             assert cursor, path
-            for caller in world.callers:
+            for way, caller in world.callers.items():
                 status, body = await caller.ask("GET", f"{path}?cursor={cursor}")
-                assert status in (200, 403), (caller.name, path, body)
+                assert status in (200, 403), (way, path, body)
                 assert not [each for each in world.other.secrets if each in json.dumps(body)]
 
     async def test_seen_of_another_never_arrives(self, world: World) -> None:
-        for caller in world.callers:
+        for way, caller in world.callers.items():
             for seen in (world.other.invoice_id, new_id()):
-                status, body = await caller.ask("GET", "/v1/payments", None, {"Paidup-Seen": f"{seen}:1"})
-                assert (status, body["type"].rpartition(":")[2]) == (503, "not-yet-here"), caller.name
+                status, body = await caller.ask("GET", "/v1/payments", None, headers={"Paidup-Seen": f"{seen}:1"})
+                assert (status, body["type"].rpartition(":")[2]) == (503, "not-yet-here"), way
 
 
 class TestIdempotencyKeys:
     async def test_of_two_customers_never_meet(self, world: World, client: Client) -> None:
         key = new_id()
-        paid = await client.pay(
-            await client.quote(world.other.customer_id, world.other.method_id, world.other.invoice_id), key=key
-        )
-        for caller in world.callers[:2]:
-            asked = {"quote_id": world.other.quote_id, "accept_surcharge": True}
-            status, answer = await caller.ask("POST", "/v1/payments", asked, {"Idempotency-Key": key})
+        invoice = await client.invoice(world.other.customer_id)
+        quote = await client.quote(world.other.customer_id, world.other.method_id, invoice)
+        paid = await client.pay(quote, key=key)
+        await client.paid(invoice)
+        for way in ("key", "contact"):
+            asked = {"quote_id": quote["id"], "accept_surcharge": True}
+            status, answer = await world.callers[way].ask(
+                "POST", "/v1/payments", asked, headers={"Idempotency-Key": key}
+            )
             assert status == 422
             assert paid["id"] not in json.dumps(answer)
 
@@ -219,7 +244,7 @@ class TestIdempotencyKeys:
         paid = []
         async with aiohttp.ClientSession() as session:
             for quote in quotes:
-                contact = ByToken("contact", stack, session, contact_of(own.customer_id, int(time.time())))
+                contact = ByToken(stack, session, contact_of(own.customer_id, int(time.time())))
                 asked = {"quote_id": quote["id"], "accept_surcharge": True}
                 for _ in range(2):
                     status, answer = await contact.ask("POST", "/v1/payments", asked, {"Idempotency-Key": key})

@@ -30,8 +30,11 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        async with self._session.request(method, self._url + path, json=body, headers=headers) as answer:
+    async def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **more: str
+    ) -> tuple[int, Any]:
+        sent = {**(headers or {}), **more}
+        async with self._session.request(method, self._url + path, json=body, headers=sent) as answer:
             self.headers = answer.headers
             read = await answer.json() if "json" in answer.content_type else await answer.text()
             return answer.status, read

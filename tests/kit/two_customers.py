@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -17,6 +18,8 @@ from contracts.ids import new_id
 from contracts.services import SERVICES
 from gateway.routes import find_route
 from tests.kit.client import Client
+from tests.kit.mails import Catcher
+from tests.kit.portal import Browser
 from tests.kit.stack import LocalStack
 
 CONTACTS_SCOPES = frozenset(
@@ -30,10 +33,14 @@ VISITS_SCOPES = frozenset({"customers:read", "events:read", "invoices:read", "pa
 
 @dataclass(frozen=True)
 class Things:
-    """What a customer has. `ids` by the names that paths, bodies and parameters give them; `texts` are its own."""
+    """What a customer has. `ids` by the names that paths, bodies and parameters give them; `texts` are its own.
+
+    `key`: its API key.
+    """
 
     ids: Mapping[str, str]
     texts: frozenset[str]
+    key: str = ""
 
     def __getattr__(self, name: str) -> str:
         return self.ids[name]
@@ -43,11 +50,20 @@ class Things:
         return {*self.ids.values(), *self.texts}
 
 
-async def things(client: Client) -> Things:
-    """A new customer with two invoices and payments, a saved method, a quote, a setup and a key, all at rest."""
+@dataclass(frozen=True)
+class People:
+    """Browsers of a customer's contact, and of one of the company's people who looks at its portal."""
+
+    contact: Browser
+    visitor: Browser
+
+
+async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSession) -> tuple[Things, People]:
+    """A new customer with invoices, payments, a saved method, a quote, a setup, a key, people, a link: all at rest."""
     tag = new_id()
     texts = {name: f"{name} {tag}" for name in ("name", "line", "terms")}
-    customer = await client.customer(name=texts["name"], email=f"{tag}@example.com")
+    email = f"{tag}@example.com"
+    customer = await client.customer(name=texts["name"], email=email)
     external = (await client.get(f"/v1/customers/{customer}"))["external_id"]
     line = [{"description": texts["line"], "quantity": 1, "unit_price_minor": 10_000}]
     invoices = [await client.invoice(customer, lines=line, terms=texts["terms"]) for _ in range(3)]
@@ -61,14 +77,32 @@ async def things(client: Client) -> Things:
     key = await client.make("/v1/api-keys", {"name": texts["name"], "scopes": ["*"], "customer_id": customer})
     number = (await client.get(f"/v1/invoices/{invoices[2]}"))["number"]
     settled = await client.until(f"/v1/payments/{payment['id']}", lambda one: one["reconciliation"] == "matched")
-    return Things(
-        {
-            "customer_id": customer, "invoice_id": invoices[2], "payment_id": payment["id"], "method_id": method,
-            "quote_id": quote["id"], "setup_id": setup["id"], "key_id": key["id"], "external_id": external,
-            "number": settled["number"], "invoice_number": number, "paid_invoice_id": invoices[0],
-        },
-        frozenset({*texts.values(), f"{tag}@example.com", key["key"]}),
-    )  # fmt: skip
+    contacts = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
+    link = await client.make("/v1/payer-links", {"customer_id": customer, "invoice_id": invoices[2]})
+    contact, visitor, visit = await _people(client, stack, session, customer, email)
+    _, sessions = await contact.ask("GET", "/v1/sessions")
+    await at_rest(stack, customer)
+    ids = {
+        "customer_id": customer, "invoice_id": invoices[2], "payment_id": payment["id"], "method_id": method,
+        "quote_id": quote["id"], "setup_id": setup["id"], "key_id": key["id"], "external_id": external,
+        "number": settled["number"], "invoice_number": number, "paid_invoice_id": invoices[0],
+        "contact_id": contacts["items"][0]["id"], "session_id": sessions["items"][0]["id"], "visit_id": visit,
+        "link_id": link["id"],
+    }  # fmt: skip
+    secrets = frozenset({*texts.values(), email, key["key"], link["url"].rpartition("/")[2]})
+    return Things(ids, secrets, key["key"]), People(contact, visitor)
+
+
+async def _people(
+    client: Client, stack: LocalStack, session: aiohttp.ClientSession, customer_id: str, email: str
+) -> tuple[Browser, Browser, str]:
+    """A contact who signed in, and somebody of the company who looks at the portal, with the id of that visit."""
+    catcher, staff = Catcher(stack.settings.mail_url), f"{new_id()}@paidup.example"
+    await client.make("/v1/staff", {"email": staff, "role": "account_manager"})
+    contact, manager = Browser(stack.url, session), Browser(stack.url, session)
+    await contact.sign_in(email, catcher)
+    await manager.sign_in(staff, catcher)
+    return contact, *await manager.look_as(customer_id)
 
 
 def strangers(like: Things) -> Things:
@@ -78,33 +112,11 @@ def strangers(like: Things) -> Things:
     return Things(made | {name: f"X-{new_id()}" for name in ("external_id", "invoice_number")}, frozenset())
 
 
-class Caller(Protocol):
-    name: str
-
-    async def ask(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Any]: ...
-
-
-class ByKey:
-    """A program with a key of one customer."""
-
-    name = "key"
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    async def ask(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Any]:
-        return await self._client.ask(method, path, body, **dict(headers or {}))
-
-
 class ByToken:
     """Asks the services themselves, as who the token names."""
 
-    def __init__(self, name: str, stack: LocalStack, session: aiohttp.ClientSession, who: Identity) -> None:
-        self.name, self._stack, self._session, self._who = name, stack, session, who
+    def __init__(self, stack: LocalStack, session: aiohttp.ClientSession, who: Identity) -> None:
+        self._stack, self._session, self._who = stack, session, who
         self._signer = TokenSigner(stack.home / "keys/private.json")
 
     async def ask(
@@ -155,3 +167,15 @@ async def rows_of(stack: LocalStack, customer_id: str) -> dict[str, str]:
             found[f"{service}.{name}"] = f"{len(rows)} rows {hashlib.sha256(text.encode()).hexdigest()[:12]}"
         await connection.close()
     return found
+
+
+async def at_rest(stack: LocalStack, customer_id: str) -> None:
+    """Return once no row of the customer has changed for a second: events and mails about it have arrived."""
+    async with asyncio.timeout(60):
+        before = await rows_of(stack, customer_id)
+        while True:
+            await asyncio.sleep(1)
+            now = await rows_of(stack, customer_id)
+            if now == before:
+                return
+            before = now
