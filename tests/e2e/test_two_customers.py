@@ -60,6 +60,8 @@ BODIES: dict[str, Any] = {
     },
     "POST /v1/contacts": {"customer_id": "<customer_id>", "email": "mine@example.com"},
     "PATCH /v1/contacts/{contact_id}": {"name": "Mine"},
+    "POST /v1/mail-bounces": {"address": "<email>", "message_id": "<mail_id>"},
+    "PUT /v1/mail-preferences": {"invoices": True, "receipts": True, "methods": True},
     "POST /v1/payer-links": {"customer_id": "<customer_id>", "invoice_id": "<invoice_id>"},
     "POST /v1/session/switch": {"contact_id": "<contact_id>"},
     "POST /v1/staff": {"email": "mine@example.com", "role": "administrator"},

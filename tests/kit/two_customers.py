@@ -82,12 +82,13 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
     contact, visitor, visit = await _people(client, stack, session, customer, email)
     _, sessions = await contact.ask("GET", "/v1/sessions")
     await at_rest(stack, customer)
+    mails = await client.get(f"/v1/mails?customer_id={customer}")
     ids = {
         "customer_id": customer, "invoice_id": invoices[2], "payment_id": payment["id"], "method_id": method,
         "quote_id": quote["id"], "setup_id": setup["id"], "key_id": key["id"], "external_id": external,
         "number": settled["number"], "invoice_number": number, "paid_invoice_id": invoices[0],
         "contact_id": contacts["items"][0]["id"], "session_id": sessions["items"][0]["id"], "visit_id": visit,
-        "link_id": link["id"],
+        "link_id": link["id"], "mail_id": mails["items"][0]["id"], "email": email,
     }  # fmt: skip
     secrets = frozenset({*texts.values(), email, key["key"], link["url"].rpartition("/")[2]})
     return Things(ids, secrets, key["key"]), People(contact, visitor)
@@ -108,7 +109,7 @@ async def _people(
 def strangers(like: Things) -> Things:
     """Ids and numbers of the same form that nothing has."""
     number = f"P-{new_id()[-5:].upper()}-{new_id()[-5:].upper()}"
-    made = {name: new_id() for name in like.ids} | {"number": number}
+    made = {name: new_id() for name in like.ids} | {"number": number, "email": f"{new_id()}@example.com"}
     return Things(made | {name: f"X-{new_id()}" for name in ("external_id", "invoice_number")}, frozenset())
 
 

@@ -15,7 +15,7 @@ from chassis.http.limits import Templates
 from chassis.http.problems import Problem, unavailable
 from chassis.logs import request_id
 from gateway.client import Answer, BrokenError, BusyError, Headers, UnreachableError, Upstream
-from gateway.cookies import BROWSER, cookies_that_count
+from gateway.cookies import BROWSER, NONE, cookies_that_count
 from gateway.credentials import Credential, Credentials, Pass, credential_of, visited_of
 from gateway.limits import Buckets, Room, Share
 from gateway.passing import Passing
@@ -111,7 +111,9 @@ class Proxy:
         """`grant`: the visit whose path this is."""
         given: Headers = scope["headers"]
         headers = passed_on(given, scope.get("client"))
-        cookies = cookies_that_count(scope["method"], given, self._public, visit=grant is not None)
+        cookies = NONE
+        if route.owner == "auth" or not route.keyless:  # what else takes no credential takes no cookie either
+            cookies = cookies_that_count(scope["method"], given, self._public, visit=grant is not None)
         if route.owner == "auth" and (browser := cookies.get(BROWSER)):
             headers.append((b"paidup-browser", browser))
         credential = admitted = None

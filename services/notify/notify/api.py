@@ -28,7 +28,7 @@ router = APIRouter(route_class=StrictRoute)
 
 ReadMails = Annotated[Identity, allow("mails:read")]
 WriteMails = Annotated[Identity, allow("mails:write")]
-ReportBounces = Annotated[Identity, allow("mails:write", company=True)]
+ReportBounces = Annotated[Identity, allow("mails:write", by="company")]
 OwnWishes = Annotated[Identity, allow("customers:read")]
 
 

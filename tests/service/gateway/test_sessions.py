@@ -227,6 +227,14 @@ class TestForeignPages:
             answer = await browser.post("/v1/payments", headers={"Origin": world.url if origin == "own" else origin})
             assert answer.status_code == 200
 
+    async def test_links_in_mails_need_no_proof(self, world: World) -> None:
+        """What takes no credential takes no cookie: a page for unsubscribing posts a form."""
+        session, _ = world.authority.let_in()
+        sent = {"Cookie": f"__Host-paidup-session={session}", "Origin": "null"}
+        async with httpx2.AsyncClient(base_url=world.url, headers=sent) as browser:
+            answer = await browser.post("/v1/unsubscribe/token")
+            assert (answer.status_code, "cookie" in answer.json()["headers"]) == (200, False)
+
     async def test_reading_needs_no_proof(self, world: World) -> None:
         session, _ = world.authority.let_in()
         cookie = {"Cookie": f"__Host-paidup-session={session}", "Sec-Fetch-Site": "cross-site"}
