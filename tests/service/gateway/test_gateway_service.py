@@ -33,9 +33,9 @@ from gateway.stream import Stream
 from tests.kit.kafka import client, create_contract_topics
 from tests.kit.poison import NotUtf8, poison_producer
 from tests.kit.postgres import drop_database, fresh_database
-from tests.kit.serving import serving, write_keys
+from tests.kit.serving import serving
+from tests.kit.signing_in import SECRET, auth_settings
 
-SECRET = "between gateway and auth"
 THIS_FILE = pathlib.Path(__file__).read_bytes()
 CUSTOMER = "018f0000-0000-7000-8000-000000000001"
 PAYMENTS = "payments.payment.v1"
@@ -70,7 +70,7 @@ def echo_app() -> FastAPI:
                       lifespan=lifespan, ready=ready)  # fmt: skip
 
 
-async def until(look: Callable[[], bool], seconds: float = 10) -> None:
+async def until(look: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not look():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -102,13 +102,9 @@ class World:
 
 @pytest.fixture(scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    private, public = write_keys(tmp_path_factory.mktemp("gateway"))
     kafka = await create_contract_topics()
     database = await fresh_database("auth")
-    auth = AuthSettings(
-        private_key=private, public_keys=public, internal_secret=SECRET, kafka=kafka,
-        owner_url=database.owner_url, api_url=database.api_url, work_url=database.work_url,
-    )  # fmt: skip
+    auth = auth_settings(tmp_path_factory.mktemp("gateway"), database, kafka=kafka)
     async with contextlib.AsyncExitStack() as stack:
         auth_url = await stack.enter_async_context(serving(service.app(auth)))
         owner = await stack.enter_async_context(serving(echo_app()))
