@@ -18,8 +18,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
-from chassis.http.problems import Problem
+from chassis.http.problems import Problem, not_found
 from contracts.auth import EVERY_SCOPE, Audience, CallerKind
+from contracts.ids import is_id
 
 ALGORITHM = "Ed25519"
 ISSUER = "paidup-auth"
@@ -229,3 +230,10 @@ def need_fresh(identity: Identity, now: datetime) -> None:
     if not identity.fresh(now):
         detail = "Prove again who you are: ask for a code with POST /v1/session/step-up, and send it there."
         raise Problem(status=403, slug="step-up-required", detail=detail)
+
+
+def whose(customer_id: str | None, identity: Identity) -> str | None:
+    """The customer that a request is about; None for all. Raises 404 if the identity may not see that customer."""
+    if customer_id is not None and not (is_id(customer_id) and identity.sees(customer_id)):
+        raise not_found("customer", customer_id)
+    return identity.customer_id or customer_id

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor
-from chassis.http.identity import Identity, allow
+from chassis.http.identity import Identity, allow, whose
 from chassis.http.problems import Problem, conflict, not_found
 from chassis.messaging.work import Cause
 from chassis.running import cause_of, running_of
@@ -95,10 +95,7 @@ async def list_mails(
     """List mails, the newest first, with what became of each."""
     if cursor is not None and not is_id(cursor):
         raise invalid_cursor()
-    if customer_id is not None and not (is_id(customer_id) and who.sees(customer_id)):
-        raise not_found("customer", customer_id)
-    whose = who.customer_id or customer_id
-    found = await store.list_mails(running_of(request).reads(who), whose, state, cursor, limit + 1)
+    found = await store.list_mails(running_of(request).reads(who), whose(customer_id, who), state, cursor, limit + 1)
     items = [MailView(**row) for row in found[:limit]]
     return Mails(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
-from chassis.http.identity import Identity
+from chassis.http.identity import Identity, whose
 from chassis.http.problems import refused
 from chassis.running import running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day
 from invoicing import store
-from invoicing.api.edge import ReadInvoices, answer, whose, without_nul
+from invoicing.api.edge import ReadInvoices, answer, without_nul
 from invoicing.domain import Invoice
 
 router = APIRouter(route_class=StrictRoute)

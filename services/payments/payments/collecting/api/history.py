@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
-from chassis.http.problems import not_found, problem_of
+from chassis.http.identity import whose
+from chassis.http.problems import problem_of
 from chassis.running import running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day
@@ -64,28 +65,26 @@ async def list_payments(
     """
     running, offline = running_of(request), method == "offline"
     reads = running.reads(identity)
-    if customer_id is not None and not identity.sees(customer_id):
-        raise not_found("customer", customer_id)
-    whose = identity.customer_id or customer_id
-    ids = {"customer_id": whose, "method": None if offline else method, "invoice_id": invoice_id}
+    ids = {"customer_id": customer_id, "method": None if offline else method, "invoice_id": invoice_id}
     for field, value in ids.items():
         if value is not None and not is_id(value):
             raise problem_of(Refusal("invalid-id", f"{field} is not an id.", field))
+    mine = whose(customer_id, identity)
     _in_order(since, until, "from", "to")
     _in_order(received_from, received_to, "received_from", "received_to")
-    if invoice_id is not None and whose is None:
-        whose = await customer_of(reads, invoice_id)
+    if invoice_id is not None and mine is None:
+        mine = await customer_of(reads, invoice_id)
     by_amount = sort.endswith("amount")
-    if by_amount and (whose is None or currency is None):
+    if by_amount and (mine is None or currency is None):
         detail = "Sorted by amount are the payments of one customer in one currency: send customer_id and currency."
         raise problem_of(Refusal("sort-needs-more", detail, "sort"))
     digits = digits_of(number) if number is not None else None
     nothing = (number is not None and digits is None) or (offline and way == "collect")
-    nothing = nothing or (invoice_id is not None and whose is None)
+    nothing = nothing or (invoice_id is not None and mine is None)
     if nothing:
         return answer(orjson.dumps({"items": [], "next_cursor": None}), 200)
     asked = PaymentFilter(
-        whose,
+        mine,
         status,
         None if offline else method,
         "receive" if offline else way,
