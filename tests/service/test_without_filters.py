@@ -1,0 +1,151 @@
+"""Every filter by customer is taken out of the routes: what is left is row-level security, and it refuses."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import Request
+
+from chassis.clock import Clock
+from chassis.db.pool import open_pool
+from chassis.db.reads import OfCustomer, Reads
+from chassis.http.identity import Guard, Identity, TokenSigner
+from chassis.messaging.work import Units, Wake
+from chassis.running import Running
+from chassis.service import Service
+from contracts.auth import Audience
+from contracts.ids import new_id
+from invoicing.__main__ import service as invoicing
+from invoicing.settings import Settings as InvoicingSettings
+from payments.__main__ import service as payments
+from payments.settings import Settings as PaymentsSettings
+from tests.kit import paying
+from tests.kit.postgres import Database, drop_database, fresh_database
+from tests.kit.serving import serving, write_keys
+from tests.kit.two_customers import contact_of, visitor_of
+from tests.unit.test_who_may_use_routes import CONTACTS, EVERYBODY
+
+Of = Callable[[Identity], httpx2.AsyncClient]
+
+
+@contextlib.asynccontextmanager
+async def running(name: Audience, service: Service, settings: Any, folder: Path) -> AsyncIterator[tuple[Of, Database]]:
+    """The service on a database of its own: clients of it, by who asks."""
+    private, public = write_keys(folder)
+    made = await fresh_database(name)
+    signer = TokenSigner(private)
+    urls = {"owner_url": made.owner_url, "api_url": made.api_url, "work_url": made.work_url}
+    async with serving(service.app(settings(public_keys=public, kafka="127.0.0.1:1", **urls), work=False)) as url:
+
+        def of(who: Identity) -> httpx2.AsyncClient:
+            token, _ = signer.sign(replace(who, scopes=frozenset({"*"})), name)
+            return httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"})
+
+        yield of, made
+    await drop_database(made)
+
+
+@pytest.fixture
+def without_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the routes, everybody of a customer seems to see all customers. Where they read is decided as always."""
+    whose: dict[str, Identity] = {}
+    check, reads = Guard.check, Running.reads
+
+    def unfiltered(self: Guard, request: Request) -> Identity:
+        who = check(self, request)
+        whose[who.subject] = who
+        return replace(who, customer_id=None)
+
+    def protected(self: Running[Any], who: Identity) -> Reads:
+        found = reads(self, whose[who.subject])
+        assert isinstance(found, OfCustomer)
+        return found
+
+    monkeypatch.setattr(Guard, "check", unfiltered)
+    monkeypatch.setattr(Running, "reads", protected)
+
+
+async def read_all(contact: httpx2.AsyncClient, names: set[str], ids: dict[str, str]) -> list[str]:
+    """Ask each route for things of another; gives what it asked."""
+    asked = []
+    for name in sorted(names):
+        path = name.removeprefix("GET ").format(**ids)
+        for query in ("", f"?customer_id={ids['customer_id']}"):
+            if query and "{" in name:
+                continue
+            answer = await contact.get(path + query)
+            assert answer.status_code in (200, 404, 422), (name, answer.text)
+            if "{" in name:
+                assert answer.status_code == 404, (name, answer.text)
+            if answer.status_code == 200:
+                found = answer.json()
+                assert found.get("items", []) == [], (name, found)
+                assert not any(found.values()), (name, found)
+            asked.append(name)
+    return asked
+
+
+@pytest.mark.usefixtures("without_filters")
+@pytest.mark.parametrize("make", [contact_of, visitor_of])
+class TestReading:
+    async def test_invoices_of_another_are_not_there(
+        self, make: Callable[[str, int], Identity], tmp_path: Path
+    ) -> None:
+        async with running("invoicing", invoicing, InvoicingSettings, tmp_path) as (of, _):
+            async with of(Identity("erp", "system", frozenset())) as company:
+                named = {"external_id": "ACME", "name": "Acme"}
+                customer = (await company.post("/v1/customers", json=named)).json()["id"]
+                line = {"description": "Subscription", "quantity": 1, "unit_price_minor": 10_000}
+                body = {
+                    "customer_id": customer, "number": "INV-1", "currency": "USD", "issued_on": "2026-01-02",
+                    "due_on": "2026-02-01", "lines": [line],
+                }  # fmt: skip
+                invoice = (await company.post("/v1/invoices", json=body)).json()["id"]
+            reading = {name for name in EVERYBODY if name.startswith(("GET /v1/invoices", "GET /v1/customers"))}
+            async with of(make(new_id(), int(time.time()))) as stranger:
+                ids = {"customer_id": customer, "invoice_id": invoice}
+                assert len(await read_all(stranger, reading, ids)) >= 9
+            async with of(make(customer, int(time.time()))) as own:
+                assert (await own.get(f"/v1/invoices/{invoice}")).status_code == 200
+                assert len((await own.get(f"/v1/invoices/{invoice}/timeline")).json()["items"]) == 1
+
+    async def test_payments_of_another_are_not_there(
+        self, make: Callable[[str, int], Identity], tmp_path: Path
+    ) -> None:
+        async with running("payments", payments, PaymentsSettings, tmp_path) as (of, database):
+            async with await open_pool(database.work_url, size=2, application="test") as pool:
+                payment, quote = await paying.submitted(Units(pool, Clock("UTC"), Wake()))
+            ids = {
+                "customer_id": payment.customer_id, "payment_id": payment.id, "quote_id": quote.id,
+                "setup_id": new_id(),
+            }  # fmt: skip
+            names = EVERYBODY | (CONTACTS if make is contact_of else set())
+            reading = {
+                name for name in names
+                if name.startswith(("GET /v1/pay", "GET /v1/quotes")) or name.endswith(("-methods", "autopay"))
+            }  # fmt: skip
+            async with of(make(new_id(), int(time.time()))) as stranger:
+                assert len(await read_all(stranger, {one for one in reading if one.startswith("GET")}, ids)) >= 5
+            async with of(make(payment.customer_id, int(time.time()))) as own:
+                assert (await own.get(f"/v1/payments/{payment.id}")).status_code == 200
+                assert len((await own.get(f"/v1/payments/{payment.id}/timeline")).json()["items"]) == 1
+
+
+@pytest.mark.usefixtures("without_filters")
+class TestPaying:
+    async def test_another_can_not_be_paid_for(self, tmp_path: Path) -> None:
+        async with running("payments", payments, PaymentsSettings, tmp_path) as (of, database):
+            async with await open_pool(database.work_url, size=2, application="test") as pool:
+                payment, quote = await paying.submitted(Units(pool, Clock("UTC"), Wake()))
+            wish = {"customer_id": payment.customer_id, "method_id": quote.method_id, "all": True, "currency": "USD"}
+            confirm = {"quote_id": quote.id, "accept_surcharge": True}
+            async with of(contact_of(new_id(), int(time.time()))) as stranger:
+                quoted = await stranger.post("/v1/quotes", json=wish)
+                assert (quoted.status_code, quoted.json()["errors"][0]["field"]) == (422, "method_id")
+                paid = await stranger.post("/v1/payments", json=confirm, headers={"Idempotency-Key": paying.KEY})
+                assert (paid.status_code, paid.json()["errors"][0]["field"]) == (422, "quote_id")
