@@ -280,6 +280,53 @@ async def _heard(run: Run, customer: str) -> int:
     raise WrongError("the event stream ended")
 
 
+async def _paying_p99(run: Run, count: int) -> float:
+    """The p99 of answers to payments, in ms, one after another with pauses."""
+    customer = await run.client.customer()
+    invoices = [await run.client.invoice(customer) for _ in range(count)]
+    took = []
+    for invoice in invoices:
+        began = time.monotonic()
+        await run.client.receive(customer, 10_000, invoice)
+        took.append(1000 * (time.monotonic() - began))
+        await asyncio.sleep(0.01)
+    return statistics.quantiles(took, n=100)[98]
+
+
+async def _guess(session: aiohttp.ClientSession, url: str, answers: Counter[int]) -> None:
+    """Try passwords of one address that has none, until cancelled."""
+    body = {"email": f"{new_id()}@example.com", "password": "correct horse battery staple"}
+    while True:
+        async with session.post(f"{url}/v1/sign-in/password", json=body) as answer:
+            await answer.read()
+            answers[answer.status] += 1
+        if answer.status in (429, 503):
+            await asyncio.sleep(0.1)
+
+
+async def passwords(run: Run) -> Figures:
+    """Sixty machines try passwords at once: payments are answered at most twice as slowly."""
+    count = run.count(600)
+    calm = await _paying_p99(run, count)
+    answers = Counter[int]()
+    async with contextlib.AsyncExitStack() as stack:
+        guessing = []
+        for number in range(60):
+            connector = aiohttp.TCPConnector(local_addr=(f"127.1.{number}.{os.getpid() % 250 + 1}", 0))
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+            guessing.append(asyncio.create_task(_guess(session, run.stack.url, answers)))
+        try:
+            flooded = await _paying_p99(run, count)
+        finally:
+            for one in guessing:
+                one.cancel()
+            await asyncio.wait(guessing)
+    figures = {"calm_p99_ms": round(calm, 1), "flooded_p99_ms": round(flooded, 1), "answers": dict(answers)}
+    if flooded > 2 * calm:
+        raise WrongError(f"payments became more than twice as slow: {figures}")
+    return figures
+
+
 def passing_over(scenario: Callable[[Run], Awaitable[Figures]]) -> Callable[[Run], Awaitable[Figures]]:
     """Says what this machine lacks instead of failing."""
 
@@ -297,6 +344,7 @@ SCENARIOS: dict[str, Callable[[Run], Awaitable[Figures]]] = {
     "data-full": passing_over(data_full),
     "log-raises": log_raises,
     "slow-bodies": slow_bodies,
+    "passwords": passwords,
     "seen-never": seen_never,
     "poison-all": poison_everywhere,
 }

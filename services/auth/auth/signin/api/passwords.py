@@ -48,8 +48,8 @@ async def sign_in_by_password(request: Request, body: AddressAndPassword, respon
         known = await store.device_known(work, account, browser)
         client, budget = (browser, browser) if known else (client_of(request, own), STRANGERS)
         taken = await store.count_try(work, client)
-        guess_left = await store.guess_password(work, account, budget, work.clock.today())
-        kept = await store.password_of(work, account)
+        guess_left = taken and await store.guess_password(work, account, budget, work.clock.today())
+        kept = await store.password_of(work, account) if taken else None
     if not taken:
         raise too_many_tries()
     right = await own.hasher.matches(body.password, kept)  # also when there is no password, and no guess left
