@@ -2,7 +2,7 @@
 
 Sizes: BENCH_PAYMENTS (offline payments, 6000), BENCH_BANK_LINES (lines of a bank's file, 20000; a full run: 100000) and
 BENCH_INVOICES (1000000; sizes above it are null). MONTH=full lets a whole month pass, of 20,000 invoices and 15,000
-payments, else a tenth of it. BENCH_ONLY=bank or month leaves the rest out.
+payments, else a tenth of it. BENCH_ONLY=bank, month or people leaves the rest out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import uvloop
 
 from chassis.http.identity import Identity, TokenSigner
 from contracts.ids import new_id
-from tests.bench import bank, loading, meter
+from tests.bench import bank, loading, meter, people
 from tests.bench.loading import A_MINOR
 from tests.bench.wire import Wire
 from tests.kit.client import Client
@@ -36,6 +36,7 @@ SIZES = (100, 10_000, 1_000_000)
 OF_ONE_CUSTOMER = 10_000
 EVENTS = 20_000
 STUCK_SECONDS = 120
+PEOPLE, SIGN_IN_SECONDS = 8, 5.0
 LOUD_PERCENT = 3
 ONLY = os.environ.get("BENCH_ONLY")
 
@@ -75,6 +76,7 @@ class Bench:
         parts = {
             "read": [lambda: self.read_at(SIZES[0]), lambda: self.read_at(SIZES[1])],
             "paying": [self.offline, self.latency, self.cards],
+            "people": [self.people],
             "bank": [self.bank_file],
             "events": [self.events, lambda: self.read_at(SIZES[2])],
             "month": [self.month],  # last: it moves the clock
@@ -158,16 +160,35 @@ class Bench:
         self.figures["cpu_ms_per_payment"] = round(sum(spent.stack.values()) * 1000 / len(bills), 2)
 
     async def latency(self) -> None:
+        self.figures["paid_ms_p50"], self.figures["paid_ms_p99"] = await self.until_paid("ONE")
+        say(f"accepted to Paid, one client: {self.figures['paid_ms_p50']} ms p50, {self.figures['paid_ms_p99']} ms p99")
+
+    async def until_paid(self, tag: str) -> tuple[float, float]:
+        """From accepted to Paid, one payment after the other: milliseconds, p50 and p99."""
         wire, times = self.clients[0], []
-        for bill in await self.bills(min(400, self.payments), "ONE"):
+        for bill in await self.bills(min(400, self.payments), tag):
             await receive(wire, bill)
             began = time.monotonic()
             while (await wire.get(f"/v1/invoices/{bill[1]}"))["status"] != "paid":
                 assert time.monotonic() - began < STUCK_SECONDS, f"invoice {bill[1]} is not Paid"
             times.append((time.monotonic() - began) * 1000)
-        self.figures["paid_ms_p50"] = round(statistics.median(times), 1)
-        self.figures["paid_ms_p99"] = round(statistics.quantiles(times, n=100)[98], 1)
-        say(f"accepted to Paid, one client: {self.figures['paid_ms_p50']} ms p50, {self.figures['paid_ms_p99']} ms p99")
+        return round(statistics.median(times), 1), round(statistics.quantiles(times, n=100)[98], 1)
+
+    async def people(self) -> None:
+        """What a session costs in a request; sign-ins by password; and what a flood of them does to payments."""
+        async with people.people(self.stack, PEOPLE) as found:
+            self.figures["session_check_ms"] = await people.check_ms(self.stack, found[0])
+            before = meter.read(self.stack)
+            self.figures["sign_ins_per_s"] = await people.sign_ins(found, SIGN_IN_SECONDS)
+            self.noise.append(meter.read(self.stack).since(before).noise_percent)
+            say(f"the check of a session: {self.figures['session_check_ms']} ms CPU")
+            say(f"sign-ins by password: {self.figures['sign_ins_per_s']} a second")
+            _, quiet = await self.until_paid("QUIET")
+            flood = asyncio.create_task(people.sign_ins(found, STUCK_SECONDS))
+            _, flooded = await self.until_paid("FLOOD")
+            flood.cancel()
+            self.figures["paid_ms_p99_in_flood"] = [quiet, flooded]
+            say(f"accepted to Paid, p99: {quiet} ms, and {flooded} ms while everybody signs in by password")
 
     async def charge(self, wire: Wire, bill: Bill) -> None:
         """Quote and confirm."""
