@@ -172,16 +172,17 @@ def settings_of(database: Database, folder: pathlib.Path, **more: Any) -> tuple[
 async def desk_of(folder: pathlib.Path, **more: Any) -> AsyncIterator[Desk]:
     """A desk on a fresh database, with a mail server that is there unless another port is given."""
     database = await fresh_database("notify")
-    inbox, port = Inbox(), more.pop("smtp_port", None) or free_port()
+    serves, inbox = "smtp_port" not in more, Inbox()
+    port = more.pop("smtp_port", None) or free_port()
     receiving = Receiving(inbox, "127.0.0.1", port)
     settings, public_key = settings_of(database, folder, smtp_port=port, **more)
     clock = Clock("America/New_York", settings.clock_file)
     try:
-        async with await open_pool(database.work_url, size=8, application="test") as pool, resources(settings) as own:
+        async with await open_pool(database.work_url, size=8, application="test") as pool, resources(settings) as held:
             units = Units(pool, clock, Bell(pool, works=True))
-            if "smtp_port" not in more:
+            if serves:
                 await receiving.come()
-            running = Running(settings, clock, pool, units, own)
+            running = Running(settings, clock, pool, units, held)
             yield Desk(database, running, Consumer(handlers, units), inbox, receiving, public_key)
     finally:
         receiving.go_away()
