@@ -154,8 +154,14 @@ class Service:
         """
         settings = running.settings
         kafka = settings.kafka_client()
-        relay = Relay(settings.work_url, kafka, f"paidup/{self.name}", bell)
-        relaying = _watched(asyncio.create_task(relay.run()), partial(ready.__setitem__, "relay"))
+        # Who says nothing has no right to write at Kafka: there is nothing to relay.
+        says = next((bool(one.says) for one in SERVICES if one.name == self.name), True)
+        relay = Relay(settings.work_url, kafka, f"paidup/{self.name}", bell) if says else None
+        relaying = (
+            [_watched(asyncio.create_task(relay.run()), partial(ready.__setitem__, "relay"))]
+            if relay is not None
+            else []
+        )
         consumers = [Consumer(handlers, running.units) for handlers in self.handlers]
         for consumer in consumers:
             consumer.acts_from = await running.pool.fetchval(ACTS_FROM, consumer.name, running.clock.now())
@@ -182,11 +188,13 @@ class Service:
             async with joining(kafka, self.name, consumers, settings.batch_size, joined):
                 yield
         finally:
-            relay.stop()
+            if relay is not None:
+                relay.stop()
             for task in tasks:
                 task.cancel()
-            await asyncio.wait([relaying, *tasks], timeout=2)
-            relaying.cancel()
+            await asyncio.wait([*relaying, *tasks], timeout=2)
+            for task in relaying:
+                task.cancel()
 
     async def _measure(self, running: Running[Any]) -> bool:
         await measure(running.pool, running.clock.now(), list(self.queues.by_name))
