@@ -58,8 +58,8 @@ FACTS: Mapping[str, Mapping[str, Any]] = {
     "exception_assigned": {"exception_id": ID, "why": "wrong_amount", "amount": usd(125_000), "payment_id": ID},
 }  # fmt: skip
 INVOICE = {
-    "id": ID, "number": "INV-1042", "status": "open", "issued_on": date(2026, 3, 1), "due_on": date(2026, 3, 31),
-    "currency": "USD", "total": 125_000, "payable_now": 125_000,
+    "id": ID, "number": "INV-1042", "issued_on": date(2026, 3, 1), "due_on": date(2026, 3, 31),
+    "currency": "USD", "total": 125_000,
 }  # fmt: skip
 SECRETS = {"code": "271828", "link": f"{PORTAL}/i/opaque-words", "device": "Firefox on Linux"}
 

@@ -16,6 +16,7 @@ from joserfc.jwk import OKPKey
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
+from chassis.jobs import repeat
 from chassis.messaging.consume import Consumer
 from chassis.messaging.wake import Bell
 from chassis.messaging.work import Units
@@ -26,8 +27,8 @@ from contracts.envelope import Amount, Event, message
 from contracts.ids import new_id
 from notify.__main__ import resources
 from notify.handlers import handlers
-from notify.jobs import QUEUES
-from notify.mailing import AT_ONCE, LATE, MAILS
+from notify.jobs import JOBS, QUEUES
+from notify.mailing import AT_ONCE, MAILS
 from notify.own import Own
 from notify.settings import Settings
 from sandbox.mail.inbox import Inbox
@@ -91,10 +92,9 @@ class Desk:
 
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
-        """The workers of the queues."""
-        workers = [
-            asyncio.create_task(Worker(QUEUES.by_name[name], self.running).run()) for name in (MAILS, AT_ONCE, LATE)
-        ]
+        """The workers of the queues, and the jobs."""
+        workers = [asyncio.create_task(Worker(QUEUES.by_name[name], self.running).run()) for name in (MAILS, AT_ONCE)]
+        workers += [asyncio.create_task(repeat(job, self.running)) for job in JOBS]
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from contracts import auth, invoicing, payments
 from contracts.ids import is_id
 from notify import store
 from notify.domain.catalogue import EVENTS, kind_of
-from notify.mailing import Occasion, mail
+from notify.mailing import UNADDRESSED, Occasion, mail
 
 handlers = Handlers("notify")
 
@@ -25,6 +25,7 @@ handlers = Handlers("notify")
 @handlers.on_many(auth.ContactChanged, auth.StaffChanged)
 async def keep_people(events: Sequence[Received[Any]], work: Work) -> None:
     await store.keep_people(work, [received.event for received in events])
+    work.wake(UNADDRESSED)
 
 
 @handlers.on_many(auth.ContactErased)
@@ -47,11 +48,8 @@ async def forget_customers(events: Sequence[Received[invoicing.CustomerErased]],
     await store.forget_customers(work, [received.event.customer_id for received in events])
 
 
-@handlers.on_many(
-    invoicing.InvoiceIssued, invoicing.InvoiceChanged, invoicing.InvoiceInProgress, invoicing.InvoicePaid,
-    invoicing.InvoiceReopened, invoicing.InvoiceVoided, invoicing.InvoiceWrittenOff,
-)  # fmt: skip
-async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
+@handlers.on_many(invoicing.InvoiceIssued)
+async def keep_invoices(events: Sequence[Received[invoicing.InvoiceIssued]], work: Work) -> None:
     await store.keep_invoices(work, [received.event for received in events])
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.jobs import Job
 from chassis.messaging.work import Cause
 from chassis.running import Running
-from chassis.tasks.queue import Later, Queues, Task, done
+from chassis.tasks.queue import Queues, Task
 from notify import store
 from notify.domain.methods import WARNED
-from notify.mailing import AT_ONCE, LATE, MAILS, Occasion, mail, read
+from notify.mailing import AT_ONCE, MAILS, UNADDRESSED, Occasion, mail, read
 from notify.sending import PAUSES, send
 from notify.settings import MOST_CONNECTIONS
 
@@ -30,16 +29,16 @@ async def send_at_once(task: Task, running: Running[Any]) -> None:
     await send(task, running, running.own.room_at_once)
 
 
-@QUEUES.on(LATE)
-async def address_again(task: Task, running: Running[Any]) -> None:
-    """Mail the contacts of a customer who had none when the event came; after a while there is nobody to mail."""
-    occasion, until = read(task.body["occasion"]), datetime.fromisoformat(task.body["until"])
-    async with running.units.begin(task.cause) as work:
-        if await store.contacts_of(work, [occasion.customer_id or ""]):
-            await mail([occasion], work)
-        elif work.now < until:
-            raise Later(timedelta(seconds=1))
-        await done(work, task)
+async def address_mails(running: Running[Any]) -> bool:
+    """Mail the contacts of customers who had none when the event came. True if there may be more.
+
+    After a minute there is nobody to mail.
+    """
+    async with running.units.begin(Cause(actor="system:notify")) as work:
+        found = await store.take_unaddressed(work, MOST_AT_ONCE)
+        await mail([read(one) for one in found], work)
+        await store.forget_unaddressed(work)
+    return len(found) == MOST_AT_ONCE
 
 
 async def warn_of_expiring(running: Running[Any]) -> bool:
@@ -57,4 +56,7 @@ def _expiring(row: Mapping[str, Any]) -> Occasion:
     return Occasion(cause, "method_expiring", facts, customer_id=row["customer_id"])
 
 
-JOBS = (Job("warn-of-expiring-methods", 3600, warn_of_expiring, alone=True),)
+JOBS = (
+    Job(UNADDRESSED, 5, address_mails),
+    Job("warn-of-expiring-methods", 3600, warn_of_expiring, alone=True),
+)

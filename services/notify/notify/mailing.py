@@ -17,7 +17,7 @@ from notify import store
 from notify.domain.catalogue import BY_NAME
 from notify.domain.mails import Person, message_id, recipients
 
-MAILS, AT_ONCE, LATE = "mails", "mails-at-once", "mails-without-contacts"
+MAILS, AT_ONCE, UNADDRESSED = "mails", "mails-at-once", "address-mails"
 NO_CONTACT_FOR = timedelta(minutes=1)
 
 
@@ -46,7 +46,7 @@ async def mail(occasions: Sequence[Occasion], work: Work) -> None:
     contacts: dict[str | None, list[Person]] = defaultdict(list)
     for person in await store.contacts_of(work, customers) if customers else []:
         contacts[person.customer_id].append(person)
-    rows = []
+    rows, waiting = [], []
     for one in occasions:
         if one.person_id is not None:
             rows.append(_row(one, one.person_id))
@@ -54,9 +54,9 @@ async def mail(occasions: Sequence[Occasion], work: Work) -> None:
             rows += [_row(one, staff_id) for staff_id in await store.staff_called(work, one.staff)]
         elif contacts[one.customer_id]:
             rows += [_row(one, to.id) for to in recipients(contacts[one.customer_id], one.payer)]
-        else:
-            until = (work.now + NO_CONTACT_FOR).isoformat()
-            await enqueue(work, LATE, f"{one.kind} {one.cause}", {"occasion": written(one), "until": until})
+        elif one.customer_id is not None:
+            waiting.append((one.customer_id, written(one)))
+    await store.add_unaddressed(work, waiting, work.now + NO_CONTACT_FOR)
     for mail_id, at_once in await store.add_mails(work, rows):
         await enqueue(work, AT_ONCE if at_once else MAILS, mail_id)
 
@@ -68,8 +68,8 @@ def _row(one: Occasion, person_id: str) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def written(one: Occasion) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in Occasion.__slots__}
+def written(one: Occasion) -> str:
+    return orjson.dumps({name: getattr(one, name) for name in Occasion.__slots__}).decode()
 
 
 def read(found: Mapping[str, Any]) -> Occasion:

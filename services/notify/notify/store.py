@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -106,15 +106,16 @@ async def find_company(pool: asyncpg.Pool) -> dict[str, Any] | None:
 
 
 KEEP_CUSTOMERS = """
-INSERT INTO customers (id, name)
-SELECT DISTINCT ON (id) id, name FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS c (id, name, place)
+INSERT INTO customers (id, name, has_email)
+SELECT DISTINCT ON (id) id, name, has_email FROM unnest($1::uuid[], $2::text[], $3::bool[]) WITH ORDINALITY
+    AS c (id, name, has_email, place)
 ORDER BY id, place DESC
-ON CONFLICT (id) DO UPDATE SET name = excluded.name
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, has_email = excluded.has_email
 """
 
 
 async def keep_customers(work: Work, customers: Sequence[invoicing.CustomerChanged]) -> None:
-    rows = [(one.customer_id, one.name) for one in customers]
+    rows = [(one.customer_id, one.name, one.email is not None) for one in customers]
     await work.connection.execute(KEEP_CUSTOMERS, *zip(*rows, strict=True))
 
 
@@ -123,28 +124,23 @@ async def forget_customers(work: Work, ids: Sequence[str]) -> None:
 
 
 KEEP_INVOICES = """
-INSERT INTO invoices (id, customer_id, number, status, issued_on, due_on, currency, total, payable_now)
-SELECT DISTINCT ON (id) id, customer_id, number, status, issued_on, due_on, currency, total, payable_now
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::date[], $6::date[], $7::text[], $8::bigint[], $9::bigint[])
-    WITH ORDINALITY AS i (id, customer_id, number, status, issued_on, due_on, currency, total, payable_now, place)
-ORDER BY id, place DESC
-ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, payable_now = excluded.payable_now,
-    issued_on = excluded.issued_on, due_on = excluded.due_on, number = excluded.number
+INSERT INTO invoices (id, customer_id, number, issued_on, due_on, currency, total)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::date[], $5::date[], $6::text[], $7::bigint[])
+ON CONFLICT DO NOTHING
 """
 
 
-async def keep_invoices(work: Work, invoices: Sequence[invoicing.InvoiceState]) -> None:
+async def keep_invoices(work: Work, invoices: Sequence[invoicing.InvoiceIssued]) -> None:
     rows = [
-        (one.invoice_id, one.customer_id, one.number, one.status, one.issued_on, one.due_on, one.total.currency,
-         one.total.amount_minor, one.payable_now.amount_minor)
+        (one.invoice_id, one.customer_id, one.number, one.issued_on, one.due_on, one.total.currency,
+         one.total.amount_minor)
         for one in invoices
     ]  # fmt: skip
     await work.connection.execute(KEEP_INVOICES, *zip(*rows, strict=True))
 
 
 INVOICES = """
-SELECT id, number, status, issued_on, due_on, currency, total, payable_now FROM invoices
-WHERE id = ANY($1::uuid[]) ORDER BY due_on, number
+SELECT id, number, issued_on, due_on, currency, total FROM invoices WHERE id = ANY($1::uuid[]) ORDER BY due_on, number
 """
 
 
@@ -214,6 +210,37 @@ async def find_customer(pool: asyncpg.Pool, customer_id: str | None) -> str | No
 
 
 # --- mails
+
+ADD_UNADDRESSED = """
+INSERT INTO unaddressed (customer_id, occasion, until)
+SELECT w.customer_id, w.occasion, $3 FROM unnest($1::uuid[], $2::jsonb[]) AS w (customer_id, occasion)
+LEFT JOIN customers c ON c.id = w.customer_id WHERE coalesce(c.has_email, true)
+"""
+
+
+async def add_unaddressed(work: Work, waiting: Sequence[tuple[str, str]], until: datetime) -> None:
+    """Keep what has no contact to go to, unless the customer has no address of which one is made."""
+    if waiting:
+        await work.connection.execute(ADD_UNADDRESSED, *zip(*waiting, strict=True), until)
+
+
+TAKE_UNADDRESSED = """
+DELETE FROM unaddressed WHERE id IN (
+    SELECT id FROM unaddressed u WHERE EXISTS (SELECT FROM people WHERE customer_id = u.customer_id)
+    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING id, occasion
+"""
+
+
+async def take_unaddressed(work: Work, most: int) -> list[dict[str, Any]]:
+    """What has contacts to go to now, in its order."""
+    rows = await work.connection.fetch(TAKE_UNADDRESSED, most)
+    return [orjson.loads(row["occasion"]) for row in sorted(rows, key=lambda row: row["id"])]
+
+
+async def forget_unaddressed(work: Work) -> None:
+    await work.connection.execute("DELETE FROM unaddressed WHERE until <= $1", work.now)
+
 
 ADD_MAILS = """
 INSERT INTO mails (id, cause, person_id, customer_id, kind, at_once, facts, sealed, expires_at, state, message_id, made_at)

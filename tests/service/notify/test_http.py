@@ -37,9 +37,11 @@ class Front:
 @pytest.fixture
 async def front(tmp_path: pathlib.Path) -> AsyncIterator[Front]:
     private, public = write_keys(tmp_path)
-    async with desk_of(tmp_path, public_keys=public) as desk:
-        async with serving(service.app(desk.running.settings, work=False)) as url:
-            yield Front(desk, url, TokenSigner(private))
+    async with (
+        desk_of(tmp_path, public_keys=public) as desk,
+        serving(service.app(desk.running.settings, work=False)) as url,
+    ):
+        yield Front(desk, url, TokenSigner(private))
 
 
 async def mailed(front: Front, address: str | None = None) -> tuple[str, str]:

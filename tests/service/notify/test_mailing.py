@@ -9,8 +9,9 @@ import pytest
 
 from contracts import auth, payments
 from contracts.ids import new_id
+from contracts.invoicing import CustomerChanged
 from notify.checks import CHECKS
-from notify.jobs import warn_of_expiring
+from notify.jobs import address_mails, warn_of_expiring
 from tests.kit.mails import sealed
 from tests.kit.notifying import Desk, desk_of, invoice, receipt, usd
 
@@ -25,6 +26,11 @@ async def desk(tmp_path: pathlib.Path) -> AsyncIterator[Desk]:
 
 def advance(desk: Desk, span: timedelta) -> None:
     desk.running.settings.clock_file.write_text(str(span.total_seconds()))
+
+
+async def waiting(desk: Desk) -> int:
+    count: int = await desk.running.pool.fetchval("SELECT count(*) FROM unaddressed")
+    return count
 
 
 def link(desk: Desk, customer: str, invoice_id: str) -> auth.PayerLinkMade:
@@ -90,13 +96,19 @@ class TestWhom:
         assert mail["subject"] == "Invoice INV-77 from Paidup: $125.00"
         assert "http://portal/i/canary" in mail["text"]
 
-    async def test_customer_without_contacts_holds_nothing(self, desk: Desk) -> None:
+    async def test_nobody_is_waited_for_longer_than_a_minute(self, desk: Desk) -> None:
         await desk.hear(receipt(new_id()))
-        advance(desk, timedelta(minutes=2))
-        async with desk.sending():
-            while await desk.tasks():
-                await desk.until(lambda _: True)
-        assert await desk.mails() == []
+        assert not await address_mails(desk.running)
+        assert await waiting(desk) == 1
+        advance(desk, timedelta(minutes=1))
+        assert not await address_mails(desk.running)
+        assert (await waiting(desk), await desk.mails()) == (0, [])
+
+    async def test_customer_without_address_is_not_waited_for(self, desk: Desk) -> None:
+        customer = new_id()
+        await desk.hear(CustomerChanged(customer_id=customer, external_id="C", name="Acme"))
+        await desk.hear(receipt(customer))
+        assert await waiting(desk) == 0
 
     async def test_staff_are_found_by_address_or_id(self, desk: Desk) -> None:
         kim = auth.StaffChanged(

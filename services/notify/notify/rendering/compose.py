@@ -52,9 +52,7 @@ def _around(texts: Texts, values: Mapping[str, Any], *, escaped: bool) -> dict[s
 
 
 def _values(texts: Texts, view: View, secrets: Mapping[str, str], language: str) -> dict[str, Any]:
-    invoices = [
-        {**one, "total": _amount(one, "total"), "payable": _amount(one, "payable_now")} for one in view.invoices
-    ]
+    invoices = [{**one, "total": {"amount_minor": one["total"], "currency": one["currency"]}} for one in view.invoices]
     return dict(view.mail.facts) | {
         "language": language,
         "time_zone": view.company.time_zone,
@@ -88,10 +86,6 @@ def _taken(facts: Mapping[str, Any]) -> Any:
     """What went back now without surcharge: all, unless the event says how much; None if it was surcharge alone."""
     taken = facts.get("taken", facts.get("amount"))
     return taken if taken and taken["amount_minor"] else None
-
-
-def _amount(invoice: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {"amount_minor": invoice[name], "currency": invoice["currency"]}
 
 
 def _link(path: str | None, view: View) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -36,7 +36,10 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Every template, for HTML (escaped) and for text, read once when the process starts."""
+    """Every template, for HTML (escaped) and for text, read once when the process starts.
+
+    `compiled`: those of the catalogue that were used. To compile one takes longer than to render a whole mail.
+    """
 
     html: Environment
     plain: Environment
@@ -45,6 +48,7 @@ class Texts:
     stopping: Template
     found: Mapping[tuple[str, str], Mapping[str, Any]]
     languages: tuple[str, ...]
+    compiled: dict[tuple[bool, str], Template] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> Texts:
@@ -70,9 +74,12 @@ class Texts:
         return self.found[WORDS, language]
 
     def line(self, template: str, values: Mapping[str, Any], *, escaped: bool) -> str:
-        """One template filled in, on one line. Environments keep those that they have compiled."""
-        environment = self.html if escaped else self.plain
-        text = BLANKS.sub(" ", environment.from_string(template).render(values)).strip()
+        """One template of the catalogue filled in, on one line."""
+        compiled = self.compiled.get((escaped, template))
+        if compiled is None:
+            compiled = (self.html if escaped else self.plain).from_string(template)
+            self.compiled[escaped, template] = compiled
+        text = BLANKS.sub(" ", compiled.render(values)).strip()
         return Markup(text) if escaped else text  # noqa: S704 - the environment has escaped every value
 
     def page(self, wished: str, nonce: str) -> str:
