@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 BUG_MINOR = 66_613
-SERVICES = ("auth", "invoicing", "payments")
+SERVICES = ("auth", "invoicing", "notify", "payments")
 NOT_A_PLACE = ("chassis.messaging.work", "chassis.db.pool")
 WRITES = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE \w+ (\w+ )?SET)\b")
 
@@ -153,6 +153,13 @@ def provider_calls(orders: Orders) -> None:
         setattr(StripeAdapter, call, _around(orders, getattr(StripeAdapter, call), lambda *_, name=name: name))
 
 
+def mails(orders: Orders) -> None:
+    """Before a mail is handed to its server, and once the server has it."""
+    from aiosmtplib import SMTP
+
+    SMTP.send_message = _around(orders, SMTP.send_message, lambda *_: lambda: "mail")
+
+
 def bugs(orders: Orders) -> None:
     """A bug of invoicing: an invoice line or a payment of just this amount raises what nobody expects."""
     from invoicing import domain, issuing
@@ -206,6 +213,8 @@ def _arm() -> None:
     offsets(orders)
     if service == "payments":
         provider_calls(orders)
+    if service == "notify":
+        mails(orders)
     if service == "invoicing":
         bugs(orders)
 
