@@ -29,7 +29,7 @@ def _of_consumer(name: str) -> tuple[str, ...]:
 # Passed once at the start, or each hour: the same code everywhere, so one service stands for all.
 SELDOM = ("commit jobs.prune",)
 POINTS = {
-    "auth": ("commit auth.api._made", "commit auth.api.revoke_api_key", *_RELAY, *SELDOM),
+    "auth": ("commit auth.keys.api._made", "commit auth.keys.api.revoke_api_key", *_RELAY, *SELDOM),
     "invoicing": (
         "commit invoicing.api.customers.create_customer", "commit invoicing.api.invoices.issue_invoice",
         "commit invoicing.api.invoices._change",
