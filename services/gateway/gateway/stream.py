@@ -229,9 +229,13 @@ class Stream:
         return place
 
     async def _beat(self, place: Place) -> None:
-        """Send a heartbeat: it keeps the connection open, with an id to resume from."""
+        """Send a heartbeat: it keeps the connection open, with an id to resume from.
+
+        Auth would write down each question about a visit, so a visit is asked about only once its time is over.
+        """
         await self._send(b": still here\nid: %b\n\n" % place.position.encode().encode())
-        await self._ask_again()
+        if not self._admitted.visit:
+            await self._ask_again()
 
     async def _ask_again(self) -> None:
         """End with the credential: also when its time is over and auth can't be asked."""

@@ -351,6 +351,19 @@ class TestStreams:
             for subscriber in (own, visited):
                 assert (await subscriber.next() or {})["subject"] == "own"
 
+    async def test_heartbeats_of_a_visit_are_not_recorded(self, world: World) -> None:
+        quick = Gateway(world.gateway.settings.model_copy(update={"heartbeat_seconds": 0.05}))
+        visit, grant = world.authority.let_in()
+        async with serving(quick) as url:
+            await until(lambda: quick.tail.ready)
+            here = World(url, quick, world.authority, world.kafka, world.clock)
+            path, before = f"/as/{grant}/v1/events/stream", len(world.authority.asked)
+            async with subscribed(here, f"__Secure-paidup-visit={visit}", path) as subscriber:
+                for _ in range(3):
+                    await subscriber._block()
+                assert len(world.authority.asked) == before + 1
+            quick.streams.close()
+
     async def test_people_of_a_customer_share_their_bound(self, world: World) -> None:
         customer = new_id()
         sessions = [world.authority.let_in(customer)[0] for _ in range(3)]
