@@ -1,5 +1,6 @@
 """What a contact may do, what it proves first, and what neither it nor a visitor ever does."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
 
 from chassis.clock import Clock
 from chassis.http.identity import Identity
@@ -48,6 +50,16 @@ def slug(answer: tuple[int, Any]) -> tuple[int, str]:
     return status, body["type"].rpartition(":")[2]
 
 
+async def header_of(stack: LocalStack, topic: str, aggregate: str, kind: str) -> dict[str, str]:
+    """The headers of an event, as other services get them."""
+    async with AIOKafkaConsumer(topic, auto_offset_reset="earliest", **stack.kafka()) as events, asyncio.timeout(20):
+        async for record in events:
+            headers = {name: value.decode() for name, value in record.headers}
+            if record.key.decode() == aggregate and headers["ce_type"] == kind:
+                return headers
+    raise AssertionError("there is no such event")
+
+
 class TestPaying:
     async def test_contact_pays_and_is_named_as_payer(self, world: World, client: Client) -> None:
         who = contact_of(world.customer_id, int(time.time()))
@@ -62,6 +74,8 @@ class TestPaying:
         await client.paid(invoice)
         _, consent = await contact.ask("GET", f"/v1/payments/{payment['id']}/consent")
         assert {each["actor"] for each in consent["consents"]} == {f"contact:{who.subject}"}
+        submitted = await header_of(world.stack, "payments.payment.v1", payment["id"], "PaymentSubmitted")
+        assert submitted["actor"] == f"contact:{who.subject}"
 
     async def test_contact_cancels_what_waits_for_it(self, world: World, client: Client) -> None:
         contact, invoice = world.contact(), await client.invoice(world.customer_id)
