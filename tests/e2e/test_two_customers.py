@@ -79,6 +79,7 @@ QUERIES = {
 }  # fmt: skip
 # A link of one's own opens one's own portal, where an invoice of another is not found.
 HARMLESS = {"POST /v1/payer-links"}
+OF_ITSELF = {"PUT /v1/mail-preferences"}  # of the contact who asks
 # Ids in paths that no customer has: of the company's own things.
 COMPANYS = {"exception_id", "run_id", "staff_id"}
 
@@ -205,6 +206,8 @@ class TestThingsOfAnother:
             if request.names - COMPANYS - set(own) and not (status == 200 and request.method == "GET"):
                 assert status in (204, 403, 404, 422), where
                 assert (status, text) == stranger, where
+            elif request.method != "GET" and not mixed and (way != "contact" or request.name not in OF_ITSELF):
+                assert status in (403, 404, 422), where  # it names no customer: the company's own
         assert await rows_of(stack, world.other.customer_id) == before
 
     async def test_cursors_of_another_lead_to_own_rows(self, world: World, client: Client) -> None:
