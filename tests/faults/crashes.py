@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from contracts.ids import new_id
 from tests.faults import load, poison
 from tests.faults.load import Wish, WrongError
 from tests.kit.client import Client
@@ -29,7 +30,13 @@ def _of_consumer(name: str) -> tuple[str, ...]:
 # Passed once at the start, or each hour: the same code everywhere, so one service stands for all.
 SELDOM = ("commit jobs.prune",)
 POINTS = {
-    "auth": ("commit auth.keys.api._made", "commit auth.keys.api.revoke_api_key", *_RELAY, *SELDOM),
+    "auth": (
+        "commit auth.keys.api._made", "commit auth.keys.api.revoke_api_key",
+        "commit auth.people.api.add_contact", "commit auth.people.api.change_contact",
+        "commit auth.people.api.invite_contact", "commit auth.people.api.erase_contact",
+        "commit auth.signin.api.codes.wish_for_code", "commit auth.signin.jobs.make_code", "commit tasks.worker._claim",
+        *_of_consumer("auth"), *_RELAY, *SELDOM,
+    ),
     "invoicing": (
         "commit invoicing.api.customers.create_customer", "commit invoicing.api.invoices.issue_invoice",
         "commit invoicing.api.invoices._change",
@@ -51,8 +58,8 @@ POINTS = {
         "provider payouts_since", "provider payout_lines", "commit payments.receiving.jobs.payouts.save_payout",
     ),
 }  # fmt: skip
-# Never again while the process lives: nobody dies there.
-AT_START = ("commit payments.collecting.store.surcharges.take_rules",)
+# Not again while the process lives, or for an hour: nobody dies there.
+AT_START = ("commit payments.collecting.store.surcharges.take_rules", "commit auth.signin.store.prune")
 MUCH_LATER = ("commit payments.collecting.jobs._notice", "provider find_charge")
 SOMETIMES = ("commit payments.setbacks.store.put_off", "commit payments.setbacks.store.recovered")
 EVERYWHERE = (*AT_START, *MUCH_LATER, *SOMETIMES, *(point for points in POINTS.values() for point in points))
@@ -64,6 +71,7 @@ class Traffic:
     def __init__(self, client: Client, stack: LocalStack, customer: str) -> None:
         self.client, self.stack, self.kafka, self.customer = client, stack, stack.kafka(), customer
         self.refunded: list[str] = []
+        self.invited: list[str] = []
         self.stop = asyncio.Event()
         self.wishes: list[Wish] = []
         self.commands: list[poison.Record] = []
@@ -74,6 +82,8 @@ class Traffic:
             for number in range(6):
                 group.create_task(self._again(self._pay, number, 0.05))
             group.create_task(self._again(self._keys, 0, 0.5))
+            group.create_task(self._again(self._contacts, 0, 0.5))
+            group.create_task(self._again(self._codes, 0, 0.5))
             group.create_task(self._again(self._drafts, 0, 0.5))
             group.create_task(self._again(self._events, 0, 1))
             group.create_task(self._again(self._refunds, 0, 0.2))
@@ -123,6 +133,25 @@ class Traffic:
         body = {"name": f"key {number}", "scopes": ["invoices:read"]}
         made = (await load.persist(self.client, "/v1/api-keys", body))[0]
         await load.persist(self.client, f"/v1/api-keys/{made['id']}", None, verb="DELETE")
+
+    async def _contacts(self, number: int) -> None:
+        """Made, changed and invited; every second one is erased, the others are mailed."""
+        customer = (await load.customers(self.client, 1))[0]
+        body = {"customer_id": customer, "email": f"{new_id()}@example.com"}
+        await load.persist(self.client, "/v1/contacts", body, patient=True, done=(201, 409))  # 409: an earlier try
+        found, _ = await load.persist(self.client, f"/v1/contacts?customer_id={customer}", None, verb="GET")
+        (contact,) = (one["id"] for one in found["items"])
+        await load.persist(self.client, f"/v1/contacts/{contact}", {"name": "Ana"}, verb="PATCH")
+        await load.persist(self.client, f"/v1/contacts/{contact}/invitations", {})
+        if number % 2:
+            await load.persist(self.client, f"/v1/contacts/{contact}", None, verb="DELETE", done=(204, 404))
+        else:
+            self.invited.append(contact)
+
+    async def _codes(self, number: int) -> None:
+        """Asked for by strangers, each from a machine of its own: one machine may not ask often."""
+        async with Client(self.stack.url, None, f"127.2.{number // 250}.{number % 250 + 1}") as stranger:
+            await load.persist(stranger, "/v1/sign-in/codes", {"email": f"{new_id()}@example.com"})
 
     async def _drafts(self, number: int) -> None:
         invoice = await load.issued(self.client, self.customer, 500 + number, draft=True)

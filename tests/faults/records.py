@@ -112,6 +112,8 @@ async def state(stack: LocalStack) -> dict[str, Any]:
         "invoicing": ("invoices", "entries", "reservations", "credits", "credit_entries", "customers", "seen",
                       "seen_commands"),
         "payments": ("payments", "attempts", "ledger_transactions", "ledger_entries", "invoices", "customers", "seen"),
+        "auth": ("customers", "people", "payer_links", "seen"),
+        "notify": ("customers", "invoices", "mails", "methods", "payers", "people", "seen"),
     }  # fmt: skip
     found: dict[str, Any] = {}
     for service, names in tables.items():

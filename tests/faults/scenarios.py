@@ -16,6 +16,8 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.messaging import dead_letters
 from contracts import topics
+from contracts.ids import new_id
+from contracts.services import SERVICES
 from tests.faults import crashes, load, machine, poison, records
 from tests.faults.inside.sitecustomize import BUG_MINOR
 from tests.faults.load import Storm, Wish, WrongError
@@ -97,8 +99,12 @@ async def _broken(run: Run, sending: Storm, break_it: Callable[[Storm], Awaitabl
     await run.ready()
 
 
-async def mixed(run: Run, offline: int, cards: int) -> list[Wish]:
+async def mixed(run: Run, offline: int, cards: int, *, mailed: bool = False) -> list[Wish]:
+    """`mailed`: one customer has a contact, who is mailed of each of its invoices and payments."""
     whose = await load.customers(run.client, 20)
+    if mailed:
+        body = {"customer_id": whose[0], "email": f"{new_id()}@example.com"}
+        await load.persist(run.client, "/v1/contacts", body, patient=True)
     return await load.offline(run.client, offline, whose) + await load.cards(run.client, cards, whose)
 
 
@@ -180,7 +186,8 @@ async def poisoned(run: Run) -> Figures:
                 await one.send(producer)
         await sending.at(1)
         until = await records.ends(run.stack.kafka(), (topics.INBOUND.name, topics.PAYMENT.name))
-        for group, topic in (("invoicing-inbound", topics.INBOUND.name), ("invoicing", topics.PAYMENT.name)):
+        heard = {"invoicing-inbound": topics.INBOUND.name} | dict.fromkeys(HEARERS, topics.PAYMENT.name)
+        for group, topic in heard.items():
             await records.taken_up_to(run.stack, group, {p: o for p, o in until.items() if p.topic == topic})
         await _settle(run, customer, foreign, inbound, [next(iter(wish.answered)) for wish in unsound])
 
@@ -193,6 +200,10 @@ async def poisoned(run: Run) -> Figures:
     return figures | {"good": good + len(wishes) - bugs, "poison": 2 * bad, "of them bugs": 2 * bugs}
 
 
+# Who hears payments: a made-up one that waits, waits in each of them.
+HEARERS = tuple(one.name for one in SERVICES if one.database and topics.PAYMENT.name in one.hears)
+
+
 async def _settle(
     run: Run, customer: str, foreign: list[poison.Record], inbound: list[poison.Record], late: Sequence[str] = ()
 ) -> None:
@@ -200,39 +211,59 @@ async def _settle(
 
     What a bug of its handler holds up, commands and the payments `late`, is replayed once that is mended.
     """
-    fates = Counter(one.fate for one in [*foreign, *inbound])
+    fates = Counter(one.fate for one in inbound)
     held = {one.subject for one in inbound if one.fate == "late"}.union(late)
+    for hearer in HEARERS:
+        heard = (foreign, set[str]()) if hearer != "invoicing" else ([*foreign, *inbound], held)
+        await _set_aside(run, hearer, *heard)
     connection = await asyncpg.connect(run.stack.database_url("invoicing"))
+    try:
+        refused = [one.id for one in inbound if one.fate == "refused"]
+        found = {
+            "taken": await connection.fetchval(ISSUED, customer), "refused": await connection.fetchval(TOLD, refused),
+        }  # fmt: skip
+        if found != (wanted := {name: fates[name] for name in found}):
+            raise WrongError(f"of the commands became {found}, not {wanted}")
+        if held:
+            (run.orders / "bug").unlink()
+            await asyncio.to_thread(run.stack.paidup, "dead-letters", "replay", "--service", "invoicing")
+        await _none_parked(connection, [])
+        issued = await connection.fetchval(ISSUED, customer)
+        if issued != fates["taken"] + fates["late"]:
+            raise WrongError(f"{issued} invoices, not {fates['taken'] + fates['late']}, once the bug was mended")
+    finally:
+        await connection.close()
+    run.forged.update(one.subject for one in foreign if poison.FORGED[0] in one.more)
+
+
+async def _set_aside(run: Run, service: str, bad: Sequence[poison.Record], held: set[str]) -> None:
+    """The dead letters of a service are the bad records and those `held` by a bug. All but these are skipped."""
+    fates = Counter(one.fate for one in bad)
+    connection = await asyncpg.connect(run.stack.database_url(service))
     try:
         letters = await connection.fetch(
             "SELECT id, key, state FROM dead_letters WHERE state IN ('waiting', 'unreadable')"
         )
-        found = {
-            "taken": await connection.fetchval(ISSUED, customer),
-            "refused": await connection.fetchval(TOLD, [one.id for one in inbound if one.fate == "refused"]),
-            **{state: sum(row["state"] == state for row in letters) for state in ("waiting", "unreadable")},
-        }
-        wanted = {name: fates[name] for name in found} | {"waiting": fates["waiting"] + len(held)}
+        found = {state: sum(row["state"] == state for row in letters) for state in ("waiting", "unreadable")}
+        wanted = {"waiting": fates["waiting"] + len(held), "unreadable": fates["unreadable"]}
         if found != wanted:
-            raise WrongError(f"of the commands and events became {found}, not {wanted}")
+            raise WrongError(f"{service} set aside {found}, not {wanted}")
         parked = {row["key"] for row in await connection.fetch("SELECT key FROM parked")}
-        strangers = parked - held - {one.subject for one in foreign if one.fate == "waiting"}
+        strangers = parked - held - {one.subject for one in bad if one.fate == "waiting"}
         if strangers:
-            raise WrongError(f"{len(strangers)} other keys are parked, as {next(iter(strangers))}")
-        await _skip(run, connection, [row["id"] for row in letters if row["key"] not in held])
-        if held:
-            (run.orders / "bug").unlink()
-            await asyncio.to_thread(run.stack.paidup, "dead-letters", "replay", "--service", "invoicing")
-        async with asyncio.timeout(30):
-            while await connection.fetchval("SELECT count(*) FROM parked"):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-        issued = await connection.fetchval(ISSUED, customer)
-        if issued != fates["taken"] + fates["late"]:
-            raise WrongError(f"{issued} invoices, not {fates['taken'] + fates['late']}, once the bug was mended")
-        await _forget(connection, [one.subject for one in foreign])
-        run.forged.update(one.subject for one in foreign if poison.FORGED[0] in one.more)
+            raise WrongError(f"{len(strangers)} other keys are parked in {service}, as {next(iter(strangers))}")
+        await _skip(run, service, connection, [row["id"] for row in letters if row["key"] not in held])
+        await _none_parked(connection, sorted(held))
+        await _forget(connection, [one.subject for one in bad if one.topic == topics.PAYMENT.name])
     finally:
         await connection.close()
+
+
+async def _none_parked(connection: Any, but: list[str]) -> None:
+    """Return once no other key is parked."""
+    async with asyncio.timeout(30):
+        while await connection.fetchval("SELECT count(*) FROM parked WHERE key <> ALL($1::text[])", but):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 # Those of API calls are named otherwise.
@@ -240,8 +271,8 @@ ISSUED = "SELECT count(*) FROM invoices WHERE customer_id = $1 AND number LIKE '
 TOLD = "SELECT count(*) FROM seen_commands WHERE id = ANY($1::text[])"
 
 
-async def _skip(run: Run, connection: Any, letters: list[int]) -> None:
-    words = ("--service", "invoicing", "--reason", "poison")
+async def _skip(run: Run, service: str, connection: Any, letters: list[int]) -> None:
+    words = ("--service", service, "--reason", "poison")
     await asyncio.to_thread(run.stack.paidup, "dead-letters", "skip", *words, str(letters[0]))
     for letter in letters[1:]:
         await dead_letters.skip(connection, letter, "poison")
@@ -254,7 +285,7 @@ async def _forget(connection: Any, subjects: list[str]) -> None:
 
 async def thrice(run: Run) -> Figures:
     """Every event three times: while payments run, and then all again, shuffled across keys."""
-    wishes = await mixed(run, run.count(500), run.count(200))
+    wishes = await mixed(run, run.count(500), run.count(200), mailed=True)
     echo, began = records.Echo(run.stack.kafka()), asyncio.Event()
 
     async def repeat(sending: Storm) -> None:
@@ -267,6 +298,7 @@ async def thrice(run: Run) -> Figures:
             figures = await storm(run, wishes, repeat)
         finally:
             echo.stop()
+    await load.settled(run.stack, "notify", "SELECT id::text, kind FROM mails WHERE state = 'queued'", seconds=120)
     before = await records.state(run.stack)
     everything = await records.read_all(run.stack.kafka())
     originals = [one for one in everything if records.COPY not in dict(one.headers) and not poison.wrote(one.headers)]
@@ -282,14 +314,18 @@ async def thrice(run: Run) -> Figures:
 
 
 async def all_taken(run: Run) -> None:
-    until = await records.ends(run.stack.kafka())
-    heard = {
-        "invoicing": (topics.PAYMENT.name,),
-        "invoicing-inbound": (topics.INBOUND.name,),
-        "payments": (topics.INVOICE.name, topics.RESERVATION.name, topics.SETTLEMENT.name),
-    }
+    """Every consumer has taken all that its topics hold."""
+    heard = {one.name: {*one.hears} - {topics.INBOUND.name} for one in SERVICES if one.database}
+    heard["invoicing-inbound"] = {topics.INBOUND.name}
+    until = await records.ends(run.stack.kafka(), set[str]().union(*heard.values()))
     for group, names in heard.items():
         await records.taken_up_to(run.stack, group, {p: o for p, o in until.items() if p.topic in names})
+
+
+NOT_INVITED = """
+SELECT w.id::text, m.state FROM unnest($1::uuid[]) AS w (id)
+LEFT JOIN mails m ON m.person_id = w.id AND m.kind = 'invitation' AND m.state = 'sent' WHERE m.id IS NULL
+"""
 
 
 async def crash_points(run: Run) -> Figures:
@@ -321,6 +357,7 @@ async def crash_points(run: Run) -> Figures:
     final = await load.all_final(run.stack, traffic.wishes)
     final += await load.settled(run.stack, "payments", load.NOT_GONE, traffic.refunded)
     await all_taken(run)
+    final += await load.settled(run.stack, "notify", NOT_INVITED, traffic.invited)
     await _settle(run, customer, traffic.foreign, traffic.commands)
     figures = await _holds(run, traffic.wishes) | {"all_final_s": round(final, 1)}
     await _much_later(run, deaths["payments"])

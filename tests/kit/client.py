@@ -15,14 +15,16 @@ from contracts.ids import new_id
 class Client:
     """Speaks to one gateway with one key. Answers are (status, body); `headers` holds those of the last answer."""
 
-    def __init__(self, url: str, key: str | None) -> None:
-        self._url = url
-        self._key = key
+    def __init__(self, url: str, key: str | None, machine: str | None = None) -> None:
+        """`machine`: the address that it comes from, one of this machine's own."""
+        self._url, self._key = url, key
+        self._from = (machine, 0) if machine else None
         self.headers: Mapping[str, str] = {}
 
     async def __aenter__(self) -> Client:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._session = aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=200))
+        connector = aiohttp.TCPConnector(limit=200, local_addr=self._from)
+        self._session = aiohttp.ClientSession(headers=headers, connector=connector)
         return self
 
     async def __aexit__(
