@@ -178,10 +178,14 @@ class Bench:
         """What a session costs in a request; sign-ins by password; and what a flood of them does to payments."""
         async with people.people(self.stack, PEOPLE) as found:
             self.figures["session_check_ms"] = await people.check_ms(self.stack, found[0])
+            self.figures["gateway_ms_by"] = await people.gateway_ms(self.stack, found[0])
             before = meter.read(self.stack)
+            self.figures["code_requests_per_s"] = await people.code_requests(self.stack, SIGN_IN_SECONDS)
             self.figures["sign_ins_per_s"] = await people.sign_ins(found, SIGN_IN_SECONDS)
             self.noise.append(meter.read(self.stack).since(before).noise_percent)
             say(f"the check of a session: {self.figures['session_check_ms']} ms CPU")
+            say(f"the gateway's CPU in a request, ms: {self.figures['gateway_ms_by']}")
+            say(f"codes asked for: {self.figures['code_requests_per_s']} a second")
             say(f"sign-ins by password: {self.figures['sign_ins_per_s']} a second")
             _, quiet = await self.until_paid("QUIET")
             flood = asyncio.create_task(people.sign_ins(found, STUCK_SECONDS))

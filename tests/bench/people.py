@@ -1,4 +1,4 @@
-"""People before a stack: what their session costs in a request, and how many sign in by password a second."""
+"""People before a stack: what their session costs in a request, how many sign in and ask for codes a second."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from contracts.ids import new_id
 from gateway.client import Upstream
 from gateway.cookies import cookies_that_count
 from gateway.credentials import Credentials, credential_of
+from tests.bench import meter
+from tests.bench.wire import Wire
 from tests.kit.client import Client
 from tests.kit.mails import Catcher
 from tests.kit.portal import Browser
 from tests.kit.stack import LocalStack
 
 PASSWORD = "five words that nobody guesses"
-CHECKS = 20_000
+CHECKS, REQUESTS, TURNS = 20_000, 3_000, 10
+ASKING, A_MACHINE = 16, 20
 
 
 @dataclass
@@ -80,6 +83,37 @@ async def check_ms(stack: LocalStack, person: Person) -> float:
     spent = time.process_time() - began
     auth.close()
     return round(spent * 1000 / CHECKS, 4)
+
+
+async def gateway_ms(stack: LocalStack, person: Person) -> dict[str, float]:
+    """CPU of the gateway for a whole request, by a key and by a session, in turns so that both meet the same load."""
+    cookie = "; ".join(f"{name}={value}" for name, value in person.browser.cookies.items())
+    spent = {"key": 0.0, "session": 0.0}
+    async with Wire(stack.url, stack.api_key) as key, Wire(stack.url, proof=f"Cookie: {cookie}") as session:
+        for turn in range(2 * TURNS):
+            name, wire = ("session", session) if turn % 2 else ("key", key)
+            before = meter.read(stack)
+            for _ in range(REQUESTS // TURNS):
+                await wire.get("/v1/invoices?limit=1")
+            spent[name] += meter.read(stack).since(before).stack["gateway"]
+    return {name: round(seconds * 1000 / REQUESTS, 3) for name, seconds in spent.items()}
+
+
+async def code_requests(stack: LocalStack, seconds: float) -> float:
+    """Codes asked for a second, for addresses of nobody; each machine asks a few times, more is refused."""
+    done, began = 0, time.monotonic()
+    machines = (f"127.3.{number // 250}.{number % 250 + 1}" for number in range(50_000))
+
+    async def again() -> None:
+        nonlocal done
+        while time.monotonic() - began < seconds:
+            async with Client(stack.url, None, next(machines)) as stranger:
+                for _ in range(A_MACHINE):
+                    await stranger.make("/v1/sign-in/codes", {"email": f"{new_id()}@example.com"})
+                    done += 1
+
+    await asyncio.gather(*(again() for _ in range(ASKING)))
+    return round(done / (time.monotonic() - began), 1)
 
 
 async def sign_ins(people: list[Person], seconds: float) -> float:

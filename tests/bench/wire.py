@@ -13,12 +13,13 @@ IDLE_SECONDS = 30  # servers close a connection that is idle for longer than twi
 
 
 class Wire:
-    """Speaks HTTP/1.1 to one address; an answer must carry Content-Length."""
+    """Speaks HTTP/1.1 to one address; an answer must carry Content-Length. `proof`: a header, if no token."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str = "", proof: str = "") -> None:
         place = urlsplit(url)
         self._host, self._port = place.hostname or "127.0.0.1", place.port or 80
-        self._head = f" HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n".encode()
+        proof = proof or f"Authorization: Bearer {token}"
+        self._head = f" HTTP/1.1\r\nHost: {place.netloc}\r\n{proof}\r\n".encode()
         self._used = 0.0
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
