@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from chassis.messaging import dead_letters
 from contracts import topics
 from contracts.ids import new_id
-from contracts.services import SERVICES
+from contracts.services import SERVICES, WITH_DATABASE
 from tests.faults import crashes, load, machine, poison, records
 from tests.faults.inside.sitecustomize import BUG_MINOR
 from tests.faults.load import Storm, Wish, WrongError
@@ -112,7 +112,7 @@ async def kills(run: Run) -> Figures:
     """kill -9 of random service processes, 20 times, while 2,000 payments are under way."""
     times = run.count(20)
     names = await asyncio.to_thread(run.stack.names)
-    services = [name for name in names if name.split("-")[0] in ("auth", "invoicing", "payments", "gateway")]
+    services = [name for name in names if name.split("-")[0] in (*WITH_DATABASE, "gateway")]
 
     async def kill(sending: Storm) -> None:
         for number in range(times):
