@@ -60,7 +60,7 @@ class Visits(BaseModel):
 
 @router.post("/v1/visits", status_code=201, dependencies=[NOT_KEPT])
 async def begin_visit(request: Request, body: NewVisit, who: WriteVisits, response: Response) -> BegunVisit:
-    """Look at the portal as a customer sees it, for 60 minutes: read only. Needs one of the company's people.
+    """Look at the portal as a customer sees it, read only, until `expires_at`. Needs one of the company's people.
 
     The reason and each request are kept, and the customer sees who looked and why. Sets a cookie for `path` alone.
     """

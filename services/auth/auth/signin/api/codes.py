@@ -70,7 +70,7 @@ async def wish_for_code(
 async def sign_in_by_code(request: Request, body: CodeOrToken, response: Response) -> SessionView:
     """Sign in with the code, or with what the link in the same mail holds. Sets the cookie `__Host-paidup-session`.
 
-    A code bears five guesses, an address nine wrong ones a day. The link works even when there are none left.
+    A code and an address have a limit of wrong guesses. The link works even when there are none left.
     """
     if (body.code is None) == (body.token is None):
         raise invalid([{"field": "code", "message": "send the code or the token, one of the two"}])
