@@ -16,17 +16,23 @@ MOST_MAILS = 5_000
 MOST_BYTES = 128_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caught:
-    """One mail as it came. It is read only when somebody looks at it."""
+    """One mail as it came. It is read when somebody looks at it for the first time."""
 
     id: int
     to: tuple[str, ...]
     sender: str
     content: bytes
     received_at: datetime
+    shown: dict[str, Any] | None = None
 
     def read(self) -> dict[str, Any]:
+        if self.shown is None:
+            self.shown = self._read()
+        return self.shown
+
+    def _read(self) -> dict[str, Any]:
         message = email.message_from_bytes(self.content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         return {
