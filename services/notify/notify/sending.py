@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from chassis.db.pool import out_of_reach
 from chassis.running import Running
 from chassis.tasks.queue import Later, Task, done
 from notify import store
@@ -43,7 +44,14 @@ async def send(task: Task, running: Running[Own], room: asyncio.Semaphore) -> No
                 await _end(running, task, mail, end, person)
                 return
         assert person is not None
-        await _hand_over(running, task, mail, person)
+        try:
+            await _hand_over(running, task, mail, person)
+        except (Later, RefusedError):
+            raise
+        except Exception as error:
+            if not out_of_reach(error):
+                await _failed(running, task, mail, person)
+            raise
 
 
 async def _hand_over(running: Running[Own], task: Task, mail: Mail, person: Person) -> None:
@@ -65,6 +73,14 @@ async def _hand_over(running: Running[Own], task: Task, mail: Mail, person: Pers
     async with running.units.begin() as work:
         await store.save_sent(work, mail, person, language, str(message["Subject"]))
         await done(work, task)
+
+
+async def _failed(running: Running[Any], task: Task, mail: Mail, person: Person) -> None:
+    """The mail can't be made, by a fault of ours: it holds no other up, and is given up after the last try."""
+    if task.attempt > len(PAUSES):
+        await _end(running, task, mail, End("failed", "it could not be written"), person)
+    else:
+        await store.save_attempt(running.pool, mail, "it could not be written")
 
 
 async def _refused(running: Running[Any], task: Task, mail: Mail, person: Person, error: RefusedError) -> None:
