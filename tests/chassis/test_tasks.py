@@ -58,6 +58,9 @@ class Desk:
     async def begun(self) -> bool:
         return bool(self.did)
 
+    async def put_off(self) -> bool:
+        return all(row["lease"] is None for row in await self.rows())
+
     async def rows(self) -> list[asyncpg.Record]:
         return list(await self.running.pool.fetch("SELECT * FROM tasks ORDER BY queue, id"))
 
@@ -83,6 +86,25 @@ async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
         await pool.execute("DELETE FROM tasks")
         running = Running(ServiceSettings(), clock, pool, Units(pool, clock, Bell(pool, works=True)), None)
         yield Desk(running, Queues(), [])
+
+
+class TestHastening:
+    async def test_task_put_off_comes_at_once(self, desk: Desk) -> None:
+        @desk.queues.on("send")
+        async def send(task: Task, running: Running) -> None:
+            desk.did.append(task.id)
+            if len(desk.did) == 1:
+                raise Later(timedelta(hours=1))
+
+        await desk.enqueue("ann")
+        async with desk.working():
+            await eventually(desk.begun)
+            await eventually(desk.put_off)
+            async with desk.running.units.begin() as work:
+                await tasks.hasten(work, "send", "ann")
+                await tasks.hasten(work, "send", "nobody")
+            await desk.until(0)
+        assert desk.did == ["ann", "ann"]
 
 
 class TestEnqueueing:

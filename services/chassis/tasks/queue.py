@@ -97,6 +97,12 @@ async def done(work: Work, task: Task) -> bool:
     return bool(await work.connection.execute(DONE, task.queue, task.id, task.lease) != "DELETE 0")
 
 
+async def hasten(work: Work, queue: str, task_id: str) -> None:
+    """Have a task that waits after `Later` or a failure come at once; nothing happens if there is none."""
+    await work.connection.execute(HASTEN, queue, task_id)
+    work.wake(wake_name(queue))
+
+
 async def listing(connection: asyncpg.Connection) -> list[dict[str, Any]]:
     """Tasks that were set aside, for a person; no bodies, they may hold personal data."""
     return [dict(row) for row in await connection.fetch(LISTED)]
@@ -126,6 +132,9 @@ INSERT INTO tasks (queue, id, body, due_at, headers) VALUES ($1, $2, $3, $4, $5)
 """
 CANCEL = "DELETE FROM tasks WHERE queue = $1 AND id = $2"
 DONE = "DELETE FROM tasks WHERE queue = $1 AND id = $2 AND lease = $3"
+HASTEN = """
+UPDATE tasks SET free_at = '-infinity' WHERE queue = $1 AND id = $2 AND lease IS NULL AND set_aside_at IS NULL
+"""
 LISTED = """
 SELECT queue, id, attempts, error, set_aside_at FROM tasks WHERE set_aside_at IS NOT NULL
 ORDER BY queue, id LIMIT 1000

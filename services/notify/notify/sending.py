@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 
 from chassis.db.pool import out_of_reach
+from chassis.messaging.work import Work
 from chassis.running import Running
-from chassis.tasks.queue import Later, Task, done
+from chassis.tasks.queue import Later, Task, done, hasten
 from notify import store
 from notify.domain.catalogue import BY_NAME
 from notify.domain.mails import End, Mail, Person, Wait, after_refusal, before_sending
@@ -21,7 +22,7 @@ from notify.rendering.view import load_view
 from notify.smtp import AwayError, RefusedError
 
 log = structlog.get_logger()
-TURN = timedelta(seconds=0.1)
+TURN = timedelta(seconds=15)  # at most: the mail before lets it go
 AGAIN = timedelta(seconds=1)
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200, 21600))
 
@@ -73,6 +74,7 @@ async def _hand_over(running: Running[Own], task: Task, mail: Mail, person: Pers
     async with running.units.begin() as work:
         await store.save_sent(work, mail, person, language, str(message["Subject"]))
         await done(work, task)
+        await _let_next_go(work, task, mail)
 
 
 async def _failed(running: Running[Any], task: Task, mail: Mail, person: Person) -> None:
@@ -80,7 +82,7 @@ async def _failed(running: Running[Any], task: Task, mail: Mail, person: Person)
     if task.attempt > len(PAUSES):
         await _end(running, task, mail, End("failed", "it could not be written"), person)
     else:
-        await store.save_attempt(running.pool, mail, "it could not be written")
+        await _tried(running, task, mail, "it could not be written")
 
 
 async def _refused(running: Running[Any], task: Task, mail: Mail, person: Person, error: RefusedError) -> None:
@@ -88,7 +90,7 @@ async def _refused(running: Running[Any], task: Task, mail: Mail, person: Person
     if end is None and task.attempt > len(PAUSES):
         end = End("failed", f"the mail server put it off again and again ({error.code})")
     if end is None:
-        await store.save_attempt(running.pool, mail, str(error))
+        await _tried(running, task, mail, str(error))
         raise error  # the task comes again after its pause
     await _end(running, task, mail, end, person, attempted=True)
 
@@ -101,6 +103,20 @@ async def _end(
         if end.state == "bounced" and person is not None:
             await store.mark_bounced(work, person.email)
         await done(work, task)
+        await _let_next_go(work, task, mail)
+
+
+async def _tried(running: Running[Any], task: Task, mail: Mail, why: str) -> None:
+    """The mail comes again after a pause; until then others go before it."""
+    async with running.units.begin() as work:
+        await store.save_attempt(work, mail, why)
+        await _let_next_go(work, task, mail)
+
+
+async def _let_next_go(work: Work, task: Task, mail: Mail) -> None:
+    following = await store.next_after(work, mail, BY_NAME[mail.kind].at_once)
+    if following is not None:
+        await hasten(work, task.queue, following)
 
 
 def address_to_stop(running: Running[Any], mail: Mail) -> str | None:

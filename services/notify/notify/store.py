@@ -277,6 +277,18 @@ async def another_comes_first(pool: asyncpg.Pool, mail: Mail, at_once: bool) -> 
     return bool(await pool.fetchval(IN_TURN, mail.person_id, at_once, mail.place))
 
 
+NEXT = """
+SELECT id FROM mails WHERE person_id = $1 AND at_once = $2 AND place > $3 AND state = 'queued' AND attempts = 0
+ORDER BY place LIMIT 1
+"""
+
+
+async def next_after(work: Work, mail: Mail, at_once: bool) -> str | None:
+    """The mail to the same person that waits behind this one."""
+    found: str | None = await work.connection.fetchval(NEXT, mail.person_id, at_once, mail.place)
+    return found
+
+
 UNWANTED = "SELECT mail_group FROM unwanted WHERE person_id = $1"
 
 
@@ -318,8 +330,8 @@ async def mark_bounced(work: Work, address: str) -> int:
 ATTEMPTED = "UPDATE mails SET attempts = attempts + 1, reason = $2 WHERE id = $1 AND state = 'queued'"
 
 
-async def save_attempt(pool: asyncpg.Pool, mail: Mail, reason: str) -> None:
-    await pool.execute(ATTEMPTED, mail.id, reason)
+async def save_attempt(work: Work, mail: Mail, reason: str) -> None:
+    await work.connection.execute(ATTEMPTED, mail.id, reason)
 
 
 # --- for people who look at mails, and for readers who want none
