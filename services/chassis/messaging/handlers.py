@@ -40,9 +40,15 @@ class Handlers:
     """A service's handlers by event type, under its consumer name."""
 
     def __init__(
-        self, consumer: str, *, answer_unreadable: Answer | None = None, answer_unknown: AnswerUnknown | None = None
-    ) -> None:
-        """`answer_…` make the answer to a command without a readable envelope, or of an unknown type."""
+        self, consumer: str, *, answer_unreadable: Answer | None = None, answer_unknown: AnswerUnknown | None = None,
+        gathers_ms: int | None = None,
+    ) -> None:  # fmt: skip
+        """`answer_…` make the answer to a command without a readable envelope, or of an unknown type.
+
+        `gathers_ms`: while events come, they may wait so long to be taken together, which costs much less. The first
+        one after a pause never waits.
+        """
+        self.gathers_ms = gathers_ms
         self.consumer, self.answer_unreadable, self.answer_unknown = consumer, answer_unreadable, answer_unknown
         self.by_type: dict[str, Handler] = {}
 

@@ -22,6 +22,7 @@ from chassis.messaging.consume import Consumer
 reading.install()
 log = structlog.get_logger()
 unreadable = Gauge("paidup_partition_unreadable", "1 where a partition stands still", ["topic", "partition"])
+GATHERED_BYTES = 262_144
 COMMIT_SECONDS, AGAIN_SECONDS = 1.0, 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
@@ -44,6 +45,12 @@ class Careful(AIOKafkaConsumer):  # type: ignore[misc]
 
     _given: dict[TopicPartition, int]
 
+    def __init__(self, *topics: str, gathers_ms: Mapping[str, int | None], **more: Any) -> None:
+        """`gathers_ms`: by consumer, see `Handlers`."""
+        super().__init__(*topics, **more)
+        gathers = gathers_ms.get(more["group_id"])
+        self._busy = {"busy_ms": gathers, "busy_bytes": GATHERED_BYTES} if gathers else {}
+
     async def getmany(self, *_: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
         try:
             found = await super().getmany(timeout_ms=max(timeout_ms, patience.POLL_MS), max_records=max_records)
@@ -53,7 +60,7 @@ class Careful(AIOKafkaConsumer):  # type: ignore[misc]
                 raise
             await self._pause_unreadable()
             return {}
-        patience.rest(self, bool(found))
+        patience.rest(self, bool(found), **self._busy)
         self._given = getattr(self, "_given", {}) | {place: some[-1].offset + 1 for place, some in found.items()}
         return found
 
@@ -185,7 +192,9 @@ async def subscribed(
     try:
         await broker.connect()
         made = broker.config.broker_config
-        made.builder = partial(Careful, **(made.builder.keywords | dict(kafka)))  # type: ignore[attr-defined]
+        gathers = {consumer.name: consumer.handlers.gathers_ms for consumer in consumers}
+        known = made.builder.keywords | dict(kafka)  # type: ignore[attr-defined]
+        made.builder = partial(Careful, gathers_ms=gathers, **known)
         await broker.start()
         tasks += [asyncio.create_task(subscription.run()) for subscription in subscriptions]
         yield tasks

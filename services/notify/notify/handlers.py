@@ -16,7 +16,7 @@ from notify import store
 from notify.domain.catalogue import EVENTS, kind_of
 from notify.mailing import UNADDRESSED, Occasion, mail
 
-handlers = Handlers("notify")
+handlers = Handlers("notify", gathers_ms=250)  # nobody waits for it in a request
 
 
 # --- what mails name
