@@ -1,12 +1,15 @@
 """Who may ask, and what for; and the events of auth."""
 
 from datetime import datetime
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from contracts import topics
 from contracts.envelope import Contract, Event
+from contracts.invoicing import Email
 from contracts.services import SERVICES
 
 EVERY_SCOPE = "*"
@@ -31,6 +34,24 @@ CallerKind = Literal["system", "contact", "staff"]
 CredentialKind = Literal["key", "session", "visit"]
 """By which a caller comes in: an API key, the session of a person who signed in, or the visit of one of the
 company's people to a customer's portal."""
+
+
+def is_mailable(address: str) -> bool:
+    """Whether mail servers everywhere take the address: ASCII, written as RFC 5322 has it without quotes."""
+    try:
+        return address.isascii() and Address(addr_spec=address).addr_spec == address and '"' not in address
+    except (ValueError, IndexError, HeaderParseError):
+        return False
+
+
+def _mailable(address: str) -> str:
+    if not is_mailable(address):
+        raise ValueError("is no address that every mail server takes")
+    return address
+
+
+MailAddress = Annotated[Email, AfterValidator(_mailable)]
+"""An address at which people can be mailed."""
 
 Role = Literal["account_manager", "administrator"]
 Language = Annotated[str, Field(pattern="^[a-z]{2}$", description="ISO 639-1 code")]

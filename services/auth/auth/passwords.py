@@ -12,20 +12,14 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn import zxcvbn
 
 from auth.hashes import Pepper
 from auth.signin.domain import LONGEST_PASSWORD, SHORTEST_PASSWORD
+from auth.signin.known_passwords import easily_guessed
 from chassis.http.problems import unavailable
 
 T = TypeVar("T")
-FEWEST_GUESSES = 10**10  # what zxcvbn calls "safely unguessable" for somebody who has stolen the hashes
 MOST_WAITING = 32  # a few seconds of hashing: who would wait longer is asked to come again
-
-
-def _guesses_of(password: str, email: str) -> float:
-    """How many guesses find the password, by lists of known ones, words, names and patterns. Its beginning counts."""
-    return float(zxcvbn(password[:64], user_inputs=[email, *email.replace("@", ".").split(".")])["guesses"])
 
 
 def _give_way() -> None:
@@ -64,11 +58,8 @@ class Hasher:
             return f"A password has at least {SHORTEST_PASSWORD} characters: take several words."
         if len(password) > LONGEST_PASSWORD:
             return f"A password has at most {LONGEST_PASSWORD} characters."
-        guesses = await self._run(_guesses_of, password, email)
-        if guesses < FEWEST_GUESSES:
-            return (
-                "This password is in lists of known ones, or close to one: take several words that don't go together."
-            )
+        if easily_guessed(password, email):
+            return "This password is in lists of known ones, or put together from them: take several words."
         return None
 
     async def _run(self, function: Callable[..., T], *arguments: str) -> T:

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from auth.signin.domain import CODES, FAILURES_AN_HOUR, GUESSES_A_CODE, GUESSES_A_DAY
+from auth.signin.domain import CODES, FAILURES_AN_HOUR, GUESSES_A_CODE, GUESSES_A_DAY, RESET
+from auth.signin.entering import enter as enter_session
+from auth.signin.entering import send_link
+from auth.signin.jobs import prune
 from chassis.http.identity import TokenVerifier
 from contracts.ids import new_id
 from tests.kit.postgres import drop_database, fresh_database
-from tests.kit.signing_in import BROWSER, SESSION, Auth, Browser, running_auth, staff
+from tests.kit.signing_in import BROWSER, SESSION, Auth, Browser, person_of, running_auth, staff
 
 GOOD = "correct horse battery staple rides"
 OTHER = "nine purple umbrellas beside a tractor"
@@ -172,7 +175,8 @@ class TestGuesses:
         contact, browser = await fresh.contact(email := address()), fresh.browser()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                "auth.signin.store.WANTED", "SELECT $1::bytea = $1 AND $2::bytea = $2 AND $3 < $4::timestamptz OR true"
+                "auth.signin.store.WANTED",
+                "SELECT $1::bytea = $1 AND $2::bytea = $2 AND $3 < $4::timestamptz AND $5::bytea = $5 OR true",
             )
             for _ in range(GUESSES_A_DAY + 2):
                 browser.cookies.pop(SESSION, None)
@@ -250,7 +254,8 @@ class TestInvitation:
         assert (await browser.ask("POST", "/v1/registrations", body)).status_code == 202
 
     @pytest.mark.parametrize(
-        "password", ["short", "passwordpassword", "qwertyuiopasdfghjkl", "aaaaaaaaaaaaaaaaaaaa", "x" * 129]
+        "password",
+        ["short", "passwordpassword", "abcdefghijklmnop", "qwertyuiopasdfghjkl", "aaaaaaaaaaaaaaaaaaaa", "x" * 129],
     )
     async def test_weak_password_is_refused(self, auth: Auth, password: str) -> None:
         contact, browser = await auth.contact(address()), auth.browser()
@@ -347,11 +352,11 @@ class TestSession:
         email, browser = address(), auth.browser()
         blue, red = await auth.customer_named("Blue"), await auth.customer_named("Red")
         contacts = [await auth.contact(email, customer) for customer in (blue, red)]
-        view = await browser.sign_in(email, contacts[1])
-        assert view["customer"]["name"] == "Red"
-        assert view["others"] == [{"contact_id": contacts[0], "customer": {"id": blue, "name": "Blue"}}]
-        answer = await browser.ask("POST", "/v1/session/switch", {"contact_id": contacts[0]})
-        assert answer.json()["customer"]["name"] == "Blue"
+        view = await browser.sign_in(email, contacts[0])
+        assert view["customer"]["name"] == "Blue"
+        assert view["others"] == [{"contact_id": contacts[1], "customer": {"id": red, "name": "Red"}}]
+        answer = await browser.ask("POST", "/v1/session/switch", {"contact_id": contacts[1]})
+        assert answer.json()["customer"]["name"] == "Red"
         stranger = await auth.contact(address())
         assert (await browser.ask("POST", "/v1/session/switch", {"contact_id": stranger})).status_code == 404
 
@@ -365,6 +370,101 @@ class TestSession:
         ended = "SELECT count(*) FROM outbox WHERE type = 'CredentialEnded' AND headers LIKE '%' || $1 || '%'"
         customer = answer.json()["customer_id"]
         assert await auth.running.pool.fetchval(ended, customer) == 1
+
+
+class TestWhoSignsIn:
+    async def test_foreign_contact_changes_nothing_for_staff(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        person = await staff(auth, email)
+        await auth.contact(email)
+        assert (await browser.sign_in(email, person))["kind"] == "staff"
+
+    async def test_last_customer_goes_before_newer_contacts(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        own = await auth.customer_named("Blue")
+        first = await auth.contact(email, own)
+        await auth.contact(email)
+        assert (await browser.sign_in(email, first))["customer"]["id"] == own
+
+    async def test_switching_keeps_the_end(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        contacts = [await auth.contact(email), await auth.contact(email)]
+        view = await browser.sign_in(email, contacts[0])
+        with auth.later(1200):
+            switched = await browser.ask("POST", "/v1/session/switch", {"contact_id": contacts[1]})
+        assert switched.json()["ends_at"] == view["ends_at"]
+
+    async def test_disabled_meanwhile_is_refused(self, auth: Auth) -> None:
+        """Who is disabled between the code and the session gets none."""
+        contact = await auth.contact(address())
+        person = await person_of(auth, contact)
+        own, units = auth.running.own, auth.running.units
+        async with auth.program() as program:
+            await program.patch(f"/v1/contacts/{contact}", json={"enabled": False})
+        async with units.begin() as work:
+            assert await enter_session(work, own, person, browser=b"b" * 32, user_agent="", proved_at=work.now) is None
+
+    async def test_old_password_is_refused_while_changed(self, auth: Auth) -> None:
+        """The change commits between the check of the old password and the session: no session comes of it."""
+        contact, browser = await registered(auth, email := address())
+        thief = auth.browser("192.0.2.77")
+        assert await enter(browser, email, GOOD) == 200
+        async with auth.running.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT FROM people WHERE id = $1 FOR UPDATE", contact)
+            entering = asyncio.create_task(enter(thief, email, GOOD))
+            await until_waiting(auth)
+            assert (await browser.ask("PUT", "/v1/password", {"password": OTHER})).status_code == 204
+        assert await entering == 401
+
+    async def test_older_reset_link_ends_for_all_contacts(self, auth: Auth) -> None:
+        email = address()
+        first, second = await auth.contact(email), await auth.contact(email)
+        tokens = []
+        for person in (first, second):
+            async with auth.running.units.begin() as work:
+                found = await person_of(auth, person)
+                await send_link(work, auth.running.own, found, "reset", RESET)
+            tokens.append(token_of(await auth.mail(person, "PasswordResetMade"), "/reset/"))
+        statuses = [
+            (await auth.browser().ask("POST", "/v1/password/reset", {"token": one, "password": GOOD})).status_code
+            for one in tokens[::-1]
+        ]
+        assert statuses == [204, 410]
+
+
+async def until_waiting(auth: Auth) -> None:
+    """Until a statement waits for a lock of another."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'tuple'"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    async with asyncio.timeout(10):
+        while not await auth.running.pool.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+class TestPruning:
+    async def test_forgets_old_requests_and_guesses(self, fresh: Auth) -> None:
+        contact, browser = await fresh.contact(email := address()), fresh.browser()
+        await browser.ask("POST", "/v1/sign-in/codes", {"email": email})
+        code = (await fresh.mail(contact, "SignInCodeMade"))["code"]
+        await guess(browser, other_than(code))
+        with fresh.later(40 * 86_400):
+            await prune(fresh.running)
+        left = [
+            await fresh.running.pool.fetchval(f"SELECT count(*) FROM {one}")
+            for one in ("sign_ins", "guesses", "failed_tries")
+        ]
+        assert left == [0, 0, 0]
+
+
+class TestAddress:
+    @pytest.mark.parametrize("email", ["a..b@x.example", "a,b@x.example", "ü@x.example", "a\x01@x.example"])
+    async def test_unmailable_one_is_refused(self, auth: Auth, email: str) -> None:
+        customer = await auth.customer_named("Blue")
+        async with auth.program() as program:
+            answer = await program.post("/v1/contacts", json={"customer_id": customer, "email": email})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "email")
 
 
 class TestPayerLink:
@@ -433,6 +533,23 @@ class TestStaff:
         refused = await browser.ask("POST", "/v1/staff", {"email": address(), "role": "administrator"})
         assert (refused.status_code, refused.json()["type"][-13:]) == (403, "scope-missing")
         assert (await browser.ask("GET", "/v1/contacts")).status_code == 200
+
+    async def test_other_role_signs_out(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        person = await staff(auth, email)
+        await browser.sign_in(email, person)
+        async with auth.program() as program:
+            assert (await program.patch(f"/v1/staff/{person}", json={"role": "account_manager"})).status_code == 200
+        assert (await browser.exchange()).status_code == 401
+
+    async def test_visit_ends_with_signing_out(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        customer = await auth.customer_named("Blue")
+        await browser.sign_in(email, await staff(auth, email))
+        begun = await browser.ask("POST", "/v1/visits", {"customer_id": customer, "reason": "They asked about INV-7"})
+        await browser.ask("DELETE", "/v1/session")
+        ended = "SELECT ended_at IS NOT NULL FROM visits WHERE id = $1"
+        assert await auth.running.pool.fetchval(ended, begun.json()["id"])
 
     async def test_looks_as_a_customer(self, auth: Auth) -> None:
         email, browser = address(), auth.browser()

@@ -16,7 +16,7 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, refused
 from chassis.running import cause_of, running_of
-from contracts.invoicing import Email
+from contracts.auth import MailAddress
 from contracts.normal import Name
 
 router = APIRouter(route_class=StrictRoute)
@@ -48,7 +48,7 @@ class Company(Strict):
     languages: Annotated[
         list[Annotated[str, StringConstraints(pattern="^(en|es)$")]], Field(min_length=1, max_length=2)
     ] = Field(default_factory=lambda: ["en", "es"])
-    reply_address: Email | None = None
+    reply_address: MailAddress | None = None
     tax: Tax | None = None
 
 

@@ -20,9 +20,8 @@ from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, conflict, invalid, not_found
 from chassis.messaging.work import Work
 from chassis.running import Running, cause_of, running_of
-from contracts.auth import Language, Role
+from contracts.auth import Language, MailAddress, Role
 from contracts.ids import is_id, new_id
-from contracts.invoicing import Email
 from contracts.normal import Name
 
 router = APIRouter(route_class=StrictRoute)
@@ -38,7 +37,7 @@ Chosen = Annotated[str, StringConstraints(pattern="^(en|es)$")]
 
 class NewContact(Strict):
     customer_id: str
-    email: Email
+    email: MailAddress
     name: Name | None = None
     language: Chosen = DEFAULT_LANGUAGE
     enabled: bool = True
@@ -73,7 +72,7 @@ class Invitation(BaseModel):
 
 
 class NewStaff(Strict):
-    email: Email
+    email: MailAddress
     name: Name | None = None
     role: Role
     language: Chosen = DEFAULT_LANGUAGE

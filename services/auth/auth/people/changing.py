@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from auth.people import messages, store
 from auth.people.domain import Person
-from auth.signin.entering import leave
-from auth.visits import store as visits
+from auth.signin.entering import end_visits, leave
 from chassis.messaging.work import Work
 
 
 async def save(work: Work, before: Person, after: Person) -> None:
-    """Save a changed person. Who is disabled is signed out everywhere."""
+    """Save a changed person. Who is disabled, or gets another role, is signed out everywhere."""
     if after == before:
         return
     await store.save_person(work, after)
     work.emit(messages.of(after, work.now))
-    if not after.enabled:
+    if not after.enabled or after.role != before.role:
         await leave(work, [after.id])
-        gone = await visits.end_visits(work, after.id)
-        work.emit(*(messages.ended(visit_id, customer_id, work.now) for visit_id, customer_id in gone))
+        await end_visits(work, [after.id])
 
 
 async def erase(work: Work, person: Person) -> None:

@@ -10,6 +10,7 @@ from auth.people.domain import DEFAULT_LANGUAGE, Person
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
+from contracts.auth import is_mailable
 from contracts.ids import new_id
 
 
@@ -17,7 +18,8 @@ async def keep_customers(events: Sequence[Received[heard.CustomerChanged]], work
     """A customer's e-mail address makes its first contact, who may sign in."""
     known = {one.event.customer_id: one for one in events}
     await store.keep_customers(work, {customer: one.event.name for customer, one in known.items()})
-    for customer in sorted(await store.without_people(work, [key for key, one in known.items() if one.event.email])):
+    mailable = [customer for customer, one in known.items() if is_mailable(one.event.email or "")]
+    for customer in sorted(await store.without_people(work, mailable)):
         email = str(known[customer].event.email)
         person = Person(
             new_id(),

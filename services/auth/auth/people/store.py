@@ -29,10 +29,19 @@ async def lock_person(work: Work, person_id: str) -> Person | None:
     return person_of(row) if row else None
 
 
+OF_ACCOUNT = f"""
+{READ} p WHERE account = $1 AND erased_at IS NULL AND enabled
+ORDER BY kind DESC, (SELECT s.id FROM sessions s WHERE s.person_id = p.id ORDER BY s.id DESC LIMIT 1) DESC NULLS LAST, id
+LIMIT 100
+"""  # noqa: S608
+
+
 async def of_account(reads: Reads, account: bytes) -> list[Person]:
-    """The enabled people of an address, the newest first."""
-    rows = await reads.fetch(f"{READ} WHERE account = $1 AND erased_at IS NULL AND enabled ORDER BY id DESC", account)
-    return [person_of(row) for row in rows]
+    """The enabled people of an address. The first signs in: staff, then whoever signed in last, then the oldest.
+
+    So nobody who makes a contact with somebody else's address changes who that person is here.
+    """
+    return [person_of(row) for row in await reads.fetch(OF_ACCOUNT, account)]
 
 
 INSERT = f"""

@@ -10,7 +10,7 @@ from auth.people.domain import Person
 
 CODE = timedelta(minutes=10)
 GUESSES_A_CODE, GUESSES_A_DAY, CODES = 5, 9, 1_000_000
-CODES_AN_HOUR = 6  # mails to one address: who asks more often gets no further one
+CODES_AN_HOUR, CODES_OF_ALL = 6, 30  # mails to one address, by one client and by all
 PASSWORD_GUESSES_A_DAY = 50
 FAILURES_AN_HOUR = 30  # of one client
 RESET, RESETS_AN_HOUR = timedelta(minutes=30), 3
@@ -82,9 +82,21 @@ def begin(
     link_id: str | None,
     proved_at: datetime | None,
     now: datetime,
+    ends: datetime | None = None,
 ) -> Session:
+    """`ends`: of the session that this one follows; a new one lasts twelve hours at most."""
     return Session(
-        session_id, digest, person.id, person.customer_id, browser, device, link_id, proved_at, now, now, now + LONGEST
+        session_id,
+        digest,
+        person.id,
+        person.customer_id,
+        browser,
+        device,
+        link_id,
+        proved_at,
+        now,
+        now,
+        ends or now + LONGEST,
     )
 
 

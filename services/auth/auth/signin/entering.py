@@ -12,6 +12,7 @@ from auth.people import store as people
 from auth.people.domain import Person
 from auth.signin import store
 from auth.signin.domain import MailToken, Session, SignIn, begin, device_of
+from auth.visits import store as visits
 from chassis.messaging.work import Work
 from contracts.auth import (
     ConfirmationMade,
@@ -32,16 +33,22 @@ NOTICES: dict[str, tuple[type[NoticeState], str]] = {
 
 async def enter(
     work: Work, own: Own, person: Person, *, browser: bytes, user_agent: str, proved_at: datetime | None,
-    link_id: str | None = None,
-) -> tuple[Session, str]:  # fmt: skip
-    """A session of the person, and the text of its cookie. From a new device, the person is mailed."""
+    link_id: str | None = None, ends: datetime | None = None,
+) -> tuple[Session, str] | None:  # fmt: skip
+    """A session of the person, and the text of its cookie. From a new device, the person is mailed.
+
+    The person's row stays locked until the end of the transaction. None: they may not sign in any more.
+    """
     text, device = new_token(), device_of(user_agent)
     session = begin(
         person, session_id=new_id(), digest=sha256(text), browser=browser, device=device, link_id=link_id,
-        proved_at=proved_at, now=work.now,
+        proved_at=proved_at, now=work.now, ends=ends,
     )  # fmt: skip
     assert person.account is not None, "an erased person does not sign in"
-    if await store.insert_session(work, session, person.account):
+    unknown = await store.insert_session(work, session, person.account)
+    if unknown is None:
+        return None
+    if unknown:
         noted = await people.count_notice(work, person.id)
         work.emit(messages.notice(NewDeviceSeen, noted, own.sealer.seal(device=device), now=work.now))
     return session, text
@@ -54,6 +61,13 @@ async def leave(
     gone = await store.end_sessions(work, person_ids, but=but, only=only)
     work.emit(*(messages.ended(one.id, one.customer_id, work.now) for one in gone))
     return gone
+
+
+async def end_visits(work: Work, person_ids: Sequence[str]) -> None:
+    """End the visits that people have begun."""
+    for person_id in person_ids:
+        gone = await visits.end_visits(work, person_id)
+        work.emit(*(messages.ended(visit_id, customer_id, work.now) for visit_id, customer_id in gone))
 
 
 async def send_code(work: Work, own: Own, one: SignIn, person: Person) -> None:

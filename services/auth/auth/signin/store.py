@@ -11,6 +11,7 @@ from auth.people.store import COLUMNS as PERSON
 from auth.people.store import person_of
 from auth.signin.domain import (
     CODES_AN_HOUR,
+    CODES_OF_ALL,
     FAILURES_AN_HOUR,
     GUESSES_A_CODE,
     GUESSES_A_DAY,
@@ -86,13 +87,15 @@ async def lock_sign_in(work: Work, sign_in_id: str) -> SignIn | None:
 WANTED = f"""
 SELECT NOT EXISTS (SELECT FROM sign_ins WHERE account = $1 AND budget = $2 AND made_at > $3)
     AND (SELECT count(*) FROM sign_ins
-         WHERE account = $1 AND budget = $2 AND made_at > $4 AND code IS NOT NULL) < {CODES_AN_HOUR}
+         WHERE account = $1 AND client = $5 AND made_at > $4 AND code IS NOT NULL) < {CODES_AN_HOUR}
+    AND (SELECT count(*) FROM sign_ins
+         WHERE account = $1 AND budget = $2 AND made_at > $4 AND code IS NOT NULL) < {CODES_OF_ALL}
 """  # noqa: S608
 
 
 async def code_wanted(work: Work, one: SignIn) -> bool:
     since = one.made_at - timedelta(hours=1)
-    return bool(await work.connection.fetchval(WANTED, one.account, one.budget, one.made_at, since))
+    return bool(await work.connection.fetchval(WANTED, one.account, one.budget, one.made_at, since, one.client))
 
 
 async def save_code(work: Work, one: SignIn, code: bytes, token: bytes) -> None:
@@ -166,8 +169,10 @@ async def forgive_guess(work: Work, account: bytes, what: str, budget: bytes, to
     )  # fmt: skip
 
 
-async def password_of(work: Work, account: bytes) -> str | None:
-    kept: str | None = await work.connection.fetchval("SELECT hash FROM passwords WHERE account = $1", account)
+async def hold_password(work: Work, account: bytes) -> str | None:
+    """The password's hash. Until the end of the transaction nobody changes it."""
+    sql = "SELECT hash FROM passwords WHERE account = $1 FOR SHARE"
+    kept: str | None = await work.connection.fetchval(sql, account)
     return kept
 
 
@@ -184,17 +189,17 @@ async def save_password(work: Work, account: bytes, kept: str) -> None:
 
 async def insert_token(work: Work, made: MailToken) -> None:
     """Keep a token; those of the same purpose that the person had before end."""
-    await end_tokens(work, made.person_id, made.purpose)
+    await end_tokens(work, [made.person_id], made.purpose)
     await work.connection.execute(
         f"INSERT INTO mail_tokens ({TOKEN}) VALUES ($1, $2, $3, $4, $5, $6, $7)",  # noqa: S608
         made.digest, made.purpose, made.person_id, made.password, made.made_at, made.expires_at, made.ended_at,
     )  # fmt: skip
 
 
-async def end_tokens(work: Work, person_id: str, *purposes: str) -> None:
+async def end_tokens(work: Work, person_ids: Sequence[str], *purposes: str) -> None:
     await work.connection.execute(
-        "UPDATE mail_tokens SET ended_at = $3 WHERE person_id = $1 AND purpose = ANY($2) AND ended_at IS NULL",
-        person_id, list(purposes), work.now,
+        "UPDATE mail_tokens SET ended_at = $3 WHERE person_id = ANY($1::uuid[]) AND purpose = ANY($2) AND ended_at IS NULL",
+        list(person_ids), list(purposes), work.now,
     )  # fmt: skip
 
 
@@ -216,26 +221,26 @@ async def resets_since(work: Work, person_id: str, since: datetime) -> int:
 # Sessions
 
 INSERT_SESSION = f"""
-WITH known AS (SELECT count(*) AS devices, bool_or(browser = $14) AS this FROM devices WHERE account = $13),
-kept AS (
-    INSERT INTO devices (account, browser, called, first_at, last_at) VALUES ($13, $14, $6, $9, $9)
+WITH known AS (SELECT count(*) AS devices, bool_or(browser = $4) AS this FROM devices WHERE account = $12),
+made AS (
+    INSERT INTO sessions ({SESSION})
+    SELECT $1, $2, p.id, p.customer_id, $4, $5, $6, $7, $8, $9, $10, $11 FROM people p
+    WHERE p.id = $3 AND p.enabled FOR NO KEY UPDATE RETURNING made_at
+), kept AS (
+    INSERT INTO devices (account, browser, called, first_at, last_at) SELECT $12, $4, $5, made_at, made_at FROM made
     ON CONFLICT (account, browser) DO UPDATE SET last_at = excluded.last_at, called = excluded.called
-), made AS (
-    INSERT INTO sessions ({SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 )
-SELECT devices > 0 AND NOT this AS unknown FROM known
+SELECT devices > 0 AND NOT this AS unknown FROM known, made
 """  # noqa: S608
 
 
-async def insert_session(work: Work, made: Session, account: bytes) -> bool:
-    """Whether the person has signed in before, but never from this browser."""
-    return bool(
-        await work.connection.fetchval(
-            INSERT_SESSION, made.id, made.digest, made.person_id, made.customer_id, made.browser, made.device,
-            made.link_id, made.proved_at, made.made_at, made.used_at, made.expires_at, made.ended_at, account,
-            made.browser,
-        )
+async def insert_session(work: Work, made: Session, account: bytes) -> bool | None:
+    """Whether the person has signed in before, but never from this browser. None: they may not sign in any more."""
+    found: bool | None = await work.connection.fetchval(
+        INSERT_SESSION, made.id, made.digest, made.person_id, made.browser, made.device, made.link_id, made.proved_at,
+        made.made_at, made.used_at, made.expires_at, made.ended_at, account,
     )  # fmt: skip
+    return found
 
 
 def _session(row: Any) -> Session:
@@ -293,10 +298,10 @@ async def end_sessions(
 
 
 PRUNE = (
-    "DELETE FROM sign_ins WHERE made_at < $1 - interval '2 days'",
-    "DELETE FROM guesses WHERE day < ($1 - interval '3 days')::date",
-    "DELETE FROM failed_tries WHERE hour < $1 - interval '1 day'",
-    "DELETE FROM mail_tokens WHERE expires_at < $1 - interval '30 days'",
+    "DELETE FROM sign_ins WHERE made_at < $1::timestamptz - interval '2 days'",
+    "DELETE FROM guesses WHERE day < ($1::timestamptz - interval '3 days')::date",
+    "DELETE FROM failed_tries WHERE hour < $1::timestamptz - interval '1 day'",
+    "DELETE FROM mail_tokens WHERE expires_at < $1::timestamptz - interval '30 days'",
 )
 
 

@@ -98,11 +98,11 @@ async def _verified(
         who = [person for person in who if person.customer_id == customer]
     if not who:
         return None
-    session, text = await enter(
+    entered = await enter(
         work, own, who[0], browser=browser, user_agent=user_agent(request), link_id=one.link_id,
         proved_at=None if one.link_id else work.now,
     )  # fmt: skip
-    return await view_of(work.connection, session, who[0]), text
+    return (await view_of(work.connection, entered[0], who[0]), entered[1]) if entered else None
 
 
 async def _customer_of(work: Work, link_id: str) -> str | None:

@@ -27,7 +27,7 @@ from auth.signin.api.shapes import (
 )  # fmt: skip
 from auth.signin.api.views import view_of
 from auth.signin.domain import CONFIRMATION, PROOF, STRANGERS, MailToken
-from auth.signin.entering import enter, leave, send_link
+from auth.signin.entering import end_visits, enter, leave, send_link
 from auth.signin.jobs import MAKE_RESETS
 from chassis.http.bodies import StrictRoute
 from chassis.messaging.work import Cause, Work
@@ -49,7 +49,7 @@ async def sign_in_by_password(request: Request, body: AddressAndPassword, respon
         client, budget = (browser, browser) if known else (client_of(request, own), STRANGERS)
         taken = await store.count_try(work, client)
         guess_left = taken and await store.guess_password(work, account, budget, work.clock.today())
-        kept = await store.password_of(work, account) if taken else None
+        kept = await store.hold_password(work, account) if taken else None
     if not taken:
         raise too_many_tries()
     right = await own.hasher.matches(body.password, kept)  # also when there is no password, and no guess left
@@ -59,13 +59,13 @@ async def sign_in_by_password(request: Request, body: AddressAndPassword, respon
         await store.forgive_try(work, client, work.now)
         await store.forgive_guess(work, account, "password", budget, work.clock.today())
         who = await people.of_account(work.connection, account)
-        if not who or await store.password_of(work, account) != kept:
-            raise password_refused()
-        session, text = await enter(
+        entered = who and await enter(
             work, own, who[0], browser=browser, user_agent=user_agent(request), proved_at=work.now
         )
-        view = await view_of(work.connection, session, who[0])
-    set_session(response, text)
+        if not entered or await store.hold_password(work, account) != kept:  # it was changed meanwhile
+            raise password_refused()
+        view = await view_of(work.connection, entered[0], who[0])
+    set_session(response, entered[1])
     return view
 
 
@@ -94,7 +94,7 @@ async def confirm_registration(request: Request, body: JustToken) -> Response:
         token, person = await _opened(work, here.own.pepper.token(body.token), "confirmation")
         assert token.password is not None, "a confirmation holds a password"
         await _set_password(work, person, token.password)
-        await store.end_tokens(work, person.id, "invitation", "confirmation", "reset")
+        await store.end_tokens(work, [person.id], "invitation")
     return Response(status_code=204)
 
 
@@ -123,7 +123,6 @@ async def reset_password(request: Request, body: TokenAndPassword) -> Response:
     async with here.units.begin(Cause()) as work:
         _, person = await _opened(work, digest, "reset")
         await _set_password(work, person, kept)
-        await store.end_tokens(work, person.id, "reset", "confirmation")
         await store.forgive_try(work, client_of(request, here.own), work.now)
     return Response(status_code=204)
 
@@ -138,7 +137,6 @@ async def change_password(request: Request, body: JustPassword, who: SignedIn) -
     kept = await _good(here.own, body.password, person)
     async with here.units.begin(cause_of(request, who)) as work:
         await _set_password(work, person, kept, but=session.id)
-        await store.end_tokens(work, person.id, "reset", "confirmation")
     return Response(status_code=204)
 
 
@@ -159,8 +157,10 @@ async def _good(own: Own, password: str, person: Person) -> str:
 
 
 async def _set_password(work: Work, person: Person, kept: str, *, but: str | None = None) -> None:
-    """Save the password of an address. The sessions of all its people end, but for one."""
+    """Save the password of an address. All sessions but one, all visits and older links of its people end."""
     assert person.account is not None, "an erased person has no password"
     await store.save_password(work, person.account, kept)
-    everybody = await people.of_account(work.connection, person.account)
-    await leave(work, [one.id for one in everybody], but=but)
+    everybody = [one.id for one in await people.of_account(work.connection, person.account)]
+    await leave(work, everybody, but=but)
+    await end_visits(work, everybody)
+    await store.end_tokens(work, everybody, "reset", "confirmation")

@@ -28,7 +28,7 @@ from auth.signin.api.shapes import (
 )  # fmt: skip
 from auth.signin.api.views import view_of
 from auth.signin.domain import Session
-from auth.signin.entering import enter, leave
+from auth.signin.entering import end_visits, enter, leave
 from auth.visits.store import load_visit
 from chassis.http.bodies import NOT_KEPT, StrictRoute
 from chassis.http.identity import Identity, allow, unauthenticated
@@ -85,6 +85,7 @@ async def sign_out(request: Request, who: SignedIn) -> Response:
     session, person = await own_session(request, who)
     async with running_of(request).units.begin(cause_of(request, who)) as work:
         await leave(work, [person.id], only=session.id)
+        await end_visits(work, [person.id])
     answer = Response(status_code=204)
     clear_session(answer)
     return answer
@@ -146,14 +147,16 @@ async def switch_customer(request: Request, body: Switch, who: SignedIn, respons
         raise step_up_required()
     here: Running[Own] = running_of(request)
     others = await people.of_account(here.pool, person.account or b"")
-    other = next((one for one in others if one.id == body.contact_id and one.kind == "contact"), None)
+    other = next((one for one in others if one.id == body.contact_id), None)
     if other is None:
         raise not_found("contact", body.contact_id)
     async with here.units.begin(cause_of(request, who)) as work:
         await leave(work, [person.id], only=session.id)
-        entered, text = await enter(
+        entered = await enter(
             work, here.own, other, browser=session.browser, user_agent=user_agent(request),
-            proved_at=session.proved_at, link_id=session.link_id,
+            proved_at=session.proved_at, link_id=session.link_id, ends=session.expires_at,
         )  # fmt: skip
-    set_session(response, text)
-    return await view_of(here.pool, entered, other)
+        if entered is None:
+            raise not_found("contact", body.contact_id)
+    set_session(response, entered[1])
+    return await view_of(here.pool, entered[0], other)
