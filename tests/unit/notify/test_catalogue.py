@@ -22,6 +22,9 @@ EVERY = pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
 LANGUAGES = pytest.mark.parametrize("language", TEXTS.languages)
 
 
+LONG_LISTS = ["Ann, Bea, Carol, Dora, Emma, Fay, Gina, Hanna, Ida, Jo, ceo@rival.example, x", "A, " * 40]
+
+
 class Shown(HTMLParser):
     """What a reader sees of a page, and where its links lead."""
 
@@ -126,12 +129,25 @@ class TestHeaders:
         assert SECRETS["code"] in parts_of(message)[0]
         assert not any(SECRETS["code"] in str(value) for value in message.values())
 
-    @pytest.mark.parametrize("name", ["Ann\r\nBcc: all@example.com", "=?utf-8?q?x?=", 'A "B" <c@d.e>', "ñ" * 100])
+    @pytest.mark.parametrize(
+        "name", ["Ann\r\nBcc: all@example.com", "=?utf-8?q?x?=", 'A "B" <c@d.e>', "ñ" * 100, *LONG_LISTS]
+    )
     def test_name_begins_no_header(self, name: str) -> None:
         message = composed("code", "en", name=name)
         again = BytesParser(policy=policy.default).parsebytes(message.as_bytes(policy=policy.SMTP))
         assert again["Bcc"] is None
         assert [one.addr_spec for one in again["To"].addresses] == ["ann@example.com"]
+
+    @pytest.mark.parametrize("name", LONG_LISTS)
+    def test_company_stays_one_sender(self, name: str) -> None:
+        message = composed("code", "en", company=name)
+        again = BytesParser(policy=policy.default).parsebytes(message.as_bytes(policy=policy.SMTP))
+        assert [one.addr_spec for one in again["From"].addresses] == ["billing@example.com"]
+
+    @pytest.mark.parametrize("sign", ["\uffff", "\ufffe", "\x0b"])
+    def test_sign_that_is_none_is_left_out(self, sign: str) -> None:
+        _, html = parts_of(composed("code", "en", name=f"Ann{sign}Ng"))
+        assert sign not in html
 
     def test_markup_in_a_name_is_shown(self) -> None:
         _, html = parts_of(composed("code", "en", name="<script>alert(1)</script>", company="A<b>&</b>"))

@@ -21,6 +21,9 @@ from notify.rendering.view import View
 LOGO = re.compile(r"data:image/(png|jpeg|gif);base64,([A-Za-z0-9+/=]+)")
 MOST_NUMBERS = 10
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_IN_NAMES = re.compile(r"[^\w .'&-]+")
+LONGEST_NAME = 60
 
 
 def compose(
@@ -36,7 +39,7 @@ def compose(
     logo = _logo(view.company.logo)
     shared = values | {"brand": brand(view.company.brand_colour), "has_logo": logo is not None}
     around = _around(texts, shared, escaped=True)
-    html = mjml2html(texts.layout.render(shared | around | {"mail": filled}), disable_comments=True)
+    html = mjml2html(NO_XML.sub("", texts.layout.render(shared | around | {"mail": filled})), disable_comments=True)
     text = texts.layout_of_text.render(shared | _around(texts, shared, escaped=False) | {"mail": plain})
     return _message(view, plain.subject, text, html, logo, language, sender, unsubscribe), language
 
@@ -112,10 +115,10 @@ def _message(
     unsubscribe: str | None,
 ) -> EmailMessage:
     message = EmailMessage()
-    message["From"] = Address(_line(view.company.name), addr_spec=sender)
-    message["To"] = Address(_line(view.person.name or ""), addr_spec=view.person.email)
+    message["From"] = Address(_name(view.company.name), addr_spec=sender)
+    message["To"] = Address(_name(view.person.name or ""), addr_spec=view.person.email)
     if view.company.reply_address:
-        message["Reply-To"] = Address(_line(view.company.name), addr_spec=view.company.reply_address)
+        message["Reply-To"] = Address(_name(view.company.name), addr_spec=view.company.reply_address)
     message["Subject"] = _line(subject)
     message["Date"] = format_datetime(view.now)
     message["Message-ID"] = f"<{view.mail.message_id}@{sender.rpartition('@')[2]}>"
@@ -136,3 +139,8 @@ def _message(
 def _line(text: str) -> str:
     """On one line: no name begins a header of its own."""
     return UNSAFE.sub(" ", text).strip()
+
+
+def _name(text: str) -> str:
+    """A name beside an address. Without signs that programs take for further addresses, and short enough for a line."""
+    return " ".join(NOT_IN_NAMES.sub(" ", text).split())[:LONGEST_NAME].strip()
