@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.http.bodies import StrictRoute
@@ -23,6 +24,7 @@ from notify.domain.catalogue import BY_NAME, GROUPS, Group
 from notify.domain.mails import Person, State, message_id
 from notify.domain.unsubscribe import read_token
 from notify.mailing import MAILS
+from notify.rendering.texts import Texts
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -152,13 +154,12 @@ def _contact(who: Identity) -> str:
     return who.subject
 
 
-@router.get("/v1/unsubscribe/{token}", include_in_schema=False)
-async def ask_unsubscribe(token: str, request: Request) -> Response:
+@router.get("/v1/unsubscribe/{token}", response_class=HTMLResponse, tags=["mails"])
+async def ask_unsubscribe(token: str, request: Request) -> HTMLResponse:
     """The page that the link in a mail opens. To open it changes nothing, because programs open links, too."""
     person, _ = await _of_token(request, token)
-    return Response(
-        running_of(request).own.texts.page(person.language, secrets.token_urlsafe(16)), media_type="text/html"
-    )
+    texts: Texts = running_of(request).own.texts
+    return HTMLResponse(texts.page(person.language, secrets.token_urlsafe(16)))
 
 
 @router.post("/v1/unsubscribe/{token}", status_code=204, response_class=Response, tags=["mails"])
