@@ -25,6 +25,9 @@ from contracts.auth import Audience, CredentialKind
 router = APIRouter(route_class=StrictRoute)
 
 
+STREAMS: Audience = "gateway"
+
+
 class VisitRequest(BaseModel):
     """What somebody who looks as a customer asks for. It is kept."""
 
@@ -110,7 +113,8 @@ async def _of_key(here: Running[Own], body: TokenRequest, now: datetime) -> Admi
 
 
 async def _of_session(here: Running[Own], body: TokenRequest, now: datetime) -> Admitted | None:
-    found = await sessions.use_session(here.pool, bytes.fromhex(body.digest), now, IDLE)
+    by_person = body.audience != STREAMS  # an open stream asks by itself: nobody needs to sit before it
+    found = await sessions.use_session(here.pool, bytes.fromhex(body.digest), now, IDLE, counts=by_person)
     if found is None or not found[0].alive(now) or not found[1].enabled:
         return None
     session, person = found
@@ -118,7 +122,7 @@ async def _of_session(here: Running[Own], body: TokenRequest, now: datetime) -> 
     who = Identity(
         person.id, person.kind, person.scopes, person.customer_id, session=session.id, signed_in_at=proved_at
     )
-    return Admitted(who, session.id, min(session.expires_at, now + IDLE))
+    return Admitted(who, session.id, min(session.expires_at, now + IDLE) if by_person else session.until)
 
 
 async def _of_visit(here: Running[Own], body: TokenRequest, now: datetime) -> Admitted | None:

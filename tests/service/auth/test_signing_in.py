@@ -316,6 +316,14 @@ class TestSession:
         with auth.later(3400 + 1805):
             assert (await browser.exchange()).status_code == 401
 
+    async def test_open_stream_does_not_count_as_use(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.sign_in(email, contact)
+        with auth.later(1700):
+            assert (await browser.exchange("gateway")).status_code == 200
+        with auth.later(1810):
+            assert (await browser.exchange("gateway")).status_code == 401
+
     async def test_lasts_twelve_hours_at_most(self, auth: Auth) -> None:
         contact, browser = await auth.contact(email := address()), auth.browser()
         await browser.sign_in(email, contact)

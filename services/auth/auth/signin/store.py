@@ -252,16 +252,18 @@ P = ", ".join(f"p.{name} AS p_{name}" for name in PERSON.split(", "))
 USE = f"""
 WITH s AS (SELECT * FROM sessions WHERE digest = $1), used AS (
     UPDATE sessions SET used_at = greatest(sessions.used_at, $2::timestamptz) FROM s
-    WHERE sessions.id = s.id AND sessions.ended_at IS NULL AND s.used_at + $3::interval > $2 AND s.expires_at > $2 AND s.used_at < $2 - $4::interval
+    WHERE sessions.id = s.id AND sessions.ended_at IS NULL AND s.used_at + $3::interval > $2 AND s.expires_at > $2 AND s.used_at < $2 - $4::interval AND $5
     RETURNING sessions.used_at
 )
 SELECT {S}, {P} FROM s JOIN people p ON p.id = s.person_id
 """  # noqa: S608
 
 
-async def use_session(reads: Reads, digest: bytes, now: datetime, idle: timedelta) -> tuple[Session, Person] | None:
-    """The session of a cookie with its person. If it is alive, it counts as used now, to half a minute."""
-    row = await reads.fetchrow(USE, digest, now, idle, timedelta(seconds=30))
+async def use_session(
+    reads: Reads, digest: bytes, now: datetime, idle: timedelta, *, counts: bool
+) -> tuple[Session, Person] | None:
+    """The session of a cookie with its person. If it is alive and this counts, it is used now, to half a minute."""
+    row = await reads.fetchrow(USE, digest, now, idle, timedelta(seconds=30), counts)
     return (_session(row), _with_person(row)) if row else None
 
 
