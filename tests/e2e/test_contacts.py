@@ -140,7 +140,7 @@ class TestWhatTheCompanyDoes:
         for path, item in (await client.get("/openapi.json"))["paths"].items():
             for method in item.keys() & {"get", "post", "put", "patch", "delete"}:
                 name, route = f"{method.upper()} {path}", find_route(path)
-                if route is None or route.owner == "auth" or name in allowed:
+                if route is None or route.keyless or route.owner == "auth" or name in allowed:
                     continue
                 ids = {"customer_id": world.customer_id}
                 filled = path.replace("{customer_id}", ids["customer_id"])

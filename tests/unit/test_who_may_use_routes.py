@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from chassis.http.identity import Guard
 from invoicing.__main__ import service as invoicing
+from notify.__main__ import service as notify
 from payments.__main__ import service as payments
 
 METHODS = "/v1/customers/{customer_id}/payment-methods"
@@ -38,13 +39,15 @@ CONTACTS = {
     f"POST {METHODS}/{{method_id}}/verify",
     "GET /v1/customers/{customer_id}/autopay",
     "PUT /v1/customers/{customer_id}/autopay",
+    "GET /v1/mail-preferences",
+    "PUT /v1/mail-preferences",
 }
-PROGRAMS = {"GET /v1/surcharge-rules"}
-KEYLESS = {"POST /v1/webhooks/stripe"}
+PROGRAMS = {"GET /v1/surcharge-rules", "GET /v1/mails", "POST /v1/mails/{mail_id}/resend"}
+KEYLESS = {"POST /v1/webhooks/stripe", "GET /v1/unsubscribe/{token}", "POST /v1/unsubscribe/{token}"}
 
 ROUTES = [
     (f"{method} {route.path}", route)
-    for service in (invoicing, payments)
+    for service in (invoicing, notify, payments)
     for route in (service.router.routes if service.router else ())
     if isinstance(route, APIRoute)
     for method in sorted(route.methods)

@@ -28,10 +28,10 @@ from notify.rendering.texts import Texts
 
 router = APIRouter(route_class=StrictRoute)
 
-ReadMails = Annotated[Identity, allow("mails:read")]
-WriteMails = Annotated[Identity, allow("mails:write")]
+ReadMails = Annotated[Identity, allow("mails:read", by="programs")]
+WriteMails = Annotated[Identity, allow("mails:write", by="programs")]
 ReportBounces = Annotated[Identity, allow("mails:write", by="company")]
-OwnWishes = Annotated[Identity, allow("customers:read")]
+OwnWishes = Annotated[Identity, allow("customers:read", by="contacts")]
 
 
 class MailView(BaseModel):

@@ -1,21 +1,27 @@
 """People sign in on a real PostgreSQL: codes, passwords, invitations, links, visits. No gateway, no Kafka."""
 
 import asyncio
+import pathlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from auth.links.handlers import make_links
 from auth.signin.domain import CODES, FAILURES_AN_HOUR, GUESSES_A_CODE, GUESSES_A_DAY, RESET
 from auth.signin.entering import enter as enter_session
 from auth.signin.entering import send_link
 from auth.signin.jobs import prune
 from chassis.http.identity import TokenVerifier
+from chassis.messaging.records import Received
+from chassis.messaging.work import Cause
 from contracts.ids import new_id
+from contracts.invoicing import InvoiceIssued
 from tests.kit.postgres import drop_database, fresh_database
 from tests.kit.signing_in import BROWSER, SESSION, Auth, Browser, person_of, running_auth, staff
 
+CONTRACTS = pathlib.Path(__file__).parents[3] / "contracts/examples"
 GOOD = "correct horse battery staple rides"
 OTHER = "nine purple umbrellas beside a tractor"
 
@@ -591,3 +597,27 @@ class TestCompany:
             "SELECT payload FROM outbox WHERE type = 'CompanyChanged' ORDER BY id DESC"
         )
         assert b'"brand_colour":"#0e5358"' in said
+
+
+class TestLinkOfAnInvoice:
+    async def issued(self, auth: Auth, customer: str) -> int:
+        """Hear that the customer's invoice was issued; gives how many links are to be mailed."""
+        kept = CONTRACTS / "InvoiceIssued.json"
+        event = InvoiceIssued.model_validate_json(kept.read_text()).model_copy(
+            update={"customer_id": customer, "invoice_id": (invoice := new_id())}
+        )
+        async with auth.running.units.begin() as work:
+            await make_links([Received(event, new_id(), 1, b"", Cause())], work)
+        made = "SELECT count(*) FROM outbox WHERE type = 'PayerLinkMade' AND position($1::bytea IN payload) > 0"
+        found: int = await auth.running.pool.fetchval(made, invoice.encode())
+        return found
+
+    async def test_is_made_before_the_customer_is_known(self, auth: Auth) -> None:
+        """Invoices and customers come on two topics, in any order."""
+        assert await self.issued(auth, new_id()) == 1
+
+    async def test_needs_a_contact_of_a_known_customer(self, auth: Auth) -> None:
+        customer = await auth.customer_named("Blue")
+        assert await self.issued(auth, customer) == 0
+        await auth.contact(address(), customer)
+        assert await self.issued(auth, customer) == 1

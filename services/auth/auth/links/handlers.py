@@ -15,7 +15,7 @@ from contracts.ids import new_id
 
 async def make_links(events: Sequence[Received[heard.InvoiceIssued]], work: Work) -> None:
     """For the customers who have a contact to mail it to."""
-    reached = await store.with_contacts(work, sorted({one.event.customer_id for one in events}))
+    reached = await store.to_be_mailed(work, sorted({one.event.customer_id for one in events}))
     made = [(one, new_token(LINK_BYTES)) for one in events if one.event.customer_id in reached]
     links = [
         PayerLink(new_id(), work.own.pepper.token(text), one.event.customer_id, one.event.invoice_id, work.now, said=1)

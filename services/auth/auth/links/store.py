@@ -61,11 +61,15 @@ async def revoke_links(work: Work, customer_id: str | None, invoice_id: str) -> 
     return [row["id"] for row in await work.connection.fetch(REVOKE, customer_id, invoice_id, work.now)]
 
 
-WITH_CONTACTS = """
-SELECT DISTINCT customer_id FROM people WHERE customer_id = ANY($1::uuid[]) AND enabled
+TO_BE_MAILED = """
+SELECT c FROM unnest($1::uuid[]) AS c WHERE NOT EXISTS (SELECT FROM customers k WHERE k.id = c)
+    OR EXISTS (SELECT FROM people p WHERE p.customer_id = c AND p.enabled)
 """
 
 
-async def with_contacts(work: Work, customer_ids: Sequence[str]) -> set[str]:
-    """Those of the customers that have an enabled contact, to whom a link could be mailed."""
-    return {row["customer_id"] for row in await work.connection.fetch(WITH_CONTACTS, list(customer_ids))}
+async def to_be_mailed(work: Work, customer_ids: Sequence[str]) -> set[str]:
+    """Those of the customers to whose contacts a link can be mailed.
+
+    A customer who is not known yet may have one: its invoice may be heard of before the customer itself.
+    """
+    return {row["c"] for row in await work.connection.fetch(TO_BE_MAILED, list(customer_ids))}
