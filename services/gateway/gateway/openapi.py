@@ -84,6 +84,8 @@ EVERYWHERE = {
     "503": "Not now: see Retry-After",
     "504": "The service has not answered in time",
 }
+OF_LINKS = {"410": "The link of a mail has ended: ask for a new one"}
+LINKS = ("/v1/registrations", "/v1/password/reset", "/v1/payer-links/{token}")
 WITH_BODY = {
     "400": "The body is not JSON, or the Idempotency-Key is missing",
     "409": "The state of something is in the way, or a request with the same key is still running",
@@ -186,7 +188,8 @@ def merge(documents: Mapping[str, Document], *, title: str = "Paidup", version: 
             "schemas": dict(sorted(schemas.items())),
             "headers": HEADERS,
             "responses": {
-                f"Problem{status}": _problem(text, status) for status, text in (EVERYWHERE | WITH_BODY).items()
+                f"Problem{status}": _problem(text, status)
+                for status, text in (EVERYWHERE | WITH_BODY | OF_LINKS).items()
             },
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: paidup_sk_…"},
@@ -226,6 +229,7 @@ def _finished(path: str, item: Document, *, keyless: bool) -> Document:
             if status.startswith("2")
         }
         possible = [*EVERYWHERE, *(WITH_BODY if method in WRITES else ["409"] if method == "delete" else ())]
+        possible += OF_LINKS if path.startswith(LINKS) else ()
         problems = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in possible}
         describe_parameters(parameters)
         add_example(operation)
@@ -238,9 +242,8 @@ def _finished(path: str, item: Document, *, keyless: bool) -> Document:
 
 
 def _security(scopes: Sequence[str]) -> list[Document]:
-    """By what the operation can be asked for: some are for people who signed in alone."""
-    by_session: list[Document] = [{"session": list(scopes)}]
-    return by_session if PERSONS in scopes else [{"apiKey": list(scopes)}, *by_session]
+    """By what the operation can be asked for. What is for people who signed in, a key of all scopes may ask too."""
+    return [{"apiKey": list(scopes)}, {"session": list(scopes)}]
 
 
 def _described(operation: Document, scopes: Sequence[str]) -> str:

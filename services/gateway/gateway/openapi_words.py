@@ -15,7 +15,15 @@ WORDS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").rea
 ID = re.compile(r"(^|_)ids?$")
 # Ids of other systems, and ids that callers choose.
 READABLE_IDS = {"SurchargeRuleView.id"}
-FOREIGN_IDS = {"external_id", "customer_external_id", "provider_id", "payout_id", "payout_line_id", "request_id"}
+FOREIGN_IDS = {
+    "external_id",
+    "customer_external_id",
+    "provider_id",
+    "payout_id",
+    "payout_line_id",
+    "request_id",
+    "message_id",
+}
 
 
 def describe_schemas(schemas: Document) -> None:

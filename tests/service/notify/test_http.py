@@ -24,7 +24,7 @@ class Front:
         return httpx2.AsyncClient(base_url=self._url, headers={"Authorization": f"Bearer {token}"})
 
     def staff(self, *scopes: str, customer: str | None = None) -> httpx2.AsyncClient:
-        return self.of(Identity("kim", "staff", frozenset(scopes or {"*"}), customer))
+        return self.of(Identity("kim", "system" if customer else "staff", frozenset(scopes or {"*"}), customer))
 
     def contact(self, contact_id: str, customer: str) -> httpx2.AsyncClient:
         scopes = frozenset({"customers:read", "invoices:read", "payments:read"})
