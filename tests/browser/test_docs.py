@@ -32,9 +32,10 @@ async def docs(context: BrowserContext, stack: LocalStack) -> AsyncIterator[Page
     page = await context.new_page()
     await page.goto(f"{stack.url}/docs")
     await page.get_by_role("button", name="Authorize").first.click()
-    await page.locator(".auth-container input").fill(stack.api_key)
-    await page.locator(".auth-btn-wrapper button.authorize").click()
-    await page.locator(".auth-btn-wrapper button.btn-done").click()
+    by_key = page.locator("form").filter(has_text="apiKey (http, Bearer)")
+    await by_key.get_by_role("textbox").fill(stack.api_key)
+    await by_key.get_by_label("Apply credentials").click()
+    await by_key.get_by_role("button", name="Close").click()
     yield page
     await page.close()
 
