@@ -9,19 +9,18 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
 
 from auth.company import messages, store
-from auth.company.domain import DEFAULTS, INK, LEAST_CONTRAST, contrast
-from auth.people.domain import OWN_SCOPE
-from auth.signin.api.shapes import Strict
+from auth.company.domain import DEFAULTS, INK, LEAST_CONTRAST
+from auth.edge import SignedIn, Strict
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity, allow
-from chassis.http.problems import Problem, refused
+from chassis.http.problems import refused
 from chassis.running import cause_of, running_of
 from contracts.auth import MailAddress
+from contracts.colours import contrast
 from contracts.normal import Name
 
 router = APIRouter(route_class=StrictRoute)
-ReadOwn = Annotated[Identity, allow(OWN_SCOPE)]
-WriteCompany = Annotated[Identity, allow("company:write")]
+WriteCompany = Annotated[Identity, allow("company:write", by="company")]
 ZONES = available_timezones()
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 Logo = Annotated[
@@ -63,7 +62,7 @@ class CompanyView(BaseModel):
 
 
 @router.get("/v1/company")
-async def read_company(request: Request, who: ReadOwn) -> CompanyView:
+async def read_company(request: Request, who: SignedIn) -> CompanyView:
     """The company's settings."""
     return CompanyView(**DEFAULTS | (await store.load_company(running_of(request).pool) or {}))
 
@@ -71,8 +70,6 @@ async def read_company(request: Request, who: ReadOwn) -> CompanyView:
 @router.put("/v1/company")
 async def change_company(request: Request, body: Company, who: WriteCompany) -> CompanyView:
     """Change the company's settings, all at once. A brand colour on which white text can't be read is refused."""
-    if who.customer_id is not None:
-        raise Problem(status=403, slug="forbidden", detail="This key is for one customer; this is the company's.")
     if body.time_zone not in ZONES:
         raise refused("no such time zone: write it as America/New_York", field="time_zone")
     if (found := contrast(body.brand_colour, INK)) < LEAST_CONTRAST:
