@@ -53,6 +53,10 @@ def _mailable(address: str) -> str:
 MailAddress = Annotated[Email, AfterValidator(_mailable)]
 """An address at which people can be mailed."""
 
+SESSION_COOKIE, BROWSER_COOKIE = "__Host-paidup-session", "__Host-paidup-browser"
+VISIT_COOKIE = "__Secure-paidup-visit"
+"""Auth sets them, the gateway reads them: of who signed in, of the browser, of a visit below its own path."""
+
 Role = Literal["account_manager", "administrator"]
 Language = Annotated[str, Field(pattern="^[a-z]{2}$", description="ISO 639-1 code")]
 

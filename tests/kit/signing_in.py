@@ -28,12 +28,13 @@ from chassis.http.identity import Identity, TokenSigner
 from chassis.messaging.work import Units, Wake
 from chassis.running import Running
 from chassis.tasks.worker import Worker
+from contracts.auth import BROWSER_COOKIE, SESSION_COOKIE
 from contracts.ids import new_id
 from tests.kit.postgres import Database
 from tests.kit.serving import serving, write_keys
 
 SECRET = "between gateway and auth"
-SESSION, BROWSER = "__Host-paidup-session", "__Host-paidup-browser"
+SESSION, BROWSER = SESSION_COOKIE, BROWSER_COOKIE
 
 
 def auth_settings(folder: pathlib.Path, database: Database, **more: Any) -> Settings:

@@ -228,8 +228,12 @@ def allow(scope: str, *, by: Callers = "everybody") -> Any:
 def need_fresh(identity: Identity, now: datetime) -> None:
     """A 403 problem for a person who signed in long ago, or by a link that may have been passed on."""
     if not identity.fresh(now):
-        detail = "Prove again who you are: ask for a code with POST /v1/session/step-up, and send it there."
-        raise Problem(status=403, slug="step-up-required", detail=detail)
+        raise step_up_required()
+
+
+def step_up_required() -> Problem:
+    detail = "Prove again who you are: ask for a code with POST /v1/session/step-up, and send it there."
+    return Problem(status=403, slug="step-up-required", detail=detail)
 
 
 def whose(customer_id: str | None, identity: Identity) -> str | None:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from chassis.http.problems import Problem
+from contracts.auth import BROWSER_COOKIE, SESSION_COOKIE, VISIT_COOKIE
 from gateway.client import Headers
 
-SESSION = b"__Host-paidup-session"
-VISIT = b"__Secure-paidup-visit"
-BROWSER = b"__Host-paidup-browser"
+SESSION, VISIT, BROWSER = SESSION_COOKIE.encode(), VISIT_COOKIE.encode(), BROWSER_COOKIE.encode()
 NAMES = frozenset({SESSION, VISIT, BROWSER})
 KEY_STARTS = (b"paidup_sk_", b"pk_")  # older keys begin with `pk_`
 LONGEST = 200  # bytes of a key or of a cookie's value

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contracts.auth import SESSION_COOKIE
 from gateway.openapi_words import (
     add_example,
     describe_parameters,
@@ -133,7 +134,7 @@ PERSONS = "self"  # the scope of everybody who signed in, which no key has by it
 SESSION: Document = {
     "type": "apiKey",
     "in": "cookie",
-    "name": "__Host-paidup-session",
+    "name": SESSION_COOKIE,
     "description": (
         "The session of a person who signed in. Requests that change something also need the header `Paidup-CSRF: 1` "
         "and come from the portal's own pages."

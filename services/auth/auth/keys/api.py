@@ -10,6 +10,7 @@ import asyncpg
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from auth.edge import Before
 from auth.keys import messages, store
 from auth.keys.domain import KEY_START, MOST_OF_CUSTOMER, ApiKey, Maker, beyond, hash_of, make_key
 from chassis.http.bodies import StrictRoute
@@ -110,11 +111,9 @@ async def _made(request: Request, body: NewKey, who: Identity, secret: str) -> M
 
 @router.get("/v1/api-keys")
 async def list_api_keys(
-    request: Request, who: WriteKeys, limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: str | None = None
+    request: Request, who: WriteKeys, cursor: Before, limit: Annotated[int, Query(ge=1, le=100)] = 20
 ) -> Keys:
     """List API keys, the newest first, without the keys themselves."""
-    if cursor is not None and not is_id(cursor):
-        raise invalid([{"field": "cursor", "message": "not a cursor of this list"}])
     found = await store.page_of_keys(running_of(request).pool, who.customer_id, cursor, limit + 1)
     now = running_of(request).clock.now()
     items = [KeyView(**_view(key, now)) for key in found[:limit]]

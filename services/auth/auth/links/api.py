@@ -7,16 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
+from auth.edge import Strict
 from auth.hashes import LINK_BYTES, new_token
 from auth.links import store
 from auth.links.domain import PayerLink
 from auth.own import Own
 from auth.people import store as people
 from auth.signin.api.codes import wish_for_code
-from auth.signin.api.shapes import Address, Strict, Taken, link_ended
+from auth.signin.api.shapes import Address, Taken, link_ended
 from chassis.http.bodies import StrictRoute
 from chassis.http.idempotency import LONGEST_KEY, checked, reused
-from chassis.http.identity import Identity, allow
+from chassis.http.identity import Identity, allow, whose
 from chassis.http.problems import not_found, refused
 from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id, new_id
@@ -55,8 +56,7 @@ async def make_payer_link(
     The link is not stored; the same Idempotency-Key shows it again. It ends 30 days after the invoice is paid.
     """
     here: Running[Own] = running_of(request)
-    if not who.sees(body.customer_id) or not is_id(body.customer_id):
-        raise not_found("customer", body.customer_id)
+    whose(body.customer_id, who)
     if body.invoice_id is not None and not is_id(body.invoice_id):
         raise refused("not the id of an invoice", field="invoice_id")
     if not await people.customer_known(here.pool, body.customer_id):

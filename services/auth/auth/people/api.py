@@ -8,16 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
+from auth.edge import Before, SignedIn, Strict
 from auth.own import Own
 from auth.people import messages, store
 from auth.people.changing import erase, save
-from auth.people.domain import DEFAULT_LANGUAGE, MOST_CONTACTS, OWN_SCOPE, Person
-from auth.signin.api.shapes import Strict
+from auth.people.domain import DEFAULT_LANGUAGE, MOST_CONTACTS, Person, new_person
 from auth.signin.domain import INVITATION
 from auth.signin.entering import send_link
 from chassis.http.bodies import StrictRoute
-from chassis.http.identity import Identity, allow
-from chassis.http.problems import Problem, conflict, invalid, not_found
+from chassis.http.identity import Identity, allow, whose
+from chassis.http.problems import Problem, conflict, not_found
 from chassis.messaging.work import Work
 from chassis.running import Running, cause_of, running_of
 from contracts.auth import Language, MailAddress, Role
@@ -28,9 +28,8 @@ router = APIRouter(route_class=StrictRoute)
 
 ReadContacts = Annotated[Identity, allow("contacts:read")]
 WriteContacts = Annotated[Identity, allow("contacts:write")]
-ReadStaff = Annotated[Identity, allow("staff:read")]
-WriteStaff = Annotated[Identity, allow("staff:write")]
-Own_ = Annotated[Identity, allow(OWN_SCOPE)]
+ReadStaff = Annotated[Identity, allow("staff:read", by="company")]
+WriteStaff = Annotated[Identity, allow("staff:write", by="company")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Chosen = Annotated[str, StringConstraints(pattern="^(en|es)$")]
 
@@ -114,13 +113,10 @@ def staff_view(person: Person) -> StaffMember:
 
 @router.get("/v1/contacts")
 async def list_contacts(
-    request: Request, who: ReadContacts, customer_id: str | None = None, limit: Limit = 20, cursor: str | None = None
+    request: Request, who: ReadContacts, cursor: Before, customer_id: str | None = None, limit: Limit = 20
 ) -> Contacts:
     """List the contacts of a customer, or of all, the newest first."""
-    wanted = customer_id or who.customer_id
-    if wanted is not None and (not is_id(wanted) or not who.sees(wanted)):
-        raise not_found("customer", wanted)
-    found = await store.page_of_contacts(running_of(request).pool, wanted, _cursor(cursor), limit + 1)
+    found = await store.page_of_contacts(running_of(request).pool, whose(customer_id, who), cursor, limit + 1)
     items = [contact_view(person) for person in found[:limit]]
     return Contacts(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
@@ -128,17 +124,16 @@ async def list_contacts(
 @router.post("/v1/contacts", status_code=201)
 async def add_contact(request: Request, body: NewContact, who: WriteContacts) -> ContactView:
     """Add a contact to a customer. An enabled contact signs in with a code by e-mail at once, or is invited first."""
-    if not is_id(body.customer_id) or not who.sees(body.customer_id):
-        raise not_found("customer", body.customer_id)
+    whose(body.customer_id, who)
     here: Running[Own] = running_of(request)
     async with here.units.begin(cause_of(request, who)) as work:
         if not await store.customer_known(work.connection, body.customer_id):
             raise not_found("customer", body.customer_id)
         if await store.living_contacts(work, body.customer_id) >= MOST_CONTACTS:
             raise conflict("too-many-contacts", f"This customer has {MOST_CONTACTS} contacts: erase some first.")
-        person = Person(
-            new_id(), "contact", body.customer_id, None, body.email, here.own.pepper.account(body.email), body.name,
-            body.language, body.enabled, work.now,
+        person = new_person(
+            new_id(), body.email, here.own.pepper.account(body.email), work.now, customer_id=body.customer_id,
+            name=body.name, language=body.language, enabled=body.enabled,
         )  # fmt: skip
         if not await store.insert_person(work, person):
             raise conflict("email-taken", "This customer has a contact with this address already.")
@@ -147,7 +142,7 @@ async def add_contact(request: Request, body: NewContact, who: WriteContacts) ->
 
 
 @router.patch("/v1/contacts/{contact_id}")
-async def change_contact(request: Request, contact_id: str, body: ContactChange, who: Own_) -> ContactView:
+async def change_contact(request: Request, contact_id: str, body: ContactChange, who: SignedIn) -> ContactView:
     """Change a contact's name, language, or whether it may sign in. Who is disabled is refused within a second.
 
     Contacts change their own name and language.
@@ -191,10 +186,9 @@ async def _contact(work: Work, contact_id: str, who: Identity) -> Person:
 
 
 @router.get("/v1/staff")
-async def list_staff(request: Request, who: ReadStaff, limit: Limit = 20, cursor: str | None = None) -> Staff:
+async def list_staff(request: Request, who: ReadStaff, cursor: Before, limit: Limit = 20) -> Staff:
     """List the company's own people, the newest first."""
-    _of_the_company(who)
-    found = await store.page_of_staff(running_of(request).pool, _cursor(cursor), limit + 1)
+    found = await store.page_of_staff(running_of(request).pool, cursor, limit + 1)
     items = [staff_view(person) for person in found[:limit]]
     return Staff(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
@@ -202,7 +196,6 @@ async def list_staff(request: Request, who: ReadStaff, limit: Limit = 20, cursor
 @router.post("/v1/staff", status_code=201)
 async def add_staff(request: Request, body: NewStaff, who: WriteStaff) -> StaffMember:
     """Add one of the company's people, who is invited by e-mail and signs in with a code."""
-    _of_the_company(who)
     here: Running[Own] = running_of(request)
     async with here.units.begin(cause_of(request, who)) as work:
         person = await invite_staff(work, here.own, body.email, body.name, body.role, body.language)
@@ -215,7 +208,8 @@ async def invite_staff(
     work: Work, own: Own, email: str, name: str | None, role: Role, language: str = DEFAULT_LANGUAGE
 ) -> Person | None:
     """Add somebody and have the invitation mailed. None: there is one of this address."""
-    person = Person(new_id(), "staff", None, role, email, own.pepper.account(email), name, language, True, work.now)
+    account = own.pepper.account(email)
+    person = new_person(new_id(), email, account, work.now, role=role, name=name, language=language)
     if not await store.insert_person(work, person):
         return None
     work.emit(messages.of(person, work.now))
@@ -226,7 +220,6 @@ async def invite_staff(
 @router.patch("/v1/staff/{staff_id}")
 async def change_staff(request: Request, staff_id: str, body: StaffChange, who: WriteStaff) -> StaffMember:
     """Change the role of one of the company's people, name, language, or whether they may sign in."""
-    _of_the_company(who)
     if who.subject == staff_id and (body.enabled is False or body.role):
         raise conflict(
             "not-oneself", "Nobody disables themselves or changes their own role: ask another administrator."
@@ -238,14 +231,3 @@ async def change_staff(request: Request, staff_id: str, body: StaffChange, who: 
         after = person.changed(name=body.name, language=body.language, enabled=body.enabled, role=body.role)
         await save(work, person, after)
     return staff_view(after)
-
-
-def _of_the_company(who: Identity) -> None:
-    if who.customer_id is not None or who.kind == "contact":
-        raise Problem(status=403, slug="forbidden", detail="This key is for one customer; this is the company's.")
-
-
-def _cursor(cursor: str | None) -> str | None:
-    if cursor is not None and not is_id(cursor):
-        raise invalid([{"field": "cursor", "message": "not a cursor of this list"}])
-    return cursor

@@ -68,3 +68,12 @@ class Person:
         return replace(
             self, email=None, account=None, name=None, enabled=False, erased_at=now, sequence=self.sequence + 1
         )
+
+
+def new_person(
+    person_id: str, email: str, account: bytes, now: datetime, *, customer_id: str | None = None,
+    role: Role | None = None, name: str | None = None, language: str = DEFAULT_LANGUAGE, enabled: bool = True,
+) -> Person:  # fmt: skip
+    """A contact of a customer, or with a role one of the company's own people."""
+    kind: Literal["contact", "staff"] = "contact" if role is None else "staff"
+    return Person(person_id, kind, customer_id, role, email, account, name, language, enabled, now)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from auth.people import messages, store
 from auth.people.changing import erase
-from auth.people.domain import DEFAULT_LANGUAGE, Person
+from auth.people.domain import new_person
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
@@ -21,18 +21,7 @@ async def keep_customers(events: Sequence[Received[heard.CustomerChanged]], work
     mailable = [customer for customer, one in known.items() if is_mailable(one.event.email or "")]
     for customer in sorted(await store.without_people(work, mailable)):
         email = str(known[customer].event.email)
-        person = Person(
-            new_id(),
-            "contact",
-            customer,
-            None,
-            email,
-            work.own.pepper.account(email),
-            None,
-            DEFAULT_LANGUAGE,
-            True,
-            work.now,
-        )
+        person = new_person(new_id(), email, work.own.pepper.account(email), work.now, customer_id=customer)
         work.cause = known[customer].cause
         if await store.insert_person(work, person):
             work.emit(messages.of(person, work.now))

@@ -16,7 +16,6 @@ FAILURES_AN_HOUR = 30  # of one client
 RESET, RESETS_AN_HOUR = timedelta(minutes=30), 3
 INVITATION, CONFIRMATION = timedelta(hours=72), timedelta(hours=24)
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
-PROOF = timedelta(minutes=30)
 BROWSER = timedelta(days=365)
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 15, 128
 STRANGERS = b""  # the budget that all devices share from which an address has never signed in

@@ -21,7 +21,7 @@ from contracts.auth import (
     NoticeState,
     PasswordResetMade,
     SignInCodeMade,
-)  # fmt: skip
+)
 from contracts.ids import new_id
 
 NOTICES: dict[str, tuple[type[NoticeState], str]] = {

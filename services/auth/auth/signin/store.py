@@ -19,7 +19,7 @@ from auth.signin.domain import (
     MailToken,
     Session,
     SignIn,
-)  # fmt: skip
+)
 from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 

@@ -8,24 +8,24 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
+from auth.edge import Before, Strict
 from auth.hashes import new_token, sha256
 from auth.own import Own
 from auth.people import messages
 from auth.people import store as people
 from auth.signin.api.cookies import set_cookie
-from auth.signin.api.shapes import Strict
 from auth.visits import store
 from auth.visits.domain import LASTS, Visit
 from chassis.http.bodies import NOT_KEPT, StrictRoute
-from chassis.http.identity import Identity, allow, unauthenticated
-from chassis.http.problems import Problem, invalid, not_found
+from chassis.http.identity import Identity, allow, unauthenticated, whose
+from chassis.http.problems import Problem, not_found
 from chassis.running import Running, cause_of, running_of
+from contracts.auth import VISIT_COOKIE
 from contracts.ids import is_id, new_id
 
 router = APIRouter(route_class=StrictRoute)
 WriteVisits = Annotated[Identity, allow("visits:write")]
 ReadVisits = Annotated[Identity, allow("visits:read")]
-VISIT_COOKIE = "__Secure-paidup-visit"
 
 
 class NewVisit(Strict):
@@ -97,14 +97,10 @@ async def end_visit(request: Request, visit_id: str, who: WriteVisits) -> Respon
 
 @router.get("/v1/customers/{customer_id}/visits")
 async def list_visits(
-    request: Request, customer_id: str, who: ReadVisits, limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
-) -> Visits:  # fmt: skip
+    request: Request, customer_id: str, who: ReadVisits, cursor: Before, limit: Annotated[int, Query(ge=1, le=100)] = 20
+) -> Visits:
     """List who looked at a customer's portal, and why, the newest first."""
-    if not is_id(customer_id) or not who.sees(customer_id):
-        raise not_found("customer", customer_id)
-    if cursor is not None and not is_id(cursor):
-        raise invalid([{"field": "cursor", "message": "not a cursor of this list"}])
+    whose(customer_id, who)
     found = await store.page_of_visits(running_of(request).reads(who), customer_id, cursor, limit + 1)
     items = [
         VisitView(

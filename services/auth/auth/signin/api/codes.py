@@ -8,7 +8,7 @@ from auth.links.store import load_link
 from auth.own import Own
 from auth.people import store as people
 from auth.signin import store
-from auth.signin.api.cookies import browser_of, client_of, known_browser, set_session
+from auth.signin.api.cookies import browser_of, counted_as, known_browser, set_session
 from auth.signin.api.shapes import (
     Address,
     CodeOrToken,
@@ -17,9 +17,9 @@ from auth.signin.api.shapes import (
     code_refused,
     too_many_tries,
     user_agent,
-)  # fmt: skip
+)
 from auth.signin.api.views import view_of
-from auth.signin.domain import CODE, STRANGERS, SignIn, opens
+from auth.signin.domain import CODE, SignIn, opens
 from auth.signin.entering import enter
 from auth.signin.jobs import MAKE_CODES
 from chassis.http.bodies import StrictRoute
@@ -52,13 +52,12 @@ async def wish_for_code(
     pepper = here.own.pepper
     account, browser = pepper.account(email), pepper.browser(known_browser(request, response))
     async with here.units.begin(Cause()) as work:
-        known = await store.device_known(work, account, browser)
-        client = browser if known else client_of(request, here.own)
+        client, budget = await counted_as(work, request, here.own, account, browser)
         taken = await store.count_try(work, client)
         if taken:
             one = SignIn(
-                new_id(), account, browser, link_id, session_id, client, browser if known else STRANGERS, None, None,
-                work.now, work.now + CODE,
+                new_id(), account, browser, link_id, session_id, client, budget, None, None, work.now,
+                work.now + CODE,
             )  # fmt: skip
             await store.insert_sign_in(work, one)
             await enqueue(work, MAKE_CODES, one.id)

@@ -6,9 +6,11 @@ from fastapi import Request, Response
 
 from auth.hashes import new_token
 from auth.own import Own
-from auth.signin.domain import BROWSER, LONGEST
+from auth.signin import store
+from auth.signin.domain import BROWSER, LONGEST, STRANGERS
+from chassis.messaging.work import Work
+from contracts.auth import BROWSER_COOKIE, SESSION_COOKIE
 
-SESSION_COOKIE, BROWSER_COOKIE = "__Host-paidup-session", "__Host-paidup-browser"
 BROWSER_HEADER, CLIENT_HEADER = "paidup-browser", "paidup-client-address"
 LONGEST_COOKIE = 200
 
@@ -21,6 +23,16 @@ def browser_of(request: Request) -> str:
 def client_of(request: Request, own: Own) -> bytes:
     """The network address that asks, as a keyed hash."""
     return own.pepper.client(request.headers.get(CLIENT_HEADER, ""))
+
+
+async def counted_as(work: Work, request: Request, own: Own, account: bytes, browser: bytes) -> tuple[bytes, bytes]:
+    """The client whose failed tries are counted, and the budget to which guesses count.
+
+    A device from which the address has signed in has both for itself, so strangers use up nothing of it.
+    """
+    if await store.device_known(work, account, browser):
+        return browser, browser
+    return client_of(request, own), STRANGERS
 
 
 def known_browser(request: Request, response: Response) -> str:

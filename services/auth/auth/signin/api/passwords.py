@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from auth.edge import SignedIn
 from auth.own import Own
 from auth.people import store as people
 from auth.people.domain import Person
 from auth.signin import store
-from auth.signin.api.cookies import client_of, known_browser, set_session
-from auth.signin.api.sessions import SignedIn, own_session
+from auth.signin.api.cookies import client_of, counted_as, known_browser, set_session
+from auth.signin.api.sessions import own_session
 from auth.signin.api.shapes import (
     Address,
     AddressAndPassword,
@@ -21,15 +22,15 @@ from auth.signin.api.shapes import (
     bad_password,
     link_ended,
     password_refused,
-    step_up_required,
     too_many_tries,
     user_agent,
-)  # fmt: skip
+)
 from auth.signin.api.views import view_of
-from auth.signin.domain import CONFIRMATION, PROOF, STRANGERS, MailToken
+from auth.signin.domain import CONFIRMATION, MailToken
 from auth.signin.entering import end_visits, enter, leave, send_link
 from auth.signin.jobs import MAKE_RESETS
 from chassis.http.bodies import StrictRoute
+from chassis.http.identity import need_fresh
 from chassis.messaging.work import Cause, Work
 from chassis.running import Running, cause_of, running_of
 from chassis.tasks.queue import enqueue
@@ -45,8 +46,7 @@ async def sign_in_by_password(request: Request, body: AddressAndPassword, respon
     own, account = here.own, here.own.pepper.account(body.email)
     browser = own.pepper.browser(known_browser(request, response))
     async with here.units.begin(Cause()) as work:
-        known = await store.device_known(work, account, browser)
-        client, budget = (browser, browser) if known else (client_of(request, own), STRANGERS)
+        client, budget = await counted_as(work, request, own, account, browser)
         taken = await store.count_try(work, client)
         guess_left = taken and await store.guess_password(work, account, budget, work.clock.today())
         kept = await store.hold_password(work, account) if taken else None
@@ -77,9 +77,7 @@ async def register(request: Request, body: TokenAndPassword) -> Taken:
     """
     here: Running[Own] = running_of(request)
     digest = here.own.pepper.token(body.token)
-    async with here.units.begin(Cause()) as work:
-        _, person = await _opened(work, digest, "invitation")
-    kept = await _good(here.own, body.password, person)
+    kept = await _chosen(here, digest, "invitation", body.password)
     async with here.units.begin(Cause()) as work:
         _, person = await _opened(work, digest, "invitation")
         await send_link(work, here.own, person, "confirmation", CONFIRMATION, password=kept)
@@ -117,9 +115,7 @@ async def reset_password(request: Request, body: TokenAndPassword) -> Response:
     """Choose a new password with the link of the mail. All sessions of the address end."""
     here: Running[Own] = running_of(request)
     digest = here.own.pepper.token(body.token)
-    async with here.units.begin(Cause()) as work:
-        _, person = await _opened(work, digest, "reset")
-    kept = await _good(here.own, body.password, person)
+    kept = await _chosen(here, digest, "reset", body.password)
     async with here.units.begin(Cause()) as work:
         _, person = await _opened(work, digest, "reset")
         await _set_password(work, person, kept)
@@ -132,8 +128,7 @@ async def change_password(request: Request, body: JustPassword, who: SignedIn) -
     """Choose a new password. Needs a sign-in of the last 30 minutes; your other sessions end."""
     session, person = await own_session(request, who)
     here: Running[Own] = running_of(request)
-    if session.proved_at is None or session.proved_at + PROOF <= here.clock.now():
-        raise step_up_required()
+    need_fresh(who, here.clock.now())
     kept = await _good(here.own, body.password, person)
     async with here.units.begin(cause_of(request, who)) as work:
         await _set_password(work, person, kept, but=session.id)
@@ -147,6 +142,13 @@ async def _opened(work: Work, digest: bytes, purpose: str) -> tuple[MailToken, P
     if token is None or person is None or not person.enabled:
         raise link_ended()
     return token, person
+
+
+async def _chosen(here: Running[Own], digest: bytes, purpose: str, password: str) -> str:
+    """The hash of a password that somebody chose by a link. To hash takes long, so no transaction is open meanwhile."""
+    async with here.units.begin(Cause()) as work:
+        _, person = await _opened(work, digest, purpose)
+    return await _good(here.own, password, person)
 
 
 async def _good(own: Own, password: str, person: Person) -> str:

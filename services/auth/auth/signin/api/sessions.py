@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Request, Response
 
+from auth.edge import SignedIn
 from auth.own import Own
 from auth.people import store as people
-from auth.people.domain import OWN_SCOPE, VISIT_SCOPES, Person
+from auth.people.domain import VISIT_SCOPES, Person
 from auth.signin import store
 from auth.signin.api import codes
 from auth.signin.api.cookies import browser_of, clear_session, set_session
@@ -23,22 +22,19 @@ from auth.signin.api.shapes import (
     code_refused,
     person_view,
     session_item,
-    step_up_required,
     user_agent,
-)  # fmt: skip
+)
 from auth.signin.api.views import view_of
 from auth.signin.domain import Session
 from auth.signin.entering import end_visits, enter, leave
 from auth.visits.store import load_visit
 from chassis.http.bodies import NOT_KEPT, StrictRoute
-from chassis.http.identity import Identity, allow, unauthenticated
+from chassis.http.identity import Identity, step_up_required, unauthenticated
 from chassis.http.problems import Problem, not_found
 from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 
 router = APIRouter(route_class=StrictRoute)
-
-SignedIn = Annotated[Identity, allow(OWN_SCOPE)]
 
 
 async def own_session(request: Request, who: Identity) -> tuple[Session, Person]:

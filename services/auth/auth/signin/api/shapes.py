@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
+from auth.edge import Strict
 from auth.people.domain import Person
 from auth.signin.domain import FAILURES_AN_HOUR, Session
 from chassis.http.problems import Problem
@@ -17,10 +18,6 @@ from contracts.invoicing import Email
 Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern="^[0-9 ]{6,12}$")]
 Token = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{20,100}$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Address(Strict):
@@ -160,11 +157,6 @@ def too_many_tries() -> Problem:
 def link_ended() -> Problem:
     detail = "This link has ended or was used. Ask for a new one."
     return Problem(status=410, slug="link-ended", detail=detail)
-
-
-def step_up_required() -> Problem:
-    detail = "Prove again who you are: ask for a code with POST /v1/session/step-up, and send it there."
-    return Problem(status=403, slug="step-up-required", detail=detail)
 
 
 def bad_password(reason: str) -> Problem:

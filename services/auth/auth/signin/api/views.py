@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from auth.people import store as people
 from auth.people.domain import Person
 from auth.signin.api.shapes import CustomerView, OtherContact, PersonView, SessionView, StaffView, person_view
-from auth.signin.domain import PROOF, Session
+from auth.signin.domain import Session
 from chassis.db.reads import Reads
+from chassis.http.identity import FRESH_SECONDS
 
 
 async def view_of(reads: Reads, session: Session, person: Person) -> SessionView:
     """The session with its person and customer; `others` only for who has proved more than a payer link does."""
-    proof = session.proved_at + PROOF if session.proved_at else None
+    proof = session.proved_at + timedelta(seconds=FRESH_SECONDS) if session.proved_at else None
     common = {
         "kind": person.kind, "scopes": sorted(person.scopes), "csrf": "1", "expires_at": session.until,
         "ends_at": session.expires_at, "proof_until": proof,
