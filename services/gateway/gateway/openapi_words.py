@@ -16,6 +16,7 @@ ID = re.compile(r"(^|_)ids?$")
 # Ids of other systems, and ids that callers choose.
 READABLE_IDS = {"SurchargeRuleView.id"}
 FOREIGN_IDS = {
+    "vat_id",
     "external_id",
     "customer_external_id",
     "provider_id",
