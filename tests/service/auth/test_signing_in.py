@@ -16,6 +16,7 @@ from auth.signin.jobs import prune
 from chassis.http.identity import TokenVerifier
 from chassis.messaging.records import Received
 from chassis.messaging.work import Cause
+from contracts.colours import DARK_SHEET, contrast
 from contracts.ids import new_id
 from contracts.invoicing import InvoiceIssued
 from tests.kit.postgres import drop_database, fresh_database
@@ -597,6 +598,25 @@ class TestCompany:
             "SELECT payload FROM outbox WHERE type = 'CompanyChanged' ORDER BY id DESC"
         )
         assert b'"brand_colour":"#0e5358"' in said
+
+    async def test_look_is_for_everybody(self, auth: Auth) -> None:
+        async with auth.program() as program:
+            body = {
+                "name": "Blue Ltd",
+                "brand_colour": "#0e5358",
+                "languages": ["es"],
+                "reply_address": "a@blue.example",
+            }
+            assert (await program.put("/v1/company", json=body)).status_code == 200
+        answer = await auth.browser().ask("GET", "/v1/company/look")
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "public, max-age=60"
+        look = answer.json()
+        assert (look["name"], look["languages"], look["time_zone"]) == ("Blue Ltd", ["es"], "America/New_York")
+        assert look["brand_colour"] == "#0e5358"
+        assert contrast(look["brand_colour_dark"], DARK_SHEET) >= 4.5
+        assert contrast(look["text_on_brand_dark"], look["brand_colour_dark"]) >= 4.5
+        assert look.keys().isdisjoint({"reply_address", "tax"})
 
 
 class TestLinkOfAnInvoice:

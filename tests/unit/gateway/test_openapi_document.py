@@ -30,7 +30,7 @@ OPERATIONS = [
 SCHEMAS = DOCUMENT["components"]["schemas"]
 WITHOUT_KEY = {
     "ask_for_a_code", "ask_for_a_code_by_link", "confirm_registration", "forget_password", "open_payer_link",
-    "register", "reset_password", "sign_in_by_code", "sign_in_by_password", "take_webhook",
+    "read_look", "register", "reset_password", "sign_in_by_code", "sign_in_by_password", "take_webhook",
     "ask_unsubscribe", "unsubscribe",
 }  # fmt: skip
 

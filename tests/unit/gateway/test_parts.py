@@ -42,6 +42,8 @@ COUNT = len(STREAMED) * PARTITIONS
         ("/v1/webhooks/stripe", "payments"),
         ("/v1/webhooks", None),
         ("/v1/webhooks/", None),
+        ("/v1/company", "auth"),
+        ("/v1/company/look", "auth"),
         ("/v1", None),
         ("/internal/token", None),
         ("/v1/../internal/token", None),
@@ -52,7 +54,9 @@ COUNT = len(STREAMED) * PARTITIONS
 def test_every_path_has_one_owner_or_none(path: str, owner: str | None) -> None:
     route = find_route(path)
     assert (route.owner if route else None) == owner
-    assert route is None or route.keyless == path.startswith(("/v1/webhooks/", "/v1/sign-in", "/v1/payer-links/"))
+    assert route is None or route.keyless == path.startswith(
+        ("/v1/webhooks/", "/v1/sign-in", "/v1/payer-links/", "/v1/company/look")
+    )
 
 
 GRANT = "018f0000-0000-7000-8000-000000000001"

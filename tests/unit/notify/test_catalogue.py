@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.colours import contrast
+from contracts.colours import DARK_SHEET, LIGHT_SHEET, brand, contrast
 from contracts.money import EXPONENTS
 from notify.domain.catalogue import EVENTS, KINDS
-from notify.rendering.colours import DARK_SHEET, LIGHT_SHEET, brand
 from notify.rendering.formats import money
 from notify.rendering.texts import CATALOGUE
 from tests.kit.mail_samples import FACTS, PORTAL, SECRETS, TEXTS, composed, png

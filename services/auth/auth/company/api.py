@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from auth.company import messages, store
@@ -16,7 +16,7 @@ from chassis.http.identity import Identity, allow
 from chassis.http.problems import refused
 from chassis.running import cause_of, running_of
 from contracts.auth import MailAddress
-from contracts.colours import contrast
+from contracts.colours import brand, contrast
 from contracts.normal import Name
 
 router = APIRouter(route_class=StrictRoute)
@@ -61,10 +61,34 @@ class CompanyView(BaseModel):
     tax: Tax | None
 
 
+class Look(BaseModel):
+    """How the company's pages look. `text_on_…`: the colour of a text on that colour."""
+
+    name: str
+    logo: str | None
+    brand_colour: str
+    text_on_brand: str
+    brand_colour_dark: str
+    text_on_brand_dark: str
+    time_zone: str
+    languages: list[str]
+
+
 @router.get("/v1/company")
 async def read_company(request: Request, who: SignedIn) -> CompanyView:
     """The company's settings."""
     return CompanyView(**DEFAULTS | (await store.load_company(running_of(request).pool) or {}))
+
+
+@router.get("/v1/company/look")
+async def read_look(request: Request, response: Response) -> Look:
+    """The company's name and looks, for everybody: the pages of signing in show them. It may be kept for a minute."""
+    response.headers["Cache-Control"] = "public, max-age=60"
+    kept = DEFAULTS | (await store.load_company(running_of(request).pool) or {})
+    found = brand(kept["brand_colour"])
+    colours = {"brand_colour": found.colour, "text_on_brand": found.on}
+    dark = {"brand_colour_dark": found.dark_colour, "text_on_brand_dark": found.dark_on}
+    return Look(**{name: kept[name] for name in ("name", "logo", "time_zone", "languages")}, **colours, **dark)
 
 
 @router.put("/v1/company")

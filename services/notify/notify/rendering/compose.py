@@ -13,8 +13,8 @@ from typing import Any
 
 from mjml import mjml2html
 
+from contracts.colours import brand
 from notify.domain.catalogue import BY_NAME
-from notify.rendering.colours import brand
 from notify.rendering.texts import Texts
 from notify.rendering.view import View
 
