@@ -112,6 +112,23 @@ class TestCustomerList:
             assert [each["id"] for each in (await own.get("/v1/customers")).json()["items"]] == [one["id"]]
 
 
+class TestSummary:
+    async def test_a_customer_reads_its_own_alone(
+        self, erp: httpx2.AsyncClient, url: str, keys: tuple[pathlib.Path, pathlib.Path]
+    ) -> None:
+        one, other = await customer(erp, name="One"), await customer(erp)
+        made = await issue(erp, one["id"], minor=250)
+        async with client_of(url, keys, one["id"]) as own:
+            summary = (await own.get(f"/v1/customers/{one['id']}/summary")).json()
+            aging = (await own.get(f"/v1/customers/{one['id']}/aging")).json()
+            assert (await own.get(f"/v1/customers/{other['id']}/summary")).status_code == 404
+        assert (summary["name"], summary["as_of"], summary["last_paid"]) == ("One", aging["as_of"], None)
+        assert summary["last_invoice"]["id"] == made["id"]
+        (usd,) = summary["currencies"]
+        assert usd.items() >= aging["currencies"][0].items()
+        assert (usd["payable_now_minor"], usd["payable_count"], summary["counts"]["open"]) == (250, 1, 1)
+
+
 class TestChangingCustomers:
     async def test_named_fields_change_and_others_stay(self, erp: httpx2.AsyncClient, database: Database) -> None:
         made = await customer(erp, email="a@example.com", metadata={"erp": "7"})

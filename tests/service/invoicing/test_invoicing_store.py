@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -26,7 +27,8 @@ from invoicing.api.invoices import decide
 from invoicing.store.aging import AGING
 from invoicing.store.book import LOAD_OLDEST
 from invoicing.store.customers import SEARCHED
-from invoicing.store.invoices import CALLED, INVOICE
+from invoicing.store.invoices import CALLED, EXPECTED_BY, INVOICE
+from invoicing.store.summary import LAST_INVOICE, LAST_PAID, OPEN_SUMS
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 1, 1)
@@ -236,7 +238,7 @@ class TestLists:
     async def test_pages_have_no_gap_and_no_repetition(self, units: Units) -> None:
         who = await customer(units)
         await issue(units, *(wish(who, f"N{n}", day=DAY + timedelta(days=n % 3)) for n in range(25)))
-        for sort in ("-issued_on", "due_on", "number", "-total"):
+        for sort in ("-issued_on", "due_on", "number", "-total", "balance", "-balance"):
             seen: list[str] = []
             after = None
             while True:
@@ -246,7 +248,8 @@ class TestLists:
                 seen += [row["id"] for row in rows[:10]]
                 if len(rows) <= 10:
                     break
-                after = (rows[9][sort.lstrip("-")], rows[9]["id"])
+                last = store.invoice_of(rows[9])
+                after = (getattr(last, sort.lstrip("-")), last.id)
             assert (len(seen), len(set(seen))) == (25, 25)
 
     @pytest.mark.parametrize(("q", "found"), [("n-7", 1), ("1.07", 1), ("widget", 2), ("100%", 0), ("po-9", 1)])
@@ -276,6 +279,128 @@ class TestLists:
         values: list[Any] = [new_id(), DAY][:arguments] or [[new_id()], ["USD"], [100], 1_000]
         plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
         assert index in plan
+        assert "Seq Scan" not in plan
+
+
+def numbered(outcomes: list[issuing.Issued | Refusal]) -> dict[str, str]:
+    return {one.invoice.number: one.invoice.id for one in outcomes if isinstance(one, issuing.Issued)}
+
+
+async def reserve(units: Units, who: str, by: date | None, *parts: tuple[str, int]) -> str:
+    payment = new_id()
+    async with units.begin() as work:
+        book = await store.load_book(work, invoices=[one for one, _ in parts])
+        book.reserve(payment, who, [Part(one, Money(minor, "USD")) for one, minor in parts], "USD", expected_by=by)
+        await store.save_book(work, book)
+    return payment
+
+
+async def settle(units: Units, *events: Received[PaymentReconciled]) -> None:
+    async with units.begin() as work:
+        await handlers.settle_invoices(events, work)
+
+
+class TestSummary:
+    TODAY = date(2026, 4, 1)
+
+    async def test_rows_of_each_age_sum_to_it(self, units: Units) -> None:
+        who = await customer(units)
+        days = [date(2025, 12, 1), date(2026, 1, 15), date(2026, 2, 20), date(2026, 3, 20), date(2026, 4, 1)]
+        wishes = [
+            wish(who, f"{currency}-{n}", day=day, minor=100 + n, currency=currency)
+            for currency in ("USD", "JPY") for n, day in enumerate(days)
+        ]  # fmt: skip
+        ids = numbered(await issue(units, *wishes, wish(who, "LATER", day=date(2026, 5, 1), minor=7)))
+        await reserve(units, who, None, (ids["USD-0"], 100), (ids["USD-1"], 1))
+        await settle(units, received(new_id(), who, 50, (ids["USD-3"], 50)))
+        summary = await store.load_summary(units.pool, who, self.TODAY)
+        assert [one["currency"] for one in summary["currencies"]] == ["JPY", "USD"]
+        for one in summary["currencies"]:
+            for age in ("amount_due", "days_0_30", "days_31_60", "days_61_90", "over_90"):
+                asked = replace(chosen(who, age=age, currency=one["currency"], status="unpaid"), today=self.TODAY)
+                rows = await store.list_invoices(units.pool, store.Page(asked, "due_on", 100, None))
+                assert sum(store.invoice_of(row).balance for row in rows) == one[f"{age}_minor"], age
+        usd = summary["currencies"][1]
+        assert usd["in_progress_minor"] == 101
+        assert usd["payable_now_minor"] == sum(100 + n for n in range(5)) + 7 - 101 - 50
+        assert (usd["payable_count"], usd["overdue_count"], usd["overdue_payable_count"]) == (5, 4, 3)
+        assert usd["overdue_payable_minor"] == 100 + 102 + 53
+        assert summary["counts"] == {"open": 10, "in_progress": 1, "overdue": 8}
+        assert summary["last_invoice"]["number"] == "LATER"
+
+    async def test_counts_are_those_of_the_tabs(self, units: Units) -> None:
+        who = await customer(units)
+        ids = numbered(await issue(units, *(wish(who, f"N{n}") for n in range(4))))
+        await reserve(units, who, None, (ids["N0"], 100), (ids["N1"], 40))
+        asked = replace(chosen(who), today=self.TODAY)
+        counts = await store.count_invoices(units.pool, asked)
+        summary = await store.load_summary(units.pool, who, self.TODAY)
+        assert summary["counts"].items() <= counts.items()
+
+    async def test_last_paid_is_what_has_not_gone_back(self, units: Units) -> None:
+        who, payment = await customer(units), new_id()
+        await issue(units, wish(who, "A"))
+        await settle(units, received(payment, who, 150))
+        summary = await store.load_summary(units.pool, who, self.TODAY)
+        assert summary["last_paid"] == {"payment_id": payment, "currency": "USD", "amount_minor": 150, "on": DAY}
+        async with units.begin() as work:
+            book = await store.load_book(work, payments=[payment])
+            book.reverse(payment, DAY)
+            await store.save_book(work, book)
+        assert (await store.load_summary(units.pool, who, self.TODAY))["last_paid"] is None
+
+    async def test_day_of_money_stays(self, units: Units) -> None:
+        who, first = await customer(units), new_id()
+        await settle(units, received(first, who, 150))
+        ids = numbered(await issue(units, wish(who, "A", day=DAY + timedelta(days=9))))
+        second = new_id()
+        async with units.begin() as work:
+            book = await store.load_book(work, invoices=[ids["A"]], credits_of=[(who, "USD")])
+            book.reserve(second, who, [Part(ids["A"], Money(100, "USD"))], "USD", credit=100)
+            await store.save_book(work, book)
+        later = received(second, who, 0, (ids["A"], 100))
+        event = later.event.model_copy(update={"effective_on": DAY + timedelta(days=9)})
+        await settle(units, replace(later, event=event))
+        assert await units.pool.fetchval("SELECT effective_on FROM settlements WHERE payment_id = $1", first) > DAY
+        summary = await store.load_summary(units.pool, who, self.TODAY)
+        assert summary["last_paid"] == {"payment_id": first, "currency": "USD", "amount_minor": 150, "on": DAY}
+
+    async def test_customer_without_anything_has_nothing(self, units: Units) -> None:
+        found = await store.load_summary(units.pool, await customer(units), self.TODAY)
+        assert found["currencies"] == []
+        assert found["counts"] == {"open": 0, "in_progress": 0, "overdue": 0}
+        assert (found["last_invoice"], found["last_paid"]) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("sql", "values", "index"),
+        [
+            (OPEN_SUMS, 2, "Index Only Scan using invoices_open_newest"),
+            (LAST_INVOICE, 1, "invoices_newest"),
+            (LAST_PAID, 1, "settlements_newest"),
+        ],
+    )
+    async def test_queries_have_their_index(self, units: Units, sql: str, values: int, index: str) -> None:
+        plan = await units.pool.fetch(f"EXPLAIN {sql}", *[new_id(), DAY][:values])
+        assert index in "\n".join(row[0] for row in plan)
+        assert "Seq Scan" not in "\n".join(row[0] for row in plan)
+
+
+class TestExpectedBy:
+    async def test_is_the_last_day_of_what_is_pending(self, units: Units) -> None:
+        who, days = await customer(units), [DAY + timedelta(days=2), DAY + timedelta(days=5)]
+        ids = numbered(await issue(units, wish(who, "A"), wish(who, "B")))
+        for day in days:
+            await reserve(units, who, day, (ids["A"], 10))
+        rows = await store.list_invoices(units.pool, store.Page(chosen(who), "number", 10, None))
+        assert [row["expected_by"] for row in rows] == [days[1], None]
+        one = await store.load_invoice(units.pool, ids["A"], who)
+        assert one is not None
+        assert one["expected_by"] == days[1]
+
+    async def test_other_payments_are_passed_over_by_index(self, units: Units) -> None:
+        sql = f"SELECT {EXPECTED_BY} FROM invoices i WHERE customer_id = $1 ORDER BY issued_on DESC, id DESC LIMIT 21"
+        plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", new_id()))
+        assert "reservations_placed" in plan
         assert "Seq Scan" not in plan
 
 

@@ -71,6 +71,53 @@ class Aging(BaseModel):
     currencies: list[AgingOfCurrency]
 
 
+class SummaryOfCurrency(AgingOfCurrency):
+    """Aging of today, and what can be paid. `payable_…`: invoices of which payments under way do not hold all."""
+
+    in_progress_minor: int
+    payable_now_minor: int
+    payable_count: int
+    in_progress_count: int
+    overdue_count: int
+    overdue_payable_count: int
+    overdue_payable_minor: int
+
+
+class SummaryCounts(BaseModel):
+    """As the tabs and the filter `overdue` of the list of invoices count."""
+
+    open: int
+    in_progress: int
+    overdue: int
+
+
+class LastInvoice(BaseModel):
+    id: str
+    number: str
+    issued_on: date
+    total_minor: int
+    currency: str
+
+
+class LastPaid(BaseModel):
+    """The newest money that was confirmed, without surcharge: what of it has not gone back."""
+
+    payment_id: str
+    currency: str
+    amount_minor: int
+    on: date
+
+
+class CustomerSummary(BaseModel):
+    customer_id: str
+    name: str
+    as_of: date
+    currencies: list[SummaryOfCurrency]
+    counts: SummaryCounts
+    last_invoice: LastInvoice | None
+    last_paid: LastPaid | None
+
+
 @router.post(
     "/v1/customers", status_code=201, response_model=Customer, responses={200: {"model": Customer}}, tags=["customers"]
 )
@@ -147,3 +194,12 @@ async def get_aging(
     day = as_of or running.clock.today()
     currencies = await store.load_aging(running.reads(identity), customer_id, day)
     return answer({"as_of": day, "currencies": currencies})
+
+
+@router.get("/v1/customers/{customer_id}/summary", response_model=CustomerSummary, tags=["customers"])
+async def get_summary(customer_id: str, request: Request, identity: ReadInvoices) -> Response:
+    """Show what each page shows of a customer: aging of today, what can be paid, counts, the last invoice and money."""
+    customer, running = await _own_customer(customer_id, request, identity), running_of(request)
+    today = running.clock.today()
+    summary = await store.load_summary(running.reads(identity), customer_id, today)
+    return answer({"customer_id": customer_id, "name": customer["name"], "as_of": today, **summary})

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
@@ -25,7 +25,10 @@ router = APIRouter(route_class=StrictRoute)
 Status = Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]
 Wanted = Literal["draft", "open", "in_progress", "paid", "void", "uncollectible", "unpaid", "overdue"]
 Age = Literal["amount_due", "days_0_30", "days_31_60", "days_61_90", "over_90"]
-Sort = Literal["issued_on", "-issued_on", "due_on", "-due_on", "number", "-number", "total", "-total"]
+Sort = Literal[
+    "issued_on", "-issued_on", "due_on", "-due_on", "number", "-number", "total", "-total", "balance", "-balance"
+]
+AMOUNTS = ("total", "balance")
 
 
 class InvoiceSummary(BaseModel):
@@ -46,6 +49,10 @@ class InvoiceSummary(BaseModel):
     balance_minor: int
     pending_minor: int
     payable_now_minor: int
+    expected_by: Annotated[
+        date | None,
+        Field(description="By when all of `pending_minor` is to be confirmed; null: nothing is, or no day is known"),
+    ]
 
 
 class Invoices(BaseModel):
@@ -82,6 +89,7 @@ def summary(invoice: Invoice, row: dict[str, Any], today: date) -> dict[str, Any
         "balance_minor": invoice.balance,
         "pending_minor": invoice.pending,
         "payable_now_minor": invoice.payable_now,
+        "expected_by": row["expected_by"],
     }
 
 
@@ -138,8 +146,8 @@ async def list_invoices(
 ) -> Response:
     """List invoices, the newest first. Send `next_cursor` as `cursor` for the next page; null on the last page."""
     wanted = _seen_by(identity, asked, tab=tab, status=status)
-    if sort.endswith("total") and wanted.customer_id is None:
-        raise refused("invoices are sorted by total for one customer: name it by customer_id", field="sort")
+    if sort.endswith(AMOUNTS) and wanted.customer_id is None:
+        raise refused("invoices are sorted by amounts for one customer: name it by customer_id", field="sort")
     page = store.Page(wanted, sort, limit, _read_cursor(cursor, sort))
     rows = await store.list_invoices(running_of(request).reads(identity), page)
     items = [summary(store.invoice_of(row), row, wanted.today) for row in rows[:limit]]
@@ -157,7 +165,8 @@ async def count_invoices(request: Request, identity: ReadInvoices, asked: Chosen
 
 
 def _column(sort: str) -> str:
-    return {"total": "total_minor"}.get(sort.lstrip("-"), sort.lstrip("-"))
+    column = sort.lstrip("-")
+    return f"{column}_minor" if column in AMOUNTS else column
 
 
 def _write_cursor(last: dict[str, Any], sort: str) -> str:
@@ -177,7 +186,7 @@ def _value(text: str, column: str) -> Any:
     """The value of a column as a cursor holds it."""
     if column == "number":
         return text
-    if column == "total":
+    if column in AMOUNTS:
         if not (text.isascii() and text.isdigit() and len(text) < 19):
             raise invalid_cursor()
         return int(text)

@@ -24,6 +24,7 @@ from invoicing.store.invoices import (
     load_invoice,
 )
 from invoicing.store.lists import Filter, Page, count_invoices, list_invoices
+from invoicing.store.summary import load_summary
 
 __all__ = [
     "Customers",
@@ -48,6 +49,7 @@ __all__ = [
     "load_customer",
     "load_history",
     "load_invoice",
+    "load_summary",
     "lock_customer",
     "lock_customers",
     "resolve_customers",

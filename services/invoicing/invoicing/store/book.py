@@ -172,9 +172,10 @@ WITH changed AS (
         AS n (payment_id, customer_id, currency, state, ids, amounts, sequence, expected_by, credits, credit_amounts)
     ON CONFLICT (payment_id) DO UPDATE SET state = excluded.state, sequence = excluded.sequence
 ), settled AS (
-    INSERT INTO settlements AS s (payment_id, customer_id, currency, invoice_ids, amounts, credit, effective_on, reversed,
-        sequence)
-    SELECT payment_id, customer_id, currency, ids::uuid[], amounts::bigint[], credit, effective_on, reversed, sequence
+    INSERT INTO settlements AS s (payment_id, customer_id, currency, invoice_ids, amounts, credit, effective_on, came_on,
+        reversed, sequence)
+    SELECT payment_id, customer_id, currency, ids::uuid[], amounts::bigint[], credit, effective_on, effective_on, reversed,
+        sequence
     FROM unnest($23::uuid[], $24::uuid[], $25::text[], $26::text[], $27::text[], $28::bigint[], $29::date[], $30::bool[],
         $31::bigint[])
         AS n (payment_id, customer_id, currency, ids, amounts, credit, effective_on, reversed, sequence)

@@ -15,6 +15,13 @@ from invoicing.domain import Invoice
 INVOICE = "id, customer_id, number, currency, state, issued_on, due_on, total, credited, settled, pending, sequence, reopened_on"
 
 
+# By when all that payments under way hold of an invoice `i` is to be confirmed.
+EXPECTED_BY = """CASE WHEN i.pending > 0 THEN (
+    SELECT max(r.expected_by) FROM reservations r
+    WHERE r.customer_id = i.customer_id AND r.state = 'placed' AND i.id = ANY(r.invoice_ids)
+) END AS expected_by"""
+
+
 def invoice_of(row: Mapping[str, Any]) -> Invoice:
     return Invoice(*(row[name] for name in INVOICE.split(", ")))
 
@@ -88,8 +95,8 @@ async def load_invoice(
     connection: Reads, invoice_id: str, only: str | None, *, lock: bool = False
 ) -> dict[str, Any] | None:
     """One invoice with its document; None if the identity may not see it."""
-    sql = f"""SELECT {INVOICE}, po_number, created_at, lines, taxes, terms, notes, metadata FROM invoices
-        JOIN invoice_documents ON invoice_id = id
+    sql = f"""SELECT {INVOICE}, po_number, created_at, lines, taxes, terms, notes, metadata, {EXPECTED_BY}
+        FROM invoices i JOIN invoice_documents ON invoice_id = id
         WHERE id = $1 AND ($2::uuid IS NULL OR (customer_id = $2 AND state <> 'draft')){" FOR UPDATE" if lock else ""}"""  # noqa: S608
     row = await connection.fetchrow(sql, invoice_id, only)
     return dict(row) if row else None

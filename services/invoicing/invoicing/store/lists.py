@@ -8,7 +8,7 @@ from typing import Any
 
 from chassis.db.reads import Reads
 from invoicing.store.customers import contains
-from invoicing.store.invoices import INVOICE
+from invoicing.store.invoices import EXPECTED_BY, INVOICE
 
 BALANCE = "total - credited - settled"
 TABS = {
@@ -36,7 +36,8 @@ AGES = {
     "days_61_90": (61, 90),
     "over_90": (91, None),
 }
-SORTS = {"issued_on": "date", "due_on": "date", "number": "text", "total": "bigint"}
+SORTS = {"issued_on": "date", "due_on": "date", "number": "text", "total": "bigint", "balance": "bigint"}
+SORTED_BY = {"balance": f"(CASE WHEN state = 'void' THEN 0 ELSE {BALANCE} END)"}
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -81,11 +82,12 @@ async def list_invoices(connection: Reads, page: Page) -> list[dict[str, Any]]:
     arguments = Arguments()
     where = [TABS[page.filter.tab], *_conditions(page.filter, arguments)]
     column, way = page.sort.lstrip("-"), "DESC" if page.sort.startswith("-") else "ASC"
+    sorted_by = SORTED_BY.get(column, column)
     if page.after:
         value, sign = arguments.bind(page.after[0], SORTS[column]), "<" if way == "DESC" else ">"
-        where.append(f"({column}, id) {sign} ({value}, {arguments.bind(page.after[1], 'uuid')})")
-    sql = f"""SELECT {INVOICE}, po_number FROM invoices WHERE {" AND ".join(where)}
-        ORDER BY {column} {way}, id {way} LIMIT {arguments.bind(page.limit + 1, "int")}"""  # noqa: S608
+        where.append(f"({sorted_by}, id) {sign} ({value}, {arguments.bind(page.after[1], 'uuid')})")
+    sql = f"""SELECT {INVOICE}, po_number, {EXPECTED_BY} FROM invoices i WHERE {" AND ".join(where)}
+        ORDER BY {sorted_by} {way}, id {way} LIMIT {arguments.bind(page.limit + 1, "int")}"""  # noqa: S608
     return [dict(row) for row in await connection.fetch(sql, *arguments)]
 
 
@@ -124,7 +126,7 @@ def _conditions(asked: Filter, arguments: Arguments) -> list[str]:
             where.append(f"{column} {sign} {bind(day, 'date')}")
     if asked.age:
         first, last = AGES[asked.age]
-        where.append(OWED)
+        where += [OWED, f"issued_on <= {bind(asked.today, 'date')}"]  # aging counts no invoice before its day of issue
         if first is not None:
             where.append(f"due_on <= {bind(asked.today - timedelta(days=first), 'date')}")
         if last is not None:
