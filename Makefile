@@ -1,5 +1,5 @@
 # Everything from a fresh clone: only make and Python 3.11 or later (with venv) are needed.
-#   make up [DETACH=1] | down | test [STACK=containers] | lint | schemas | demo | bench | faults
+#   make up [DETACH=1] | down | test [STACK=containers] | lint | portal | schemas | demo | bench | faults
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -16,8 +16,13 @@ PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11
             $$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, max(2, os.cpu_count() or 2)))')
 export STACK
+WEB := services/gateway/web
+PORTAL := services/gateway/gateway/portal/index.html
+PACKAGES := $(WEB)/node_modules/.package-lock.json
+NODE := $(VENV)/node
+NPM := PATH="$$(cat $(NODE)):$$PATH" npm --prefix $(WEB)
 
-.PHONY: help up down install lint test schemas demo bench faults
+.PHONY: help up down install lint test portal schemas demo bench faults
 
 help:
 	@sed -n '1,2s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -41,13 +46,30 @@ EXPLAIN = { echo "The packages could not be installed. Remedy: check the network
 
 install: $(STAMP)
 
-up: $(RUNS)
+# The portal's pages. Node is this machine's, or else a wheel of it beside Python.
+$(NODE): requirements/node.txt | $(RUNS)
+	@if node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+	  && command -v npm >/dev/null; then dirname "$$(command -v node)" > $@; \
+	else VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --system-certs --quiet --require-hashes -r requirements/node.txt && echo "$(CURDIR)/$(BIN)" > $@; fi || $(EXPLAIN)
+
+$(PACKAGES): $(WEB)/package-lock.json $(NODE)
+	@echo "Installing what builds the portal ..."
+	@$(NPM) ci --no-progress --loglevel=error || $(EXPLAIN)
+	@touch $(PACKAGES)
+
+$(PORTAL): $(PACKAGES) contracts/openapi.json $(shell find $(WEB)/src $(WEB)/public -type f ! -name schema.d.ts) $(WEB)/index.html $(WEB)/vite.config.ts
+	@$(NPM) run --silent build -- --logLevel warn
+	@touch $(PORTAL)
+
+portal: $(PORTAL)
+
+up: $(RUNS) $(PORTAL)
 	@exec $(BIN)/paidup up $(if $(filter-out 0,$(DETACH)),--detach)
 
 down: $(RUNS)
 	@exec $(BIN)/paidup down
 
-lint: $(STAMP)
+lint: $(STAMP) $(PACKAGES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=$(subst $(SPACE),:,. services $(SERVICES:%=services/%) deploy/local deploy/sandbox) $(BIN)/mypy $(patsubst %,-p %,contracts chassis $(SERVICES) paidup_local sandbox)
@@ -55,8 +77,10 @@ lint: $(STAMP)
 	  pyproject.toml > $(VENV)/imports.toml
 	$(BIN)/lint-imports --config $(VENV)/imports.toml
 	$(BIN)/python -m tests.names
+	$(NPM) run --silent check
 
-test: $(STAMP)
+test: $(STAMP) $(PORTAL)
+	$(NPM) run --silent test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/contract tests/chassis tests/service
 	$(BIN)/python -m pytest tests/e2e tests/browser
 
@@ -64,5 +88,5 @@ schemas: $(STAMP)
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python deploy/openapi.py
 
-demo bench faults: $(STAMP)
+demo bench faults: $(STAMP) $(PORTAL)
 	@exec $(BIN)/python -m tests.$@

@@ -37,4 +37,5 @@ if __name__ == "__main__":
     install, dev = ((ROOT / "requirements" / name).read_text().splitlines() for name in ("install.in", "dev.in"))
     compile_pins(install, "install.txt", "-c", "requirements/runtime.txt")
     compile_pins([*third_party(), *install, *dev], "dev.txt", "-c", "requirements/runtime.txt")
-    compile_pins((ROOT / "requirements/clients.in").read_text().splitlines(), "clients.txt")
+    for name in ("clients", "node"):
+        compile_pins((ROOT / f"requirements/{name}.in").read_text().splitlines(), f"{name}.txt")

@@ -41,12 +41,6 @@ async def docs(context: BrowserContext, stack: LocalStack) -> AsyncIterator[Page
 
 
 class TestDocs:
-    async def test_the_address_alone_leads_there(self, context: BrowserContext, stack: LocalStack) -> None:
-        page = await context.new_page()
-        await page.goto(stack.url)
-        assert page.url == f"{stack.url}/docs"
-        await page.close()
-
     @pytest.mark.parametrize(("tag", "operation"), OPERATIONS, ids=lambda text: text)
     async def test_first_click_works(self, docs: Page, tag: str, operation: str) -> None:
         block = docs.locator(f"#operations-{tag.replace(' ', '_')}-{operation}")

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: limits, then documents, the event stream, or the service that owns the path."""
+"""The gateway as an ASGI application: limits, then the owner of the path, the event stream, documents, or a page."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gateway.cookies import origin_of
 from gateway.credentials import Credentials
 from gateway.documents import POLICY, find_document
 from gateway.limits import Buckets
+from gateway.pages import find_page, send_page
 from gateway.passing import Passing
 from gateway.proxy import CallerGoneError, Proxy
 from gateway.ring import Ring
@@ -35,6 +36,7 @@ class Named:
 
 PROBES = ("/healthz", "/readyz")
 STREAM = "/v1/events/stream"
+PAGE = Named("page")
 
 
 class Gateway:
@@ -107,8 +109,6 @@ class Gateway:
             _only_get(scope)
             scope["route"] = Named(STREAM)
             await self.streams.serve(scope, receive, send, grant)
-        elif path == "/":
-            await _to_docs(scope, send)
         else:
             await _document(path, scope, send)
 
@@ -127,16 +127,13 @@ def _only_get(scope: Scope) -> None:
         raise method_not_allowed(["GET"])
 
 
-async def _to_docs(scope: Scope, send: Send) -> None:
-    """Redirect a browser to the API's documents, until there is a portal."""
-    _only_get(scope)
-    scope["route"] = Named("/")
-    await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/docs")]})
-    await send({"type": "http.response.body", "body": b""})
-
-
 async def _document(path: str, scope: Scope, send: Send) -> None:
     found = find_document(path)
+    if found is None and (page := find_page(path, dict(scope["headers"]).get(b"accept", b""))):
+        _only_get(scope)
+        scope["route"] = PAGE
+        await send_page(page, scope, send)
+        return
     if found is None:
         raise Problem(status=404, slug="not-found", detail=f"There is nothing at {path!r:.120}.")
     _only_get(scope)

@@ -1,0 +1,42 @@
+/** The first part of the keys of the queries that an event makes stale, by the event's type. */
+const invoice = ["invoices", "summary"];
+const payment = ["payments", "summary", "attention"];
+const method = ["methods", "attention"];
+
+export const STALE: Readonly<Record<string, readonly string[]>> = {
+  InvoiceIssued: invoice,
+  InvoiceChanged: invoice,
+  InvoiceInProgress: invoice,
+  InvoicePaid: invoice,
+  InvoiceReopened: invoice,
+  InvoiceVoided: invoice,
+  InvoiceWrittenOff: invoice,
+  ReservationPlaced: invoice,
+  ReservationRefused: invoice,
+  ReservationReleased: invoice,
+  SettlementPosted: invoice,
+  SettlementReversed: invoice,
+  CreditApplied: invoice,
+  CreditChanged: ["summary"],
+  PaymentSubmitted: payment,
+  PaymentActionRequired: payment,
+  PaymentSucceeded: payment,
+  PaymentDeclined: payment,
+  PaymentCancelled: payment,
+  PaymentExpired: payment,
+  PaymentUnknown: payment,
+  PaymentReconciled: payment,
+  PaymentReconciliationOverdue: payment,
+  PaymentReversed: payment,
+  PaymentRefundRequested: payment,
+  PaymentRefundFailed: payment,
+  PaymentDisputed: payment,
+  PaymentDisputeWon: payment,
+  MethodAdded: method,
+  MethodChanged: method,
+  MethodRemoved: method,
+  AutopayChanged: ["autopay", "attention"],
+  AutopayScheduled: ["autopay"],
+  CommandAccepted: [],
+  CommandRefused: [],
+};

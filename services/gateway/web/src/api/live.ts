@@ -1,0 +1,68 @@
+import { base } from "./client";
+import { STALE } from "./events";
+import { queries } from "./queries";
+
+const ALL = "*";
+const GATHER = 40; // ms: a payment makes several events at once
+const AGAIN = 2_000; // ms between tries when the stream is refused
+
+/**
+ * One event stream a browser: the tab that holds the lock reads it, and passes each event's type on to the others. When
+ * that tab closes, the next one takes the lock. Returns how to stop.
+ */
+export function listen(): () => void {
+  const name = `paidup.live${base}`;
+  const channel = new BroadcastChannel(name);
+  const stop = new AbortController();
+  channel.onmessage = ({ data }: MessageEvent<string>) => take(data);
+  navigator.locks
+    .request(name, { signal: stop.signal }, () => read(channel, stop.signal))
+    .catch((error: unknown) => {
+      if (!stop.signal.aborted) throw error;
+    });
+  return () => {
+    stop.abort();
+    channel.close();
+  };
+}
+
+/** Until `ended`. After a cut the browser itself goes on from the last event; a refused stream is opened anew. */
+function read(channel: BroadcastChannel, ended: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    let stream: EventSource;
+    let timer: ReturnType<typeof setTimeout>;
+    const pass = (type: string) => {
+      channel.postMessage(type);
+      take(type);
+    };
+    const open = (first: boolean) => {
+      stream = new EventSource(`${base}/v1/events/stream`);
+      for (const type of Object.keys(STALE)) stream.addEventListener(type, () => pass(type));
+      stream.addEventListener("reset", () => pass(ALL));
+      if (!first) stream.onopen = () => pass(ALL);
+      stream.onerror = () => {
+        if (stream.readyState === EventSource.CLOSED) timer = setTimeout(() => open(false), AGAIN);
+      };
+    };
+    ended.addEventListener("abort", () => {
+      clearTimeout(timer);
+      stream.close();
+      resolve();
+    });
+    open(true);
+  });
+}
+
+const stale = new Set<string>();
+
+function take(type: string): void {
+  if (!stale.size) setTimeout(refresh, GATHER);
+  for (const key of type === ALL ? [ALL] : (STALE[type] ?? [])) stale.add(key);
+}
+
+function refresh(): void {
+  const keys = [...stale];
+  stale.clear();
+  if (keys.includes(ALL)) void queries.invalidateQueries();
+  else for (const key of keys) void queries.invalidateQueries({ queryKey: [key] });
+}

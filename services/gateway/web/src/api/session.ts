@@ -1,0 +1,36 @@
+import { createQuery } from "@tanstack/svelte-query";
+import { api, ask, Refused, type Schemas } from "./client";
+import { queries } from "./queries";
+
+export type Session = Schemas["SessionView"];
+
+/** Null: nobody is signed in. */
+async function readSession(): Promise<Session | null> {
+  try {
+    return await ask(api.GET("/v1/session"));
+  } catch (error) {
+    if (error instanceof Refused && error.problem.status === 401) return null;
+    throw error;
+  }
+}
+
+export const KEY = ["session"];
+export const sessionQuery = () => createQuery(() => ({ queryKey: KEY, queryFn: readSession, staleTime: 60_000 }));
+
+/** After signing in: nothing of the person before is kept. */
+export function entered(session: Session): void {
+  queries.clear();
+  queries.setQueryData(KEY, session);
+}
+
+export async function leave(): Promise<void> {
+  await ask(api.DELETE("/v1/session"));
+  queries.clear();
+}
+
+/** The customer whose portal this is. */
+export function customerOf(): string {
+  const session = queries.getQueryData<Session | null>(KEY);
+  if (!session?.customer) throw new Error("no customer's portal is open");
+  return session.customer.id;
+}

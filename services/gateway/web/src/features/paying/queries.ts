@@ -1,0 +1,43 @@
+import { createQuery } from "@tanstack/svelte-query";
+import { api, ask, type Schemas } from "../../api/client";
+import { customerOf } from "../../api/session";
+import { keyOf, type Wish } from "./rules";
+
+export type Quote = Schemas["QuoteView"];
+const MOST = 100; // rows on TO PAY; PAY ALL and an amount reach all
+
+/** What can be paid in a currency, the oldest first. */
+export const payableQuery = (currency: () => string | undefined) =>
+  createQuery(() => ({
+    queryKey: ["invoices", "payable", currency()],
+    enabled: currency() !== undefined,
+    queryFn: () =>
+      ask(
+        api.GET("/v1/invoices", {
+          params: {
+            query: { customer_id: customerOf(), tab: "open", sort: "due_on", limit: MOST, currency: currency() },
+          },
+        }),
+      ),
+  }));
+
+export const quote = (wish: Wish, method_id: string): Promise<Quote> =>
+  ask(
+    api.POST("/v1/quotes", {
+      body: { ...wish, customer_id: customerOf(), method_id },
+      params: { header: { "Idempotency-Key": crypto.randomUUID() } },
+    }),
+  );
+
+/** Confirm a quote. `accepted`: false declines the surcharge, which keeps the payment as unsuccessful. */
+export const pay = (quote: Quote, accepted: boolean): Promise<Schemas["PaymentView"]> =>
+  ask(
+    api.POST("/v1/payments", {
+      body: {
+        quote_id: quote.id,
+        accept_surcharge: quote.surcharge_minor > 0 ? accepted : null,
+        return_url: `${location.origin}/pay/return`,
+      },
+      params: { header: { "Idempotency-Key": keyOf(quote.id, accepted) } },
+    }),
+  );

@@ -1,0 +1,22 @@
+import { createRouter } from "sv-router";
+import { base } from "./api/client";
+import Frame from "./features/frame/Frame.svelte";
+import Missing from "./features/frame/Missing.svelte";
+
+export const { p, navigate, isActive, route } = createRouter({
+  "/login": () => import("./features/signin/Email.svelte"),
+  "/login/code": () => import("./features/signin/Code.svelte"),
+  "/": {
+    "/": () => import("./features/home/Home.svelte"),
+    "/invoices": () => import("./features/invoices/List.svelte"),
+    "/invoices/:id": () => import("./features/invoices/Detail.svelte"),
+    "/pay": () => import("./features/paying/Choose.svelte"),
+    "/pay/review": () => import("./features/paying/Review.svelte"),
+    "/payments/:id": () => import("./features/payments/Detail.svelte"),
+    layout: Frame,
+  },
+  "*": Missing,
+});
+
+/** Where the reader is, with the question mark and all, without a visit's path. */
+export const here = (): string => location.pathname.slice(base.length) + location.search;
