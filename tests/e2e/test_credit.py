@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.kit.client import Client
+from tests.kit.client import Client, parts
 from tests.kit.stack import LocalStack
 
 DEBIT = "pm_card_visa_debit"
@@ -43,16 +43,16 @@ class TestPayingByCredit:
         customer, method, receipt, (first, second) = await with_credit(client, 6_000, 5_000, 7_000)
         quote = await quoted(client, customer, method, use_credit=True)
         assert (quote["amount_minor"], quote["credit_used_minor"], quote["total_minor"]) == (6_000, 6_000, 6_000)
-        by_card = [(part["invoice_id"], part["amount_minor"]) for part in quote["allocations"]]
-        by_credit = [(part["invoice_id"], part["amount_minor"]) for part in quote["credit_allocations"]]
+        by_card = parts(quote["allocations"])
+        by_credit = parts(quote["credit_allocations"])
         assert (by_card, by_credit) == ([(second, 6_000)], [(first, 5_000), (second, 1_000)])
         payment = await client.pay(quote)
         await client.paid(first)
         await client.paid(second)
         done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
         assert (done["total_minor"], done["credit_used_minor"]) == (6_000, 6_000)
-        assert done["allocations"] == [{"invoice_id": second, "amount_minor": 6_000}]
-        assert [(part["invoice_id"], part["amount_minor"]) for part in done["credit_allocations"]] == by_credit
+        assert parts(done["allocations"]) == [(second, 6_000)]
+        assert parts(done["credit_allocations"]) == by_credit
         spent = await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 0)
         assert {part["invoice_id"]: part["amount_minor"] for part in spent["allocations"]} == {
             first: 5_000,
@@ -87,7 +87,7 @@ class TestPayingByCredit:
         await client.paid(invoice)
         done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["reconciliation"] == "matched")
         assert (done["status"], done["method_id"], done["way"]) == ("succeeded", None, "collect")
-        assert done["credit_allocations"] == [{"invoice_id": invoice, "amount_minor": 4_000}]
+        assert parts(done["credit_allocations"]) == [(invoice, 4_000)]
         timeline = await client.get(f"/v1/payments/{payment['id']}/timeline")
         assert timeline["items"][-1]["text"] == "Credit paid it; nothing was charged."
         await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 5_000)
@@ -170,15 +170,15 @@ class TestCreditGoesBack:
     async def test_voided_receipt_is_shown_on_its_payment(self, client: Client) -> None:
         customer, method, receipt, (invoice,) = await with_credit(client, 10_001, 10_001)
         payment = await client.pay(await quoted(client, customer, method, use_credit=True))
-        path, part = f"/v1/payments/{payment['id']}", {"invoice_id": invoice, "amount_minor": 10_001}
+        path, part = f"/v1/payments/{payment['id']}", (invoice, 10_001)
         await client.paid(invoice)
         before = await client.until(path, lambda p: p["reconciliation"] == "matched")
-        assert (before["credit_allocations"], before["gone_back"]) == ([part], [])
+        assert (parts(before["credit_allocations"]), before["gone_back"]) == ([part], [])
         assert (await client.get(f"{path}/timeline"))["next_step"] is None
         await client.make(f"/v1/payments/{receipt['id']}/void", {"reason": "another's"}, key=payment["id"])
         await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 10_001)
         after = await client.until(path, lambda p: p["credit_allocations"] == [])
-        assert (after["status"], after["gone_back"]) == ("succeeded", [part])
+        assert (after["status"], parts(after["gone_back"])) == ("succeeded", [part])
         says = (
             "USD 100.01 of the credit for it went back: its invoices are owed again. "
             "Pay what is still owed of them anew."
@@ -194,9 +194,9 @@ class TestCreditGoesBack:
         await client.refund(receipt["id"], 2_000)
         await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 2_000)
         after = await client.until(path, lambda p: p["gone_back"] != [])
-        assert after["gone_back"] == [{"invoice_id": invoice, "amount_minor": 2_000}]
-        assert after["credit_allocations"] == [{"invoice_id": invoice, "amount_minor": 3_000}]
-        assert after["allocations"] == [{"invoice_id": invoice, "amount_minor": 3_000}]
+        assert parts(after["gone_back"]) == [(invoice, 2_000)]
+        assert parts(after["credit_allocations"]) == [(invoice, 3_000)]
+        assert parts(after["allocations"]) == [(invoice, 3_000)]
         assert (await client.get(f"{path}/timeline"))["next_step"].startswith(
             "USD 20.00 of the credit for it went back"
         )
@@ -210,7 +210,7 @@ class TestCreditGoesBack:
         payment = await client.make("/v1/payments", body, key=quote["id"])
         path = f"/v1/payments/{payment['id']}"
         waiting = await client.until(path, lambda p: p["status"] == "requires_action")
-        assert waiting["credit_allocations"] == [{"invoice_id": invoice, "amount_minor": 1_000}]
+        assert parts(waiting["credit_allocations"]) == [(invoice, 1_000)]
         await client.refund(receipt["id"])
         async with asyncio.timeout(10):
             while await credits_of(client, customer):
@@ -219,7 +219,7 @@ class TestCreditGoesBack:
         await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/authenticate")
         await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 1_000)
         done = await client.until(path, lambda p: p["reconciliation"] == "matched" and p["credit_allocations"] == [])
-        assert done["allocations"] == [{"invoice_id": invoice, "amount_minor": 3_000}]
+        assert parts(done["allocations"]) == [(invoice, 3_000)]
         assert (done["status"], done["gone_back"]) == ("succeeded", [])
         says = "USD 10.00 of the credit for it was gone before it could pay. Pay what is still owed of its invoices."
         assert (await client.get(f"{path}/timeline"))["next_step"] == says

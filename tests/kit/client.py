@@ -12,6 +12,11 @@ import aiohttp
 from contracts.ids import new_id
 
 
+def parts(allocations: list[Any]) -> list[tuple[str, int]]:
+    """The invoices and minor units of a payment's or a quote's parts."""
+    return [(part["invoice_id"], part["amount_minor"]) for part in allocations]
+
+
 class Client:
     """Speaks to one gateway with one key. Answers are (status, body); `headers` holds those of the last answer."""
 

@@ -4,13 +4,20 @@ import asyncio
 import contextlib
 import json
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
+import httpx2
 import uvicorn
 from joserfc.jwk import OKPKey
 
+from chassis.http.identity import Identity, TokenSigner
 from chassis.http.protocol import BoundedHead
+from chassis.service import Service
+from contracts.auth import Audience
+from tests.kit.postgres import Database, drop_database, fresh_database
 
 
 @contextlib.asynccontextmanager
@@ -45,3 +52,23 @@ def write_keys(
     private.write_text(json.dumps(key.as_dict(private=True)))
     public.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     return private, public
+
+
+Of = Callable[[Identity], httpx2.AsyncClient]
+
+
+@contextlib.asynccontextmanager
+async def running(name: Audience, service: Service, settings: Any, folder: Path) -> AsyncIterator[tuple[Of, Database]]:
+    """The service on a database of its own: clients of it, by who asks."""
+    private, public = write_keys(folder)
+    made = await fresh_database(name)
+    signer = TokenSigner(private)
+    urls = {"owner_url": made.owner_url, "api_url": made.api_url, "work_url": made.work_url}
+    async with serving(service.app(settings(public_keys=public, kafka="127.0.0.1:1", **urls), work=False)) as url:
+
+        def of(who: Identity) -> httpx2.AsyncClient:
+            token, _ = signer.sign(replace(who, scopes=frozenset({"*"})), name)
+            return httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"})
+
+        yield of, made
+    await drop_database(made)

@@ -1,8 +1,7 @@
 """Every filter by customer is taken out of the routes: what is left is row-level security, and it refuses."""
 
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,40 +13,18 @@ from fastapi import Request
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.db.reads import OfCustomer, Reads
-from chassis.http.identity import Guard, Identity, TokenSigner
+from chassis.http.identity import Guard, Identity
 from chassis.messaging.work import Units, Wake
 from chassis.running import Running
-from chassis.service import Service
-from contracts.auth import Audience
 from contracts.ids import new_id
 from invoicing.__main__ import service as invoicing
 from invoicing.settings import Settings as InvoicingSettings
 from payments.__main__ import service as payments
 from payments.settings import Settings as PaymentsSettings
 from tests.kit import paying
-from tests.kit.postgres import Database, drop_database, fresh_database
-from tests.kit.serving import serving, write_keys
+from tests.kit.serving import running
 from tests.kit.two_customers import contact_of, visitor_of
 from tests.unit.test_who_may_use_routes import CONTACTS, EVERYBODY
-
-Of = Callable[[Identity], httpx2.AsyncClient]
-
-
-@contextlib.asynccontextmanager
-async def running(name: Audience, service: Service, settings: Any, folder: Path) -> AsyncIterator[tuple[Of, Database]]:
-    """The service on a database of its own: clients of it, by who asks."""
-    private, public = write_keys(folder)
-    made = await fresh_database(name)
-    signer = TokenSigner(private)
-    urls = {"owner_url": made.owner_url, "api_url": made.api_url, "work_url": made.work_url}
-    async with serving(service.app(settings(public_keys=public, kafka="127.0.0.1:1", **urls), work=False)) as url:
-
-        def of(who: Identity) -> httpx2.AsyncClient:
-            token, _ = signer.sign(replace(who, scopes=frozenset({"*"})), name)
-            return httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"})
-
-        yield of, made
-    await drop_database(made)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from contracts.refusals import Refusal
 from payments.autopay.domain import (
     LEFT,
     Autopay,
-    AutopayCharge,
     Left,
     LeftBecause,
     Payers,
@@ -30,7 +29,7 @@ from payments.autopay.domain import (
     switch_on,
 )
 from payments.autopay.messages import autopay_changed
-from payments.autopay.store import list_upcoming, load_autopay, load_left, lock_autopay_of, save_autopay
+from payments.autopay.store import Upcoming, list_upcoming, load_autopay, load_left, lock_autopay_of, save_autopay
 from payments.collecting.api.surcharges import rules_of
 from payments.collecting.domain.surcharges import SurchargeRule
 from payments.edge import Asked, ReadMethods, WriteMethods, answer
@@ -70,7 +69,12 @@ class AutopayRequest(Asked):
 
 
 class UpcomingCharge(BaseModel):
+    """`amount`: what can be paid of the invoice now, without surcharge; once `submitted`, what is being paid."""
+
     invoice_id: str
+    number: str
+    currency: str
+    amount_minor: int
     attempt: int
     charge_on: date
     state: Literal["scheduled", "submitted"]
@@ -115,7 +119,7 @@ class AutopayView(BaseModel):
     left_by_hand: list[LeftByHand]
 
 
-def _view(autopay: Autopay, upcoming: list[AutopayCharge], left: list[Left], zone: str) -> dict[str, Any]:
+def _view(autopay: Autopay, upcoming: list[Upcoming], left: list[Left], zone: str) -> dict[str, Any]:
     return {
         "customer_id": autopay.customer_id,
         "enabled": autopay.enabled,
@@ -130,13 +134,16 @@ def _view(autopay: Autopay, upcoming: list[AutopayCharge], left: list[Left], zon
         "held_at": autopay.held_at,
         "upcoming": [
             {
-                "invoice_id": charge.invoice_id,
-                "attempt": charge.attempt,
-                "charge_on": charge.charge_on,
-                "state": charge.state,
-                "payment_id": charge.payment_id,
+                "invoice_id": each.charge.invoice_id,
+                "number": each.number,
+                "currency": each.amount.currency,
+                "amount_minor": each.amount.minor,
+                "attempt": each.charge.attempt,
+                "charge_on": each.charge.charge_on,
+                "state": each.charge.state,
+                "payment_id": each.charge.payment_id,
             }
-            for charge in upcoming
+            for each in upcoming
         ],
         "left_by_hand": [
             {

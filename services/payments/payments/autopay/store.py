@@ -196,11 +196,26 @@ def _charge_of(row: Mapping[str, Any]) -> AutopayCharge:
     return AutopayCharge(*(row[name.strip()] for name in CHARGE.split(",")))
 
 
-async def list_upcoming(connection: Reads, customer_id: str, since: datetime | None) -> list[AutopayCharge]:
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """A try that has not ended, its invoice's number, and the money without surcharge, as far as it is known now."""
+
+    charge: AutopayCharge
+    number: str
+    amount: Money
+
+
+LIST_UPCOMING = f"""
+SELECT {columns_of("c", CHARGE)}, i.number, i.currency, coalesce(p.amount + p.credit_used, i.payable_now) AS amount
+FROM autopay_charges c JOIN invoices i ON i.id = c.invoice_id LEFT JOIN payments p ON p.id = c.payment_id
+WHERE c.customer_id = $1 AND c.state IN ('scheduled', 'submitted') AND c.notice_at >= $2 ORDER BY c.charge_at, c.id LIMIT 100
+"""  # noqa: S608
+
+
+async def list_upcoming(connection: Reads, customer_id: str, since: datetime | None) -> list[Upcoming]:
     """Return tries that were announced at `since` or later and have not ended, the next ones first."""
-    sql = f"""SELECT {CHARGE} FROM autopay_charges WHERE customer_id = $1 AND state IN ('scheduled', 'submitted')
-        AND notice_at >= $2 ORDER BY charge_at, id LIMIT 100"""  # noqa: S608
-    return [_charge_of(row) for row in await connection.fetch(sql, customer_id, since)] if since else []
+    rows = await connection.fetch(LIST_UPCOMING, customer_id, since) if since else []
+    return [Upcoming(_charge_of(row), row["number"], Money(row["amount"], row["currency"])) for row in rows]
 
 
 LOAD_LEFT = f"""

@@ -21,13 +21,19 @@ from payments.edge import Asked, ReadBooks, WriteBooks, answer
 from payments.exceptions import store as exceptions
 from payments.exceptions.domain import About, ExceptionClass, remedy
 from payments.exceptions.messages import exception_assigned
+from payments.exceptions.store import Named
 
 router = APIRouter(route_class=StrictRoute)
 
 
 class ProposedPart(BaseModel):
+    """A part of an invoice. `balance`: of it now; `stays_open`: what is left of that. Null once it is resolved."""
+
     invoice_id: str
+    number: Annotated[str | None, Field(description="Of the invoice; null: it is not known here yet")]
     amount_minor: int
+    balance_minor: int | None
+    stays_open_minor: int | None
 
 
 class ProposalView(BaseModel):
@@ -39,6 +45,7 @@ class ProposalView(BaseModel):
     """
 
     customer_id: str | None
+    customer_name: str | None
     invoices: list[ProposedPart]
     score: float
     reasons: list[str]
@@ -115,7 +122,7 @@ class Assignment(Asked):
     assigned_to: Text | None
 
 
-def view_of_exception(row: Any, today: date) -> dict[str, Any]:
+def view_of_exception(row: Any, named: Named, today: date) -> dict[str, Any]:
     line = {
         "run_id": row["statement_id"],
         "place": row["place"],
@@ -136,13 +143,25 @@ def view_of_exception(row: Any, today: date) -> dict[str, Any]:
         "line": line if row["line_id"] is not None else None,
         "currency": row["currency"],
         "amount_minor": row["amount"],
-        "proposals": orjson.loads(row["proposals"]),
+        "proposals": [_proposal(one, named, open_=row["state"] == "open") for one in orjson.loads(row["proposals"])],
         "remedy": said.text if said else None,
         "remedy_code": said.code if said else None,
         "assigned_to": row["assigned_to"],
         "created_at": row["created_at"],
         "resolved_at": row["resolved_at"],
     }
+
+
+def _proposal(kept: dict[str, Any], named: Named, *, open_: bool) -> dict[str, Any]:
+    parts = [_part(part, named.invoices.get(part["invoice_id"]), open_=open_) for part in kept["invoices"]]
+    return {**kept, "customer_name": named.customers.get(kept["customer_id"]), "invoices": parts}
+
+
+def _part(kept: dict[str, Any], known: tuple[str, int | None] | None, *, open_: bool) -> dict[str, Any]:
+    number, balance = known or (None, None)
+    balance = balance if open_ else None
+    left = max(0, balance - kept["amount_minor"]) if balance is not None else None
+    return {**kept, "number": number, "balance_minor": balance, "stays_open_minor": left}
 
 
 def _about(row: Any, today: date) -> About:
@@ -173,8 +192,9 @@ async def list_exceptions(
     )
     last = found[limit - 1] if len(found) > limit else None
     following = write_cursor(last["created_at"].isoformat(), last["id"]) if last else None
+    named = await exceptions.load_named(running_of(request).pool, found[:limit])
     today = running_of(request).clock.today()
-    items = [view_of_exception(row, today) for row in found[:limit]]
+    items = [view_of_exception(row, named, today) for row in found[:limit]]
     return answer(orjson.dumps({"items": items, "next_cursor": following}), 200)
 
 
@@ -190,7 +210,8 @@ async def detail_of(connection: Any, exception_id: str, today: date) -> bytes:
     if row is None:
         raise not_found("exception", exception_id)
     trail = await exceptions.list_notes(connection, exception_id)
-    return orjson.dumps({**view_of_exception(row, today), "trail": trail})
+    named = await exceptions.load_named(connection, [row])
+    return orjson.dumps({**view_of_exception(row, named, today), "trail": trail})
 
 
 @router.post(

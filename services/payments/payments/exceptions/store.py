@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +97,34 @@ async def list_exceptions(
 
 async def load_exception(connection: asyncpg.Connection, exception_id: str) -> asyncpg.Record | None:
     return await connection.fetchrow(f"{EXCEPTION} WHERE e.id = $1", exception_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What proposals name: customers' names by id; numbers and balances of invoices by id."""
+
+    customers: dict[str, str]
+    invoices: dict[str, tuple[str, int | None]]
+
+
+NAMED = """
+SELECT id, name, NULL::bigint AS balance, true AS customer FROM customers WHERE id = ANY($1::uuid[]) AND name IS NOT NULL
+UNION ALL SELECT id, number, balance, false FROM invoices WHERE id = ANY($2::uuid[])
+"""
+
+
+async def load_named(connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> Named:
+    """What the proposals of these exceptions name, in one round trip."""
+    proposals = [one for row in rows for one in orjson.loads(row["proposals"])]
+    customers = {one["customer_id"] for one in proposals if one["customer_id"]}
+    invoices = {part["invoice_id"] for one in proposals for part in one["invoices"]}
+    if not customers and not invoices:
+        return Named({}, {})
+    found = await connection.fetch(NAMED, sorted(customers), sorted(invoices))
+    return Named(
+        {row["id"]: row["name"] for row in found if row["customer"]},
+        {row["id"]: (row["name"], row["balance"]) for row in found if not row["customer"]},
+    )
 
 
 async def lock_exception(work: Work, exception_id: str) -> asyncpg.Record | None:

@@ -13,8 +13,9 @@ from contracts.invoicing import CreditChanged, InvoiceState
 from payments.projections.domain import CLOSED, called
 
 KEEP_CUSTOMERS = """
-INSERT INTO customers (id, called, sequence) SELECT id, name, 1 FROM unnest($1::uuid[], $2::text[]) AS c (id, name)
-ON CONFLICT (id) DO UPDATE SET called = excluded.called
+INSERT INTO customers (id, called, name, sequence)
+SELECT id, called, name, 1 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (id, called, name)
+ON CONFLICT (id) DO UPDATE SET called = excluded.called, name = excluded.name
 """
 
 
@@ -22,7 +23,7 @@ async def keep_customers(work: Work, names: Mapping[str, str | None]) -> None:
     """Save customers by id with their present names; None: the customer was erased."""
     ids = sorted(names)
     names_of = [called(names[one] or "") or None for one in ids]
-    await work.connection.execute(KEEP_CUSTOMERS, ids, names_of)
+    await work.connection.execute(KEEP_CUSTOMERS, ids, names_of, [names[one] for one in ids])
 
 
 async def customer_known(connection: Reads, customer_id: str) -> bool:

@@ -338,7 +338,8 @@ class TestCharging:
         for events in ([closed, again],) if at_once else ([closed], [again]):
             await hear(pool, *events)
             upcoming = await list_upcoming(pool, whose, datetime.now(UTC) - timedelta(hours=1))
-            assert [charge.invoice_id for charge in upcoming] == [other.event.invoice_id]
+            assert [each.charge.invoice_id for each in upcoming] == [other.event.invoice_id]
+            assert [(each.number, each.amount) for each in upcoming] == [(other.event.number, Money(10_000, "USD"))]
         await autopaying.charge_due(running(pool, days=3))
         assert [payment["amount"] for payment in await payments(pool)] == [10_000]
         rows = await pool.fetch("SELECT state, reason FROM autopay_charges ORDER BY state")

@@ -74,8 +74,11 @@ def test_unknown_status_is_refused() -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_payment_number_uses_its_index(units: Units) -> None:
-    sql, values = history_query(PaymentFilter(digits="0123456789ab"), 20)
+@pytest.mark.parametrize(
+    "asked", [PaymentFilter(digits="0123456789ab"), PaymentFilter(q="P-1", q_digits="0123456789ab")]
+)
+async def test_payment_number_uses_its_index(units: Units, asked: PaymentFilter) -> None:
+    sql, values = history_query(asked, 20)
     async with units.pool.acquire() as connection:
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *values))
     assert "payments_by_number" in plan

@@ -35,7 +35,10 @@ class TestPaymentByCredit:
         view = view_of_payment(paid)
         assert (view["status"], view["reconciliation"], view["method_id"]) == ("succeeded", "matched", None)
         assert (view["total_minor"], view["return_window_until"]) == (0, None)
-        parts = [{"invoice_id": "a", "amount_minor": 300}, {"invoice_id": "b", "amount_minor": 100}]
+        parts = [
+            {"invoice_id": "a", "number": None, "amount_minor": 300},
+            {"invoice_id": "b", "number": None, "amount_minor": 100},
+        ]
         assert (view["allocations"], view["credit_allocations"]) == ([], parts)
 
     def test_late_settlement_closes_its_exception(self) -> None:

@@ -19,11 +19,10 @@ from contracts.ids import is_id
 from contracts.invoicing import Currency, Day
 from contracts.payments import PaymentStatus, Reconciliation
 from contracts.refusals import Refusal
-from payments.collecting.api.views import PaymentView, view_of_payment
+from payments.collecting.api.views import PaymentView, shown
 from payments.collecting.domain.payment_numbers import digits_of
 from payments.collecting.store import history
 from payments.collecting.store.history import PaymentFilter, Sort, customer_of
-from payments.collecting.store.reversals import load_reversals
 from payments.edge import ReadPayments, answer
 
 router = APIRouter(route_class=StrictRoute)
@@ -51,6 +50,14 @@ async def list_payments(
         str | None, Query(max_length=36, description="payments that were for this invoice, or paid it")
     ] = None,
     number: Annotated[str | None, Query(max_length=40, description="the short number, as P-7K3M9-2QXTB")] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            description="of one customer: the short number, or a part of the reference in any case. Of all customers: "
+            "the short number",
+        ),
+    ] = None,
     since: Annotated[Day | None, Query(alias="from")] = None,
     until: Annotated[Day | None, Query(alias="to")] = None,
     received_from: Annotated[Day | None, Query(description="received on or after this day")] = None,
@@ -81,6 +88,7 @@ async def list_payments(
     digits = digits_of(number) if number is not None else None
     nothing = (number is not None and digits is None) or (offline and way == "collect")
     nothing = nothing or (invoice_id is not None and mine is None)
+    nothing = nothing or (q is not None and ("\x00" in q or (mine is None and digits_of(q) is None)))
     if nothing:
         return answer(orjson.dumps({"items": [], "next_cursor": None}), 200)
     asked = PaymentFilter(
@@ -99,15 +107,15 @@ async def list_payments(
         received_from,
         received_to,
         sort,
+        q,
+        digits_of(q) if q else None,
     )
     found = await history.list_payments(reads, asked, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     after = None
     if last is not None:
         after = write_cursor(str(last.total.minor) if by_amount else last.created_at.isoformat(), last.id)
-    shown = found[:limit]
-    back = await load_reversals(reads, [one.id for one in shown if one.reconciliation == "matched"])
-    return answer(orjson.dumps({"items": [view_of_payment(one, back) for one in shown], "next_cursor": after}), 200)
+    return answer(orjson.dumps({"items": await shown(reads, found[:limit]), "next_cursor": after}), 200)
 
 
 def _in_order(first: date | None, last: date | None, first_name: str, last_name: str) -> None:

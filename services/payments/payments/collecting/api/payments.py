@@ -23,7 +23,7 @@ from contracts.metadata import Metadata
 from contracts.refusals import Refusal
 from payments.collecting.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
 from payments.collecting.api.shares import said
-from payments.collecting.api.views import PaymentView, seen_header, view_of_payment
+from payments.collecting.api.views import NOTHING, Beside, PaymentView, seen_header, shown, view_of_payment
 from payments.collecting.api.waiting import Wait, outcomes_of
 from payments.collecting.domain.payments import Step, expected_by, give_up, submit
 from payments.collecting.domain.quotes import Quote, Wishes, choose_again, still_fits, to_surcharge, why_nothing
@@ -37,7 +37,6 @@ from payments.collecting.store.payments import (
     lock_payment,
 )
 from payments.collecting.store.quotes import Confirming, load_confirming
-from payments.collecting.store.reversals import load_reversals
 from payments.edge import Asked, IdempotencyKey, Pay, ReadPayments, WebAddress, answer, own_key
 from payments.methods.api import witness_of
 from payments.methods.data_files import CONSENT_TEXTS
@@ -80,10 +79,13 @@ async def save_payments(savings: Sequence[Saving], work: Work) -> Sequence[bool]
 
 
 async def save_once(
-    running: Running[Own], step: Step, key: Key, cause: Cause, consent: Consent | None = None
+    running: Running[Own], step: Step, key: Key, cause: Cause, beside: Beside = NOTHING, consent: Consent | None = None
 ) -> Response | None:
-    """Save a new payment under its key, or return the key's earlier answer; None if it can't be saved."""
-    body, seen = orjson.dumps(view_of_payment(step.payment)), seen_header(step.payment)
+    """Save a new payment under its key, or return the key's earlier answer; None if it can't be saved.
+
+    `beside`: what the answer shows beside the payment.
+    """
+    body, seen = orjson.dumps(view_of_payment(step.payment, beside)), seen_header(step.payment)
     step = step.under(cause.correlation)
     saving = Saving(NewPayment(step, key, Answer(202, body, seen), consent=consent), cause)
     try:
@@ -126,9 +128,8 @@ async def _once_final(running: Running[Own], reads: Reads, confirmed: Response, 
     await outcomes.known(running, payment_id, wait)
     payment = await load_payment(reads, payment_id, None)
     assert payment is not None, "payments are never deleted"
-    reversals = await load_reversals(reads, [payment.id]) if payment.reconciliation == "matched" else ()
-    status = 200 if payment.final else 202
-    answered = answer(orjson.dumps(view_of_payment(payment, reversals)), status, seen_header(payment))
+    (view,), status = await shown(reads, [payment]), 200 if payment.final else 202
+    answered = answer(orjson.dumps(view), status, seen_header(payment))
     answered.headers["Preference-Applied"] = f"wait={wait}"
     if "Idempotent-Replayed" in confirmed.headers:
         answered.headers["Idempotent-Replayed"] = "true"
@@ -160,7 +161,14 @@ async def _confirm(asked: PaymentRequest, request: Request, identity: Identity, 
         found.quote, step.payment.id, asked.accept_surcharge is True, CONSENT_TEXTS["surcharge"].version,
         witness_of(request, identity), clock.now(),
     )  # fmt: skip
-    return await save_once(running, step, key, cause, consent)
+    return await save_once(running, step, key, cause, _beside(found), consent)
+
+
+def _beside(found: Confirming) -> Beside:
+    """What stands beside a payment of a quote."""
+    numbers, method = {one.id: one.number for one in found.invoices.values()}, found.method
+    short = {"kind": method.kind, "brand": method.brand, "last4": method.last4} if method else None
+    return Beside(numbers, {method.id: short} if method and short else {})
 
 
 async def refuse_stale(running: Running[Own], reads: Reads, found: Confirming) -> None:
@@ -231,8 +239,7 @@ async def get_payment(payment_id: str, request: Request, identity: ReadPayments)
     payment = await load_payment(reads, payment_id, identity.customer_id) if is_id(payment_id) else None
     if payment is None:
         raise not_found("payment", payment_id)
-    reversals = await load_reversals(reads, [payment.id]) if payment.reconciliation == "matched" else ()
-    return answer(orjson.dumps(view_of_payment(payment, reversals)), 200)
+    return answer(orjson.dumps((await shown(reads, [payment]))[0]), 200)
 
 
 @router.post("/v1/payments/{payment_id}/cancel", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -255,4 +262,5 @@ async def cancel_payment(payment_id: str, request: Request, identity: Pay) -> Re
         if after != payment:
             await keep_given_up(work, after)
         work.wake("end-unconfirmed")
-    return answer(orjson.dumps(view_of_payment(after)), 202, seen_header(after))
+    (view,) = await shown(running.reads(identity), [after])
+    return answer(orjson.dumps(view), 202, seen_header(after))

@@ -53,9 +53,14 @@ class QuoteRequest(Asked):
 
 
 class QuotedPart(BaseModel):
+    """A part of an invoice. `payable_now`: of it before the quote; `stays_open`: what the whole quote leaves of it."""
+
     invoice_id: str
+    number: str
     due_on: date
     amount_minor: int
+    payable_now_minor: int
+    stays_open_minor: int
 
 
 class QuoteView(BaseModel):
@@ -86,6 +91,7 @@ class QuoteView(BaseModel):
 
 
 def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
+    paid = {part.invoice_id: part.amount.minor for part in quote.parts}
     return {
         "id": quote.id,
         "customer_id": quote.customer_id,
@@ -99,14 +105,21 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
         "credit_minor": quote.credit.minor,
         "credit_used_minor": quote.credit_used,
         "expires_at": quote.expires_at,
-        "allocations": [_quoted(part, invoices) for part in quote.cash_parts],
-        "credit_allocations": [_quoted(part, invoices) for part in quote.credit_parts],
+        "allocations": [_quoted(part, paid, invoices) for part in quote.cash_parts],
+        "credit_allocations": [_quoted(part, paid, invoices) for part in quote.credit_parts],
     }
 
 
-def _quoted(part: Part, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
-    due_on = invoices[part.invoice_id].due_on
-    return {"invoice_id": part.invoice_id, "due_on": due_on, "amount_minor": part.amount.minor}
+def _quoted(part: Part, paid: dict[str, int], invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
+    invoice = invoices[part.invoice_id]
+    return {
+        "invoice_id": part.invoice_id,
+        "number": invoice.number,
+        "due_on": invoice.due_on,
+        "amount_minor": part.amount.minor,
+        "payable_now_minor": invoice.payable_now,
+        "stays_open_minor": max(0, invoice.payable_now - paid[invoice.id]),
+    }
 
 
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from chassis.db.reads import Reads
 from contracts.allocation import Part
 from contracts.payments import PaymentStatus, Reconciliation
 from payments.collecting.domain.payment_numbers import number_of
 from payments.collecting.domain.payments import Payment, Reversal, ReversalKind, ReversalState
+from payments.collecting.store.beside import load_beside
+from payments.collecting.store.reversals import load_reversals
 
 
 class AllocationView(BaseModel):
     invoice_id: str
+    number: Annotated[str | None, Field(description="Of the invoice; null: it is not known here yet")]
     amount_minor: int
+
+
+class PaidBy(BaseModel):
+    """What people know a payment method by."""
+
+    kind: Literal["card", "bank_account"]
+    brand: str | None
+    last4: str | None
 
 
 class ReversalView(BaseModel):
@@ -73,6 +86,7 @@ class PaymentView(BaseModel):
     reference: str | None
     method_id: str | None
     method_kind: Annotated[Literal["card", "bank_account"] | None, Field(description="null: nothing is charged")]
+    method: Annotated[PaidBy | None, Field(description="The method that is charged; null: nothing is charged")]
     provider_id: Annotated[str | None, Field(description="the provider's id of the charge")]
     new_quote_id: str | None
     next_action_url: str | None
@@ -102,7 +116,19 @@ def view_of_reversal(reversal: Reversal) -> dict[str, Any]:
     }
 
 
-def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside payments: invoices' numbers by their ids, methods by theirs, and reversals."""
+
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    methods: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    reversals: Sequence[Reversal] = ()
+
+
+NOTHING = Beside()
+
+
+def view_of_payment(payment: Payment, beside: Beside = NOTHING) -> dict[str, Any]:
     return {
         "id": payment.id,
         "number": number_of(payment.id),
@@ -125,21 +151,36 @@ def view_of_payment(payment: Payment, reversals: Sequence[Reversal] = ()) -> dic
         "reference": payment.reference,
         "method_id": payment.method_id,
         "method_kind": payment.method_kind,
+        "method": beside.methods.get(payment.method_id or ""),
         "provider_id": payment.provider_id,
         "new_quote_id": payment.new_quote_id,
         "next_action_url": payment.next_action_url,
         "act_by": None if payment.given_up else payment.act_by,
         "created_at": payment.created_at,
         "metadata": payment.metadata or {},
-        "allocations": _view_of_parts(payment.allocations),
-        "credit_allocations": _view_of_parts(payment.credit_allocations),
-        "gone_back": _view_of_parts(payment.gone_back),
-        "reversals": [view_of_reversal(each) for each in reversals if each.payment_id == payment.id],
+        "allocations": _view_of_parts(payment.allocations, beside),
+        "credit_allocations": _view_of_parts(payment.credit_allocations, beside),
+        "gone_back": _view_of_parts(payment.gone_back, beside),
+        "reversals": [view_of_reversal(each) for each in beside.reversals if each.payment_id == payment.id],
     }
 
 
-def _view_of_parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    return [{"invoice_id": part.invoice_id, "amount_minor": part.amount.minor} for part in parts]
+def _view_of_parts(parts: Sequence[Part], beside: Beside) -> list[dict[str, Any]]:
+    return [
+        {
+            "invoice_id": part.invoice_id,
+            "number": beside.numbers.get(part.invoice_id),
+            "amount_minor": part.amount.minor,
+        }
+        for part in parts
+    ]
+
+
+async def shown(reads: Reads, payments: Sequence[Payment]) -> list[dict[str, Any]]:
+    """Payments with all that stands beside them, whose statements are as many for a page as for one."""
+    numbers, methods = await load_beside(reads, payments)
+    back = await load_reversals(reads, [one.id for one in payments if one.reconciliation == "matched"])
+    return [view_of_payment(one, Beside(numbers, methods, back)) for one in payments]
 
 
 def seen_header(payment: Payment) -> str:

@@ -28,7 +28,8 @@ class PaymentFilter:
     """The filters of a list of payments: instants from `since` on and before `until`, rows after `after`.
 
     `after`: the instant (or, if sorted by amount, the amount with surcharge) and the id of the last row. `invoice_id`:
-    payments that were for it, paid it, or would pay it by credit. `digits`: the end of the id, from a payment's number.
+    payments that were for it, paid it, or would pay it by credit. `digits`: the end of the id, from a payment's number. `q`: a part of the
+    reference of one customer's payments, or else the number of which `q_digits` are the digits.
     """
 
     customer_id: str | None = None
@@ -46,10 +47,13 @@ class PaymentFilter:
     received_since: date | None = None
     received_until: date | None = None
     sort: Sort = "-created_at"
+    q: str | None = None
+    q_digits: str | None = None
 
 
 ABOUT = """({0} = ANY(asked_invoices) OR {0} = ANY(allocated_invoices) OR {0} = ANY(credit_invoices)
     OR {0} = ANY(gone_invoices) OR {0} = ANY(credit_gone_invoices))"""
+NUMBERED, REFERRED = "right(id::text, 12) = {}", "position(lower({}::text) IN lower(reference)) > 0"
 SORTED_BY = {"created_at": "created_at", "amount": "(amount + surcharge)"}
 
 
@@ -67,18 +71,20 @@ def history_query(asked: PaymentFilter, limit: int) -> tuple[str, list[Any]]:
         "reconciliation": asked.reconciliation,
         "method_kind": asked.method_kind,
     }
-    conditions = {
-        "customer_id = {}": asked.customer_id,
-        "method_id = {}": asked.method_id,
-        "created_at >= {}": asked.since,
-        "created_at < {}": asked.until,
-        "currency = {}": asked.currency,
-        "right(id::text, 12) = {}": asked.digits,
-        "received_on >= {}": asked.received_since,
-        "received_on <= {}": asked.received_until,
-        ABOUT: asked.invoice_id,
-    }
-    given = [(condition, value) for condition, value in conditions.items() if value is not None]
+    conditions = (
+        ("customer_id = {}", asked.customer_id),
+        ("method_id = {}", asked.method_id),
+        ("created_at >= {}", asked.since),
+        ("created_at < {}", asked.until),
+        ("currency = {}", asked.currency),
+        (NUMBERED, asked.digits),
+        (NUMBERED, asked.q_digits),
+        (REFERRED, asked.q if asked.q_digits is None else None),
+        ("received_on >= {}", asked.received_since),
+        ("received_on <= {}", asked.received_until),
+        (ABOUT, asked.invoice_id),
+    )
+    given = [(condition, value) for condition, value in conditions if value is not None]
     where = [condition.format(f"${place}") for place, (condition, _) in enumerate(given, 2)]
     where += [f"{column} = {_word(word)}" for column, word in words.items() if word is not None]
     values: list[Any] = [limit, *(value for _, value in given)]
