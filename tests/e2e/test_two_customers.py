@@ -55,6 +55,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/quotes": {
         "customer_id": "<customer_id>", "method_id": "<method_id>", "invoices": [{"invoice_id": "<invoice_id>"}],
     },
+    "POST /v1/quotes/options": {"customer_id": "<customer_id>", "invoices": [{"invoice_id": "<invoice_id>"}]},
     "PUT /v1/company": {
         "name": "Mine", "brand_colour": "#0e5358", "time_zone": "America/New_York", "languages": ["en", "es"],
     },

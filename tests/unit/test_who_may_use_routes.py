@@ -28,6 +28,7 @@ EVERYBODY = {
 }
 CONTACTS = {
     "POST /v1/quotes",
+    "POST /v1/quotes/options",
     "POST /v1/payments",
     "POST /v1/payments/{payment_id}/cancel",
     "GET /v1/payments/{payment_id}/consent",

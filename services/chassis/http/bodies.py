@@ -30,7 +30,7 @@ def read_json(body: bytes) -> Any:
 
 
 async def answered_anew() -> None:
-    """Marks a route whose answer holds a secret or sets a cookie: it is never kept for an Idempotency-Key."""
+    """Marks a route whose answer holds a secret, sets a cookie or changes nothing: no Idempotency-Key keeps it."""
 
 
 NOT_KEPT = Depends(answered_anew)

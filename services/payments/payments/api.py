@@ -3,14 +3,24 @@
 from fastapi import APIRouter
 
 from payments.autopay import api as autopay
-from payments.collecting.api import history, payments, quotes, receipts, refunds, surcharges, timeline, webhooks
+from payments.collecting.api import (
+    history,
+    options,
+    payments,
+    quotes,
+    receipts,
+    refunds,
+    surcharges,
+    timeline,
+    webhooks,
+)
 from payments.exceptions import api as exceptions
 from payments.methods import api as methods
 from payments.receiving.api import bank_statements, decisions, reports
 
 router = APIRouter()
 # …/offline before …/{payment_id}
-PAYING = (methods, autopay, quotes, receipts, payments, history, timeline, refunds, surcharges)
+PAYING = (methods, autopay, quotes, options, receipts, payments, history, timeline, refunds, surcharges)
 RECONCILING = (bank_statements, exceptions, decisions, reports, webhooks)
 for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)

@@ -17,6 +17,8 @@ from payments.__main__ import service
 from payments.collecting.domain.payment_numbers import number_of
 from payments.exceptions.domain import Open, Proposal
 from payments.exceptions.store import open_exceptions
+from payments.methods.domain.methods import Method, MethodKind
+from payments.methods.store.methods import add_method
 from payments.projections.store import keep_customers
 from payments.settings import Settings
 from tests.kit import paying
@@ -104,6 +106,70 @@ class TestQuote:
             "payable_now_minor": 1_000, "stays_open_minor": 600,
         }  # fmt: skip
         assert await world.get(f"/v1/quotes/{made['id']}") == made
+
+
+async def method(world: World, customer: str, kind: MethodKind, **more: Any) -> str:
+    made = Method(new_id(), customer, new_id(), kind, "credit" if kind == "card" else None, "visa", "0071", **more)
+    async with world.units.begin() as work:
+        await add_method(work, made)
+    return made.id
+
+
+class TestOptions:
+    async def test_each_method_has_the_cost_of_its_quote(self, world: World) -> None:
+        customer = (await paying.submitted(world.units, new_id()))[0].customer_id
+        await world.units.pool.execute("UPDATE methods SET is_default = true WHERE customer_id = $1", customer)
+        account = await method(world, customer, "bank_account")
+        once = await method(world, customer, "card", saved=False)
+        chosen = {"invoice_id": await invoice(world, customer, 20_000), "amount_minor": 10_000}
+        body = {"customer_id": customer, "invoices": [chosen]}
+        before = await world.units.pool.fetchval("SELECT count(*) FROM quotes")
+        options = await world.post("/v1/quotes/options", body, expect=200)
+        assert await world.units.pool.fetchval("SELECT count(*) FROM quotes") == before
+        assert (options["amount_minor"], options["method_needed"], options["currency"]) == (10_000, True, USD)
+        assert [one["surcharge_minor"] for one in options["items"]] == [300, 0]
+        assert options["items"][1]["method_id"] == account
+        for one in (await world.post("/v1/quotes/options", {**body, "method_id": once}, expect=200))["items"]:
+            quote = await world.post("/v1/quotes", {**body, "method_id": one["method_id"]})
+            for name in ("surcharge_minor", "surcharge_rate", "total_minor"):
+                assert one[name] == quote[name]
+
+    async def test_unusable_methods_say_why(self, world: World) -> None:
+        customer = (await paying.submitted(world.units, new_id()))[0].customer_id
+        await world.units.pool.execute("UPDATE methods SET removed_at = now() WHERE customer_id = $1", customer)
+        await method(world, customer, "card", exp_year=2020, exp_month=8)
+        await method(world, customer, "bank_account", verification="pending")
+        await method(world, customer, "bank_account")
+        chosen = {"invoice_id": await invoice(world, customer, 5_000, currency="JPY")}
+        options = await world.post("/v1/quotes/options", {"customer_id": customer, "invoices": [chosen]}, expect=200)
+        assert [(one["usable"], one["because"], one["total_minor"]) for one in options["items"]] == [
+            (False, "method-expired", None),
+            (False, "method-unverified", None),
+            (False, "method-not-for-currency", None),
+        ]
+        assert options["items"][0]["values"] == {"expired": "2020-08"}
+        assert options["items"][2]["values"]["currency"] == "JPY"
+
+    async def test_credit_may_pay_all(self, world: World) -> None:
+        customer = (await paying.submitted(world.units, new_id()))[0].customer_id
+        await world.units.pool.execute("INSERT INTO credits VALUES ($1, $2, 'USD', 900, 1)", new_id(), customer)
+        chosen = {"invoice_id": await invoice(world, customer, 1_000), "amount_minor": 900}
+        body = {"customer_id": customer, "invoices": [chosen], "use_credit": True}
+        options = await world.post("/v1/quotes/options", body, expect=200)
+        assert (options["amount_minor"], options["credit_used_minor"], options["method_needed"]) == (0, 900, False)
+        part = await world.post(
+            "/v1/quotes/options", {**body, "invoices": [{**chosen, "amount_minor": 1_000}]}, expect=200
+        )
+        assert (part["amount_minor"], part["credit_used_minor"], part["method_needed"]) == (100, 900, True)
+
+    async def test_wrong_choice_is_the_problem_of_quotes(self, world: World) -> None:
+        customer = (await paying.submitted(world.units, new_id()))[0].customer_id
+        for wish in ({"invoices": [{"invoice_id": new_id()}]}, {"all": True, "currency": "EUR"}, {"all": True}):
+            body = {"customer_id": customer, **wish}
+            quoted, optional = [
+                await world.post(path, body, expect=422) for path in ("/v1/quotes", "/v1/quotes/options")
+            ]
+            assert (quoted["type"], quoted["errors"]) == (optional["type"], optional["errors"])
 
 
 class TestProposals:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
+from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found, problem_of
 from chassis.running import Running, running_of
 from contracts.allocation import Part
@@ -125,13 +126,23 @@ def _quoted(part: Part, paid: dict[str, int], invoices: dict[str, OpenInvoice]) 
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])
 async def quote(asked: QuoteRequest, request: Request, identity: Pay) -> Response:
     """Preview a payment: allocations, surcharge and total, valid for 15 minutes and for one confirmation."""
-    running = running_of(request)
+    running, reads = running_of(request), running_of(request).reads(identity)
+    choice, method, invoices = await chosen(reads, asked, identity)
+    made = await make(running, reads, asked.customer_id, method, choice, invoices, use_credit=asked.use_credit)
+    if isinstance(made, Refusal):
+        raise await refused(reads, asked, choice, method, made)
+    return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
+
+
+async def chosen(
+    reads: Reads, asked: QuoteRequest, identity: Identity
+) -> tuple[Choice, Method | None, dict[str, OpenInvoice]]:
+    """The choice of the request, its method and its invoices, or a problem with them."""
     if not is_id(asked.customer_id) or not identity.sees(asked.customer_id):
         raise problem_of(unknown_customer(asked.customer_id))
     choice = _choice(asked)
     if isinstance(choice, Refusal):
         raise problem_of(choice)
-    reads = running.reads(identity)
     method, invoices = await _chosen(reads, asked, choice)
     other = next((one for one in invoices.values() if asked.currency not in (None, one.currency)), None)
     if other is not None:
@@ -140,14 +151,18 @@ async def quote(asked: QuoteRequest, request: Request, identity: Pay) -> Respons
     if method is None and asked.method_id is not None:
         detail = f"This customer has no payment method {asked.method_id}."
         raise problem_of(Refusal("unknown-method", detail, "method_id"))
-    made = await make(running, reads, asked.customer_id, method, choice, invoices, use_credit=asked.use_credit)
-    if isinstance(made, Refusal) and method is None and not await customer_known(reads, asked.customer_id):
-        made = unknown_customer(asked.customer_id)
-    if isinstance(made, Refusal):
-        named = [wish.invoice_id for wish in choice.wishes] if isinstance(choice, Wishes) else []
-        hint, more = await way_out(reads, asked.customer_id, named) if made.code in NOT_PAYABLE else ("", {})
-        raise problem_of(made.adding(hint), **more)
-    return answer(orjson.dumps(view_of_quote(made, invoices)), 201)
+    return choice, method, invoices
+
+
+async def refused(
+    reads: Reads, asked: QuoteRequest, choice: Choice, method: Method | None, refusal: Refusal
+) -> Problem:
+    """The problem of a choice that can't be quoted, and how to free its invoices."""
+    if method is None and not await customer_known(reads, asked.customer_id):
+        refusal = unknown_customer(asked.customer_id)
+    named = [wish.invoice_id for wish in choice.wishes] if isinstance(choice, Wishes) else []
+    hint, more = await way_out(reads, asked.customer_id, named) if refusal.code in NOT_PAYABLE else ("", {})
+    return problem_of(refusal.adding(hint), **more)
 
 
 @router.get("/v1/quotes/{quote_id}", response_model=QuoteView, tags=["payments"])
@@ -237,13 +252,33 @@ async def make(
     use_credit: bool = False,
 ) -> Quote | Refusal:
     """Make and save a quote, or return the first reason against it."""
-    provider = running.own.provider
-    currency, today = currency_of(choice, invoices), running.clock.today()
+    currency = currency_of(choice, invoices)
+    credit = await available_credit(reads, customer_id, currency) if use_credit else 0
+    made = preview(running, customer_id, method, choice, invoices, credit)
+    if isinstance(made, Refusal):
+        return made
+    against_currency = await wrong_currency(running, reads, method, made) if method else None
+    if against_currency is not None:
+        raise against_currency
+    await running.units.together(add_quotes, made, single=True)
+    return made
+
+
+def preview(
+    running: Running[Own],
+    customer_id: str,
+    method: Method | None,
+    choice: Choice,
+    invoices: dict[str, OpenInvoice],
+    credit: int,
+) -> Quote | Refusal:
+    """Make a quote in any currency, or return the first reason against it. Nothing is saved."""
+    provider, today = running.own.provider, running.clock.today()
+    currency = currency_of(choice, invoices)
     against_method = unusable(method, today) if method else None
     if against_method is not None:
         return against_method
     terms = terms_for(rules_of(running), method, currency, today) if method else NO_SURCHARGE
-    credit = await available_credit(reads, customer_id, currency) if use_credit else 0
     made = make_quote(
         method, choice, invoices, terms, running.clock.now(), provider.charges_in(currency), credit,
         customer_id=customer_id,
@@ -253,11 +288,9 @@ async def make(
     against = provider.accepts(made.total.minor, made.amount.currency) if made.total else None
     if against:
         field = {"invoices": "invoices", "all": "currency", "amount": "amount_minor"}[made.choice]
-        return Refusal("amount-not-chargeable", f"The provider can't charge this: {against}.", field)
-    against_currency = await wrong_currency(running, reads, method, made) if method else None
-    if against_currency is not None:
-        raise against_currency
-    await running.units.together(add_quotes, made, single=True)
+        values: dict[str, str | int] = {"total_minor": made.total.minor, "currency": made.total.currency}
+        detail = f"The provider can't charge this: {against}."
+        return Refusal("amount-not-chargeable", detail, field, values=values)
     return made
 
 

@@ -91,12 +91,12 @@ def cannot_pay(
         return None
     why = f"{only.called} pays in {' or '.join(only.currencies)}, not in {currency}."
     able = payable_by(known, others, currency, on)
+    values = {"currency": currency, "pays_in": " ".join(only.currencies)}
     if not able:
-        return Refusal(
-            "method-not-for-currency", f"{why} None of this customer's methods can: add a card.", "method_id"
-        )
+        detail = f"{why} None of this customer's methods can: add a card."
+        return Refusal("method-not-for-currency", detail, "method_id", values=values)
     names = ", ".join(f"{one.id} ({one.brand or one.kind} {one.last4 or ''})".replace(" )", ")") for one in able)
-    return Refusal("method-not-for-currency", f"{why} Use one that can: {names}.", "method_id")
+    return Refusal("method-not-for-currency", f"{why} Use one that can: {names}.", "method_id", values=values)
 
 
 def payable_by(known: Sequence[Currencies], methods: Sequence[Method], currency: str, on: date) -> list[Method]:
@@ -115,9 +115,10 @@ def unusable(method: Method, today: date) -> Refusal | None:
         return _refusal("method-disabled", detail, reason=method.disabled_reason or "")
     if method.verification == "pending":
         detail = "This bank account is not verified yet. Verify it with the two small deposits on its statement."
-        return _refusal("method-unverified", detail)
+        return _refusal("method-unverified", detail, verification="pending")
     if method.verification == "failed":
-        return _refusal("method-unverified", "This bank account could not be verified. Add it again, or another one.")
+        detail = "This bank account could not be verified. Add it again, or another one."
+        return _refusal("method-unverified", detail, verification="failed")
     if method.warning(today) == "expired":
         detail = (
             f"This card expired at the end of {method.exp_year}-{method.exp_month:02}. Add the card that replaced it."
