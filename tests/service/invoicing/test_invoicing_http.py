@@ -101,6 +101,20 @@ class TestCustomerList:
         found = (await erp.get("/v1/customers", params={"q": q})).json()["items"]
         assert [one["external_id"] for one in found] == ["ZH-77"]
 
+    async def test_rows_say_what_is_owed(
+        self, erp: httpx2.AsyncClient, url: str, keys: tuple[pathlib.Path, pathlib.Path]
+    ) -> None:
+        one = await customer(erp)
+        await issue(erp, one["id"], minor=250)
+        (row,) = (await erp.get("/v1/customers", params={"external_id": one["external_id"]})).json()["items"]
+        usd = {"currency": "USD", "outstanding_minor": 250, "overdue_minor": 250, "in_progress_minor": 0}
+        assert row == one | {"balances": [usd]}
+        narrow = Identity("crm", "system", frozenset({"customers:read"}))
+        token, _ = TokenSigner(keys[0]).sign(narrow, "invoicing")
+        async with httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+            (row,) = (await client.get("/v1/customers", params={"external_id": one["external_id"]})).json()["items"]
+        assert row["balances"] is None
+
     async def test_percent_signs_are_text(self, erp: httpx2.AsyncClient) -> None:
         assert (await erp.get("/v1/customers", params={"q": "%"})).json()["items"] == []
 

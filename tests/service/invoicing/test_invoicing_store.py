@@ -28,7 +28,7 @@ from invoicing.store.aging import AGING
 from invoicing.store.book import LOAD_OLDEST
 from invoicing.store.customers import SEARCHED
 from invoicing.store.invoices import CALLED, EXPECTED_BY, INVOICE
-from invoicing.store.summary import LAST_INVOICE, LAST_PAID, OPEN_SUMS
+from invoicing.store.summary import BALANCES, LAST_INVOICE, LAST_PAID, OPEN_SUMS
 from tests.kit.postgres import drop_database, fresh_database
 
 DAY = date(2026, 1, 1)
@@ -383,6 +383,37 @@ class TestSummary:
         plan = await units.pool.fetch(f"EXPLAIN {sql}", *[new_id(), DAY][:values])
         assert index in "\n".join(row[0] for row in plan)
         assert "Seq Scan" not in "\n".join(row[0] for row in plan)
+
+
+class TestBalances:
+    async def test_are_those_of_each_summary(self, units: Units) -> None:
+        today = date(2026, 4, 1)
+        one, other, third = [await customer(units) for _ in range(3)]
+        days = [date(2026, 1, 15), date(2026, 4, 1), date(2026, 5, 1)]
+        for who in (one, other):
+            currencies = ("USD", "JPY") if who == one else ("USD",)
+            wishes = [wish(who, new_id(), day=day, currency=each) for each in currencies for day in days]
+            ids = list(numbered(await issue(units, *wishes)).values())
+            await reserve(units, who, None, (ids[0], 30), (ids[1], 100))
+        await issue(units, wish(third, "PAID"))
+        await settle(units, received(new_id(), third, 100))
+        balances = await store.load_balances(units.pool, [one, other, third], today)
+        assert balances.keys() == {one, other}
+        for who, rows in balances.items():
+            summary = {
+                each["currency"]: each for each in (await store.load_summary(units.pool, who, today))["currencies"]
+            }
+            assert [row["currency"] for row in rows] == list(summary)
+            for row in rows:
+                each = summary[row["currency"]]
+                assert row["outstanding_minor"] == each["outstanding_minor"]
+                assert row["overdue_minor"] == each["outstanding_minor"] - each["amount_due_minor"]
+                assert row["in_progress_minor"] == each["in_progress_minor"]
+
+    async def test_page_reads_indexes_alone(self, units: Units) -> None:
+        plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {BALANCES}", [new_id()], DAY))
+        assert {"owed_by_day_pkey", "reservations_placed"} <= set(plan.split())
+        assert "Seq Scan" not in plan
 
 
 class TestExpectedBy:

@@ -35,8 +35,24 @@ class Customer(BaseModel):
     created_at: datetime
 
 
+class BalanceOfCurrency(BaseModel):
+    """Of today, as in aging: `overdue` is a part of `outstanding`. `in_progress`: what payments under way hold."""
+
+    currency: str
+    outstanding_minor: int
+    overdue_minor: int
+    in_progress_minor: int
+
+
+class CustomerRow(Customer):
+    balances: Annotated[
+        list[BalanceOfCurrency] | None,
+        Field(description="By currency, where anything is owed; null without the scope `invoices:read`"),
+    ]
+
+
 class Customers(BaseModel):
-    items: list[Customer]
+    items: list[CustomerRow]
     next_cursor: str | None
 
 
@@ -144,9 +160,15 @@ async def list_customers(
     after = read_cursor(cursor, 1)[0] if cursor else None
     called = _spellings(without_nul(external_id)) if external_id is not None else None
     asked = store.Customers(called, without_nul(q), identity.customer_id, after, limit)
-    rows = await store.list_customers(running_of(request).reads(identity), asked)
+    running, reads = running_of(request), running_of(request).reads(identity)
+    rows = await store.list_customers(reads, asked)
     items, more = rows[:limit], len(rows) > limit
-    return answer({"items": items, "next_cursor": write_cursor(items[-1]["external_id"]) if more else None})
+    cursor = write_cursor(items[-1]["external_id"]) if more else None
+    owed = None
+    if identity.may("invoices:read"):
+        owed = await store.load_balances(reads, [one["id"] for one in items], running.clock.today())
+    shown = [{**one, "balances": owed.get(one["id"], []) if owed is not None else None} for one in items]
+    return answer({"items": shown, "next_cursor": cursor})
 
 
 def _spellings(external_id: str | None) -> list[str]:

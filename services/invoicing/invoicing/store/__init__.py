@@ -24,7 +24,7 @@ from invoicing.store.invoices import (
     load_invoice,
 )
 from invoicing.store.lists import Filter, Page, count_invoices, list_invoices
-from invoicing.store.summary import load_summary
+from invoicing.store.summary import load_balances, load_summary
 
 __all__ = [
     "Customers",
@@ -44,6 +44,7 @@ __all__ = [
     "list_customers",
     "list_invoices",
     "load_aging",
+    "load_balances",
     "load_book",
     "load_booked",
     "load_customer",

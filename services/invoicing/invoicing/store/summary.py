@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -50,6 +51,32 @@ async def load_summary(connection: Reads, customer_id: str, today: date) -> dict
         "last_invoice": dict(last_invoice) if last_invoice else None,
         "last_paid": dict(last_paid) if last_paid else None,
     }
+
+
+# Of a page of customers: sums by day, as aging reads them, and what payments under way hold, by their invoices.
+BALANCES = """
+SELECT c.id AS customer_id, currency, coalesce(outstanding, 0)::bigint AS outstanding_minor,
+    coalesce(overdue, 0)::bigint AS overdue_minor, coalesce(held, 0)::bigint AS in_progress_minor
+FROM unnest($1::uuid[]) AS c (id) CROSS JOIN LATERAL (
+    SELECT * FROM (
+        SELECT currency, sum(amount) AS outstanding, sum(amount) FILTER (WHERE due_on < $2) AS overdue
+        FROM owed_by_day WHERE customer_id = c.id AND effective_on <= $2 GROUP BY currency
+    ) o FULL JOIN (
+        SELECT r.currency, sum(amount) AS held
+        FROM reservations r CROSS JOIN LATERAL unnest(r.amounts) AS a (amount)
+        WHERE r.customer_id = c.id AND r.state = 'placed' GROUP BY r.currency
+    ) h USING (currency)
+) s WHERE outstanding <> 0 OR held <> 0 ORDER BY 1, 2
+"""
+
+
+async def load_balances(connection: Reads, customer_ids: Sequence[str], today: date) -> dict[str, list[dict[str, Any]]]:
+    """What each of these customers owes by currency, where it owes anything."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in await connection.fetch(BALANCES, customer_ids, today) if customer_ids else ():
+        one = dict(row)
+        found.setdefault(one.pop("customer_id"), []).append(one)
+    return found
 
 
 NOTHING = dict.fromkeys(
