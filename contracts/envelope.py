@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar
@@ -154,15 +154,16 @@ def read_headers(headers: Sequence[tuple[str, bytes]], *, commands: bool = False
     """
     try:
         found = {name: value.decode() for name, value in headers if value is not None}
-        for name in found:
-            name.isascii() or name.encode()  # bytes that are no text come as lone surrogates
+        names = "".join(found)
+        names.isascii() or names.encode()  # bytes that are no text come as lone surrogates
     except UnicodeError as error:
         raise MalformedError("a header is not UTF-8") from error
     for name in _COMMAND_NEEDS if commands else _EVENT_NEEDS:
         if not found.get(name):
             raise MalformedError(f"header {name} is missing")
-    for name in _BOUNDED:
-        bounded(f"header {name}", found.get(name, ""))
+    if not _plain(found.values()):
+        for name in _BOUNDED:
+            bounded(f"header {name}", found.get(name, ""))
     try:
         time = datetime.fromisoformat(found["ce_time"]) if "ce_time" in found else None
     except ValueError as error:
@@ -180,6 +181,11 @@ def read_headers(headers: Sequence[tuple[str, bytes]], *, commands: bool = False
         traceparent=found.get("traceparent"),
         time=time if time is None or time.tzinfo else time.replace(tzinfo=UTC),
     )
+
+
+def _plain(texts: Collection[str]) -> bool:
+    """Whether all are short and printable, as nearly always. One look at all costs much less than a look at each."""
+    return max(map(len, texts)) <= LONGEST and "".join(texts).isprintable()
 
 
 def bounded(what: str, text: str) -> str:
