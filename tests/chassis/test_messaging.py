@@ -39,7 +39,7 @@ from chassis.running import Running, cause_of
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.auth import KeyCreated, KeyRevoked
-from contracts.envelope import Message, message, type_registry
+from contracts.envelope import Envelope, Message, message, type_registry
 from contracts.ids import new_id
 from contracts.invoicing import CreateCustomer
 from contracts.topics import Topic
@@ -820,6 +820,121 @@ class TestRealBroker:
         await subscription.commit_offsets()
         await subscription.commit_offsets()
         assert broker.committed == {broker.place: 42}
+
+
+class TestUnheard:
+    """Events of types that a service does not hear. `desk.consumer()` hears both; this one hears `KeyRevoked` alone."""
+
+    def consumer(self, desk: Desk) -> Consumer:
+        handlers = Handlers("desk")
+
+        @handlers.on(KeyRevoked)
+        async def write_down(event: KeyRevoked, work: Work) -> None:
+            if event.key_id in desk.failing:
+                raise RuntimeError("asked to fail")
+            await work.connection.execute("INSERT INTO taken (key_id) VALUES ($1)", event.key_id)
+
+        return Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+
+    async def seen(self, desk: Desk) -> dict[str, int]:
+        return {row["aggregate"]: row["sequence"] for row in await desk.pool.fetch("SELECT * FROM seen")}
+
+    async def test_counting_waits_and_takes_all_together(self, desk: Desk) -> None:
+        consumer = self.consumer(desk)
+        await consumer.take([desk.record("a", 1), desk.record("b", 1), desk.record("a", 2)])
+        assert await self.seen(desk) == {}
+        await consumer.count_unheard()
+        assert (await self.seen(desk), consumer.unheard) == ({"a": 2, "b": 1}, {})
+
+    async def test_next_heard_one_counts_it(self, desk: Desk) -> None:
+        consumer = self.consumer(desk)
+        await consumer.take([desk.record("a", 1)])
+        await consumer.take([desk.record("a", 2), desk.record("a", 3, KeyRevoked), desk.record("a", 4)])
+        assert (await desk.taken(), await self.seen(desk), consumer.unheard) == (["a"], {"a": 4}, {})
+
+    async def test_batch_that_comes_again_acts_once(self, desk: Desk) -> None:
+        consumer = self.consumer(desk)
+        batch = [desk.record("a", 1), desk.record("a", 2, KeyRevoked), desk.record("b", 1)]
+        for _ in range(2):
+            await consumer.take(batch)
+        await consumer.count_unheard()
+        assert (await desk.taken(), await self.seen(desk)) == (["a"], {"a": 2, "b": 1})
+
+    async def test_gap_is_found(self, desk: Desk) -> None:
+        consumer = self.consumer(desk)
+        await consumer.take([desk.record("a", 1), desk.record("a", 3)])
+        await consumer.count_unheard()
+        assert (await self.seen(desk), await desk.letters()) == ({"a": 1}, 1)
+
+    async def test_parked_key_keeps_its_order(self, desk: Desk) -> None:
+        consumer = self.consumer(desk)
+        desk.failing.add("a")
+        await consumer.take([desk.record("a", 1, KeyRevoked)])
+        await consumer.take([desk.record("a", 2)])
+        await consumer.count_unheard()
+        await consumer.take([desk.record("a", 3, KeyRevoked)])
+        desk.failing.clear()
+        await desk.hurry()
+        assert await retry_due(consumer)
+        assert (await desk.taken(), await self.seen(desk)) == (["a", "a"], {"a": 3})
+
+    async def test_failed_batch_keeps_what_waited(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        consumer = self.consumer(desk)
+        await consumer.take([desk.record("a", 1)])
+
+        async def fail(_: Any) -> None:
+            raise RuntimeError("can't be set aside either")
+
+        monkeypatch.setattr(consumer, "_until_reached", fail)
+        with pytest.raises(RuntimeError, match="either"):
+            await consumer._take([desk.record("a", 2, KeyRevoked)])
+        monkeypatch.undo()
+        await consumer.take([desk.record("a", 2, KeyRevoked)])
+        assert await self.seen(desk) == {"a": 2}
+
+    async def test_offset_waits_until_it_is_counted(self, desk: Desk) -> None:
+        broker = ForgetfulBroker(TopicPartition("auth.key.v1", 0))
+        subscription = Subscription(make_broker(kafka.client("127.0.0.1:1"), "late"), self.consumer(desk), 10)
+        subscription._subscriber = SimpleNamespace(consumer=broker)
+        await subscription._take([desk.record("a", 1)])
+        for _ in range(2):
+            await subscription.commit_offsets()
+        assert broker.committed == {}
+        await subscription._count()
+        for _ in range(2):
+            await subscription.commit_offsets()
+        assert (broker.committed, await self.seen(desk)) == ({broker.place: 2}, {"a": 1})
+
+    async def test_running_process_counts_it_soon(self, desk: Desk) -> None:
+        bootstrap, key = await kafka.create_contract_topics(), new_id()
+        async with taking(self.consumer(desk), bootstrap) as send:
+            await send(key)
+            async with asyncio.timeout(20):
+                while key not in await self.seen(desk):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+
+    async def test_unwanted_body_is_not_read(self, desk: Desk) -> None:
+        handlers = Handlers("desk")
+
+        async def of_customers(envelopes: Sequence[Envelope], work: Work) -> list[str]:
+            return [one.id for one in envelopes if one.subject != "nobody's"]
+
+        @handlers.on_many(KeyCreated, wants=of_customers)
+        async def write_down(events: Sequence[Received[KeyCreated]], work: Work) -> None:
+            rows = [(received.event.key_id,) for received in events]
+            await work.connection.executemany("INSERT INTO taken (key_id) VALUES ($1)", rows)
+
+        unwanted, wrong = desk.record("nobody's", 1), desk.record("b", 1)
+        unwanted.value = wrong.value = b"{"
+        consumer = Consumer(handlers, Units(desk.pool, Clock("UTC"), Wake()))
+        await consumer.take([unwanted, wrong, desk.record("a", 1)])
+        assert (await desk.taken(), await desk.letters()) == (["a"], 1)
+        assert await self.seen(desk) == {"nobody's": 1, "a": 1}
+
+    async def test_handler_registered_first_goes_first(self, desk: Desk) -> None:
+        consumer = desk.consumer()
+        await consumer.take([desk.record("a", 1, KeyRevoked), desk.record("b", 1, KeyCreated)])
+        assert await desk.taken() == ["b", "a"]
 
 
 class TestGathering:

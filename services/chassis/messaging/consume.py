@@ -16,7 +16,7 @@ from prometheus_client import Counter, Histogram
 from chassis import telemetry
 from chassis.db.pool import COLLIDED, out_of_reach
 from chassis.messaging import dead_letters
-from chassis.messaging.handlers import Handler, Handlers, Run
+from chassis.messaging.handlers import Handler, Handlers, Run, Wants
 from chassis.messaging.records import COMPACTED, GapError, Item, RacedError, Received, Record, cause_of, parse, read
 from chassis.messaging.work import Units, Work
 from contracts.envelope import Envelope, MalformedError
@@ -28,6 +28,9 @@ stuck = Counter("paidup_batches_stuck_total", "Times that a batch could be neith
 batches = Histogram("paidup_batch_seconds", "Time of one batch, database and all", ["consumer"])
 
 
+Place = tuple[str, str]  # a topic, and an aggregate in it
+
+
 class Consumer:
     """Takes batches of one consumer name. Several replicas may do so at once: `seen` decides."""
 
@@ -36,9 +39,13 @@ class Consumer:
         self.handlers = handlers
         self.units = units
         self.acts_from: datetime | None = None
+        self.unheard: dict[Place, list[Item]] = {}
 
     async def take(self, records: Sequence[Record]) -> None:
         """Returns when every record is handled, passed over, or set aside: its offset may be committed.
+
+        Or it waits in `unheard`, because the service hears no events of its type. Then no offset may be committed
+        until it is counted as seen: with the next event of its aggregate that is heard, or by `count_unheard`.
 
         Never raises, because the caller would drop the batch. A record that can't even be set aside is tried again for
         ever, and holds its partition.
@@ -60,6 +67,24 @@ class Consumer:
         for record, error in unreadable:
             keep = partial(dead_letters.keep_unreadable, self.units, self.name, record, error)
             await self._until_reached(partial(keep, self.handlers.answer_unreadable))
+        heard = {_place(item) for item in readable if self._hears(item)}
+        waited = [item for place in heard for item in self.unheard.get(place, ())]
+        await self._take_items([*waited, *(item for item in readable if _place(item) in heard)])
+        for place in heard:
+            self.unheard.pop(place, None)
+        for item in readable:
+            if _place(item) not in heard:
+                self.unheard.setdefault(_place(item), []).append(item)
+
+    async def count_unheard(self) -> None:
+        """Count what waits in `unheard` as seen. If this is cut off, nothing is lost: Kafka gives it again."""
+        await self._take_items([item for items in self.unheard.values() for item in items])
+        self.unheard.clear()
+
+    def _hears(self, item: Item) -> bool:
+        return item.command or item.envelope.type in self.handlers.by_type
+
+    async def _take_items(self, readable: Sequence[Item]) -> None:
         if not readable:
             return
         try:
@@ -120,9 +145,22 @@ class Consumer:
         """Handle the new items in the caller's transaction. Returns how many. `parked`: they are a replay."""
         fresh = await self._fresh(items, work, parked=parked)
         for handler, group in self._rounds(await self._lock(fresh, work)):
-            taken.labels(self.name, handler.type.__name__).inc(len(group))
-            await handler.run(group, work)
+            received = group if handler.wants is None else await self._wanted(handler.wants, group, work)
+            taken.labels(self.name, handler.type.__name__).inc(len(received))
+            if received:
+                await handler.run(received, work)
         return len(fresh)
+
+    async def _wanted(self, wants: Wants, items: Sequence[Item], work: Work) -> list[Received[Any]]:
+        """Those that concern the handler, parsed."""
+        ids = await wants([item.envelope for item in items], work)
+        passed.labels(self.name, "concerns nobody").inc(sum(item.envelope.id not in ids for item in items))
+        types = self.handlers.by_type
+        return [
+            parse(item, types[item.envelope.type].type, raw=types[item.envelope.type].raw)
+            for item in items
+            if item.envelope.id in ids
+        ]
 
     async def _fresh(self, items: Sequence[Item], work: Work, *, parked: bool) -> list[Item]:
         events = [item for item in items if not item.command]
@@ -170,9 +208,12 @@ class Consumer:
                 raise RacedError
         return fresh
 
-    async def _lock(self, fresh: list[Item], work: Work) -> list[tuple[Handler, Received[Any]]]:
-        """Parse what has a handler, and take all row locks that the batch needs, sorted."""
-        ready: list[tuple[Handler, Received[Any]]] = []
+    async def _lock(self, fresh: list[Item], work: Work) -> list[tuple[Handler, Any]]:
+        """Parse what has a handler, and take all row locks that the batch needs, sorted.
+
+        What a handler may not want stays an item for now.
+        """
+        ready: list[tuple[Handler, Any]] = []
         locks: dict[tuple[int, str], set[str]] = defaultdict(set)
         for item in fresh:
             handler = self.handlers.by_type.get(item.envelope.type)
@@ -182,6 +223,9 @@ class Consumer:
                 continue
             if handler.acts and self._too_old(item.envelope):
                 passed.labels(self.name, "older than the consumer").inc()
+                continue
+            if handler.wants is not None:
+                ready.append((handler, item))
                 continue
             received = parse(item, handler.type, raw=handler.raw)
             ready.append((handler, received))
@@ -202,20 +246,27 @@ class Consumer:
     def _too_old(self, envelope: Envelope) -> bool:
         return self.acts_from is not None and envelope.time is not None and envelope.time < self.acts_from
 
-    @staticmethod
-    def _rounds(ready: Sequence[tuple[Handler, Received[Any]]]) -> list[tuple[Handler, list[Received[Any]]]]:
-        """Groups of one handler as large as can be, each aggregate's events still in their order."""
-        rounds: list[dict[int, tuple[Handler, list[Received[Any]]]]] = []
+    def _rounds(self, ready: Sequence[tuple[Handler, Any]]) -> list[tuple[Handler, list[Any]]]:
+        """Groups of one handler as large as can be, each aggregate's events still in their order.
+
+        Of groups without such an order, the handler that was registered first goes first.
+        """
+        rounds: list[dict[int, tuple[Handler, list[Any]]]] = []
         last: dict[str, tuple[int, Run]] = {}
         for handler, received in ready:
-            aggregate = received.event.aggregate_id if received.event is not None else received.id
+            aggregate = received.about
             at, run = last.get(aggregate, (0, handler.run))
             at += run is not handler.run
             last[aggregate] = (at, handler.run)
             while len(rounds) <= at:
                 rounds.append({})
             rounds[at].setdefault(id(handler.run), (handler, []))[1].append(received)
-        return [group for each in rounds for group in each.values()]
+        places = {id(handler.run): place for place, handler in enumerate(self.handlers.by_type.values())}
+        return [each[run] for each in rounds for run in sorted(each, key=places.__getitem__)]
+
+
+def _place(item: Item) -> Place:
+    return item.record.topic, item.key
 
 
 @contextmanager

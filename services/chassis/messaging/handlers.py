@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,15 @@ from typing import Any
 from chassis.messaging.records import E, Received, Record
 from chassis.messaging.work import Work
 from contracts.envelope import Envelope, Event, Message
+from contracts.ids import is_id
 
 Run = Callable[[Sequence[Any], Work], Awaitable[None]]
+Wants = Callable[[Sequence[Envelope], Work], Awaitable[Collection[str]]]
+
+
+def customers_of(envelopes: Sequence[Envelope]) -> list[str]:
+    """The customers whom the events say they belong to."""
+    return sorted({one.customer for one in envelopes if one.customer is not None and is_id(one.customer)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,7 @@ class Handler:
     lock: Lock | None
     acts: bool
     raw: bool
+    wants: Wants | None = None
 
 
 Answer = Callable[[Record, str, datetime], Message]
@@ -69,18 +77,28 @@ class Handlers:
         return register
 
     def on_many(
-        self, *event_types: type[E], lock: Lock | None = None, acts: bool = False, raw: bool = False
+        self,
+        *event_types: type[E],
+        lock: Lock | None = None,
+        acts: bool = False,
+        raw: bool = False,
+        wants: Wants | None = None,
     ) -> Callable[
         [Callable[[Sequence[Received[E]], Work], Awaitable[None]]],
         Callable[[Sequence[Received[E]], Work], Awaitable[None]],
     ]:
-        """Register a handler of all such events in a batch, each aggregate's in order. `raw`: bodies stay bytes."""
+        """Register a handler of all such events in a batch, each aggregate's in order. `raw`: bodies stay bytes.
+
+        `wants`: gives the ids of those of a batch's events that concern the handler, by their envelopes. The bodies of
+        the others are not read. It goes without a lock.
+        """
+        assert lock is None or wants is None
 
         def register(
             handle: Callable[[Sequence[Received[E]], Work], Awaitable[None]],
         ) -> Callable[[Sequence[Received[E]], Work], Awaitable[None]]:
             for event_type in event_types:
-                self.by_type[event_type.__name__] = Handler(event_type, handle, lock, acts, raw)
+                self.by_type[event_type.__name__] = Handler(event_type, handle, lock, acts, raw, wants)
             return handle
 
         return register

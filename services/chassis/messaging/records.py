@@ -47,6 +47,10 @@ class Received(Generic[E]):
     cause: Cause
     time: datetime | None = None
 
+    @property
+    def about(self) -> str:
+        return self.event.aggregate_id if self.event is not None else self.id
+
 
 class GapError(RuntimeError):
     """An event came before its predecessor."""
@@ -64,6 +68,10 @@ class Item:
     envelope: Envelope
     key: str
     command: bool
+
+    @property
+    def about(self) -> str:
+        return self.key
 
 
 def read(record: Record) -> Item:

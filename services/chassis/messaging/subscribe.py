@@ -84,10 +84,14 @@ class Careful(AIOKafkaConsumer):  # type: ignore[misc]
 
 
 class Subscription:
-    """A consumer on its topics. A lost offset is harmless, so offsets are committed once a second."""
+    """A consumer on its topics. A lost offset is harmless, so offsets are committed once a second.
+
+    `_read` holds those of records that are taken or still to be counted as seen; `_done` those that may be committed.
+    """
 
     def __init__(self, broker: KafkaBroker, consumer: Consumer, batch_size: int) -> None:
         self._consumer = consumer
+        self._read: dict[TopicPartition, int] = {}
         self._done: dict[TopicPartition, int] = {}
         self._busy, self._stopping = asyncio.Lock(), False
         self._subscriber = broker.subscriber(
@@ -118,7 +122,9 @@ class Subscription:
                 self._stopping = True
                 raise
             for record in batch:
-                self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+                self._read[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            if not self._consumer.unheard:
+                self._all_read_is_done()
 
     async def _until_taken(self, batch: Sequence[ConsumerRecord]) -> None:
         """FastStream swallows the error of a batch and reads on, so this returns only once all of it is handled."""
@@ -134,7 +140,20 @@ class Subscription:
         """Take no further batch, let the one under way end, and commit."""
         self._stopping = True
         async with self._busy:
+            await self._count()
             await self.commit_offsets()
+
+    async def _count(self) -> None:
+        try:
+            await self._consumer.count_unheard()
+        except Exception as error:
+            with contextlib.suppress(Exception):
+                log.error("what is not heard was not counted as seen, it is tried again", error=repr(error))
+        else:
+            self._all_read_is_done()
+
+    def _all_read_is_done(self) -> None:
+        self._done, self._read = self._done | self._read, {}
 
     async def commit_offsets(self) -> None:
         kafka = self._subscriber.consumer
@@ -152,7 +171,10 @@ class Subscription:
     async def run(self) -> None:
         """Commit again and again. Ends if nothing is read any more, so that the caller starts it again."""
         while not self._stopping and not all(task.done() for task in self._subscriber.tasks):
-            await asyncio.sleep(COMMIT_SECONDS)
+            await asyncio.sleep(COMMIT_SECONDS / 2)
+            async with self._busy:
+                await self._count()
+            await asyncio.sleep(COMMIT_SECONDS / 2)
             await self.commit_offsets()
 
 
