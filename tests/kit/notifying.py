@@ -66,7 +66,8 @@ class Desk:
         """The event as the next of its aggregate."""
         place = (event.topic.name, event.aggregate_id)
         self.said[place] = self.said.get(place, 0) + 1
-        made = message(event, sequence=self.said[place], time=time or datetime.now(UTC))
+        customer = getattr(event, "customer_id", None)
+        made = message(event, sequence=self.said[place], time=time or datetime.now(UTC), customer=customer)
         more = {"actor": actor} if actor else {}
         headers = made.headers(f"paidup/{event.topic.owner}", **more)
         return Raw(made.topic, 0, sum(self.said.values()), made.aggregate.encode(), made.body, headers)

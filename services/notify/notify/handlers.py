@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from chassis.messaging.handlers import Handlers
+from chassis.messaging.handlers import Handlers, customers_of
 from chassis.messaging.records import Received
-from chassis.messaging.work import Cause, Work
+from chassis.messaging.work import Work
 from contracts import auth, invoicing, payments
+from contracts.envelope import Envelope
 from contracts.ids import is_id
 from notify import store
-from notify.domain.catalogue import EVENTS, kind_of
+from notify.domain.catalogue import EVENTS, TO_CUSTOMERS, kind_of
 from notify.mailing import UNADDRESSED, Occasion, mail
 
-handlers = Handlers("notify", gathers_ms=250)  # nobody waits for it in a request
+handlers = Handlers("notify", gathers_ms=500)  # nobody waits for it in a request
 
 
 # --- what mails name
@@ -58,26 +59,37 @@ async def keep_methods(events: Sequence[Received[Any]], work: Work) -> None:
     await store.keep_methods(work, [received.event for received in events])
 
 
-@handlers.on_many(payments.PaymentSubmitted)
+async def by_contacts(envelopes: Sequence[Envelope], work: Work) -> Collection[str]:
+    return {one.id for one in envelopes if contact_of(one.actor) is not None}
+
+
+@handlers.on_many(payments.PaymentSubmitted, wants=by_contacts)
 async def keep_payers(events: Sequence[Received[payments.PaymentSubmitted]], work: Work) -> None:
     """Keep which contact confirmed a payment, as the header `actor` says."""
-    paid = [(received.event, contact_of(received.cause)) for received in events]
+    paid = [(received.event, contact_of(received.cause.actor)) for received in events]
     await store.keep_payers(work, [(event, contact) for event, contact in paid if contact is not None])
 
 
-def contact_of(cause: Cause) -> str | None:
-    kind, _, subject = (cause.actor or "").partition(":")
+def contact_of(actor: str | None) -> str | None:
+    kind, _, subject = (actor or "").partition(":")
     return subject if kind == "contact" and is_id(subject) else None
 
 
 # --- what causes mails
 
 
-@handlers.on_many(*EVENTS, acts=True)
+async def of_reachable_customers(envelopes: Sequence[Envelope], work: Work) -> Collection[str]:
+    """All but those that would be mailed to a customer who has no contact, nor an address of which one is made."""
+    customers = customers_of([one for one in envelopes if one.type in TO_CUSTOMERS])
+    nobody = await store.without_anybody(work, customers) if customers else frozenset()
+    return {one.id for one in envelopes if one.customer not in nobody or one.type not in TO_CUSTOMERS}
+
+
+@handlers.on_many(*EVENTS, acts=True, wants=of_reachable_customers)
 async def mail_people(events: Sequence[Received[Any]], work: Work) -> None:
     """Mail what the catalogue has of each event. Events older than this consumer mail nobody."""
     ids = [received.event.payment_id for received in events if isinstance(received.event, payments.PaymentState)]
-    payers = await store.find_payers(work, ids)
+    payers = await store.find_payers(work, ids) if ids else {}
     occasions = [occasion_of(received, payers) for received in events]
     await mail([one for one in occasions if one is not None], work)
 

@@ -52,6 +52,17 @@ async def contacts_of(work: Work, customers: Sequence[str]) -> list[Person]:
     return [Person(**row) for row in await work.connection.fetch(OF_CUSTOMERS, customers)]
 
 
+WITHOUT_ANYBODY = """
+SELECT c.id FROM customers c WHERE c.id = ANY($1::uuid[]) AND NOT c.has_email
+    AND NOT EXISTS (SELECT FROM people p WHERE p.customer_id = c.id)
+"""
+
+
+async def without_anybody(work: Work, customer_ids: Sequence[str]) -> frozenset[str]:
+    """Those of the customers who have no contact, nor an address of which one is made."""
+    return frozenset(row["id"] for row in await work.connection.fetch(WITHOUT_ANYBODY, customer_ids))
+
+
 STAFF = """
 SELECT id FROM people WHERE lower(email) = lower($1) AND customer_id IS NULL AND enabled
 UNION SELECT id FROM people WHERE id = $2 AND customer_id IS NULL AND enabled

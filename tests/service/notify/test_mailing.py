@@ -110,6 +110,30 @@ class TestWhom:
         await desk.hear(receipt(customer))
         assert await waiting(desk) == 0
 
+    async def test_staff_hear_of_customers_without_contacts(self, desk: Desk) -> None:
+        kim = auth.StaffChanged(
+            staff_id=new_id(), email="kim@example.com", language="en", role="account_manager", enabled=True
+        )
+        customer = CustomerChanged(customer_id=new_id(), external_id="C", name="Acme")
+        await desk.hear(kim, customer)
+        await desk.hear(
+            payments.ExceptionAssigned(
+                exception_id=new_id(), assigned_to=kim.staff_id, why="doubled",
+                amount=usd(700),
+            ),
+            receipt(customer.customer_id),
+        )  # fmt: skip
+        assert [row["kind"] for row in await desk.mails()] == ["exception_assigned"]
+
+    async def test_contact_of_the_same_batch_is_mailed(self, desk: Desk) -> None:
+        customer = CustomerChanged(customer_id=new_id(), external_id="C", name="Acme")
+        ann = auth.ContactChanged(
+            contact_id=new_id(), customer_id=customer.customer_id, language="en", email="ann@example.com", enabled=True
+        )
+        await desk.hear(customer)
+        await desk.hear(receipt(customer.customer_id), ann)
+        assert [row["person_id"] for row in await desk.mails()] == [ann.contact_id]
+
     async def test_staff_are_found_by_address_or_id(self, desk: Desk) -> None:
         kim = auth.StaffChanged(
             staff_id=new_id(), email="Kim@example.com", language="en", role="account_manager", enabled=True

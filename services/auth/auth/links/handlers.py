@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from auth.hashes import LINK_BYTES, new_token
 from auth.links import messages, store
 from auth.links.domain import AFTER_PAID, PayerLink
+from chassis.messaging.handlers import customers_of
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
-from contracts.ids import new_id
+from contracts.envelope import Envelope
+from contracts.ids import is_id, new_id
 
 
 async def make_links(events: Sequence[Received[heard.InvoiceIssued]], work: Work) -> None:
@@ -26,6 +28,18 @@ async def make_links(events: Sequence[Received[heard.InvoiceIssued]], work: Work
     for link, (one, text) in zip(links, made, strict=True):
         work.cause = one.cause
         work.emit(messages.made(link, work.own.sealer.seal(link=work.own.link(f"/i/{text}")), "invoice_issued"))
+
+
+async def of_mailable_customers(envelopes: Sequence[Envelope], work: Work) -> Collection[str]:
+    """Invoices of customers with a contact; where the customer is not said, the body has to be read."""
+    customers = customers_of(envelopes)
+    reached = await store.to_be_mailed(work, customers)
+    return {one.id for one in envelopes if one.customer in reached or one.customer not in customers}
+
+
+async def with_links(envelopes: Sequence[Envelope], work: Work) -> Collection[str]:
+    linked = await store.with_links(work, sorted({one.subject for one in envelopes if is_id(one.subject)}))
+    return {one.id for one in envelopes if one.subject in linked}
 
 
 async def end_links(events: Sequence[Received[heard.InvoiceState]], work: Work) -> None:

@@ -50,6 +50,14 @@ async def end_links(work: Work, ends: Mapping[str, datetime | None]) -> None:
     await work.connection.execute(END, ids, [ends[one] for one in ids])
 
 
+WITH_LINKS = "SELECT DISTINCT invoice_id FROM payer_links WHERE invoice_id = ANY($1::uuid[]) AND revoked_at IS NULL"
+
+
+async def with_links(work: Work, invoice_ids: Sequence[str]) -> set[str]:
+    """Those of the invoices that a link opens."""
+    return {row["invoice_id"] for row in await work.connection.fetch(WITH_LINKS, invoice_ids)}
+
+
 REVOKE = """
 UPDATE payer_links SET revoked_at = $3 WHERE invoice_id = $2 AND ($1::uuid IS NULL OR customer_id = $1) AND revoked_at IS NULL
 RETURNING id

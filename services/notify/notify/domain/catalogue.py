@@ -72,6 +72,11 @@ KINDS: tuple[Kind, ...] = (
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 EVENTS: tuple[type[Event], ...] = tuple(dict.fromkeys(event for kind in KINDS for event in kind.events))
 
+TO_CUSTOMERS = frozenset(event.__name__ for event in EVENTS) - {
+    event.__name__ for kind in KINDS for event in kind.events if kind.to in ("person", "staff")
+}
+"""Types of the events that are mailed to contacts of a customer alone."""
+
 
 def kind_of(event: Event) -> Kind | None:
     """The mail that an event causes; None: nobody is mailed."""
