@@ -183,10 +183,14 @@ everybody  one of the company's people who looks at that customer's portal
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Accepts callers of this kind with the scope; others get a 401 or 403 problem."""
+    """Accepts callers of this kind with the scope; others get a 401 or 403 problem.
+
+    `also`: another scope that is enough to come in. The route then looks what its caller may do with it.
+    """
 
     scope: str
     by: Callers = "everybody"
+    also: str | None = None
 
     async def __call__(self, request: Request) -> Identity:
         return self.check(request)
@@ -196,7 +200,7 @@ class Guard:
         identity = verifier.verify(bearer(request))
         if refusal := _REFUSALS[self.by].get(_caller(identity)):
             raise Problem(status=403, slug="forbidden", detail=refusal)
-        if not identity.may(self.scope):
+        if not identity.may(self.scope) and not (self.also and identity.may(self.also)):
             raise Problem(status=403, slug="scope-missing", detail=f"This needs the scope {self.scope}.")
         return identity
 
@@ -220,9 +224,9 @@ _REFUSALS: dict[Callers, dict[Callers, str]] = {
 }
 
 
-def allow(scope: str, *, by: Callers = "everybody") -> Any:
+def allow(scope: str, *, by: Callers = "everybody", also: str | None = None) -> Any:
     """A dependency that yields the identity of a caller with this scope: `who: Annotated[Identity, allow("a:b")]`."""
-    return Depends(Guard(scope, by))
+    return Depends(Guard(scope, by, also))
 
 
 def need_fresh(identity: Identity, now: datetime) -> None:

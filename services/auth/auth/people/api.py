@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
-from auth.edge import Before, SignedIn, Strict
+from auth.edge import Before, Strict
 from auth.own import Own
 from auth.people import messages, store
 from auth.people.changing import erase, save
-from auth.people.domain import DEFAULT_LANGUAGE, MOST_CONTACTS, Person, new_person
+from auth.people.domain import DEFAULT_LANGUAGE, MOST_CONTACTS, OWN_SCOPE, Person, new_person
 from auth.signin.domain import INVITATION
 from auth.signin.entering import send_link
 from chassis.http.bodies import StrictRoute
@@ -28,6 +28,7 @@ router = APIRouter(route_class=StrictRoute)
 
 ReadContacts = Annotated[Identity, allow("contacts:read")]
 WriteContacts = Annotated[Identity, allow("contacts:write")]
+ChangeContacts = Annotated[Identity, allow("contacts:write", also=OWN_SCOPE)]
 ReadStaff = Annotated[Identity, allow("staff:read", by="company")]
 WriteStaff = Annotated[Identity, allow("staff:write", by="company")]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -142,7 +143,7 @@ async def add_contact(request: Request, body: NewContact, who: WriteContacts) ->
 
 
 @router.patch("/v1/contacts/{contact_id}")
-async def change_contact(request: Request, contact_id: str, body: ContactChange, who: SignedIn) -> ContactView:
+async def change_contact(request: Request, contact_id: str, body: ContactChange, who: ChangeContacts) -> ContactView:
     """Change a contact's name, language, or whether it may sign in. Who is disabled is refused within a second.
 
     Contacts change their own name and language.
