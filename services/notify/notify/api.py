@@ -106,7 +106,8 @@ async def list_mails(
 async def resend_mail(mail_id: str, request: Request, who: WriteMails) -> MailView:
     """Send a mail again, as it would be written now. A mail that waits to be sent is left as it is.
 
-    Codes and links are not sent again: have a new one made.
+    Codes and links are not sent again: have a new one made. For the mail of an invoice, `POST /v1/payer-links` with
+    `mail` does so.
     """
     async with running_of(request).units.begin(cause_of(request, who)) as work:
         found = await store.lock_mail(work, mail_id, who.customer_id) if is_id(mail_id) else None
@@ -116,6 +117,8 @@ async def resend_mail(mail_id: str, request: Request, who: WriteMails) -> MailVi
             return MailView(**found)
         if BY_NAME[found["kind"]].at_once:
             raise conflict("not-sent-again", "Its code or link is kept nowhere: have a new one made.")
+        if found["kind"] == "invoice_issued":
+            raise conflict("not-sent-again", 'Its link is kept nowhere: POST /v1/payer-links with "mail": true.')
         cause = await store.cause_of_mail(work, mail_id)
         again = message_id(cause, found["person_id"], found["resends"] + 1)
         if not await store.send_again(work, mail_id, again):
@@ -131,6 +134,15 @@ async def report_bounce(request: Request, body: Bounce, who: ReportBounces) -> B
         if body.message_id is not None:
             await store.mark_mail_bounced(work, body.message_id.strip(" <>").partition("@")[0])
         return Bounced(people=await store.mark_bounced(work, body.address))
+
+
+@router.delete("/v1/mail-bounces/{person_id}", status_code=204, response_class=Response, tags=["mails"])
+async def clear_bounce(person_id: str, request: Request, who: ReportBounces) -> Response:
+    """Send to the address of this contact, or of one of your own people, again. Call it once the address exists."""
+    async with running_of(request).units.begin(cause_of(request, who)) as work:
+        if not is_id(person_id) or not await store.clear_bounce(work, person_id):
+            raise not_found("person with an address that came back", person_id)
+    return Response(status_code=204)
 
 
 @router.get("/v1/mail-preferences", tags=["mails"])

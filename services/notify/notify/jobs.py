@@ -30,7 +30,7 @@ async def send_at_once(task: Task, running: Running[Any]) -> None:
 
 
 async def address_mails(running: Running[Any]) -> bool:
-    """Mail the contacts of customers who had none when the event came. True if there may be more.
+    """Mail those who were not known when the event came. True if there may be more.
 
     After a minute there is nobody to mail.
     """

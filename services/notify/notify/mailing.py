@@ -41,21 +41,24 @@ class Occasion:
 
 
 async def mail(occasions: Sequence[Occasion], work: Work) -> None:
-    """Address each occasion and write its mails. A customer without contacts may get one in the next seconds."""
+    """Address each occasion and write its mails. Who is not known yet may become known in the next seconds."""
     customers = sorted({one.customer_id for one in occasions if one.customer_id})
     contacts: dict[str | None, list[Person]] = defaultdict(list)
     for person in await store.contacts_of(work, customers) if customers else []:
         contacts[person.customer_id].append(person)
-    rows, waiting = [], []
+    rows: list[tuple[Any, ...]] = []
+    waiting: list[tuple[str | None, str | None, str]] = []
     for one in occasions:
         if one.person_id is not None:
             rows.append(_row(one, one.person_id))
         elif one.staff is not None:
-            rows += [_row(one, staff_id) for staff_id in await store.staff_called(work, one.staff)]
+            called = await store.staff_called(work, one.staff)
+            rows += [_row(one, staff_id) for staff_id in called]
+            waiting += [] if called else [(None, one.staff, written(one))]
         elif contacts[one.customer_id]:
             rows += [_row(one, to.id) for to in recipients(contacts[one.customer_id], one.payer)]
         elif one.customer_id is not None:
-            waiting.append((one.customer_id, written(one)))
+            waiting.append((one.customer_id, None, written(one)))
     await store.add_unaddressed(work, waiting, work.now + NO_CONTACT_FOR)
     for mail_id, at_once in await store.add_mails(work, rows):
         await enqueue(work, AT_ONCE if at_once else MAILS, mail_id)

@@ -223,14 +223,18 @@ async def find_customer(pool: asyncpg.Pool, customer_id: str | None) -> str | No
 # --- mails
 
 ADD_UNADDRESSED = """
-INSERT INTO unaddressed (customer_id, occasion, until)
-SELECT w.customer_id, w.occasion, $3 FROM unnest($1::uuid[], $2::jsonb[]) AS w (customer_id, occasion)
+INSERT INTO unaddressed (customer_id, staff, occasion, until)
+SELECT w.customer_id, w.staff, w.occasion, $4 FROM unnest($1::uuid[], $2::text[], $3::jsonb[])
+    AS w (customer_id, staff, occasion)
 LEFT JOIN customers c ON c.id = w.customer_id WHERE coalesce(c.has_email, true)
 """
 
 
-async def add_unaddressed(work: Work, waiting: Sequence[tuple[str, str]], until: datetime) -> None:
-    """Keep what has no contact to go to, unless the customer has no address of which one is made."""
+async def add_unaddressed(work: Work, waiting: Sequence[tuple[str | None, str | None, str]], until: datetime) -> None:
+    """Keep what has nobody to go to, unless its customer has no address of which a contact is made.
+
+    Each is a customer or one of the company's people, and the occasion.
+    """
     if waiting:
         await work.connection.execute(ADD_UNADDRESSED, *zip(*waiting, strict=True), until)
 
@@ -238,13 +242,16 @@ async def add_unaddressed(work: Work, waiting: Sequence[tuple[str, str]], until:
 TAKE_UNADDRESSED = """
 DELETE FROM unaddressed WHERE id IN (
     SELECT id FROM unaddressed u WHERE EXISTS (SELECT FROM people WHERE customer_id = u.customer_id)
+        OR EXISTS (SELECT FROM people p WHERE lower(p.email) = lower(u.staff) AND p.customer_id IS NULL AND p.enabled)
+        OR EXISTS (SELECT FROM people p WHERE p.customer_id IS NULL AND p.enabled
+            AND p.id = CASE WHEN u.staff ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN u.staff::uuid END)
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING id, occasion
 """
 
 
 async def take_unaddressed(work: Work, most: int) -> list[dict[str, Any]]:
-    """What has contacts to go to now, in its order."""
+    """What has somebody to go to now, in its order."""
     rows = await work.connection.fetch(TAKE_UNADDRESSED, most)
     return [orjson.loads(row["occasion"]) for row in sorted(rows, key=lambda row: row["id"])]
 
@@ -336,6 +343,17 @@ BOUNCED = "UPDATE people SET bounced_at = $2 WHERE lower(email) = lower($1) AND 
 async def mark_bounced(work: Work, address: str) -> int:
     """Mark an address of whoever has it; how many have."""
     return int((await work.connection.execute(BOUNCED, address, work.now)).split()[-1])
+
+
+WORKS = """
+UPDATE people SET bounced_at = NULL
+WHERE bounced_at IS NOT NULL AND lower(email) = (SELECT lower(email) FROM people WHERE id = $1)
+"""
+
+
+async def clear_bounce(work: Work, person_id: str) -> bool:
+    """Take the mark away from a person's address. False: it has none."""
+    return bool(await work.connection.execute(WORKS, person_id) != "UPDATE 0")
 
 
 ATTEMPTED = "UPDATE mails SET attempts = attempts + 1, reason = $2 WHERE id = $1 AND state = 'queued'"

@@ -7,8 +7,10 @@ import httpx2
 import pytest
 
 from chassis.http.identity import Identity, TokenSigner
+from contracts import auth
 from contracts.ids import new_id
 from notify.__main__ import service
+from tests.kit.mails import sealed
 from tests.kit.notifying import Desk, desk_of, receipt
 from tests.kit.serving import serving, write_keys
 
@@ -111,6 +113,20 @@ class TestResending:
             answer = await staff.post(f"/v1/mails/{row['id']}/resend")
         assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (409, "not-sent-again")
 
+    async def test_invoice_needs_a_new_link(self, front: Front) -> None:
+        contact = await front.desk.contact()
+        await front.desk.hear(
+            auth.PayerLinkMade(
+                link_id=new_id(), customer_id=contact.customer_id, about="invoice_issued",
+                sealed=sealed(front.desk.public_key, link="http://portal/i/canary"),
+            )
+        )  # fmt: skip
+        async with front.desk.sending():
+            (row,) = await front.desk.ended()
+        async with front.staff() as staff:
+            answer = await staff.post(f"/v1/mails/{row['id']}/resend")
+        assert (answer.status_code, "POST /v1/payer-links" in answer.json()["detail"]) == (409, True)
+
     async def test_other_customers_mail_is_not_there(self, front: Front) -> None:
         await mailed(front)
         (row,) = await front.desk.mails()
@@ -134,7 +150,19 @@ class TestBounces:
     async def test_key_of_one_customer_may_not(self, front: Front) -> None:
         async with front.staff("mails:write", customer=new_id()) as own:
             answer = await own.post("/v1/mail-bounces", json={"address": "a@example.com"})
-        assert answer.status_code == 403
+            cleared = await own.delete(f"/v1/mail-bounces/{new_id()}")
+        assert (answer.status_code, cleared.status_code) == (403, 403)
+
+    async def test_cleared_address_is_mailed_again(self, front: Front) -> None:
+        contact, customer = await mailed(front, "Back@example.com")
+        async with front.staff("mails:write") as staff, front.desk.sending():
+            await staff.post("/v1/mail-bounces", json={"address": "back@example.com"})
+            await front.desk.hear(receipt(customer))
+            assert (await front.desk.ended(2))[1]["state"] == "suppressed"
+            assert (await staff.delete(f"/v1/mail-bounces/{contact}")).status_code == 204
+            assert (await staff.delete(f"/v1/mail-bounces/{contact}")).status_code == 404
+            await front.desk.hear(receipt(customer))
+            assert (await front.desk.ended(3))[2]["state"] == "sent"
 
 
 class TestPreferences:

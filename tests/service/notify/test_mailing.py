@@ -148,6 +148,22 @@ class TestWhom:
         assert {row["customer_id"] for row in rows} == {None}
         assert "kim" not in str([row["facts"] for row in rows]).lower()
 
+    @pytest.mark.parametrize("by", ["address", "id"])
+    async def test_staff_who_become_known_later_are_mailed(self, desk: Desk, by: str) -> None:
+        kim = auth.StaffChanged(
+            staff_id=new_id(), email="Kim@example.com", language="en", role="account_manager", enabled=True
+        )
+        for whom in ("somebody", kim.staff_id if by == "id" else "kim@example.com"):
+            await desk.hear(
+                payments.ExceptionAssigned(exception_id=new_id(), assigned_to=whom, why="doubled", amount=usd(700))
+            )
+        await desk.hear(kim)
+        assert not await address_mails(desk.running)
+        assert [row["person_id"] for row in await desk.mails()] == [kim.staff_id]
+        advance(desk, timedelta(minutes=1))
+        assert not await address_mails(desk.running)
+        assert await waiting(desk) == 0
+
 
 class TestNotSent:
     async def test_expired_code_is_cancelled(self, desk: Desk) -> None:
