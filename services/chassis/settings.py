@@ -62,7 +62,7 @@ class ServiceSettings(KafkaSettings):
     log_level: str = shared("LOG_LEVEL", "info")
     otlp_endpoint: str | None = shared("OTLP_ENDPOINT", None)
     internal_secret: str = shared("INTERNAL_SECRET", "")
-    public_url: str = shared("PUBLIC_URL", "")
+    public_url: str = shared("PUBLIC_URL", "http://127.0.0.1:18080")
 
     host: str = "127.0.0.1"
     port: int = 8080

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import ServiceSettings, shared
+from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
@@ -20,5 +20,4 @@ class Settings(ServiceSettings):
     private_key: Path
     pepper: SecretStr = Field(min_length=16)
     notify_keys: Path
-    public_url: str = shared("PUBLIC_URL", "http://127.0.0.1:18080")
     hashing_threads: int = Field(1, ge=1, le=16)

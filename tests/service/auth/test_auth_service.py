@@ -163,7 +163,8 @@ class TestKeys:
         assert len(made["key"]) >= 10 + 43
         assert made["name"] == "ERP"
         listed = await admin.get("/v1/api-keys")
-        assert made["id"] in {item["id"] for item in listed.json()["items"]}
+        (shown,) = [item for item in listed.json()["items"] if item["id"] == made["id"]]
+        assert shown["made_by"] == made["made_by"] == "maker"
         assert made["key"] not in listed.text
         connection = await asyncpg.connect(database.owner_url)
         assert await connection.fetchval("SELECT hash FROM api_keys WHERE id = $1", made["id"]) == hash_of(made["key"])

@@ -1,6 +1,7 @@
 """People sign in on a real PostgreSQL: codes, passwords, invitations, links, visits. No gateway, no Kafka."""
 
 import asyncio
+import json
 import pathlib
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -20,7 +21,7 @@ from contracts.colours import DARK_SHEET, contrast
 from contracts.ids import new_id
 from contracts.invoicing import InvoiceIssued
 from tests.kit.postgres import drop_database, fresh_database
-from tests.kit.signing_in import BROWSER, SESSION, Auth, Browser, person_of, running_auth, staff
+from tests.kit.signing_in import BROWSER, SESSION, Auth, Browser, opened, person_of, running_auth, staff
 
 CONTRACTS = pathlib.Path(__file__).parents[3] / "contracts/examples"
 GOOD = "correct horse battery staple rides"
@@ -46,6 +47,11 @@ async def fresh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Auth]
 
 def address() -> str:
     return f"ana.{new_id()[-12:]}@example.com"
+
+
+def issued_to(customer: str) -> InvoiceIssued:
+    kept = InvoiceIssued.model_validate_json((CONTRACTS / "InvoiceIssued.json").read_text())
+    return kept.model_copy(update={"customer_id": customer, "invoice_id": new_id()})
 
 
 def other_than(code: str) -> str:
@@ -306,8 +312,9 @@ class TestPassword:
             refused = await browser.ask("PUT", "/v1/password", {"password": OTHER})
             assert (refused.status_code, refused.json()["type"][-16:]) == (403, "step-up-required")
             assert (await browser.ask("POST", "/v1/session/step-up", {})).status_code == 202
-            code = (await auth.mail(contact, "SignInCodeMade"))["code"]
-            before = browser.cookies[SESSION]
+            mail = await auth.mail(contact, "SignInCodeMade")
+            code, before = mail["code"], browser.cookies[SESSION]
+            assert "link" not in mail  # it would sign in, and answer 401
             assert (await browser.ask("POST", "/v1/session/step-up", {"code": code})).status_code == 200
             assert browser.cookies[SESSION] != before
             assert (await browser.ask("PUT", "/v1/password", {"password": OTHER})).status_code == 204
@@ -505,6 +512,33 @@ class TestPayerLink:
         refused = await browser.ask("PUT", "/v1/password", {"password": GOOD})
         assert (refused.status_code, refused.json()["type"][-16:]) == (403, "step-up-required")
 
+    async def test_another_customers_invoice_is_not_there(self, auth: Auth) -> None:
+        mine, other = [await auth.customer_named(name) for name in ("Blue", "Green")]
+        issued = issued_to(mine)
+        async with auth.running.units.begin() as work:
+            await make_links([Received(issued, new_id(), 1, b"", Cause())], work)
+        async with auth.program() as program:
+            answers = [
+                await program.post("/v1/payer-links", json={"customer_id": one, "invoice_id": issued.invoice_id})
+                for one in (mine, other)
+            ]
+        assert [answer.status_code for answer in answers] == [201, 404]
+
+    async def test_asked_for_it_is_mailed_once(self, auth: Auth) -> None:
+        customer, invoice = await auth.customer_named("Blue"), new_id()
+        body = {"customer_id": customer, "invoice_id": invoice, "mail": True}
+        async with auth.program() as program:
+            made = [
+                await program.post("/v1/payer-links", json=body, headers={"Idempotency-Key": "again"}) for _ in range(2)
+            ]
+            nothing = await program.post("/v1/payer-links", json={"customer_id": customer, "mail": True})
+        assert {answer.status_code for answer in made} == {201}
+        assert (nothing.status_code, nothing.json()["errors"][0]["field"]) == (422, "invoice_id")
+        rows = await auth.running.pool.fetch("SELECT payload FROM outbox WHERE type = 'PayerLinkMade'")
+        (said,) = [one for one in (json.loads(row["payload"]) for row in rows) if one["invoice_id"] == invoice]
+        assert said["about"] == "invoice_issued"
+        assert opened(auth.folder, said["sealed"]) == {"link": made[0].json()["url"]}
+
     async def test_revoked_or_unknown_one_has_ended(self, auth: Auth) -> None:
         customer, invoice = await auth.customer_named("Blue"), new_id()
         async with auth.program() as program:
@@ -513,6 +547,16 @@ class TestPayerLink:
         token = token_of({"link": made.json()["url"]}, "/i/")
         for one in (token, "A" * 22):
             assert (await auth.browser().ask("GET", f"/v1/payer-links/{one}")).status_code == 410
+
+
+class TestContact:
+    async def test_program_changes_it(self, auth: Auth) -> None:
+        contact = await auth.contact(address())
+        async with auth.program("contacts:write") as program:
+            answer = await program.patch(f"/v1/contacts/{contact}", json={"name": "Ann", "enabled": False})
+        assert (answer.status_code, answer.json()["name"], answer.json()["enabled"]) == (200, "Ann", False)
+        async with auth.program("contacts:read") as reader:
+            assert (await reader.patch(f"/v1/contacts/{contact}", json={"name": "Eve"})).status_code == 403
 
 
 class TestErasure:
@@ -622,14 +666,11 @@ class TestCompany:
 class TestLinkOfAnInvoice:
     async def issued(self, auth: Auth, customer: str) -> int:
         """Hear that the customer's invoice was issued; gives how many links are to be mailed."""
-        kept = CONTRACTS / "InvoiceIssued.json"
-        event = InvoiceIssued.model_validate_json(kept.read_text()).model_copy(
-            update={"customer_id": customer, "invoice_id": (invoice := new_id())}
-        )
+        event = issued_to(customer)
         async with auth.running.units.begin() as work:
             await make_links([Received(event, new_id(), 1, b"", Cause())], work)
         made = "SELECT count(*) FROM outbox WHERE type = 'PayerLinkMade' AND position($1::bytea IN payload) > 0"
-        found: int = await auth.running.pool.fetchval(made, invoice.encode())
+        found: int = await auth.running.pool.fetchval(made, event.invoice_id.encode())
         return found
 
     async def test_is_made_before_the_customer_is_known(self, auth: Auth) -> None:

@@ -43,6 +43,9 @@ class KeyView(BaseModel):
     prefix: str
     scopes: list[str]
     customer_id: str | None
+    made_by: Annotated[
+        str, Field(description="Who made it: the id of a key or of one of your own people, or `command-line`.")
+    ]
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -164,8 +167,8 @@ def _problem(refused: Refusal) -> Problem:
 def _view(key: ApiKey, now: datetime) -> dict[str, Any]:
     return {
         "id": key.id, "name": key.name, "prefix": key.prefix, "scopes": list(key.scopes),
-        "customer_id": key.customer_id, "created_at": key.created_at, "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at, "status": _status(key, now),
+        "customer_id": key.customer_id, "made_by": key.made_by, "created_at": key.created_at,
+        "expires_at": key.expires_at, "revoked_at": key.revoked_at, "status": _status(key, now),
     }  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from auth.edge import Strict
 from auth.hashes import LINK_BYTES, new_token
-from auth.links import store
+from auth.links import messages, store
 from auth.links.domain import PayerLink
 from auth.own import Own
 from auth.people import store as people
@@ -33,6 +33,9 @@ SENT = (
 class NewLink(Strict):
     customer_id: str
     invoice_id: str | None = None
+    mail: Annotated[
+        bool, Field(strict=True, description="Mail the invoice to the customer's contacts again, with this link.")
+    ] = False
 
 
 class MadeLink(BaseModel):
@@ -54,11 +57,14 @@ async def make_payer_link(
     """Make a link that opens the portal at an invoice. To go on, a contact of the customer needs a code by e-mail.
 
     The link is not stored; the same Idempotency-Key shows it again. It ends 30 days after the invoice is paid.
+    With `mail` the contacts of the customer get the mail of the invoice again, with this link.
     """
     here: Running[Own] = running_of(request)
     whose(body.customer_id, who)
     if body.invoice_id is not None and not is_id(body.invoice_id):
         raise refused("not the id of an invoice", field="invoice_id")
+    if body.mail and body.invoice_id is None:
+        raise refused("a link is mailed with its invoice: name one", field="invoice_id")
     if not await people.customer_known(here.pool, body.customer_id):
         raise not_found("customer", body.customer_id)
     text = new_token(LINK_BYTES)
@@ -66,10 +72,18 @@ async def make_payer_link(
         text = here.own.signer.derive(f"payer link\0{who.subject}\0{checked(idempotency_key)}")[: len(text)]
     digest = here.own.pepper.token(text)
     async with here.units.begin(cause_of(request, who)) as work:
-        link = PayerLink(new_id(), digest, body.customer_id, body.invoice_id, work.now)
-        await store.insert_links(work, [link])
+        if body.invoice_id is not None and await store.anothers(work, body.invoice_id, body.customer_id):
+            raise not_found("invoice", body.invoice_id)
+        link = PayerLink(new_id(), digest, body.customer_id, body.invoice_id, work.now, said=int(body.mail))
+        if await store.insert_links(work, [link]) and body.mail:
+            sealed = here.own.sealer.seal(link=here.own.link(f"/i/{text}"))
+            work.emit(messages.made(link, sealed, "invoice_issued"))
     kept = await store.find_link(here.pool, digest)
-    if kept is None or (kept.customer_id, kept.invoice_id) != (body.customer_id, body.invoice_id):
+    if kept is None or (kept.customer_id, kept.invoice_id, bool(kept.said)) != (
+        body.customer_id,
+        body.invoice_id,
+        body.mail,
+    ):
         raise reused()
     return MadeLink(id=kept.id, url=here.own.link(f"/i/{text}"))
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from auth.hashes import LINK_BYTES, new_token
 from auth.links import messages, store
 from auth.links.domain import AFTER_PAID, PayerLink
-from chassis.messaging.handlers import customers_of
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
@@ -17,6 +16,7 @@ from contracts.ids import is_id, new_id
 
 async def make_links(events: Sequence[Received[heard.InvoiceIssued]], work: Work) -> None:
     """For the customers who have a contact to mail it to."""
+    await store.keep_invoices(work, {one.event.invoice_id: one.event.customer_id for one in events})
     reached = await store.to_be_mailed(work, sorted({one.event.customer_id for one in events}))
     made = [(one, new_token(LINK_BYTES)) for one in events if one.event.customer_id in reached]
     links = [
@@ -28,13 +28,6 @@ async def make_links(events: Sequence[Received[heard.InvoiceIssued]], work: Work
     for link, (one, text) in zip(links, made, strict=True):
         work.cause = one.cause
         work.emit(messages.made(link, work.own.sealer.seal(link=work.own.link(f"/i/{text}")), "invoice_issued"))
-
-
-async def of_mailable_customers(envelopes: Sequence[Envelope], work: Work) -> Collection[str]:
-    """Invoices of customers with a contact; where the customer is not said, the body has to be read."""
-    customers = customers_of(envelopes)
-    reached = await store.to_be_mailed(work, customers)
-    return {one.id for one in envelopes if one.customer in reached or one.customer not in customers}
 
 
 async def with_links(envelopes: Sequence[Envelope], work: Work) -> Collection[str]:

@@ -19,9 +19,11 @@ SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::timest
 """  # noqa: S608
 
 
-async def insert_links(work: Work, links: Sequence[PayerLink]) -> None:
+async def insert_links(work: Work, links: Sequence[PayerLink]) -> bool:
+    """False: all of them are there already."""
     names = COLUMNS.split(", ")
-    await work.connection.execute(INSERT, *([getattr(one, name) for one in links] for name in names))
+    done = await work.connection.execute(INSERT, *([getattr(one, name) for one in links] for name in names))
+    return bool(done != "INSERT 0 0")
 
 
 def _link(row: Any) -> PayerLink:
@@ -56,6 +58,20 @@ WITH_LINKS = "SELECT DISTINCT invoice_id FROM payer_links WHERE invoice_id = ANY
 async def with_links(work: Work, invoice_ids: Sequence[str]) -> set[str]:
     """Those of the invoices that a link opens."""
     return {row["invoice_id"] for row in await work.connection.fetch(WITH_LINKS, invoice_ids)}
+
+
+KEEP_INVOICES = "INSERT INTO invoices SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING"
+
+
+async def keep_invoices(work: Work, customers: Mapping[str, str]) -> None:
+    """Whose each invoice is."""
+    await work.connection.execute(KEEP_INVOICES, list(customers), list(customers.values()))
+
+
+async def anothers(work: Work, invoice_id: str, customer_id: str) -> bool:
+    """Whether the invoice is known to be another customer's. It may be so new that nothing is known of it."""
+    sql = "SELECT customer_id <> $2 FROM invoices WHERE id = $1"
+    return bool(await work.connection.fetchval(sql, invoice_id, customer_id))
 
 
 REVOKE = """

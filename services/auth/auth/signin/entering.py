@@ -71,10 +71,11 @@ async def end_visits(work: Work, person_ids: Sequence[str]) -> None:
 
 
 async def send_code(work: Work, own: Own, one: SignIn, person: Person) -> None:
-    """Make the code of a request, and have it mailed."""
-    code, token = new_code(), new_token()
-    await store.save_code(work, one, own.pepper.code(one.id, code), own.pepper.token(token))
-    sealed = own.sealer.seal(code=code, link=own.link(f"/login/code#{token}"))
+    """Make the code of a request, and have it mailed. A link signs in, so the mail of a step-up has none."""
+    code, token = new_code(), new_token() if one.session_id is None else None
+    await store.save_code(work, one, own.pepper.code(one.id, code), own.pepper.token(token) if token else None)
+    link = {"link": own.link(f"/login/code#{token}")} if token else {}
+    sealed = own.sealer.seal(code=code, **link)
     noted = await people.count_notice(work, person.id)
     work.emit(messages.notice(SignInCodeMade, noted, sealed, now=work.now, expires_at=one.expires_at))
 

@@ -98,7 +98,7 @@ async def code_wanted(work: Work, one: SignIn) -> bool:
     return bool(await work.connection.fetchval(WANTED, one.account, one.budget, one.made_at, since, one.client))
 
 
-async def save_code(work: Work, one: SignIn, code: bytes, token: bytes) -> None:
+async def save_code(work: Work, one: SignIn, code: bytes, token: bytes | None) -> None:
     """Keep the code of a request, and end the codes before it."""
     await work.connection.execute(
         "UPDATE sign_ins SET ended_at = $4 WHERE account = $1 AND budget = $2 AND id <> $3 AND ended_at IS NULL"
