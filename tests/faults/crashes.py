@@ -27,15 +27,13 @@ def _of_consumer(name: str) -> tuple[str, ...]:
     return (f"commit messaging.consume._together {name}", f"offsets {name}")
 
 
-# Passed once at the start, or each hour: the same code everywhere, so one service stands for all.
-SELDOM = ("commit jobs.prune",)
 POINTS = {
     "auth": (
         "commit auth.keys.api._made", "commit auth.keys.api.revoke_api_key",
         "commit auth.people.api.add_contact", "commit auth.people.api.change_contact",
         "commit auth.people.api.invite_contact", "commit auth.people.api.erase_contact",
         "commit auth.signin.api.codes.wish_for_code", "commit auth.signin.jobs.make_code", "commit tasks.worker._claim",
-        *_of_consumer("auth"), *_RELAY, *SELDOM,
+        *_of_consumer("auth"), *_RELAY,
     ),
     "invoicing": (
         "commit invoicing.api.customers.create_customer", "commit invoicing.api.invoices.issue_invoice",
@@ -57,11 +55,21 @@ POINTS = {
         "commit tasks.worker._record",
         "provider payouts_since", "provider payout_lines", "commit payments.receiving.jobs.payouts.save_payout",
     ),
+    "notify": (
+        *_of_consumer("notify"), "commit tasks.worker._claim", "mail", "commit notify.sending._hand_over",
+        "commit notify.jobs.address_mails",
+    ),
 }  # fmt: skip
 # Not again while the process lives, or for an hour: nobody dies there.
-AT_START = ("commit payments.collecting.store.surcharges.take_rules", "commit auth.signin.store.prune")
+AT_START = (
+    "commit jobs.prune", "commit payments.collecting.store.surcharges.take_rules", "commit auth.signin.store.prune",
+    "commit notify.jobs.warn_of_expiring",
+)  # fmt: skip
 MUCH_LATER = ("commit payments.collecting.jobs._notice", "provider find_charge")
-SOMETIMES = ("commit payments.setbacks.store.put_off", "commit payments.setbacks.store.recovered")
+SOMETIMES = (
+    "commit payments.setbacks.store.put_off", "commit payments.setbacks.store.recovered", "commit notify.sending._end",
+    "commit notify.sending._tried",
+)  # fmt: skip
 EVERYWHERE = (*AT_START, *MUCH_LATER, *SOMETIMES, *(point for points in POINTS.values() for point in points))
 
 

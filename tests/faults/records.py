@@ -11,10 +11,12 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from chassis.messaging import reading
 from contracts.topics import PARTITIONS, TOPICS
 from tests.faults.load import WrongError
 from tests.kit.stack import LocalStack
 
+reading.install()  # poison of an earlier scenario may stand in the topics
 PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
 COPY = "copy"
 Headers = list[tuple[str, bytes]]

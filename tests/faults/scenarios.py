@@ -299,6 +299,7 @@ async def thrice(run: Run) -> Figures:
         finally:
             echo.stop()
     await load.settled(run.stack, "notify", "SELECT id::text, kind FROM mails WHERE state = 'queued'", seconds=120)
+    await all_taken(run)
     before = await records.state(run.stack)
     everything = await records.read_all(run.stack.kafka())
     originals = [one for one in everything if records.COPY not in dict(one.headers) and not poison.wrote(one.headers)]
@@ -343,6 +344,7 @@ async def crash_points(run: Run) -> Figures:
     async def die_everywhere() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(die("auth"))
+            group.create_task(die("notify"))
             group.create_task(die("invoicing", "payments"))  # a payment needs both
         traffic.stop.set()
         await run.ready()
