@@ -84,6 +84,7 @@ class TestReading:
                 }  # fmt: skip
                 invoice = (await company.post("/v1/invoices", json=body)).json()["id"]
             reading = {name for name in EVERYBODY if name.startswith(("GET /v1/invoices", "GET /v1/customers"))}
+            reading -= {"GET /v1/customers/{customer_id}/attention"}  # of payments
             async with of(make(new_id(), int(time.time()))) as stranger:
                 ids = {"customer_id": customer, "invoice_id": invoice}
                 assert len(await read_all(stranger, reading, ids)) >= 9
@@ -104,7 +105,8 @@ class TestReading:
             names = EVERYBODY | (CONTACTS if make is contact_of else set())
             reading = {
                 name for name in names
-                if name.startswith(("GET /v1/pay", "GET /v1/quotes")) or name.endswith(("-methods", "autopay"))
+                if name.startswith(("GET /v1/pay", "GET /v1/quotes"))
+                or name.endswith(("-methods", "autopay", "attention"))
             }  # fmt: skip
             async with of(make(new_id(), int(time.time()))) as stranger:
                 assert len(await read_all(stranger, {one for one in reading if one.startswith("GET")}, ids)) >= 5

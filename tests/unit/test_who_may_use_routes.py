@@ -17,6 +17,7 @@ EVERYBODY = {
     "GET /v1/customers/{customer_id}",
     "GET /v1/customers/{customer_id}/aging",
     "GET /v1/customers/{customer_id}/summary",
+    "GET /v1/customers/{customer_id}/attention",
     "GET /v1/invoices",
     "GET /v1/invoices/counts",
     "GET /v1/invoices/{invoice_id}",

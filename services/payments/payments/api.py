@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from payments.attention import api as attention
 from payments.autopay import api as autopay
 from payments.collecting.api import (
     history,
@@ -20,7 +21,7 @@ from payments.receiving.api import bank_statements, decisions, reports
 
 router = APIRouter()
 # …/offline before …/{payment_id}
-PAYING = (methods, autopay, quotes, options, receipts, payments, history, timeline, refunds, surcharges)
+PAYING = (methods, autopay, attention, quotes, options, receipts, payments, history, timeline, refunds, surcharges)
 RECONCILING = (bank_statements, exceptions, decisions, reports, webhooks)
 for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)

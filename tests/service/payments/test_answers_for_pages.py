@@ -1,6 +1,7 @@
 """What pages show of payments in one answer: numbers, methods, proposals, options; over HTTP, on a real PostgreSQL."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ from contracts.allocation import Part
 from contracts.ids import new_id
 from contracts.money import Money
 from payments.__main__ import service
+from payments.attention.store import TAKEN_BACK, UNCONFIRMED
 from payments.collecting.domain.payment_numbers import number_of
 from payments.exceptions.domain import Open, Proposal
 from payments.exceptions.store import open_exceptions
@@ -170,6 +172,61 @@ class TestOptions:
                 await world.post(path, body, expect=422) for path in ("/v1/quotes", "/v1/quotes/options")
             ]
             assert (quoted["type"], quoted["errors"]) == (optional["type"], optional["errors"])
+
+
+class TestAttention:
+    async def test_all_that_waits_is_there(self, world: World) -> None:
+        late, waiting, back = [(await paying.submitted(world.units, new_id()))[0] for _ in range(3)]
+        customer, pool = late.customer_id, world.units.pool
+        await pool.execute("UPDATE methods SET exp_year = 2020, exp_month = 8 WHERE customer_id = $1", customer)
+        await method(world, customer, "bank_account", verification="pending")
+        for table in ("payments", "invoices"):
+            await pool.execute(f"UPDATE {table} SET customer_id = $1 WHERE customer_id <> $1 AND customer_id = ANY($2)",
+                               customer, [waiting.customer_id, back.customer_id])  # fmt: skip
+        await pool.execute("UPDATE payments SET expected_by = '2026-01-01' WHERE id = $1", late.id)
+        await pool.execute(
+            """UPDATE payments SET status = 'requires_action', act_by = '2026-01-02T10:00Z', next_action_url = 'https://b'
+            WHERE id = $1""", waiting.id)  # fmt: skip
+        await pool.execute(
+            """INSERT INTO reversals (id, payment_id, customer_id, kind, state, currency, amount, surcharge, code,
+            created_at, effective_on)
+            VALUES ($1, $2, $3, 'return', 'succeeded', 'USD', 1000, 30, 'R01', now(), '2026-01-05')""",
+            new_id(), back.id, customer)  # fmt: skip
+        await pool.execute(
+            """INSERT INTO autopay (customer_id, enabled, method_id, day, surcharge_consent, enabled_at, held_reason,
+            held_at, sequence) VALUES ($1, true, $2, 'due', true, now(), 'stolen_card', now(), 1)""",
+            customer, late.method_id)  # fmt: skip
+        items = (await world.get(f"/v1/customers/{customer}/attention"))["items"]
+        assert [one["code"] for one in items] == [
+            "payment_needs_confirmation", "payment_not_confirmed", "payment_returned", "autopay_held", "method_expired",
+            "method_unverified",
+        ]  # fmt: skip
+        confirm, overdue, returned, held, expired, _ = [one["values"] for one in items]
+        assert (confirm["payment_id"], confirm["next_action_url"]) == (waiting.id, "https://b")
+        assert overdue == {
+            "amount_minor": 1_030, "currency": USD, "payment_id": late.id, "number": number_of(late.id),
+            "invoices": 1, "invoice_number": "INV-1", "expected_by": "2026-01-01",
+        }  # fmt: skip
+        assert (returned["payment_id"], returned["reason"], returned["amount_minor"]) == (back.id, "R01", 1_030)
+        assert (held["reason"], expired["expires"], expired["last4"]) == ("stolen_card", "2020-08", "4242")
+
+    async def test_customer_at_rest_has_nothing(self, world: World) -> None:
+        customer = (await paying.submitted(world.units, new_id()))[0].customer_id
+        assert (await world.get(f"/v1/customers/{customer}/attention"))["items"] == []
+
+    @pytest.mark.parametrize(
+        ("sql", "indexes"),
+        [
+            (UNCONFIRMED, {"payments_of_customer_in_state", "payments_unconfirmed_of_customer"}),
+            (TAKEN_BACK, {"reversals_by_banks_of_customer"}),
+        ],
+    )
+    async def test_queries_have_their_index(self, world: World, sql: str, indexes: set[str]) -> None:
+        since = datetime.now(UTC)
+        plan = await world.units.pool.fetch(f"EXPLAIN {sql}", new_id(), since.date() if "requires" in sql else since)
+        text = "\n".join(row[0] for row in plan)
+        assert indexes <= set(text.split())
+        assert "Seq Scan" not in text
 
 
 class TestProposals:
