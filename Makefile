@@ -1,5 +1,5 @@
 # Everything from a fresh clone: only make and Python 3.11 or later (with venv) are needed.
-#   make up [DETACH=1] | down | test [STACK=containers] | lint | portal | schemas | demo | bench | faults
+#   make up [DETACH=1] | down | test [STACK=containers] | lint | portal | schemas | shots | demo | bench | faults
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -22,7 +22,7 @@ PACKAGES := $(WEB)/node_modules/.package-lock.json
 NODE := $(VENV)/node
 NPM := PATH="$$(cat $(NODE)):$$PATH" npm --prefix $(WEB)
 
-.PHONY: help up down install lint test portal schemas demo bench faults
+.PHONY: help up down install lint test portal schemas shots demo bench faults
 
 help:
 	@sed -n '1,2s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -88,5 +88,5 @@ schemas: $(STAMP)
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python deploy/openapi.py
 
-demo bench faults: $(STAMP) $(PORTAL)
+shots demo bench faults: $(STAMP) $(PORTAL)
 	@exec $(BIN)/python -m tests.$@

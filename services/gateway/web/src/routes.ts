@@ -12,6 +12,8 @@ export const { p, navigate, isActive, route } = createRouter({
     "/invoices/:id": () => import("./features/invoices/Detail.svelte"),
     "/pay": () => import("./features/paying/Choose.svelte"),
     "/pay/review": () => import("./features/paying/Review.svelte"),
+    "/pay/return": () => import("./features/paying/Return.svelte"),
+    "/payments": () => import("./features/payments/List.svelte"),
     "/payments/:id": () => import("./features/payments/Detail.svelte"),
     layout: Frame,
   },

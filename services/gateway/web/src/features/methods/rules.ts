@@ -2,7 +2,7 @@ import { t } from "../../words/index.svelte";
 import type { Method } from "./queries";
 
 /** As "Credit card •••• 4242". */
-export function nameOf(method: Pick<Method, "kind" | "funding" | "last4">): string {
+export function nameOf(method: Pick<Method, "kind" | "last4"> & Partial<Pick<Method, "funding">>): string {
   const kind =
     method.kind === "bank_account"
       ? "bank_account"

@@ -1,5 +1,5 @@
 import { createQuery } from "@tanstack/svelte-query";
-import { api, ask, type Schemas } from "../../api/client";
+import { api, ask, Unreachable, type Schemas } from "../../api/client";
 import { customerOf } from "../../api/session";
 import { keyOf, type Wish } from "./rules";
 
@@ -29,8 +29,28 @@ export const quote = (wish: Wish, method_id: string): Promise<Quote> =>
     }),
   );
 
-/** Confirm a quote. `accepted`: false declines the surcharge, which keeps the payment as unsuccessful. */
-export const pay = (quote: Quote, accepted: boolean): Promise<Schemas["PaymentView"]> =>
+export const quoteOf = (id: string): Promise<Quote> =>
+  ask(api.GET("/v1/quotes/{quote_id}", { params: { path: { quote_id: id } } }));
+
+const TRIES = 6;
+const PAUSE = 700; // ms, doubled after each try
+
+/**
+ * Confirm a quote. `accepted`: false declines the surcharge, which keeps the payment as unsuccessful. Where no answer
+ * comes, the same request is sent again under the same key, so that it counts once.
+ */
+export async function pay(quote: Quote, accepted: boolean): Promise<Schemas["PaymentView"]> {
+  for (let count = 1; ; count += 1) {
+    try {
+      return await send(quote, accepted);
+    } catch (error) {
+      if (!(error instanceof Unreachable) || count === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** (count - 1)));
+    }
+  }
+}
+
+const send = (quote: Quote, accepted: boolean): Promise<Schemas["PaymentView"]> =>
   ask(
     api.POST("/v1/payments", {
       body: {
@@ -39,5 +59,12 @@ export const pay = (quote: Quote, accepted: boolean): Promise<Schemas["PaymentVi
         return_url: `${location.origin}/pay/return`,
       },
       params: { header: { "Idempotency-Key": keyOf(quote.id, accepted) } },
+    }),
+  );
+
+export const cancel = (paymentId: string): Promise<Schemas["PaymentView"]> =>
+  ask(
+    api.POST("/v1/payments/{payment_id}/cancel", {
+      params: { path: { payment_id: paymentId }, header: { "Idempotency-Key": `portal-${paymentId}-stop` } },
     }),
   );

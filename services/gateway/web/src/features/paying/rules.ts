@@ -28,12 +28,24 @@ export function wrongAmount(minor: number | null, payable: number): "no_amount" 
  */
 export const keyOf = (quoteId: string, accepted: boolean): string => `portal-${quoteId}-${accepted ? "pay" : "cancel"}`;
 
-const KEY = "paidup.wish";
+/**
+ * What this tab is about to pay. `quoteId`: the quote that Review shows. `sent`: the answer about the surcharge with
+ * which the payment was sent, until its reply is here: after a reload the same is sent again, and it counts once.
+ */
+export type Paying = { wish: Wish; methodId?: string; quoteId?: string; sent?: boolean };
 
-/** The wish stays in this tab from TO PAY to the end of Review, over reloads. */
-export const keepWish = (wish: Wish): void => sessionStorage.setItem(KEY, JSON.stringify(wish));
+const KEY = "paidup.paying";
 
-export function keptWish(): Wish | null {
+/** It stays in this tab from TO PAY to the payment's own page, over reloads; a tab that is copied has the same. */
+export function keep(paying: Paying): void {
+  sessionStorage.setItem(KEY, JSON.stringify(paying));
+}
+
+export function kept(): Paying | null {
   const text = sessionStorage.getItem(KEY);
-  return text ? (JSON.parse(text) as Wish) : null;
+  return text ? (JSON.parse(text) as Paying) : null;
+}
+
+export function forget(): void {
+  sessionStorage.removeItem(KEY);
 }

@@ -1,11 +1,24 @@
-import type { Schemas } from "../../api/client";
 import type { IconName } from "../../kit/Icon.svelte";
-import type { Key } from "../../words/index.svelte";
+import { t, type Key } from "../../words/index.svelte";
+import { nameOf } from "../methods/rules";
+import type { Payment, Wanted } from "./queries";
 
-type Payment = Pick<Schemas["PaymentView"], "status" | "reconciliation">;
+export const SHOWN = ["all", "under_way", "confirmed", "unsuccessful"] as const;
+export type Shown = (typeof SHOWN)[number];
 
-/** A payment counts as paid only when the provider's own record agrees with it. */
-export function stateOf(payment: Payment): { tone: string; icon: IconName; word: Key } {
+const WANTED: Record<Shown, Wanted> = {
+  all: {},
+  under_way: { reconciliation: "waiting" },
+  confirmed: { reconciliation: "matched" },
+  unsuccessful: { status: "declined" },
+};
+
+export const wantedOf = (shown: Shown): Wanted => WANTED[shown];
+
+type State = { tone: string; icon: IconName; word: Key };
+
+/** A payment counts as confirmed only when the provider's own record agrees with it. */
+export function stateOf(payment: Pick<Payment, "status" | "reconciliation">): State {
   switch (payment.status) {
     case "succeeded":
       return payment.reconciliation === "matched"
@@ -23,3 +36,10 @@ export function stateOf(payment: Payment): { tone: string; icon: IconName; word:
       return { tone: "progress", icon: "progress", word: "payments.submitted" };
   }
 }
+
+export const ended = (payment: Pick<Payment, "status">): boolean =>
+  ["declined", "cancelled", "expired"].includes(payment.status);
+
+/** How the money came: the method, or that the company received it. */
+export const wayOf = (payment: Pick<Payment, "way" | "method">): string =>
+  payment.way === "receive" ? t("payments.received") : payment.method ? nameOf(payment.method) : t("payments.credit");
