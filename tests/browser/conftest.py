@@ -1,12 +1,17 @@
 """One stack and one browser for all browser tests."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, Page
 
+from contracts.ids import new_id
 from tests.kit import browser
+from tests.kit.client import Client
+from tests.kit.mails import Catcher
+from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack, local_stack
 
 
@@ -23,3 +28,29 @@ async def context() -> AsyncIterator[BrowserContext]:
         pytest.skip(program)
     async with browser.browsing(program) as context:
         yield context
+
+
+@dataclass
+class Payer:
+    """Somebody of a customer who is signed in, with a card, at a page of the portal."""
+
+    url: str
+    page: Page
+    client: Client
+    customer: str
+    email: str
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def payer(context: BrowserContext, stack: LocalStack) -> AsyncIterator[Payer]:
+    async with Client(stack.url, stack.api_key) as client:
+        email = f"{new_id()}@example.com"
+        customer = await client.customer(name="Blue Fern Ltd", email=email)
+        await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
+        await client.method(customer)
+        page = await context.new_page()
+        await sign_in(page, stack.url, email, Catcher(stack.settings.mail_url))
+        await page.get_by_role("heading", name="Blue Fern Ltd").wait_for()
+        yield Payer(stack.url, page, client, customer, email)
+        await page.close()
+        await context.clear_cookies()

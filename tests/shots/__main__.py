@@ -112,7 +112,7 @@ async def main(wanted: Callable[[Page, str, Seen], Awaitable[None]] = pages) -> 
     OUT.mkdir(parents=True, exist_ok=True)
     with local_stack() as stack:
         async with Client(stack.url, stack.api_key) as client, async_playwright() as playwright:
-            email = f"{new_id()}@brackenmoor.example"
+            email = f"imke.dunmore.{new_id()[-4:]}@brackenmoor.example"
             customer = await client.customer(name=NAME, email=email)
             await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
             seen = await seed(client, customer, business_clock.today(stack.settings))

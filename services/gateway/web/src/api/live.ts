@@ -4,6 +4,7 @@ import { queries } from "./queries";
 
 const ALL = "*";
 const GATHER = 40; // ms: a payment makes several events at once
+const SOON = 300; // ms in which a stream opens; after a longer time the pages read anew
 const AGAIN = 2_000; // ms between tries when the stream is refused
 
 /**
@@ -35,13 +36,19 @@ function read(channel: BroadcastChannel, ended: AbortSignal): Promise<void> {
       channel.postMessage(type);
       take(type);
     };
-    const open = (first: boolean) => {
+    let missed = false; // events while no stream was open
+    const open = () => {
+      const asked = Date.now();
       stream = new EventSource(`${base}/v1/events/stream`);
       for (const type of Object.keys(STALE)) stream.addEventListener(type, () => pass(type));
       stream.addEventListener("reset", () => pass(ALL));
-      if (!first) stream.onopen = () => pass(ALL);
+      stream.onopen = () => {
+        if (missed || Date.now() - asked > SOON) pass(ALL);
+        missed = false;
+      };
       stream.onerror = () => {
-        if (stream.readyState === EventSource.CLOSED) timer = setTimeout(() => open(false), AGAIN);
+        missed = true;
+        if (stream.readyState === EventSource.CLOSED) timer = setTimeout(open, AGAIN);
       };
     };
     ended.addEventListener("abort", () => {
@@ -49,7 +56,7 @@ function read(channel: BroadcastChannel, ended: AbortSignal): Promise<void> {
       stream.close();
       resolve();
     });
-    open(true);
+    open();
   });
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { currencyName, decimal, figure, money, parseMoney } from "./money";
+import { currencyName, decimal, figure, money, parseMoney, percent } from "./money";
 
 describe("amounts are shown", () => {
   test("with the currency's own digits", () => {
@@ -17,6 +17,11 @@ describe("amounts are shown", () => {
   test("with the currency's name", () => {
     expect(currencyName("USD", "en")).toBe("US dollars");
   });
+});
+
+test("rates are shown as percent", () => {
+  expect(percent("0.03", "en")).toBe("3%");
+  expect(percent("0.0725", "en")).toBe("7.25%");
 });
 
 describe("amounts are read", () => {

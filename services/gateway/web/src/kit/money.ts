@@ -35,6 +35,10 @@ export const money = (minor: number, currency: string, language: string): string
 export const figure = (minor: number, currency: string, language: string): string =>
   format(language, currency, "decimal").format(decimal(minor, currency) as unknown as number);
 
+/** A rate as the API writes it: "0.03" is 3%. */
+export const percent = (rate: string, language: string): string =>
+  new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 3 }).format(rate as unknown as number);
+
 /** A currency's name, as "US dollars". */
 export const currencyName = (currency: string, language: string): string =>
   new Intl.NumberFormat(language, { style: "currency", currency, currencyDisplay: "name" })

@@ -24,3 +24,5 @@ export const clock = (at: string): string => days.clock(at, zone, spoken());
 export const dayOf = (at: string | number): string => days.dayOf(at, zone);
 /** Days until the day; negative when it is over. */
 export const daysUntil = (day: string): number => days.daysBetween(today(), day);
+/** A rate, as 3% for "0.03". */
+export const percent = (rate: string): string => moneys.percent(rate, spoken());

@@ -29,6 +29,14 @@ export const quote = (wish: Wish, method_id: string): Promise<Quote> =>
     }),
   );
 
+/** What each method would cost, without a quote. */
+export const optionsQuery = (wish: Wish | undefined) =>
+  createQuery(() => ({
+    queryKey: ["invoices", "options", wish],
+    enabled: wish !== undefined,
+    queryFn: () => ask(api.POST("/v1/quotes/options", { body: { ...wish!, customer_id: customerOf() } })),
+  }));
+
 export const quoteOf = (id: string): Promise<Quote> =>
   ask(api.GET("/v1/quotes/{quote_id}", { params: { path: { quote_id: id } } }));
 

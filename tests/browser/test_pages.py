@@ -1,0 +1,94 @@
+"""Each page of the portal: axe finds no violation of WCAG 2.2 AA, nothing is foreign, and all is small."""
+
+import pathlib
+import re
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from tests.browser.conftest import Payer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ROOT = pathlib.Path(__file__).parents[2] / "services/gateway"
+AXE = (ROOT / "web/node_modules/axe-core/axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FIRST, CHUNK = 70_000, 30_000  # bytes of JavaScript, gzipped
+
+
+async def violations(page: Page) -> list[str]:
+    if not await page.evaluate("() => 'axe' in window"):
+        await page.evaluate(AXE)
+    found: Any = await page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
+    return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
+
+
+async def each_look(page: Page) -> list[str]:
+    """Violations at three widths in both themes."""
+    found = []
+    for theme in ("light", "dark"):
+        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        for width in (390, 1024, 1440):
+            await page.set_viewport_size({"width": width, "height": 900})
+            found += [f"{theme} {width} {one}" for one in await violations(page)]
+            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            found += [f"{theme} {width} is {wide} px too wide"] if wide > 0 else []
+    return found
+
+
+class TestAccessibility:
+    async def test_pages_of_a_customer(self, payer: Payer) -> None:
+        page, client = payer.page, payer.client
+        invoice = await client.invoice(payer.customer, 7_000)
+        payment = await client.receive(payer.customer, 2_000, invoice)
+        found = {}
+        lists = ("/", "/invoices", "/invoices?q=none", "/payments", "/nowhere")
+        for path in (*lists, f"/invoices/{invoice}", f"/pay?invoice={invoice}", f"/payments/{payment['id']}"):
+            await page.goto(payer.url + path)
+            await page.locator("h1").first.wait_for()
+            await page.wait_for_load_state("networkidle")
+            found[path] = await each_look(page)
+        await page.goto(f"{payer.url}/pay?invoice={invoice}")
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        await page.get_by_role("button", name=re.compile(r"^Pay \$")).wait_for()
+        found["review"] = await each_look(page)
+        await page.get_by_role("button", name=re.compile(r"^Pay \$")).click()
+        await page.get_by_role("dialog").wait_for()
+        found["surcharge"] = await each_look(page)
+        assert {name: some for name, some in found.items() if some} == {}
+
+    async def test_page_of_signing_in(self, payer: Payer) -> None:
+        await payer.page.context.clear_cookies()
+        await payer.page.goto(f"{payer.url}/login")
+        await payer.page.locator("h1").wait_for()
+        assert await each_look(payer.page) == []
+
+
+class TestSize:
+    async def test_first_load_is_small(self, payer: Payer) -> None:
+        await payer.page.goto(payer.url)
+        await payer.page.wait_for_load_state("networkidle")
+        loaded = await payer.page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+        names = {name.removeprefix(payer.url).lstrip("/") for name in loaded if name.endswith(".js")}
+        size = sum((ROOT / "gateway/portal" / f"{name}.gz").stat().st_size for name in names)
+        assert 20_000 < size <= FIRST
+
+    async def test_each_chunk_is_small(self) -> None:
+        chunks = {path.name: path.stat().st_size for path in (ROOT / "gateway/portal/assets").glob("*.js.gz")}
+        assert len(chunks) > 10
+        assert {name: size for name, size in chunks.items() if size > CHUNK and not name.startswith("routes-")} == {}
+
+
+class TestPrivacy:
+    async def test_nothing_foreign_and_no_error(self, payer: Payer) -> None:
+        page, asked, errors = payer.page, [], []
+        page.on("request", lambda one: asked.append(one.url))
+        page.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
+        page.on("pageerror", lambda one: errors.append(str(one)))
+        for path in ("/", "/invoices", "/pay", "/payments"):
+            await page.goto(payer.url + path)
+            await page.wait_for_load_state("networkidle")
+        assert len(asked) > 20
+        assert [url for url in asked if not url.startswith((payer.url, "data:"))] == []
+        assert errors == []

@@ -1,0 +1,116 @@
+"""Paying in a real browser counts once: double clicks, lost replies, reloads, the back button, two tabs."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, Route, expect
+
+from tests.browser.conftest import Payer
+from tests.kit.client import Client
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PAYMENTS = re.compile(r"/v1/payments$")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def invoice(payer: Payer) -> AsyncIterator[str]:
+    """One of 100 dollars, of which 40 are to be paid, so that a second payment could go through."""
+    yield await payer.client.invoice(payer.customer, 10_000)
+
+
+async def review(page: Page, payer: Payer, invoice: str) -> None:
+    await page.goto(f"{payer.url}/pay?currency=USD&invoice={invoice}")
+    await page.get_by_role("button", name="Edit Amount").click()
+    await page.get_by_label("Amount for").fill("40.00")
+    await page.get_by_role("button", name="PAY SELECTED").click()
+    await expect(page.get_by_role("button", name=re.compile(r"^Pay \$4"))).to_be_visible()
+
+
+async def confirm(page: Page) -> None:
+    await page.get_by_role("button", name=re.compile(r"^Pay \$4")).click()
+    await page.get_by_role("button", name="Accept and Continue").click()
+
+
+async def paid_once(client: Client, customer: str, invoice: str) -> None:
+    found: Any = await client.until(
+        f"/v1/invoices/{invoice}", lambda one: one["settled_minor"] > 0 and not one["pending_minor"]
+    )
+    assert (found["settled_minor"], found["balance_minor"]) == (4_000, 6_000)
+    payments = await client.get(f"/v1/payments?customer_id={customer}")
+    assert [one["status"] for one in payments["items"]] == ["succeeded"]
+
+
+async def lose_the_reply(route: Route) -> None:
+    """The request arrives, its answer does not."""
+    await route.fetch()
+    await route.abort()
+
+
+class TestOnce:
+    async def test_double_click(self, payer: Payer, invoice: str) -> None:
+        await review(payer.page, payer, invoice)
+        await payer.page.get_by_role("button", name=re.compile(r"^Pay \$4")).dblclick()
+        await payer.page.get_by_role("button", name="Accept and Continue").dblclick(no_wait_after=True)
+        await expect(payer.page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_lost_reply(self, payer: Payer, invoice: str) -> None:
+        await review(payer.page, payer, invoice)
+        await payer.page.route(PAYMENTS, lose_the_reply, times=1)
+        await confirm(payer.page)
+        await expect(payer.page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_reload_after_a_lost_reply(self, payer: Payer, invoice: str) -> None:
+        page = payer.page
+        await review(page, payer, invoice)
+        await page.route(PAYMENTS, lose_the_reply)
+        await confirm(page)
+        await expect(page.get_by_text("We are asking whether your payment arrived.")).to_be_visible()
+        await payer.client.until(f"/v1/payments?customer_id={payer.customer}", lambda found: found["items"])
+        await page.unroute(PAYMENTS)
+        await page.reload()
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_back_and_forward_again(self, payer: Payer, invoice: str) -> None:
+        page = payer.page
+        await review(page, payer, invoice)
+        await confirm(page)
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await page.go_back()
+        await expect(page.get_by_role("heading", name="To pay")).to_be_visible()
+        await page.go_forward()
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible()
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_a_copied_tab(self, payer: Payer, invoice: str, context: BrowserContext) -> None:
+        page = payer.page
+        await review(page, payer, invoice)
+        kept = await page.evaluate("sessionStorage.getItem('paidup.paying')")
+        copy = await context.new_page()
+        await copy.goto(f"{payer.url}/nowhere")
+        await copy.evaluate("kept => sessionStorage.setItem('paidup.paying', kept)", kept)
+        await copy.goto(f"{payer.url}/pay/review")
+        await copy.get_by_role("button", name=re.compile(r"^Pay \$4")).wait_for()
+        await confirm(page)
+        await confirm(copy)
+        for one in (page, copy):
+            await expect(one.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await copy.close()
+        await paid_once(payer.client, payer.customer, invoice)
+
+
+class TestSurcharge:
+    async def test_cancel_charges_nothing(self, payer: Payer, invoice: str) -> None:
+        page = payer.page
+        await review(page, payer, invoice)
+        await page.get_by_role("button", name=re.compile(r"^Pay \$4")).click()
+        await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        await expect(page.get_by_text("Nothing was charged").first).to_be_visible(timeout=20_000)
+        found = await payer.client.get(f"/v1/invoices/{invoice}")
+        assert (found["settled_minor"], found["pending_minor"]) == (0, 0)
