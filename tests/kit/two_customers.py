@@ -87,7 +87,8 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
         "customer_id": customer, "invoice_id": invoices[2], "payment_id": payment["id"], "method_id": method,
         "quote_id": quote["id"], "setup_id": setup["id"], "key_id": key["id"], "external_id": external,
         "number": settled["number"], "invoice_number": number, "paid_invoice_id": invoices[0],
-        "contact_id": contacts["items"][0]["id"], "session_id": sessions["items"][0]["id"], "visit_id": visit,
+        "contact_id": contacts["items"][0]["id"], "person_id": contacts["items"][0]["id"],
+        "session_id": sessions["items"][0]["id"], "visit_id": visit,
         "link_id": link["id"], "mail_id": mails["items"][0]["id"], "email": email,
     }  # fmt: skip
     secrets = frozenset({*texts.values(), email, key["key"], link["url"].rpartition("/")[2]})

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.http import set_aside
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor
 from chassis.http.identity import Identity, allow, whose
@@ -27,6 +28,7 @@ from notify.mailing import MAILS
 from notify.rendering.texts import Texts
 
 router = APIRouter(route_class=StrictRoute)
+router.routes.extend(set_aside.router_of("notify").routes)
 
 ReadMails = Annotated[Identity, allow("mails:read", by="programs")]
 WriteMails = Annotated[Identity, allow("mails:write", by="programs")]

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from chassis.http import set_aside
 from payments.attention import api as attention
 from payments.autopay import api as autopay
 from payments.collecting.api import (
@@ -20,6 +21,7 @@ from payments.methods import api as methods
 from payments.receiving.api import bank_statements, decisions, reports
 
 router = APIRouter()
+router.routes.extend(set_aside.router_of("payments").routes)
 # …/offline before …/{payment_id}
 PAYING = (methods, autopay, attention, quotes, options, receipts, payments, history, timeline, refunds, surcharges)
 RECONCILING = (bank_statements, exceptions, decisions, reports, webhooks)

@@ -251,3 +251,22 @@ class TestProposals:
         await world.units.pool.execute("UPDATE exceptions SET state = 'resolved', resolved_at = now()")
         (known, _) = (await world.get(path))["proposals"][0]["invoices"]
         assert (known["number"], known["balance_minor"]) == (invoice_id, None)
+
+
+class TestSetAside:
+    async def test_kinds_of_errors_are_shown_alone(self, world: World) -> None:
+        await world.units.pool.execute(
+            """INSERT INTO dead_letters (consumer, topic, partition, "offset", key, raw_key, raw_value, raw_headers,
+            error, state, created_at) VALUES ('payments', 'invoicing.invoice.v1', 3, 7, 'k', 'ana', 'ana', '[]',
+            'ValidationError: ana@example.com', 'unreadable', now())"""
+        )
+        await world.units.pool.execute(
+            """INSERT INTO tasks (queue, id, body, due_at, attempts, error, set_aside_at)
+            VALUES ('refunds', '7', 'ana', now(), 5, 'TimeoutError: ana', now())"""
+        )
+        found = await world.get("/v1/dead-letters/payments")
+        (letter,), (task,) = found["letters"], found["tasks"]
+        assert (letter["topic"], letter["partition"], letter["offset"]) == ("invoicing.invoice.v1", 3, 7)
+        assert (letter["error"], letter["state"]) == ("ValidationError", "unreadable")
+        assert (task["queue"], task["id"], task["attempts"], task["error"]) == ("refunds", "7", 5, "TimeoutError")
+        assert "ana" not in str(found)
