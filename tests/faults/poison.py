@@ -45,8 +45,8 @@ class Record:
 
 
 def wrote(headers: Sequence[tuple[str, bytes]]) -> bool:
-    """Whether a record is one of these: they are no events that a service repeats."""
-    return MARK in dict(headers)
+    """Whether a record is one of these, or has a header whose name is no text: no service repeats such events."""
+    return MARK in dict(headers) or any(not name.isascii() for name, _ in headers)
 
 
 NOT_UTF8 = (("customer", b"\xff\xfe\xfa"),)
