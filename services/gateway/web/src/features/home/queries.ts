@@ -1,0 +1,13 @@
+import { createQuery } from "@tanstack/svelte-query";
+import { api, ask, type Schemas } from "../../api/client";
+import { customerOf } from "../../api/session";
+
+export type Notice = Schemas["AttentionItem"];
+
+/** What the customer should do or know, the most urgent first. */
+export const attentionQuery = () =>
+  createQuery(() => ({
+    queryKey: ["attention", customerOf()],
+    queryFn: () =>
+      ask(api.GET("/v1/customers/{customer_id}/attention", { params: { path: { customer_id: customerOf() } } })),
+  }));
