@@ -2,10 +2,17 @@ import { createRouter } from "sv-router";
 import { base } from "./api/client";
 import Frame from "./features/frame/Frame.svelte";
 import Missing from "./features/frame/Missing.svelte";
+import { toHeading } from "./kit/heading";
 
 export const { p, navigate, isActive, route } = createRouter({
   "/login": () => import("./features/signin/Email.svelte"),
   "/login/code": () => import("./features/signin/Code.svelte"),
+  "/login/password": () => import("./features/signin/Password.svelte"),
+  "/forgot": () => import("./features/signin/Forgot.svelte"),
+  "/invite/:token": () => import("./features/signin/Register.svelte"),
+  "/confirm/:token": () => import("./features/signin/Confirm.svelte"),
+  "/reset/:token": () => import("./features/signin/Reset.svelte"),
+  "/i/:token": () => import("./features/signin/Link.svelte"),
   "/": {
     "/": () => import("./features/home/Home.svelte"),
     "/invoices": () => import("./features/invoices/List.svelte"),
@@ -18,7 +25,14 @@ export const { p, navigate, isActive, route } = createRouter({
     layout: Frame,
   },
   "*": Missing,
+  hooks: { afterLoad: toHeading },
 });
 
 /** Where the reader is, with the question mark and all, without a visit's path. */
 export const here = (): string => location.pathname.slice(base.length) + location.search;
+
+/** Go to a page that is given as text, with the question mark and all. */
+export function go(to: string, replace = false): Promise<unknown> {
+  const [path, search = ""] = to.split("?");
+  return navigate(path as "/", { search: search && `?${search}`, replace });
+}

@@ -1,11 +1,11 @@
 import { createQuery } from "@tanstack/svelte-query";
 import { api, ask, Refused, type Schemas } from "./client";
-import { queries } from "./queries";
+import { queries, SESSION } from "./queries";
 
 export type Session = Schemas["SessionView"];
 
 /** Null: nobody is signed in. */
-async function readSession(): Promise<Session | null> {
+export async function readSession(): Promise<Session | null> {
   try {
     return await ask(api.GET("/v1/session"));
   } catch (error) {
@@ -14,13 +14,12 @@ async function readSession(): Promise<Session | null> {
   }
 }
 
-export const KEY = ["session"];
-export const sessionQuery = () => createQuery(() => ({ queryKey: KEY, queryFn: readSession, staleTime: 60_000 }));
+export const sessionQuery = () => createQuery(() => ({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 }));
 
 /** After signing in: nothing of the person before is kept. */
 export function entered(session: Session): void {
   queries.clear();
-  queries.setQueryData(KEY, session);
+  queries.setQueryData(SESSION, session);
 }
 
 export async function leave(): Promise<void> {
@@ -30,7 +29,7 @@ export async function leave(): Promise<void> {
 
 /** The customer whose portal this is. */
 export function customerOf(): string {
-  const session = queries.getQueryData<Session | null>(KEY);
+  const session = queries.getQueryData<Session | null>(SESSION);
   if (!session?.customer) throw new Error("no customer's portal is open");
   return session.customer.id;
 }

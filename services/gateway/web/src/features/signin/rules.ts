@@ -1,3 +1,5 @@
+import { Refused } from "../../api/client";
+
 /** The digits of a code that was typed or pasted with spaces. */
 export const digitsOf = (text: string): string => text.replace(/\D/g, "");
 
@@ -7,7 +9,32 @@ export function back(wanted: unknown): string {
   return /^\/(?![/\\])/.test(path) && !path.startsWith("/login") ? path : "/";
 }
 
-const KEY = "paidup.email";
+/** Whether this error is about what stands in a field: it is said there, not in a box. */
+export const isAbout = (error: unknown, slug: string): error is Refused =>
+  error instanceof Refused && error.slug === slug;
+
+const EMAIL = "paidup.email";
 /** The address is kept in this tab alone, from one page of signing in to the next. */
-export const remember = (email: string): void => sessionStorage.setItem(KEY, email);
-export const remembered = (): string => sessionStorage.getItem(KEY) ?? "";
+export const remember = (email: string): void => sessionStorage.setItem(EMAIL, email);
+export const remembered = (): string => sessionStorage.getItem(EMAIL) ?? "";
+
+const LINK = "paidup.link";
+/** The payer link by which somebody signs in, so that a new code is asked for in the same way. */
+export const cameBy = (link: string | null): void =>
+  link === null ? sessionStorage.removeItem(LINK) : sessionStorage.setItem(LINK, link);
+export const link = (): string | null => sessionStorage.getItem(LINK);
+
+const GOAL = "paidup.to";
+/** The page that was asked for. The link in a mail opens a new tab, so it is kept in the browser. */
+export const aimAt = (path: string): void => localStorage.setItem(GOAL, path);
+
+/** Where to go now that somebody is signed in; it counts once. */
+export function goal(asked: unknown): string {
+  const kept = localStorage.getItem(GOAL);
+  localStorage.removeItem(GOAL);
+  return back(asked ?? kept);
+}
+
+/** Seconds that are still to be waited, as 0:07. */
+export const countdown = (seconds: number): string =>
+  `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
