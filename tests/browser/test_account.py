@@ -176,6 +176,22 @@ class TestMethods:
         await owner.at_the_provider()
         await expect(owner.method("4242")).to_be_visible()
 
+    async def test_comes_back_to_the_review(self, owner: Owner) -> None:
+        """Guide 000: Opt for either an "Existing Payment Profile" or "New Payment Method"."""
+        page = owner.page
+        await owner.client.method(owner.customer)
+        invoice = await owner.client.invoice(owner.customer)
+        await page.goto(f"{owner.stack.url}/pay?currency=USD&invoice={invoice}")
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        await page.get_by_role("link", name="New Payment Method").click()
+        await page.get_by_label("I agree to these terms").check()
+        await page.get_by_role("button", name="Continue").click()
+        await page.get_by_label("Test card").select_option("4000056655665556")
+        await owner.at_the_provider()
+        await expect(page.get_by_role("radio", name=re.compile("5556"))).to_be_checked()
+        await page.get_by_role("button", name=re.compile(r"^Pay \$100")).click()
+        await owner.client.paid(invoice)
+
 
 class TestAutopay:
     async def test_is_switched_on_with_consent_and_off(self, owner: Owner) -> None:
@@ -195,6 +211,7 @@ class TestAutopay:
         await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         await expect(page.get_by_role("alert").filter(has_text="autopay uses it")).to_be_visible()
         await owner.autopay.click()
+        await expect(page.get_by_text("Off. Switched on")).to_be_visible()
         await expect(owner.autopay).not_to_be_checked()
         assert not (await owner.client.get(f"/v1/customers/{owner.customer}/autopay"))["enabled"]
 
