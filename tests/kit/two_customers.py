@@ -78,7 +78,8 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
     number = (await client.get(f"/v1/invoices/{invoices[2]}"))["number"]
     settled = await client.until(f"/v1/payments/{payment['id']}", lambda one: one["reconciliation"] == "matched")
     contacts = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
-    link = await client.make("/v1/payer-links", {"customer_id": customer, "invoice_id": invoices[2]})
+    wish = {"customer_id": customer, "invoice_id": invoices[2]}
+    _, link = await client.ask("POST", "/v1/payer-links", wish, {"Paidup-Seen": f"{invoices[2]}:1"})
     contact, visitor, visit = await _people(client, stack, session, customer, email)
     _, sessions = await contact.ask("GET", "/v1/sessions")
     await at_rest(stack, customer)

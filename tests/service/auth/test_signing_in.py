@@ -490,8 +490,17 @@ class TestAddress:
 
 
 class TestPayerLink:
+    @staticmethod
+    async def issued(auth: Auth, customer_id: str) -> str:
+        """An invoice of which auth has heard; its id."""
+        event = issued_to(customer_id)
+        async with auth.running.units.begin() as work:
+            await make_links([Received(event, new_id(), 1, b"", Cause())], work)
+        return event.invoice_id
+
     async def test_opens_for_contacts_of_its_customer_alone(self, auth: Auth) -> None:
-        customer, invoice = await auth.customer_named("Blue"), new_id()
+        customer = await auth.customer_named("Blue")
+        invoice = await self.issued(auth, customer)
         contact, stranger = await auth.contact(email := address(), customer), await auth.contact(other := address())
         async with auth.program() as program:
             made = await program.post("/v1/payer-links", json={"customer_id": customer, "invoice_id": invoice})
@@ -514,18 +523,18 @@ class TestPayerLink:
 
     async def test_another_customers_invoice_is_not_there(self, auth: Auth) -> None:
         mine, other = [await auth.customer_named(name) for name in ("Blue", "Green")]
-        issued = issued_to(mine)
-        async with auth.running.units.begin() as work:
-            await make_links([Received(issued, new_id(), 1, b"", Cause())], work)
+        invoice = await self.issued(auth, mine)
+        tries = ((mine, invoice), (other, invoice), (other, new_id()))
         async with auth.program() as program:
             answers = [
-                await program.post("/v1/payer-links", json={"customer_id": one, "invoice_id": issued.invoice_id})
-                for one in (mine, other)
+                await program.post("/v1/payer-links", json={"customer_id": customer, "invoice_id": one})
+                for customer, one in tries
             ]
-        assert [answer.status_code for answer in answers] == [201, 404]
+        assert [answer.status_code for answer in answers] == [201, 404, 404]
 
     async def test_asked_for_it_is_mailed_once(self, auth: Auth) -> None:
-        customer, invoice = await auth.customer_named("Blue"), new_id()
+        customer = await auth.customer_named("Blue")
+        invoice = await self.issued(auth, customer)
         body = {"customer_id": customer, "invoice_id": invoice, "mail": True}
         async with auth.program() as program:
             made = [
@@ -540,7 +549,8 @@ class TestPayerLink:
         assert opened(auth.folder, said["sealed"]) == {"link": made[0].json()["url"]}
 
     async def test_revoked_or_unknown_one_has_ended(self, auth: Auth) -> None:
-        customer, invoice = await auth.customer_named("Blue"), new_id()
+        customer = await auth.customer_named("Blue")
+        invoice = await self.issued(auth, customer)
         async with auth.program() as program:
             made = await program.post("/v1/payer-links", json={"customer_id": customer, "invoice_id": invoice})
             assert (await program.delete(f"/v1/payer-links?invoice_id={invoice}")).status_code == 204

@@ -57,6 +57,7 @@ async def make_payer_link(
     """Make a link that opens the portal at an invoice. To go on, a contact of the customer needs a code by e-mail.
 
     The link is not stored; the same Idempotency-Key shows it again. It ends 30 days after the invoice is paid.
+    For an invoice that was just issued, send the `Paidup-Seen` of that answer: auth hears of it within a second.
     With `mail` the contacts of the customer get the mail of the invoice again, with this link.
     """
     here: Running[Own] = running_of(request)
@@ -72,7 +73,7 @@ async def make_payer_link(
         text = here.own.signer.derive(f"payer link\0{who.subject}\0{checked(idempotency_key)}")[: len(text)]
     digest = here.own.pepper.token(text)
     async with here.units.begin(cause_of(request, who)) as work:
-        if body.invoice_id is not None and await store.anothers(work, body.invoice_id, body.customer_id):
+        if body.invoice_id and not await store.invoice_known(work, body.invoice_id, body.customer_id):
             raise not_found("invoice", body.invoice_id)
         link = PayerLink(new_id(), digest, body.customer_id, body.invoice_id, work.now, said=int(body.mail))
         if await store.insert_links(work, [link]) and body.mail:

@@ -68,9 +68,9 @@ async def keep_invoices(work: Work, customers: Mapping[str, str]) -> None:
     await work.connection.execute(KEEP_INVOICES, list(customers), list(customers.values()))
 
 
-async def anothers(work: Work, invoice_id: str, customer_id: str) -> bool:
-    """Whether the invoice is known to be another customer's. It may be so new that nothing is known of it."""
-    sql = "SELECT customer_id <> $2 FROM invoices WHERE id = $1"
+async def invoice_known(work: Work, invoice_id: str, customer_id: str) -> bool:
+    """Whether this customer has the invoice. Another customer's is answered as one that does not exist."""
+    sql = "SELECT true FROM invoices WHERE id = $1 AND customer_id = $2"
     return bool(await work.connection.fetchval(sql, invoice_id, customer_id))
 
 
