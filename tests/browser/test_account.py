@@ -199,6 +199,7 @@ class TestAutopay:
         await owner.client.method(owner.customer)
         await owner.open("/account/methods", "Payment methods")
         await owner.autopay.click()
+        await expect(owner.autopay).to_be_checked()
         await page.get_by_label("the day of issue").check()
         await page.get_by_role("button", name="Agree and switch on").click()
         await expect(page.get_by_text("This card carries a surcharge")).to_be_visible()
