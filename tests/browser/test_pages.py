@@ -58,11 +58,28 @@ class TestAccessibility:
         found["surcharge"] = await each_look(page)
         assert {name: some for name, some in found.items() if some} == {}
 
-    async def test_page_of_signing_in(self, payer: Payer) -> None:
-        await payer.page.context.clear_cookies()
-        await payer.page.goto(f"{payer.url}/login")
-        await payer.page.locator("h1").wait_for()
-        assert await each_look(payer.page) == []
+    async def test_pages_of_my_account(self, payer: Payer) -> None:
+        page, found = payer.page, {}
+        for path in ("", "/methods", "/methods/add?to=/pay/review", "/password", "/sessions", "/viewers"):
+            await page.goto(f"{payer.url}/account{path}")
+            await page.locator("h1").wait_for()
+            await page.wait_for_load_state("networkidle")
+            found[path] = await each_look(page)
+        await page.goto(f"{payer.url}/account/methods")
+        await page.get_by_role("switch", name="Autopay Future Invoices").click()
+        await page.get_by_role("button", name=re.compile("^Delete")).click()
+        await page.get_by_role("dialog").wait_for()
+        found["choosing"] = await each_look(page)
+        assert {name: some for name, some in found.items() if some} == {}
+
+    async def test_pages_of_signing_in(self, payer: Payer) -> None:
+        page, found, token = payer.page, {}, "x" * 22
+        await page.context.clear_cookies()
+        for path in ("login", "login/code", "login/password", "forgot", *(f"{one}/{token}" for one in ("invite", "i"))):
+            await page.goto(f"{payer.url}/{path}")
+            await page.locator("h1").wait_for()
+            found[path] = await each_look(page)
+        assert {name: some for name, some in found.items() if some} == {}
 
 
 class TestSize:
