@@ -125,6 +125,25 @@ class TestMethods:
         await expect(page.get_by_role("switch", name="Set As Default: Credit card •••• 4242")).to_be_checked()
         await expect(owner.method("4242")).to_contain_text("Visa · expires 12/2034")
 
+    async def test_one_for_this_payment_alone(self, owner: Owner) -> None:
+        page, client = owner.page, owner.client
+        invoice = await client.invoice(owner.customer, 4_200)
+        await client.method(owner.customer, "pm_usBankAccount_success")
+        await owner.open(f"/pay?invoice={invoice}", "To pay")
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        await page.get_by_role("link", name="New payment method").click()
+        await page.get_by_label("for this payment only").check()
+        await page.get_by_label("I agree to these terms").check()
+        await page.get_by_role("button", name="Continue").click()
+        await owner.at_the_provider()
+        await expect(page.get_by_role("radio", name="New payment method, used once")).to_be_checked(timeout=10_000)
+        await page.get_by_role("button", name=re.compile(r"^Pay \$")).click()
+        await page.get_by_role("button", name="Accept and Continue").click()
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        assert (await client.paid(invoice))["settled_minor"] == 4_200
+        listed = await client.get(f"/v1/customers/{owner.customer}/payment-methods")
+        assert [one["kind"] for one in listed["items"]] == ["bank_account"]
+
     async def test_cancelled_visit_keeps_nothing(self, owner: Owner) -> None:
         await owner.open("/account/methods", "Payment methods")
         await owner.begin_adding()
@@ -227,7 +246,8 @@ class TestAutopay:
         await client.until(path, lambda now: now["upcoming"] and now["left_by_hand"])
         await owner.open("/account/methods", "Payment methods")
         await expect(owner.page.get_by_role("table", name="Announced").get_by_role("row")).to_have_count(2)
-        await expect(owner.page.get_by_role("rowheader")).to_contain_text(after[-6:])
+        number = (await client.get(f"/v1/invoices/{after}"))["number"]
+        await expect(owner.page.get_by_role("rowheader")).to_contain_text(number)
         left = owner.method(before["number"])
         await expect(left).to_contain_text("issued before autopay was switched on")
         await expect(left.get_by_role("link", name=f"Pay {before['number']}")).to_be_visible()
