@@ -1,27 +1,14 @@
 import createClient from "openapi-fetch";
+import { Refused, Unreachable, type Problem } from "./problems";
 import type { components, paths } from "./schema";
 
+export { Refused, Unreachable, type Problem };
+
 export type Schemas = components["schemas"];
-export type Problem = Schemas["Problem"] & Partial<Schemas["Conflict"]>;
 
 /** The path of a visit, `/as/<grant>`, below which one of the company's people sees a customer's portal; else empty. */
 export const base = /^\/as\/[0-9a-f-]{36}(?=\/|$)/.exec(location.pathname)?.[0] ?? "";
 export const visiting = base !== "";
-
-/** The API answered, and said no. `problem` is its own answer (RFC 9457). */
-export class Refused extends Error {
-  constructor(readonly problem: Problem) {
-    super(problem.detail);
-  }
-
-  /** The last part of the problem's type, as `step-up-required`. */
-  get slug(): string {
-    return this.problem.type.split(":").at(-1) ?? "";
-  }
-}
-
-/** No answer came: the network or the system is away. Whether a change was made is not known. */
-export class Unreachable extends Error {}
 
 export const api = createClient<paths>({ baseUrl: base, headers: { Accept: "application/json", "Paidup-CSRF": "1" } });
 

@@ -1,4 +1,4 @@
-import { Refused } from "../../api/client";
+import { Refused } from "../../api/problems";
 
 /** The digits of a code that was typed or pasted with spaces. */
 export const digitsOf = (text: string): string => text.replace(/\D/g, "");

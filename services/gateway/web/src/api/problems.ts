@@ -1,0 +1,19 @@
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+export type Problem = Schemas["Problem"] & Partial<Schemas["Conflict"]>;
+
+/** The API answered, and said no. `problem` is its own answer (RFC 9457). */
+export class Refused extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+  }
+
+  /** The last part of the problem's type, as `step-up-required`. */
+  get slug(): string {
+    return this.problem.type.split(":").at(-1) ?? "";
+  }
+}
+
+/** No answer came: the network or the system is away. Whether a change was made is not known. */
+export class Unreachable extends Error {}
