@@ -527,7 +527,8 @@ async def test_metrics_and_probes(world: World) -> None:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).json() == {"ready": True, "parts": {"stream": True}}
         assert (await client.get("/metrics")).status_code == 404
-        assert (await client.get("/")).headers["location"] == "/docs"
+        page = await client.get("/", headers={"Accept": "text/html"})
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
 class TestWaiting:

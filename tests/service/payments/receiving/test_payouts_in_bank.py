@@ -53,7 +53,8 @@ async def take(units: Units, minor: int, text: str, **more: Any) -> str:
 async def waiting(units: Units) -> Any:
     """The newest exception, as it is shown."""
     row = await units.pool.fetchrow(f"{exceptions.EXCEPTION} ORDER BY e.created_at DESC, e.id DESC LIMIT 1")
-    return orjson.loads(orjson.dumps(view_of_exception(row, date(2026, 3, 30))))
+    named = await exceptions.load_named(units.pool, [row])
+    return orjson.loads(orjson.dumps(view_of_exception(row, named, date(2026, 3, 30))))
 
 
 async def decide(units: Units, what: str, **asked: Any) -> str | None:
