@@ -76,7 +76,14 @@ async def pages(page: Page, url: str, seen: Seen) -> None:
         "home": "/", "invoices": "/invoices", "invoices-open": "/invoices?tab=open",
         "invoices-empty": "/invoices?q=zzz",
         "invoice": f"/invoices/{seen.invoice}", "invoice-paid": f"/invoices/{seen.paid}", "to-pay": "/pay",
-        "payment": f"/payments/{seen.payment}", "missing": "/nowhere",
+        "payment": f"/payments/{seen.payment}",
+        "payments": "/payments",
+        "account": "/account",
+        "methods": "/account/methods",
+        "method-add": "/account/methods/add",
+        "sessions": "/account/sessions",
+        "viewers": "/account/viewers",
+        "password": "/account/password", "missing": "/nowhere",
     }  # fmt: skip
     for name, path in plain.items():
         await page.goto(url + path)

@@ -31,6 +31,14 @@ export const { p, navigate, isActive, route } = createRouter({
     "/account/methods/return": () => import("./features/methods/Return.svelte"),
     layout: Frame,
   },
+  "/desk": {
+    "/": () => import("./features/desk/Customers.svelte"),
+    "/customers/:id": () => import("./features/desk/Customer.svelte"),
+    "/exceptions": () => import("./features/desk/Exceptions.svelte"),
+    "/exceptions/:id": () => import("./features/desk/Exception.svelte"),
+    "/mails": () => import("./features/desk/Mails.svelte"),
+    layout: () => import("./features/desk/Desk.svelte"),
+  },
   "*": Missing,
   hooks: { afterLoad: toHeading },
 });

@@ -1,0 +1,77 @@
+import { createInfiniteQuery, createQuery } from "@tanstack/svelte-query";
+import { api, ask, type Schemas } from "../../api/client";
+import { queries } from "../../api/queries";
+
+export type Proposal = Schemas["ProposalView"];
+export type Resolution = Schemas["Resolution"];
+export type CustomerRow = Schemas["CustomerRow"];
+
+const next = (page: { next_cursor: string | null }): string | undefined => page.next_cursor ?? undefined;
+
+export const customersQuery = (q: () => string | undefined) =>
+  createInfiniteQuery(() => ({
+    queryKey: ["desk", "customers", q()],
+    queryFn: ({ pageParam }) =>
+      ask(api.GET("/v1/customers", { params: { query: { q: q(), limit: 50, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: next,
+  }));
+
+export const customerQuery = (id: () => string) =>
+  createQuery(() => ({
+    queryKey: ["desk", "customer", id()],
+    queryFn: () => ask(api.GET("/v1/customers/{customer_id}/summary", { params: { path: { customer_id: id() } } })),
+  }));
+
+export const contactsQuery = (id: () => string) =>
+  createQuery(() => ({
+    queryKey: ["desk", "contacts", id()],
+    queryFn: () => ask(api.GET("/v1/contacts", { params: { query: { customer_id: id(), limit: 100 } } })),
+  }));
+
+export const exceptionsQuery = () =>
+  createInfiniteQuery(() => ({
+    queryKey: ["desk", "exceptions"],
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.GET("/v1/reconciliation/exceptions", {
+          params: { query: { state: "open", limit: 50, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: next,
+  }));
+
+export const exceptionQuery = (id: () => string) =>
+  createQuery(() => ({
+    queryKey: ["desk", "exception", id()],
+    queryFn: () =>
+      ask(api.GET("/v1/reconciliation/exceptions/{exception_id}", { params: { path: { exception_id: id() } } })),
+  }));
+
+/** Decide an exception, once. The same decision again gets the same answer. */
+export const resolve = (exception_id: string, body: Resolution): Promise<Schemas["ExceptionDetail"]> =>
+  ask(api.POST("/v1/reconciliation/exceptions/{exception_id}/resolve", { params: { path: { exception_id } }, body }));
+
+export const mailsQuery = () =>
+  createInfiniteQuery(() => ({
+    queryKey: ["desk", "mails"],
+    queryFn: ({ pageParam }) => ask(api.GET("/v1/mails", { params: { query: { limit: 50, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: next,
+  }));
+
+/** A visit to a customer's portal: the path below which it is open. */
+export const look = (customer_id: string, reason: string): Promise<Schemas["BegunVisit"]> =>
+  ask(api.POST("/v1/visits", { body: { customer_id, reason } }));
+
+export const addContact = (body: Schemas["NewContact"]): Promise<Schemas["ContactView"]> =>
+  ask(api.POST("/v1/contacts", { body }));
+
+export const changeContact = (contact_id: string, body: Schemas["ContactChange"]): Promise<Schemas["ContactView"]> =>
+  ask(api.PATCH("/v1/contacts/{contact_id}", { params: { path: { contact_id } }, body }));
+
+export const invite = (contact_id: string): Promise<Schemas["Invitation"]> =>
+  ask(api.POST("/v1/contacts/{contact_id}/invitations", { params: { path: { contact_id } } }));
+
+export const readAnew = (): Promise<void> => queries.invalidateQueries({ queryKey: ["desk"] });

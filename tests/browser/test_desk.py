@@ -1,0 +1,144 @@
+"""The staff's desk in a real browser: find a customer, look as that customer, let its people in."""
+
+import re
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, expect
+
+from contracts.ids import new_id
+from tests.browser.test_pages import each_look
+from tests.kit import browser
+from tests.kit.client import Client
+from tests.kit.mails import Catcher
+from tests.kit.pages import sign_in
+from tests.kit.stack import LocalStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@dataclass
+class Manager:
+    """One of the company's people, signed in, and a customer with an open invoice."""
+
+    url: str
+    page: Page
+    client: Client
+    catcher: Catcher
+    customer: str
+    name: str
+    email: str
+    number: str
+
+    async def find(self) -> None:
+        await self.page.get_by_label("Search name, number or e-mail").fill(self.name)
+        await expect(self.page.get_by_role("link", name=self.name)).to_be_visible()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_context(stack: LocalStack) -> AsyncIterator[BrowserContext]:
+    program = browser.chromium()
+    if isinstance(program, str):
+        pytest.skip(program)
+    async with browser.browsing(program) as context:
+        yield context
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def manager(own_context: BrowserContext, stack: LocalStack) -> AsyncIterator[Manager]:
+    catcher, tag = Catcher(stack.settings.mail_url), new_id()
+    async with Client(stack.url, stack.api_key) as client:
+        email, name = f"{tag}@example.com", f"Fern {tag[-8:]} Ltd"
+        customer = await client.customer(name=name, email=email)
+        number = f"INV-{tag[-8:]}"
+        await client.invoice(customer, 7_000, number=number)
+        await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
+        staff = f"{tag}@paidup.example"
+        await client.make("/v1/staff", {"email": staff, "name": "Maren Ostby", "role": "account_manager"})
+        page = await own_context.new_page()
+        await sign_in(page, stack.url, staff, catcher)
+        await expect(page.get_by_role("heading", level=1, name="Customers")).to_be_visible()
+        yield Manager(stack.url, page, client, catcher, customer, name, email, number)
+
+
+class TestLooking:
+    async def test_as_a_customer_in_a_new_tab(self, manager: Manager) -> None:
+        page = manager.page
+        await manager.find()
+        await page.get_by_role("button", name=f"Open the portal as {manager.name}").click()
+        await page.get_by_label("Reason").fill("They asked about an invoice")
+        async with page.context.expect_page() as opened:
+            await page.get_by_role("dialog").get_by_role("button", name="Open the portal").click()
+        visit = await opened.value
+        banner = visit.get_by_role("region", name="You are looking as a customer")
+        await expect(banner).to_contain_text(manager.name)
+        await expect(banner).to_contain_text("They asked about an invoice")
+        await expect(banner).to_contain_text(re.compile(r"Ends in \d+ minutes"))
+        await visit.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Invoices").click()
+        await expect(visit.get_by_role("link", name=manager.number)).to_be_visible()
+        for name in ("Pay", "TO PAY", "Make a Payment", "My account"):
+            await expect(visit.get_by_role("link", name=name, exact=True)).to_have_count(0)
+        assert await each_look(visit) == []
+        await banner.get_by_role("button", name="Stop looking").click()
+        await expect(visit.get_by_role("heading", level=1, name="Customers")).to_be_visible()
+        seen = await manager.client.get(f"/v1/customers/{manager.customer}/visits")
+        assert [(one["reason"], one["ended_at"] is None) for one in seen["items"]] == [
+            ("They asked about an invoice", False)
+        ]
+
+
+class TestContacts:
+    async def test_one_is_added_and_invited(self, manager: Manager) -> None:
+        page, email = manager.page, f"{new_id()}@example.com"
+        await manager.find()
+        await page.get_by_role("link", name=manager.name).click()
+        await page.get_by_label("E-mail address").fill(email)
+        await page.get_by_label("Name", exact=True).fill("Ana Díaz")
+        await page.get_by_role("button", name="Add", exact=True).click()
+        row = page.get_by_role("row").filter(has_text=email)
+        await row.get_by_role("button", name="Invite").click()
+        await expect(page.get_by_role("status").filter(has_text="The invitation is on its way")).to_be_visible()
+        await manager.catcher.until(email, lambda found: bool(found))
+        await row.get_by_role("button", name="Shut out").click()
+        await expect(row).to_contain_text("can’t log in")
+
+
+class TestDeskPages:
+    async def test_have_no_violation(self, manager: Manager) -> None:
+        page, found = manager.page, {}
+        for path in ("/desk", f"/desk/customers/{manager.customer}", "/desk/exceptions", "/desk/mails"):
+            await page.goto(manager.url + path)
+            await page.get_by_role("heading", level=1).wait_for()
+            await page.wait_for_load_state("networkidle")
+            found[path] = await each_look(page)
+        assert {path: some for path, some in found.items() if some} == {}
+
+    async def test_a_customers_contact_is_sent_home(self, manager: Manager) -> None:
+        await manager.page.context.clear_cookies()
+        await sign_in(manager.page, f"{manager.url}/desk", manager.email, manager.catcher)
+        await expect(manager.page.get_by_role("heading", level=1, name=manager.name)).to_be_visible()
+        assert manager.page.url == f"{manager.url}/"
+
+
+class TestExceptions:
+    async def test_a_proposal_is_posted_once(self, manager: Manager) -> None:
+        page, client = manager.page, manager.client
+        account, text = f"DE{uuid.UUID(new_id()).int % 10**20:020}", f"short {new_id()[-8:]}"
+        head = "date,amount,currency,account,reference,text,payer,payer_account\n"
+        line = f"2026-03-02,50.00,USD,{account},{manager.number},{text},{manager.name},\n"
+        status, run = await client.upload("/v1/bank-statements", (head + line).encode())
+        assert status in (200, 202), run
+        done = await client.until(f"/v1/reconciliation/runs/{run['id']}", lambda found: found["status"] == "done")
+        assert done["proposed"] == 1, done
+        await page.goto(f"{manager.url}/desk/exceptions")
+        await page.get_by_role("row").filter(has_text=text).get_by_role("link").click()
+        await page.get_by_role("button", name="Post this").first.click()
+        await expect(page.get_by_text("Write the reason first")).to_be_visible()
+        await page.get_by_label("Reason, kept in the trail").fill("Agreed by phone")
+        await page.get_by_role("button", name="Post this").first.dblclick()
+        await expect(page.get_by_text(re.compile("^Decided"))).to_be_visible()
+        found = await client.get(f"/v1/payments?customer_id={manager.customer}")
+        assert [one["amount_minor"] for one in found["items"]] == [5_000]
