@@ -109,7 +109,9 @@ class TestExceptions:
         assert (found["class"], found["amount_minor"], found["currency"]) == ("short_payment", 7_000, "USD")
         assert found["remedy"].startswith("Less came")
         proposal = found["proposals"][0]
-        assert proposal["invoices"] == [{"invoice_id": invoice, "amount_minor": 7_000}]
+        (part,) = proposal["invoices"]
+        assert (part["invoice_id"], part["number"], part["amount_minor"]) == (invoice, number, 7_000)
+        assert (part["balance_minor"], part["stays_open_minor"]) == (10_000, 3_000)
         assert proposal["customer_id"] == customer
         assert "names the invoice" in proposal["reasons"]
         path = f"/v1/reconciliation/exceptions/{found['id']}"

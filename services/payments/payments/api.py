@@ -22,8 +22,8 @@ from payments.receiving.api import bank_statements, decisions, reports
 
 router = APIRouter()
 router.routes.extend(set_aside.router_of("payments").routes)
-# …/offline before …/{payment_id}
-PAYING = (methods, autopay, attention, quotes, options, receipts, payments, history, timeline, refunds, surcharges)
+# Fixed paths before those with an id: …/offline, …/options
+PAYING = (methods, autopay, attention, options, quotes, receipts, payments, history, timeline, refunds, surcharges)
 RECONCILING = (bank_statements, exceptions, decisions, reports, webhooks)
 for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)
