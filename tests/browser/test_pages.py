@@ -82,19 +82,29 @@ class TestAccessibility:
         assert {name: some for name, some in found.items() if some} == {}
 
 
+def sizes() -> dict[str, int]:
+    """Bytes of each script, gzipped."""
+    return {path.stem: path.stat().st_size for path in (ROOT / "gateway/portal/assets").glob("*.js.gz")}
+
+
+async def scripts_of(page: Page, url: str) -> set[str]:
+    """The names of the scripts that a page loads."""
+    await page.goto(url)
+    await page.wait_for_load_state("networkidle")
+    loaded = await page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+    return {pathlib.Path(name).name for name in loaded if "/assets/" in name and name.endswith(".js")}
+
+
 class TestSize:
     async def test_first_load_is_small(self, payer: Payer) -> None:
-        await payer.page.goto(payer.url)
-        await payer.page.wait_for_load_state("networkidle")
-        loaded = await payer.page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
-        names = {name.removeprefix(payer.url).lstrip("/") for name in loaded if name.endswith(".js")}
-        size = sum((ROOT / "gateway/portal" / f"{name}.gz").stat().st_size for name in names)
-        assert 20_000 < size <= FIRST
+        first = await scripts_of(payer.page, payer.url)
+        assert 20_000 < sum(size for name, size in sizes().items() if name in first) <= FIRST
 
-    async def test_each_chunk_is_small(self) -> None:
-        chunks = {path.name: path.stat().st_size for path in (ROOT / "gateway/portal/assets").glob("*.js.gz")}
-        assert len(chunks) > 10
-        assert {name: size for name, size in chunks.items() if size > CHUNK and not name.startswith("routes-")} == {}
+    async def test_each_pages_own_chunk_is_small(self, payer: Payer) -> None:
+        every_page = await scripts_of(payer.page, payer.url) & await scripts_of(payer.page, f"{payer.url}/invoices")
+        own = {name: size for name, size in sizes().items() if name not in every_page}
+        assert len(own) > 10
+        assert {name: size for name, size in own.items() if size > CHUNK} == {}
 
 
 class TestPrivacy:
