@@ -1,4 +1,9 @@
-import { createInfiniteQuery, createQuery } from "@tanstack/svelte-query";
+import {
+  createInfiniteQuery,
+  createQuery,
+  type CreateInfiniteQueryResult,
+  type InfiniteData,
+} from "@tanstack/svelte-query";
 import { api, ask, type Schemas } from "../../api/client";
 import { queries } from "../../api/queries";
 
@@ -6,16 +11,26 @@ export type Proposal = Schemas["ProposalView"];
 export type Resolution = Schemas["Resolution"];
 export type CustomerRow = Schemas["CustomerRow"];
 
-const next = (page: { next_cursor: string | null }): string | undefined => page.next_cursor ?? undefined;
+/** A list that grows page by page. */
+export type Pages<Row> = CreateInfiniteQueryResult<InfiniteData<{ items: Row[]; next_cursor: string | null }>>;
+
+/** `read` gets the cursor of the page; none for the first. */
+const pagesOf = <Row>(
+  key: () => unknown[],
+  read: (cursor: string | undefined) => Promise<{ items: Row[]; next_cursor: string | null }>,
+): Pages<Row> =>
+  createInfiniteQuery(() => ({
+    queryKey: ["desk", ...key()],
+    queryFn: ({ pageParam }) => read(pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  }));
 
 export const customersQuery = (q: () => string | undefined) =>
-  createInfiniteQuery(() => ({
-    queryKey: ["desk", "customers", q()],
-    queryFn: ({ pageParam }) =>
-      ask(api.GET("/v1/customers", { params: { query: { q: q(), limit: 50, cursor: pageParam } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: next,
-  }));
+  pagesOf(
+    () => ["customers", q()],
+    (cursor) => ask(api.GET("/v1/customers", { params: { query: { q: q(), limit: 50, cursor } } })),
+  );
 
 export const customerQuery = (id: () => string) =>
   createQuery(() => ({
@@ -30,17 +45,11 @@ export const contactsQuery = (id: () => string) =>
   }));
 
 export const exceptionsQuery = () =>
-  createInfiniteQuery(() => ({
-    queryKey: ["desk", "exceptions"],
-    queryFn: ({ pageParam }) =>
-      ask(
-        api.GET("/v1/reconciliation/exceptions", {
-          params: { query: { state: "open", limit: 50, cursor: pageParam } },
-        }),
-      ),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: next,
-  }));
+  pagesOf(
+    () => ["exceptions"],
+    (cursor) =>
+      ask(api.GET("/v1/reconciliation/exceptions", { params: { query: { state: "open", limit: 50, cursor } } })),
+  );
 
 export const exceptionQuery = (id: () => string) =>
   createQuery(() => ({
@@ -54,12 +63,10 @@ export const resolve = (exception_id: string, body: Resolution): Promise<Schemas
   ask(api.POST("/v1/reconciliation/exceptions/{exception_id}/resolve", { params: { path: { exception_id } }, body }));
 
 export const mailsQuery = () =>
-  createInfiniteQuery(() => ({
-    queryKey: ["desk", "mails"],
-    queryFn: ({ pageParam }) => ask(api.GET("/v1/mails", { params: { query: { limit: 50, cursor: pageParam } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: next,
-  }));
+  pagesOf(
+    () => ["mails"],
+    (cursor) => ask(api.GET("/v1/mails", { params: { query: { limit: 50, cursor } } })),
+  );
 
 /** A visit to a customer's portal: the path below which it is open. */
 export const look = (customer_id: string, reason: string): Promise<Schemas["BegunVisit"]> =>
