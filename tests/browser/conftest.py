@@ -30,6 +30,15 @@ async def context() -> AsyncIterator[BrowserContext]:
         yield context
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_context(context: BrowserContext) -> AsyncIterator[BrowserContext]:
+    """A profile of the test's own: its clock can be moved, and others sign in there."""
+    assert context.browser is not None
+    own = await context.browser.new_context(viewport=browser.VIEW)
+    yield own
+    await own.close()
+
+
 @dataclass
 class Payer:
     """Somebody of a customer who is signed in, with a card, at a page of the portal."""
@@ -45,8 +54,7 @@ class Payer:
 async def payer(context: BrowserContext, stack: LocalStack) -> AsyncIterator[Payer]:
     async with Client(stack.url, stack.api_key) as client:
         email = f"{new_id()}@example.com"
-        customer = await client.customer(name="Blue Fern Ltd", email=email)
-        await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
+        customer = await client.customer_with_contact("Blue Fern Ltd", email)
         await client.method(customer)
         page = await context.new_page()
         await sign_in(page, stack.url, email, Catcher(stack.settings.mail_url))

@@ -12,11 +12,10 @@ import pytest_asyncio
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from contracts.ids import new_id
-from tests.kit import browser
 from tests.kit.client import Client
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
-from tests.kit.portal import CODE, Browser, codes_in
+from tests.kit.portal import Browser, codes_in, newest_code
 from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -61,10 +60,7 @@ class Owner:
 
     async def code(self, before: int) -> str:
         """The code of the newest mail, once there are more of them than before."""
-        mails = await self.catcher.until(self.email, lambda found: len(codes_in(found)) > before)
-        code = CODE.search(codes_in(mails)[0]["text"])
-        assert code is not None
-        return code[0]
+        return await newest_code(self.catcher, self.email, before)
 
     async def execute(self, service: str, sql: str, *values: Any) -> None:
         database = await asyncpg.connect(self.stack.database_url(service, "WORK"))
@@ -95,19 +91,15 @@ class Owner:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def owner(context: BrowserContext, stack: LocalStack) -> AsyncIterator[Owner]:
+async def owner(own_context: BrowserContext, stack: LocalStack) -> AsyncIterator[Owner]:
     async with Client(stack.url, stack.api_key) as client:
         email = f"{new_id()}@example.com"
-        customer = await client.customer(name="Blue Fern Ltd", email=email)
-        await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
-        assert context.browser is not None
-        own = await context.browser.new_context(viewport=browser.VIEW)  # its clock can be moved
-        own.set_default_timeout(10_000)
-        page, catcher = await own.new_page(), Catcher(stack.settings.mail_url)
+        customer = await client.customer_with_contact("Blue Fern Ltd", email)
+        own_context.set_default_timeout(10_000)
+        page, catcher = await own_context.new_page(), Catcher(stack.settings.mail_url)
         await sign_in(page, stack.url, email, catcher)
         await expect(page.get_by_role("heading", level=1, name="Blue Fern Ltd")).to_be_visible()
         yield Owner(page, client, catcher, stack, customer, email)
-        await own.close()
 
 
 class TestMethods:

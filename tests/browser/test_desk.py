@@ -11,7 +11,6 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from contracts.ids import new_id
 from tests.browser.test_pages import each_look
-from tests.kit import browser
 from tests.kit.client import Client
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
@@ -39,23 +38,13 @@ class Manager:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def own_context(stack: LocalStack) -> AsyncIterator[BrowserContext]:
-    program = browser.chromium()
-    if isinstance(program, str):
-        pytest.skip(program)
-    async with browser.browsing(program) as context:
-        yield context
-
-
-@pytest_asyncio.fixture(loop_scope="session")
 async def manager(own_context: BrowserContext, stack: LocalStack) -> AsyncIterator[Manager]:
     catcher, tag = Catcher(stack.settings.mail_url), new_id()
     async with Client(stack.url, stack.api_key) as client:
         email, name = f"{tag}@example.com", f"Fern {tag[-8:]} Ltd"
-        customer = await client.customer(name=name, email=email)
+        customer = await client.customer_with_contact(name, email)
         number = f"INV-{tag[-8:]}"
         await client.invoice(customer, 7_000, number=number)
-        await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
         staff = f"{tag}@paidup.example"
         await client.make("/v1/staff", {"email": staff, "name": "Maren Ostby", "role": "account_manager"})
         page = await own_context.new_page()

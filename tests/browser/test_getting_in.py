@@ -10,11 +10,10 @@ import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 
 from contracts.ids import new_id
-from tests.kit import browser
 from tests.kit.client import Client
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
-from tests.kit.portal import CODE, codes_in
+from tests.kit.portal import newest_code
 from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -43,10 +42,7 @@ class Person:
 
     async def code(self, before: int = 0) -> str:
         """The code of the newest mail, once there are more of them than before."""
-        mails = await self.catcher.until(self.email, lambda found: len(codes_in(found)) > before)
-        code = CODE.search(codes_in(mails)[0]["text"])
-        assert code is not None
-        return code[0]
+        return await newest_code(self.catcher, self.email, before)
 
     async def inside(self) -> None:
         await expect(self.page.get_by_role("heading", level=1, name="Blue Fern Ltd")).to_be_visible()
@@ -66,17 +62,14 @@ class Person:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def person(context: BrowserContext, stack: LocalStack) -> AsyncIterator[Person]:
+async def person(own_context: BrowserContext, stack: LocalStack) -> AsyncIterator[Person]:
     async with Client(stack.url, stack.api_key) as client:
         email = f"{new_id()}@example.com"
         customer = await client.customer(name="Blue Fern Ltd", email=email)
         found = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
-        assert context.browser is not None
-        own = await context.browser.new_context(viewport=browser.VIEW)  # its clock can be moved
-        own.set_default_timeout(10_000)
+        own_context.set_default_timeout(10_000)
         catcher = Catcher(stack.settings.mail_url)
-        yield Person(await own.new_page(), client, catcher, stack.url, customer, found["items"][0]["id"], email)
-        await own.close()
+        yield Person(await own_context.new_page(), client, catcher, stack.url, customer, found["items"][0]["id"], email)
 
 
 class TestByCode:

@@ -81,6 +81,12 @@ class Client:
         body = {"external_id": f"C-{new_id()}", "name": "Acme Corp", **more}
         return str((await self.make("/v1/customers", body))["id"])
 
+    async def customer_with_contact(self, name: str, email: str) -> str:
+        """A customer whose first contact, with this address, can sign in."""
+        customer = await self.customer(name=name, email=email)
+        await self.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
+        return customer
+
     async def invoice(self, customer_id: str, minor: int = 10_000, **more: Any) -> str:
         body = {
             "customer_id": customer_id,

@@ -3,7 +3,7 @@
 from playwright.async_api import Page
 
 from tests.kit.mails import Catcher
-from tests.kit.portal import CODE, codes_in
+from tests.kit.portal import codes_in, newest_code
 
 
 async def sign_in(page: Page, url: str, email: str, catcher: Catcher) -> None:
@@ -12,8 +12,6 @@ async def sign_in(page: Page, url: str, email: str, catcher: Catcher) -> None:
     await page.goto(url)
     await page.get_by_label("E-mail address").fill(email)
     await page.get_by_role("button", name="Send me a code").click()
-    mails = await catcher.until(email, lambda found: len(codes_in(found)) > before)
-    code = CODE.search(codes_in(mails)[0]["text"])
-    assert code is not None
-    await page.get_by_label("Code from the e-mail").fill(f"{code[0][:3]} {code[0][3:]}")
+    code = await newest_code(catcher, email, before)
+    await page.get_by_label("Code from the e-mail").fill(f"{code[:3]} {code[3:]}")
     await page.get_by_role("button", name="Log in").click()

@@ -20,6 +20,14 @@ def codes_in(mails: list[Mail]) -> list[Mail]:
     return [mail for mail in mails if "code" in mail["subject"]]
 
 
+async def newest_code(catcher: Catcher, email: str, before: int) -> str:
+    """The code of the newest mail to the address, once there are more mails with codes than before."""
+    mails = await catcher.until(email, lambda found: len(codes_in(found)) > before)
+    code = CODE.search(codes_in(mails)[0]["text"])
+    assert code is not None
+    return code[0]
+
+
 class Browser:
     """Answers are (status, body). `visit`: the path of a visit, as /as/<grant>/, below which it asks."""
 
@@ -45,10 +53,8 @@ class Browser:
         before = len(codes_in(await catcher.mails(email)))
         status, answer = await self.ask("POST", "/v1/sign-in/codes", {"email": email})
         assert status == 202, answer
-        mails = await catcher.until(email, lambda found: len(codes_in(found)) > before)
-        code = CODE.search(codes_in(mails)[0]["text"])
-        assert code is not None
-        status, answer = await self.ask("POST", "/v1/sign-in/codes/verify", {"code": code[0]})
+        code = await newest_code(catcher, email, before)
+        status, answer = await self.ask("POST", "/v1/sign-in/codes/verify", {"code": code})
         assert status == 200, answer
         return answer
 

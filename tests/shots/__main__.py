@@ -120,8 +120,7 @@ async def main(wanted: Callable[[Page, str, Seen], Awaitable[None]] = pages) -> 
     with local_stack() as stack:
         async with Client(stack.url, stack.api_key) as client, async_playwright() as playwright:
             email = f"imke.dunmore.{new_id()[-4:]}@brackenmoor.example"
-            customer = await client.customer(name=NAME, email=email)
-            await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
+            customer = await client.customer_with_contact(NAME, email)
             seen = await seed(client, customer, business_clock.today(stack.settings))
             browser: Browser = await playwright.chromium.launch(executable_path=program, args=[*FLAGS])
             page = await (await browser.new_context()).new_page()
