@@ -50,6 +50,25 @@ async def lose_the_reply(route: Route) -> None:
     await route.abort()
 
 
+async def answer_too_late(route: Route) -> None:
+    """The request arrives, and the gateway answers that the service took too long."""
+    await route.fetch()
+    problem = {"type": "urn:paidup:problem:timeout", "status": 504, "title": "Too late", "detail": "Ask again."}
+    await route.fulfill(status=504, json=problem | {"request_id": "r"}, content_type="application/problem+json")
+
+
+async def arrive(page: Page) -> None:
+    """Pay once more where the page asks for it, as somebody would who knows no better."""
+    again = page.get_by_role("button", name=re.compile(r"^Pay \$4"))
+    confirmed = page.locator("#main").get_by_text("Confirmed", exact=True)
+    await expect(again.or_(confirmed).first).to_be_visible(timeout=20_000)
+    if await again.is_visible():
+        await page.wait_for_timeout(1_500)
+    if await again.is_visible():
+        await confirm(page)
+    await expect(confirmed).to_be_visible(timeout=20_000)
+
+
 class TestOnce:
     async def test_double_click(self, payer: Payer, invoice: str) -> None:
         await review(payer.page, payer, invoice)
@@ -75,6 +94,19 @@ class TestOnce:
         await page.unroute(PAYMENTS)
         await page.reload()
         await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_reload_after_an_answer_too_late(self, payer: Payer, invoice: str) -> None:
+        """504: whether the payment was made is as unknown as without an answer."""
+        page = payer.page
+        await review(page, payer, invoice)
+        await page.route(PAYMENTS, answer_too_late)
+        await confirm(page)
+        await payer.client.until(f"/v1/payments?customer_id={payer.customer}", lambda found: found["items"])
+        await page.wait_for_timeout(500)
+        await page.unroute(PAYMENTS)
+        await page.reload()
+        await arrive(page)
         await paid_once(payer.client, payer.customer, invoice)
 
     async def test_back_and_forward_again(self, payer: Payer, invoice: str) -> None:

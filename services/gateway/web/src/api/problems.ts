@@ -17,3 +17,9 @@ export class Refused extends Error {
 
 /** No answer came: the network or the system is away. Whether a change was made is not known. */
 export class Unreachable extends Error {}
+
+/** Whether a change may have been made all the same: nobody answered, or not who decides about it. */
+export const unsure = (error: unknown): boolean =>
+  error instanceof Refused
+    ? error.problem.status >= 500 || error.slug === "request-in-progress"
+    : error instanceof Unreachable;

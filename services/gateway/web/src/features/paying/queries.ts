@@ -1,5 +1,6 @@
 import { createQuery } from "@tanstack/svelte-query";
-import { api, ask, Unreachable, type Schemas } from "../../api/client";
+import { api, ask, type Schemas } from "../../api/client";
+import { unsure } from "../../api/problems";
 import { customerOf } from "../../api/session";
 import { keyOf, type Wish } from "./rules";
 
@@ -44,15 +45,15 @@ const TRIES = 6;
 const PAUSE = 700; // ms, doubled after each try
 
 /**
- * Confirm a quote. `accepted`: false declines the surcharge, which keeps the payment as unsuccessful. Where no answer
- * comes, the same request is sent again under the same key, so that it counts once.
+ * Confirm a quote. `accepted`: false declines the surcharge, which keeps the payment as unsuccessful. Where it is not
+ * known whether the payment was made, the same request is sent again under the same key, so that it counts once.
  */
 export async function pay(quote: Quote, accepted: boolean): Promise<Schemas["PaymentView"]> {
   for (let count = 1; ; count += 1) {
     try {
       return await send(quote, accepted);
     } catch (error) {
-      if (!(error instanceof Unreachable) || count === TRIES) throw error;
+      if (!unsure(error) || count === TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** (count - 1)));
     }
   }
