@@ -5,9 +5,14 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import BrowserContext, Page
 
+from contracts.ids import new_id
 from tests.browser.conftest import Payer
+from tests.kit.client import Client
+from tests.kit.mails import Catcher
+from tests.kit.pages import sign_in
+from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -38,6 +43,17 @@ async def each_look(page: Page) -> list[str]:
 
 
 class TestAccessibility:
+    async def test_a_long_address_fits_a_phone(self, own_context: BrowserContext, stack: LocalStack) -> None:
+        async with Client(stack.url, stack.api_key) as client:
+            email = f"{'w' * 40}{new_id()[-12:]}@example.com"
+            await client.customer_with_contact("Blue Fern Ltd", email)
+            page = await own_context.new_page()
+            await sign_in(page, stack.url, email, Catcher(stack.settings.mail_url))
+            await page.get_by_role("heading", name="Blue Fern Ltd").wait_for()
+            await page.goto(f"{stack.url}/account")
+            await page.locator("h1").wait_for()
+            assert await each_look(page) == []
+
     async def test_pages_of_a_customer(self, payer: Payer) -> None:
         page, client = payer.page, payer.client
         invoice = await client.invoice(payer.customer, 7_000)
