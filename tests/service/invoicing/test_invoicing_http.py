@@ -263,7 +263,7 @@ class TestFilters:
         assert await found(age="over_90") == {"late"}
         assert await found(age="amount_due") == {"euro"}
         counts = (await erp.get("/v1/invoices/counts", params={"customer_id": who})).json()
-        assert counts == {"all": 4, "draft": 1, "open": 2, "in_progress": 0, "paid": 0, "overdue": 1}
+        assert counts == {"all": 4, "draft": 1, "open": 2, "in_progress": 0, "paid": 0, "overdue": 1, "unpaid": 2}
         counts = (await erp.get("/v1/invoices/counts", params={"customer_id": who, "currency": "EUR"})).json()
         assert counts["all"] == 1
 

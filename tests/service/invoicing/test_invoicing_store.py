@@ -28,6 +28,7 @@ from invoicing.store.aging import AGING
 from invoicing.store.book import LOAD_OLDEST
 from invoicing.store.customers import SEARCHED
 from invoicing.store.invoices import CALLED, EXPECTED_BY, INVOICE
+from invoicing.store.lists import TABS
 from invoicing.store.summary import BALANCES, LAST_INVOICE, LAST_PAID, OPEN_SUMS
 from tests.kit.postgres import drop_database, fresh_database
 
@@ -336,6 +337,24 @@ class TestSummary:
         counts = await store.count_invoices(units.pool, asked)
         summary = await store.load_summary(units.pool, who, self.TODAY)
         assert summary["counts"].items() <= counts.items()
+
+    @pytest.mark.parametrize("status", [None, "unpaid", "overdue", "in_progress", "paid"])
+    async def test_counts_are_the_lengths_of_lists(self, units: Units, status: str | None) -> None:
+        who = await customer(units)
+        late = {"due_on": self.TODAY - timedelta(days=3)}
+        wishes = (wish(who, f"N{n}", **(late if n % 2 else {})) for n in range(6))
+        ids = numbered(await issue(units, *wishes))
+        await reserve(units, who, None, (ids["N0"], 100), (ids["N1"], 40), (ids["N3"], 103))
+        asked = replace(chosen(who), today=self.TODAY, status=status)
+        counts = await store.count_invoices(units.pool, asked)
+
+        async def length(**more: Any) -> int:
+            return len(await store.list_invoices(units.pool, store.Page(replace(asked, **more), "number", 99, None)))
+
+        assert {tab: await length(tab=tab) for tab in TABS} == {tab: counts[tab] for tab in TABS}
+        assert {one: await length(status=one) for one in ("unpaid", "overdue")} == {
+            one: counts[one] for one in ("unpaid", "overdue")
+        }
 
     async def test_last_paid_is_what_has_not_gone_back(self, units: Units) -> None:
         who, payment = await customer(units), new_id()

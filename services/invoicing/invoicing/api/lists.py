@@ -61,7 +61,10 @@ class Invoices(BaseModel):
 
 
 class InvoiceCounts(BaseModel):
-    """How many invoices each tab has. `overdue` of them are past due; `draft` is for callers of no customer."""
+    """How many invoices each tab has; `draft` is for callers of no customer.
+
+    `unpaid` and `overdue` are what the list would have with this `status`, whichever one was asked for.
+    """
 
     all: int
     draft: int
@@ -69,6 +72,7 @@ class InvoiceCounts(BaseModel):
     in_progress: int
     paid: int
     overdue: int
+    unpaid: int
 
 
 def summary(invoice: Invoice, row: dict[str, Any], today: date) -> dict[str, Any]:
@@ -122,6 +126,10 @@ async def chosen(
 
 
 Chosen = Annotated[store.Filter, Depends(chosen)]
+OfStatus = Annotated[
+    Wanted | None,
+    Query(description="As invoices are answered; or `unpaid`: open with a balance, or `overdue`: that past due"),
+]
 
 
 def _seen_by(identity: Identity, asked: store.Filter, **more: Any) -> store.Filter:
@@ -136,10 +144,7 @@ async def list_invoices(
     identity: ReadInvoices,
     asked: Chosen,
     tab: Literal["all", "open", "in_progress", "paid"] = "all",
-    status: Annotated[
-        Wanted | None,
-        Query(description="As invoices are answered; or `unpaid`: open with a balance, or `overdue`: that past due"),
-    ] = None,
+    status: OfStatus = None,
     sort: Sort = "-issued_on",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
@@ -156,9 +161,9 @@ async def list_invoices(
 
 
 @router.get("/v1/invoices/counts", response_model=InvoiceCounts, tags=["invoices"])
-async def count_invoices(request: Request, identity: ReadInvoices, asked: Chosen) -> Response:
+async def count_invoices(request: Request, identity: ReadInvoices, asked: Chosen, status: OfStatus = None) -> Response:
     """Count the invoices of one customer on each tab, with the same filters as the list."""
-    wanted = _seen_by(identity, asked)
+    wanted = _seen_by(identity, asked, status=status)
     if wanted.customer_id is None:
         raise refused("invoices are counted for one customer: name it", field="customer_id")
     return answer(await store.count_invoices(running_of(request).reads(identity), wanted))

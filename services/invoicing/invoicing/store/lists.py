@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -92,12 +92,13 @@ async def list_invoices(connection: Reads, page: Page) -> list[dict[str, Any]]:
 
 
 async def count_invoices(connection: Reads, asked: Filter) -> dict[str, int]:
-    """How many invoices of one customer each tab holds, and how many of them are overdue."""
+    """How many invoices of one customer each tab holds, and how many it would hold if only these statuses were asked."""
     arguments = Arguments()
-    where = " AND ".join(["true", *_conditions(asked, arguments)])
-    counted = TABS | {
-        "draft": STATUSES["draft"],
+    where = " AND ".join(["true", *_conditions(replace(asked, status=None), arguments)])
+    of_status = " AND ".join(["true", *_status(asked, arguments)])
+    counted = {name: f"{tab} AND {of_status}" for name, tab in (TABS | {"draft": STATUSES["draft"]}).items()} | {
         "overdue": STATUSES["overdue"].format(today=arguments.bind(asked.today, "date")),
+        "unpaid": STATUSES["unpaid"],
     }
     counts = ", ".join(f"count(*) FILTER (WHERE {condition}) AS {name}" for name, condition in counted.items())
     (row,) = await connection.fetch(f"SELECT {counts} FROM invoices WHERE {where}", *arguments)  # noqa: S608
@@ -111,9 +112,7 @@ def _conditions(asked: Filter, arguments: Arguments) -> list[str]:
         where.append("state <> 'draft'")
     if asked.customer_id:
         where.append(f"customer_id = {bind(asked.customer_id, 'uuid')}")
-    if asked.status:
-        today = bind(asked.today, "date") if asked.status == "overdue" else ""
-        where.append(f"({STATUSES[asked.status].format(today=today)})")
+    where += _status(asked, arguments)
     if asked.currency:
         where.append(f"currency = {bind(asked.currency, 'text')}")
     for column, sign, day in (
@@ -134,6 +133,13 @@ def _conditions(asked: Filter, arguments: Arguments) -> list[str]:
     if asked.q:
         where.append(_matches(asked.q, arguments, everywhere=asked.customer_id is None))
     return where
+
+
+def _status(asked: Filter, arguments: Arguments) -> list[str]:
+    if not asked.status:
+        return []
+    today = arguments.bind(asked.today, "date") if asked.status == "overdue" else ""
+    return [f"({STATUSES[asked.status].format(today=today)})"]
 
 
 def _matches(q: str, arguments: Arguments, *, everywhere: bool) -> str:

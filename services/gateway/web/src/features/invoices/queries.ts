@@ -12,7 +12,7 @@ export const invoicesQuery = (wanted: () => Wanted) =>
     placeholderData: keepPreviousData,
   }));
 
-export const countsQuery = (wanted: () => Pick<Wanted, "currency" | "age" | "q">) =>
+export const countsQuery = (wanted: () => Pick<Wanted, "status" | "currency" | "age" | "q">) =>
   createQuery(() => ({
     queryKey: ["invoices", "counts", wanted()],
     queryFn: () =>

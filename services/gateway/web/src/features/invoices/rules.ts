@@ -3,31 +3,72 @@ import type { Wanted } from "./queries";
 export const TABS = ["all", "open", "in_progress", "paid"] as const;
 export type Tab = (typeof TABS)[number];
 export const AGES = ["amount_due", "days_0_30", "days_31_60", "days_61_90", "over_90"] as const;
+/** Where a customer's summary has the sum of each age. */
+export const MINOR_OF = {
+  amount_due: "amount_due_minor",
+  days_0_30: "days_0_30_minor",
+  days_31_60: "days_31_60_minor",
+  days_61_90: "days_61_90_minor",
+  over_90: "over_90_minor",
+} as const;
+export const STATUSES = ["unpaid", "overdue"] as const;
 
-/** The columns that sort, in their order; `hide` on narrow pages. */
-export const SORTS = [
-  { field: "number", hide: false, right: false },
-  { field: "issued_on", hide: true, right: false },
-  { field: "due_on", hide: false, right: false },
-  { field: "total", hide: true, right: true },
-] as const;
+/** The columns beside number and balance, in their order. */
+export const COLUMNS = ["po", "issued_on", "due_on", "status", "total", "paid", "payable_now"] as const;
+export type Column = (typeof COLUMNS)[number];
+const SORTED = ["number", "issued_on", "due_on", "total", "balance"] as const;
+export const SORTS = SORTED.flatMap((field) => [field, `-${field}`] as const);
+export type Sort = (typeof SORTS)[number];
+
+/** How a person looks at the list. Without `sort` it is sorted as the tab usually is. */
+export type Look = Readonly<{ columns: readonly Column[]; compact: boolean; sort?: Sort }>;
+const USUAL: Look = { columns: ["po", "issued_on", "due_on", "status", "total"], compact: false };
 
 type Choice = Pick<Wanted, "status" | "sort" | "currency" | "age" | "q"> & { tab: Tab };
 
 const among = <T extends string>(value: unknown, allowed: readonly T[]): T | undefined =>
   allowed.find((one) => one === value);
 
-/** What the address of the page asks for. What it does not know is left out. */
-export function chosen(get: (name: string) => unknown): Choice {
+/** What the address of the page asks for. What it does not know is left out. `kept`: the order that was last chosen. */
+export function chosen(get: (name: string) => unknown, kept?: Sort): Choice {
   const tab = among(get("tab"), TABS) ?? "all";
-  const sorts = SORTS.flatMap(({ field }) => [field, `-${field}` as const]);
   const currency = String(get("currency") ?? "");
   return {
     tab,
-    status: among(get("status"), ["unpaid", "overdue"] as const),
-    sort: among(get("sort"), sorts) ?? (tab === "open" ? "due_on" : "-issued_on"),
+    status: among(get("status"), STATUSES),
+    sort: among(get("sort"), SORTS) ?? kept ?? (tab === "open" ? "due_on" : "-issued_on"),
     currency: /^[A-Z]{3}$/.test(currency) ? currency : undefined,
     age: among(get("age"), AGES),
     q: String(get("q") ?? "").slice(0, 100) || undefined,
   };
 }
+
+/** The search part of another tab's address: the filters stay. */
+export function tabSearch(tab: Tab, { status, currency, age, q }: Choice): string {
+  const parts = Object.entries({ tab: tab === "all" ? undefined : tab, status, currency, age, q });
+  const search = new URLSearchParams(parts.filter((part): part is [string, string] => part[1] !== undefined));
+  return search.size ? `?${search}` : "";
+}
+
+/** What was kept in the browser, as far as it is still known. */
+export function lookOf(text: string | null): Look {
+  try {
+    const kept = JSON.parse(text ?? "null") as Partial<Record<keyof Look, unknown>> | null;
+    if (!Array.isArray(kept?.columns)) return USUAL;
+    const { columns } = kept;
+    const sort = among(kept.sort, SORTS);
+    return {
+      columns: COLUMNS.filter((one) => columns.includes(one)),
+      compact: kept.compact === true,
+      ...(sort ? { sort } : {}),
+    };
+  } catch {
+    return USUAL;
+  }
+}
+
+/** The look with a column switched on or off. */
+export const toggled = (look: Look, column: Column): Look => ({
+  ...look,
+  columns: COLUMNS.filter((one) => (one === column) !== look.columns.includes(one)),
+});
