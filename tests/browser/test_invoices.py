@@ -106,3 +106,17 @@ class TestColumns:
             await expect(links).to_have_count(3)
             boxes = [await one.bounding_box() for one in await links.all()]
             assert all(box is not None and box["height"] >= 28 for box in boxes)
+
+
+class TestSpanish:
+    async def test_what_happened_is_in_spanish(self, payer: Payer) -> None:
+        page = payer.page
+        invoice = await payer.client.invoice(payer.customer, 3_000, **SOON)
+        await page.evaluate("localStorage.setItem('paidup.language', 'es')")
+        await page.goto(f"{payer.url}/invoices/{invoice}")
+        happened = page.get_by_role("region", name="Lo que pasó")
+        await expect(happened).to_contain_text("Se emitió la factura.")
+        await expect(happened).to_contain_text("Espera su pago, hasta el lunes, 4 de febrero de 2036.")
+        await page.goto(f"{payer.url}/invoices/{new_id()}")
+        await expect(page.get_by_role("alert")).to_contain_text("Aquí no hay nada con este número, o no es suyo.")
+        await page.evaluate("localStorage.removeItem('paidup.language')")
