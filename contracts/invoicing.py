@@ -64,6 +64,10 @@ class InvoiceReopened(InvoiceState):
 class InvoiceVoided(InvoiceState):
     """The invoice was withdrawn."""
 
+    reason: Annotated[str | None, Field(description="Why, in the words of who withdrew it, if they gave a reason")] = (
+        None
+    )
+
 
 class InvoiceWrittenOff(InvoiceState):
     """The invoice is held to be uncollectible; money may still come."""

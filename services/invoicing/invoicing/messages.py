@@ -45,6 +45,7 @@ def _of(fact: Fact, now: datetime) -> Message:
 
 def _invoice(change: Change) -> says.InvoiceState:
     invoice = change.invoice
+    voided = {"reason": change.reason} if change.what == "voided" else {}
     return _INVOICE_EVENTS[change.what].model_construct(
         invoice_id=invoice.id,
         customer_id=invoice.customer_id,
@@ -59,6 +60,7 @@ def _invoice(change: Change) -> says.InvoiceState:
         pending=_amount(invoice, invoice.pending),
         payable_now=_amount(invoice, invoice.payable_now),
         payment_id=change.payment_id,
+        **voided,
     )
 
 

@@ -22,6 +22,7 @@ WORDS = {
     "reopened": "{amount} of it went back: the invoice is owed again.",
     "ended_without_money": "A payment that was under way ended without money.",
     "voided": "The invoice was withdrawn.",
+    "voided_because": "The invoice was withdrawn: {reason}",
     "written_off": "The invoice is held to be uncollectible.",
     "chargeback_opened": "The payer's bank opened a chargeback of a payment, and holds {amount} until it is decided.",
     "chargeback_won": "The chargeback of {amount} was decided for the company.",
@@ -87,6 +88,8 @@ def of_invoice(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | 
     code = OWN.get(event)
     if code is None:
         return _changed(settled, pending)
+    if code == "voided" and body.get("reason"):
+        return Line("voided_because", {"reason": body["reason"]})
     amounts = {"all_under_way": pending, "paid": settled, "reopened": -settled}
     return Line(code, {"amount": amounts[code]} if code in amounts else {})
 

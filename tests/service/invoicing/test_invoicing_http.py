@@ -319,6 +319,13 @@ class TestFilters:
         gone = (await erp.post(f"/v1/invoices/{made['id']}/void")).json()
         assert (gone["status"], gone["total_minor"], gone["balance_minor"]) == ("void", 100, 0)
 
+    async def test_reason_of_voiding_is_in_the_timeline(self, erp: httpx2.AsyncClient) -> None:
+        made = await issue(erp, (await customer(erp))["id"])
+        await erp.post(f"/v1/invoices/{made['id']}/void", json={"reason": "Sent twice"})
+        last = (await erp.get(f"/v1/invoices/{made['id']}/timeline")).json()["items"][-1]
+        assert (last["code"], last["values"]) == ("voided_because", {"reason": "Sent twice"})
+        assert last["text"] == "The invoice was withdrawn: Sent twice"
+
 
 class TestNames:
     @pytest.mark.parametrize("spelt", [" {}", "{}\n", "\u00a0{}\u2003", "{}\t \r\n"])

@@ -68,6 +68,14 @@ class ChangeInvoice(BaseModel):
     metadata: Metadata | None = None
 
 
+class VoidInvoice(BaseModel):
+    """Why the invoice is withdrawn; the body may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Text | None = None
+
+
 class Happened(BaseModel):
     """`status`: of the invoice after this event; null if the event is about its payment or autopay.
 
@@ -214,17 +222,19 @@ def _happened(event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _change(invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"]) -> Response:
+async def _change(
+    invoice_id: str, request: Request, identity: Identity, what: Literal["issue", "void"], reason: str | None = None
+) -> Response:
     async with running_of(request).units.begin(cause_of(request, identity)) as work:
         row = await store.load_invoice(work.connection, invoice_id, None) if is_id(invoice_id) else None
         if row is None:
             raise not_found("invoice", invoice_id)
-        invoice = await decide(store.invoice_of(row), work, what)
+        invoice = await decide(store.invoice_of(row), work, what, reason)
         detail = await _detail(work.connection, invoice_id, None, work.clock.today())
     return answer(detail, seen=_seen(invoice))
 
 
-async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> Invoice:
+async def decide(found: Invoice, work: Work, what: Literal["issue", "void"], reason: str | None = None) -> Invoice:
     """`found` names the invoice and its customer. Its state is read again under the locks."""
     await store.lock_customers(work, [found.customer_id])
     book = await store.load_book(work, invoices=[found.id])
@@ -234,7 +244,7 @@ async def decide(found: Invoice, work: Work, what: Literal["issue", "void"]) -> 
     if invoice.state == "void" if what == "void" else invoice.state not in ("draft", "void"):
         return invoice  # asked again: its answer may have been lost
     try:
-        changed = book.issue(invoice) if what == "issue" else book.void(invoice, today)
+        changed = book.issue(invoice) if what == "issue" else book.void(invoice, today, reason)
     except Refusal as refused:
         raise problem_of(refused) from None
     work.emit(*messages.of(book.take_facts(), work.now))
@@ -249,6 +259,11 @@ async def issue_draft(invoice_id: str, request: Request, identity: WriteInvoices
 
 
 @router.post("/v1/invoices/{invoice_id}/void", response_model=InvoiceDetail, tags=["invoices"])
-async def void_invoice(invoice_id: str, request: Request, identity: WriteInvoices) -> Response:
-    """Void an invoice of which nothing is paid or under way. If it is void already, nothing changes."""
-    return await _change(invoice_id, request, identity, "void")
+async def void_invoice(
+    invoice_id: str, request: Request, identity: WriteInvoices, asked: VoidInvoice | None = None
+) -> Response:
+    """Void an invoice of which nothing is paid or under way. If it is void already, nothing changes.
+
+    The customer sees the reason, if there is one, in the invoice's timeline.
+    """
+    return await _change(invoice_id, request, identity, "void", asked.reason if asked else None)

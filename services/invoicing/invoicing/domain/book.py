@@ -71,8 +71,8 @@ class Book:
         self.entries.append(Entry(issued, "issue", issued.total, issued.issued_on))
         return issued
 
-    def void(self, invoice: Invoice, today: date) -> Invoice:
-        """Void an invoice, if nothing of it is paid, credited or under way."""
+    def void(self, invoice: Invoice, today: date, reason: str | None = None) -> Invoice:
+        """Void an invoice, if nothing of it is paid, credited or under way. Its customer sees the reason."""
         if invoice.pending:
             detail = f"a payment of invoice {invoice.number} is under way"
             raise Refusal("payment-under-way", detail, conflict=True, values={"number": invoice.number})
@@ -82,7 +82,7 @@ class Book:
             raise Refusal(
                 "not-voidable", detail, conflict=True, values={"number": invoice.number, "status": invoice.status}
             )
-        voided = self._change(replace(invoice, state="void"))
+        voided = self._change(replace(invoice, state="void"), reason=reason)
         if invoice.state == "open":
             self.entries.append(Entry(voided, "void", -invoice.balance, max(today, voided.issued_on)))
         return voided
@@ -358,14 +358,14 @@ class Book:
         self.touched.add(reservation.payment_id)
         self._say(reservation)
 
-    def _change(self, invoice: Invoice, payment_id: str | None = None) -> Invoice:
+    def _change(self, invoice: Invoice, payment_id: str | None = None, reason: str | None = None) -> Invoice:
         key = ("invoice", invoice.id)
         before = self.said.setdefault(key, self.invoices.get(invoice.id, invoice))
         assert isinstance(before, Invoice)
         changed = replace(invoice, sequence=before.sequence + 1)
         self.invoices[changed.id] = changed
         self.invoices_touched.add(changed.id)
-        self.facts[key] = Change(changed, step(before, changed), payment_id)
+        self.facts[key] = Change(changed, step(before, changed), payment_id, reason)
         return changed
 
     def _keep_credit(self, credit: Credit) -> Credit:

@@ -63,11 +63,12 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An invoice after one step, and what the step is called."""
+    """An invoice after one step, and what the step is called. `reason`: why somebody voided it."""
 
     invoice: Invoice
     what: What
     payment_id: str | None = None
+    reason: str | None = None
 
 
 def step(before: Invoice, after: Invoice) -> What:
