@@ -156,6 +156,17 @@ class TestGuesses:
         assert {await guess(browser, wrong) for _ in range(GUESSES_A_CODE)} == {401}
         assert await guess(browser, code) == 401
 
+    async def test_left_ones_are_counted_for_any_address(self, fresh: Auth) -> None:
+        contact, known, stranger = await fresh.contact(email := address()), fresh.browser(), fresh.browser()
+        await known.ask("POST", "/v1/sign-in/codes", {"email": email})
+        await stranger.ask("POST", "/v1/sign-in/codes", {"email": address()})
+        code = other_than((await fresh.mail(contact, "SignInCodeMade"))["code"])
+        for browser in (known, stranger):
+            answers = [await browser.ask("POST", "/v1/sign-in/codes/verify", {"code": code}) for _ in range(6)]
+            assert [one.json()["values"]["tries_left"] for one in answers] == [4, 3, 2, 1, 0, 0]
+        assert "1 try is left" in answers[3].json()["detail"]
+        assert "No tries are left" in answers[4].json()["detail"]
+
     async def test_nine_a_day_from_parallel_browsers(self, fresh: Auth) -> None:
         contact = await fresh.contact(email := address())
         browsers = [fresh.browser(f"192.0.2.{number}") for number in range(6)]
@@ -568,6 +579,36 @@ class TestContact:
         async with auth.program("contacts:read") as reader:
             assert (await reader.patch(f"/v1/contacts/{contact}", json={"name": "Eve"})).status_code == 403
 
+    async def test_other_address_signs_in_anew(self, auth: Auth) -> None:
+        contact, browser = await registered(auth, email := address())
+        assert await enter(browser, email, GOOD) == 200
+        async with auth.program("contacts:write") as program:
+            answer = await program.patch(f"/v1/contacts/{contact}", json={"email": (new := address())})
+        assert (answer.status_code, answer.json()["email"]) == (200, new)
+        assert (await browser.exchange()).status_code == 401
+        assert await enter(browser, email, GOOD) == 401
+        later = auth.browser()
+        await later.ask("POST", "/v1/sign-in/codes", {"email": new})
+        code = (await auth.mail(contact, "SignInCodeMade"))["code"]
+        assert await guess(later, code) == 200
+
+    async def test_address_of_another_contact_is_refused(self, auth: Auth) -> None:
+        customer = await auth.customer_named("Blue")
+        taken = address()
+        await auth.contact(taken, customer)
+        contact = await auth.contact(email := address(), customer)
+        async with auth.program("contacts:write") as program:
+            answer = await program.patch(f"/v1/contacts/{contact}", json={"email": taken, "name": "Ann"})
+        assert (answer.status_code, answer.json()["type"][-11:]) == (409, "email-taken")
+        kept = await auth.running.pool.fetchrow("SELECT email, name FROM people WHERE id = $1", contact)
+        assert tuple(kept) == (email, None)
+
+    async def test_own_address_is_not_theirs_to_change(self, auth: Auth) -> None:
+        contact, browser = await auth.contact(email := address()), auth.browser()
+        await browser.sign_in(email, contact)
+        answer = await browser.ask("PATCH", f"/v1/contacts/{contact}", {"email": address()})
+        assert answer.status_code == 403
+
 
 class TestErasure:
     async def test_forgets_name_address_and_password(self, auth: Auth) -> None:
@@ -595,6 +636,13 @@ class TestStaff:
         assert (view["kind"], view["staff"]["role"], view["customer"]) == ("staff", "administrator", None)
         assert "*" in view["scopes"]
         assert (await browser.ask("GET", "/v1/staff")).status_code == 200
+
+    async def test_name_stands_beside_their_keys(self, auth: Auth) -> None:
+        email, browser = address(), auth.browser()
+        await browser.sign_in(email, await staff(auth, email))
+        made = (await browser.ask("POST", "/v1/api-keys", {"name": "ERP", "scopes": ["invoices:read"]})).json()
+        keys = (await browser.ask("GET", "/v1/api-keys")).json()["items"]
+        assert [one["made_by_name"] for one in keys if one["id"] == made["id"]] == [email]
 
     async def test_account_manager_makes_no_staff(self, auth: Auth) -> None:
         email, browser = address(), auth.browser()
@@ -671,6 +719,16 @@ class TestCompany:
         assert contrast(look["brand_colour_dark"], DARK_SHEET) >= 4.5
         assert contrast(look["text_on_brand_dark"], look["brand_colour_dark"]) >= 4.5
         assert look.keys().isdisjoint({"reply_address", "tax"})
+
+    async def test_unreadable_colour_is_answered_with_a_better_one(self, auth: Auth) -> None:
+        asked = await auth.browser().ask("GET", "/v1/company/look?brand_colour=%23ffff00")
+        better = asked.json()["brand_colour"]
+        assert better != "#ffff00"
+        async with auth.program() as program:
+            refused = await program.put("/v1/company", json={"name": "Blue", "brand_colour": "#ffff00"})
+            assert better in refused.json()["errors"][0]["message"]
+            assert (await program.put("/v1/company", json={"name": "Blue", "brand_colour": better})).status_code == 200
+        assert (await auth.browser().ask("GET", "/v1/company/look?brand_colour=red")).status_code == 422
 
 
 class TestLinkOfAnInvoice:

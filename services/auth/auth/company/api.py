@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from auth.company import messages, store
@@ -28,6 +28,9 @@ Logo = Annotated[
 ]
 
 
+Colour = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)]
+
+
 class Tax(Strict):
     country: Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")] | None = None
     vat_id: Text | None = None
@@ -40,9 +43,7 @@ class Company(Strict):
 
     name: Name
     logo: Annotated[Logo | None, Field(description="A data URL of a picture, at most 200,000 characters")] = None
-    brand_colour: Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)] = DEFAULTS[
-        "brand_colour"
-    ]
+    brand_colour: Colour = DEFAULTS["brand_colour"]
     time_zone: str = DEFAULTS["time_zone"]
     languages: Annotated[
         list[Annotated[str, StringConstraints(pattern="^(en|es)$")]], Field(min_length=1, max_length=2)
@@ -81,11 +82,18 @@ async def read_company(request: Request, who: SignedIn) -> CompanyView:
 
 
 @router.get("/v1/company/look")
-async def read_look(request: Request, response: Response) -> Look:
-    """The company's name and looks, for everybody: the pages of signing in show them. It may be kept for a minute."""
+async def read_look(
+    request: Request,
+    response: Response,
+    brand_colour: Annotated[Colour | None, Query(description="Show how this colour would look, as `#0e5358`.")] = None,
+) -> Look:
+    """The company's name and looks, for everybody: the pages of signing in show them. It may be kept for a minute.
+
+    If white text can't be read on the `brand_colour` that is asked for, the answer has a darker one that can be saved.
+    """
     response.headers["Cache-Control"] = "public, max-age=60"
     kept = DEFAULTS | (await store.load_company(running_of(request).pool) or {})
-    found = brand(kept["brand_colour"])
+    found = brand(brand_colour or kept["brand_colour"])
     colours = {"brand_colour": found.colour, "text_on_brand": found.on}
     dark = {"brand_colour_dark": found.dark_colour, "text_on_brand_dark": found.dark_on}
     return Look(**{name: kept[name] for name in ("name", "logo", "time_zone", "languages")}, **colours, **dark)
@@ -98,7 +106,8 @@ async def change_company(request: Request, body: Company, who: WriteCompany) -> 
         raise refused("no such time zone: write it as America/New_York", field="time_zone")
     if (found := contrast(body.brand_colour, INK)) < LEAST_CONTRAST:
         reason = (
-            f"white text on it has a contrast of {found:.1f}; at least {LEAST_CONTRAST} is needed: take a darker one"
+            f"white text on it has a contrast of {found:.1f}; at least {LEAST_CONTRAST} is needed: "
+            f"take a darker one, as {brand(body.brand_colour).colour}"
         )
         raise refused(reason, field="brand_colour")
     settings = body.model_dump(mode="json")

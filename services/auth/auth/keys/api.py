@@ -46,6 +46,9 @@ class KeyView(BaseModel):
     made_by: Annotated[
         str, Field(description="Who made it: the id of a key or of one of your own people, or `command-line`.")
     ]
+    made_by_name: Annotated[
+        str | None, Field(description="The name or address of your own person, or the name of the key, who made it.")
+    ] = None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -118,8 +121,9 @@ async def list_api_keys(
 ) -> Keys:
     """List API keys, the newest first, without the keys themselves."""
     found = await store.page_of_keys(running_of(request).pool, who.customer_id, cursor, limit + 1)
-    now = running_of(request).clock.now()
-    items = [KeyView(**_view(key, now)) for key in found[:limit]]
+    now, pool = running_of(request).clock.now(), running_of(request).pool
+    names = await store.names_of_makers(pool, [key.made_by for key in found[:limit] if is_id(key.made_by)])
+    items = [KeyView(**_view(key, now), made_by_name=names.get(key.made_by)) for key in found[:limit]]
     return Keys(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
 

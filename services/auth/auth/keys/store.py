@@ -86,3 +86,13 @@ ORDER BY id DESC LIMIT $3
 async def page_of_keys(pool: asyncpg.Pool, customer_id: str | None, before: str | None, limit: int) -> list[ApiKey]:
     """Newest first; ids are in order of time."""
     return [_key(row) for row in await pool.fetch(PAGE, customer_id, before, limit)]
+
+
+MAKERS = """
+SELECT id, coalesce(name, email) AS name FROM people WHERE id = ANY($1::uuid[]) AND kind = 'staff'
+UNION ALL SELECT id, name FROM api_keys WHERE id = ANY($1::uuid[])
+"""
+
+
+async def names_of_makers(pool: asyncpg.Pool, ids: Sequence[str]) -> dict[str, str | None]:
+    return {row["id"]: row["name"] for row in await pool.fetch(MAKERS, list(ids))}

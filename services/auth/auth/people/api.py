@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
+import asyncpg
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
 from auth.edge import Before, Strict
 from auth.own import Own
 from auth.people import messages, store
-from auth.people.changing import erase, save
+from auth.people.changing import erase, move, save
 from auth.people.domain import DEFAULT_LANGUAGE, MOST_CONTACTS, OWN_SCOPE, Person, new_person
 from auth.signin.domain import INVITATION
 from auth.signin.entering import send_link
@@ -43,10 +44,14 @@ class NewContact(Strict):
     enabled: bool = True
 
 
-class ContactChange(Strict):
+class Change(Strict):
     name: Name | None = None
     language: Chosen | None = None
     enabled: bool | None = None
+
+
+class ContactChange(Change):
+    email: MailAddress | None = None
 
 
 class ContactView(BaseModel):
@@ -78,7 +83,7 @@ class NewStaff(Strict):
     language: Chosen = DEFAULT_LANGUAGE
 
 
-class StaffChange(ContactChange):
+class StaffChange(Change):
     role: Role | None = None
 
 
@@ -137,25 +142,36 @@ async def add_contact(request: Request, body: NewContact, who: WriteContacts) ->
             name=body.name, language=body.language, enabled=body.enabled,
         )  # fmt: skip
         if not await store.insert_person(work, person):
-            raise conflict("email-taken", "This customer has a contact with this address already.")
+            raise email_taken()
         work.emit(messages.of(person, work.now))
     return contact_view(person)
 
 
 @router.patch("/v1/contacts/{contact_id}")
 async def change_contact(request: Request, contact_id: str, body: ContactChange, who: ChangeContacts) -> ContactView:
-    """Change a contact's name, language, or whether it may sign in. Who is disabled is refused within a second.
+    """Change a contact's name, address, language, or if it may sign in. Who is disabled is refused within a second.
 
-    Contacts change their own name and language.
+    Contacts change their own name and language. A contact with a new address signs in anew, with a code to it.
     """
-    own = who.subject == contact_id and body.enabled is None
+    own = who.subject == contact_id and body.enabled is None and body.email is None
     if not own and not who.may("contacts:write"):
         raise Problem(status=403, slug="scope-missing", detail="This needs the scope contacts:write.")
-    async with running_of(request).units.begin(cause_of(request, who)) as work:
-        person = await _contact(work, contact_id, who)
-        after = person.changed(name=body.name, language=body.language, enabled=body.enabled)
-        await save(work, person, after)
+    here: Running[Own] = running_of(request)
+    account = here.own.pepper.account(body.email) if body.email else None
+    try:
+        async with here.units.begin(cause_of(request, who)) as work:
+            person = await _contact(work, contact_id, who)
+            after = person.changed(
+                name=body.name, language=body.language, enabled=body.enabled, email=body.email, account=account
+            )
+            await move(work, person, after)
+    except asyncpg.UniqueViolationError:
+        raise email_taken() from None
     return contact_view(after)
+
+
+def email_taken() -> Problem:
+    return conflict("email-taken", "This customer has a contact with this address already.")
 
 
 @router.delete("/v1/contacts/{contact_id}", status_code=204, response_class=Response)

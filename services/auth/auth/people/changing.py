@@ -9,14 +9,21 @@ from chassis.messaging.work import Work
 
 
 async def save(work: Work, before: Person, after: Person) -> None:
-    """Save a changed person. Who is disabled, or gets another role, is signed out everywhere."""
+    """Save a changed person. Who is disabled, or gets another role or address, is signed out everywhere."""
     if after == before:
         return
     await store.save_person(work, after)
     work.emit(messages.of(after, work.now))
-    if not after.enabled or after.role != before.role:
+    if not after.enabled or after.role != before.role or after.account != before.account:
         await leave(work, [after.id])
         await end_visits(work, [after.id])
+
+
+async def move(work: Work, before: Person, after: Person) -> None:
+    """Save a person with another address. What was mailed to the old address opens nothing any more."""
+    await save(work, before, after)
+    if after.account != before.account:
+        await store.forget(work, before)
 
 
 async def erase(work: Work, person: Person) -> None:

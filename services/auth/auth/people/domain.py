@@ -49,15 +49,18 @@ class Person:
         return CONTACT_SCOPES if self.role is None else ROLE_SCOPES[self.role]
 
     def changed(
-        self, *, name: str | None, language: str | None, enabled: bool | None, role: Role | None = None
-    ) -> Person:
-        """The person with what is given; the same value if that changes nothing."""
+        self, *, name: str | None, language: str | None, enabled: bool | None, role: Role | None = None,
+        email: str | None = None, account: bytes | None = None,
+    ) -> Person:  # fmt: skip
+        """The person with what is given; the same value if that changes nothing. `account`: the hash of `email`."""
         wished = replace(
             self,
             name=self.name if name is None else name,
             language=language or self.language,
             enabled=self.enabled if enabled is None else enabled,
             role=role or self.role,
+            email=email or self.email,
+            account=account or self.account,
         )
         return self if wished == self else replace(wished, sequence=self.sequence + 1)
 

@@ -40,6 +40,19 @@ class SignIn:
     ended_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A guess, counted. `tries_left`: how many more the code and its address take, be the address known or not."""
+
+    one: SignIn | None
+    tries_left: int = 0
+
+
+def tries_left(guesses: int, today: int) -> int:
+    """`guesses` at this code, `today` at the address."""
+    return max(min(GUESSES_A_CODE - guesses, GUESSES_A_DAY - today), 0)
+
+
 def opens(typed: bytes, kept: bytes | None) -> bool:
     """Whether the hash of what was typed is the one that is kept; takes as long when nothing is kept."""
     return hmac.compare_digest(typed, kept or bytes(len(typed))) and kept is not None

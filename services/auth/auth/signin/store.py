@@ -16,9 +16,11 @@ from auth.signin.domain import (
     GUESSES_A_CODE,
     GUESSES_A_DAY,
     PASSWORD_GUESSES_A_DAY,
+    Guess,
     MailToken,
     Session,
     SignIn,
+    tries_left,
 )
 from chassis.db.reads import Reads
 from chassis.messaging.work import Work
@@ -117,17 +119,20 @@ WITH found AS (
 ), counted AS (
     INSERT INTO guesses (account, what, budget, day, count) SELECT account, 'code', budget, $4, 1 FROM found
     ON CONFLICT (account, what, budget, day) DO UPDATE SET count = guesses.count + 1 WHERE guesses.count < {GUESSES_A_DAY}
-    RETURNING account
+    RETURNING account, count
 )
 UPDATE sign_ins s SET guesses = s.guesses + 1 FROM found, counted
-WHERE s.id = found.id AND s.guesses < {GUESSES_A_CODE} AND s.ended_at IS NULL RETURNING {", ".join("s." + one for one in SIGN_IN.split(", "))}
+WHERE s.id = found.id AND s.guesses < {GUESSES_A_CODE} AND s.ended_at IS NULL RETURNING counted.count AS today, {", ".join("s." + one for one in SIGN_IN.split(", "))}
 """  # noqa: S608
 
 
-async def guess_code(work: Work, browser: bytes, session_id: str | None, today: date) -> SignIn | None:
-    """Count a guess at the newest code of a browser. None: there is none, or there are no guesses left."""
+async def guess_code(work: Work, browser: bytes, session_id: str | None, today: date) -> Guess:
+    """Count a guess at the newest code of a browser. Without one: there is no code, or there are no guesses left."""
     row = await work.connection.fetchrow(GUESS, browser, work.now, session_id, today)
-    return _sign_in(row) if row else None
+    if row is None:
+        return Guess(None)
+    one = SignIn(**{name: row[name] for name in SIGN_IN.split(", ")})
+    return Guess(one, tries_left(one.guesses, row["today"]))
 
 
 BY_TOKEN = f"""

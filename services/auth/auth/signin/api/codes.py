@@ -19,7 +19,7 @@ from auth.signin.api.shapes import (
     user_agent,
 )
 from auth.signin.api.views import view_of
-from auth.signin.domain import CODE, SignIn, opens
+from auth.signin.domain import CODE, Guess, SignIn, opens
 from auth.signin.entering import enter
 from auth.signin.jobs import MAKE_CODES
 from chassis.http.bodies import StrictRoute
@@ -76,8 +76,8 @@ async def sign_in_by_code(request: Request, body: CodeOrToken, response: Respons
     here: Running[Own] = running_of(request)
     async with here.units.begin(Cause()) as work:
         entered = await _verified(request, here, body, work)
-    if entered is None:
-        raise code_refused()
+    if entered is None or isinstance(entered, int):
+        raise code_refused(entered)
     view, text = entered
     set_session(response, text)
     return view
@@ -85,23 +85,24 @@ async def sign_in_by_code(request: Request, body: CodeOrToken, response: Respons
 
 async def _verified(
     request: Request, here: Running[Own], body: CodeOrToken, work: Work
-) -> tuple[SessionView, str] | None:
-    """The guess stays counted when it was wrong."""
+) -> tuple[SessionView, str] | int | None:
+    """Who is signed in; else how many tries are left, None for a link. The guess stays counted when it was wrong."""
     own, browser = here.own, here.own.pepper.browser(browser_of(request))
-    one = await proved(work, own, browser, None, code=body.code, token=body.token)
+    guess = await proved(work, own, browser, None, code=body.code, token=body.token)
+    one, refused = guess.one, guess.tries_left if body.token is None else None
     if one is None:
-        return None
+        return refused
     who = await people.of_account(work.connection, one.account)
     if one.link_id is not None:
         customer = await _customer_of(work, one.link_id)
         who = [person for person in who if person.customer_id == customer]
     if not who:
-        return None
+        return refused
     entered = await enter(
         work, own, who[0], browser=browser, user_agent=user_agent(request), link_id=one.link_id,
         proved_at=None if one.link_id else work.now,
     )  # fmt: skip
-    return (await view_of(work.connection, entered[0], who[0]), entered[1]) if entered else None
+    return (await view_of(work.connection, entered[0], who[0]), entered[1]) if entered else refused
 
 
 async def _customer_of(work: Work, link_id: str) -> str | None:
@@ -111,16 +112,17 @@ async def _customer_of(work: Work, link_id: str) -> str | None:
 
 async def proved(
     work: Work, own: Own, browser: bytes, session_id: str | None, *, code: str | None, token: str | None = None
-) -> SignIn | None:
-    """The request that this code, or this link, belongs to; it is used up. None: refused, and the guess is counted."""
+) -> Guess:
+    """The request that this code, or this link, belongs to; it is used up. Without one: refused, and counted."""
     if token is not None:
-        one = await store.lock_by_token(work, browser, own.pepper.token(token))
+        guess = Guess(await store.lock_by_token(work, browser, own.pepper.token(token)))
     else:
         typed = (code or "").replace(" ", "")
-        one = await store.guess_code(work, browser, session_id, work.clock.today())
+        guess = await store.guess_code(work, browser, session_id, work.clock.today())
+        one = guess.one
         if not opens(own.pepper.code(one.id if one else "", typed), one.code if one else None):
-            return None
-    if one is not None:
-        await store.end_sign_in(work, one, work.clock.today())
-        await store.forgive_try(work, one.client, one.made_at)
-    return one
+            return Guess(None, guess.tries_left)
+    if guess.one is not None:
+        await store.end_sign_in(work, guess.one, work.clock.today())
+        await store.forgive_try(work, guess.one.client, guess.one.made_at)
+    return guess

@@ -123,14 +123,15 @@ async def prove_again(request: Request, body: StepUp, who: SignedIn, response: R
     browser = here.own.pepper.browser(browser_of(request))
     async with here.units.begin(cause_of(request, who)) as work:
         entered = None
-        if await codes.proved(work, here.own, browser, session.id, code=body.code):
+        guess = await codes.proved(work, here.own, browser, session.id, code=body.code)
+        if guess.one is not None:
             await leave(work, [person.id], only=session.id)
             entered = await enter(
                 work, here.own, person, browser=session.browser, user_agent=user_agent(request), proved_at=work.now,
                 link_id=session.link_id,
             )  # fmt: skip
     if entered is None:
-        raise code_refused()
+        raise code_refused(guess.tries_left)
     set_session(response, entered[1])
     return await view_of(here.pool, entered[0], person)
 

@@ -132,13 +132,15 @@ def session_item(session: Session, own: str | None) -> OneSession:
     )  # fmt: skip
 
 
-def code_refused() -> Problem:
-    """One answer for all reasons, so that it says nothing of the address."""
-    detail = (
-        "This code is not right, or was used, or has expired, or was asked for in another browser. "
-        "Type it again, or ask for a new one."
-    )
-    return Problem(status=401, slug="sign-in-refused", detail=detail)
+def code_refused(tries_left: int | None) -> Problem:
+    """One answer for all reasons, so that it says nothing of the address. `tries_left`: None for a link."""
+    detail = "This code is not right, or was used, or has expired, or was asked for in another browser. "
+    if tries_left is None:
+        return Problem(status=401, slug="sign-in-refused", detail=f"{detail}Ask for a new one.")
+    again = f"Type it again: {tries_left} {'try is' if tries_left == 1 else 'tries are'} left."
+    none = "No tries are left: open the link in the e-mail, or ask for a new code."
+    extra = {"values": {"tries_left": tries_left}}
+    return Problem(status=401, slug="sign-in-refused", detail=detail + (again if tries_left else none), extra=extra)
 
 
 def password_refused() -> Problem:
