@@ -45,7 +45,7 @@ def _of(fact: Fact, now: datetime) -> Message:
 
 def _invoice(change: Change) -> says.InvoiceState:
     invoice = change.invoice
-    voided = {"reason": change.reason} if change.what == "voided" else {}
+    voided: dict[str, Any] = {"reason": change.reason} if change.what == "voided" else {}
     return _INVOICE_EVENTS[change.what].model_construct(
         invoice_id=invoice.id,
         customer_id=invoice.customer_id,

@@ -33,7 +33,13 @@ export const { p, navigate, isActive, route } = createRouter({
   },
   "/desk": {
     "/": () => import("./features/desk/Customers.svelte"),
+    "/customers/new": () => import("./features/desk/NewCustomer.svelte"),
     "/customers/:id": () => import("./features/desk/Customer.svelte"),
+    "/customers/:id/change": () => import("./features/desk/ChangeCustomer.svelte"),
+    "/customers/:id/invoices": () => import("./features/desk/CustomerInvoices.svelte"),
+    "/customers/:id/invoices/new": () => import("./features/desk/NewInvoice.svelte"),
+    "/customers/:id/visits": () => import("./features/desk/CustomerVisits.svelte"),
+    "/invoices/:id": () => import("./features/desk/Invoice.svelte"),
     "/exceptions": () => import("./features/desk/Exceptions.svelte"),
     "/exceptions/:id": () => import("./features/desk/Exception.svelte"),
     "/mails": () => import("./features/desk/Mails.svelte"),

@@ -1,6 +1,7 @@
 import type { Problem } from "../api/problems";
 import { sentenceOf } from "../words/api.svelte";
 import type { Values } from "../words/index.svelte";
+import { faultsOf } from "./fault";
 import { longDay, money } from "./say.svelte";
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -47,3 +48,9 @@ export const nextOf = (timeline: {
   values: timeline.next_step_values,
   text: timeline.next_step ?? "",
 });
+
+/** What is wrong with one field of a request; empty: nothing. */
+export const faultOf = (error: unknown, field: string): string =>
+  faultsOf(error, field)
+    .map((one) => sentenceOf("fault", one.code ?? "", one.values ?? {}, one.message))
+    .join(" ");

@@ -15,7 +15,7 @@ export type CustomerRow = Schemas["CustomerRow"];
 export type Pages<Row> = CreateInfiniteQueryResult<InfiniteData<{ items: Row[]; next_cursor: string | null }>>;
 
 /** `read` gets the cursor of the page; none for the first. */
-const pagesOf = <Row>(
+export const pagesOf = <Row>(
   key: () => unknown[],
   read: (cursor: string | undefined) => Promise<{ items: Row[]; next_cursor: string | null }>,
 ): Pages<Row> =>

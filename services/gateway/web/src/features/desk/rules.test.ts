@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { actionOf, stateOf } from "./rules";
+import { actionOf, decimalOf, laterBy, offered, rateOf, stateOf, tabOf } from "./rules";
 
 describe("a customer", () => {
   test("is overdue when one currency is", () => {
@@ -31,4 +31,58 @@ describe("a proposal", () => {
     expect(actionOf({ ...bare, payment_ids: ["p", "q"] })).toBe("match");
     expect(actionOf({ ...bare, payout_id: "po_1" })).toBe("match");
   });
+});
+
+describe("an invoice", () => {
+  const bare = { status: "open" as const, settled_minor: 0, credited_minor: 0, pending_minor: 0 };
+
+  test("that is open is voided or mailed", () => {
+    expect(offered(bare)).toEqual({ issue: false, void: true, mail: true });
+  });
+
+  test("of which a part is paid is not voided", () => {
+    expect(offered({ ...bare, settled_minor: 1 }).void).toBe(false);
+    expect(offered({ ...bare, pending_minor: 1 }).void).toBe(false);
+  });
+
+  test("that is a draft is issued, and not mailed", () => {
+    expect(offered({ ...bare, status: "draft" })).toEqual({ issue: true, void: true, mail: false });
+  });
+
+  test("that is paid is only read", () => {
+    expect(offered({ ...bare, status: "paid", settled_minor: 9 })).toEqual({ issue: false, void: false, mail: false });
+  });
+});
+
+test("an unknown tab is all invoices", () => {
+  expect(tabOf("draft")).toBe("draft");
+  expect(tabOf("<b>")).toBe("all");
+});
+
+describe("a typed number", () => {
+  test("has the decimal sign of its language", () => {
+    expect(decimalOf("1.5", "en")).toBe("1.5");
+    expect(decimalOf("1,5", "es")).toBe("1.5");
+    expect(decimalOf(" 12 ", "es")).toBe("12");
+  });
+
+  test("with another sign is refused, not guessed", () => {
+    expect(decimalOf("1,500", "en")).toBeNull();
+    expect(decimalOf("1.500", "es")).toBeNull();
+    expect(decimalOf("-1", "en")).toBeNull();
+    expect(decimalOf("", "en")).toBeNull();
+  });
+
+  test("of percent becomes a fraction without floats", () => {
+    expect(rateOf("8.25 %", "en")).toBe("0.0825");
+    expect(rateOf("19", "es")).toBe("0.19");
+    expect(rateOf("100", "en")).toBe("1.00");
+    expect(rateOf("0,5", "es")).toBe("0.005");
+    expect(rateOf("", "en")).toBe("0");
+    expect(rateOf("eight", "en")).toBeNull();
+  });
+});
+
+test("a day later than the end of February is right", () => {
+  expect(laterBy("2028-02-20", 30)).toBe("2028-03-21");
 });

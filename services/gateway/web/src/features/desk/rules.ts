@@ -16,3 +16,41 @@ type Proposal = Pick<Schemas["ProposalView"], "payment_id" | "payment_ids" | "pa
 /** Money that is known already, as a receipt or a payout, is matched: posting would count it twice. */
 export const actionOf = (proposal: Proposal): "post" | "match" =>
   proposal.payment_id || proposal.payment_ids?.length || proposal.payout_id ? "match" : "post";
+
+export const TABS = ["all", "draft", "open", "in_progress", "paid"] as const;
+
+/** The tab that the address of the page asks for. */
+export const tabOf = (asked: unknown): (typeof TABS)[number] => TABS.find((one) => one === asked) ?? "all";
+
+type Invoice = Pick<Schemas["InvoiceSummary"], "status" | "settled_minor" | "credited_minor" | "pending_minor">;
+
+/** What can be done with an invoice at the desk. Only one of which nothing is paid or under way is voided. */
+export function offered(invoice: Invoice): { issue: boolean; void: boolean; mail: boolean } {
+  const untouched = !invoice.settled_minor && !invoice.credited_minor && !invoice.pending_minor;
+  return {
+    issue: invoice.status === "draft",
+    void: (invoice.status === "open" || invoice.status === "draft") && untouched,
+    mail: invoice.status === "open" || invoice.status === "in_progress",
+  };
+}
+
+/** A number that somebody typed with the language's decimal sign, as the API writes it; null when it is none. */
+export function decimalOf(text: string, language: string): string | null {
+  const point = (1.5).toLocaleString(language).charAt(1);
+  const [whole = "", part, more] = text.replace(/[\s%\u00a0\u202f]/g, "").split(point);
+  if (more !== undefined || !/^\d+$/.test(whole) || (part !== undefined && !/^\d{1,6}$/.test(part))) return null;
+  return part === undefined ? whole : `${whole}.${part}`;
+}
+
+/** A percentage that somebody typed, as a fraction: "8.25" is "0.0825". An empty one is no tax. */
+export function rateOf(text: string, language: string): string | null {
+  if (!text.trim()) return "0";
+  const typed = decimalOf(text, language);
+  if (typed === null) return null;
+  const [whole = "", part = ""] = typed.split(".");
+  const shifted = whole.padStart(3, "0");
+  return `${shifted.slice(0, -2)}.${shifted.slice(-2)}${part}`;
+}
+
+export const laterBy = (day: string, days: number): string =>
+  new Date(Date.parse(`${day}T12:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
