@@ -50,6 +50,7 @@ BODIES: dict[str, Any] = {
         "customer_id": "<customer_id>", "amount_minor": 10_000, "currency": "USD", "received_on": "2026-03-01",
         "invoices": [{"invoice_id": "<invoice_id>"}],
     },
+    "POST /v1/payments/offline/preview": {"customer_id": "<customer_id>", "amount_minor": 10_000, "currency": "USD"},
     "POST /v1/payments/{payment_id}/refunds": {"reason": "mine"},
     "POST /v1/payments/{payment_id}/void": {"reason": "mine"},
     "POST /v1/quotes": {

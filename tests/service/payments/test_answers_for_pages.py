@@ -94,6 +94,51 @@ class TestPayment:
         assert [one["id"] for one in (await world.get(f"/v1/payments?q={number}"))["items"]] == [payment.id]
         assert (await world.get("/v1/payments?q=cheque"))["items"] == []
 
+    async def test_names_its_customer(self, world: World) -> None:
+        payment, _ = await paying.submitted(world.units, new_id())
+        async with world.units.begin() as work:
+            await keep_customers(work, {payment.customer_id: "Acme Ltd"})
+        (one,) = (await world.get(f"/v1/payments?customer_id={payment.customer_id}"))["items"]
+        assert one["customer_name"] == "Acme Ltd"
+
+
+class TestReceiptPreview:
+    async def test_is_what_settling_would_pay(self, world: World) -> None:
+        customer = await self._customer(world)
+        late = await invoice(world, customer, 600, due="2026-01-15")
+        open_ = await invoice(world, customer, 1_000)
+        for more, paid, credit in (
+            ({}, [(late, 600, 0), (open_, 300, 700)], 0),
+            ({"amount_minor": 1_700}, [(late, 600, 0), (open_, 1_000, 0)], 100),
+            ({"invoices": [{"invoice_id": open_, "amount_minor": 200}]}, [(open_, 200, 800)], 700),
+            ({"invoices": [{"invoice_id": open_}, {"invoice_id": late}]}, [(open_, 900, 100)], 0),
+            ({"on_account": True}, [], 900),
+        ):
+            body = {"customer_id": customer, "amount_minor": 900, "currency": USD, **more}
+            shown = await world.post("/v1/payments/offline/preview", body, expect=200)
+            parts = [(one["invoice_id"], one["amount_minor"], one["stays_open_minor"]) for one in shown["allocations"]]
+            assert (parts, shown["credit_minor"]) == (paid, credit)
+        kept = "SELECT count(*) FROM payments WHERE customer_id = $1"
+        assert await world.units.pool.fetchval(kept, customer) == 0
+
+    async def test_wrong_names_are_refused(self, world: World) -> None:
+        customer = await self._customer(world)
+        mine = {"customer_id": customer, "amount_minor": 900, "currency": USD}
+        euros = await invoice(world, customer, 600, currency="EUR")
+        for more, field in (
+            ({"customer_id": new_id()}, "customer_id"),
+            ({"invoices": [{"invoice_id": new_id()}]}, "invoices.0.invoice_id"),
+            ({"invoices": [{"invoice_id": euros}]}, "invoices.0.invoice_id"),
+            ({"invoices": [{"invoice_id": euros, "amount_minor": 901}]}, "invoices"),
+        ):
+            problem = await world.post("/v1/payments/offline/preview", {**mine, **more}, expect=422)
+            assert [one["field"] for one in problem["errors"]] == [field]
+
+    async def _customer(self, world: World) -> str:
+        async with world.units.begin() as work:
+            await keep_customers(work, {(made := new_id()): "Acme Ltd"})
+        return made
+
 
 class TestQuote:
     async def test_says_what_stays_open(self, world: World) -> None:
@@ -251,6 +296,24 @@ class TestProposals:
         await world.units.pool.execute("UPDATE exceptions SET state = 'resolved', resolved_at = now()")
         (known, _) = (await world.get(path))["proposals"][0]["invoices"]
         assert (known["number"], known["balance_minor"]) == (invoice_id, None)
+
+
+class TestExceptions:
+    async def test_are_listed_by_person_and_age(self, world: World) -> None:
+        payments = [(await paying.submitted(world.units, new_id()))[0] for _ in range(3)]
+        async with world.units.begin() as work:
+            doubts = [Open("missing_there", Money(5, USD), payment_id=one.id) for one in payments]
+            first, second, third = await open_exceptions(work, doubts)
+        me = new_id()
+        for each, age in ((first, 3), (second, 2), (third, 1)):
+            sql = "UPDATE exceptions SET created_at = now() - $2 * interval '1 hour', assigned_to = $3 WHERE id = $1"
+            await world.units.pool.execute(sql, each, age, None if each == second else me)
+        path = f"/v1/reconciliation/exceptions?assigned_to={me}"
+        assert [one["id"] for one in (await world.get(path))["items"]] == [first, third]
+        newest = await world.get(f"{path}&sort=-created_at&limit=1")
+        assert [one["id"] for one in newest["items"]] == [third]
+        older = await world.get(f"{path}&sort=-created_at&cursor={newest['next_cursor']}")
+        assert [one["id"] for one in older["items"]] == [first]
 
 
 class TestSetAside:

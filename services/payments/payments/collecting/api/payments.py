@@ -23,11 +23,12 @@ from contracts.metadata import Metadata
 from contracts.refusals import Refusal
 from payments.collecting.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
 from payments.collecting.api.shares import said
-from payments.collecting.api.views import NOTHING, Beside, PaymentView, seen_header, shown, view_of_payment
+from payments.collecting.api.views import NOTHING, PaymentView, seen_header, shown, view_of_payment
 from payments.collecting.api.waiting import Wait, outcomes_of
 from payments.collecting.domain.payments import Step, expected_by, give_up, submit
 from payments.collecting.domain.quotes import Quote, Wishes, choose_again, still_fits, to_surcharge, why_nothing
 from payments.collecting.messages import payment_events
+from payments.collecting.store.beside import Beside
 from payments.collecting.store.payments import (
     Answer,
     NewPayment,
@@ -168,7 +169,7 @@ def _beside(found: Confirming) -> Beside:
     """What stands beside a payment of a quote."""
     numbers, method = {one.id: one.number for one in found.invoices.values()}, found.method
     short = {"kind": method.kind, "brand": method.brand, "last4": method.last4} if method else None
-    return Beside(numbers, {method.id: short} if method and short else {})
+    return Beside(numbers=numbers, methods={method.id: short} if method and short else {})
 
 
 async def refuse_stale(running: Running[Own], reads: Reads, found: Confirming) -> None:

@@ -92,7 +92,6 @@ class QuoteView(BaseModel):
 
 
 def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
-    paid = {part.invoice_id: part.amount.minor for part in quote.parts}
     return {
         "id": quote.id,
         "customer_id": quote.customer_id,
@@ -106,21 +105,28 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
         "credit_minor": quote.credit.minor,
         "credit_used_minor": quote.credit_used,
         "expires_at": quote.expires_at,
-        "allocations": [_quoted(part, paid, invoices) for part in quote.cash_parts],
-        "credit_allocations": [_quoted(part, paid, invoices) for part in quote.credit_parts],
+        "allocations": quoted(quote.cash_parts, invoices, quote.parts),
+        "credit_allocations": quoted(quote.credit_parts, invoices, quote.parts),
     }
 
 
-def _quoted(part: Part, paid: dict[str, int], invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
-    invoice = invoices[part.invoice_id]
-    return {
-        "invoice_id": part.invoice_id,
-        "number": invoice.number,
-        "due_on": invoice.due_on,
-        "amount_minor": part.amount.minor,
-        "payable_now_minor": invoice.payable_now,
-        "stays_open_minor": max(0, invoice.payable_now - paid[invoice.id]),
-    }
+def quoted(
+    parts: Sequence[Part], invoices: Mapping[str, OpenInvoice], whole: Sequence[Part] | None = None
+) -> list[dict[str, Any]]:
+    """The parts with their invoices. `whole`: all that is paid of each invoice, where `parts` are not all of it."""
+    paid = {part.invoice_id: part.amount.minor for part in whole or parts}
+    return [
+        {
+            "invoice_id": part.invoice_id,
+            "number": invoice.number,
+            "due_on": invoice.due_on,
+            "amount_minor": part.amount.minor,
+            "payable_now_minor": invoice.payable_now,
+            "stays_open_minor": max(0, invoice.payable_now - paid[invoice.id]),
+        }
+        for part in parts
+        for invoice in (invoices[part.invoice_id],)
+    ]
 
 
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])

@@ -5,32 +5,36 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool
 
 from chassis.clock import Clock
-from chassis.http.bodies import StrictRoute
+from chassis.http.bodies import NOT_KEPT, StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.problems import problem_of
 from chassis.running import Running, cause_of, running_of
-from contracts.allocation import Part
+from contracts.allocation import Part, allocate, allocate_as_asked
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Day, PositiveMinor, Text
 from contracts.metadata import Metadata
 from contracts.money import Money
 from contracts.refusals import Refusal
 from payments.collecting.api.payments import save_once
+from payments.collecting.api.quotes import QuotedPart, quoted
 from payments.collecting.api.shares import InvoicesToPay, other_currency, refuse_shares, said, unknown_invoice
 from payments.collecting.api.views import PaymentView
 from payments.collecting.domain.payments import Step, receive
-from payments.edge import Asked, IdempotencyKey, WriteBooks, patiently, unknown_customer
+from payments.collecting.domain.quotes import MOST_PARTS
+from payments.collecting.store.quotes import load_payable, load_wished
+from payments.edge import Asked, IdempotencyKey, WriteBooks, answer, patiently, unknown_customer
 from payments.own import Own
 from payments.projections.store import load_names
 
 router = APIRouter(route_class=StrictRoute)
 
 
-class OfflineRequest(Asked):
+class ReceivedMoney(Asked):
     """Without `invoices`, the money pays the oldest invoices first. The rest becomes the customer's credit; with
     `on_account`, all of it does.
     """
@@ -38,11 +42,59 @@ class OfflineRequest(Asked):
     customer_id: Annotated[str, Field(max_length=36)]
     amount_minor: PositiveMinor
     currency: Currency
-    received_on: Day
-    reference: Text | None = None
     invoices: InvoicesToPay = Field([])
     on_account: StrictBool = False
+
+
+class OfflineRequest(ReceivedMoney):
+    """Without `invoices`, the money pays the oldest invoices first. The rest becomes the customer's credit; with
+    `on_account`, all of it does.
+    """
+
+    received_on: Day
+    reference: Text | None = None
     metadata: Metadata = {}  # noqa: RUF012 - pydantic copies it
+
+
+class ReceiptPreview(BaseModel):
+    """The invoices that received money would pay now, and the part that no invoice needs. Nothing is kept."""
+
+    currency: str
+    amount_minor: int
+    allocations: list[QuotedPart]
+    credit_minor: int
+
+
+@router.post(
+    "/v1/payments/offline/preview",
+    status_code=200,
+    response_model=ReceiptPreview,
+    tags=["payments"],
+    dependencies=[NOT_KEPT],
+)
+async def preview_receipt(asked: ReceivedMoney, request: Request, _: WriteBooks) -> Response:
+    """Show which invoices received money would pay, before it is recorded or posted."""
+    running, ids = running_of(request), [each.invoice_id for each in asked.invoices]
+    if not is_id(asked.customer_id):
+        raise problem_of(unknown_customer(asked.customer_id))
+    refusal = refuse_shares(asked.amount_minor, asked.invoices, on_account=asked.on_account)
+    refusal = refusal or await _refuse_names(running, asked)
+    if refusal is not None:
+        raise problem_of(refusal)
+    if ids:
+        invoices = (await load_wished(running.pool, None, asked.customer_id, ids))[1]
+    else:
+        invoices = (await load_payable(running.pool, None, asked.customer_id, asked.currency, MOST_PARTS))[1]
+    money = Money(asked.amount_minor, asked.currency)
+    dues = [] if asked.on_account else [invoice.due() for invoice in invoices.values()]
+    shared = allocate_as_asked(money, _parts(asked), dues) if ids else allocate(money, dues)
+    body = {
+        "currency": asked.currency,
+        "amount_minor": asked.amount_minor,
+        "allocations": quoted(shared.parts, invoices),
+        "credit_minor": shared.credit.minor,
+    }
+    return answer(orjson.dumps(body), 200)
 
 
 @router.post("/v1/payments/offline", status_code=202, response_model=PaymentView, tags=["payments"])
@@ -77,13 +129,16 @@ async def receive_offline(
 
 def _receipt(asked: OfflineRequest, now: datetime) -> Step:
     money = Money(asked.amount_minor, asked.currency)
-    parts = [
-        Part(each.invoice_id, Money(each.amount_minor or asked.amount_minor, asked.currency)) for each in asked.invoices
-    ]
     return receive(
-        asked.customer_id, money, asked.received_on, asked.reference, parts, now, on_account=asked.on_account,
+        asked.customer_id, money, asked.received_on, asked.reference, _parts(asked), now, on_account=asked.on_account,
         metadata=asked.metadata or None,
     )  # fmt: skip
+
+
+def _parts(asked: ReceivedMoney) -> list[Part]:
+    return [
+        Part(each.invoice_id, Money(each.amount_minor or asked.amount_minor, asked.currency)) for each in asked.invoices
+    ]
 
 
 def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
@@ -94,7 +149,7 @@ def _refuse_receipt(asked: OfflineRequest, clock: Clock) -> Refusal | None:
     return refuse_shares(asked.amount_minor, asked.invoices, on_account=asked.on_account)
 
 
-async def _refuse_names(running: Running[Own], asked: OfflineRequest) -> Refusal | None:
+async def _refuse_names(running: Running[Own], asked: ReceivedMoney) -> Refusal | None:
     """Return which customer or invoice is unknown or of another currency; None if all are known now."""
     ids = [each.invoice_id for each in asked.invoices]
     known, currencies = await load_names(running.pool, asked.customer_id, ids)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from contracts.allocation import Part
 from contracts.payments import PaymentStatus, Reconciliation
 from payments.collecting.domain.payment_numbers import number_of
 from payments.collecting.domain.payments import Payment, Reversal, ReversalKind, ReversalState
-from payments.collecting.store.beside import load_beside
+from payments.collecting.store.beside import Beside, load_beside
 from payments.collecting.store.reversals import load_reversals
 
 
@@ -68,6 +68,7 @@ class PaymentView(BaseModel):
     id: str
     number: str
     customer_id: str
+    customer_name: Annotated[str | None, Field(description="null: not known here yet, erased, or just made")] = None
     way: Literal["collect", "receive"]
     status: PaymentStatus
     reconciliation: Reconciliation | None
@@ -116,15 +117,6 @@ def view_of_reversal(reversal: Reversal) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What stands beside payments: invoices' numbers by their ids, methods by theirs, and reversals."""
-
-    numbers: Mapping[str, str] = field(default_factory=dict)
-    methods: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
-    reversals: Sequence[Reversal] = ()
-
-
 NOTHING = Beside()
 
 
@@ -133,6 +125,7 @@ def view_of_payment(payment: Payment, beside: Beside = NOTHING) -> dict[str, Any
         "id": payment.id,
         "number": number_of(payment.id),
         "customer_id": payment.customer_id,
+        "customer_name": beside.customers.get(payment.customer_id),
         "way": payment.way,
         "status": payment.status,
         "reconciliation": payment.reconciliation,
@@ -178,9 +171,9 @@ def _view_of_parts(parts: Sequence[Part], beside: Beside) -> list[dict[str, Any]
 
 async def shown(reads: Reads, payments: Sequence[Payment]) -> list[dict[str, Any]]:
     """Payments with all that stands beside them, whose statements are as many for a page as for one."""
-    numbers, methods = await load_beside(reads, payments)
+    beside = await load_beside(reads, payments)
     back = await load_reversals(reads, [one.id for one in payments if one.reconciliation == "matched"])
-    return [view_of_payment(one, Beside(numbers, methods, back)) for one in payments]
+    return [view_of_payment(one, replace(beside, reversals=back)) for one in payments]
 
 
 def seen_header(payment: Payment) -> str:
