@@ -107,7 +107,18 @@ class ExceptionView(BaseModel):
     resolved_at: datetime | None
 
 
+class PaymentOfLine(BaseModel):
+    """A payment as which the exception's bank line was posted, or with which it was matched. A voided one is none."""
+
+    id: str
+    customer_id: str
+    customer_name: Annotated[str | None, Field(description="null: not known here yet, or erased")]
+    amount_minor: int
+    gone_back_minor: Annotated[int, Field(description="what of it has gone back or is on its way, in minor units")]
+
+
 class ExceptionDetail(ExceptionView):
+    payments: Annotated[list[PaymentOfLine], Field(description="what the bank line is posted as or matched with")] = []
     trail: list[NoteView]
 
 
@@ -183,13 +194,14 @@ async def list_exceptions(
     _: ReadBooks,
     state: Literal["open", "resolved"] | None = None,
     why: Annotated[ExceptionClass | None, Query(alias="class")] = None,
+    assigned_to: Annotated[str | None, Query(max_length=200, description="the person as they were assigned")] = None,
+    sort: Literal["created_at", "-created_at"] = "created_at",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """List exceptions, the oldest first."""
-    found = await exceptions.list_exceptions(
-        running_of(request).pool, state, why, read_instant_cursor(cursor), limit + 1
-    )
+    """List exceptions, the oldest first; the newest first with `-created_at`."""
+    asked = exceptions.Filter(state, why, assigned_to, sort.startswith("-"))
+    found = await exceptions.list_exceptions(running_of(request).pool, asked, read_instant_cursor(cursor), limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     following = write_cursor(last["created_at"].isoformat(), last["id"]) if last else None
     named = await exceptions.load_named(running_of(request).pool, found[:limit])
@@ -211,7 +223,8 @@ async def detail_of(connection: Any, exception_id: str, today: date) -> bytes:
         raise not_found("exception", exception_id)
     trail = await exceptions.list_notes(connection, exception_id)
     named = await exceptions.load_named(connection, [row])
-    return orjson.dumps({**view_of_exception(row, named, today), "trail": trail})
+    payments = await exceptions.list_payments_of_line(connection, row["line_id"]) if row["line_id"] is not None else []
+    return orjson.dumps({**view_of_exception(row, named, today), "payments": payments, "trail": trail})
 
 
 @router.post(

@@ -86,13 +86,32 @@ FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which exceptions a list has. `why` is their class."""
+
+    state: str | None = None
+    why: str | None = None
+    assigned_to: str | None = None
+    newest_first: bool = False
+
+
 async def list_exceptions(
-    connection: asyncpg.Connection, state: str | None, why: str | None, after: tuple[datetime, str] | None, limit: int
+    connection: asyncpg.Connection, asked: Filter, after: tuple[datetime, str] | None, limit: int
 ) -> list[asyncpg.Record]:
-    """Oldest first; `why` is their class."""
+    beyond, order = ("<", "DESC") if asked.newest_first else (">", "ASC")
     sql = f"""{EXCEPTION} WHERE ($1::text IS NULL OR e.state = $1) AND ($2::text IS NULL OR e.class = $2)
-        AND ($3::timestamptz IS NULL OR (e.created_at, e.id) > ($3, $4::uuid)) ORDER BY e.created_at, e.id LIMIT $5"""
-    return list(await connection.fetch(sql, state, why, *(after or (None, None)), limit))
+        AND ($3::text IS NULL OR e.assigned_to = $3) AND ($4::timestamptz IS NULL OR (e.created_at, e.id) {beyond} ($4, $5::uuid))
+        ORDER BY e.created_at {order}, e.id {order} LIMIT $6"""
+    values = (asked.state, asked.why, asked.assigned_to)
+    return list(await connection.fetch(sql, *values, *(after or (None, None)), limit))
+
+
+async def list_payments_of_line(connection: asyncpg.Connection, line_id: int) -> list[dict[str, Any]]:
+    """The payments that a bank line was posted as or matched with, the oldest first."""
+    sql = """SELECT p.id, p.customer_id, c.name AS customer_name, p.amount AS amount_minor, p.going_back AS gone_back_minor
+        FROM payments p LEFT JOIN customers c ON c.id = p.customer_id WHERE p.bank_line_id = $1 ORDER BY p.id"""
+    return [dict(row) for row in await connection.fetch(sql, line_id)]
 
 
 async def load_exception(connection: asyncpg.Connection, exception_id: str) -> asyncpg.Record | None:
