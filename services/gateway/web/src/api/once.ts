@@ -1,0 +1,46 @@
+import { Refused, unsure } from "./problems";
+
+const TRIES = 6;
+const PAUSE = 700; // ms, doubled after each try
+
+type Kept<Body> = { key: string; body: Body };
+
+const place = (what: string): string => `paidup.once.${what}`;
+
+function read<Body>(what: string): Kept<Body> | null {
+  const text = sessionStorage.getItem(place(what));
+  return text ? (JSON.parse(text) as Kept<Body>) : null;
+}
+
+/** What was sent in this tab, and whose answer is not known yet. It stays over a reload. */
+export const unanswered = <Body>(what: string): Body | null => read<Body>(what)?.body ?? null;
+
+/** The service that decides was not reached, so an earlier try may have been made all the same. */
+const stopped = (error: unknown): boolean => error instanceof Refused && [401, 403, 429].includes(error.problem.status);
+
+/**
+ * Send a request that moves money, so that it counts once. Its Idempotency-Key is kept beside the body until the answer
+ * is known. A request that has no answer yet is sent again as it was, whatever `body` says now.
+ */
+export async function once<Body, Answer>(
+  what: string,
+  body: Body,
+  send: (body: Body, key: string) => Promise<Answer>,
+): Promise<Answer> {
+  const before = read<Body>(what);
+  const kept = before ?? { key: `portal-${crypto.randomUUID()}`, body };
+  sessionStorage.setItem(place(what), JSON.stringify(kept));
+  let doubt = before !== null;
+  for (let count = 1; ; count += 1) {
+    try {
+      const answer = await send(kept.body, kept.key);
+      sessionStorage.removeItem(place(what));
+      return answer;
+    } catch (error) {
+      doubt ||= unsure(error);
+      if (!unsure(error) && !(doubt && stopped(error))) sessionStorage.removeItem(place(what));
+      if (!unsure(error) || count === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** (count - 1)));
+    }
+  }
+}
