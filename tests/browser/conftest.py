@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Page, expect
 
 from contracts.ids import new_id
 from tests.kit import browser
@@ -62,3 +62,37 @@ async def payer(context: BrowserContext, stack: LocalStack) -> AsyncIterator[Pay
         yield Payer(stack.url, page, client, customer, email)
         await page.close()
         await context.clear_cookies()
+
+
+@dataclass
+class Manager:
+    """One of the company's people, signed in, and a customer with an open invoice."""
+
+    url: str
+    page: Page
+    client: Client
+    catcher: Catcher
+    customer: str
+    name: str
+    email: str
+    number: str
+
+    async def find(self) -> None:
+        await self.page.get_by_label("Search name, number or e-mail").fill(self.name)
+        await expect(self.page.get_by_role("link", name=self.name)).to_be_visible()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def manager(own_context: BrowserContext, stack: LocalStack) -> AsyncIterator[Manager]:
+    catcher, tag = Catcher(stack.settings.mail_url), new_id()
+    async with Client(stack.url, stack.api_key) as client:
+        email, name = f"{tag}@example.com", f"Fern {tag[-8:]} Ltd"
+        customer = await client.customer_with_contact(name, email)
+        number = f"INV-{tag[-8:]}"
+        await client.invoice(customer, 7_000, number=number)
+        staff = f"{tag}@paidup.example"
+        await client.make("/v1/staff", {"email": staff, "name": "Maren Ostby", "role": "account_manager"})
+        page = await own_context.new_page()
+        await sign_in(page, stack.url, staff, catcher)
+        await expect(page.get_by_role("heading", level=1, name="Customers")).to_be_visible()
+        yield Manager(stack.url, page, client, catcher, customer, name, email, number)

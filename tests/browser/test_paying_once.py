@@ -10,6 +10,7 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Payer
 from tests.kit.client import Client
+from tests.kit.pages import lose_the_reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,12 +43,6 @@ async def paid_once(client: Client, customer: str, invoice: str) -> None:
     assert (found["settled_minor"], found["balance_minor"]) == (4_000, 6_000)
     payments = await client.get(f"/v1/payments?customer_id={customer}")
     assert [one["status"] for one in payments["items"]] == ["succeeded"]
-
-
-async def lose_the_reply(route: Route) -> None:
-    """The request arrives, its answer does not."""
-    await route.fetch()
-    await route.abort()
 
 
 async def answer_too_late(route: Route) -> None:

@@ -1,6 +1,6 @@
 """What people do at the portal's pages."""
 
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from tests.kit.mails import Catcher
 from tests.kit.portal import codes_in, newest_code
@@ -15,3 +15,9 @@ async def sign_in(page: Page, url: str, email: str, catcher: Catcher) -> None:
     code = await newest_code(catcher, email, before)
     await page.get_by_label("Code from the e-mail").fill(f"{code[:3]} {code[3:]}")
     await page.get_by_role("button", name="Log in").click()
+
+
+async def lose_the_reply(route: Route) -> None:
+    """The request arrives, its answer does not."""
+    await route.fetch()
+    await route.abort()
