@@ -6,6 +6,7 @@ import invoices from "../features/invoices/words.en.json";
 import methods from "../features/methods/words.en.json";
 import paying from "../features/paying/words.en.json";
 import payments from "../features/payments/words.en.json";
+import receipts from "../features/receipts/words.en.json";
 import signin from "../features/signin/words.en.json";
 
-export default { account, desk, frame, home, invoices, methods, paying, payments, signin };
+export default { account, desk, frame, home, invoices, methods, paying, payments, receipts, signin };

@@ -6,6 +6,7 @@ import invoices from "../features/invoices/words.es.json";
 import methods from "../features/methods/words.es.json";
 import paying from "../features/paying/words.es.json";
 import payments from "../features/payments/words.es.json";
+import receipts from "../features/receipts/words.es.json";
 import signin from "../features/signin/words.es.json";
 
-export default { account, desk, frame, home, invoices, methods, paying, payments, signin };
+export default { account, desk, frame, home, invoices, methods, paying, payments, receipts, signin };

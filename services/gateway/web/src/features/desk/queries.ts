@@ -6,6 +6,7 @@ import {
 } from "@tanstack/svelte-query";
 import { api, ask, type Schemas } from "../../api/client";
 import { queries } from "../../api/queries";
+import { useToday } from "../../kit/say.svelte";
 
 export type Proposal = Schemas["ProposalView"];
 export type Resolution = Schemas["Resolution"];
@@ -35,7 +36,14 @@ export const customersQuery = (q: () => string | undefined) =>
 export const customerQuery = (id: () => string) =>
   createQuery(() => ({
     queryKey: ["desk", "customer", id()],
-    queryFn: () => ask(api.GET("/v1/customers/{customer_id}/summary", { params: { path: { customer_id: id() } } })),
+    enabled: id() !== "",
+    queryFn: async () => {
+      const found = await ask(
+        api.GET("/v1/customers/{customer_id}/summary", { params: { path: { customer_id: id() } } }),
+      );
+      useToday(found.as_of);
+      return found;
+    },
   }));
 
 export const contactsQuery = (id: () => string) =>
