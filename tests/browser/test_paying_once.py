@@ -15,6 +15,7 @@ from tests.kit.pages import lose_the_reply
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAYMENTS = re.compile(r"/v1/payments$")
+QUOTES = re.compile(r"/v1/quotes")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -34,6 +35,17 @@ async def review(page: Page, payer: Payer, invoice: str) -> None:
 async def confirm(page: Page) -> None:
     await page.get_by_role("button", name=re.compile(r"^Pay \$4")).click()
     await page.get_by_role("button", name="Accept and Continue").click()
+
+
+async def copied(page: Page, context: BrowserContext, url: str) -> Page:
+    """A second tab with what the first one keeps, as a browser duplicates a tab."""
+    kept = await page.evaluate("sessionStorage.getItem('paidup.paying')")
+    copy = await context.new_page()
+    await copy.goto(f"{url}/nowhere")
+    await copy.evaluate("kept => sessionStorage.setItem('paidup.paying', kept)", kept)
+    await copy.goto(f"{url}/pay/review")
+    await copy.get_by_role("button", name=re.compile(r"^Pay \$4")).wait_for()
+    return copy
 
 
 async def paid_once(client: Client, customer: str, invoice: str) -> None:
@@ -104,6 +116,35 @@ class TestOnce:
         await arrive(page)
         await paid_once(payer.client, payer.customer, invoice)
 
+    async def test_reload_while_quotes_are_away(self, payer: Payer, invoice: str) -> None:
+        """Whether the payment was made is not known, and no quote can be read: nothing else is quoted or sent."""
+        page = payer.page
+        await review(page, payer, invoice)
+        await page.route(PAYMENTS, lose_the_reply)
+        await confirm(page)
+        await payer.client.until(f"/v1/payments?customer_id={payer.customer}", lambda found: found["items"])
+        await page.route(QUOTES, lambda route: route.abort())
+        await page.reload()
+        await expect(page.get_by_text("We are asking whether your payment arrived.")).to_be_visible()
+        await page.reload()
+        await page.unroute(QUOTES)
+        await page.unroute(PAYMENTS)
+        await page.reload()
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_another_method_after_a_lost_reply(self, payer: Payer, invoice: str) -> None:
+        page = payer.page
+        await payer.client.method(payer.customer, "pm_usBankAccount_success")
+        await review(page, payer, invoice)
+        await page.route(PAYMENTS, lose_the_reply)
+        await confirm(page)
+        await payer.client.until(f"/v1/payments?customer_id={payer.customer}", lambda found: found["items"])
+        await page.get_by_role("radio").last.click()
+        await page.unroute(PAYMENTS)
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await paid_once(payer.client, payer.customer, invoice)
+
     async def test_back_and_forward_again(self, payer: Payer, invoice: str) -> None:
         page = payer.page
         await review(page, payer, invoice)
@@ -118,16 +159,24 @@ class TestOnce:
     async def test_a_copied_tab(self, payer: Payer, invoice: str, context: BrowserContext) -> None:
         page = payer.page
         await review(page, payer, invoice)
-        kept = await page.evaluate("sessionStorage.getItem('paidup.paying')")
-        copy = await context.new_page()
-        await copy.goto(f"{payer.url}/nowhere")
-        await copy.evaluate("kept => sessionStorage.setItem('paidup.paying', kept)", kept)
-        await copy.goto(f"{payer.url}/pay/review")
-        await copy.get_by_role("button", name=re.compile(r"^Pay \$4")).wait_for()
+        copy = await copied(page, context, payer.url)
         await confirm(page)
         await confirm(copy)
         for one in (page, copy):
             await expect(one.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await copy.close()
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_a_copied_tab_quotes_anew(self, payer: Payer, invoice: str, context: BrowserContext) -> None:
+        """The other tab has paid: a quote of this tab leads to that payment, whatever is pressed."""
+        page = payer.page
+        await payer.client.method(payer.customer, "pm_usBankAccount_success")
+        await review(page, payer, invoice)
+        copy = await copied(page, context, payer.url)
+        await confirm(page)
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await copy.get_by_role("radio").last.click()
+        await expect(copy.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
         await copy.close()
         await paid_once(payer.client, payer.customer, invoice)
 

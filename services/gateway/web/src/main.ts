@@ -5,5 +5,11 @@ import App from "./App.svelte";
 import { loadCompany } from "./api/company.svelte";
 import { languageOfBrowser, speak } from "./words/index.svelte";
 
-await Promise.all([speak(languageOfBrowser()), loadCompany()]);
-mount(App, { target: document.body });
+/** A part of the portal did not come: the network is away, or a newer portal was installed. Load the page anew. */
+function anew(): void {
+  if (!navigator.onLine) addEventListener("online", () => location.reload(), { once: true });
+  else setTimeout(() => location.reload(), 5_000);
+}
+
+addEventListener("vite:preloadError", anew);
+Promise.all([speak(languageOfBrowser()), loadCompany()]).then(() => mount(App, { target: document.body }), anew);

@@ -23,3 +23,9 @@ export const unsure = (error: unknown): boolean =>
   error instanceof Refused
     ? error.problem.status >= 500 || error.slug === "request-in-progress"
     : error instanceof Unreachable;
+
+const AT_THE_DOOR = new Set([401, 403, 408, 429]);
+
+/** Whether an answer says nothing about an earlier, equal request: who decides about it was not reached. */
+export const undecided = (error: unknown): boolean =>
+  unsure(error) || (error instanceof Refused && AT_THE_DOOR.has(error.problem.status));

@@ -73,6 +73,8 @@ class QuoteView(BaseModel):
     `method_id` is null if credit pays everything, so that nothing is charged.
 
     `surcharge_rate` is 0.03 for 3 %; `surcharge_rule` is the id of the rule with that rate.
+
+    `payment_id` is the payment that confirmed it; null: none yet.
     """
 
     id: str
@@ -89,6 +91,7 @@ class QuoteView(BaseModel):
     expires_at: datetime
     allocations: list[QuotedPart]
     credit_allocations: list[QuotedPart]
+    payment_id: str | None
 
 
 def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
@@ -107,6 +110,7 @@ def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, A
         "expires_at": quote.expires_at,
         "allocations": quoted(quote.cash_parts, invoices, quote.parts),
         "credit_allocations": quoted(quote.credit_parts, invoices, quote.parts),
+        "payment_id": quote.payment_id,
     }
 
 

@@ -2,7 +2,7 @@ import { createQuery } from "@tanstack/svelte-query";
 import { api, ask, type Schemas } from "../../api/client";
 import { unsure } from "../../api/problems";
 import { customerOf } from "../../api/session";
-import { keyOf, type Wish } from "./rules";
+import { keyOf, type Confirmation, type Wish } from "./rules";
 
 export type Quote = Schemas["QuoteView"];
 const MOST = 100; // rows on TO PAY; PAY ALL and an amount reach all
@@ -45,13 +45,13 @@ const TRIES = 6;
 const PAUSE = 700; // ms, doubled after each try
 
 /**
- * Confirm a quote. `accepted`: false declines the surcharge, which keeps the payment as unsuccessful. Where it is not
+ * Confirm a quote. `of.consent`: false declines the surcharge, which keeps the payment as unsuccessful. Where it is not
  * known whether the payment was made, the same request is sent again under the same key, so that it counts once.
  */
-export async function pay(quote: Quote, accepted: boolean): Promise<Schemas["PaymentView"]> {
+export async function pay(of: Confirmation): Promise<Schemas["PaymentView"]> {
   for (let count = 1; ; count += 1) {
     try {
-      return await send(quote, accepted);
+      return await send(of);
     } catch (error) {
       if (!unsure(error) || count === TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** (count - 1)));
@@ -59,15 +59,11 @@ export async function pay(quote: Quote, accepted: boolean): Promise<Schemas["Pay
   }
 }
 
-const send = (quote: Quote, accepted: boolean): Promise<Schemas["PaymentView"]> =>
+const send = ({ once, quoteId, consent }: Confirmation): Promise<Schemas["PaymentView"]> =>
   ask(
     api.POST("/v1/payments", {
-      body: {
-        quote_id: quote.id,
-        accept_surcharge: quote.surcharge_minor > 0 ? accepted : null,
-        return_url: `${location.origin}/pay/return`,
-      },
-      params: { header: { "Idempotency-Key": keyOf(quote.id, accepted) } },
+      body: { quote_id: quoteId, accept_surcharge: consent, return_url: `${location.origin}/pay/return` },
+      params: { header: { "Idempotency-Key": keyOf(once, consent) } },
     }),
   );
 

@@ -22,17 +22,42 @@ export function wrongAmount(minor: number | null, payable: number): "no_amount" 
   return minor > payable ? "too_much" : null;
 }
 
-/**
- * The Idempotency-Key of a payment. It follows from the quote and the answer about the surcharge, so that a double
- * click, a reload, a lost answer and a second tab all send the same request, and it counts once.
- */
-export const keyOf = (quoteId: string, accepted: boolean): string => `portal-${quoteId}-${accepted ? "pay" : "cancel"}`;
+/** The answer about the surcharge: null where there is none to answer. */
+export type Consent = boolean | null;
 
 /**
- * What this tab is about to pay. `quoteId`: the quote that Review shows. `sent`: the answer about the surcharge with
- * which the payment was sent, until its reply is here: after a reload the same is sent again, and it counts once.
+ * The Idempotency-Key of a payment. It follows from the choice on TO PAY and the answer about the surcharge, so that a
+ * double click, a reload, a lost answer, a renewed quote and a copied tab all send the same key, and it counts once.
  */
-export type Paying = { wish: Wish; methodId?: string; quoteId?: string; sent?: boolean };
+export const keyOf = (once: string, consent: Consent): string =>
+  `portal-${once}-${consent === false ? "cancel" : "pay"}`;
+
+/**
+ * What this tab is about to pay. `once`: the id of the choice on TO PAY, which is paid once. `quoteId`: the quote that
+ * Review shows. `sent`: the answer about the surcharge with which that quote was confirmed. It stays until the outcome
+ * is known; so long, nothing else is quoted or sent.
+ */
+export type Paying = { wish: Wish; once: string; methodId?: string; quoteId?: string; sent?: Consent };
+export type Confirmation = { once: string; quoteId: string; consent: Consent };
+
+/** The confirmation whose outcome is not known yet; null if there is none. */
+export const inDoubt = (paying: Paying | null): Confirmation | null =>
+  paying?.quoteId !== undefined && paying.sent !== undefined
+    ? { once: paying.once, quoteId: paying.quoteId, consent: paying.sent }
+    : null;
+
+const LAST_MOMENTS = 5_000; // ms
+
+/** Whether a quote can be shown for a method: it is of that method, and holds a moment longer. */
+export const stillShows = (
+  quote: { method_id: string | null; expires_at: string },
+  methodId: string,
+  now: number,
+): boolean => quote.method_id === methodId && msLeft(quote, now) > 0;
+
+/** How long Review shows a quote before it asks for another, in ms. */
+export const msLeft = (quote: { expires_at: string }, now: number): number =>
+  new Date(quote.expires_at).getTime() - LAST_MOMENTS - now;
 
 const KEY = "paidup.paying";
 
