@@ -2,7 +2,7 @@
 
 Sizes: BENCH_PAYMENTS (offline payments, 6000), BENCH_BANK_LINES (lines of a bank's file, 20000; a full run: 100000) and
 BENCH_INVOICES (1000000; sizes above it are null). MONTH=full lets a whole month pass, of 20,000 invoices and 15,000
-payments, else a tenth of it. BENCH_ONLY=bank, month or people leaves the rest out.
+payments, else a tenth of it. BENCH_ONLY=bank, month, people or portal leaves the rest out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import uvloop
 
 from chassis.http.identity import Identity, TokenSigner
 from contracts.ids import new_id
-from tests.bench import bank, loading, meter, people
+from tests.bench import bank, loading, meter, people, portal
 from tests.bench.loading import A_MINOR
 from tests.bench.wire import Wire
 from tests.kit.client import Client
@@ -77,6 +77,7 @@ class Bench:
             "read": [lambda: self.read_at(SIZES[0]), lambda: self.read_at(SIZES[1])],
             "paying": [self.offline, self.latency, self.cards],
             "people": [self.people],
+            "portal": [self.portal],
             "bank": [self.bank_file],
             "events": [self.events, lambda: self.read_at(SIZES[2])],
             "month": [self.month],  # last: it moves the clock
@@ -193,6 +194,16 @@ class Bench:
             flood.cancel()
             self.figures["paid_ms_p99_in_flood"] = [quiet, flooded]
             say(f"accepted to Paid, p99: {quiet} ms, and {flooded} ms while everybody signs in by password")
+
+    async def portal(self) -> None:
+        """The pages of a customer with many invoices, in Chromium."""
+        found = await portal.measure(self.stack, OF_ONE_CUSTOMER)
+        if isinstance(found, str):
+            return say(f"the portal is not measured: {found}")
+        self.figures |= portal.said(found)
+        say(f"the portal with {OF_ONE_CUSTOMER:,} invoices: usable after {found.usable} ms")
+        say(f"  frames over 50 ms while paging, filtering and searching: {found.slow_frames or 'none'}")
+        say(f"  from the click on Pay to Paid on the screen: {found.paid} ms p50")
 
     async def charge(self, wire: Wire, bill: Bill) -> None:
         """Quote and confirm."""

@@ -15,14 +15,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WALKS = int(os.environ.get("PAIDUP_WALKS", "6"))
 STEPS = 6
-PAY = re.compile(r"^Pay \$4")
+PAY, AGAIN = re.compile(r"^Pay \$4"), "Try again"
+ASIDE = re.compile("^(To pay|There is nothing here)$")
 MOVES = ("press", "press", "press", "double", "lose", "late", "away", "reload", "back", "wait")
 
 
 async def press(page: Page, times: int = 1) -> None:
     """Press what leads on, if it stands there."""
     await page.bring_to_front()
-    for button in (page.get_by_role("button", name="Accept and Continue"), page.get_by_role("button", name=PAY)):
+    for name in ("Accept and Continue", AGAIN, PAY):
+        button = page.get_by_role("button", name=name)
         if await button.is_visible():
             return await button.click(click_count=times, timeout=1_000, no_wait_after=True)
 
@@ -59,7 +61,7 @@ async def arrive(page: Page, url: str) -> None:
     for count in range(1, 61):
         if await confirmed.is_visible():
             return
-        if await page.get_by_role("heading", name="To pay").is_visible():
+        if await page.get_by_role("heading", name=ASIDE).is_visible():
             if await page.evaluate("sessionStorage.getItem('paidup.paying')") is None:
                 return
             await page.goto(f"{url}/pay/review")

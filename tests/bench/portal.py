@@ -1,0 +1,120 @@
+"""The portal in a real Chromium, for a contact whose customer has many invoices."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from contracts.ids import new_id
+from tests.bench import loading
+from tests.kit import browser
+from tests.kit.client import Client
+from tests.kit.mails import Catcher
+from tests.kit.pages import sign_in
+from tests.kit.stack import LocalStack
+
+PAGES = {"home": "/", "invoices": "/invoices", "to pay": "/pay", "payments": "/payments", "methods": "/account/methods"}
+TIMES, PAYMENTS = 7, 15
+FREE = "pm_card_visa_debit"  # no surcharge, charged at once
+
+# When the page's own heading and what it shows stand there, in ms since the navigation began.
+USABLE = """() => new Promise(done => {
+    const look = () => document.querySelector("#main h1") && !document.querySelector("[aria-busy=true]")
+        ? done(performance.now()) : requestAnimationFrame(look);
+    look();
+})"""
+# Chromium reports each frame that took more than 50 ms.
+WATCH = """() => {
+    window.slow = [];
+    new PerformanceObserver(found => slow.push(...found.getEntries().map(one => one.duration)))
+        .observe({ type: "long-animation-frame" });
+}"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Milliseconds. `usable`: p50 by page. `slow_frames`: those over 50 ms while a list is used. `paid`: p50."""
+
+    usable: dict[str, float]
+    slow_frames: list[float]
+    paid: float
+
+
+async def measure(stack: LocalStack, invoices: int) -> Figures | str:
+    """The figures of a customer with so many invoices; or why there are none."""
+    program = browser.chromium()
+    if isinstance(program, str):
+        return program
+    async with Client(stack.url, stack.api_key) as client, browser.browsing(program) as context:
+        email, name = f"{new_id()}@example.com", f"PORTAL-{new_id()}"
+        customer = await client.customer(name="Blue Fern Ltd", email=email, external_id=name)
+        await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
+        await client.method(customer, FREE)
+        await loading.load(stack, [name] * invoices, name)
+        page = await context.new_page()
+        await sign_in(page, stack.url, email, Catcher(stack.settings.mail_url))
+        await page.get_by_role("heading", name="Blue Fern Ltd").wait_for()
+        usable = {shown: await until_usable(page, stack.url + path) for shown, path in PAGES.items()}
+        return Figures(
+            usable, await slow_frames(page, stack.url, name), await until_paid(page, stack.url, client, customer)
+        )
+
+
+async def until_usable(page: Page, address: str) -> float:
+    taken = []
+    for _ in range(TIMES):
+        await page.goto(address, wait_until="commit")
+        taken.append(await page.evaluate(USABLE))
+    return round(statistics.median(taken))
+
+
+async def slow_frames(page: Page, url: str, number: str) -> list[float]:
+    """Page, filter, sort and search, as somebody does who looks for an invoice."""
+    await page.goto(f"{url}/invoices")
+    await page.evaluate(USABLE)
+    await page.evaluate(WATCH)
+    rows = page.get_by_role("row")
+    for _ in range(5):
+        await page.get_by_role("button", name="Next").click()
+        await expect(rows).to_have_count(51)
+    for tab in ("Open", "Paid", "All"):
+        await page.get_by_role("navigation", name="Invoices").get_by_role("link", name=tab).click()
+        await expect(page.get_by_role("link", name=tab)).to_have_attribute("aria-current", "page")
+        await page.evaluate(USABLE)
+    for column in ("Balance", "Due"):
+        await page.get_by_role("columnheader", name=column).get_by_role("button").click()
+        await page.evaluate(USABLE)
+    await page.get_by_label("Search").press_sequentially(f"{number}-1234", delay=30)
+    await expect(rows).to_have_count(2)
+    found: list[float] = await page.evaluate("slow")
+    return [round(one) for one in found]
+
+
+async def until_paid(page: Page, url: str, client: Client, customer: str) -> float:
+    """From the click on Pay until the page shows that the invoice is Paid."""
+    taken = []
+    for _ in range(PAYMENTS):
+        invoice = await client.invoice(customer, 2_500)
+        await page.goto(f"{url}/pay?currency=USD&invoice={invoice}")
+        await page.get_by_role("button", name="Edit Amount").wait_for()
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        button = page.get_by_role("button", name=re.compile(r"^Pay \$"))
+        await button.wait_for()
+        began = time.monotonic()
+        await button.click()
+        await page.locator("#main").get_by_text("Confirmed", exact=True).wait_for()
+        taken.append((time.monotonic() - began) * 1000)
+    return round(statistics.median(taken))
+
+
+def said(figures: Figures) -> dict[str, Any]:
+    return {
+        "portal_usable_ms_p50": figures.usable,
+        "portal_slow_frames_ms": figures.slow_frames,
+        "portal_paid_ms_p50": figures.paid,
+    }
