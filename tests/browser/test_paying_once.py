@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Error, Page, Route, expect
 
 from tests.browser.conftest import Payer
 from tests.kit.client import Client
@@ -61,7 +62,8 @@ async def answer_too_late(route: Route) -> None:
     """The request arrives, and the gateway answers that the service took too long."""
     await route.fetch()
     problem = {"type": "urn:paidup:problem:timeout", "status": 504, "title": "Too late", "detail": "Ask again."}
-    await route.fulfill(status=504, json=problem | {"request_id": "r"}, content_type="application/problem+json")
+    with suppress(Error):
+        await route.fulfill(status=504, json=problem | {"request_id": "r"}, content_type="application/problem+json")
 
 
 async def arrive(page: Page) -> None:

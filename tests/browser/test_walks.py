@@ -9,7 +9,8 @@ import pytest
 from playwright.async_api import BrowserContext, Error, Page, expect
 
 from tests.browser.conftest import Payer
-from tests.browser.test_paying_once import PAYMENTS, answer_too_late, copied, lose_the_reply, paid_once, review
+from tests.browser.test_paying_once import PAYMENTS, answer_too_late, copied, paid_once, review
+from tests.kit.pages import lose_the_reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,7 +57,7 @@ async def move(page: Page, chance: random.Random) -> None:
 
 
 async def arrive(page: Page, url: str) -> None:
-    """Press until the payment's own page shows that it is confirmed, or until nothing is left to confirm in this tab."""
+    """Press until the payment's own page shows that it is confirmed, or until this tab has nothing to confirm."""
     confirmed = page.locator("#main").get_by_text("Confirmed", exact=True)
     for count in range(1, 61):
         if await confirmed.is_visible():
@@ -76,7 +77,7 @@ async def arrive(page: Page, url: str) -> None:
 class TestWalks:
     @pytest.mark.parametrize("seed", range(WALKS))
     async def test_ends_with_one_payment(self, payer: Payer, context: BrowserContext, seed: int) -> None:
-        chance, page = random.Random(seed), payer.page  # noqa: S311 - a walk that can be walked again
+        chance, page = random.Random(seed), payer.page
         invoice = await payer.client.invoice(payer.customer, 10_000)
         await review(page, payer, invoice)
         tabs = [page, await copied(page, context, payer.url)] if chance.random() < 0.5 else [page]

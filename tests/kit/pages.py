@@ -1,6 +1,8 @@
 """What people do at the portal's pages."""
 
-from playwright.async_api import Page, Route
+from contextlib import suppress
+
+from playwright.async_api import Error, Page, Route
 
 from tests.kit.mails import Catcher
 from tests.kit.portal import codes_in, newest_code
@@ -20,4 +22,5 @@ async def sign_in(page: Page, url: str, email: str, catcher: Catcher) -> None:
 async def lose_the_reply(route: Route) -> None:
     """The request arrives, its answer does not."""
     await route.fetch()
-    await route.abort()
+    with suppress(Error):  # the page was loaded anew meanwhile
+        await route.abort()
