@@ -6,11 +6,9 @@ import pytest
 from playwright.async_api import expect
 
 from contracts.ids import new_id
-from tests.browser.test_desk import Manager, manager
+from tests.browser.conftest import Manager
 from tests.browser.test_pages import each_look
 from tests.kit.mails import Mail
-
-__all__ = ["manager"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -18,7 +18,7 @@ let look = $state.raw<Look>(DEFAULT);
 export const company = (): Look => look;
 
 /** The values of the brand's tokens in tokens.css. */
-const tokensOf = (wanted: Look): Record<string, string> => ({
+export const tokensOf = (wanted: Look): Record<string, string> => ({
   "--brand": `light-dark(${wanted.brand_colour}, ${wanted.brand_colour_dark})`,
   "--on-brand": `light-dark(${wanted.text_on_brand}, ${wanted.text_on_brand_dark})`,
   "--brand-hover": "color-mix(in oklab, var(--brand) 85%, var(--ink))",
@@ -38,7 +38,7 @@ export async function loadCompany(): Promise<void> {
 export function wear(wanted: Look): void {
   look = wanted;
   useZone(wanted.time_zone);
-  if (wanted.brand_colour === DEFAULT.brand_colour) return;
   const style = document.documentElement.style;
-  for (const [name, value] of Object.entries(tokensOf(wanted))) style.setProperty(name, value);
+  const own = wanted.brand_colour !== DEFAULT.brand_colour;
+  for (const [name, value] of Object.entries(tokensOf(wanted))) style.setProperty(name, own ? value : "");
 }

@@ -1,5 +1,7 @@
 import account from "../features/account/words.es.json";
+import company from "../features/company/words.es.json";
 import desk from "../features/desk/words.es.json";
+import failures from "../features/failures/words.es.json";
 import frame from "../features/frame/words.es.json";
 import home from "../features/home/words.es.json";
 import invoices from "../features/invoices/words.es.json";
@@ -9,4 +11,4 @@ import payments from "../features/payments/words.es.json";
 import receipts from "../features/receipts/words.es.json";
 import signin from "../features/signin/words.es.json";
 
-export default { account, desk, frame, home, invoices, methods, paying, payments, receipts, signin };
+export default { account, company, desk, failures, frame, home, invoices, methods, paying, payments, receipts, signin };
