@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaProducer
 from playwright.async_api import Locator, expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
 from tests.browser.test_pages import each_look
 from tests.kit.pages import sign_in
+from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -151,6 +153,20 @@ async def brand_of(preview: Locator) -> str:
     """The colour of the button in a preview."""
     seen = await preview.locator(".btn").first.evaluate("one => getComputedStyle(one).backgroundColor")
     return "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", seen))
+
+
+class TestSetAside:
+    async def test_shows_what_to_do(self, manager: Manager, stack: LocalStack) -> None:
+        page = manager.page
+        async with AIOKafkaProducer(**stack.kafka()) as producer:
+            await producer.send_and_wait("invoicing.customer.v1", b"not what it should be", key=b"nobody")
+        await manager.client.until("/v1/dead-letters/payments", lambda found: bool(found["letters"]))
+        await page.get_by_role("navigation", name="Desk").get_by_role("link", name="Set aside").click()
+        table = page.get_by_role("table", name="Events that payments set aside")
+        await expect(table).to_contain_text("invoicing.customer.v1")
+        await expect(table).to_contain_text("can’t be read")
+        await expect(table).to_contain_text('--reason "…" --service payments')
+        assert await each_look(page) == []
 
 
 class TestPages:

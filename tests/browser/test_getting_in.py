@@ -82,7 +82,7 @@ class TestByCode:
         field = page.get_by_label("Code from the e-mail")
         await field.fill("000000" if right != "000000" else "111111")
         await page.get_by_role("button", name="Log in").click()
-        await expect(page.get_by_role("alert").filter(has_text="That code is not right")).to_be_visible()
+        await expect(page.get_by_role("alert").filter(has_text="4 tries are left")).to_be_visible()
         await expect(field).to_have_attribute("aria-invalid", "true")
         await field.fill(right)
         await page.get_by_role("button", name="Log in").click()
