@@ -95,6 +95,16 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     print(f"kafka at {found['kafka']}, postgres at {found['postgres']}")
 
 
+@app.command("try")
+def try_out() -> None:
+    """Add a customer with invoices, its contact and two of the company's people, to look at in a browser."""
+    from paidup_local import business_clock, example
+
+    settings = _running()
+    url, key = stack_settings.read_env_file(settings)
+    print(example.make(url, key, business_clock.today(settings), settings.mail_url))
+
+
 @clock.command("advance")
 def clock_advance(by: Annotated[str, typer.Argument(help="3d, 2h, 15m, 90s, 1d12h")]) -> None:
     """Move business time on."""

@@ -8,11 +8,18 @@ from collections.abc import Mapping
 from paidup_local.errors import StackError
 
 
-def call(method: str, url: str, *, key: str = "", body: object = None, seconds: float = 30) -> object:
-    """The decoded answer; a refusal or an unreachable address is a StackError that says what and why."""
+def call(
+    method: str, url: str, *, key: str = "", body: object = None, seconds: float = 30, once: str | None = None
+) -> object:
+    """The decoded answer; a refusal or an unreachable address is a StackError that says what and why.
+
+    `once`: the Idempotency-Key.
+    """
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
+    if once:
+        headers["Idempotency-Key"] = once
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
     try:
