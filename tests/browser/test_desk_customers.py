@@ -102,6 +102,17 @@ class TestInvoices:
         made = (await manager.client.get(f"/v1/invoices?q={number}"))["items"]
         assert [(one["status"], one["total_minor"]) for one in made] == [("void", 333_951)]
 
+    async def test_escape_goes_back_to_the_button(self, manager: Manager) -> None:
+        page = manager.page
+        invoice = (await manager.client.get(f"/v1/invoices?q={manager.number}"))["items"][0]
+        await page.goto(f"{manager.url}/desk/invoices/{invoice['id']}")
+        void = page.get_by_role("button", name="Void")
+        await void.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name=f"Void {manager.number}?")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(void).to_be_focused()
+
     async def test_list_has_counts_and_opens_one(self, manager: Manager) -> None:
         page = manager.page
         await page.goto(f"{manager.url}/desk/customers/{manager.customer}")

@@ -85,11 +85,7 @@ async def pages(page: Page, url: str, seen: Seen) -> None:
         "viewers": "/account/viewers",
         "password": "/account/password", "missing": "/nowhere",
     }  # fmt: skip
-    for name, path in plain.items():
-        await page.goto(url + path)
-        await page.locator("h1").first.wait_for()
-        await page.wait_for_load_state("networkidle")
-        await shoot(page, name)
+    await each(page, url, plain)
     await page.goto(f"{url}/pay")
     for row in (1, 2):
         await page.get_by_role("row").nth(row).get_by_role("checkbox").check()
@@ -101,6 +97,40 @@ async def pages(page: Page, url: str, seen: Seen) -> None:
     await page.get_by_role("button", name="Pay $").click()
     await page.get_by_role("dialog").wait_for()
     await shoot(page, "surcharge")
+
+
+async def each(page: Page, url: str, paths: dict[str, str]) -> None:
+    for name, path in paths.items():
+        await page.goto(url + path)
+        await page.locator("h1").first.wait_for()
+        await page.wait_for_load_state("networkidle")
+        await shoot(page, name)
+
+
+async def desk(page: Page, url: str, customer: str, seen: Seen) -> None:
+    """What an administrator of the company sees."""
+    one, invoice = f"/desk/customers/{customer}", f"/desk/invoices/{seen.invoice}"
+    plain = {
+        "desk": "/desk", "desk-customer": one, "desk-customer-new": "/desk/customers/new",
+        "desk-customer-change": f"{one}/change", "desk-invoices": f"{one}/invoices",
+        "desk-invoice-new": f"{one}/invoices/new", "desk-visits": f"{one}/visits", "desk-invoice": invoice,
+        "desk-staff": "/desk/staff", "desk-keys": "/desk/keys", "desk-key-new": "/desk/keys/new",
+        "desk-settings": "/desk/settings", "desk-failures": "/desk/failures", "desk-mails": "/desk/mails",
+    }  # fmt: skip
+    await each(page, url, plain)
+    await page.goto(url + one)
+    await page.get_by_role("button", name="Change").first.click()
+    await shoot(page, "desk-contact")
+    await page.goto(url + invoice)
+    await page.get_by_role("button", name="Void").click()
+    await shoot(page, "desk-void")
+    await page.goto(f"{url}/desk/staff")
+    await page.get_by_role("button", name="Invite somebody").click()
+    await shoot(page, "desk-invite")
+    await page.goto(f"{url}/desk/settings")
+    await page.get_by_label("Brand colour", exact=True).fill("#e8c200")
+    await page.get_by_role("button", name="Take #").wait_for()
+    await shoot(page, "desk-settings-unreadable")
 
 
 async def doors(page: Page, url: str, email: str) -> None:
@@ -128,6 +158,12 @@ async def main(wanted: Callable[[Page, str, Seen], Awaitable[None]] = pages) -> 
             await sign_in(page, stack.url, email, Catcher(stack.settings.mail_url))
             await page.get_by_role("heading", name=NAME).wait_for()
             await wanted(page, stack.url, seen)
+            staff = f"ida.storm.{new_id()[-4:]}@paidup.example"
+            await client.make("/v1/staff", {"email": staff, "name": "Ida Storm", "role": "administrator"})
+            page = await (await browser.new_context()).new_page()
+            await sign_in(page, f"{stack.url}/desk", staff, Catcher(stack.settings.mail_url))
+            await page.get_by_role("heading", name="Customers").wait_for()
+            await desk(page, stack.url, customer, seen)
             await browser.close()
     print(f"{len(list(OUT.glob('*.png')))} pictures in {OUT}")
 
