@@ -98,7 +98,7 @@ def read_csv(file: BinaryIO, account: str | None, currency: str | None) -> tuple
                 own = profile.account or account
                 if own is None and "account" not in profile.columns:
                     reason = f"a {profile.name} export does not contain its account. Send it as ?account="
-                    raise BadFile(1, reason)
+                    raise BadFile(1, reason, "account")
                 right = encoding_of(file, profile.encoding)
                 return f"csv:{profile.name}", _rows(file, right, profile, own, profile.currency or currency)
     known = ", ".join(profile.name for profile in profiles())

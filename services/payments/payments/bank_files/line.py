@@ -63,12 +63,16 @@ class BankLine:
 
 
 class BadFile(Exception):
-    """The file can't be read as its format. Names the line, what is wrong, and what to do."""
+    """The file can't be read as its format. Names the line, what is wrong, and what to do.
 
-    def __init__(self, line: int | None, reason: str) -> None:
+    `field`: what has to be said beside the file, because it is not in the file.
+    """
+
+    def __init__(self, line: int | None, reason: str, field: Literal["body", "account"] = "body") -> None:
         super().__init__(f"line {line}: {reason}" if line is not None else reason)
         self.line = line
         self.reason = reason
+        self.field = field
 
 
 def exponent(currency: str, line: int | None) -> int:

@@ -81,7 +81,9 @@ class TestProfiles:
             "12345",
         )
         assert (paid.amount_minor, paid.currency, paid.booked_on) == (500, "USD", date(2026, 3, 3))
-        assert "does not contain its account. Send it as ?account=" in str(refusal(rows))
+        refused = refusal(rows)
+        assert "does not contain its account. Send it as ?account=" in str(refused)
+        assert refused.field == "account"
 
     @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
     def test_sparkasse_is_read_and_noted_lines_are_pending(self, encoding: str) -> None:

@@ -234,7 +234,7 @@ def bad_file(fault: BadFile) -> Problem:
         slug="bad-bank-file",
         title="The bank file can't be read",
         detail=f"{str(fault)[:1].upper()}{str(fault)[1:]}. Nothing of it was taken.",
-        errors=[{"field": "body", "message": fault.reason, **where}],
+        errors=[{"field": fault.field, "message": fault.reason, **where}],
     )
 
 
