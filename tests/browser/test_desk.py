@@ -1,7 +1,6 @@
 """The staff's desk in a real browser: find a customer, look as that customer, let its people in."""
 
 import re
-import uuid
 
 import pytest
 from playwright.async_api import expect
@@ -59,7 +58,7 @@ class TestContacts:
 class TestDeskPages:
     async def test_have_no_violation(self, manager: Manager) -> None:
         page, found = manager.page, {}
-        for path in ("/desk", f"/desk/customers/{manager.customer}", "/desk/exceptions", "/desk/mails"):
+        for path in ("/desk", f"/desk/customers/{manager.customer}", "/desk/mails"):
             await page.goto(manager.url + path)
             await page.get_by_role("heading", level=1).wait_for()
             await page.wait_for_load_state("networkidle")
@@ -71,24 +70,3 @@ class TestDeskPages:
         await sign_in(manager.page, f"{manager.url}/desk", manager.email, manager.catcher)
         await expect(manager.page.get_by_role("heading", level=1, name=manager.name)).to_be_visible()
         assert manager.page.url == f"{manager.url}/"
-
-
-class TestExceptions:
-    async def test_a_proposal_is_posted_once(self, manager: Manager) -> None:
-        page, client = manager.page, manager.client
-        account, text = f"DE{uuid.UUID(new_id()).int % 10**20:020}", f"short {new_id()[-8:]}"
-        head = "date,amount,currency,account,reference,text,payer,payer_account\n"
-        line = f"2026-03-02,50.00,USD,{account},{manager.number},{text},{manager.name},\n"
-        status, run = await client.upload("/v1/bank-statements", (head + line).encode())
-        assert status in (200, 202), run
-        done = await client.until(f"/v1/reconciliation/runs/{run['id']}", lambda found: found["status"] == "done")
-        assert done["proposed"] == 1, done
-        await page.goto(f"{manager.url}/desk/exceptions")
-        await page.get_by_role("row").filter(has_text=text).get_by_role("link").click()
-        await page.get_by_role("button", name="Post this").first.click()
-        await expect(page.get_by_text("Write the reason first")).to_be_visible()
-        await page.get_by_label("Reason, kept in the trail").fill("Agreed by phone")
-        await page.get_by_role("button", name="Post this").first.dblclick()
-        await expect(page.get_by_text(re.compile("^Decided"))).to_be_visible()
-        found = await client.get(f"/v1/payments?customer_id={manager.customer}")
-        assert [one["amount_minor"] for one in found["items"]] == [5_000]

@@ -1,4 +1,5 @@
 import account from "../features/account/words.en.json";
+import bank from "../features/bank/words.en.json";
 import company from "../features/company/words.en.json";
 import desk from "../features/desk/words.en.json";
 import failures from "../features/failures/words.en.json";
@@ -11,4 +12,18 @@ import payments from "../features/payments/words.en.json";
 import receipts from "../features/receipts/words.en.json";
 import signin from "../features/signin/words.en.json";
 
-export default { account, company, desk, failures, frame, home, invoices, methods, paying, payments, receipts, signin };
+export default {
+  account,
+  bank,
+  company,
+  desk,
+  failures,
+  frame,
+  home,
+  invoices,
+  methods,
+  paying,
+  payments,
+  receipts,
+  signin,
+};

@@ -1,4 +1,5 @@
 import account from "../features/account/words.es.json";
+import bank from "../features/bank/words.es.json";
 import company from "../features/company/words.es.json";
 import desk from "../features/desk/words.es.json";
 import failures from "../features/failures/words.es.json";
@@ -11,4 +12,18 @@ import payments from "../features/payments/words.es.json";
 import receipts from "../features/receipts/words.es.json";
 import signin from "../features/signin/words.es.json";
 
-export default { account, company, desk, failures, frame, home, invoices, methods, paying, payments, receipts, signin };
+export default {
+  account,
+  bank,
+  company,
+  desk,
+  failures,
+  frame,
+  home,
+  invoices,
+  methods,
+  paying,
+  payments,
+  receipts,
+  signin,
+};

@@ -8,8 +8,6 @@ import { api, ask, type Schemas } from "../../api/client";
 import { queries } from "../../api/queries";
 import { useToday } from "../../kit/say.svelte";
 
-export type Proposal = Schemas["ProposalView"];
-export type Resolution = Schemas["Resolution"];
 export type CustomerRow = Schemas["CustomerRow"];
 
 /** A list that grows page by page. */
@@ -51,24 +49,6 @@ export const contactsQuery = (id: () => string) =>
     queryKey: ["desk", "contacts", id()],
     queryFn: () => ask(api.GET("/v1/contacts", { params: { query: { customer_id: id(), limit: 100 } } })),
   }));
-
-export const exceptionsQuery = () =>
-  pagesOf(
-    () => ["exceptions"],
-    (cursor) =>
-      ask(api.GET("/v1/reconciliation/exceptions", { params: { query: { state: "open", limit: 50, cursor } } })),
-  );
-
-export const exceptionQuery = (id: () => string) =>
-  createQuery(() => ({
-    queryKey: ["desk", "exception", id()],
-    queryFn: () =>
-      ask(api.GET("/v1/reconciliation/exceptions/{exception_id}", { params: { path: { exception_id: id() } } })),
-  }));
-
-/** Decide an exception, once. The same decision again gets the same answer. */
-export const resolve = (exception_id: string, body: Resolution): Promise<Schemas["ExceptionDetail"]> =>
-  ask(api.POST("/v1/reconciliation/exceptions/{exception_id}/resolve", { params: { path: { exception_id } }, body }));
 
 export const mailsQuery = () =>
   pagesOf(

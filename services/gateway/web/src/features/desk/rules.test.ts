@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { actionOf, decimalOf, laterBy, offered, rateOf, stateOf, tabOf } from "./rules";
+import { decimalOf, laterBy, offered, rateOf, stateOf, tabOf } from "./rules";
 
 describe("a customer", () => {
   test("is overdue when one currency is", () => {
@@ -16,20 +16,6 @@ describe("a customer", () => {
 
   test("has nothing open when nothing is owed", () => {
     expect(stateOf([]).word).toBe("desk.nothing_open");
-  });
-});
-
-describe("a proposal", () => {
-  const bare = { payment_id: null, payment_ids: [], payout_id: null };
-
-  test("of new money is posted", () => {
-    expect(actionOf(bare)).toBe("post");
-  });
-
-  test("of money that is known is matched", () => {
-    expect(actionOf({ ...bare, payment_id: "p" })).toBe("match");
-    expect(actionOf({ ...bare, payment_ids: ["p", "q"] })).toBe("match");
-    expect(actionOf({ ...bare, payout_id: "po_1" })).toBe("match");
   });
 });
 

@@ -11,12 +11,6 @@ export function stateOf(balances: readonly Balance[]): { tone: string; icon: Ico
   return { tone: "paid", icon: "paid", word: "desk.nothing_open" };
 }
 
-type Proposal = Pick<Schemas["ProposalView"], "payment_id" | "payment_ids" | "payout_id">;
-
-/** Money that is known already, as a receipt or a payout, is matched: posting would count it twice. */
-export const actionOf = (proposal: Proposal): "post" | "match" =>
-  proposal.payment_id || proposal.payment_ids?.length || proposal.payout_id ? "match" : "post";
-
 export const TABS = ["all", "draft", "open", "in_progress", "paid"] as const;
 
 /** The tab that the address of the page asks for. */
