@@ -11,6 +11,7 @@ from contracts.problems import PROBLEMS
 from contracts.words import WORDS as FAULTS
 from invoicing.timeline import WORDS as INVOICE
 from payments.collecting.domain import timeline
+from payments.exceptions.domain import OF_CLASS, REMEDIES, remedy
 from payments.providers.data_files import CODES
 
 FOLDER = pathlib.Path(__file__).parents[3] / "services/gateway/web/src/words"
@@ -54,3 +55,9 @@ class TestTimelines:
     def test_of_a_payment_have_each_reason(self, language: str) -> None:
         reasons = {one.code for one in CODES} | timeline.REASONS.keys() | timeline.REFUSED.keys()
         assert reasons <= sentences(language)["reason"].keys()
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_exceptions_have_each_remedy(language: str) -> None:
+    codes = {remedy(about, "missing_here").code for about in REMEDIES} | {remedy(*one).code for one in OF_CLASS}
+    assert sentences(language)["remedy"].keys() == codes
