@@ -45,15 +45,6 @@ class TestLive:
         await shows(second, await issue(payer))
         await second.close()
 
-    async def test_what_happened_offline_appears(self, payer: Payer, context: BrowserContext) -> None:
-        await payer.page.goto(f"{payer.url}/invoices")
-        await expect(payer.page.get_by_role("heading", name="No invoices here")).to_be_visible()
-        await context.set_offline(True)
-        number = await issue(payer)
-        await asyncio.sleep(5)
-        await context.set_offline(False)
-        await shows(payer.page, number, within=5_000)
-
     async def test_a_restarted_gateway_is_heard_again(self, payer: Payer, stack: LocalStack) -> None:
         await payer.page.goto(f"{payer.url}/invoices")
         await expect(payer.page.get_by_role("heading", name="No invoices here")).to_be_visible()
@@ -62,6 +53,46 @@ class TestLive:
         await asyncio.to_thread(stack.wait_ready, "gateway")
         number = await issue(payer)
         await shows(payer.page, number, within=6_000)
+
+
+class TestOffline:
+    async def test_what_changes_meanwhile_appears(self, payer: Payer, context: BrowserContext) -> None:
+        page, first = payer.page, await issue(payer)
+        await page.goto(f"{payer.url}/pay")
+        await page.get_by_role("checkbox", name=f"Pay {first}").check()
+        cut = asyncio.get_running_loop().time()
+        await context.set_offline(True)
+        banner = page.get_by_text(re.compile("You are offline. This is what was known at \\d+:\\d+"))
+        await expect(page.locator("#main").filter(has=banner)).to_be_visible()
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        await expect(page.get_by_role("alert")).to_contain_text("You are offline: nothing can be paid just now.")
+        number = await issue(payer)
+        await asyncio.sleep(30 - (asyncio.get_running_loop().time() - cut))
+        await expect(page.get_by_role("checkbox", name=f"Pay {first}")).to_be_checked()
+        await expect(page.get_by_role("link", name=number, exact=True)).to_have_count(0)
+        await context.set_offline(False)
+        await shows(page, number)
+        await expect(page.locator("#main").get_by_text("Connected again.")).to_be_visible()
+        await expect(page.get_by_role("checkbox", name=f"Pay {first}")).to_be_checked()
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        await page.get_by_role("button", name=re.compile(r"^Pay \$")).wait_for()
+
+    async def test_nothing_is_sent_from_the_review(self, payer: Payer, context: BrowserContext) -> None:
+        page, client = payer.page, payer.client
+        invoice = await client.invoice(payer.customer, 5_000)
+        await page.goto(f"{payer.url}/pay?invoice={invoice}")
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        await page.get_by_role("button", name=re.compile(r"^Pay \$")).click()
+        await context.set_offline(True)
+        await page.get_by_role("button", name="Accept and Continue").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Nothing was sent")
+        await context.set_offline(False)
+        await expect(page.get_by_role("alert")).to_have_count(0)
+        assert (await client.get(f"/v1/payments?customer_id={payer.customer}"))["items"] == []
+        await page.get_by_role("button", name=re.compile(r"^Pay \$")).click()
+        await page.get_by_role("button", name="Accept and Continue").click()
+        assert (await client.paid(invoice))["settled_minor"] == 5_000
+        assert len((await client.get(f"/v1/payments?customer_id={payer.customer}"))["items"]) == 1
 
 
 class TestBank:

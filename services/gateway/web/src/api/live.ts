@@ -16,6 +16,7 @@ export function listen(): () => void {
   const channel = new BroadcastChannel(name);
   const stop = new AbortController();
   channel.onmessage = ({ data }: MessageEvent<string>) => take(data);
+  addEventListener("online", () => take(ALL), { signal: stop.signal });
   navigator.locks
     .request(name, { signal: stop.signal }, () => read(channel, stop.signal))
     .catch((error: unknown) => {
@@ -51,6 +52,14 @@ function read(channel: BroadcastChannel, ended: AbortSignal): Promise<void> {
         if (stream.readyState === EventSource.CLOSED) timer = setTimeout(open, AGAIN);
       };
     };
+    // After a cut the browser itself would try again only after some seconds.
+    const anew = () => {
+      clearTimeout(timer);
+      stream.close();
+      missed = true;
+      open();
+    };
+    addEventListener("online", anew, { signal: ended });
     ended.addEventListener("abort", () => {
       clearTimeout(timer);
       stream.close();
