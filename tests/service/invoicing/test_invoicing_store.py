@@ -24,6 +24,7 @@ from contracts.payments import PaymentReconciled
 from contracts.refusals import Refusal
 from invoicing import handlers, issuing, messages, store
 from invoicing.api.invoices import decide
+from invoicing.store.activity import ACTIVITY
 from invoicing.store.aging import AGING
 from invoicing.store.book import LOAD_OLDEST
 from invoicing.store.customers import SEARCHED
@@ -402,6 +403,35 @@ class TestSummary:
         plan = await units.pool.fetch(f"EXPLAIN {sql}", *[new_id(), DAY][:values])
         assert index in "\n".join(row[0] for row in plan)
         assert "Seq Scan" not in "\n".join(row[0] for row in plan)
+
+
+class TestActivity:
+    async def test_is_the_newest_of_all_kinds(self, units: Units) -> None:
+        who, other = await customer(units), await customer(units)
+        days = [DAY - timedelta(days=20 - n) for n in range(14)]
+        made = numbered(await issue(units, *(wish(who, f"A{n}", day=day) for n, day in enumerate(days))))
+        await issue(units, wish(other, "X"), wish(who, "LATER", day=DAY + timedelta(days=3)))
+        kept, back = new_id(), new_id()
+        await settle(units, received(kept, who, 60, (made["A13"], 60)))
+        await settle(units, received(back, who, 70, (made["A12"], 30), (made["A13"], 40)))
+        async with units.begin() as work:
+            book = await store.load_book(work, payments=[back])
+            book.reverse(back, DAY)
+            await store.save_book(work, book)
+        found = await store.load_activity(units.pool, who, DAY)
+        assert {(one["code"], one["amount_minor"]) for one in found[:2]} == {
+            ("payment_returned", 70),
+            ("payment_confirmed", 60),
+        }
+        assert [one["number"] for one in found[2:]] == [f"A{n}" for n in range(13, 5, -1)]
+        assert {one["payment_id"] for one in found[:2]} == {kept, back}
+        assert [one["on"] for one in found] == sorted((one["on"] for one in found), reverse=True)
+
+    async def test_reads_indexes_alone(self, units: Units) -> None:
+        plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {ACTIVITY}", new_id(), DAY))
+        for index in ("invoices_newest", "settlements_newest", "entries_reversed"):
+            assert index in plan
+        assert "Seq Scan" not in plan
 
 
 class TestBalances:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -134,6 +134,28 @@ class CustomerSummary(BaseModel):
     last_paid: LastPaid | None
 
 
+class Lately(BaseModel):
+    """One thing that happened, on a day. Amounts are minor units of `currency`.
+
+    invoice_issued     `invoice_id`, `number` and `due_on` are the invoice's
+    payment_confirmed  the money of `payment_id` is there; what of it has not gone back, without surcharge
+    payment_returned   so much of `payment_id` went back: its invoices are owed again
+    """
+
+    code: Literal["invoice_issued", "payment_confirmed", "payment_returned"]
+    on: date
+    invoice_id: str | None
+    payment_id: str | None
+    number: str | None
+    due_on: date | None
+    amount_minor: int
+    currency: str
+
+
+class Activity(BaseModel):
+    items: list[Lately]
+
+
 @router.post(
     "/v1/customers", status_code=201, response_model=Customer, responses={200: {"model": Customer}}, tags=["customers"]
 )
@@ -225,3 +247,11 @@ async def get_summary(customer_id: str, request: Request, identity: ReadInvoices
     today = running.clock.today()
     summary = await store.load_summary(running.reads(identity), customer_id, today)
     return answer({"customer_id": customer_id, "name": customer["name"], "as_of": today, **summary})
+
+
+@router.get("/v1/customers/{customer_id}/activity", response_model=Activity, tags=["customers"])
+async def get_activity(customer_id: str, request: Request, identity: ReadInvoices) -> Response:
+    """Show the ten newest things that happened: invoices issued, payments confirmed, and what of them went back."""
+    await _own_customer(customer_id, request, identity)
+    running = running_of(request)
+    return answer({"items": await store.load_activity(running.reads(identity), customer_id, running.clock.today())})

@@ -1,5 +1,6 @@
 """Every SQL statement of invoicing, one typed function each, by noun."""
 
+from invoicing.store.activity import load_activity
 from invoicing.store.aging import load_aging
 from invoicing.store.book import load_book, load_booked, save_book
 from invoicing.store.customers import (
@@ -43,6 +44,7 @@ __all__ = [
     "invoice_of",
     "list_customers",
     "list_invoices",
+    "load_activity",
     "load_aging",
     "load_balances",
     "load_book",

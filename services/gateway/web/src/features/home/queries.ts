@@ -11,3 +11,11 @@ export const attentionQuery = () =>
     queryFn: () =>
       ask(api.GET("/v1/customers/{customer_id}/attention", { params: { path: { customer_id: customerOf() } } })),
   }));
+
+/** What happened lately, the newest first; read again with the summary, whose first key it has. */
+export const activityQuery = () =>
+  createQuery(() => ({
+    queryKey: ["summary", customerOf(), "lately"],
+    queryFn: () =>
+      ask(api.GET("/v1/customers/{customer_id}/activity", { params: { path: { customer_id: customerOf() } } })),
+  }));
