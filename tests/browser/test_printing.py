@@ -11,7 +11,7 @@ from tests.browser.conftest import Payer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SHOWN = """() => [...document.querySelectorAll("nav, button, .btn, .strip, .rail, .dock, .tools")]
+SHOWN = """() => [...document.querySelectorAll("nav, button:not(th button), .btn, .strip, .rail, .dock, .tools")]
     .filter(one => one.checkVisibility()).map(one => one.outerHTML.slice(0, 80))"""
 STYLES = """() => {
     const style = one => getComputedStyle(document.querySelector(one));

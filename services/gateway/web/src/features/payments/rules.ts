@@ -43,3 +43,13 @@ export const ended = (payment: Pick<Payment, "status">): boolean =>
 /** How the money came: the method, or that the company received it. */
 export const wayOf = (payment: Pick<Payment, "way" | "method">): string =>
   payment.way === "receive" ? t("payments.received") : payment.method ? nameOf(payment.method) : t("payments.credit");
+
+/** What a payment pays of one invoice: by the method, or by credit. */
+export const partOf = (
+  payment: { allocations: readonly Part[]; credit_allocations: readonly Part[] },
+  invoiceId: string,
+): number =>
+  [...payment.allocations, ...payment.credit_allocations]
+    .filter((part) => part.invoice_id === invoiceId)
+    .reduce((sum, part) => sum + part.amount_minor, 0);
+type Part = { invoice_id: string; amount_minor: number };
