@@ -20,8 +20,8 @@ function format(language: string, currency: string, style: "currency" | "decimal
     const digits = digitsOf(currency);
     const options: Intl.NumberFormatOptions =
       style === "currency"
-        ? { style, currency, currencyDisplay: "narrowSymbol" }
-        : { minimumFractionDigits: digits, maximumFractionDigits: digits };
+        ? { style, currency, currencyDisplay: "narrowSymbol", useGrouping: "always" }
+        : { useGrouping: "always", minimumFractionDigits: digits, maximumFractionDigits: digits };
     formats.set(key, (found = new Intl.NumberFormat(language, options)));
   }
   return found;
