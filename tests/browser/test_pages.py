@@ -66,12 +66,30 @@ class TestAccessibility:
             await page.wait_for_load_state("networkidle")
             found[path] = await each_look(page)
         await page.goto(f"{payer.url}/pay?invoice={invoice}")
+        await page.get_by_role("button", name="Edit Amount").click()
+        await page.get_by_label("Amount for").fill("90")
+        found["edit amount"] = await each_look(page)
+        await page.get_by_label("Amount for").fill("10")
         await page.get_by_role("button", name="PAY SELECTED").click()
         await page.get_by_role("button", name=re.compile(r"^Pay \$")).wait_for()
         found["review"] = await each_look(page)
         await page.get_by_role("button", name=re.compile(r"^Pay \$")).click()
         await page.get_by_role("dialog").wait_for()
         found["surcharge"] = await each_look(page)
+        assert {name: some for name, some in found.items() if some} == {}
+
+    async def test_pages_without_anything(self, payer: Payer) -> None:
+        page, found = payer.page, {}
+        for path in ("/", "/invoices", "/pay", "/payments"):
+            await page.goto(payer.url + path)
+            await page.locator("h1").first.wait_for()
+            await page.wait_for_load_state("networkidle")
+            found[path] = await each_look(page)
+        await page.route("**/v1/payments?*", lambda route: route.abort())
+        await page.goto(f"{payer.url}/payments")
+        await page.get_by_role("button", name="Try again").wait_for()
+        found["error"] = await each_look(page)
+        await page.unroute("**/v1/payments?*")
         assert {name: some for name, some in found.items() if some} == {}
 
     async def test_pages_of_my_account(self, payer: Payer) -> None:
@@ -91,7 +109,13 @@ class TestAccessibility:
     async def test_pages_of_signing_in(self, payer: Payer) -> None:
         page, found, token = payer.page, {}, "x" * 22
         await page.context.clear_cookies()
-        for path in ("login", "login/code", "login/password", "forgot", *(f"{one}/{token}" for one in ("invite", "i"))):
+        for path in (
+            "login",
+            "login/code",
+            "login/password",
+            "forgot",
+            *(f"{one}/{token}" for one in ("invite", "i", "confirm", "reset")),
+        ):
             await page.goto(f"{payer.url}/{path}")
             await page.locator("h1").wait_for()
             found[path] = await each_look(page)
