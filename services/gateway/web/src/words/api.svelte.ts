@@ -9,18 +9,28 @@ const loaders: Record<Language, () => Promise<{ default: Sentences }>> = {
   es: () => import("./api.es.json"),
 };
 let sentences = $state.raw<Sentences | null>(null);
+let language: Language = "en";
+let asked: Language | null = null;
 
-/** The sentences of the API's codes. Not awaited by the first page: until they are here, the API's own text is shown. */
-export async function loadSentences(language: Language): Promise<void> {
+/** From now on in this language. They are loaded when the first one is needed; until then the API's own text is shown. */
+export function speakSentences(wanted: Language): void {
+  language = wanted;
+  if (asked && asked !== wanted) void load();
+}
+
+async function load(): Promise<void> {
+  const wanted = (asked = language);
   try {
-    sentences = (await loaders[language]()).default;
+    const found = (await loaders[wanted]()).default;
+    if (wanted === language) sentences = found;
   } catch {
-    sentences = null;
+    asked = null; // the next one that is needed tries again
   }
 }
 
 /** The sentence of a code of the API. Where it has none, or a value of it is missing: `otherwise`, the API's own text. */
 export function sentenceOf(part: Part, code: string, values: Values, otherwise: string): string {
+  if (!asked) void load();
   const found = sentences?.[part][code];
   if (found === undefined || [...found.matchAll(/\{(\w+)\}/g)].some(([, name]) => !(name! in values))) return otherwise;
   return found.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]));

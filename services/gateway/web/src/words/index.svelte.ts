@@ -1,4 +1,4 @@
-import { loadSentences } from "./api.svelte";
+import { speakSentences } from "./api.svelte";
 import type en from "./en";
 
 export const LANGUAGES = { en: "English", es: "Español" } as const;
@@ -22,7 +22,7 @@ let plurals = new Intl.PluralRules("en");
 
 /** The language of all words from now on, kept in this browser. */
 export async function speak(wanted: Language): Promise<void> {
-  void loadSentences(wanted);
+  speakSentences(wanted);
   catalogue = (await loaders[wanted]()).default;
   plurals = new Intl.PluralRules(wanted);
   language = wanted;
