@@ -58,6 +58,7 @@ PROBLEMS: dict[str, Kind] = {
     # People and signing in.
     "contact-disabled": Kind((409,), "The contact is disabled: enable it first."),
     "email-taken": Kind((409,), "Somebody here has this address already."),
+    "last-administrator": Kind((409,), "One administrator who may sign in always remains."),
     "link-ended": Kind((410,), "The link of a mail has ended or was used: ask for a new one."),
     "not-oneself": Kind((409,), "Nobody does this to themselves: ask another administrator."),
     "password-refused": Kind((422,), "The password is too short, too long or known."),

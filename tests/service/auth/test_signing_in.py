@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 from auth.links.handlers import make_links
+from auth.people.domain import ROLE_SCOPES
 from auth.signin.domain import CODES, FAILURES_AN_HOUR, GUESSES_A_CODE, GUESSES_A_DAY, RESET
 from auth.signin.entering import enter as enter_session
 from auth.signin.entering import send_link
@@ -25,6 +27,9 @@ from tests.kit.signing_in import BROWSER, SESSION, Auth, Browser, opened, person
 
 CONTRACTS = pathlib.Path(__file__).parents[3] / "contracts/examples"
 GOOD = "correct horse battery staple rides"
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
+"""
 OTHER = "nine purple umbrellas beside a tractor"
 
 
@@ -628,6 +633,63 @@ class TestErasure:
         assert tuple(last) == ("ContactErased", None)
 
 
+class TestStaffRights:
+    @pytest.mark.parametrize("role", ["administrator", "account_manager"])
+    async def test_role_beyond_own_is_not_given(self, auth: Auth, role: str) -> None:
+        async with auth.program("staff:write") as program:
+            refused = await program.post("/v1/staff", json={"email": address(), "role": role})
+        assert (refused.status_code, refused.json()["type"][-17:]) == (403, "beyond-own-rights")
+        assert refused.json()["errors"][0]["field"] == "role"
+
+    async def test_role_within_own_is_given(self, auth: Auth) -> None:
+        async with auth.program("staff:write", *ROLE_SCOPES["account_manager"]) as program:
+            made = await program.post("/v1/staff", json={"email": address(), "role": "account_manager"})
+            assert made.status_code == 201, made.text
+            path = f"/v1/staff/{made.json()['id']}"
+            assert (await program.patch(path, json={"enabled": False})).status_code == 200
+            promoted = await program.patch(path, json={"role": "administrator"})
+        assert (promoted.status_code, promoted.json()["type"][-17:]) == (403, "beyond-own-rights")
+        assert "scope *" in promoted.json()["detail"]
+
+    @pytest.mark.parametrize("change", [{"role": "account_manager"}, {"enabled": False}, {"enabled": True}])
+    async def test_administrator_is_beyond_a_lesser_key(self, auth: Auth, change: dict[str, Any]) -> None:
+        person = await staff(auth, address())
+        await staff(auth, address())  # another administrator: not the last one is the reason
+        async with auth.program("staff:write", *ROLE_SCOPES["account_manager"]) as program:
+            refused = await program.patch(f"/v1/staff/{person}", json=change)
+        assert (refused.status_code, refused.json()["type"][-17:]) == (403, "beyond-own-rights")
+
+
+class TestLastAdministrator:
+    @pytest.mark.parametrize("change", [{"role": "account_manager"}, {"enabled": False}])
+    async def test_stays_against_a_key_too(self, fresh: Auth, change: dict[str, Any]) -> None:
+        person = await staff(fresh, address())
+        await staff(fresh, address(), "account_manager")
+        async with fresh.program() as program:
+            refused = await program.patch(f"/v1/staff/{person}", json=change)
+            assert (await program.patch(f"/v1/staff/{person}", json={"name": "Ida"})).status_code == 200
+        assert (refused.status_code, refused.json()["type"][-18:]) == (409, "last-administrator")
+
+    @pytest.mark.parametrize("change", [{"role": "account_manager"}, {"enabled": False}])
+    async def test_two_at_once_leave_one(self, fresh: Auth, change: dict[str, Any]) -> None:
+        people = [await staff(fresh, address()) for _ in range(2)]
+        pool = fresh.running.pool
+        async with fresh.program() as program, asyncio.timeout(20):
+            owner = await asyncpg.connect(fresh.database.owner_url)
+            try:
+                async with owner.transaction():  # holds both requests until both have begun
+                    await owner.execute("SELECT FROM people WHERE id = ANY($1::uuid[]) FOR UPDATE", people)
+                    asked = [asyncio.create_task(program.patch(f"/v1/staff/{one}", json=change)) for one in people]
+                    while await pool.fetchval(WAITING) < len(asked):  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            finally:
+                await owner.close()
+            answers = [await one for one in asked]
+        assert sorted(one.status_code for one in answers) == [200, 409]
+        left = "SELECT count(*) FROM people WHERE role = 'administrator' AND enabled"
+        assert await pool.fetchval(left) == 1
+
+
 class TestStaff:
     async def test_administrator_signs_in(self, auth: Auth) -> None:
         email, browser = address(), auth.browser()
@@ -654,6 +716,7 @@ class TestStaff:
     async def test_other_role_signs_out(self, auth: Auth) -> None:
         email, browser = address(), auth.browser()
         person = await staff(auth, email)
+        await staff(auth, address())  # an administrator remains
         await browser.sign_in(email, person)
         async with auth.program() as program:
             assert (await program.patch(f"/v1/staff/{person}", json={"role": "account_manager"})).status_code == 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,9 +55,14 @@ class ApiKey:
         return self if self.revoked_at else replace(self, revoked_at=now, sequence=self.sequence + 1)
 
 
+def lacking(scopes: Iterable[str], maker: Maker) -> list[str]:
+    """Those of the scopes that `maker` can't give or take, because it has not got them."""
+    return [scope for scope in scopes if not maker.holds(scope)]
+
+
 def beyond(key: ApiKey, maker: Maker) -> list[str]:
     """The scopes of `key` that `maker` lacks. None if it is the maker's own key."""
-    return [] if key.id == maker.subject else [scope for scope in key.scopes if not maker.holds(scope)]
+    return [] if key.id == maker.subject else lacking(key.scopes, maker)
 
 
 def hash_of(key: str) -> bytes:

@@ -10,15 +10,24 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
 from auth.edge import Before, Strict
+from auth.keys.domain import Maker
 from auth.own import Own
 from auth.people import messages, store
 from auth.people.changing import erase, move, save
-from auth.people.domain import DEFAULT_LANGUAGE, MOST_CONTACTS, OWN_SCOPE, Person, new_person
+from auth.people.domain import (
+    DEFAULT_LANGUAGE,
+    MOST_CONTACTS,
+    OWN_SCOPE,
+    Person,
+    beyond_own_rights,
+    last_administrator,
+    new_person,
+)
 from auth.signin.domain import INVITATION
 from auth.signin.entering import send_link
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity, allow, whose
-from chassis.http.problems import Problem, conflict, not_found
+from chassis.http.problems import Problem, conflict, not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.running import Running, cause_of, running_of
 from contracts.auth import Language, MailAddress, Role
@@ -212,8 +221,13 @@ async def list_staff(request: Request, who: ReadStaff, cursor: Before, limit: Li
 
 @router.post("/v1/staff", status_code=201)
 async def add_staff(request: Request, body: NewStaff, who: WriteStaff) -> StaffMember:
-    """Add one of the company's people, who is invited by e-mail and signs in with a code."""
+    """Add one of the company's people, who is invited by e-mail and signs in with a code.
+
+    You can't give a role that may do more than you: a key needs the scope `*` to add an administrator.
+    """
     here: Running[Own] = running_of(request)
+    if refusal := beyond_own_rights(Maker(who.subject, who.scopes), body.role):
+        raise problem_of(refusal)
     async with here.units.begin(cause_of(request, who)) as work:
         person = await invite_staff(work, here.own, body.email, body.name, body.role, body.language)
     if person is None:
@@ -236,15 +250,29 @@ async def invite_staff(
 
 @router.patch("/v1/staff/{staff_id}")
 async def change_staff(request: Request, staff_id: str, body: StaffChange, who: WriteStaff) -> StaffMember:
-    """Change the role of one of the company's people, name, language, or whether they may sign in."""
+    """Change the role of one of the company's people, name, language, or whether they may sign in.
+
+    You can't change somebody who may do more than you, nor give a role that does. One enabled administrator remains.
+    """
     if who.subject == staff_id and (body.enabled is False or body.role):
         raise conflict(
             "not-oneself", "Nobody disables themselves or changes their own role: ask another administrator."
         )
     async with running_of(request).units.begin(cause_of(request, who)) as work:
-        person = await store.lock_person(work, staff_id) if is_id(staff_id) else None
-        if person is None or person.kind != "staff" or person.erased_at:
-            raise not_found("person", staff_id)
+        administrators = await store.lock_administrators(work)
+        person = await _staff_member(work, staff_id)
         after = person.changed(name=body.name, language=body.language, enabled=body.enabled, role=body.role)
+        roles = [one.role for one in (person, after) if one.role]
+        maker = Maker(who.subject, who.scopes)
+        if refusal := beyond_own_rights(maker, *roles) or last_administrator(person, after, administrators):
+            raise problem_of(refusal)
         await save(work, person, after)
     return staff_view(after)
+
+
+async def _staff_member(work: Work, staff_id: str) -> Person:
+    """One of the company's people, locked; a 404 problem if there is none of this id."""
+    person = await store.lock_person(work, staff_id) if is_id(staff_id) else None
+    if person is None or person.kind != "staff" or person.erased_at:
+        raise not_found("person", staff_id)
+    return person

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from auth.keys.domain import Maker, lacking
 from contracts.auth import EVERY_SCOPE, SCOPES, Role
+from contracts.refusals import Refusal
 
 OWN_SCOPE = "self"  # of everybody who signed in: their session, password, devices
 CONTACT_SCOPES = frozenset(
@@ -48,6 +50,10 @@ class Person:
     def scopes(self) -> frozenset[str]:
         return CONTACT_SCOPES if self.role is None else ROLE_SCOPES[self.role]
 
+    @property
+    def administers(self) -> bool:
+        return self.role == "administrator" and self.enabled
+
     def changed(
         self, *, name: str | None, language: str | None, enabled: bool | None, role: Role | None = None,
         email: str | None = None, account: bytes | None = None,
@@ -71,6 +77,24 @@ class Person:
         return replace(
             self, email=None, account=None, name=None, enabled=False, erased_at=now, sequence=self.sequence + 1
         )
+
+
+def beyond_own_rights(maker: Maker, *roles: Role) -> Refusal | None:
+    """Why `maker` can't give one of the roles, or change somebody who has it: the role may do more than `maker`."""
+    for role in roles:
+        if missing := lacking(sorted(ROLE_SCOPES[role] - {OWN_SCOPE}), maker):
+            needed = ", ".join(missing)
+            detail = f"The role {role} needs what you lack: use a key with the scope {needed}, or ask an administrator."
+            return Refusal("beyond-own-rights", detail, "role", forbidden=True)
+    return None
+
+
+def last_administrator(before: Person, after: Person, administrators: Collection[str]) -> Refusal | None:
+    """Why the change is refused: nobody else could make an administrator. `administrators`: the ids of the enabled."""
+    if after.administers or set(administrators) != {before.id}:
+        return None
+    detail = "This is the last administrator who may sign in: make somebody else an administrator first."
+    return Refusal("last-administrator", detail, conflict=True)
 
 
 def new_person(

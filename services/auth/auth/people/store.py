@@ -29,6 +29,20 @@ async def lock_person(work: Work, person_id: str) -> Person | None:
     return person_of(row) if row else None
 
 
+ADMINISTRATORS = """
+SELECT id FROM people WHERE kind = 'staff' AND role = 'administrator' AND enabled AND erased_at IS NULL
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+
+async def lock_administrators(work: Work) -> list[str]:
+    """The ids of all administrators who may sign in, locked: nobody else takes one away meanwhile.
+
+    Call it before a single person is locked, so that two changes lock in the same order.
+    """
+    return [row["id"] for row in await work.connection.fetch(ADMINISTRATORS)]
+
+
 OF_ACCOUNT = f"""
 {READ} p WHERE account = $1 AND erased_at IS NULL AND enabled
 ORDER BY kind DESC, (SELECT s.id FROM sessions s WHERE s.person_id = p.id ORDER BY s.id DESC LIMIT 1) DESC NULLS LAST, id
