@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
@@ -13,15 +13,20 @@ from tests.kit.pages import sign_in
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+async def look_as(manager: Manager) -> Page:
+    """The customer's portal, which opens in a new tab."""
+    page = manager.page
+    await manager.find()
+    await page.get_by_role("button", name=f"Open the portal as {manager.name}").click()
+    await page.get_by_label("Reason").fill("They asked about an invoice")
+    async with page.context.expect_page() as opened:
+        await page.get_by_role("dialog").get_by_role("button", name="Open the portal").click()
+    return await opened.value
+
+
 class TestLooking:
     async def test_as_a_customer_in_a_new_tab(self, manager: Manager) -> None:
-        page = manager.page
-        await manager.find()
-        await page.get_by_role("button", name=f"Open the portal as {manager.name}").click()
-        await page.get_by_label("Reason").fill("They asked about an invoice")
-        async with page.context.expect_page() as opened:
-            await page.get_by_role("dialog").get_by_role("button", name="Open the portal").click()
-        visit = await opened.value
+        visit = await look_as(manager)
         banner = visit.get_by_role("region", name="You are looking as a customer")
         await expect(banner).to_contain_text(manager.name)
         await expect(banner).to_contain_text("They asked about an invoice")
@@ -37,6 +42,44 @@ class TestLooking:
         assert [(one["reason"], one["ended_at"] is None) for one in seen["items"]] == [
             ("They asked about an invoice", False)
         ]
+
+    async def test_opens_an_invoice_and_its_payment(self, manager: Manager) -> None:
+        found = await manager.client.get(f"/v1/invoices?customer_id={manager.customer}")
+        await manager.client.receive(manager.customer, 2_000, found["items"][0]["id"])
+        visit = await look_as(manager)
+        rail = visit.get_by_role("navigation", name="Main", exact=True)
+        await expect(rail.get_by_role("link", name="Home")).to_have_attribute("aria-current", "page")
+        await rail.get_by_role("link", name="Invoices").click()
+        await visit.get_by_role("link", name=manager.number).click()
+        title = visit.get_by_role("heading", level=1)
+        await expect(title).to_contain_text(manager.number)
+        await visit.reload()
+        await expect(title).to_contain_text(manager.number)
+        await expect(rail.get_by_role("link", name="Invoices")).to_have_attribute("aria-current", "page")
+        await rail.get_by_role("link", name="Payments").click()
+        await visit.get_by_role("main").locator("a.rowlink").click()
+        await expect(title).to_contain_text("$20.00")
+        await visit.reload()
+        await expect(title).to_contain_text("$20.00")
+
+    async def test_has_no_page_that_changes_anything(self, manager: Manager) -> None:
+        visit = await look_as(manager)
+        banner = visit.get_by_role("region", name="You are looking as a customer")
+        await expect(banner).to_be_visible()
+        top = re.sub(r"/$", "", visit.url)
+        for path in ("/pay", "/pay/review", "/account/password", "/account/methods/add", "/desk", "/desk/mails"):
+            await visit.goto(top + path)
+            await expect(visit.get_by_role("heading", level=1, name="There is nothing here")).to_be_visible()
+            await expect(banner).to_be_visible()
+        assert await each_look(visit) == []
+        await visit.get_by_role("main").get_by_role("link", name="Home").click()
+        await expect(visit.get_by_role("heading", level=1, name=manager.name)).to_be_visible()
+
+    async def test_has_the_companys_look(self, manager: Manager) -> None:
+        look = await manager.client.get("/v1/company/look")
+        assert look["name"] != "Paidup"  # the pages wear this name when they got no look
+        visit = await look_as(manager)
+        await expect(visit.get_by_role("banner").locator(".brand").first).to_have_text(look["name"])
 
 
 class TestContacts:

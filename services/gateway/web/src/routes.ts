@@ -1,10 +1,22 @@
 import { createRouter } from "sv-router";
-import { base } from "./api/client";
+import { base, visiting } from "./api/client";
 import Frame from "./features/frame/Frame.svelte";
 import Missing from "./features/frame/Missing.svelte";
 import { toHeading } from "./kit/heading";
+import { paramsIn } from "./kit/path";
 
-export const { p, navigate, isActive, route } = createRouter({
+const hooks = { afterLoad: toHeading };
+
+/** The customer's pages that only show. */
+const shown = {
+  "/": () => import("./features/home/Home.svelte"),
+  "/invoices": () => import("./features/invoices/List.svelte"),
+  "/invoices/:id": () => import("./features/invoices/Detail.svelte"),
+  "/payments": () => import("./features/payments/List.svelte"),
+  "/payments/:id": () => import("./features/payments/Detail.svelte"),
+};
+
+const pages = {
   "/login": () => import("./features/signin/Email.svelte"),
   "/login/code": () => import("./features/signin/Code.svelte"),
   "/login/password": () => import("./features/signin/Password.svelte"),
@@ -14,14 +26,10 @@ export const { p, navigate, isActive, route } = createRouter({
   "/reset/:token": () => import("./features/signin/Reset.svelte"),
   "/i/:token": () => import("./features/signin/Link.svelte"),
   "/": {
-    "/": () => import("./features/home/Home.svelte"),
-    "/invoices": () => import("./features/invoices/List.svelte"),
-    "/invoices/:id": () => import("./features/invoices/Detail.svelte"),
+    ...shown,
     "/pay": () => import("./features/paying/Choose.svelte"),
     "/pay/review": () => import("./features/paying/Review.svelte"),
     "/pay/return": () => import("./features/paying/Return.svelte"),
-    "/payments": () => import("./features/payments/List.svelte"),
-    "/payments/:id": () => import("./features/payments/Detail.svelte"),
     "/account": () => import("./features/account/Details.svelte"),
     "/account/password": () => import("./features/account/Password.svelte"),
     "/account/sessions": () => import("./features/account/Sessions.svelte"),
@@ -56,7 +64,20 @@ export const { p, navigate, isActive, route } = createRouter({
     layout: () => import("./features/desk/Desk.svelte"),
   },
   "*": Missing,
-  hooks: { afterLoad: toHeading },
+  hooks,
+};
+
+/** All that there is in a visit: who looks as a customer can neither pay nor change a thing. */
+const visit = { "/": { ...shown, "*": Missing, layout: Frame }, hooks };
+
+export const { p, navigate, route } = createRouter((visiting ? visit : pages) as typeof pages);
+
+/** The values of the path's names. The router's own getParams does not know of a visit's path. */
+export const paramsOf = <P extends string>(pattern: P) => paramsIn(pattern, route.pathname);
+
+/** Whether the reader is at this page, or at one below it. A visit's first page ends with a slash or does not. */
+export const isActive = Object.assign((path: string): boolean => route.pathname === path, {
+  startsWith: (path: string): boolean => route.pathname.startsWith(path),
 });
 
 /** Where the reader is, with the question mark and all, without a visit's path. */

@@ -28,7 +28,7 @@ export const tokensOf = (wanted: Look): Record<string, string> => ({
 /** The company's name, picture, colours and zone: asked for once, before the first page. Without them Paidup's stay. */
 export async function loadCompany(): Promise<void> {
   try {
-    wear(await ask(api.GET("/v1/company/look")));
+    wear(await ask(api.GET("/v1/company/look", { baseUrl: "/" }))); // it is the same one in a visit
   } catch {
     return;
   }
