@@ -9,9 +9,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Error, Page, Route, expect
 
+from contracts.ids import new_id
 from tests.browser.conftest import Payer
 from tests.kit.client import Client
-from tests.kit.pages import lose_the_reply
+from tests.kit.mails import Catcher
+from tests.kit.pages import lose_the_reply, sign_in
+from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -181,6 +184,40 @@ class TestOnce:
         await expect(copy.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
         await copy.close()
         await paid_once(payer.client, payer.customer, invoice)
+
+
+class TestLeftBehind:
+    """A confirmation that never arrived is not sent by what somebody does later."""
+
+    async def test_another_choice_is_its_own(self, payer: Payer, invoice: str) -> None:
+        page = payer.page
+        other = await payer.client.invoice(payer.customer, 7_000)
+        await review(page, payer, invoice)
+        await page.route(PAYMENTS, lambda route: route.abort())
+        await confirm(page)
+        await expect(page.get_by_text("We are asking whether your payment arrived.")).to_be_visible()
+        await page.goto(f"{payer.url}/pay?currency=USD&invoice={other}")
+        await page.unroute(PAYMENTS)
+        await page.get_by_role("button", name="PAY SELECTED").click()
+        await expect(page.get_by_role("button", name=re.compile(r"^Pay \$72"))).to_be_visible()
+        assert (await payer.client.get(f"/v1/payments?customer_id={payer.customer}"))["items"] == []
+
+    async def test_nothing_goes_on_by_another_person(self, payer: Payer, invoice: str, stack: LocalStack) -> None:
+        page, other = payer.page, f"{new_id()}@example.com"
+        await payer.client.make("/v1/contacts", {"customer_id": payer.customer, "email": other})
+        await review(page, payer, invoice)
+        await page.route(PAYMENTS, lambda route: route.abort())
+        await confirm(page)
+        await expect(page.get_by_text("We are asking whether your payment arrived.")).to_be_visible()
+        await page.goto(payer.url)
+        await page.get_by_role("button", name="Log out").click()
+        await page.unroute(PAYMENTS)
+        await sign_in(page, payer.url, other, Catcher(stack.settings.mail_url))
+        await page.get_by_role("heading", name="Blue Fern Ltd").wait_for()
+        assert await page.evaluate("sessionStorage.getItem('paidup.paying')") is None
+        await page.goto(f"{payer.url}/pay/review")
+        await expect(page.get_by_role("heading", name="To pay")).to_be_visible()
+        assert (await payer.client.get(f"/v1/payments?customer_id={payer.customer}"))["items"] == []
 
 
 class TestSurcharge:

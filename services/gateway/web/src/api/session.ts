@@ -1,5 +1,6 @@
 import { createQuery } from "@tanstack/svelte-query";
 import { api, ask, Refused, type Schemas } from "./client";
+import { ownedBy } from "./person";
 import { queries, SESSION } from "./queries";
 
 export type Session = Schemas["SessionView"];
@@ -7,7 +8,7 @@ export type Session = Schemas["SessionView"];
 /** Null: nobody is signed in. */
 export async function readSession(): Promise<Session | null> {
   try {
-    return await ask(api.GET("/v1/session"));
+    return mine(await ask(api.GET("/v1/session")));
   } catch (error) {
     if (error instanceof Refused && error.problem.status === 401) return null;
     throw error;
@@ -19,7 +20,13 @@ export const sessionQuery = () => createQuery(() => ({ queryKey: SESSION, queryF
 /** After signing in: nothing of the person before is kept. */
 export function entered(session: Session): void {
   queries.clear();
-  queries.setQueryData(SESSION, session);
+  queries.setQueryData(SESSION, mine(session));
+}
+
+/** What another person began in this tab is not gone on with. */
+function mine(session: Session): Session {
+  ownedBy(session.contact?.id ?? session.staff?.id ?? "");
+  return session;
 }
 
 export async function leave(): Promise<void> {

@@ -30,6 +30,8 @@ describe("amounts are read", () => {
     ["$1,234.5", "USD", "en", 123450],
     ["1.234,56", "EUR", "es", 123456],
     ["1234,5 €", "EUR", "es", 123450],
+    ["1'234.50", "USD", "en", 123450],
+    ["USD 1 234.50", "USD", "en", 123450],
     ["5000", "JPY", "en", 5000],
     ["0.01", "USD", "en", 1],
   ] as const)("%s in %s (%s)", (text, currency, language, minor) => {
@@ -44,6 +46,8 @@ describe("amounts are read", () => {
     ["-5", "USD"],
     ["1.2.3", "USD"],
     ["ten", "USD"],
+    ["12'50", "USD"],
+    ["12 50", "USD"],
   ] as const)("%j in %s is no amount", (text, currency) => {
     expect(parseMoney(text, currency, "en")).toBeNull();
   });

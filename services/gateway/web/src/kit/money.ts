@@ -53,7 +53,9 @@ export function parseMoney(text: string, currency: string, language: string): nu
   const parts = new Intl.NumberFormat(language).formatToParts(1234567.8);
   const point = parts.find((part) => part.type === "decimal")?.value ?? ".";
   const group = parts.find((part) => part.type === "group")?.value ?? ",";
-  const bare = text.replace(/[\s\u00a0\u202f'’]|\p{Sc}|[A-Z]{3}/gu, "");
+  const bare = text
+    .replace(/^\s*(\p{Sc}|[A-Z]{3})?\s*|\s*(\p{Sc}|[A-Z]{3})?\s*$/gu, "")
+    .replace(/[\s\u00a0\u202f'’]/gu, group); // written between thousands, and nowhere else
   const [whole = "", part = "", more] = bare.split(point);
   const grouped = whole.split(group);
   const digits = digitsOf(currency);

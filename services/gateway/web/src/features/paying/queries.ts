@@ -1,8 +1,8 @@
 import { createQuery } from "@tanstack/svelte-query";
 import { api, ask, type Schemas } from "../../api/client";
-import { unsure } from "../../api/problems";
+import { undecided, unsure } from "../../api/problems";
 import { customerOf } from "../../api/session";
-import { keyOf, type Confirmation, type Wish } from "./rules";
+import { inDoubt, keyOf, type Confirmation, type Paying, type Wish } from "./rules";
 
 export type Quote = Schemas["QuoteView"];
 const MOST = 100; // rows on TO PAY; PAY ALL and an amount reach all
@@ -40,6 +40,18 @@ export const optionsQuery = (wish: Wish | undefined) =>
 
 export const quoteOf = (id: string): Promise<Quote> =>
   ask(api.GET("/v1/quotes/{quote_id}", { params: { path: { quote_id: id } } }));
+
+/** The payment of a confirmation whose answer was lost; null if none was made. */
+export async function madeOf(paying: Paying | null): Promise<string | null> {
+  const doubt = inDoubt(paying);
+  if (!doubt) return null;
+  try {
+    return (await quoteOf(doubt.quoteId)).payment_id ?? null;
+  } catch (error) {
+    if (undecided(error)) throw error;
+    return null;
+  }
+}
 
 const TRIES = 6;
 const PAUSE = 700; // ms, doubled after each try

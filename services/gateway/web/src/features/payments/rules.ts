@@ -17,8 +17,12 @@ export const wantedOf = (shown: Shown): Wanted => WANTED[shown];
 
 type State = { tone: string; icon: IconName; word: Key };
 
+/** It was recorded in error: no money came, so none went back. */
+export const voided = (payment: Pick<Payment, "reason">): boolean => payment.reason === "voided";
+
 /** A payment counts as confirmed only when the provider's own record agrees with it. */
-export function stateOf(payment: Pick<Payment, "status" | "reconciliation">): State {
+export function stateOf(payment: Pick<Payment, "status" | "reconciliation" | "reason">): State {
+  if (voided(payment)) return { tone: "", icon: "x", word: "payments.voided" };
   switch (payment.status) {
     case "succeeded":
       return payment.reconciliation === "matched"
