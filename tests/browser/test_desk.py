@@ -36,8 +36,11 @@ class TestLooking:
         for name in ("Pay", "TO PAY", "Make a Payment", "My account"):
             await expect(visit.get_by_role("link", name=name, exact=True)).to_have_count(0)
         assert await each_look(visit) == []
+        there = visit.url
         await banner.get_by_role("button", name="Stop looking").click()
         await expect(visit.get_by_role("heading", level=1, name="Customers")).to_be_visible()
+        await visit.goto(there)
+        await expect(visit.get_by_role("heading", name="This visit is over")).to_be_visible()
         seen = await manager.client.get(f"/v1/customers/{manager.customer}/visits")
         assert [(one["reason"], one["ended_at"] is None) for one in seen["items"]] == [
             ("They asked about an invoice", False)
