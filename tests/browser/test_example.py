@@ -23,4 +23,5 @@ class TestExample:
         await expect(page.get_by_role("link", name="All 5")).to_be_visible()
         await own_context.clear_cookies()
         await sign_in(page, stack.url, "max@company.example", catcher)
+        await page.goto(f"{stack.url}/desk?q=Harbour")
         await expect(page.get_by_role("link", name="Harbour & Sons")).to_be_visible()
