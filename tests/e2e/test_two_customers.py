@@ -52,6 +52,7 @@ BODIES: dict[str, Any] = {
     },
     "POST /v1/payments/offline/preview": {"customer_id": "<customer_id>", "amount_minor": 10_000, "currency": "USD"},
     "POST /v1/payments/{payment_id}/refunds": {"reason": "mine"},
+    "POST /v1/invoices/{invoice_id}/void": {"reason": "mine"},
     "POST /v1/payments/{payment_id}/void": {"reason": "mine"},
     "POST /v1/quotes": {
         "customer_id": "<customer_id>", "method_id": "<method_id>", "invoices": [{"invoice_id": "<invoice_id>"}],
