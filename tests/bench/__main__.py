@@ -85,7 +85,7 @@ class Bench:
         for name, steps in parts.items():
             for step in steps if ONLY in (None, name) else ():
                 await step()
-        return self.figures | {"noise_percent": round(max(self.noise), 1)}
+        return self.figures | {"noise_percent": round(max(self.noise, default=0), 1)}
 
     # --- before
 

@@ -83,8 +83,9 @@ async def slow_frames(page: Page, url: str, number: str) -> list[float]:
         await page.get_by_role("button", name="Next").click()
         await expect(rows).to_have_count(51)
     for tab in ("Open", "Paid", "All"):
-        await page.get_by_role("navigation", name="Invoices").get_by_role("link", name=tab).click()
-        await expect(page.get_by_role("link", name=tab)).to_have_attribute("aria-current", "page")
+        link = page.get_by_role("navigation", name="Invoices").get_by_role("link", name=tab)
+        await link.click()
+        await expect(link).to_have_attribute("aria-current", "page")
         await page.evaluate(USABLE)
     for column in ("Balance", "Due"):
         await page.get_by_role("columnheader", name=column).get_by_role("button").click()
