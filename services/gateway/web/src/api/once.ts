@@ -1,4 +1,4 @@
-import { Refused, unsure } from "./problems";
+import { undecided, unsure } from "./problems";
 
 const TRIES = 6;
 const PAUSE = 700; // ms, doubled after each try
@@ -15,8 +15,22 @@ function read<Body>(what: string): Kept<Body> | null {
 /** What was sent in this tab, and whose answer is not known yet. It stays over a reload. */
 export const unanswered = <Body>(what: string): Body | null => read<Body>(what)?.body ?? null;
 
-/** The service that decides was not reached, so an earlier try may have been made all the same. */
-const stopped = (error: unknown): boolean => error instanceof Refused && [401, 403, 429].includes(error.problem.status);
+/**
+ * Send a request again, a few times, while it is not known whether it was carried out. It needs a key by which it counts
+ * once. `lost` is called after each try without an answer.
+ */
+export async function insist<Answer>(send: () => Promise<Answer>, lost = (): void => {}): Promise<Answer> {
+  for (let count = 1; ; count += 1) {
+    try {
+      return await send();
+    } catch (error) {
+      if (!unsure(error)) throw error;
+      lost();
+      if (count === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** (count - 1)));
+    }
+  }
+}
 
 /**
  * Send a request that moves money, so that it counts once. Its Idempotency-Key is kept beside the body until the answer
@@ -31,16 +45,15 @@ export async function once<Body, Answer>(
   const kept = before ?? { key: `portal-${crypto.randomUUID()}`, body };
   sessionStorage.setItem(place(what), JSON.stringify(kept));
   let doubt = before !== null;
-  for (let count = 1; ; count += 1) {
-    try {
-      const answer = await send(kept.body, kept.key);
-      sessionStorage.removeItem(place(what));
-      return answer;
-    } catch (error) {
-      doubt ||= unsure(error);
-      if (!unsure(error) && !(doubt && stopped(error))) sessionStorage.removeItem(place(what));
-      if (!unsure(error) || count === TRIES) throw error;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** (count - 1)));
-    }
+  try {
+    const answer = await insist(
+      () => send(kept.body, kept.key),
+      () => (doubt = true),
+    );
+    sessionStorage.removeItem(place(what));
+    return answer;
+  } catch (error) {
+    if (!doubt || !undecided(error)) sessionStorage.removeItem(place(what));
+    throw error;
   }
 }

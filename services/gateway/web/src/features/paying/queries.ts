@@ -1,6 +1,7 @@
 import { createQuery } from "@tanstack/svelte-query";
 import { api, ask, type Schemas } from "../../api/client";
-import { undecided, unsure } from "../../api/problems";
+import { insist } from "../../api/once";
+import { undecided } from "../../api/problems";
 import { customerOf } from "../../api/session";
 import { inDoubt, keyOf, type Confirmation, type Paying, type Wish } from "./rules";
 
@@ -53,23 +54,11 @@ export async function madeOf(paying: Paying | null): Promise<string | null> {
   }
 }
 
-const TRIES = 6;
-const PAUSE = 700; // ms, doubled after each try
-
 /**
  * Confirm a quote. `of.consent`: false declines the surcharge, which keeps the payment as unsuccessful. Where it is not
  * known whether the payment was made, the same request is sent again under the same key, so that it counts once.
  */
-export async function pay(of: Confirmation): Promise<Schemas["PaymentView"]> {
-  for (let count = 1; ; count += 1) {
-    try {
-      return await send(of);
-    } catch (error) {
-      if (!unsure(error) || count === TRIES) throw error;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** (count - 1)));
-    }
-  }
-}
+export const pay = (of: Confirmation): Promise<Schemas["PaymentView"]> => insist(() => send(of));
 
 const send = ({ once, quoteId, consent }: Confirmation): Promise<Schemas["PaymentView"]> =>
   ask(
