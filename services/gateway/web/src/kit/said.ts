@@ -31,19 +31,18 @@ export const detailOf = (problem: Problem): string =>
   sentenceOf("problem", problem.type.split(":").at(-1) ?? "", problem.values ?? {}, problem.detail);
 
 type Line = { code: string; values: Readonly<Record<string, unknown>>; text: string };
+type Next = { next_step: string | null; next_step_code: string | null; next_step_values: Line["values"] };
+export type Timeline = Next & { items: (Line & { at: string })[] };
+export type Part = "invoice" | "payment" | "next";
 
 /** A line of a timeline, or what comes next. The sentence with a day is `…_by`. */
-export function lineOf(part: "invoice" | "payment" | "next", { code, values, text }: Line): string {
+export function lineOf(part: Part, { code, values, text }: Line): string {
   const read = readable(values);
   return sentenceOf(part, read["by"] ? `${code}_by` : code, read, text);
 }
 
 /** What comes next, as a line. */
-export const nextOf = (timeline: {
-  next_step: string | null;
-  next_step_code: string | null;
-  next_step_values: Readonly<Record<string, unknown>>;
-}): Line => ({
+export const nextOf = (timeline: Next): Line => ({
   code: timeline.next_step_code ?? "",
   values: timeline.next_step_values,
   text: timeline.next_step ?? "",

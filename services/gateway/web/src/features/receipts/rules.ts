@@ -1,6 +1,7 @@
 import type { Schemas } from "../../api/client";
 import type { IconName } from "../../kit/Icon.svelte";
 import type { Key } from "../../words/index.svelte";
+import { voided } from "../payments/rules";
 
 type Payment = Schemas["PaymentView"];
 
@@ -41,7 +42,7 @@ export function underWay(payment: Payment): boolean {
   if (payment.reconciliation !== "matched") return payment.reconciliation === "waiting";
   const settled = payment.allocations.length + payment.gone_back.length + payment.credit_minor;
   const spent = payment.credit_used_minor + payment.reversed_minor;
-  return !settled && !spent && payment.reason !== "voided" && !payment.credit_allocations.length;
+  return !settled && !spent && !voided(payment) && !payment.credit_allocations.length;
 }
 
 /** What has not gone back of the payment's amount, and will not. */
@@ -64,8 +65,6 @@ export function takenOf(payment: Pick<Payment, "allocations" | "credit_minor">, 
   }
   return { credit, invoices };
 }
-
-export const voided = (payment: Pick<Payment, "reason">): boolean => payment.reason === "voided";
 
 /** Money that came, and of which a part is still here. */
 export const refundable = (payment: Payment): boolean =>
