@@ -6,7 +6,7 @@ from chassis.http import set_aside
 from payments.attention import api as attention
 from payments.autopay import api as autopay
 from payments.collecting.api import (
-    history,
+    lists,
     options,
     payments,
     quotes,
@@ -23,7 +23,7 @@ from payments.receiving.api import bank_statements, decisions, reports
 router = APIRouter()
 router.routes.extend(set_aside.router_of("payments").routes)
 # Fixed paths before those with an id: …/offline, …/options
-PAYING = (methods, autopay, attention, options, quotes, receipts, payments, history, timeline, refunds, surcharges)
+PAYING = (methods, autopay, attention, options, quotes, receipts, payments, lists, timeline, refunds, surcharges)
 RECONCILING = (bank_statements, exceptions, decisions, reports, webhooks)
 for part in (*PAYING, *RECONCILING):
     router.routes.extend(part.router.routes)

@@ -16,7 +16,7 @@ from payments.collecting.domain.payments import Payment, Step, submit
 from payments.collecting.domain.quotes import Quote, Wish, Wishes, make_quote
 from payments.collecting.domain.surcharges import NO_SURCHARGE
 from payments.collecting.messages import payment_events
-from payments.collecting.store.history import PaymentFilter, list_payments
+from payments.collecting.store.lists import PaymentFilter, list_payments
 from payments.collecting.store.payments import NewPayment, add_payments, load_payment
 from payments.collecting.store.quotes import add_quotes, load_confirming, load_payable, load_wished
 from payments.methods.store.consents import load_consents

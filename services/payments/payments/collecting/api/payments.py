@@ -21,9 +21,9 @@ from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.metadata import Metadata
 from contracts.refusals import Refusal
-from payments.collecting.api.quotes import load_oldest, make, view_of_quote, way_out, wrong_currency
+from payments.collecting.api.quotes import load_oldest, make, way_out, wrong_currency
 from payments.collecting.api.shares import said
-from payments.collecting.api.views import NOTHING, PaymentView, seen_header, shown, view_of_payment
+from payments.collecting.api.views import NOTHING, PaymentView, seen_header, shown, view_of_payment, view_of_quote
 from payments.collecting.api.waiting import Wait, outcomes_of
 from payments.collecting.domain.payments import Step, expected_by, give_up, submit
 from payments.collecting.domain.quotes import Quote, Wishes, choose_again, still_fits, to_surcharge, why_nothing

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found, problem_of
 from chassis.running import Running, running_of
-from contracts.allocation import Part
 from contracts.ids import is_id
 from contracts.invoicing import Currency, PositiveMinor
 from contracts.money import Money
 from contracts.refusals import Refusal
 from payments.collecting.api.shares import InvoicesToPay
 from payments.collecting.api.surcharges import rules_of
+from payments.collecting.api.views import QuoteView, view_of_quote
 from payments.collecting.domain.quotes import MOST_PARTS, Choice, Everything, Quote, Sum, Wish, Wishes, make_quote
 from payments.collecting.domain.surcharges import NO_SURCHARGE, terms_for
 from payments.collecting.store.payments import waiting_for_payer
@@ -51,86 +50,6 @@ class QuoteRequest(Asked):
     amount_minor: PositiveMinor | None = None
     currency: Currency | None = None
     use_credit: StrictBool = False
-
-
-class QuotedPart(BaseModel):
-    """A part of an invoice. `payable_now`: of it before the quote; `stays_open`: what the whole quote leaves of it."""
-
-    invoice_id: str
-    number: str
-    due_on: date
-    amount_minor: int
-    payable_now_minor: int
-    stays_open_minor: int
-
-
-class QuoteView(BaseModel):
-    """Amounts are in minor units of `currency`. `total` is charged; `credit` is the part of it that no invoice needs.
-
-    `allocations`: the invoices that the charge pays; `credit_allocations`: those that unapplied credit (`credit_used`)
-    pays before it.
-
-    `method_id` is null if credit pays everything, so that nothing is charged.
-
-    `surcharge_rate` is 0.03 for 3 %; `surcharge_rule` is the id of the rule with that rate.
-
-    `payment_id` is the payment that confirmed it; null: none yet.
-    """
-
-    id: str
-    customer_id: str
-    method_id: str | None
-    currency: str
-    amount_minor: int
-    surcharge_minor: int
-    surcharge_rate: str
-    surcharge_rule: str | None
-    total_minor: int
-    credit_minor: int
-    credit_used_minor: int
-    expires_at: datetime
-    allocations: list[QuotedPart]
-    credit_allocations: list[QuotedPart]
-    payment_id: str | None
-
-
-def view_of_quote(quote: Quote, invoices: dict[str, OpenInvoice]) -> dict[str, Any]:
-    return {
-        "id": quote.id,
-        "customer_id": quote.customer_id,
-        "method_id": quote.method_id,
-        "currency": quote.amount.currency,
-        "amount_minor": quote.amount.minor,
-        "surcharge_minor": quote.surcharge.minor,
-        "surcharge_rate": f"{quote.terms.rate.normalize():f}",
-        "surcharge_rule": quote.terms.rule_id,
-        "total_minor": quote.total.minor,
-        "credit_minor": quote.credit.minor,
-        "credit_used_minor": quote.credit_used,
-        "expires_at": quote.expires_at,
-        "allocations": quoted(quote.cash_parts, invoices, quote.parts),
-        "credit_allocations": quoted(quote.credit_parts, invoices, quote.parts),
-        "payment_id": quote.payment_id,
-    }
-
-
-def quoted(
-    parts: Sequence[Part], invoices: Mapping[str, OpenInvoice], whole: Sequence[Part] | None = None
-) -> list[dict[str, Any]]:
-    """The parts with their invoices. `whole`: all that is paid of each invoice, where `parts` are not all of it."""
-    paid = {part.invoice_id: part.amount.minor for part in whole or parts}
-    return [
-        {
-            "invoice_id": part.invoice_id,
-            "number": invoice.number,
-            "due_on": invoice.due_on,
-            "amount_minor": part.amount.minor,
-            "payable_now_minor": invoice.payable_now,
-            "stays_open_minor": max(0, invoice.payable_now - paid[invoice.id]),
-        }
-        for part in parts
-        for invoice in (invoices[part.invoice_id],)
-    ]
 
 
 @router.post("/v1/quotes", status_code=201, response_model=QuoteView, tags=["payments"])

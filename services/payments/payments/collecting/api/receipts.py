@@ -21,9 +21,8 @@ from contracts.metadata import Metadata
 from contracts.money import Money
 from contracts.refusals import Refusal
 from payments.collecting.api.payments import save_once
-from payments.collecting.api.quotes import QuotedPart, quoted
 from payments.collecting.api.shares import InvoicesToPay, other_currency, refuse_shares, said, unknown_invoice
-from payments.collecting.api.views import PaymentView
+from payments.collecting.api.views import PaymentView, QuotedPart, quoted
 from payments.collecting.domain.payments import Step, receive
 from payments.collecting.domain.quotes import MOST_PARTS
 from payments.collecting.store.quotes import load_payable, load_wished

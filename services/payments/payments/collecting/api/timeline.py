@@ -17,9 +17,9 @@ from contracts.ids import is_id
 from contracts.money import Money
 from contracts.payments import PaymentStatus, Reconciliation
 from payments.collecting.domain.timeline import Said, next_step, told
-from payments.collecting.store.history import load_history
 from payments.collecting.store.payments import load_payment
 from payments.collecting.store.reversals import load_reversals
+from payments.collecting.store.timeline import load_history
 from payments.edge import ReadPayments, answer
 from payments.providers.data_files import CODES
 

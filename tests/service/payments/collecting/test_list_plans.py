@@ -10,7 +10,7 @@ from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.messaging.work import Units, Wake
 from contracts.ids import new_id
-from payments.collecting.store.history import PaymentFilter, history_query
+from payments.collecting.store.lists import PaymentFilter, list_query
 from tests.kit.postgres import drop_database, fresh_database
 
 # Payments of ten customers; of each a few are declined or were received offline.
@@ -59,7 +59,7 @@ async def units() -> AsyncIterator[Units]:
     ],
 )
 async def test_list_walks_an_index_in_order(units: Units, asked: PaymentFilter, index: str, plans: str) -> None:
-    sql, values = history_query(asked, 20)
+    sql, values = list_query(asked, 20)
     async with units.pool.acquire() as connection, connection.transaction():
         await connection.execute(f"SET LOCAL plan_cache_mode = {plans}")
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *values))
@@ -70,7 +70,7 @@ async def test_list_walks_an_index_in_order(units: Units, asked: PaymentFilter, 
 
 def test_unknown_status_is_refused() -> None:
     with pytest.raises(ValueError, match="no state"):
-        history_query(PaymentFilter(status="paid' OR true --", customer_id=new_id()), 20)
+        list_query(PaymentFilter(status="paid' OR true --", customer_id=new_id()), 20)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -78,7 +78,7 @@ def test_unknown_status_is_refused() -> None:
     "asked", [PaymentFilter(digits="0123456789ab"), PaymentFilter(q="P-1", q_digits="0123456789ab")]
 )
 async def test_payment_number_uses_its_index(units: Units, asked: PaymentFilter) -> None:
-    sql, values = history_query(asked, 20)
+    sql, values = list_query(asked, 20)
     async with units.pool.acquire() as connection:
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *values))
     assert "payments_by_number" in plan

@@ -21,8 +21,8 @@ from contracts.payments import PaymentStatus, Reconciliation
 from contracts.refusals import Refusal
 from payments.collecting.api.views import PaymentView, shown
 from payments.collecting.domain.payment_numbers import digits_of
-from payments.collecting.store import history
-from payments.collecting.store.history import PaymentFilter, Sort, customer_of
+from payments.collecting.store import lists
+from payments.collecting.store.lists import PaymentFilter, Sort, customer_of
 from payments.edge import ReadPayments, answer
 
 router = APIRouter(route_class=StrictRoute)
@@ -110,7 +110,7 @@ async def list_payments(
         q,
         digits_of(q) if q else None,
     )
-    found = await history.list_payments(reads, asked, limit + 1)
+    found = await lists.list_payments(reads, asked, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     after = None
     if last is not None:

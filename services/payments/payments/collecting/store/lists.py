@@ -1,4 +1,4 @@
-"""The events of a payment, and lists of payments, newest first."""
+"""Lists of payments, newest first."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-import orjson
-
 from chassis.db.reads import Reads
-from chassis.messaging.work import HISTORY
 from payments.collecting.domain.payments import Payment
 from payments.collecting.store.payments import PAYMENT, payment_of
-
-
-async def load_history(connection: Reads, payment_id: str) -> list[dict[str, Any]]:
-    """Load the events of a payment with their bodies, oldest first."""
-    return [{**row, "payload": orjson.loads(row["payload"])} for row in await connection.fetch(HISTORY, payment_id)]
-
 
 Sort = Literal["-created_at", "created_at", "-amount", "amount"]
 
@@ -59,11 +50,11 @@ SORTED_BY = {"created_at": "created_at", "amount": "(amount + surcharge)"}
 
 async def list_payments(connection: Reads, asked: PaymentFilter, limit: int) -> list[Payment]:
     """List payments in the requested order; without one, the newest first."""
-    sql, values = history_query(asked, limit)
+    sql, values = list_query(asked, limit)
     return [payment_of(row) for row in await connection.fetch(sql, *values)]
 
 
-def history_query(asked: PaymentFilter, limit: int) -> tuple[str, list[Any]]:
+def list_query(asked: PaymentFilter, limit: int) -> tuple[str, list[Any]]:
     """The statement and its values. State and way are literals in it, so that every plan can use their indexes."""
     words = {
         "status": asked.status,
