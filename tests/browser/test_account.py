@@ -13,6 +13,7 @@ from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from contracts.ids import new_id
 from tests.kit.client import Client
+from tests.kit.looks import each_look
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.portal import Browser, codes_in, newest_code
@@ -152,6 +153,7 @@ class TestMethods:
         await page.get_by_label("Verified by two small deposits").check()
         await owner.at_the_provider()
         await page.get_by_role("button", name="Enter the deposits").click()
+        assert await each_look(page) == []
         dialog = page.get_by_role("dialog", name=re.compile("^Verify Bank account"))
         await dialog.get_by_label("First amount").fill("0.01")
         await dialog.get_by_label("Second amount").fill("0.02")
@@ -267,6 +269,8 @@ class TestPassword:
         before = await owner.codes()
         await page.get_by_label("New password").fill("correct horse battery staple rides")
         await page.get_by_role("button", name="Save").click()
+        await page.get_by_role("dialog").wait_for()
+        assert await each_look(page) == []
         await owner.prove(before)
         await expect(page.get_by_text("Your new password counts from now on")).to_be_visible()
 
@@ -319,6 +323,8 @@ class TestIdle:
         await owner.open("/account/sessions", "Where I am logged in")
         await page.clock.fast_forward("28:30")
         warning = page.get_by_role("dialog", name="You will be logged out")
+        await warning.wait_for()
+        assert await each_look(page) == []
         await warning.get_by_role("button", name="Stay logged in").click()
         await expect(warning).not_to_be_visible()
         await page.clock.fast_forward("31:00")

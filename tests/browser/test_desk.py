@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
-from tests.browser.test_pages import each_look
+from tests.kit.looks import each_look
 from tests.kit.pages import sign_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -109,6 +109,11 @@ class TestDeskPages:
             await page.get_by_role("heading", level=1).wait_for()
             await page.wait_for_load_state("networkidle")
             found[path] = await each_look(page)
+        await page.goto(f"{manager.url}/desk")
+        await manager.find()
+        await page.get_by_role("button", name=f"Open the portal as {manager.name}").click()
+        await page.get_by_role("dialog").wait_for()
+        found["look as"] = await each_look(page)
         assert {path: some for path, some in found.items() if some} == {}
 
     async def test_a_customers_contact_is_sent_home(self, manager: Manager) -> None:

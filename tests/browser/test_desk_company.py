@@ -13,7 +13,7 @@ from playwright.async_api import Locator, expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
-from tests.browser.test_pages import each_look
+from tests.kit.looks import each_look
 from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack
 

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
-from tests.browser.test_pages import each_look
+from tests.kit.looks import each_look
 from tests.kit.mails import Mail
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -11,6 +11,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from contracts.ids import new_id
 from tests.kit.client import Client
+from tests.kit.looks import each_look
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.portal import newest_code
@@ -196,6 +197,7 @@ class TestByPayerLink:
         number = (await person.client.get(f"/v1/invoices/{invoice}"))["number"]
         await page.goto(await person.link(number, "/i/"))
         await page.get_by_label("E-mail address").fill(person.email)
+        assert await each_look(page) == []
         await page.get_by_role("button", name="Send me a code").click()
         await page.get_by_label("Code from the e-mail").fill(await person.code())
         await page.get_by_role("button", name="Log in").click()

@@ -7,8 +7,8 @@ from playwright.async_api import Page, expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Payer
-from tests.browser.test_pages import each_look
 from tests.kit.client import Client
+from tests.kit.looks import each_look
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Payer
+from tests.kit.looks import each_look
 from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -66,8 +67,9 @@ class TestOffline:
         await expect(page.locator("#main").filter(has=banner)).to_be_visible()
         await page.get_by_role("button", name="PAY SELECTED").click()
         await expect(page.get_by_role("alert")).to_contain_text("You are offline: nothing can be paid just now.")
+        assert await each_look(page) == []
         number = await issue(payer)
-        await asyncio.sleep(30 - (asyncio.get_running_loop().time() - cut))
+        await asyncio.sleep(max(0, 30 - (asyncio.get_running_loop().time() - cut)))
         await expect(page.get_by_role("checkbox", name=f"Pay {first}")).to_be_checked()
         await expect(page.get_by_role("link", name=number, exact=True)).to_have_count(0)
         await context.set_offline(False)
@@ -118,6 +120,7 @@ class TestBank:
         payment = await client.make("/v1/payments", body, key=quote["id"])
         await page.goto(f"{payer.url}/payments/{payment['id']}")
         await expect(page.get_by_text("Your bank still waits for you")).to_be_visible(timeout=20_000)
+        assert await each_look(page) == []
         await page.get_by_role("button", name="Cancel this payment").click()
         await expect(page.get_by_text("Nothing was charged").first).to_be_visible(timeout=20_000)
         await client.until(f"/v1/invoices/{invoice}", lambda one: one["payable_now_minor"] == 7_000)

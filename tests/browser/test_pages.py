@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-from typing import Any
 
 import pytest
 from playwright.async_api import BrowserContext, Page
@@ -10,6 +9,7 @@ from playwright.async_api import BrowserContext, Page
 from contracts.ids import new_id
 from tests.browser.conftest import Payer
 from tests.kit.client import Client
+from tests.kit.looks import each_look
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack
@@ -17,29 +17,7 @@ from tests.kit.stack import LocalStack
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = pathlib.Path(__file__).parents[2] / "services/gateway"
-AXE = (ROOT / "web/node_modules/axe-core/axe.min.js").read_text()
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 FIRST, CHUNK = 70_000, 30_000  # bytes of JavaScript, gzipped
-
-
-async def violations(page: Page) -> list[str]:
-    if not await page.evaluate("() => 'axe' in window"):
-        await page.evaluate(AXE)
-    found: Any = await page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
-    return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
-
-
-async def each_look(page: Page) -> list[str]:
-    """Violations at three widths in both themes."""
-    found = []
-    for theme in ("light", "dark"):
-        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        for width in (390, 1024, 1440):
-            await page.set_viewport_size({"width": width, "height": 900})
-            found += [f"{theme} {width} {one}" for one in await violations(page)]
-            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            found += [f"{theme} {width} is {wide} px too wide"] if wide > 0 else []
-    return found
 
 
 class TestAccessibility:

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Manager
-from tests.browser.test_pages import each_look
+from tests.kit.looks import each_look
 from tests.kit.pages import lose_the_reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
