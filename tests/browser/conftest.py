@@ -14,6 +14,8 @@ from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack, local_stack
 
+expect.set_options(timeout=15_000)  # on a machine that runs other tests; what must be quick says so itself
+
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
