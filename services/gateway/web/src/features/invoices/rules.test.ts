@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chosen, lookOf, tabSearch, toggled } from "./rules";
+import { chosen, lookOf, movedOn, tabSearch, toggled } from "./rules";
 
 const address = (search: string) => (name: string) => new URLSearchParams(search).get(name);
 
@@ -45,5 +45,16 @@ describe("how a person looks at the list", () => {
     const without = toggled(lookOf(null), "issued_on");
     expect(without.columns).toEqual(["po", "due_on", "status", "total"]);
     expect(toggled(without, "issued_on").columns).toEqual(["po", "issued_on", "due_on", "status", "total"]);
+  });
+});
+
+describe("a row is washed with colour", () => {
+  const one = (id: string, status: string) => ({ id, status });
+
+  test("when its invoice moves on, not when another page comes", () => {
+    const before = [one("a", "open"), one("b", "open")];
+    expect([...movedOn(before, [one("a", "in_progress"), one("b", "open"), one("c", "paid")])]).toEqual(["a"]);
+    expect([...movedOn(before, [one("c", "paid"), one("d", "open")])]).toEqual([]);
+    expect([...movedOn([], before)]).toEqual([]);
   });
 });

@@ -72,3 +72,11 @@ export const toggled = (look: Look, column: Column): Look => ({
   ...look,
   columns: COLUMNS.filter((one) => (one === column) !== look.columns.includes(one)),
 });
+
+type Shown = { id: string; status: string };
+
+/** Of the invoices shown `now`, the ids of those that stood there `before` with another status. */
+export function movedOn(before: readonly Shown[], now: readonly Shown[]): ReadonlySet<string> {
+  const was = new Map(before.map((one) => [one.id, one.status]));
+  return new Set(now.filter((one) => was.has(one.id) && was.get(one.id) !== one.status).map((one) => one.id));
+}
