@@ -14,7 +14,7 @@ from tests.kit.client import Client
 from tests.kit.looks import each_look
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
-from tests.kit.portal import newest_code
+from tests.kit.portal import CODE, newest_code
 from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -44,6 +44,17 @@ class Person:
     async def code(self, before: int = 0) -> str:
         """The code of the newest mail, once there are more of them than before."""
         return await newest_code(self.catcher, self.email, before)
+
+    async def become_spanish(self) -> None:
+        """Another contact of the customer, whose language is Spanish from the beginning."""
+        self.email = f"{new_id()}@example.com"
+        wish = {"customer_id": self.customer, "email": self.email, "language": "es"}
+        self.contact = (await self.client.make("/v1/contacts", wish))["id"]
+
+    async def spanish_code(self) -> str:
+        code = CODE.search((await self.catcher.newest(self.email, "código"))["text"])
+        assert code
+        return code[0]
 
     async def inside(self) -> None:
         await expect(self.page.get_by_role("heading", level=1, name="Blue Fern Ltd")).to_be_visible()
@@ -121,7 +132,7 @@ class TestByCode:
         await page.get_by_label("E-mail address").fill(person.email)
         await page.get_by_role("button", name="Send me a code").click()
         await expect(page.get_by_label("Code from the e-mail")).to_be_visible()
-        link = await person.link("code", "/login/code#")
+        link = await person.link("code", r"/login/code\?language=en#")
         tab = await page.context.new_page()
         await tab.goto(link)
         await expect(tab.get_by_role("heading", level=1, name="To pay")).to_be_visible()
@@ -207,6 +218,42 @@ class TestByPayerLink:
         await expect(page.get_by_role("heading", level=1).filter(has_text=number)).to_be_visible()
 
 
+class TestLanguage:
+    async def test_is_the_persons_after_signing_in(self, person: Person) -> None:
+        page = person.page
+        await person.become_spanish()
+        await page.goto(person.url)
+        await page.get_by_label("E-mail address").fill(person.email)
+        await page.get_by_role("button", name="Send me a code").click()
+        await page.get_by_label("Code from the e-mail").fill(await person.spanish_code())
+        await page.get_by_role("button", name="Log in").click()
+        main = page.get_by_role("navigation", name="Principal", exact=True)
+        await expect(main.get_by_role("link", name="Facturas")).to_be_visible()
+        await page.reload()
+        await expect(main.get_by_role("link", name="Facturas")).to_be_visible()
+        assert await page.evaluate("document.documentElement.lang") == "es"
+
+    async def test_chosen_in_this_browser_stays(self, person: Person) -> None:
+        page = person.page
+        await person.become_spanish()
+        await page.goto(person.url)
+        await page.get_by_role("button", name="English").click()
+        await page.get_by_label("E-mail address").fill(person.email)
+        await page.get_by_role("button", name="Send me a code").click()
+        await page.get_by_label("Code from the e-mail").fill(await person.spanish_code())
+        await page.get_by_role("button", name="Log in").click()
+        await person.inside()
+        main = page.get_by_role("navigation", name="Main", exact=True)
+        await expect(main.get_by_role("link", name="Invoices")).to_be_visible()
+
+    async def test_of_an_invitation_is_the_mails(self, person: Person) -> None:
+        page = person.page
+        await person.become_spanish()
+        await person.client.make(f"/v1/contacts/{person.contact}/invitations", {}, expect=(202,))
+        await page.goto(await person.link("invita", r"/invite/[\w-]+\?language="))
+        await expect(page.get_by_label("Contraseña nueva")).to_be_visible()
+
+
 class TestHeading:
     async def test_has_the_focus_on_a_new_page(self, person: Person) -> None:
         page = person.page
@@ -215,3 +262,9 @@ class TestHeading:
         main = page.get_by_role("navigation", name="Main", exact=True)
         await main.get_by_role("link", name="Invoices").click()
         await expect(page.get_by_role("heading", level=1, name="Invoices")).to_be_focused()
+
+    async def test_has_no_box_drawn_around_it(self, person: Person) -> None:
+        await sign_in(person.page, person.url, person.email, person.catcher)
+        heading = person.page.get_by_role("heading", level=1, name="Blue Fern Ltd")
+        await expect(heading).to_be_focused()
+        assert await heading.evaluate("one => getComputedStyle(one).outlineStyle") == "none"

@@ -209,7 +209,7 @@ class TestSecrets:
         await browser.sign_in(portal.email, portal.catcher)
         text = (await portal.catcher.newest(portal.email, "code"))["text"]
         code = re.search(r"\b[0-9]{6}\b", text)
-        token = re.search(r"/login/code#([\w-]+)", text)
+        token = re.search(r"/login/code\?language=en#([\w-]+)", text)
         assert code
         assert token
         secrets = [*tokens, token[1], PASSWORD, *browser.cookies.values()]

@@ -78,6 +78,11 @@ class TestEveryMail:
         assert links
         assert set(links) <= Shown(html).links
 
+    @LANGUAGES
+    def test_link_of_auth_says_its_language(self, language: str) -> None:
+        text, _ = parts_of(composed("invitation", language))
+        assert f"{SECRETS['link']}?language={language}\n" in text
+
     @EVERY
     @LANGUAGES
     def test_nothing_is_left_unfilled(self, kind: str, language: str) -> None:

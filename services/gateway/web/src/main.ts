@@ -3,7 +3,7 @@ import "./styles/portal.css";
 import { mount } from "svelte";
 import App from "./App.svelte";
 import { loadCompany } from "./api/company.svelte";
-import { languageOfBrowser, speak } from "./words/index.svelte";
+import { languageAtFirst, speak } from "./words/index.svelte";
 
 /** A part of the portal did not come: the network is away, or a newer portal was installed. Load the page anew. */
 function anew(): void {
@@ -12,4 +12,4 @@ function anew(): void {
 }
 
 addEventListener("vite:preloadError", anew);
-Promise.all([speak(languageOfBrowser()), loadCompany()]).then(() => mount(App, { target: document.body }), anew);
+Promise.all([speak(languageAtFirst()), loadCompany()]).then(() => mount(App, { target: document.body }), anew);

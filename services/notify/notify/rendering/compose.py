@@ -10,6 +10,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from mjml import mjml2html
 
@@ -33,7 +34,7 @@ def compose(
     language = texts.language(view.person.language, view.company.languages)
     kind = BY_NAME[view.mail.kind]
     values = _values(texts, view, secrets, language) | {"unsubscribe": unsubscribe, "path": kind.path}
-    values["link"] = secrets.get("link") or _link(kind.path, view)
+    values["link"] = _in_language(secrets["link"], language) if "link" in secrets else _link(kind.path, view)
     plain = texts.fill(kind.name, language, values, escaped=False)
     filled = texts.fill(kind.name, language, values, escaped=True)
     logo = _logo(view.company.logo)
@@ -93,6 +94,15 @@ def _taken(facts: Mapping[str, Any]) -> Any:
 
 def _link(path: str | None, view: View) -> str:
     return view.portal + path.format_map(view.mail.facts) if path else ""
+
+
+def _in_language(link: str, language: str) -> str:
+    """Who opens a link of auth is not signed in yet, so the link says in which language its page is shown.
+
+    >>> _in_language("https://portal.example/login/code#secret", "es")
+    'https://portal.example/login/code?language=es#secret'
+    """
+    return urlsplit(link)._replace(query=f"language={language}").geturl()
 
 
 def _logo(data: str | None) -> tuple[str, bytes] | None:

@@ -1,5 +1,6 @@
 import { createQuery } from "@tanstack/svelte-query";
 import { api, ask, Refused, type Schemas } from "./client";
+import { speakTo } from "../words/index.svelte";
 import { ownedBy } from "./person";
 import { queries, SESSION } from "./queries";
 
@@ -8,7 +9,7 @@ export type Session = Schemas["SessionView"];
 /** Null: nobody is signed in. */
 export async function readSession(): Promise<Session | null> {
   try {
-    return mine(await ask(api.GET("/v1/session")));
+    return await mine(await ask(api.GET("/v1/session")));
   } catch (error) {
     if (error instanceof Refused && error.problem.status === 401) return null;
     throw error;
@@ -18,14 +19,17 @@ export async function readSession(): Promise<Session | null> {
 export const sessionQuery = () => createQuery(() => ({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 }));
 
 /** After signing in: nothing of the person before is kept. */
-export function entered(session: Session): void {
+export async function entered(session: Session): Promise<void> {
+  const now = await mine(session);
   queries.clear();
-  queries.setQueryData(SESSION, mine(session));
+  queries.setQueryData(SESSION, now);
 }
 
-/** What another person began in this tab is not gone on with. */
-function mine(session: Session): Session {
-  ownedBy(session.contact?.id ?? session.staff?.id ?? "");
+/** What another person began in this tab is not gone on with, and the pages are in this person's language. */
+async function mine(session: Session): Promise<Session> {
+  const person = session.contact ?? session.staff;
+  ownedBy(person?.id ?? "");
+  if (person) await speakTo(person.language);
   return session;
 }
 

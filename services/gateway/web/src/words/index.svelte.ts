@@ -1,8 +1,8 @@
 import { speakSentences } from "./api.svelte";
 import type en from "./en";
+import { languageOf, LANGUAGES, type Language } from "./languages";
 
-export const LANGUAGES = { en: "English", es: "Español" } as const;
-export type Language = keyof typeof LANGUAGES;
+export { LANGUAGES, type Language };
 export type Values = Readonly<Record<string, string | number>>;
 
 type Catalogue = { [F in keyof typeof en]: Record<keyof (typeof en)[F], string> };
@@ -20,7 +20,10 @@ let catalogue = $state.raw<Record<string, Record<string, string>>>({});
 let language = $state<Language>("en");
 let plurals = new Intl.PluralRules("en");
 
-/** The language of all words from now on, kept in this browser. */
+const CHOSEN = "paidup.language"; // what somebody chose in this browser: it counts before all else
+const THEIRS = "paidup.language.theirs"; // of who was signed in here last: the next load begins with it
+
+/** The language of all words from now on. */
 export async function speak(wanted: Language): Promise<void> {
   speakSentences(wanted);
   catalogue = (await loaders[wanted]()).default;
@@ -33,10 +36,22 @@ export function spoken(): Language {
   return language;
 }
 
-/** The one that was chosen here, else the first of the browser's that there is. */
-export function languageOfBrowser(): Language {
-  const wanted = [localStorage.getItem("paidup.language") ?? "", ...navigator.languages];
-  return wanted.map((one) => one.slice(0, 2)).find((one): one is Language => one in LANGUAGES) ?? "en";
+/** Before it is known who reads: what was chosen here, the language of the mail whose link was opened, the browser's. */
+export function languageAtFirst(): Language {
+  const ofMail = new URLSearchParams(location.search).get("language");
+  return languageOf([localStorage.getItem(CHOSEN), ofMail, localStorage.getItem(THEIRS), ...navigator.languages]);
+}
+
+export function chooseLanguage(wanted: Language): Promise<void> {
+  localStorage.setItem(CHOSEN, wanted);
+  return speak(wanted);
+}
+
+/** Somebody is signed in: the pages are in that person's language, unless another one was chosen in this browser. */
+export async function speakTo(theirs: string): Promise<void> {
+  localStorage.setItem(THEIRS, theirs);
+  const wanted = languageOf([localStorage.getItem(CHOSEN), theirs]);
+  if (wanted !== language) await speak(wanted).catch(() => undefined); // better in another language than not at all
 }
 
 /** The sentence, with its values put in. `count` chooses between one and several. */

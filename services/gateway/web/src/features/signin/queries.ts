@@ -13,9 +13,9 @@ export const sendCode = (email: string): Promise<Schemas["Taken"]> => {
 };
 
 /** Somebody is in: go on to the page that was asked for. */
-export function goOn(session: Schemas["SessionView"], asked: unknown): Promise<unknown> {
-  entered(session);
-  return go(goal(asked));
+export async function goOn(session: Schemas["SessionView"], asked: unknown): Promise<void> {
+  await entered(session);
+  await go(goal(asked));
 }
 
 /** To the page where the code is typed, and from there to the page that was asked for. */
