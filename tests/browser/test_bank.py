@@ -187,6 +187,13 @@ class TestDeciding:
         await expect(decided(page)).to_be_visible()
         await expect(page.get_by_role("button", name="Undo")).to_have_count(2)
         assert (await payments(manager), await payments(manager, other)) == ([(3_000, None)], [(2_000, None)])
+        await expect(page.get_by_role("complementary", name="Trail")).not_to_contain_text(other)
+        await page.get_by_role("button", name=re.compile(f"^Undo.*Moss {tag}")).click()
+        await page.get_by_role("dialog").get_by_label("Reason").fill("Another customer's money")
+        await page.get_by_role("dialog").get_by_role("button", name="Void this receipt").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("$20.00")
+        line = page.get_by_role("region", name="The bank’s line")
+        await expect(line.get_by_role("definition").first).to_have_text("50.00 USD")
 
     async def test_a_recorded_receipt_is_matched(self, manager: Manager) -> None:
         page = manager.page
@@ -214,7 +221,8 @@ class TestDeciding:
         await dialog.get_by_label("Reason, kept in the trail").fill("Given back in cash")
         await dialog.get_by_role("button", name="Dismiss").click()
         await expect(decided(page)).to_be_visible()
-        await expect(page.get_by_text("Dismissed: Given back in cash")).to_be_visible()
+        trail = page.get_by_role("complementary", name="Trail").get_by_role("listitem")
+        await expect(trail.filter(has_text="Dismissed: Given back in cash")).to_contain_text("Maren Ostby")
 
     async def test_mine_are_found_by_person(self, manager: Manager) -> None:
         page = manager.page

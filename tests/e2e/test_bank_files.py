@@ -179,6 +179,14 @@ class TestExceptions:
         (row,) = (await client.get(f"/v1/reconciliation/runs/{run['id']}/lines"))["items"]
         parts = [await client.get(f"/v1/payments/{payment_id}") for payment_id in row["payment_ids"]]
         assert sorted((p["customer_id"] == one, p["amount_minor"]) for p in parts) == [(False, 5_500), (True, 10_000)]
+        noted = next(note["detail"] for note in done["trail"] if note["action"] == "payment")
+        assert all(part["number"] in noted and part["id"] not in noted for part in parts)
+
+        share = next(part for part in parts if part["customer_id"] == other)
+        made = await client.make(f"/v1/payments/{share['id']}/void", {"reason": "not theirs"}, key=new_id())
+        again = await client.get(f"/v1/reconciliation/exceptions/{made['exception_id']}")
+        assert (again["amount_minor"], again["line"]["amount_minor"]) == (5_500, 15_500)
+        assert [note["detail"] for note in again["trail"]] == [f"{share['number']}: not theirs"]
 
     async def test_two_resolutions_post_once(self, client: Client) -> None:
         customer, _, (number,) = await owing(client, 10_001)

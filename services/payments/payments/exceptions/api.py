@@ -55,12 +55,17 @@ class ProposalView(BaseModel):
 
 
 class LineView(BaseModel):
-    """The bank line of an exception."""
+    """The bank line of an exception.
+
+    `amount_minor`: the whole line, in the exception's currency. If a share of it was voided, the exception is about
+    that share alone.
+    """
 
     run_id: str
     place: str
     account: str
     booked_on: date | None
+    amount_minor: int
     references: list[str]
     text: str
     payer: str | None
@@ -139,6 +144,7 @@ def view_of_exception(row: Any, named: Named, today: date) -> dict[str, Any]:
         "place": row["place"],
         "account": row["account"],
         "booked_on": row["booked_on"],
+        "amount_minor": row["line_amount"],
         "references": row["refs"],
         "text": row["text"],
         "payer": row["payer"],

@@ -81,7 +81,7 @@ async def close_exceptions(work: Work, about: Sequence[tuple[str, str | None]], 
 EXCEPTION = """
 SELECT e.id, e.class, e.state, e.payment_id, e.provider_id, e.currency, e.amount, e.proposals::text, e.assigned_to, e.created_at, e.resolved_at,
     e.line_id, e.payout_line_id, l.statement_id, l.place, l.account, l.booked_on, l.refs, l.text, l.payer, l.state AS line_state, l.identity,
-    l.payer_account, l.reversal, e.decision, e.answer, e.voided_id
+    l.payer_account, l.reversal, l.amount AS line_amount, e.decision, e.answer, e.voided_id
 FROM exceptions e LEFT JOIN bank_lines l ON l.id = e.line_id
 """
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from chassis.messaging.work import Work
 from payments.collecting.announcing import Voided
+from payments.collecting.domain.payment_numbers import number_of
 from payments.exceptions import store as exceptions
 from payments.receiving.domain.remittance import Matcher
 from payments.receiving.domain.verdicts import Unclear, opened
@@ -33,7 +34,7 @@ async def wait_again(voided: Voided, work: Work) -> str | None:
         for word, invoices in known.named.items()
     }
     (unclear,) = await proposed(Matcher(replace(known, named=named)), [Unclear(transfer, "missing_here")], work)
-    actor, said = work.cause.actor or "", f"payment {payment.id}: {voided.why}"
+    actor, said = work.cause.actor or "", f"{number_of(payment.id)}: {voided.why}"
     await exceptions.note_line(work, transfer.line_id, actor, "voided", said)
     (exception_id,) = await exceptions.open_exceptions(work, [replace(opened(unclear), voided_id=payment.id)])
     await exceptions.note(work, exception_id, actor, "voided", said)

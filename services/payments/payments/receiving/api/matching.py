@@ -10,6 +10,7 @@ from chassis.messaging.work import Work
 from contracts.ids import is_id
 from contracts.money import Money
 from contracts.refusals import Refusal
+from payments.collecting.domain.payment_numbers import number_of
 from payments.collecting.domain.reversals import VOIDED, taken_by_bank
 from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import lock_payment, save_steps
@@ -63,7 +64,7 @@ async def _match_receipts(row: Any, payment_ids: Sequence[str], field: str, work
         raise problem_of(Refusal("not-this-money", detail, field, conflict=True))
     linked = await remittances.link_payments(work, dict.fromkeys(found, row["line_id"]), gone=True)
     assert linked, "their rows are locked, and were looked at"
-    await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(payment_ids))
+    await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(map(number_of, payment_ids)))
 
 
 async def _match_payout(row: Any, payout_id: str, rest_is_fee: bool, work: Work) -> None:

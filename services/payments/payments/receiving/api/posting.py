@@ -12,6 +12,7 @@ from contracts.ids import is_id
 from contracts.money import Money
 from contracts.refusals import Refusal
 from payments.collecting.api.shares import InvoiceToPay, other_currency, refuse_shares, unknown_invoice
+from payments.collecting.domain.payment_numbers import number_of
 from payments.collecting.domain.payments import Step, receive
 from payments.collecting.messages import payment_events
 from payments.collecting.store.payments import NewPayment, add_payments
@@ -44,7 +45,7 @@ async def post(row: Any, asked: Resolution, work: Work) -> str | None:
     for step, (_, field) in zip(steps, shares, strict=True):
         if step.payment.id not in saved:
             raise problem_of(unknown_customer(step.payment.customer_id).at(field("customer_id")))
-    made = [f"{one.id}: {one.amount} of customer {one.customer_id}" for one in (step.payment for step in steps)]
+    made = [f"{number_of(step.payment.id)} of {step.payment.amount}" for step in steps]
     await exceptions.note(work, row["id"], work.cause.actor or "", "payment", "; ".join(made))
     return steps[0].payment.id if len(steps) == 1 else None
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { newShare } from "../receipts/rules";
-import { actionOf, postOf, restOf, undoable, waysOf, type Part } from "./rules";
+import { actionOf, byWhom, postOf, restOf, undoable, waysOf, type Part } from "./rules";
 
 const parse = (text: string): number | null => (/^\d+$/.test(text) ? Number(text) : null);
 const part = (customer: string | null, text: string, more: Partial<Part> = {}): Part => ({
@@ -26,7 +26,16 @@ describe("a proposal", () => {
 
 describe("an exception", () => {
   const about = { line: null, amount_minor: 5, payment_id: null, provider_id: null, payout_line_id: null };
-  const line = { run_id: "r", place: "1", account: "a", booked_on: null, references: [], text: "", payer: null };
+  const line = {
+    run_id: "r",
+    place: "1",
+    account: "a",
+    booked_on: null,
+    amount_minor: 5,
+    references: [],
+    text: "",
+    payer: null,
+  };
 
   test("about money that came is posted or matched", () => {
     expect(waysOf({ ...about, line })).toEqual(["post", "match"]);
@@ -79,4 +88,13 @@ describe("a line posted by hand", () => {
     expect(postOf([part("c", "5"), part("d", "x")], 9, parse)).toEqual({ part: 1, wrong: "no_amount" });
     expect(postOf([part("c", "5"), part("c", "4")], 9, parse)).toBe("same_customer");
   });
+});
+
+test("a trail names who did it, a program, or nobody", () => {
+  const made = { role: "administrator" as const, language: "en", enabled: true, created_at: "2026-03-01T12:00:00Z" };
+  const staff = [{ ...made, id: "s1", email: "max@paidup.example", name: "Max Roe" }];
+  expect(byWhom("staff:s1", staff)).toBe("Max Roe");
+  expect(byWhom("staff:s2", staff)).toBe("bank.by_staff");
+  expect(byWhom("system:payments", staff)).toBe("bank.by_itself");
+  expect(byWhom("system:key-1", staff)).toBe("bank.by_program");
 });

@@ -1,6 +1,7 @@
 import type { Schemas } from "../../api/client";
 import type { IconName } from "../../kit/Icon.svelte";
-import type { Key } from "../../words/index.svelte";
+import { t, type Key } from "../../words/index.svelte";
+import { calledOf } from "../desk/rules";
 import { askedOf, type Share, type Wrong } from "../receipts/rules";
 import type { Exception, Resolution, RunLine } from "./queries";
 
@@ -25,6 +26,15 @@ export const undoable = (exception: Decided): NonNullable<Exception["payments"]>
   exception.state === "resolved" && exception.trail.some((note) => note.action === "post")
     ? (exception.payments ?? []).filter((one) => !one.gone_back_minor)
     : [];
+
+type Staff = readonly Schemas["StaffMember"][];
+
+/** Who did what a note of the trail says. Actors are `kind:id`. */
+export function byWhom(actor: string, staff: Staff): string {
+  const [kind, id = ""] = actor.split(":");
+  if (kind === "staff") return calledOf(id, staff) ?? t("bank.by_staff");
+  return t(actor === "system:payments" ? "bank.by_itself" : "bank.by_program");
+}
 
 /** One of several customers' parts of a line. `text`: the amount as it was typed. */
 export type Part = Share & { id: number; text: string };

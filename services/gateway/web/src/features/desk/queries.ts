@@ -50,6 +50,21 @@ export const contactsQuery = (id: () => string) =>
     queryFn: () => ask(api.GET("/v1/contacts", { params: { query: { customer_id: id(), limit: 100 } } })),
   }));
 
+/** All of the company's people, also who can't log in any more: what they did before goes by their names. */
+export const everybodyQuery = () =>
+  createQuery(() => ({
+    queryKey: ["desk", "everybody"],
+    queryFn: async () => {
+      const found: Schemas["StaffMember"][] = [];
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await ask(api.GET("/v1/staff", { params: { query: { limit: 100, cursor } } }));
+        found.push(...page.items);
+        cursor = page.next_cursor;
+      }
+      return found;
+    },
+  }));
+
 export const mailsQuery = () =>
   pagesOf(
     () => ["mails"],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decimalOf, laterBy, offered, rateOf, stateOf, tabOf } from "./rules";
+import { calledOf, decimalOf, laterBy, managersOf, offered, rateOf, stateOf, tabOf } from "./rules";
 
 describe("a customer", () => {
   test("is overdue when one currency is", () => {
@@ -71,4 +71,43 @@ describe("a typed number", () => {
 
 test("a day later than the end of February is right", () => {
   expect(laterBy("2028-02-20", 30)).toBe("2028-03-21");
+});
+
+describe("somebody of the company", () => {
+  const staff = [
+    { id: "s1", email: "max@paidup.example", name: "Max Roe" },
+    { id: "s2", email: "ann@paidup.example", name: null },
+  ];
+
+  test("is called by name, else by address", () => {
+    expect(calledOf("s1", staff)).toBe("Max Roe");
+    expect(calledOf("max@paidup.example", staff)).toBe("Max Roe");
+    expect(calledOf("s2", staff)).toBe("ann@paidup.example");
+  });
+
+  test("who is not known has no name", () => {
+    expect(calledOf("s3", staff)).toBeNull();
+  });
+});
+
+describe("account managers to choose of", () => {
+  const staff = [
+    { email: "max@paidup.example", name: "Max Roe", enabled: true },
+    { email: "ann@paidup.example", name: null, enabled: true },
+    { email: "old@paidup.example", name: "Bo Ek", enabled: false },
+  ];
+  const values = (now: string | null): string[] => managersOf(staff, now).map((one) => one.value);
+
+  test("are those who can log in, by name", () => {
+    expect(managersOf(staff, null)).toEqual([
+      { value: "ann@paidup.example", name: "ann@paidup.example" },
+      { value: "max@paidup.example", name: "Max Roe, max@paidup.example" },
+    ]);
+  });
+
+  test("include who it is now, whoever wrote that", () => {
+    expect(values("old@paidup.example")).toContain("old@paidup.example");
+    expect(values("Ann of Sales")).toContain("Ann of Sales");
+    expect(values("max@paidup.example")).toHaveLength(2);
+  });
 });

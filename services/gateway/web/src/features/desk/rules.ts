@@ -48,3 +48,26 @@ export function rateOf(text: string, language: string): string | null {
 
 export const laterBy = (day: string, days: number): string =>
   new Date(Date.parse(`${day}T12:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+
+type Known = Pick<Schemas["StaffMember"], "id" | "email" | "name">;
+
+/** Somebody of the company, given by id or e-mail address, as people call them. Null: it is nobody of these. */
+export function calledOf(whom: string, staff: readonly Known[]): string | null {
+  const found = staff.find((one) => one.id === whom || one.email === whom);
+  return found ? (found.name ?? found.email) : null;
+}
+
+/**
+ * Who can look after a customer: all of the company who can log in, by e-mail address; and who does so now, though it
+ * may be a name that another system wrote.
+ */
+export function managersOf(
+  staff: readonly Pick<Schemas["StaffMember"], "email" | "name" | "enabled">[],
+  now: string | null,
+): { value: string; name: string }[] {
+  const all = staff
+    .filter((one) => one.enabled || one.email === now)
+    .map(({ email, name }) => ({ value: email, name: name ? `${name}, ${email}` : email }));
+  if (now && all.every((one) => one.value !== now)) all.push({ value: now, name: now });
+  return all.sort((one, other) => one.name.localeCompare(other.name));
+}
