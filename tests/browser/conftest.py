@@ -78,6 +78,7 @@ class Manager:
     name: str
     email: str
     number: str
+    staff: str  # the address by which the one at the desk signs in
 
     async def find(self) -> None:
         await self.page.get_by_label("Search name, number or e-mail").fill(self.name)
@@ -97,4 +98,4 @@ async def manager(own_context: BrowserContext, stack: LocalStack) -> AsyncIterat
         page = await own_context.new_page()
         await sign_in(page, stack.url, staff, catcher)
         await expect(page.get_by_role("heading", level=1, name="Customers")).to_be_visible()
-        yield Manager(stack.url, page, client, catcher, customer, name, email, number)
+        yield Manager(stack.url, page, client, catcher, customer, name, email, number, staff)

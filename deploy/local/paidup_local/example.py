@@ -39,7 +39,7 @@ def _customer(url: str, key: str) -> str:
     mine = [one["id"] for one in found["items"] if one.get("external_id") == "TRY"]
     if mine:
         return str(mine[0])
-    body = {"external_id": "TRY", "name": name, "email": CONTACT}
+    body = {"external_id": "TRY", "name": name, "email": CONTACT, "account_manager": "max@company.example"}
     made: Any = http.call("POST", f"{url}/v1/customers", key=key, body=body)
     return str(made["id"])
 
