@@ -62,7 +62,7 @@ class InvoiceReopened(InvoiceState):
 
 
 class InvoiceVoided(InvoiceState):
-    """The invoice was withdrawn."""
+    """The invoice was voided."""
 
     reason: Annotated[str | None, Field(description="Why, in the words of who withdrew it, if they gave a reason")] = (
         None

@@ -64,7 +64,7 @@ class PaymentActionRequired(PaymentState):
 
 
 class PaymentSucceeded(PaymentState):
-    """The provider says it took the money; its record has yet to agree."""
+    """The provider says it took the money. Its record must still confirm it."""
 
 
 class PaymentDeclined(PaymentState):

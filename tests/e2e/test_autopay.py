@@ -117,7 +117,7 @@ class TestCharging:
         evidence = (await moving.get(f"/v1/payments/{payment['id']}/consent"))["consents"]
         said = {each["kind"]: each for each in evidence}
         assert (said["autopay"]["given"], said["autopay"]["surcharge_rate"]) == (True, "0.03")
-        assert (said["surcharge"]["actor"], said["surcharge"]["text_version"]) == ("system:autopay", "autopay-1")
+        assert (said["surcharge"]["actor"], said["surcharge"]["text_version"]) == ("system:autopay", "autopay-2")
 
     async def test_soft_decline_is_retried_unless_paid(self, moving: Client, moving_stack: LocalStack) -> None:
         customer, method = await switched_on(

@@ -324,7 +324,7 @@ class TestFilters:
         await erp.post(f"/v1/invoices/{made['id']}/void", json={"reason": "Sent twice"})
         last = (await erp.get(f"/v1/invoices/{made['id']}/timeline")).json()["items"][-1]
         assert (last["code"], last["values"]) == ("voided_because", {"reason": "Sent twice"})
-        assert last["text"] == "The invoice was withdrawn: Sent twice"
+        assert last["text"] == "The invoice was voided: Sent twice"
 
 
 class TestNames:

@@ -107,7 +107,7 @@ class TestAutopay:
     def test_a_change_is_shown_once_it_was_announced(self) -> None:
         assert shown([self.ON, NOTICE, self.OFF, self.ON]) == [NOTICE, self.OFF]
 
-    def test_it_says_how_the_charge_was_withdrawn(self) -> None:
+    def test_it_says_how_the_charge_was_cancelled(self) -> None:
         codes = [
             of_payment("AutopayChanged", body).code
             for body in ({"enabled": False}, {"enabled": True}, {"enabled": True, "held_reason": "expired_card"})

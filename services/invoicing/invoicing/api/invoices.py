@@ -69,7 +69,7 @@ class ChangeInvoice(BaseModel):
 
 
 class VoidInvoice(BaseModel):
-    """Why the invoice is withdrawn; the body may be left out."""
+    """Why the invoice is voided; the body may be left out."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -47,7 +47,7 @@ def _known(values: Mapping[str, Value | None]) -> dict[str, Value]:
 WORDS = {
     "PaymentSubmitted": "The payment was confirmed.",
     "PaymentActionRequired": "The payer has to confirm it with the bank.",
-    "PaymentSucceeded": "The provider took the money; its own record has yet to agree.",
+    "PaymentSucceeded": "The provider took the money. Its record must still confirm it.",
     "PaymentUnknown": "The provider's answer was lost; it is asked until it knows.",
     "PaymentReconciled": "The provider's record agrees: the money is there.",
     "PaymentReconciliationOverdue": "The provider's record did not agree in its time.",
