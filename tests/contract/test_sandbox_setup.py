@@ -101,6 +101,16 @@ class TestCardPage:
         }
         assert fields == labelled
 
+    async def test_all_but_the_consent_is_filled_in(self, stripe: StripeAdapter, browser: Browser) -> None:
+        session = await open_session(stripe)
+        _, html = await browser.get(session["url"])
+        filled = dict(re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"(?! id)', html))
+        chosen = re.findall(r'<select[^>]* name="(\w+)">.*?<option value="([^"]*)" selected', html)
+        assert (await browser.post(session["url"], {**filled, **dict(chosen), "kind": "card"}))[0] == 422
+        assert (await browser.post(session["url"], {**filled, **dict(chosen), "kind": "card", "agree": "yes"}))[
+            0
+        ] == 303
+
     async def test_card_is_saved_with_billing_address(self, stripe: StripeAdapter, browser: Browser) -> None:
         session = await open_session(stripe)
         status, to = await browser.post(session["url"], {**FORM, "number": "4000 0566 5566 5556"})

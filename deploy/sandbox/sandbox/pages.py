@@ -30,6 +30,7 @@ _COUNTRIES = {
     "DE": "Germany", "ES": "Spain", "FR": "France", "GB": "United Kingdom", "IE": "Ireland", "IT": "Italy",
     "JP": "Japan", "MX": "Mexico", "NL": "Netherlands", "NZ": "New Zealand",
 }  # fmt: skip
+_EXAMPLE = {"name": "Ann Lee", "line1": "1 Main Street", "city": "Albany", "state": "NY", "postal_code": "12207"}
 _CARDS = {
     "4242424242424242": "succeeds, credit",
     "4000056655665556": "succeeds, debit",
@@ -245,6 +246,7 @@ def _bank_fields(form: Mapping[str, str], wrong: Mapping[str, str]) -> str:
 
 
 def _address_fields(form: Mapping[str, str], wrong: Mapping[str, str]) -> str:
+    form = {**_EXAMPLE, **form}
     return (
         "<fieldset><legend>Billing address</legend>"
         + _input("name", "Name", form, wrong, 'autocomplete="name" required')
