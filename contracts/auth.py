@@ -57,6 +57,9 @@ SESSION_COOKIE, BROWSER_COOKIE = "__Host-paidup-session", "__Host-paidup-browser
 VISIT_COOKIE = "__Secure-paidup-visit"
 """Auth sets them, the gateway reads them: of who signed in, of the browser, of a visit below its own path."""
 
+UNNAMED = "Paidup"
+"""What the company is called in pages and mails until it has set its name."""
+
 Role = Literal["account_manager", "administrator"]
 Language = Annotated[str, Field(pattern="^[a-z]{2}$", description="ISO 639-1 code")]
 

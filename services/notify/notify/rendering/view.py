@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from chassis.running import Running
+from contracts.auth import UNNAMED
 from notify import store
 from notify.domain.mails import UNKNOWN_FOR, Mail, Person
 
-DEFAULT_NAME, DEFAULT_COLOUR = "Paidup", "#0e5358"
+DEFAULT_COLOUR = "#0e5358"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ async def load_view(running: Running[Any], mail: Mail, person: Person) -> View |
         return None
     found = await store.find_company(running.pool)
     company = Company(**found) if found else Company(
-        DEFAULT_NAME, None, DEFAULT_COLOUR, running.clock.zone, (), None
+        UNNAMED, None, DEFAULT_COLOUR, running.clock.zone, (), None
     )  # fmt: skip
     customer = await store.find_customer(running.pool, person.customer_id)
     method = await store.find_method(running.pool, mail.facts.get("method_id"))
