@@ -1,4 +1,4 @@
-"""An administrator looks after the company's people, its API keys, its settings, and what was set aside."""
+"""An administrator looks after the company's people, its API keys, its settings, and what could not be handled."""
 
 import base64
 import dataclasses
@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from playwright.async_api import Locator, expect
 
+from contracts.auth import UNNAMED
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
 from tests.kit.looks import each_look
@@ -77,11 +78,14 @@ class TestStaff:
 class TestKeys:
     async def test_one_is_made_shown_once_and_revoked(self, administrator: Manager) -> None:
         page, name = administrator.page, f"ERP {new_id()[-8:]}"
+        asked = list[str]()
+        page.on("request", lambda one: asked.append(one.url))
         await page.goto(f"{administrator.url}/desk/keys")
         await page.get_by_role("link", name="New key").click()
         await page.get_by_label("Label").fill(name)
         await page.get_by_role("button", name="Make the key").click()
         await expect(page.get_by_text("Choose at least one.")).to_be_visible()
+        assert not any(url.endswith("/v1/customers/") for url in asked)
         await page.get_by_label("Read invoices").check()
         await page.get_by_role("button", name="Make the key").dblclick()
         await expect(page.get_by_role("heading", level=1, name="The key is made")).to_be_visible()
@@ -136,6 +140,8 @@ class TestSettings:
         preview = page.get_by_role("img", name="The portal and an e-mail on a light screen")
         assert await brand_of(preview) == better
         await expect(preview).to_contain_text(name)
+        await page.set_viewport_size({"width": 320, "height": 900})
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_text("The sign-in page shows it from now on.")).to_be_visible()
         kept = await administrator.client.get("/v1/company")
@@ -144,7 +150,7 @@ class TestSettings:
         await page.get_by_role("button", name="Log out").first.click()
         await page.goto(f"{administrator.url}/login")
         await expect(page.get_by_text(name).first).to_be_visible()
-        back = {"name": "Your company", "logo": None, "brand_colour": "#0e5358"}
+        back = {"name": UNNAMED, "logo": None, "brand_colour": "#0e5358"}
         status, answer = await administrator.client.ask("PUT", "/v1/company", back)
         assert status == 200, answer
 
@@ -161,8 +167,8 @@ class TestSetAside:
         async with AIOKafkaProducer(**stack.kafka()) as producer:
             await producer.send_and_wait("invoicing.customer.v1", b"not what it should be", key=b"nobody")
         await manager.client.until("/v1/dead-letters/payments", lambda found: bool(found["letters"]))
-        await page.get_by_role("navigation", name="Desk").get_by_role("link", name="Set aside").click()
-        table = page.get_by_role("table", name="Events that payments set aside")
+        await page.get_by_role("navigation", name="Desk").get_by_role("link", name="Not handled").click()
+        table = page.get_by_role("table", name="Events that payments could not handle")
         await expect(table).to_contain_text("invoicing.customer.v1")
         await expect(table).to_contain_text("can’t be read")
         await expect(table).to_contain_text('--reason "…" --service payments')

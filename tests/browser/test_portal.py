@@ -10,6 +10,13 @@ from tests.browser.conftest import Payer
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+class TestHeight:
+    async def test_short_page_needs_no_scroll_bar(self, payer: Payer) -> None:
+        await payer.page.goto(f"{payer.url}/account/password")
+        await expect(payer.page.get_by_role("heading", level=1)).to_be_visible()
+        assert await payer.page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0
+
+
 class TestGuide:
     async def test_sign_in_pay_and_see_paid(self, payer: Payer) -> None:
         page, client = payer.page, payer.client

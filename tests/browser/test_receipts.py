@@ -162,6 +162,8 @@ class TestRefund:
         await expect(dialog.get_by_text("The surcharge of this amount goes back, too")).to_be_visible()
         await dialog.get_by_label("Reason").fill("Charged in error")
         await dialog.get_by_role("button", name="Refund $40.00").click()
+        await expect(dialog).to_have_count(0)
+        await expect(page.get_by_role("heading", level=1)).to_be_focused()  # the button is gone
         await expect(page.get_by_text("Refund, done: Charged in error")).to_be_visible(timeout=20_000)
         await expect(page.get_by_role("button", name="Refund")).to_have_count(0)
 
@@ -180,7 +182,9 @@ class TestVoid:
         await page.get_by_role("button", name="Void").click()
         await dialog.get_by_label("Reason").fill("Recorded twice")
         await dialog.get_by_role("button", name="Void this receipt").click()
-        await expect(page.get_by_role("paragraph").filter(has_text=re.compile("^Voided$"))).to_be_visible()
+        await expect(
+            page.get_by_role("paragraph").filter(has_text=re.compile("^Voided: recorded in error$"))
+        ).to_be_visible()
         await expect(page.get_by_role("button", name="Void")).to_have_count(0)
         await client.until(
             f"/v1/customers/{manager.customer}/summary", lambda one: one["currencies"][0]["balance_due_minor"] == 7_000

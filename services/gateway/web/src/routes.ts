@@ -16,6 +16,11 @@ const shown = {
   "/payments/:id": () => import("./features/payments/Detail.svelte"),
 };
 
+const customers = () => import("./features/desk/Customers.svelte");
+const receipts = () => import("./features/receipts/List.svelte");
+const files = () => import("./features/bank/Runs.svelte");
+const failures = () => import("./features/failures/Failures.svelte");
+
 const pages = {
   "/login": () => import("./features/signin/Email.svelte"),
   "/login/code": () => import("./features/signin/Code.svelte"),
@@ -40,7 +45,13 @@ const pages = {
     layout: Frame,
   },
   "/desk": {
-    "/": () => import("./features/desk/Customers.svelte"),
+    "/": customers,
+    "/customers": customers, // a person may type it, as the next ones
+    "/contacts": customers,
+    "/invoices": customers,
+    "/receipts": receipts,
+    "/files": files,
+    "/dead-letters": failures,
     "/customers/new": () => import("./features/desk/NewCustomer.svelte"),
     "/customers/:id": () => import("./features/desk/Customer.svelte"),
     "/customers/:id/change": () => import("./features/desk/ChangeCustomer.svelte"),
@@ -52,13 +63,13 @@ const pages = {
     "/keys": () => import("./features/company/Keys.svelte"),
     "/keys/new": () => import("./features/company/NewKey.svelte"),
     "/settings": () => import("./features/company/Settings.svelte"),
-    "/failures": () => import("./features/failures/Failures.svelte"),
+    "/failures": failures,
     "/exceptions": () => import("./features/bank/Exceptions.svelte"),
     "/exceptions/:id": () => import("./features/bank/Exception.svelte"),
-    "/bank": () => import("./features/bank/Runs.svelte"),
+    "/bank": files,
     "/bank/:id": () => import("./features/bank/Run.svelte"),
     "/mails": () => import("./features/desk/Mails.svelte"),
-    "/payments": () => import("./features/receipts/List.svelte"),
+    "/payments": receipts,
     "/payments/:id": () => import("./features/receipts/Detail.svelte"),
     "/receipts/new": () => import("./features/receipts/Record.svelte"),
     layout: () => import("./features/desk/Desk.svelte"),

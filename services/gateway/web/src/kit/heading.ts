@@ -3,6 +3,17 @@ const LONGEST = 5_000; // ms until a page that waits for its data has drawn its 
 let first = true;
 let watch: MutationObserver | undefined;
 
+function focusOn(heading: HTMLElement): void {
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+}
+
+/** What had the focus is gone: a screen reader goes on at the page's heading, and not at its beginning. */
+export function focusHeading(): void {
+  const heading = document.querySelector<HTMLElement>("main h1");
+  if (heading) focusOn(heading);
+}
+
 /** After going to another page the focus is on its heading, so that a screen reader begins there. */
 export function toHeading(): void {
   watch?.disconnect();
@@ -15,8 +26,7 @@ export function toHeading(): void {
     const heading = document.querySelector<HTMLElement>("main h1");
     if (!heading || heading === before) return false;
     if (document.activeElement?.closest("main")) return true; // the reader is typing there already
-    heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
+    focusOn(heading);
     return true;
   };
   const mine = (watch = new MutationObserver(() => look() && mine.disconnect()));

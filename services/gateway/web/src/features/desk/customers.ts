@@ -10,6 +10,7 @@ export type Customer = Schemas["Customer"];
 export const recordQuery = (id: () => string) =>
   createQuery(() => ({
     queryKey: ["desk", "record", id()],
+    enabled: id() !== "",
     queryFn: () => ask(api.GET("/v1/customers/{customer_id}", { params: { path: { customer_id: id() } } })),
   }));
 

@@ -13,4 +13,9 @@ describe("after signing in the reader goes", () => {
   test.each(["//evil.example", "/\\evil.example", "https://evil.example", "/login", null])("home, not to %s", (to) => {
     expect(back(to)).toBe("/");
   });
+
+  test.each(["%09", "%0A", "%0D", "%00"])("home, not past a sign that browsers leave out: %s", (sign) => {
+    const to = new URLSearchParams(`to=/${sign}/evil.example`).get("to");
+    expect(back(to)).toBe("/");
+  });
 });

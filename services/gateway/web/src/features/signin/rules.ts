@@ -3,10 +3,10 @@ import { Refused } from "../../api/problems";
 /** The digits of a code that was typed or pasted with spaces. */
 export const digitsOf = (text: string): string => text.replace(/\D/g, "");
 
-/** The page to go back to: one of ours, never another site's. */
+/** The page to go back to: one of ours, never another site's. Browsers leave tabs and line ends out of an address. */
 export function back(wanted: unknown): string {
   const path = typeof wanted === "string" ? wanted : "/";
-  return /^\/(?![/\\])/.test(path) && !path.startsWith("/login") ? path : "/";
+  return /^\/(?![/\\])[^\p{Cc}]*$/u.test(path) && !path.startsWith("/login") ? path : "/";
 }
 
 /** Whether this error is about what stands in a field: it is said there, not in a box. */
