@@ -107,9 +107,19 @@ class TestBank:
         await page.get_by_role("radio", name=re.compile("3184")).check()
         await page.get_by_role("button", name=re.compile(r"^Pay \$7")).click()
         await page.get_by_role("button", name="Accept and Continue").click()
-        await page.get_by_role("button", name=re.compile("Complete|Confirm")).click(timeout=20_000)
+        complete = page.get_by_role("button", name=re.compile("Complete|Confirm"))
+        await complete.wait_for(timeout=20_000)
+        await client.receive(payer.customer, 1_000, on_account=True)  # another payment, newer than this one
+        await complete.click()
         await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("$72.10")
         assert (await client.paid(invoice))["settled_minor"] == 7_000
+
+    async def test_who_comes_back_elsewhere_sees_all(self, payer: Payer) -> None:
+        made = await payer.client.receive(payer.customer, 1_000, on_account=True)
+        await payer.page.goto(f"{payer.url}/pay/return?redirect_status=succeeded")
+        await expect(payer.page.get_by_role("heading", level=1, name="Payments")).to_be_visible()
+        await expect(payer.page.get_by_role("link", name=made["number"])).to_be_visible()
 
     async def test_who_leaves_the_bank_can_cancel(self, payer: Payer) -> None:
         page, client = payer.page, payer.client

@@ -58,7 +58,7 @@ async def move(page: Page, chance: random.Random) -> None:
 
 async def arrive(page: Page, url: str) -> None:
     """Press until the payment's own page shows that it is confirmed, or until this tab has nothing to confirm."""
-    confirmed = page.locator("#main").get_by_text("Confirmed", exact=True)
+    confirmed = page.locator("#main").get_by_text("Confirmed", exact=True).first
     for count in range(1, 61):
         if await confirmed.is_visible():
             return

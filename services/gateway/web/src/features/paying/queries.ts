@@ -3,9 +3,8 @@ import { api, ask, type Schemas } from "../../api/client";
 import { insist } from "../../api/once";
 import { undecided } from "../../api/problems";
 import { customerOf } from "../../api/session";
-import { inDoubt, keyOf, type Confirmation, type Paying, type Wish } from "./rules";
+import { inDoubt, keyOf, stillShows, type Confirmation, type Paying, type Quote, type Wish } from "./rules";
 
-export type Quote = Schemas["QuoteView"];
 const MOST = 100; // rows on TO PAY; PAY ALL and an amount reach all
 
 /** What can be paid in a currency, the oldest first. */
@@ -23,7 +22,7 @@ export const payableQuery = (currency: () => string | undefined) =>
       ),
   }));
 
-export const quote = (wish: Wish, method_id: string): Promise<Quote> =>
+const quote = (wish: Wish, method_id: string): Promise<Quote> =>
   ask(
     api.POST("/v1/quotes", {
       body: { ...wish, customer_id: customerOf(), method_id },
@@ -38,6 +37,12 @@ export const optionsQuery = (wish: Wish | undefined) =>
     enabled: wish !== undefined,
     queryFn: () => ask(api.POST("/v1/quotes/options", { body: { ...wish!, customer_id: customerOf() } })),
   }));
+
+/** The quote that this tab has, whether or not it was used meanwhile; a new one where it no longer shows. */
+export async function quoteFor(paying: Paying, method: string): Promise<Quote> {
+  const found = paying.quoteId ? await quoteOf(paying.quoteId) : null;
+  return found && (found.payment_id || stillShows(found, method, Date.now())) ? found : quote(paying.wish, method);
+}
 
 export const quoteOf = (id: string): Promise<Quote> =>
   ask(api.GET("/v1/quotes/{quote_id}", { params: { path: { quote_id: id } } }));

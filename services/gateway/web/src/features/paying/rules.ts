@@ -1,5 +1,7 @@
 import type { Schemas } from "../../api/client";
+import { Refused, undecided } from "../../api/problems";
 
+export type Quote = Schemas["QuoteView"];
 export type Wish = Omit<Schemas["QuoteRequest"], "customer_id" | "method_id">;
 /** What somebody chose on TO PAY: the ticked invoices, and the amounts that were edited. */
 export type Ticked = Readonly<Record<string, number | null>>;
@@ -73,4 +75,150 @@ export function kept(): Paying | null {
 
 export function forget(): void {
   sessionStorage.removeItem(KEY);
+}
+
+const AT_BANK = "paidup.bank";
+
+/** Somebody goes to the bank's page with this payment. It is kept in this tab, and shown to who comes back. */
+export const leaveForBank = (paymentId: string): void => sessionStorage.setItem(AT_BANK, paymentId);
+
+/** The payment with which somebody went to the bank from this tab. */
+export const atBank = (): string | null => sessionStorage.getItem(AT_BANK);
+
+/**
+ * What stands on Review. `methodId`: of whose quote. `wants`: Pay was pressed while a quote was on its way, and the
+ * button said this total. `sending`: after `failed` it may not be known whether the payment was made (see `inDoubt`).
+ */
+export type Review = Readonly<{
+  paying: Paying;
+  methodId: string | undefined;
+  shown: Quote | null;
+  quoting: boolean;
+  wants: number | null;
+  sending: "not" | "waits" | "failed";
+  asking: boolean; // about the surcharge
+  changed: boolean; // something else can be paid now than what was shown
+  stopped: boolean; // without network nothing was sent
+  notQuoted: unknown;
+  notPaid: unknown;
+}>;
+
+type Usable = Pick<Schemas["MethodView"], "id" | "is_default">;
+export type Happened =
+  | { what: "methods"; usable: readonly Usable[] } // they were read
+  | { what: "chosen"; method: string }
+  | { what: "expires" | "quote_again" | "again" } // `again`: after a confirmation without success
+  | { what: "quoted"; method: string; quote: Quote }
+  | { what: "not_quoted"; method: string; error: unknown }
+  | { what: "pressed"; offline: boolean } // Pay
+  | { what: "answered"; accepted: boolean; offline: boolean }
+  | { what: "paid"; payment: Pick<Schemas["PaymentView"], "id" | "next_action_url"> }
+  | { what: "not_paid"; error: unknown };
+
+/** What is to be done then. `arrive`: at the payment; null: at the list of payments. `leave`: for the bank's page. */
+export type Todo =
+  | { do: "quote"; method: string }
+  | { do: "send"; of: Confirmation }
+  | { do: "arrive"; payment: string | null }
+  | { do: "leave"; payment: string; url: string };
+type Next = readonly [Review, Todo | null];
+
+export const begin = (paying: Paying): Review => ({
+  paying,
+  methodId: paying.methodId,
+  shown: null,
+  quoting: false,
+  wants: null,
+  sending: "not",
+  asking: false,
+  changed: false,
+  stopped: false,
+  notQuoted: null,
+  notPaid: null,
+});
+
+/** What Review shows after something happened, and what is to be done. One confirmation is under way at a time. */
+export function next(now: Review, event: Happened): Next {
+  const doubt = inDoubt(now.paying);
+  switch (event.what) {
+    case "methods": {
+      const usable = event.usable;
+      const first = now.paying.methodId ?? (usable.find((one) => one.is_default) ?? usable[0])?.id;
+      return !first || now.shown || now.quoting || now.notQuoted ? [now, null] : quoteBy(now, first);
+    }
+    case "chosen":
+      return doubt ? [now, null] : quoteBy(now, event.method);
+    case "expires":
+      return doubt || !now.methodId ? [now, null] : quoteBy(now, now.methodId);
+    case "quote_again":
+      return now.methodId ? quoteBy(now, now.methodId) : [now, null];
+    case "quoted":
+      if (event.quote.payment_id) return [now, { do: "arrive", payment: event.quote.payment_id }];
+      // Else something was pressed meanwhile: this quote is not what is wanted any more.
+      return event.method === now.methodId && now.sending === "not" ? shownAnew(now, event.quote) : [now, null];
+    case "not_quoted": {
+      if (event.method !== now.methodId) return [now, null];
+      const paying = undecided(event.error) ? now.paying : { ...now.paying, quoteId: undefined };
+      return [{ ...now, paying, quoting: false, wants: null, notQuoted: event.error }, null];
+    }
+    case "pressed":
+      if (now.sending === "waits") return [now, null];
+      if (doubt) return sendOn(now, doubt);
+      if (!now.shown) return [now, null];
+      if (now.quoting) return [{ ...now, wants: now.shown.total_minor }, null];
+      if (now.shown.surcharge_minor) return [{ ...now, asking: true }, null];
+      return send(now, now.shown, null, event.offline);
+    case "answered":
+      if (!now.asking || !now.shown) return [now, null];
+      return send({ ...now, asking: false }, now.shown, event.accepted, event.offline);
+    case "again":
+      if (now.sending === "waits") return [now, null];
+      if (doubt) return sendOn(now, doubt);
+      return now.methodId ? quoteBy(now, now.methodId) : [now, null];
+    case "paid": {
+      const { id, next_action_url: url } = event.payment;
+      return [now, url ? { do: "leave", payment: id, url } : { do: "arrive", payment: id }];
+    }
+    case "not_paid":
+      return notPaid({ ...now, sending: "failed", notPaid: event.error }, event.error);
+  }
+}
+
+const quoteBy = (now: Review, method: string): Next => [
+  { ...now, methodId: method, quoting: true, sending: "not", changed: false, notQuoted: null, notPaid: null },
+  { do: "quote", method },
+];
+
+function show(now: Review, quote: Quote): Review {
+  const paying = { ...now.paying, quoteId: quote.id, methodId: quote.method_id ?? undefined, sent: undefined };
+  return { ...now, paying, shown: quote, quoting: false, wants: null, notQuoted: null };
+}
+
+/** Whoever pressed Pay, or was asked about the surcharge, goes on only with the total that they saw. */
+function shownAnew(before: Review, quote: Quote): Next {
+  const now = show(before, quote);
+  if (before.wants !== null && quote.surcharge_minor) return [{ ...now, asking: true }, null];
+  if (before.wants === quote.total_minor) return send(now, quote, null, false);
+  const other = before.asking && before.shown?.total_minor !== quote.total_minor;
+  return [other ? { ...now, asking: false, changed: true } : now, null];
+}
+
+function send(now: Review, quote: Quote, consent: Consent, offline: boolean): Next {
+  if (offline) return [{ ...now, stopped: true }, null];
+  const paying = { ...now.paying, quoteId: quote.id, sent: consent };
+  return sendOn({ ...now, paying }, { once: paying.once, quoteId: quote.id, consent });
+}
+
+const sendOn = (now: Review, of: Confirmation): Next => [
+  { ...now, sending: "waits", quoting: false, stopped: false, wants: null, notPaid: null },
+  { do: "send", of },
+];
+
+function notPaid(now: Review, error: unknown): Next {
+  if (undecided(error) || !(error instanceof Refused)) return [now, null]; // it may have been made: `sent` stays
+  const { payment_id, new_quote } = error.problem;
+  const then = { ...now, paying: { ...now.paying, sent: undefined, quoteId: undefined } };
+  if (payment_id) return [then, { do: "arrive", payment: payment_id }];
+  if (error.slug === "idempotency-key-reused") return [then, { do: "arrive", payment: null }]; // by another tab's quote
+  return [new_quote ? { ...show(then, new_quote), changed: true } : then, null];
 }
