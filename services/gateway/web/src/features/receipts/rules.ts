@@ -1,6 +1,4 @@
 import type { Schemas } from "../../api/client";
-import type { IconName } from "../../kit/Icon.svelte";
-import type { Key } from "../../words/index.svelte";
 import { voided } from "../payments/rules";
 
 type Payment = Schemas["PaymentView"];
@@ -90,8 +88,3 @@ export const WANTED: Record<Shown, Wanted> = {
   question: { reconciliation: "exception" },
   unsuccessful: { status: "declined" },
 };
-
-type State = { tone: string; icon: IconName; word: Key };
-
-/** Money that was voided never came, whatever the payment's status says. */
-export const VOIDED: State = { tone: "", icon: "x", word: "receipts.voided" };
