@@ -21,13 +21,13 @@ from auth.keys.domain import Maker, make_key
 from auth.own import Own
 from auth.passwords import Hasher
 from auth.people.api import invite_staff
-from auth.sealing import Sealer
 from auth.settings import Settings
 from auth.signin.jobs import JOBS, QUEUES
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.identity import TokenSigner
 from chassis.messaging.work import Cause, Units, Wake, Work
+from chassis.sealing import Sealer
 from chassis.service import Service
 from contracts.auth import EVERY_SCOPE, Role
 from contracts.ids import new_id

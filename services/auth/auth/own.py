@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from auth.hashes import Pepper
 from auth.passwords import Hasher
-from auth.sealing import Sealer
 from chassis.http.identity import TokenSigner
+from chassis.sealing import Sealer
 
 
 @dataclass(slots=True)
