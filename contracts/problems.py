@@ -115,6 +115,10 @@ PROBLEMS: dict[str, Kind] = {
     "terms-not-accepted": Kind((422,), "The terms have to be accepted."),
     "unknown-method": Kind((422,), "The customer has no such method that can be used."),
     "verification-failed": Kind((409,), "The bank account can't be verified any more."),
+    # Tickets.
+    "reopened-too-late": Kind((409,), "The ticket ended more than 14 days ago: a reply opens one that follows it."),
+    "ticket-ended": Kind((409,), "The ticket is solved or closed: reopen it first."),
+    "unknown-person": Kind((422,), "None of the company's people has this id."),
     # Mails.
     "not-sent-again": Kind((409,), "The mail can't be sent again: its code or link, or its person, is gone."),
     # What goes back.

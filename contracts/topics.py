@@ -41,6 +41,8 @@ CONTACT = Topic("auth.contact.v1", "People of customers and of the company.", pu
 COMPANY = Topic("auth.company.v1", "The company's settings.", public=False, compacted=True)
 NOTICE = Topic("auth.notice.v1", "What a person is mailed at once; secrets are sealed to notify.", public=False)
 LINK = Topic("auth.link.v1", "Links for mails that open the portal, sealed to notify.", public=False)
+TICKET = Topic("support.ticket.v1", "Tickets: their kind and status, who spoke; no texts, no names.")
+TICKET_NOTICE = Topic("support.notice.v1", "What people are mailed of tickets, sealed to notify.", public=False)
 
 TOPICS: tuple[Topic, ...] = (
     INVOICE,
@@ -60,4 +62,6 @@ TOPICS: tuple[Topic, ...] = (
     COMPANY,
     NOTICE,
     LINK,
+    TICKET,
+    TICKET_NOTICE,
 )

@@ -58,6 +58,13 @@ BODIES: dict[str, Any] = {
         "customer_id": "<customer_id>", "method_id": "<method_id>", "invoices": [{"invoice_id": "<invoice_id>"}],
     },
     "POST /v1/quotes/options": {"customer_id": "<customer_id>", "invoices": [{"invoice_id": "<invoice_id>"}]},
+    "POST /v1/tickets": {
+        "customer_id": "<customer_id>", "subject": "mine", "details": "mine", "invoice_id": "<invoice_id>",
+    },
+    "POST /v1/tickets/{ticket_id}/replies": {"text": "mine"},
+    "POST /v1/tickets/{ticket_id}/assign": {"assignee": "me"},
+    "POST /v1/tickets/{ticket_id}/escalate": {"reason": "mine"},
+    "POST /v1/invoices/{invoice_id}/questions": {"text": "mine"},
     "PUT /v1/company": {
         "name": "Mine", "brand_colour": "#0e5358", "time_zone": "America/New_York", "languages": ["en", "es"],
     },
@@ -210,8 +217,9 @@ class TestThingsOfAnother:
         assert await rows_of(stack, world.other.customer_id) == before
 
     async def test_cursors_of_another_lead_to_own_rows(self, world: World, client: Client) -> None:
-        for path in ("/v1/invoices", "/v1/payments", "/v1/customers", "/v1/api-keys"):
-            whose = f"customer_id={world.other.customer_id}&" if path in ("/v1/invoices", "/v1/payments") else ""
+        for path in ("/v1/invoices", "/v1/payments", "/v1/tickets", "/v1/customers", "/v1/api-keys"):
+            named = path in ("/v1/invoices", "/v1/payments", "/v1/tickets")
+            whose = f"customer_id={world.other.customer_id}&" if named else ""
             cursor = (await client.get(f"{path}?{whose}limit=1"))["next_cursor"]
             assert cursor, path
             for way, caller in world.callers.items():

@@ -25,10 +25,12 @@ from tests.kit.stack import LocalStack
 CONTACTS_SCOPES = frozenset(
     {
         "customers:read", "events:read", "invoices:read", "methods:read", "methods:write", "payments:read",
-        "payments:write", "visits:read",
+        "payments:write", "tickets:read", "tickets:write", "visits:read",
     }
 )  # fmt: skip
-VISITS_SCOPES = frozenset({"customers:read", "events:read", "invoices:read", "payments:read"})
+VISITS_SCOPES = frozenset(
+    {"customers:read", "events:read", "invoices:read", "payments:read", "tickets:read", "tickets:write"}
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class People:
 async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSession) -> tuple[Things, People]:
     """A new customer with invoices, payments, a saved method, a quote, a setup, a key, people, a link: all at rest."""
     tag = new_id()
-    texts = {name: f"{name} {tag}" for name in ("name", "line", "terms")}
+    texts = {name: f"{name} {tag}" for name in ("name", "line", "terms", "ticket")}
     email = f"{tag}@example.com"
     customer = await client.customer(name=texts["name"], email=email)
     external = (await client.get(f"/v1/customers/{customer}"))["external_id"]
@@ -77,6 +79,8 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
     key = await client.make("/v1/api-keys", {"name": texts["name"], "scopes": ["*"], "customer_id": customer})
     number = (await client.get(f"/v1/invoices/{invoices[2]}"))["number"]
     settled = await client.until(f"/v1/payments/{payment['id']}", lambda one: one["reconciliation"] == "matched")
+    asked = {"customer_id": customer, "subject": texts["ticket"], "details": texts["ticket"]}
+    tickets = [await client.make("/v1/tickets", asked, key=new_id()) for _ in range(2)]
     contacts = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
     wish = {"customer_id": customer, "invoice_id": invoices[2]}
     _, link = await client.ask("POST", "/v1/payer-links", wish, {"Paidup-Seen": f"{invoices[2]}:1"})
@@ -90,7 +94,7 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
         "number": settled["number"], "invoice_number": number, "paid_invoice_id": invoices[0],
         "contact_id": contacts["items"][0]["id"], "person_id": contacts["items"][0]["id"],
         "session_id": sessions["items"][0]["id"], "visit_id": visit,
-        "link_id": link["id"], "mail_id": mails["items"][0]["id"], "email": email,
+        "link_id": link["id"], "ticket_id": tickets[0]["id"], "mail_id": mails["items"][0]["id"], "email": email,
     }  # fmt: skip
     secrets = frozenset({*texts.values(), email, key["key"], link["url"].rpartition("/")[2]})
     return Things(ids, secrets, key["key"]), People(contact, visitor)

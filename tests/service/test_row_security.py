@@ -46,7 +46,7 @@ async def portal(database: Database) -> AsyncIterator[asyncpg.Pool]:
         yield pool
 
 
-@pytest.mark.parametrize("service", ["auth", "invoicing", "notify", "payments"])
+@pytest.mark.parametrize("service", ["auth", "invoicing", "notify", "payments", "support"])
 async def test_every_table_with_customers_is_protected(service: str) -> None:
     made = await fresh_database(service)
     connection = await asyncpg.connect(made.owner_url)

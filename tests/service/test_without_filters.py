@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from invoicing.__main__ import service as invoicing
 from invoicing.settings import Settings as InvoicingSettings
 from payments.__main__ import service as payments
 from payments.settings import Settings as PaymentsSettings
+from support.__main__ import service as support
+from support.settings import Settings as SupportSettings
 from tests.kit import paying
-from tests.kit.serving import running
+from tests.kit.serving import running, write_keys
 from tests.kit.two_customers import contact_of, visitor_of
 from tests.unit.test_who_may_use_routes import CONTACTS, EVERYBODY
 
@@ -113,6 +116,28 @@ class TestReading:
             async with of(make(payment.customer_id, int(time.time()))) as own:
                 assert (await own.get(f"/v1/payments/{payment.id}")).status_code == 200
                 assert len((await own.get(f"/v1/payments/{payment.id}/timeline")).json()["items"]) == 1
+
+    async def test_tickets_of_another_are_not_there(self, make: Callable[[str, int], Identity], tmp_path: Path) -> None:
+        _, notify = write_keys(tmp_path, curve="X25519")
+        async with running("support", support, partial(SupportSettings, notify_keys=notify), tmp_path) as (
+            of,
+            database,
+        ):
+            customer = new_id()
+            async with await open_pool(database.work_url, size=1, application="test") as pool:
+                await pool.execute("INSERT INTO customers (id, name) VALUES ($1, 'Acme')", customer)
+            async with of(Identity("erp", "system", frozenset())) as company:
+                body = {"customer_id": customer, "subject": "Two boxes", "details": "One came."}
+                asked = await company.post("/v1/tickets", json=body, headers={"Idempotency-Key": paying.KEY})
+                ticket = asked.json()["id"]
+                note = {"text": "secret", "internal": True}
+                assert (await company.post(f"/v1/tickets/{ticket}/replies", json=note)).status_code == 201
+            reading = {name for name in EVERYBODY if name.startswith("GET /v1/tickets")}
+            async with of(make(new_id(), int(time.time()))) as stranger:
+                assert len(await read_all(stranger, reading, {"customer_id": customer, "ticket_id": ticket})) == 3
+            async with of(make(customer, int(time.time()))) as own:
+                found = (await own.get(f"/v1/tickets/{ticket}")).json()
+                assert [one["event"] for one in found["events"]] == ["asked"]  # the note does not exist there
 
 
 @pytest.mark.usefixtures("without_filters")

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 WORDS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 ID = re.compile(r"(^|_)ids?$")
 # Ids of other systems, and ids that callers choose.
-READABLE_IDS = {"SurchargeRuleView.id"}
+READABLE_IDS = {"SurchargeRuleView.id", "TicketAuthor.id"}
 FOREIGN_IDS = {
     "vat_id",
     "external_id",

@@ -15,10 +15,13 @@ OWN_SCOPE = "self"  # of everybody who signed in: their session, password, devic
 CONTACT_SCOPES = frozenset(
     {
         "customers:read", "events:read", "invoices:read", "methods:read", "methods:write", "payments:read",
-        "payments:write", "visits:read", OWN_SCOPE,
+        "payments:write", "tickets:read", "tickets:write", "visits:read", OWN_SCOPE,
     }
 )  # fmt: skip
-VISIT_SCOPES = frozenset({"customers:read", "events:read", "invoices:read", "payments:read", OWN_SCOPE})
+VISIT_SCOPES = frozenset(
+    {"customers:read", "events:read", "invoices:read", "payments:read", "tickets:read", "tickets:write", OWN_SCOPE}
+)
+"""Who looks at a customer's portal changes nothing there, but asks and replies in tickets for the customer."""
 NOT_OF_MANAGERS = frozenset({"company:write", "keys:write", "staff:write", EVERY_SCOPE})
 ROLE_SCOPES: Mapping[Role, frozenset[str]] = {
     "account_manager": frozenset(SCOPES) - NOT_OF_MANAGERS | {OWN_SCOPE},

@@ -60,7 +60,9 @@ class Visits(BaseModel):
 
 @router.post("/v1/visits", status_code=201, dependencies=[NOT_KEPT])
 async def begin_visit(request: Request, body: NewVisit, who: WriteVisits, response: Response) -> BegunVisit:
-    """Look at the portal as a customer sees it, read only, until `expires_at`. Needs one of the company's people.
+    """Look at the portal as a customer sees it, until `expires_at`. Needs one of the company's people.
+
+    Nothing is changed there, but tickets and questions are written for the customer.
 
     The reason and each request are kept, and the customer sees who looked and why. Sets a cookie for `path` alone.
     """

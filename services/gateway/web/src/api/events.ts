@@ -2,6 +2,7 @@
 const invoice = ["invoices", "summary"];
 const payment = ["payments", "summary", "attention"];
 const method = ["methods", "attention"];
+const ticket = ["tickets"];
 
 export const STALE: Readonly<Record<string, readonly string[]>> = {
   InvoiceIssued: invoice,
@@ -37,6 +38,13 @@ export const STALE: Readonly<Record<string, readonly string[]>> = {
   MethodRemoved: method,
   AutopayChanged: ["autopay", "attention"],
   AutopayScheduled: ["autopay"],
+  TicketOpened: ticket,
+  TicketReplied: ticket,
+  TicketAssigned: ticket,
+  TicketEscalated: ticket,
+  TicketSolved: ticket,
+  TicketClosed: ticket,
+  TicketReopened: ticket,
   CommandAccepted: [],
   CommandRefused: [],
 };

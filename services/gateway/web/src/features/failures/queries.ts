@@ -10,6 +10,7 @@ const ASK: Record<Service, () => Promise<SetAside>> = {
   auth: () => ask(api.GET("/v1/dead-letters/auth")),
   invoicing: () => ask(api.GET("/v1/dead-letters/invoicing")),
   notify: () => ask(api.GET("/v1/dead-letters/notify")),
+  support: () => ask(api.GET("/v1/dead-letters/support")),
   payments: () => ask(api.GET("/v1/dead-letters/payments")),
 };
 

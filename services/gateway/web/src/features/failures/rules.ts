@@ -1,7 +1,7 @@
 import type { Schemas } from "../../api/client";
 import type { Key } from "../../words/index.svelte";
 
-export const SERVICES = ["auth", "invoicing", "notify", "payments"] as const;
+export const SERVICES = ["auth", "invoicing", "notify", "payments", "support"] as const;
 type Service = (typeof SERVICES)[number];
 
 /** An event or a task that could not be handled. `lost`: it is not tried again by itself. */

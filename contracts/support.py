@@ -1,0 +1,82 @@
+"""Events of support."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from contracts import topics
+from contracts.envelope import Event
+
+TicketKind = Literal["request", "payment", "question", "dispute"]
+TicketStatus = Literal["new", "open", "waiting_for_you", "solved", "closed"]
+Side = Literal["customer", "company", "system"]
+
+
+class TicketState(Event):
+    """A ticket after a change, whole, without what was written. `by`: who changed it."""
+
+    topic: ClassVar[topics.Topic] = topics.TICKET
+    aggregate: ClassVar[str] = "ticket_id"
+
+    ticket_id: str
+    customer_id: str
+    number: Annotated[str, Field(description="Its short number, which people read out: T-1042")]
+    kind: TicketKind
+    status: Annotated[TicketStatus, Field(description="`waiting_for_you`: for the customer's answer")]
+    by: Annotated[Side, Field(description="`system`: no person and no program asked for it")]
+    invoice_id: str | None = None
+    payment_id: str | None = None
+    follows: Annotated[str | None, Field(description="The ticket that it follows, which can't be reopened")] = None
+    assignee: Annotated[str | None, Field(description="The one of the company's people who works on it")] = None
+    escalated: bool
+
+
+class TicketOpened(TicketState):
+    """A ticket was opened."""
+
+
+class TicketReplied(TicketState):
+    """The customer or the company wrote. Internal notes have no event."""
+
+
+class TicketAssigned(TicketState):
+    """The ticket was given to one of the company's people, or to nobody."""
+
+
+class TicketEscalated(TicketState):
+    """The ticket needs somebody who may decide more."""
+
+
+class TicketSolved(TicketState):
+    """The matter is settled. For 14 days a reply reopens the ticket."""
+
+
+class TicketClosed(TicketState):
+    """The ticket is closed. For 14 days after it was solved or closed, a reply reopens it."""
+
+
+class TicketReopened(TicketState):
+    """The ticket is worked on again."""
+
+
+class TicketNoticeMade(Event):
+    """Something of a ticket that people have to be mailed. Internal.
+
+    `sealed`: what was written, as a JSON object of texts, encrypted to notify (JWE compact). Its names: `subject` of
+    the ticket, `text` (may be empty), and `by`, the name of who wrote it (may be empty).
+    """
+
+    topic: ClassVar[topics.Topic] = topics.TICKET_NOTICE
+    aggregate: ClassVar[str] = "ticket_id"
+
+    ticket_id: str
+    customer_id: str
+    number: str
+    about: Annotated[
+        Literal["opened", "from_customer", "from_company", "solved", "assigned", "escalated"],
+        Field(description="`from_company` and `solved` go to contacts, the others to the company's people"),
+    ]
+    to: Annotated[tuple[str, ...], Field(description="Ids of people; empty: all contacts of the customer")]
+    sealed: str

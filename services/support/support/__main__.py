@@ -1,0 +1,34 @@
+"""`python -m support`"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from chassis.sealing import Sealer
+from chassis.service import Service
+from support.api import router
+from support.checks import CHECKS
+from support.handlers import handlers
+from support.jobs import QUEUES
+from support.own import Own
+from support.settings import Settings
+
+
+@asynccontextmanager
+async def resources(settings: Settings) -> AsyncIterator[Own]:
+    yield Own(Sealer(settings.notify_keys))
+
+
+service = Service(
+    name="support",
+    settings=Settings,
+    router=router,
+    handlers=(handlers,),
+    queues=QUEUES,
+    resources=resources,
+    checks=CHECKS,
+    sequence_of="SELECT sequence FROM tickets WHERE id = $1",
+    sequence_of_customers="SELECT sequence FROM tickets WHERE id = $1 AND customer_id::text = $2",
+)
+
+if __name__ == "__main__":
+    service.main()

@@ -1,0 +1,11 @@
+"""Support over HTTP: the routes of its contexts."""
+
+from fastapi import APIRouter
+
+from chassis.http import set_aside
+from chassis.http.bodies import StrictRoute
+from support.tickets import api as tickets
+
+router = APIRouter(route_class=StrictRoute)
+router.routes.extend(set_aside.router_of("support").routes)
+router.routes.extend(tickets.router.routes)

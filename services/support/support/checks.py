@@ -1,0 +1,22 @@
+"""SQL: what must hold in the tables of support. Each statement lists the rows that break it: an id, and the details."""
+
+CHECKS: dict[str, str] = {
+    "a ticket's status is not the one after its last event": """
+        SELECT t.id::text, format('%s, last event %s', t.status, e.status) FROM tickets t
+        LEFT JOIN ticket_events e ON e.ticket_id = t.id AND e.place = t.entries WHERE e.status IS DISTINCT FROM t.status""",
+    "a ticket's events have a gap": """
+        SELECT t.id::text, format('counts %s, has %s', t.entries, e.n) FROM tickets t
+        LEFT JOIN (SELECT ticket_id, count(*) AS n FROM ticket_events GROUP BY 1) e ON e.ticket_id = t.id
+        WHERE e.n IS DISTINCT FROM t.entries""",
+    "an event is of another customer than its ticket": """
+        SELECT t.id::text, e.place::text FROM tickets t JOIN ticket_events e ON e.ticket_id = t.id
+        WHERE e.customer_id <> t.customer_id""",
+    "a solved ticket has no task that closes it": """
+        SELECT t.id::text, 'since ' || t.ended_at FROM tickets t WHERE t.status = 'solved'
+        AND NOT EXISTS (SELECT FROM tasks k WHERE k.queue = 'close-solved-tickets' AND k.id = t.id::text)""",
+}
+
+# How many events each aggregate has emitted: topic, id, sequence.
+EMITTED = """
+    SELECT 'support.ticket.v1' AS topic, id::text AS aggregate, sequence FROM tickets
+    UNION ALL SELECT 'support.notice.v1', id::text, notices FROM tickets WHERE notices > 0"""

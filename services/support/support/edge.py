@@ -1,0 +1,97 @@
+"""What all requests of support share: who may ask, on which side; answers; what other services made a moment ago."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import asyncpg
+import orjson
+from fastapi import Header, Request, Response
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from chassis.http import idempotency
+from chassis.http.identity import Identity, allow
+from chassis.http.problems import Problem, not_found
+from chassis.messaging.work import Work
+from chassis.running import cause_of, running_of
+from support.tickets.domain import Author
+
+ReadTickets = Annotated[Identity, allow("tickets:read", by="everybody")]
+OpenTickets = Annotated[Identity, allow("tickets:write", by="everybody")]  # also for a customer whom one looks as
+OwnTickets = Annotated[Identity, allow("tickets:write", by="contacts")]
+WorkTickets = Annotated[Identity, allow("tickets:write", by="company")]
+OptionalKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
+
+Subject = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")]
+
+PATIENCE_SECONDS = 2.0
+
+
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def author_of(who: Identity) -> Author:
+    """Whoever asks for one customer is on the customer's side, also one of the company's people who looks as it."""
+    return Author("company" if who.customer_id is None else "customer", who.kind, who.subject, who.acting_for)
+
+
+def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:
+    headers = {"Paidup-Seen": seen} if seen else None
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
+    """Look again for up to two seconds, because something that another service just made may not have arrived."""
+    end, pause = asyncio.get_running_loop().time() + PATIENCE_SECONDS, 0.01
+    while not await look():
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+    return True
+
+
+Effect = Callable[[Work], Awaitable[Response]]
+
+
+async def once(request: Request, who: Identity, route: str, key_text: str | None, asked: Asked, do: Effect) -> Response:
+    """Carry out a request in one transaction, with its answer under its key. The same request again gets that answer.
+
+    `route`: with the ids of its path. Without a key the request is carried out each time.
+    """
+    running = running_of(request)
+    if key_text is None:
+        async with running.units.begin(cause_of(request, who)) as work:
+            return await do(work)
+    print_ = idempotency.fingerprint({"route": route, **asked.model_dump(mode="json")})
+    name = "POST " + request.scope["route"].path
+    key = idempotency.Key(f"{who.kind}:{who.subject}", name, idempotency.checked(key_text), print_)
+    stored = await idempotency.find(running.pool, key)
+    if stored is not None:
+        return idempotency.replay(stored, key)
+    try:
+        async with running.units.begin(cause_of(request, who)) as work:
+            response = await do(work)
+            seen = response.headers.get("Paidup-Seen", "")
+            await idempotency.keep(work, key, response.status_code, bytes(response.body), seen)
+            return response
+    except asyncpg.LockNotAvailableError:
+        raise idempotency.still_running() from None
+    except asyncpg.UniqueViolationError:  # the key got its answer in this very moment
+        stored = await idempotency.find(running.pool, key)
+        if stored is None:
+            raise
+        return idempotency.replay(stored, key)
+
+
+def only_for_company(who: Identity) -> None:
+    if who.customer_id is not None:
+        raise Problem(status=403, slug="forbidden", detail="Only the company writes internal notes.")
+
+
+def no_ticket(ticket_id: str) -> Problem:
+    return not_found("ticket", ticket_id)

@@ -1,0 +1,223 @@
+"""A ticket is the list of what happened to it; its state follows from that. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import reduce
+from typing import Literal
+
+from contracts.refusals import Refusal
+from contracts.support import Side, TicketKind, TicketStatus
+
+What = Literal["asked", "replied", "noted", "assigned", "escalated", "solved", "closed", "reopened"]
+About = Literal["opened", "from_customer", "from_company", "solved", "assigned", "escalated"]
+ENDED: frozenset[TicketStatus] = frozenset({"solved", "closed"})
+INTERNAL: frozenset[What] = frozenset({"noted", "assigned", "escalated"})
+REOPENS_FOR = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who does something, on which side. A person of the company who looks as a customer is on the customer's side.
+
+    `kind`: `system` is a program, or (with the id `support`) this service itself.
+    """
+
+    side: Side
+    kind: Literal["contact", "staff", "system"]
+    id: str
+    acting_for: str | None = None
+
+
+ITSELF = Author("system", "system", "support")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to a ticket. `assignee`: who works on it from now on, where `what` says so."""
+
+    what: What
+    at: datetime
+    author: Author
+    text: str = ""
+    assignee: str | None = None
+
+    @property
+    def internal(self) -> bool:
+        """Whether only the company sees it."""
+        return self.what in INTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`ended_at`: when it was solved or closed, whichever came first. `answered_at`: when the company first wrote.
+
+    `changed_at`: what only the company sees does not change it.
+    """
+
+    status: TicketStatus
+    changed_at: datetime
+    assignee: str | None = None
+    escalated: bool = False
+    ended_at: datetime | None = None
+    answered_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    def reopens(self, now: datetime) -> bool:
+        """Whether an ended ticket can still be reopened."""
+        return self.ended_at is not None and now < self.ended_at + REOPENS_FOR
+
+
+def first(entry: Entry) -> State:
+    """The state of a ticket that was just opened. What the company opens waits for the customer."""
+    status: TicketStatus = "waiting_for_you" if entry.author.side == "company" else "new"
+    return State(status, entry.at, entry.assignee)
+
+
+def after(state: State, entry: Entry) -> State:
+    """The state after what happened."""
+    if not entry.internal:
+        state = replace(state, changed_at=entry.at)
+    begun: TicketStatus = "open" if state.status == "new" else state.status
+    match entry.what:
+        case "replied" if entry.author.side == "company":
+            answered_at = state.answered_at or entry.at
+            return replace(state, status="waiting_for_you", ended_at=None, answered_at=answered_at)
+        case "asked" | "replied":
+            return replace(state, status="new" if state.status == "new" else "open", ended_at=None)
+        case "noted":
+            return state
+        case "assigned":
+            return replace(state, status=begun, assignee=entry.assignee)
+        case "escalated":
+            return replace(state, status=begun, escalated=True)
+        case "solved":
+            return replace(state, status="solved", ended_at=state.ended_at or entry.at)
+        case "closed":
+            return replace(state, status="closed", ended_at=state.ended_at or entry.at)
+        case "reopened":
+            return replace(state, status="open", ended_at=None)
+
+
+def state_of(entries: Sequence[Entry]) -> State:
+    """The state that follows from all that happened, the oldest first."""
+    return reduce(after, entries[1:], first(entries[0]))
+
+
+def changes_nothing(state: State, entry: Entry) -> bool:
+    """Whether the ticket is already as it would be afterwards: the request may have been sent again."""
+    match entry.what:
+        case "solved":
+            return state.status == "solved"
+        case "closed":
+            return state.status == "closed"
+        case "reopened":
+            return not state.ended
+        case "assigned":
+            return state.assignee == entry.assignee
+        case "escalated":
+            return state.escalated
+        case _:
+            return False
+
+
+def refusal_of(state: State, entry: Entry) -> Refusal | None:
+    """Why this can't happen now. A reply is never refused: if it comes too late, it opens a ticket that follows."""
+    if entry.what == "reopened" and state.ended and not state.reopens(entry.at):
+        detail = "The ticket ended more than 14 days ago. Reply to it: the reply opens a new ticket that follows it."
+        return Refusal("reopened-too-late", detail, conflict=True)
+    if entry.what == "escalated" and state.ended:
+        return Refusal("ticket-ended", "The ticket is solved or closed. Reopen it first.", conflict=True)
+    if entry.what == "solved" and state.status == "closed":
+        return Refusal("ticket-ended", "The ticket is closed. Reopen it first.", conflict=True)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """`sequence` and `notices` count its events on the two topics, `entries` what happened to it."""
+
+    id: str
+    customer_id: str
+    kind: TicketKind
+    subject: str
+    invoice_id: str | None
+    payment_id: str | None
+    follows: str | None
+    created_at: datetime
+    state: State
+    number: str = ""
+    sequence: int = 1
+    notices: int = 0
+    entries: int = 1
+
+    def after(self, entry: Entry) -> Ticket:
+        said = entry.what != "noted"
+        return replace(
+            self, state=after(self.state, entry), entries=self.entries + 1, sequence=self.sequence + int(said)
+        )
+
+
+def entries_of_reply(state: State, reply: Entry) -> list[Entry]:
+    """What a reply makes happen: it also reopens a ticket that has ended."""
+    if not state.ended:
+        return [reply]
+    return [replace(reply, what="reopened", text=""), reply]
+
+
+def about(entry: Entry) -> About | None:
+    """What people are mailed of this; None: nobody is."""
+    side = entry.author.side
+    match entry.what:
+        case "asked":
+            return "from_company" if side == "company" else "opened"
+        case "replied":
+            return "from_company" if side == "company" else "from_customer"
+        case "solved":
+            return "solved" if side == "company" else None
+        case "closed":
+            return "solved" if entry.text else None
+        case "assigned":
+            return "assigned" if entry.assignee not in (None, entry.author.id) else None
+        case "escalated":
+            return "escalated"
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who may be mailed of a ticket; each of them is enabled.
+
+    `asking`: the contacts who wrote in it. `manager`: the customer's account manager. `queue`: who works on tickets
+    of nobody. `deciding`: administrators.
+    """
+
+    asking: tuple[str, ...] = ()
+    assignee: str | None = None
+    manager: str | None = None
+    queue: tuple[str, ...] = ()
+    deciding: tuple[str, ...] = ()
+
+
+def recipients(subject: About, people: People, author: Author) -> tuple[str, ...] | None:
+    """Ids of those who are mailed; empty: all contacts of the customer; None: nobody.
+
+    Nobody is mailed what they wrote themselves.
+    """
+    match subject:
+        case "from_company" | "solved":
+            return people.asking
+        case "assigned":
+            found: tuple[str, ...] = (people.assignee,) if people.assignee else ()
+        case "escalated":
+            found = people.deciding
+        case "opened" | "from_customer":
+            one = people.assignee or people.manager
+            found = (one,) if one else people.queue or people.deciding
+    return tuple(one for one in found if one != author.id) or None

@@ -1,0 +1,41 @@
+"""The events of tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from contracts import support as says
+from contracts.envelope import Message, message
+from support.tickets.domain import About, Entry, Ticket, What
+
+EVENTS: Mapping[What, type[says.TicketState]] = {
+    "asked": says.TicketOpened,
+    "replied": says.TicketReplied,
+    "assigned": says.TicketAssigned,
+    "escalated": says.TicketEscalated,
+    "solved": says.TicketSolved,
+    "closed": says.TicketClosed,
+    "reopened": says.TicketReopened,
+}
+
+
+def of(ticket: Ticket, entry: Entry, now: datetime) -> list[Message]:
+    """The event of what happened last to a ticket; a note has none."""
+    kind = EVENTS.get(entry.what)
+    if kind is None:
+        return []
+    event = kind(
+        ticket_id=ticket.id, customer_id=ticket.customer_id, number=ticket.number, kind=ticket.kind,
+        status=ticket.state.status, by=entry.author.side, invoice_id=ticket.invoice_id, payment_id=ticket.payment_id,
+        follows=ticket.follows, assignee=ticket.state.assignee, escalated=ticket.state.escalated,
+    )  # fmt: skip
+    return [message(event, sequence=ticket.sequence, time=now, customer=ticket.customer_id)]
+
+
+def notice(ticket: Ticket, about: About, to: tuple[str, ...], sealed: str, now: datetime) -> Message:
+    """What people are mailed of it. `ticket.notices` is the place of this notice."""
+    event = says.TicketNoticeMade(
+        ticket_id=ticket.id, customer_id=ticket.customer_id, number=ticket.number, about=about, to=to, sealed=sealed
+    )
+    return message(event, sequence=ticket.notices, time=now, customer=ticket.customer_id)

@@ -1,0 +1,275 @@
+"""Every SQL statement of tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chassis.db.reads import Reads
+from chassis.messaging.work import Work
+from contracts.ids import is_id
+from support.tickets.domain import Author, Entry, People, State, Ticket
+
+LONGEST_SEARCH = 20_000
+WINDOW, SHORTEST = 2_000, 3
+TICKET = """t.id, t.number, t.customer_id, t.kind, t.subject, t.invoice_id, t.payment_id, t.follows, t.created_at, t.status, t.changed_at,
+    t.assignee, t.escalated, t.ended_at, t.answered_at, t.sequence, t.notices, t.entries"""
+
+
+def number_of(number: int) -> str:
+    return f"T-{number}"
+
+
+def ticket_of(row: Any) -> Ticket:
+    state = State(
+        row["status"], row["changed_at"], row["assignee"], row["escalated"], row["ended_at"], row["answered_at"]
+    )
+    return Ticket(
+        row["id"], row["customer_id"], row["kind"], row["subject"], row["invoice_id"], row["payment_id"],
+        row["follows"], row["created_at"], state, number_of(row["number"]), row["sequence"], row["notices"],
+        row["entries"],
+    )  # fmt: skip
+
+
+# --- saving
+
+ADD = """
+INSERT INTO tickets (id, customer_id, kind, subject, invoice_id, payment_id, follows, search, created_at, status, changed_at,
+    assignee, escalated, ended_at, answered_at, sequence, notices, entries)
+VALUES ($1, $2, $3, $4, $5, $6, $7, left(lower($8), $9), $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING number
+"""
+
+
+async def add_ticket(work: Work, ticket: Ticket, words: Sequence[str]) -> str:
+    """Insert a ticket that is found by these words, and get its number."""
+    state = ticket.state
+    number = await work.connection.fetchval(
+        ADD, ticket.id, ticket.customer_id, ticket.kind, ticket.subject, ticket.invoice_id, ticket.payment_id,
+        ticket.follows, " ".join(words), LONGEST_SEARCH, ticket.created_at, state.status, state.changed_at,
+        state.assignee, state.escalated, state.ended_at, state.answered_at, ticket.sequence, ticket.notices,
+        ticket.entries,
+    )  # fmt: skip
+    return number_of(number)
+
+
+SAVE = """
+UPDATE tickets SET status = $2, changed_at = $3, assignee = $4, escalated = $5, ended_at = $6, answered_at = $7,
+    sequence = $8, notices = $9, entries = $10,
+    search = CASE WHEN $11 = '' THEN search ELSE left(search || ' ' || lower($11), $12) END
+WHERE id = $1
+"""
+
+
+async def save_ticket(work: Work, ticket: Ticket, words: str) -> None:
+    """Save a locked ticket as it is now; from now on it is found by these words, too."""
+    state = ticket.state
+    await work.connection.execute(
+        SAVE, ticket.id, state.status, state.changed_at, state.assignee, state.escalated, state.ended_at,
+        state.answered_at, ticket.sequence, ticket.notices, ticket.entries, words, LONGEST_SEARCH,
+    )  # fmt: skip
+
+
+ADD_ENTRY = """
+INSERT INTO ticket_events (ticket_id, place, customer_id, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+"""
+
+
+async def add_entry(work: Work, ticket: Ticket, entry: Entry) -> None:
+    """Keep what happened last to the ticket."""
+    author = entry.author
+    await work.connection.execute(
+        ADD_ENTRY, ticket.id, ticket.entries, ticket.customer_id, entry.what, entry.at, author.side, author.kind,
+        author.id, author.acting_for, entry.text, entry.internal, entry.assignee, ticket.state.status,
+    )  # fmt: skip
+
+
+LOCK = f"SELECT {TICKET} FROM tickets t WHERE t.id = $1 FOR NO KEY UPDATE"  # noqa: S608
+LOCK_OF_CUSTOMER = f"SELECT {TICKET} FROM tickets t WHERE t.id = $1 AND t.customer_id = $2 FOR NO KEY UPDATE"  # noqa: S608
+
+
+async def lock_ticket(work: Work, ticket_id: str, customer_id: str | None) -> Ticket | None:
+    """`customer_id`: only if it is a ticket of this customer."""
+    if customer_id is None:
+        row = await work.connection.fetchrow(LOCK, ticket_id)
+    else:
+        row = await work.connection.fetchrow(LOCK_OF_CUSTOMER, ticket_id, customer_id)
+    return ticket_of(row) if row else None
+
+
+OF_PAYMENTS = f"""
+SELECT {TICKET} FROM tickets t WHERE t.payment_id = ANY($1::uuid[]) AND t.ended_at IS NULL ORDER BY t.id FOR NO KEY UPDATE
+"""  # noqa: S608
+
+
+async def lock_tickets_of_payments(work: Work, payment_ids: Sequence[str]) -> list[Ticket]:
+    """Those that have not ended."""
+    return [ticket_of(row) for row in await work.connection.fetch(OF_PAYMENTS, payment_ids)]
+
+
+async def lock_payment(work: Work, payment_id: str) -> str | None:
+    """The payment's number. Its events wait for this transaction, so none of them misses a ticket that is made in it."""
+    sql = "SELECT number FROM payments WHERE id = $1 FOR SHARE"
+    number: str | None = await work.connection.fetchval(sql, payment_id)
+    return number
+
+
+async def find_invoice_number(work: Work, invoice_id: str) -> str | None:
+    number: str | None = await work.connection.fetchval("SELECT number FROM invoices WHERE id = $1", invoice_id)
+    return number
+
+
+MANAGER = """
+SELECT p.id, lower(p.email) = lower(c.account_manager) OR p.id::text = c.account_manager AS surely
+FROM customers c JOIN people p ON p.customer_id IS NULL AND p.enabled
+    AND lower(c.account_manager) IN (lower(p.email), p.id::text, lower(p.name))
+WHERE c.id = $1
+"""
+
+
+async def find_manager(work: Work, customer_id: str) -> str | None:
+    """The account manager by address or id, else by a name that only one of the company's people has."""
+    rows = await work.connection.fetch(MANAGER, customer_id)
+    found = [row["id"] for row in rows if row["surely"]] or [row["id"] for row in rows]
+    return found[0] if len(found) == 1 else None
+
+
+STAFF = "SELECT id, role FROM people WHERE customer_id IS NULL AND enabled ORDER BY id"
+ASKING = """
+SELECT DISTINCT e.by_id FROM ticket_events e JOIN people p ON p.id::text = e.by_id AND p.customer_id = e.customer_id AND p.enabled
+WHERE e.ticket_id = $1 AND e.customer_id = $2 AND e.by_kind = 'contact' AND e.text <> '' ORDER BY 1
+"""
+
+
+async def load_people(work: Work, ticket: Ticket) -> People:
+    """Who may be mailed of a ticket."""
+    asking = [row["by_id"] for row in await work.connection.fetch(ASKING, ticket.id, ticket.customer_id)]
+    staff = {row["id"]: row["role"] for row in await work.connection.fetch(STAFF)}
+    return People(
+        tuple(asking),
+        ticket.state.assignee if ticket.state.assignee in staff else None,
+        await find_manager(work, ticket.customer_id),
+        tuple(one for one, role in staff.items() if role == "account_manager"),
+        tuple(one for one, role in staff.items() if role == "administrator"),
+    )
+
+
+async def find_name(work: Work, author: Author) -> str:
+    """The name of who wrote; empty: a program, or it is not known."""
+    sql = "SELECT name FROM people WHERE id = $1"
+    return (await work.connection.fetchval(sql, author.id) if is_id(author.id) else None) or ""
+
+
+# --- reading
+
+SHOWN = f"""{TICKET}, c.name AS customer_name, i.number AS invoice_number, p.number AS payment_number"""
+BESIDE = """LEFT JOIN customers c ON c.id = t.customer_id LEFT JOIN invoices i ON i.id = t.invoice_id
+    LEFT JOIN payments p ON p.id = t.payment_id"""
+LOAD = f"SELECT {SHOWN} FROM tickets t {BESIDE} WHERE t.id = $1"  # noqa: S608
+LOAD_OF_CUSTOMER = f"{LOAD} AND t.customer_id = $2"
+
+
+async def load_ticket(reads: Reads, ticket_id: str, customer_id: str | None) -> dict[str, Any] | None:
+    if customer_id is None:
+        row = await reads.fetchrow(LOAD, ticket_id)
+    else:
+        row = await reads.fetchrow(LOAD_OF_CUSTOMER, ticket_id, customer_id)
+    return dict(row) if row else None
+
+
+ENTRIES = """
+SELECT place, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status FROM ticket_events
+WHERE ticket_id = $1 AND ($2 OR NOT internal) ORDER BY place LIMIT 1000
+"""
+
+
+async def load_entries(reads: Reads, ticket_id: str, *, internal: bool) -> list[dict[str, Any]]:
+    """What happened, the oldest first; without `internal` only what the customer may see."""
+    return [dict(row) for row in await reads.fetch(ENTRIES, ticket_id, internal)]
+
+
+async def find_followers(reads: Reads, ticket_id: str) -> list[dict[str, Any]]:
+    """The tickets that follow this one."""
+    sql = "SELECT id, number FROM tickets WHERE follows = $1 ORDER BY id"
+    return [{"id": row["id"], "number": number_of(row["number"])} for row in await reads.fetch(sql, ticket_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tickets a list has. `assignee`: an id, or an empty text for tickets of nobody."""
+
+    customer_id: str | None = None
+    status: str | None = None
+    kind: str | None = None
+    assignee: str | None = None
+    q: str | None = None
+
+
+async def list_tickets(
+    reads: Reads, asked: Filter, after: tuple[datetime, str] | None, limit: int
+) -> list[dict[str, Any]]:
+    """The tickets that changed last, one more than `limit` to show whether there is a next page.
+
+    Words that many tickets have are found among those that changed last. The index of words is asked only for those
+    that few tickets have, because it would give all of them before the first. It knows no parts of less than three
+    letters.
+    """
+    if not asked.q:
+        return await _list(reads, asked, after, limit, "plain")
+    if asked.customer_id is not None:
+        return await _list(reads, asked, after, limit, "in turn")
+    found = await _list(reads, asked, after, limit, "newest")
+    whole = len(found) > limit or len(asked.q.strip()) < SHORTEST
+    return found if whole else await _list(reads, asked, after, limit, "by words")
+
+
+async def _list(
+    reads: Reads, asked: Filter, after: tuple[datetime, str] | None, limit: int, way: str
+) -> list[dict[str, Any]]:
+    sql, arguments = query(asked, after, limit, way)
+    return [dict(row) for row in await reads.fetch(sql, *arguments)]
+
+
+def query(asked: Filter, after: tuple[datetime, str] | None, limit: int, way: str) -> tuple[str, list[Any]]:
+    """The statement and its parameters."""
+    arguments: list[Any] = []
+
+    def bind(value: Any, kind: str) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}::{kind}"
+
+    where = ["true"]
+    for column, kind, value in (
+        ("customer_id", "uuid", asked.customer_id), ("status", "text", asked.status), ("kind", "text", asked.kind),
+        ("assignee", "uuid", asked.assignee or None),
+    ):  # fmt: skip
+        if value is not None:
+            where.append(f"t.{column} = {bind(value, kind)}")
+    if asked.assignee == "":
+        where.append("t.assignee IS NULL")
+    if after is not None:
+        where.append(f"(t.changed_at, t.id) < ({bind(after[0], 'timestamptz')}, {bind(after[1], 'uuid')})")
+    words = _words(asked.q, bind) if asked.q else "true"
+    newest, most = "ORDER BY t.changed_at DESC, t.id DESC", f"LIMIT {bind(limit + 1, 'int')}"
+    chosen = " AND ".join(where)
+    rows = "SELECT * FROM"
+    if way == "plain":
+        some = f"{rows} tickets t WHERE {chosen} {newest} {most}"
+    elif way == "by words":
+        some = f"{rows} ({rows} tickets t WHERE {words} OFFSET 0) t WHERE {chosen} {newest} {most}"
+    else:
+        bound = f"LIMIT {WINDOW}" if way == "newest" else "OFFSET 0"
+        some = f"{rows} ({rows} tickets t WHERE {chosen} {newest} {bound}) t WHERE {words} {newest} {most}"
+    return f"SELECT {SHOWN} FROM ({some}) t {BESIDE} {newest}", arguments  # noqa: S608
+
+
+def _words(q: str, bind: Any) -> str:
+    """A part of what was written, or the whole number."""
+    plain = q.strip().lower()
+    pattern = plain.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    words, digits = f"t.search LIKE {bind(f'%{pattern}%', 'text')}", plain.removeprefix("t-")
+    if digits.isascii() and digits.isdigit() and len(digits) < 16:
+        return f"(t.number = {bind(int(digits), 'bigint')} OR {words})"
+    return words

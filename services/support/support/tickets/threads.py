@@ -1,0 +1,127 @@
+"""Opens tickets, and makes things happen to them: the ticket, its events, and who is mailed, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from prometheus_client import Histogram
+
+from chassis.messaging.work import Work
+from chassis.tasks.queue import cancel, enqueue
+from contracts.ids import new_id
+from contracts.support import TicketKind
+from support.tickets import messages, store
+from support.tickets.domain import (
+    REOPENS_FOR,
+    Author,
+    Entry,
+    State,
+    Ticket,
+    about,
+    changes_nothing,
+    entries_of_reply,
+    first,
+    recipients,
+    refusal_of,
+)
+
+CLOSE = "close-solved-tickets"  # the queue
+LONG = tuple(hours * 3600 for hours in (0.25, 1, 4, 8, 24, 48, 72, 168, 336, 720))
+first_answer = Histogram(
+    "paidup_ticket_first_answer_seconds", "From opening to the company's first answer", buckets=LONG
+)
+solution = Histogram("paidup_ticket_solution_seconds", "From opening to the first time solved or closed", buckets=LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A ticket to be opened. `to_manager`: the customer's account manager works on it from the start."""
+
+    customer_id: str
+    kind: TicketKind
+    subject: str
+    text: str
+    invoice_id: str | None = None
+    payment_id: str | None = None
+    follows: str | None = None
+    to_manager: bool = False
+
+
+async def open_ticket(work: Work, opening: Opening, author: Author) -> Ticket:
+    invoice = await store.find_invoice_number(work, opening.invoice_id) if opening.invoice_id else None
+    payment = await store.lock_payment(work, opening.payment_id) if opening.payment_id else None
+    manager = await store.find_manager(work, opening.customer_id) if opening.to_manager else None
+    entry = Entry("asked", work.now, author, opening.text, manager)
+    ticket = Ticket(
+        new_id(), opening.customer_id, opening.kind, opening.subject, opening.invoice_id, opening.payment_id,
+        opening.follows, work.now, first(entry),
+    )  # fmt: skip
+    words = [opening.subject, opening.text, invoice or "", payment or ""]
+    ticket = replace(ticket, number=await store.add_ticket(work, ticket, words))
+    await _say(work, ticket, entry)
+    return await _tell(work, ticket, entry)
+
+
+async def reply(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
+    """Write in a locked ticket. If it ended too long ago, this opens a ticket that follows it."""
+    state = ticket.state
+    if entry.what == "noted":
+        return await happen(work, ticket, [entry])
+    if state.ended and not state.reopens(work.now):
+        again = Opening(
+            ticket.customer_id, ticket.kind if ticket.kind != "dispute" else "request", ticket.subject, entry.text,
+            ticket.invoice_id, ticket.payment_id, follows=ticket.id,
+        )  # fmt: skip
+        return await open_ticket(work, again, entry.author)
+    return await happen(work, ticket, entries_of_reply(state, entry))
+
+
+async def act(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
+    """Change a locked ticket. A request that was sent again changes nothing; a `Refusal` is raised."""
+    if changes_nothing(ticket.state, entry):
+        return ticket
+    if refusal := refusal_of(ticket.state, entry):
+        raise refusal
+    return await happen(work, ticket, [entry])
+
+
+async def happen(work: Work, ticket: Ticket, entries: Sequence[Entry]) -> Ticket:
+    for entry in entries:
+        before, ticket = ticket.state, ticket.after(entry)
+        _measure(ticket, before)
+        await _say(work, ticket, entry)
+        words = "" if entry.internal else entry.text
+        await store.save_ticket(work, ticket, words)
+        if entry.what == "solved":
+            await cancel(work, CLOSE, ticket.id)  # of an earlier time that it was solved
+            await enqueue(work, CLOSE, ticket.id, due_at=work.now + REOPENS_FOR)
+        ticket = await _tell(work, ticket, entry)
+    return ticket
+
+
+def _measure(ticket: Ticket, before: State) -> None:
+    since, now = ticket.created_at, ticket.state
+    if before.answered_at is None and now.answered_at is not None:
+        first_answer.observe((now.answered_at - since).total_seconds())
+    if before.ended_at is None and now.ended_at is not None:
+        solution.observe((now.ended_at - since).total_seconds())
+
+
+async def _say(work: Work, ticket: Ticket, entry: Entry) -> None:
+    await store.add_entry(work, ticket, entry)
+    work.emit(*messages.of(ticket, entry, work.now))
+
+
+async def _tell(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
+    """Have people mailed of what happened."""
+    subject = about(entry)
+    to = recipients(subject, await store.load_people(work, ticket), entry.author) if subject else None
+    if subject is None or to is None:
+        return ticket
+    ticket = replace(ticket, notices=ticket.notices + 1)
+    by = await store.find_name(work, entry.author)
+    sealed = work.own.sealer.seal(subject=ticket.subject, text=entry.text, by=by)
+    work.emit(messages.notice(ticket, subject, to, sealed, work.now))
+    await store.save_ticket(work, ticket, "")
+    return ticket

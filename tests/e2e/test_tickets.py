@@ -1,0 +1,177 @@
+"""The walk of the guides on a real stack: a contact opens a ticket, both sides write, mails and screens follow."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest_asyncio
+
+from contracts.ids import new_id
+from tests.kit.client import Client
+from tests.kit.mails import Catcher
+from tests.kit.portal import Browser
+from tests.kit.stack import LocalStack
+
+ASKS = "pm_card_authenticationRequired"
+SOON = 1.0
+
+
+@dataclass
+class Screen:
+    """What a person's live stream has brought, with the instant of each event."""
+
+    heard: list[tuple[float, Any]]
+
+    async def until(self, kind: str, ticket_id: str, seconds: float = 10) -> float:
+        """When the event of this type came."""
+        async with asyncio.timeout(seconds):
+            while True:
+                for at, event in self.heard:
+                    if event["type"] == kind and event["subject"] == ticket_id:
+                        return at
+                await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def screen(stack: LocalStack, browser: Browser) -> AsyncIterator[Screen]:
+    found, cookies = Screen([]), "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    headers = {"Cookie": cookies, "Sec-Fetch-Site": "same-origin"}
+    async with aiohttp.ClientSession() as session:
+        url = f"{stack.url}{browser.visit.rstrip('/')}/v1/events/stream"
+        async with session.get(url, headers=headers, timeout=aiohttp.ClientTimeout(total=120)) as answer:
+            assert answer.status == 200
+
+            async def read() -> None:
+                async for line in answer.content:
+                    if line.startswith(b"data: "):
+                        found.heard.append((time.monotonic(), json.loads(line[6:])))
+
+            reading = asyncio.create_task(read())
+            try:
+                yield found
+            finally:
+                reading.cancel()
+                await asyncio.wait([reading])
+
+
+@dataclass
+class People:
+    customer: str
+    contact: Browser
+    manager: Browser
+    address: str
+    managers: str
+
+
+@pytest_asyncio.fixture
+async def people(stack: LocalStack, client: Client) -> AsyncIterator[People]:
+    catcher = Catcher(stack.settings.mail_url)
+    address, managers = f"{new_id()}@example.com", f"{new_id()}@paidup.example"
+    customer = await client.customer(name="Acme Corp", email=address, account_manager=managers)
+    await client.make("/v1/staff", {"email": managers, "role": "account_manager", "name": "Lee Roy"})
+    async with aiohttp.ClientSession() as session:
+        contact, manager = Browser(stack.url, session), Browser(stack.url, session)
+        await client.until(f"/v1/contacts?customer_id={customer}", lambda found: found["items"])
+        await contact.sign_in(address, catcher)
+        await manager.sign_in(managers, catcher)
+        yield People(customer, contact, manager, address, managers)
+
+
+async def asked(browser: Browser, path: str, body: Any = None, expect: int = 201) -> Any:
+    status, answer = await browser.ask("POST", path, body, {"Idempotency-Key": new_id()})
+    assert status == expect, answer
+    return answer
+
+
+class TestTicket:
+    async def test_goes_through_the_workflow(self, stack: LocalStack, people: People) -> None:
+        catcher = Catcher(stack.settings.mail_url)
+        async with screen(stack, people.contact) as at_home, screen(stack, people.manager) as at_desk:
+            ticket = await asked(
+                people.contact, "/v1/tickets", {"subject": "Two boxes", "details": "Only one box came."}
+            )
+            await at_desk.until("TicketOpened", ticket["id"])
+            mail = await catcher.newest(people.managers, ticket["number"])
+            for part in (mail["text"], mail["html"]):
+                assert "Only one box came." in part
+                assert f"/desk/tickets/{ticket['id']}" in part
+                assert "Acme Corp" in part
+            _, page = await people.contact.ask("GET", "/v1/tickets")
+            assert [one["id"] for one in page["items"]] == [ticket["id"]]
+            start = time.monotonic()
+            await asked(people.manager, f"/v1/tickets/{ticket['id']}/replies", {"text": "It comes today."})
+            assert await at_home.until("TicketReplied", ticket["id"]) - start < SOON
+            mail = await catcher.newest(people.address, ticket["number"])
+            assert "Lee Roy" in mail["text"]
+            assert "It comes today." in mail["text"]
+            assert f"/tickets/{ticket['id']}" in mail["text"]
+            _, seen = await people.contact.ask("GET", f"/v1/tickets/{ticket['id']}")
+            assert seen["status"] == "waiting_for_you"
+            await asked(people.contact, f"/v1/tickets/{ticket['id']}/replies", {"text": "It came."})
+            await catcher.newest(people.managers, "New reply")
+            await asked(people.manager, f"/v1/tickets/{ticket['id']}/solve", expect=200)
+            mail = await catcher.newest(people.address, "is solved")
+            assert "14 days" in mail["text"]
+            await at_home.until("TicketSolved", ticket["id"])
+            assert "Only one box" not in json.dumps([event for _, event in at_desk.heard])
+
+    async def test_is_seen_by_its_customer_alone(self, stack: LocalStack, client: Client, people: People) -> None:
+        other = await client.customer()
+        async with screen(stack, people.contact) as at_home:
+            made = [
+                await client.make("/v1/tickets", {"customer_id": one, "subject": "x", "details": "y"}, key=new_id())
+                for one in (other, people.customer)
+            ]
+            await at_home.until("TicketOpened", made[1]["id"])
+            assert not [event for _, event in at_home.heard if event["subject"] == made[0]["id"]]
+
+
+class TestVisit:
+    async def test_writes_for_the_customer(self, people: People) -> None:
+        visiting, _ = await people.manager.look_as(people.customer)
+        ticket = await asked(visiting, "/v1/tickets", {"subject": "On the phone", "details": "They called."})
+        assert ticket["events"][0]["by"] | {"id": ""} == {
+            "side": "customer", "kind": "staff", "id": "", "name": "Lee Roy", "on_behalf": True,
+        }  # fmt: skip
+        status, _ = await visiting.ask("POST", f"/v1/tickets/{ticket['id']}/close")
+        assert status == 403
+
+
+class TestQuestion:
+    async def test_goes_to_the_account_manager(self, stack: LocalStack, client: Client, people: People) -> None:
+        invoice = await client.invoice(people.customer)
+        ticket = await asked(people.contact, f"/v1/invoices/{invoice}/questions", {"text": "What is line 1?"})
+        assert (ticket["kind"], ticket["assignee_name"]) == ("question", "Lee Roy")
+        mail = await Catcher(stack.settings.mail_url).newest(people.managers, ticket["number"])
+        assert "What is line 1?" in mail["text"]
+
+
+class TestPayment:
+    async def test_closes_its_ticket_once_reconciled(self, stack: LocalStack, client: Client, people: People) -> None:
+        invoice, method = await client.invoice(people.customer), await client.method(people.customer, ASKS)
+        quote = await client.quote(people.customer, method, invoice)
+        body = {"quote_id": quote["id"], "accept_surcharge": True, "return_url": "https://portal.example/paid"}
+        payment = await client.make("/v1/payments", body, key=new_id())
+        waiting = await client.until(f"/v1/payments/{payment['id']}", lambda one: one["status"] == "requires_action")
+        about = {"subject": "Still unpaid?", "details": "I paid.", "payment_id": payment["id"]}
+        ticket = await asked(people.contact, "/v1/tickets", about)
+        assert (ticket["kind"], ticket["payment_number"]) == ("payment", payment["number"])
+        intent = waiting["next_action_url"].rpartition("/")[2]
+        await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/authenticate")
+        await client.paid(invoice)
+        path = f"/v1/tickets/{ticket['id']}"
+        closed = await client.until(path, lambda one: one["status"] == "closed")
+        assert (closed["events"][-1]["event"], closed["events"][-1]["by"]["side"]) == ("closed", "system")
+        assert (await asked(people.contact, f"{path}/reopen", expect=200))["status"] == "open"
+
+
+class TestMoney:
+    async def test_books_and_tickets_agree(self, stack: LocalStack, people: People) -> None:
+        await asked(people.contact, "/v1/tickets", {"subject": "Two boxes", "details": "One came."})
+        found = await asyncio.to_thread(stack.paidup_json, "check-money")
+        assert found["ok"], found

@@ -1,0 +1,196 @@
+"""The state of a ticket follows from what happened to it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.refusals import Refusal
+from support.tickets.domain import (
+    ITSELF,
+    REOPENS_FOR,
+    Author,
+    Entry,
+    People,
+    State,
+    What,
+    about,
+    after,
+    changes_nothing,
+    entries_of_reply,
+    first,
+    recipients,
+    refusal_of,
+    state_of,
+)
+
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+ANN = Author("customer", "contact", "ann")
+LEE = Author("company", "staff", "lee")
+WHATS: tuple[What, ...] = ("replied", "noted", "assigned", "escalated", "solved", "closed", "reopened")
+
+
+def entry(what: What, author: Author = ANN, *, days: float = 0, text: str = "", assignee: str | None = None) -> Entry:
+    return Entry(what, NOW + timedelta(days=days), author, text, assignee)
+
+
+def thread(*entries: Entry) -> State:
+    return state_of([entry("asked"), *entries])
+
+
+class TestStatus:
+    def test_goes_through_the_workflow(self) -> None:
+        story = [
+            entry("asked"), entry("assigned", LEE), entry("replied", LEE), entry("replied"), entry("solved", LEE),
+            entry("closed", ITSELF),
+        ]  # fmt: skip
+        seen = [state_of(story[: end + 1]).status for end in range(len(story))]
+        assert seen == ["new", "open", "waiting_for_you", "open", "solved", "closed"]
+
+    def test_new_one_stays_new_while_customer_writes(self) -> None:
+        assert thread(entry("replied"), entry("replied")).status == "new"
+
+    def test_what_company_opens_waits_for_customer(self) -> None:
+        assert state_of([entry("asked", LEE)]).status == "waiting_for_you"
+
+    def test_note_changes_nothing(self) -> None:
+        before = thread(entry("replied", LEE))
+        assert after(before, entry("noted", LEE, days=1)) == before
+
+    def test_first_answer_of_company_is_kept(self) -> None:
+        answered = thread(entry("replied", LEE, days=1), entry("replied", LEE, days=2)).answered_at
+        assert answered == NOW + timedelta(days=1)
+
+    def test_assignment_begins_the_work(self) -> None:
+        state = thread(entry("assigned", LEE, assignee="lee"))
+        assert (state.status, state.assignee) == ("open", "lee")
+
+
+class TestReopening:
+    @pytest.mark.parametrize("end", ["solved", "closed"])
+    def test_reply_reopens_for_fourteen_days(self, end: What) -> None:
+        state = thread(entry(end))
+        assert state.reopens(NOW + REOPENS_FOR - timedelta(seconds=1))
+        assert not state.reopens(NOW + REOPENS_FOR)
+
+    def test_days_count_from_being_solved(self) -> None:
+        state = thread(entry("solved"), entry("closed", ITSELF, days=13))
+        assert not state.reopens(NOW + REOPENS_FOR)
+
+    def test_days_begin_anew_after_a_reply(self) -> None:
+        state = thread(entry("solved"), entry("replied", days=10), entry("solved", days=11))
+        assert state.reopens(NOW + timedelta(days=24))
+
+    def test_reply_says_that_it_reopens(self) -> None:
+        reply = entry("replied", days=1, text="Again")
+        assert [one.what for one in entries_of_reply(thread(entry("closed")), reply)] == ["reopened", "replied"]
+        assert entries_of_reply(thread(), reply) == [reply]
+
+    def test_too_late_is_refused(self) -> None:
+        refusal = refusal_of(thread(entry("closed")), entry("reopened", days=14))
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == "reopened-too-late"
+
+
+class TestRequestsSentAgain:
+    @pytest.mark.parametrize("what", ["solved", "closed", "assigned", "escalated"])
+    def test_change_nothing(self, what: What) -> None:
+        one = entry(what, LEE, assignee="lee")
+        assert not changes_nothing(thread(), one)
+        assert changes_nothing(thread(one), one)
+
+    def test_reopening_what_is_open_changes_nothing(self) -> None:
+        assert changes_nothing(thread(), entry("reopened"))
+
+    def test_closed_ticket_is_not_solved(self) -> None:
+        refusal = refusal_of(thread(entry("closed")), entry("solved"))
+        assert refusal is not None
+        assert refusal.code == "ticket-ended"
+
+
+authors = st.sampled_from([ANN, LEE, ITSELF, Author("customer", "staff", "lee", acting_for="acme")])
+entries = st.builds(
+    entry, st.sampled_from(WHATS), authors, days=st.floats(0, 60), assignee=st.sampled_from([None, "lee", "kim"])
+)
+
+
+class TestAnyOrder:
+    @given(st.lists(entries, max_size=30), authors)
+    def test_end_is_known_while_it_has_ended(self, rest: Sequence[Entry], author: Author) -> None:
+        state = first(entry("asked", author))
+        for one in rest:
+            if refusal_of(state, one) or changes_nothing(state, one):
+                continue
+            state = after(state, one)
+            assert state.ended == (state.ended_at is not None)
+            assert state.ended == (state.status in ("solved", "closed"))
+            assert state.status != "new" or one.what in ("replied", "noted")
+
+    @given(st.lists(entries, max_size=30))
+    def test_step_by_step_is_the_whole(self, rest: Sequence[Entry]) -> None:
+        state = first(entry("asked"))
+        for one in rest:
+            state = after(state, one)
+        assert state == state_of([entry("asked"), *rest])
+
+    @given(st.lists(entries, max_size=30), entries)
+    def test_repeated_change_is_seen(self, rest: Sequence[Entry], last: Entry) -> None:
+        state = state_of([entry("asked"), *rest, last])
+        if last.what not in ("replied", "noted"):
+            assert changes_nothing(state, last)
+
+    @given(st.lists(entries, max_size=30))
+    def test_public_replies_always_reach_the_other_side(self, rest: Sequence[Entry]) -> None:
+        state = state_of([entry("asked"), *rest])
+        reply = entry("replied", LEE)
+        assert after(state, reply).status == "waiting_for_you"
+        assert after(after(state, reply), entry("replied")).status == "open"
+
+    @given(st.lists(entries, max_size=30))
+    def test_notes_never_change_the_state(self, rest: Sequence[Entry]) -> None:
+        without = [one for one in rest if one.what != "noted"]
+        assert state_of([entry("asked"), *rest]) == state_of([entry("asked"), *without])
+
+
+class TestMails:
+    PEOPLE = People(asking=("ann",), manager="kim", queue=("kim", "lee"), deciding=("root",))
+
+    @pytest.mark.parametrize(
+        ("one", "subject"),
+        [
+            (entry("asked"), "opened"),
+            (entry("asked", LEE), "from_company"),
+            (entry("replied"), "from_customer"),
+            (entry("replied", LEE), "from_company"),
+            (entry("noted", LEE), None),
+            (entry("solved", LEE), "solved"),
+            (entry("solved"), None),
+            (entry("closed", ITSELF), None),
+            (entry("closed", ITSELF, text="paid"), "solved"),
+            (entry("assigned", LEE, assignee="lee"), None),
+            (entry("assigned", LEE, assignee="kim"), "assigned"),
+            (entry("escalated", LEE), "escalated"),
+        ],
+    )
+    def test_are_about_what_others_wait_for(self, one: Entry, subject: str | None) -> None:
+        assert about(one) == subject
+
+    def test_go_to_the_manager_first(self) -> None:
+        assert recipients("opened", self.PEOPLE, ANN) == ("kim",)
+        assert recipients("opened", replace(self.PEOPLE, manager=None), ANN) == ("kim", "lee")
+        assert recipients("opened", People(deciding=("root",)), ANN) == ("root",)
+        assert recipients("opened", People(), ANN) is None
+
+    def test_go_to_who_works_on_it(self) -> None:
+        assert recipients("from_customer", replace(self.PEOPLE, assignee="lee"), ANN) == ("lee",)
+
+    def test_go_to_contacts_who_wrote(self) -> None:
+        assert recipients("from_company", self.PEOPLE, LEE) == ("ann",)
+        assert recipients("from_company", People(), LEE) == ()
+
+    def test_never_go_to_their_author(self) -> None:
+        looks = Author("customer", "staff", "kim", acting_for="acme")
+        assert recipients("opened", self.PEOPLE, looks) is None
