@@ -33,6 +33,7 @@ PAYMENT = {
     "asked": [{"invoice_id": ID, "amount": usd(125_000)}],
 }  # fmt: skip
 WENT_BACK = PAYMENT | {"taken": usd(125_000), "reversed": usd(128_750), "code": "insufficient_funds"}
+TICKET = {"ticket_id": ID, "customer_id": ID, "number": "T-1042"}
 FACTS: Mapping[str, Mapping[str, Any]] = {
     "code": {"person_id": ID},
     "invitation": {"person_id": ID},
@@ -56,12 +57,19 @@ FACTS: Mapping[str, Mapping[str, Any]] = {
     "autopay_held": {"customer_id": ID, "held_reason": "expired_card"},
     "method_expiring": {"method_id": ID, "last_day": "2026-03-31", "is_default": True},
     "exception_assigned": {"exception_id": ID, "why": "wrong_amount", "amount": usd(125_000), "payment_id": ID},
+    "ticket_opened": TICKET,
+    "ticket_replied": TICKET,
+    "ticket_assigned": TICKET,
+    "ticket_escalated": TICKET,
+    "ticket_answered": TICKET,
+    "ticket_solved": TICKET,
 }  # fmt: skip
 INVOICE = {
     "id": ID, "number": "INV-1042", "issued_on": date(2026, 3, 1), "due_on": date(2026, 3, 31),
     "currency": "USD", "total": 125_000,
 }  # fmt: skip
 SECRETS = {"code": "271828", "link": f"{PORTAL}/i/opaque-words", "device": "Firefox on Linux"}
+WRITTEN = {"subject": "Two boxes", "text": "Only one box came.\nWhere is the other?", "by": "Bea Ruiz"}
 
 
 WITH_LINK = ("code", "invitation", "confirmation", "reset")
@@ -89,7 +97,7 @@ def view_of(
 
 def composed(kind: str, language: str, **more: Any) -> EmailMessage:
     """The mail as it is sent. Codes and links are in it where auth makes them."""
-    secrets = SECRETS if BY_NAME[kind].at_once or kind == "invoice_issued" else {}
+    secrets = (WRITTEN if kind.startswith("ticket_") else SECRETS) if BY_NAME[kind].sealed else {}
     if kind in ("new_device",):
         secrets = {"device": SECRETS["device"]}
     stop = f"{PORTAL}/v1/unsubscribe/words" if BY_NAME[kind].group else None

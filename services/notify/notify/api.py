@@ -117,10 +117,10 @@ async def resend_mail(mail_id: str, request: Request, who: WriteMails) -> MailVi
             raise not_found("mail", mail_id)
         if found["state"] == "queued":
             return MailView(**found)
-        if BY_NAME[found["kind"]].at_once:
-            raise conflict("not-sent-again", "Its code or link is kept nowhere: have a new one made.")
         if found["kind"] == "invoice_issued":
             raise conflict("not-sent-again", 'Its link is kept nowhere: POST /v1/payer-links with "mail": true.')
+        if BY_NAME[found["kind"]].sealed:
+            raise conflict("not-sent-again", "Its code, link or text is kept nowhere: have a new one made.")
         cause = await store.cause_of_mail(work, mail_id)
         again = message_id(cause, found["person_id"], found["resends"] + 1)
         if not await store.send_again(work, mail_id, again):

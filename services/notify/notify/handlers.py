@@ -104,10 +104,11 @@ def occasion_of(received: Received[Any], payers: Mapping[str, str]) -> Occasion 
         received.id, kind.name, {name: value for name, value in facts.items() if name not in SEALED_OR_PERSONAL},
         facts.get("sealed"), getattr(received.event, "expires_at", None),
         person_id=facts.get("person_id"),
+        people=facts.get("to", ()),
         staff=facts.get("assigned_to") if kind.to == "staff" else None,
-        customer_id=facts.get("customer_id"),
+        customer_id=facts.get("customer_id") if kind.to != "staff" else None,
         payer=payers.get(facts.get("payment_id", "")) if kind.to == "payer" else None,
     )  # fmt: skip
 
 
-SEALED_OR_PERSONAL = frozenset({"sealed", "assigned_to"})
+SEALED_OR_PERSONAL = frozenset({"sealed", "assigned_to", "to"})

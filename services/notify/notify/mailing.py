@@ -25,8 +25,8 @@ NO_CONTACT_FOR = timedelta(minutes=1)
 class Occasion:
     """What is to be mailed, before it is known to whom.
 
-    `person_id`: to that person; `staff`: to one of the company's people, by id or address; else to contacts of
-    `customer_id`, to `payer` alone if that is one of them.
+    `person_id`: to that person; `people`: to each of them; `staff`: to one of the company's people, by id or address.
+    Else to contacts of `customer_id`, to `payer` alone if that is one of them.
     """
 
     cause: str
@@ -35,6 +35,7 @@ class Occasion:
     sealed: str | None = None
     expires_at: datetime | None = None
     person_id: str | None = None
+    people: Sequence[str] = ()
     staff: str | None = None
     customer_id: str | None = None
     payer: str | None = None
@@ -51,6 +52,8 @@ async def mail(occasions: Sequence[Occasion], work: Work) -> None:
     for one in occasions:
         if one.person_id is not None:
             rows.append(_row(one, one.person_id))
+        elif one.people:
+            rows += [_row(one, person_id) for person_id in one.people]
         elif one.staff is not None:
             called = await store.staff_called(work, one.staff)
             rows += [_row(one, staff_id) for staff_id in called]

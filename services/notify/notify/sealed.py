@@ -1,4 +1,4 @@
-"""What auth seals to notify: codes and links, as JWE (ECDH-ES, A256GCM) to an X25519 key."""
+"""What auth and support seal to notify: codes, links and texts, as JWE (ECDH-ES, A256GCM) to an X25519 key."""
 
 from __future__ import annotations
 

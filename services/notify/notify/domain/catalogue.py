@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contracts import auth, payments
+from contracts import auth, payments, support
 from contracts.envelope import Event
 
 Audience = Literal["person", "payer", "contacts", "staff"]
@@ -36,6 +36,11 @@ class Kind:
     at_once: bool = False
     path: str | None = None
 
+    @property
+    def sealed(self) -> bool:
+        """Whether a part of it is sealed to notify: once the mail is final, that part is kept nowhere."""
+        return any("sealed" in event.model_fields for event in self.events)
+
 
 def _went_back(kind: str) -> Callable[[Any], bool]:
     return lambda event: (event.kind or "return") == kind and not event.voided
@@ -45,7 +50,12 @@ def _way(way: str) -> Callable[[Any], bool]:
     return lambda event: bool(event.way == way)
 
 
+def _about(*subjects: str) -> Callable[[Any], bool]:
+    return lambda event: event.about in subjects
+
+
 PAYMENT, METHODS = "/payments/{payment_id}", "/account/methods"
+NOTICE, TICKET, AT_DESK = (support.TicketNoticeMade,), "/tickets/{ticket_id}", "/desk/tickets/{ticket_id}"
 KINDS: tuple[Kind, ...] = (
     Kind("code", (auth.SignInCodeMade,), "person", at_once=True),
     Kind("invitation", (auth.InvitationMade,), "person", at_once=True),
@@ -68,6 +78,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("autopay_held", (payments.AutopayChanged,), "contacts", lambda event: bool(event.held_reason), path=METHODS),
     Kind("method_expiring", (), "contacts", group="methods", path=METHODS),
     Kind("exception_assigned", (payments.ExceptionAssigned,), "staff", path="/desk/exceptions/{exception_id}"),
+    Kind("ticket_opened", NOTICE, "staff", _about("opened"), path=AT_DESK),
+    Kind("ticket_replied", NOTICE, "staff", _about("from_customer"), path=AT_DESK),
+    Kind("ticket_assigned", NOTICE, "staff", _about("assigned"), path=AT_DESK),
+    Kind("ticket_escalated", NOTICE, "staff", _about("escalated"), path=AT_DESK),
+    Kind("ticket_answered", NOTICE, "contacts", _about("from_company"), path=TICKET),
+    Kind("ticket_solved", NOTICE, "contacts", _about("solved"), path=TICKET),
 )
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 EVENTS: tuple[type[Event], ...] = tuple(dict.fromkeys(event for kind in KINDS for event in kind.events))

@@ -72,6 +72,9 @@ def _values(texts: Texts, view: View, secrets: Mapping[str, str], language: str)
         "made_at": view.mail.made_at,
         "code": secrets.get("code") or view.mail.facts.get("code", ""),
         "device": secrets.get("device", ""),
+        "ticket_subject": secrets.get("subject", ""),
+        "written": secrets.get("text", ""),
+        "written_by": secrets.get("by", ""),
         "expires_at": view.mail.expires_at,
         "now": view.now,
     }

@@ -23,11 +23,15 @@ LAYOUTS = ("layout.mjml", "layout.txt", "unsubscribe.html")
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A mail's texts with everything filled in; what came out empty is left out."""
+    """A mail's texts with everything filled in; what came out empty is left out.
+
+    `quote`: what a person wrote, line by line.
+    """
 
     subject: str
     title: str
     lines: tuple[str, ...]
+    quote: tuple[str, ...]
     code: str
     button: str
     facts: tuple[tuple[str, str], ...]
@@ -75,12 +79,19 @@ class Texts:
 
     def line(self, template: str, values: Mapping[str, Any], *, escaped: bool) -> str:
         """One template of the catalogue filled in, on one line."""
+        return _squeezed(self._filled(template, values, escaped=escaped), escaped=escaped)
+
+    def lines(self, template: str, values: Mapping[str, Any], *, escaped: bool) -> tuple[str, ...]:
+        """One template filled in, with the line breaks of its values."""
+        parts = self._filled(template, values, escaped=escaped).splitlines()
+        return tuple(filter(None, (_squeezed(part, escaped=escaped) for part in parts)))
+
+    def _filled(self, template: str, values: Mapping[str, Any], *, escaped: bool) -> str:
         compiled = self.compiled.get((escaped, template))
         if compiled is None:
             compiled = (self.html if escaped else self.plain).from_string(template)
             self.compiled[escaped, template] = compiled
-        text = BLANKS.sub(" ", compiled.render(values)).strip()
-        return Markup(text) if escaped else text  # noqa: S704 - the environment has escaped every value
+        return compiled.render(values)
 
     def page(self, wished: str, nonce: str) -> str:
         """The page that asks whether mails of a kind are to stop."""
@@ -97,11 +108,17 @@ class Texts:
             subject=text(found["subject"]),
             title=text(found["title"]),
             lines=tuple(filter(None, map(text, found["lines"]))),
+            quote=self.lines(found.get("quote", ""), values, escaped=escaped),
             code=text(found.get("code", "")),
             button=text(found.get("button", "")),
             facts=tuple((label, value) for label, value in facts if value),
             after=tuple(filter(None, map(text, found.get("after", ())))),
         )
+
+
+def _squeezed(text: str, *, escaped: bool) -> str:
+    squeezed = BLANKS.sub(" ", text).strip()
+    return Markup(squeezed) if escaped else squeezed  # noqa: S704 - the environment has escaped every value
 
 
 def _read(path: str) -> Mapping[str, Any]:

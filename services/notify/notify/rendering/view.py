@@ -48,7 +48,7 @@ async def load_view(running: Running[Any], mail: Mail, person: Person) -> View |
     company = Company(**found) if found else Company(
         UNNAMED, None, DEFAULT_COLOUR, running.clock.zone, (), None
     )  # fmt: skip
-    customer = await store.find_customer(running.pool, person.customer_id)
+    customer = await store.find_customer(running.pool, person.customer_id or mail.facts.get("customer_id"))
     method = await store.find_method(running.pool, mail.facts.get("method_id"))
     return View(mail, person, company, customer, method, invoices, running.settings.public_url.rstrip("/"), now)
 
