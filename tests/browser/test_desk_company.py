@@ -14,6 +14,7 @@ from playwright.async_api import Locator, expect
 from contracts.auth import UNNAMED
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
+from tests.kit.browser import VIEW
 from tests.kit.looks import each_look
 from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack
@@ -142,6 +143,7 @@ class TestSettings:
         await expect(preview).to_contain_text(name)
         await page.set_viewport_size({"width": 320, "height": 900})
         assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+        await page.set_viewport_size(VIEW)
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_text("The sign-in page shows it from now on.")).to_be_visible()
         kept = await administrator.client.get("/v1/company")
