@@ -116,6 +116,13 @@ PROBLEMS: dict[str, Kind] = {
     "unknown-method": Kind((422,), "The customer has no such method that can be used."),
     "verification-failed": Kind((409,), "The bank account can't be verified any more."),
     # Tickets.
+    "dispute-decided": Kind((409,), "The dispute is decided or withdrawn already."),
+    "dispute-undecided": Kind((409,), "The ticket's dispute is undecided: decide or withdraw it first."),
+    "disputed-already": Kind((409,), "What is disputed is disputed already."),
+    "line-twice": Kind((422,), "A line is named twice."),
+    "more-than-invoiced": Kind((422,), "The lines sum to more than the invoice's total."),
+    "not-disputable": Kind((409,), "Nothing of the invoice is owed."),
+    "unknown-category": Kind((422,), "The company has no such category of disputes."),
     "reopened-too-late": Kind((409,), "The ticket ended more than 14 days ago: a reply opens one that follows it."),
     "ticket-ended": Kind((409,), "The ticket is solved or closed: reopen it first."),
     "unknown-person": Kind((422,), "None of the company's people has this id."),

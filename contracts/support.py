@@ -7,11 +7,22 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from contracts import topics
-from contracts.envelope import Event
+from contracts.envelope import Amount, Contract, Event
 
 TicketKind = Literal["request", "payment", "question", "dispute"]
 TicketStatus = Literal["new", "open", "waiting_for_you", "solved", "closed"]
 Side = Literal["customer", "company", "system"]
+NoticeAbout = Literal[
+    "opened",
+    "from_customer",
+    "from_company",
+    "solved",
+    "assigned",
+    "escalated",
+    "dispute_accepted",
+    "dispute_rejected",
+]
+DisputeStatus = Literal["open", "under_review", "accepted", "rejected", "withdrawn"]
 
 
 class TicketState(Event):
@@ -75,8 +86,67 @@ class TicketNoticeMade(Event):
     customer_id: str
     number: str
     about: Annotated[
-        Literal["opened", "from_customer", "from_company", "solved", "assigned", "escalated"],
-        Field(description="`from_company` and `solved` go to contacts, the others to the company's people"),
+        Literal[
+            "opened",
+            "from_customer",
+            "from_company",
+            "solved",
+            "assigned",
+            "escalated",
+            "dispute_accepted",
+            "dispute_rejected",
+        ],
+        Field(
+            description="`from_company`, `solved` and `dispute_…` go to contacts, the others to the company's people"
+        ),
     ]
     to: Annotated[tuple[str, ...], Field(description="Ids of people; empty: all contacts of the customer")]
     sealed: str
+
+
+class DisputedLine(Contract):
+    """A line of the invoice, by its place from 1."""
+
+    line: int
+    amount: Annotated[Amount | None, Field(description="What of the line is disputed, with tax; absent: all of it")] = (
+        None
+    )
+
+
+class DisputeState(Event):
+    """A dispute after a change, whole, without what was written. Its ticket has the same customer and invoice."""
+
+    topic: ClassVar[topics.Topic] = topics.DISPUTE
+    aggregate: ClassVar[str] = "dispute_id"
+
+    dispute_id: str
+    ticket_id: str
+    customer_id: str
+    invoice_id: str
+    status: DisputeStatus
+    category: Annotated[str | None, Field(description="One of the company's codes; absent: in own words")] = None
+    lines: Annotated[tuple[DisputedLine, ...], Field(description="Empty: the whole invoice")]
+    amount: Annotated[
+        Amount | None,
+        Field(description="The sum of `lines`, or the invoice's total; absent: invoicing knows it"),
+    ] = None
+
+
+class DisputeRaised(DisputeState):
+    """A customer disputes an invoice or some of its lines."""
+
+
+class DisputeUnderReview(DisputeState):
+    """The company looks into the dispute."""
+
+
+class DisputeAccepted(DisputeState):
+    """The customer is right: what is disputed is to be credited."""
+
+
+class DisputeRejected(DisputeState):
+    """The company holds that all is owed."""
+
+
+class DisputeWithdrawn(DisputeState):
+    """The customer, or the company for the customer, took the dispute back."""

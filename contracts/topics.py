@@ -42,6 +42,7 @@ COMPANY = Topic("auth.company.v1", "The company's settings.", public=False, comp
 NOTICE = Topic("auth.notice.v1", "What a person is mailed at once; secrets are sealed to notify.", public=False)
 LINK = Topic("auth.link.v1", "Links for mails that open the portal, sealed to notify.", public=False)
 TICKET = Topic("support.ticket.v1", "Tickets: their kind and status, who spoke; no texts, no names.")
+DISPUTE = Topic("support.dispute.v1", "Disputes of invoices and of their lines: status, lines, amounts; no texts.")
 TICKET_NOTICE = Topic("support.notice.v1", "What people are mailed of tickets, sealed to notify.", public=False)
 
 TOPICS: tuple[Topic, ...] = (
@@ -63,5 +64,6 @@ TOPICS: tuple[Topic, ...] = (
     NOTICE,
     LINK,
     TICKET,
+    DISPUTE,
     TICKET_NOTICE,
 )

@@ -170,6 +170,27 @@ class TestPayment:
         assert (await asked(people.contact, f"{path}/reopen", expect=200))["status"] == "open"
 
 
+class TestDispute:
+    async def test_is_decided_and_both_sides_know(self, stack: LocalStack, client: Client, people: People) -> None:
+        catcher, invoice = Catcher(stack.settings.mail_url), await client.invoice(people.customer)
+        async with screen(stack, people.contact) as at_home:
+            wrong = {"text": "One box did not come.", "category": "not_received", "lines": [{"line": 1}]}
+            ticket = await asked(people.contact, f"/v1/invoices/{invoice}/disputes", wrong)
+            dispute = ticket["dispute"]
+            await catcher.newest(people.managers, ticket["number"])
+            await at_home.until("DisputeRaised", dispute["id"])
+            await asked(people.manager, f"/v1/disputes/{dispute['id']}/review", expect=200)
+            decided = await asked(
+                people.manager, f"/v1/disputes/{dispute['id']}/accept", {"text": "You are right."}, expect=200
+            )
+            assert decided["status"] == "accepted"
+            await at_home.until("DisputeAccepted", dispute["id"])
+            mail = await catcher.newest(people.address, "was accepted")
+            assert "You are right." in mail["text"]
+        _, page = await people.contact.ask("GET", f"/v1/disputes?invoice_id={invoice}")
+        assert [one["status"] for one in page["items"]] == ["accepted"]
+
+
 class TestMoney:
     async def test_books_and_tickets_agree(self, stack: LocalStack, people: People) -> None:
         await asked(people.contact, "/v1/tickets", {"subject": "Two boxes", "details": "One came."})

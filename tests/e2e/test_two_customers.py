@@ -65,6 +65,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/tickets/{ticket_id}/assign": {"assignee": "me"},
     "POST /v1/tickets/{ticket_id}/escalate": {"reason": "mine"},
     "POST /v1/invoices/{invoice_id}/questions": {"text": "mine"},
+    "POST /v1/invoices/{invoice_id}/disputes": {"text": "mine"},
+    "POST /v1/disputes/{dispute_id}/review": {"text": "mine"},
+    "POST /v1/disputes/{dispute_id}/accept": {"text": "mine"},
+    "POST /v1/disputes/{dispute_id}/reject": {"text": "mine"},
+    "POST /v1/disputes/{dispute_id}/withdraw": {"text": "mine"},
     "PUT /v1/company": {
         "name": "Mine", "brand_colour": "#0e5358", "time_zone": "America/New_York", "languages": ["en", "es"],
     },

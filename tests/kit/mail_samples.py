@@ -63,6 +63,8 @@ FACTS: Mapping[str, Mapping[str, Any]] = {
     "ticket_escalated": TICKET,
     "ticket_answered": TICKET,
     "ticket_solved": TICKET,
+    "dispute_accepted": TICKET,
+    "dispute_rejected": TICKET,
 }  # fmt: skip
 INVOICE = {
     "id": ID, "number": "INV-1042", "issued_on": date(2026, 3, 1), "due_on": date(2026, 3, 31),
@@ -97,7 +99,7 @@ def view_of(
 
 def composed(kind: str, language: str, **more: Any) -> EmailMessage:
     """The mail as it is sent. Codes and links are in it where auth makes them."""
-    secrets = (WRITTEN if kind.startswith("ticket_") else SECRETS) if BY_NAME[kind].sealed else {}
+    secrets = (WRITTEN if kind.startswith(("ticket_", "dispute_")) else SECRETS) if BY_NAME[kind].sealed else {}
     if kind in ("new_device",):
         secrets = {"device": SECRETS["device"]}
     stop = f"{PORTAL}/v1/unsubscribe/words" if BY_NAME[kind].group else None

@@ -81,6 +81,7 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
     settled = await client.until(f"/v1/payments/{payment['id']}", lambda one: one["reconciliation"] == "matched")
     asked = {"customer_id": customer, "subject": texts["ticket"], "details": texts["ticket"]}
     tickets = [await client.make("/v1/tickets", asked, key=new_id()) for _ in range(2)]
+    raised = await client.make(f"/v1/invoices/{invoices[0]}/disputes", {"text": texts["ticket"]}, key=new_id())
     contacts = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
     wish = {"customer_id": customer, "invoice_id": invoices[2]}
     _, link = await client.ask("POST", "/v1/payer-links", wish, {"Paidup-Seen": f"{invoices[2]}:1"})
@@ -94,7 +95,8 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
         "number": settled["number"], "invoice_number": number, "paid_invoice_id": invoices[0],
         "contact_id": contacts["items"][0]["id"], "person_id": contacts["items"][0]["id"],
         "session_id": sessions["items"][0]["id"], "visit_id": visit,
-        "link_id": link["id"], "ticket_id": tickets[0]["id"], "mail_id": mails["items"][0]["id"], "email": email,
+        "link_id": link["id"], "ticket_id": tickets[0]["id"], "dispute_id": raised["dispute"]["id"],
+        "mail_id": mails["items"][0]["id"], "email": email,
     }  # fmt: skip
     secrets = frozenset({*texts.values(), email, key["key"], link["url"].rpartition("/")[2]})
     return Things(ids, secrets, key["key"]), People(contact, visitor)

@@ -30,6 +30,9 @@ EVERYBODY = {
     "GET /v1/quotes/{quote_id}",
     "GET /v1/tickets",
     "GET /v1/tickets/{ticket_id}",
+    "GET /v1/disputes",
+    "GET /v1/disputes/categories",
+    "GET /v1/disputes/{dispute_id}",
 }
 # Who looks at a customer's portal writes this for the customer, and nothing else.
 FOR_CUSTOMERS = {
@@ -57,6 +60,8 @@ CONTACTS = {
     "POST /v1/tickets/{ticket_id}/solve",
     "POST /v1/tickets/{ticket_id}/close",
     "POST /v1/tickets/{ticket_id}/reopen",
+    "POST /v1/invoices/{invoice_id}/disputes",
+    "POST /v1/disputes/{dispute_id}/withdraw",
 }
 PROGRAMS = {"GET /v1/surcharge-rules", "GET /v1/mails", "POST /v1/mails/{mail_id}/resend"}
 KEYLESS = {"POST /v1/webhooks/stripe", "GET /v1/unsubscribe/{token}", "POST /v1/unsubscribe/{token}"}

@@ -26,8 +26,11 @@ service = Service(
     queues=QUEUES,
     resources=resources,
     checks=CHECKS,
-    sequence_of="SELECT sequence FROM tickets WHERE id = $1",
-    sequence_of_customers="SELECT sequence FROM tickets WHERE id = $1 AND customer_id::text = $2",
+    sequence_of="SELECT sequence FROM tickets WHERE id = $1 UNION ALL SELECT sequence FROM disputes WHERE id = $1",
+    sequence_of_customers=(
+        "SELECT sequence FROM tickets WHERE id = $1 AND customer_id::text = $2"
+        " UNION ALL SELECT sequence FROM disputes WHERE id = $1 AND customer_id::text = $2"
+    ),
 )
 
 if __name__ == "__main__":

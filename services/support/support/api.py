@@ -4,8 +4,10 @@ from fastapi import APIRouter
 
 from chassis.http import set_aside
 from chassis.http.bodies import StrictRoute
+from support.disputes import api as disputes
 from support.tickets import api as tickets
 
 router = APIRouter(route_class=StrictRoute)
 router.routes.extend(set_aside.router_of("support").routes)
-router.routes.extend(tickets.router.routes)
+for part in (tickets, disputes):
+    router.routes.extend(part.router.routes)

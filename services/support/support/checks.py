@@ -11,6 +11,12 @@ CHECKS: dict[str, str] = {
     "an event is of another customer than its ticket": """
         SELECT t.id::text, e.place::text FROM tickets t JOIN ticket_events e ON e.ticket_id = t.id
         WHERE e.customer_id <> t.customer_id""",
+    "a ticket of a dispute has none, or another one has": """
+        SELECT t.id::text, t.kind FROM tickets t LEFT JOIN disputes d ON d.ticket_id = t.id
+        WHERE (t.kind = 'dispute') <> (d.id IS NOT NULL)""",
+    "a ticket ended before its dispute was decided": """
+        SELECT t.id::text, d.status FROM tickets t JOIN disputes d ON d.ticket_id = t.id
+        WHERE d.decided_at IS NULL AND t.ended_at IS NOT NULL""",
     "a solved ticket has no task that closes it": """
         SELECT t.id::text, 'since ' || t.ended_at FROM tickets t WHERE t.status = 'solved'
         AND NOT EXISTS (SELECT FROM tasks k WHERE k.queue = 'close-solved-tickets' AND k.id = t.id::text)""",
@@ -19,4 +25,5 @@ CHECKS: dict[str, str] = {
 # How many events each aggregate has emitted: topic, id, sequence.
 EMITTED = """
     SELECT 'support.ticket.v1' AS topic, id::text AS aggregate, sequence FROM tickets
-    UNION ALL SELECT 'support.notice.v1', id::text, notices FROM tickets WHERE notices > 0"""
+    UNION ALL SELECT 'support.notice.v1', id::text, notices FROM tickets WHERE notices > 0
+    UNION ALL SELECT 'support.dispute.v1', id::text, sequence FROM disputes"""

@@ -73,10 +73,12 @@ class TestTickets:
             "An answer in your ticket T-1042", "Una respuesta en su ticket T-1042",
         }  # fmt: skip
 
-    @pytest.mark.parametrize("about", ["from_customer", "assigned", "escalated", "solved"])
+    @pytest.mark.parametrize(
+        "about", ["from_customer", "assigned", "escalated", "solved", "dispute_accepted", "dispute_rejected"]
+    )
     async def test_every_subject_is_mailed(self, desk: Desk, about: str) -> None:
         contact, kim = await desk.contact(), await staff(desk, "kim@paidup.example")
-        to = contact.contact_id if about == "solved" else kim
+        to = contact.contact_id if about.startswith(("solved", "dispute")) else kim
         await desk.hear(notice(desk, contact.customer_id, about, to))
         async with desk.sending():
             (row,) = await desk.ended()

@@ -83,6 +83,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("ticket_assigned", NOTICE, "staff", _about("assigned"), path=AT_DESK),
     Kind("ticket_escalated", NOTICE, "staff", _about("escalated"), path=AT_DESK),
     Kind("ticket_answered", NOTICE, "contacts", _about("from_company"), path=TICKET),
+    Kind("dispute_accepted", NOTICE, "contacts", _about("dispute_accepted"), path=TICKET),
+    Kind("dispute_rejected", NOTICE, "contacts", _about("dispute_rejected"), path=TICKET),
     Kind("ticket_solved", NOTICE, "contacts", _about("solved"), path=TICKET),
 )
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}

@@ -13,12 +13,14 @@ from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.idempotency import required_key
 from chassis.http.identity import Identity, whose
-from chassis.http.problems import Problem, not_found, problem_of, refused
+from chassis.http.problems import Problem, conflict, not_found, problem_of, refused
 from chassis.messaging.work import Work
 from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.refusals import Refusal
 from contracts.support import Side, TicketKind, TicketStatus
+from support.disputes.store import find_dispute
+from support.disputes.views import DisputeView, view_of_dispute
 from support.edge import (
     Asked,
     OpenTickets,
@@ -132,6 +134,7 @@ class Follower(BaseModel):
 
 class TicketDetail(TicketView):
     events: Annotated[list[TicketEvent], Field(description="What happened, the oldest first")]
+    dispute: Annotated[DisputeView | None, Field(description="The dispute of a ticket of kind `dispute`")]
     followed_by: Annotated[list[Follower], Field(description="The tickets that follow this one")]
 
 
@@ -181,7 +184,9 @@ async def detail_of(reads: Reads, named: Reads, ticket_id: str, who: Identity) -
     known = sorted(one for one in ids if one is not None and is_id(one))
     names = await projections.names_of(named, known, addresses=who.customer_id is None)
     events, followers = [_event(each, names) for each in entries], await store.find_followers(reads, ticket_id)
-    return {**view_of(row, names, who), "events": events, "followed_by": followers}
+    dispute = await find_dispute(reads, ticket_id) if row["kind"] == "dispute" else None
+    shown_dispute = view_of_dispute(dispute) if dispute else None
+    return {**view_of(row, names, who), "events": events, "dispute": shown_dispute, "followed_by": followers}
 
 
 async def shown(work: Work, ticket: Ticket, who: Identity, status: int = 200) -> Response:
@@ -330,11 +335,20 @@ async def _locked(work: Work, ticket_id: str, who: Identity) -> Ticket:
     return ticket
 
 
+async def _need_decision(work: Work, ticket: Ticket) -> None:
+    """A problem while the ticket's dispute is undecided: nobody would look at it any more."""
+    dispute = await find_dispute(work.connection, ticket.id) if ticket.kind == "dispute" else None
+    if dispute is not None and dispute["decided_at"] is None:
+        raise conflict("dispute-undecided", "The dispute of this ticket is undecided: decide or withdraw it first.")
+
+
 async def _change(
     ticket_id: str, request: Request, who: Identity, what: What, text: str = "", assignee: str | None = None
 ) -> Response:
     async with running_of(request).units.begin(cause_of(request, who)) as work:
         ticket = await _locked(work, ticket_id, who)
+        if what in ("solved", "closed"):
+            await _need_decision(work, ticket)
         try:
             ticket = await act(work, ticket, Entry(what, work.now, author_of(who), text, assignee))
         except Refusal as refusal:

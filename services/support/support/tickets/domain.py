@@ -9,12 +9,17 @@ from functools import reduce
 from typing import Literal
 
 from contracts.refusals import Refusal
-from contracts.support import Side, TicketKind, TicketStatus
+from contracts.support import NoticeAbout, Side, TicketKind, TicketStatus
 
-What = Literal["asked", "replied", "noted", "assigned", "escalated", "solved", "closed", "reopened"]
-About = Literal["opened", "from_customer", "from_company", "solved", "assigned", "escalated"]
+What = Literal["asked", "replied", "noted", "assigned", "escalated", "solved", "closed", "reopened",
+    "under_review", "accepted", "rejected", "withdrawn",
+]  # fmt: skip
+About = Literal[
+    "opened", "from_customer", "from_company", "solved", "assigned", "escalated", "dispute_accepted", "dispute_rejected"
+]
 ENDED: frozenset[TicketStatus] = frozenset({"solved", "closed"})
 INTERNAL: frozenset[What] = frozenset({"noted", "assigned", "escalated"})
+UNSAID: frozenset[What] = frozenset({"noted", "under_review"})  # they have no event of the ticket
 REOPENS_FOR = timedelta(days=14)
 
 
@@ -90,15 +95,15 @@ def after(state: State, entry: Entry) -> State:
             return replace(state, status="waiting_for_you", ended_at=None, answered_at=answered_at)
         case "asked" | "replied":
             return replace(state, status="new" if state.status == "new" else "open", ended_at=None)
-        case "noted":
+        case "noted" | "under_review":
             return state
         case "assigned":
             return replace(state, status=begun, assignee=entry.assignee)
         case "escalated":
             return replace(state, status=begun, escalated=True)
-        case "solved":
+        case "solved" | "accepted" | "rejected":
             return replace(state, status="solved", ended_at=state.ended_at or entry.at)
-        case "closed":
+        case "closed" | "withdrawn":
             return replace(state, status="closed", ended_at=state.ended_at or entry.at)
         case "reopened":
             return replace(state, status="open", ended_at=None)
@@ -157,7 +162,7 @@ class Ticket:
     entries: int = 1
 
     def after(self, entry: Entry) -> Ticket:
-        said = entry.what != "noted"
+        said = entry.what not in UNSAID
         return replace(
             self, state=after(self.state, entry), entries=self.entries + 1, sequence=self.sequence + int(said)
         )
@@ -170,7 +175,7 @@ def entries_of_reply(state: State, reply: Entry) -> list[Entry]:
     return [replace(reply, what="reopened", text=""), reply]
 
 
-def about(entry: Entry) -> About | None:
+def about(entry: Entry) -> NoticeAbout | None:
     """What people are mailed of this; None: nobody is."""
     side = entry.author.side
     match entry.what:
@@ -182,6 +187,10 @@ def about(entry: Entry) -> About | None:
             return "solved" if side == "company" else None
         case "closed":
             return "solved" if entry.text else None
+        case "accepted":
+            return "dispute_accepted"
+        case "rejected":
+            return "dispute_rejected"
         case "assigned":
             return "assigned" if entry.assignee not in (None, entry.author.id) else None
         case "escalated":
@@ -205,13 +214,13 @@ class People:
     deciding: tuple[str, ...] = ()
 
 
-def recipients(subject: About, people: People, author: Author) -> tuple[str, ...] | None:
+def recipients(subject: NoticeAbout, people: People, author: Author) -> tuple[str, ...] | None:
     """Ids of those who are mailed; empty: all contacts of the customer; None: nobody.
 
     Nobody is mailed what they wrote themselves.
     """
     match subject:
-        case "from_company" | "solved":
+        case "from_company" | "solved" | "dispute_accepted" | "dispute_rejected":
             return people.asking
         case "assigned":
             found: tuple[str, ...] = (people.assignee,) if people.assignee else ()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from contracts import support as says
 from contracts.envelope import Message, message
-from support.tickets.domain import About, Entry, Ticket, What
+from support.tickets.domain import Entry, Ticket, What
 
 EVENTS: Mapping[What, type[says.TicketState]] = {
     "asked": says.TicketOpened,
@@ -17,6 +17,9 @@ EVENTS: Mapping[What, type[says.TicketState]] = {
     "solved": says.TicketSolved,
     "closed": says.TicketClosed,
     "reopened": says.TicketReopened,
+    "accepted": says.TicketSolved,
+    "rejected": says.TicketSolved,
+    "withdrawn": says.TicketClosed,
 }
 
 
@@ -33,7 +36,7 @@ def of(ticket: Ticket, entry: Entry, now: datetime) -> list[Message]:
     return [message(event, sequence=ticket.sequence, time=now, customer=ticket.customer_id)]
 
 
-def notice(ticket: Ticket, about: About, to: tuple[str, ...], sealed: str, now: datetime) -> Message:
+def notice(ticket: Ticket, about: says.NoticeAbout, to: tuple[str, ...], sealed: str, now: datetime) -> Message:
     """What people are mailed of it. `ticket.notices` is the place of this notice."""
     event = says.TicketNoticeMade(
         ticket_id=ticket.id, customer_id=ticket.customer_id, number=ticket.number, about=about, to=to, sealed=sealed

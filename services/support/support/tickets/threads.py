@@ -93,9 +93,9 @@ async def happen(work: Work, ticket: Ticket, entries: Sequence[Entry]) -> Ticket
         await _say(work, ticket, entry)
         words = "" if entry.internal else entry.text
         await store.save_ticket(work, ticket, words)
-        if entry.what == "solved":
+        if ticket.state.status == "solved" != before.status:
             await cancel(work, CLOSE, ticket.id)  # of an earlier time that it was solved
-            await enqueue(work, CLOSE, ticket.id, due_at=work.now + REOPENS_FOR)
+            await enqueue(work, CLOSE, ticket.id, due_at=(ticket.state.ended_at or work.now) + REOPENS_FOR)
         ticket = await _tell(work, ticket, entry)
     return ticket
 

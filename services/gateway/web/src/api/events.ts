@@ -3,6 +3,7 @@ const invoice = ["invoices", "summary"];
 const payment = ["payments", "summary", "attention"];
 const method = ["methods", "attention"];
 const ticket = ["tickets"];
+const dispute = ["disputes", "tickets"];
 
 export const STALE: Readonly<Record<string, readonly string[]>> = {
   InvoiceIssued: invoice,
@@ -45,6 +46,11 @@ export const STALE: Readonly<Record<string, readonly string[]>> = {
   TicketSolved: ticket,
   TicketClosed: ticket,
   TicketReopened: ticket,
+  DisputeRaised: dispute,
+  DisputeUnderReview: dispute,
+  DisputeAccepted: dispute,
+  DisputeRejected: dispute,
+  DisputeWithdrawn: dispute,
   CommandAccepted: [],
   CommandRefused: [],
 };

@@ -1,0 +1,184 @@
+"""Disputes over HTTP: raise one on an invoice, list them, and decide."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from chassis.http.bodies import StrictRoute
+from chassis.http.cursors import invalid_cursor
+from chassis.http.identity import Identity, whose
+from chassis.http.problems import not_found, problem_of
+from chassis.messaging.work import Work
+from chassis.running import cause_of, running_of
+from contracts.ids import is_id, new_id
+from contracts.money import LARGEST_MINOR
+from contracts.refusals import Refusal
+from contracts.support import DisputeStatus
+from support.disputes import messages, store
+from support.disputes.domain import Decision, Dispute, Line, amount_of, refusal_of
+from support.disputes.views import DisputeView, view_of_dispute
+from support.edge import Asked, OptionalKey, OwnTickets, ReadTickets, Words, WorkTickets, answer, author_of, once
+from support.tickets import store as tickets
+from support.tickets import threads
+from support.tickets.api import TicketDetail, known_invoice, shown
+from support.tickets.domain import Entry
+
+router = APIRouter(route_class=StrictRoute)
+MOST_LINES = 1_000
+
+
+class LineToDispute(Asked):
+    """`amount_minor`: what of the line is disputed, with tax; all of it, unless given."""
+
+    line: Annotated[int, Field(ge=1, le=100_000, strict=True)]
+    amount_minor: Annotated[int | None, Field(ge=1, le=LARGEST_MINOR, strict=True)] = None
+
+
+class NewDispute(Asked):
+    """`category`: one of `GET /v1/disputes/categories`. Without `lines` the whole invoice is disputed."""
+
+    category: Annotated[str | None, Field(max_length=100)] = None
+    text: Words
+    lines: Annotated[list[LineToDispute], Field(max_length=MOST_LINES)] = []  # noqa: RUF012 - pydantic copies it
+
+
+class DisputeDecision(Asked):
+    """Why; the customer reads it. The body may be left out."""
+
+    text: Words | None = None
+
+
+class Disputes(BaseModel):
+    items: list[DisputeView]
+    next_cursor: str | None
+
+
+class DisputeCategories(BaseModel):
+    """Codes of the company's settings. The portal has words for those that it knows, and shows others as they are."""
+
+    items: list[str]
+
+
+@router.post("/v1/invoices/{invoice_id}/disputes", status_code=201, response_model=TicketDetail, tags=["tickets"])
+async def raise_dispute(
+    invoice_id: str, asked: NewDispute, request: Request, who: OwnTickets, key: OptionalKey = None
+) -> Response:
+    """Dispute an invoice or some of its lines. The answer is a ticket of kind `dispute`, with the dispute in it."""
+    running = running_of(request)
+    customer_id = await known_invoice(running, invoice_id, who.customer_id)
+    if customer_id is None:
+        raise not_found("invoice", invoice_id)
+    lines = tuple(Line(one.line, one.amount_minor) for one in asked.lines)
+
+    async def do(work: Work) -> Response:
+        invoice = await store.lock_invoice(work, invoice_id)
+        if invoice is None:
+            raise not_found("invoice", invoice_id)
+        others, categories = await store.load_undecided(work, invoice_id), running.settings.dispute_categories
+        if refusal := refusal_of(invoice, lines, asked.category, categories, others):
+            raise problem_of(refusal)
+        subject = f"Dispute of invoice {invoice.number}"
+        opening = threads.Opening(customer_id, "dispute", subject, asked.text, invoice_id, to_manager=True)
+        ticket = await threads.open_ticket(work, opening, author_of(who))
+        dispute = Dispute(
+            new_id(), ticket.id, customer_id, invoice_id, "open", asked.category, lines, amount_of(invoice, lines),
+            invoice.total.currency, work.now,
+        )  # fmt: skip
+        await store.add_dispute(work, dispute)
+        work.emit(messages.of(dispute, work.now))
+        return await shown(work, ticket, who, 201)
+
+    return await once(request, who, f"/v1/invoices/{invoice_id}/disputes", key, asked, do)
+
+
+@router.get("/v1/disputes", response_model=Disputes, tags=["tickets"])
+async def list_disputes(
+    request: Request,
+    who: ReadTickets,
+    customer_id: Annotated[str | None, Query(max_length=36)] = None,
+    invoice_id: Annotated[str | None, Query(max_length=36, description="Only of this invoice.")] = None,
+    status: DisputeStatus | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=36)] = None,
+) -> Response:
+    """List disputes, the newest first. Send `next_cursor` as `cursor` for the next page."""
+    if cursor is not None and not is_id(cursor):
+        raise invalid_cursor()
+    if invoice_id is not None and not is_id(invoice_id):
+        raise not_found("invoice", invoice_id)
+    asked = store.Filter(whose(customer_id, who), invoice_id, status)
+    found = await store.list_disputes(running_of(request).reads(who), asked, cursor, limit)
+    items = [view_of_dispute(row) for row in found[:limit]]
+    return answer({"items": items, "next_cursor": items[-1]["id"] if len(found) > limit else None})
+
+
+@router.get("/v1/disputes/categories", response_model=DisputeCategories, tags=["tickets"])
+async def list_dispute_categories(request: Request, who: ReadTickets) -> Response:
+    """List the categories of disputes that the company offers."""
+    return answer({"items": running_of(request).settings.dispute_categories})
+
+
+@router.get("/v1/disputes/{dispute_id}", response_model=DisputeView, tags=["tickets"])
+async def get_dispute(dispute_id: str, request: Request, who: ReadTickets) -> Response:
+    """Show a dispute. What was written about it stands in its ticket."""
+    reads = running_of(request).reads(who)
+    row = await store.load_dispute(reads, dispute_id, who.customer_id) if is_id(dispute_id) else None
+    if row is None:
+        raise not_found("dispute", dispute_id)
+    return answer(view_of_dispute(row))
+
+
+async def _decide(
+    dispute_id: str, request: Request, who: Identity, what: Decision, asked: DisputeDecision | None
+) -> Response:
+    text = (asked.text or "") if asked else ""
+    async with running_of(request).units.begin(cause_of(request, who)) as work:
+        dispute = await store.lock_dispute(work, dispute_id, who.customer_id) if is_id(dispute_id) else None
+        if dispute is None:
+            raise not_found("dispute", dispute_id)
+        decided = dispute.decide(what, work.now)
+        if isinstance(decided, Refusal):
+            raise problem_of(decided)
+        if decided is not dispute:
+            await store.save_dispute(work, decided)
+            work.emit(messages.of(decided, work.now))
+            ticket = await tickets.lock_ticket(work, decided.ticket_id, None)
+            assert ticket is not None, "tickets are never deleted"
+            await threads.happen(work, ticket, [Entry(what, work.now, author_of(who), text)])
+        row = await store.load_dispute(work.connection, dispute_id, who.customer_id)
+    return answer(view_of_dispute(row), seen=f"{decided.id}:{decided.sequence}")
+
+
+@router.post("/v1/disputes/{dispute_id}/review", response_model=DisputeView, tags=["tickets"])
+async def review_dispute(
+    dispute_id: str, request: Request, who: WorkTickets, asked: DisputeDecision | None = None
+) -> Response:
+    """Say that the company looks into a dispute."""
+    return await _decide(dispute_id, request, who, "under_review", asked)
+
+
+@router.post("/v1/disputes/{dispute_id}/accept", response_model=DisputeView, tags=["tickets"])
+async def accept_dispute(
+    dispute_id: str, request: Request, who: WorkTickets, asked: DisputeDecision | None = None
+) -> Response:
+    """Accept a dispute: the customer is right, and what is disputed is to be credited."""
+    return await _decide(dispute_id, request, who, "accepted", asked)
+
+
+@router.post("/v1/disputes/{dispute_id}/reject", response_model=DisputeView, tags=["tickets"])
+async def reject_dispute(
+    dispute_id: str, request: Request, who: WorkTickets, asked: DisputeDecision | None = None
+) -> Response:
+    """Reject a dispute: all is owed."""
+    return await _decide(dispute_id, request, who, "rejected", asked)
+
+
+@router.post("/v1/disputes/{dispute_id}/withdraw", response_model=DisputeView, tags=["tickets"])
+async def withdraw_dispute(
+    dispute_id: str, request: Request, who: OwnTickets, asked: DisputeDecision | None = None
+) -> Response:
+    """Take a dispute back."""
+    return await _decide(dispute_id, request, who, "withdrawn", asked)
