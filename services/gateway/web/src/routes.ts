@@ -4,8 +4,10 @@ import Frame from "./features/frame/Frame.svelte";
 import Missing from "./features/frame/Missing.svelte";
 import { toHeading } from "./kit/heading";
 import { paramsIn } from "./kit/path";
+import { alsoSpeak } from "./words/index.svelte";
 
 const hooks = { afterLoad: toHeading };
+const speaks = (part: "desk") => ({ beforeLoad: () => alsoSpeak(part), onPreload: () => alsoSpeak(part) });
 
 /** The customer's pages that only show. */
 const shown = {
@@ -73,6 +75,7 @@ const pages = {
     "/payments/:id": () => import("./features/receipts/Detail.svelte"),
     "/receipts/new": () => import("./features/receipts/Record.svelte"),
     layout: () => import("./features/desk/Desk.svelte"),
+    hooks: speaks("desk"),
   },
   "*": Missing,
   hooks,

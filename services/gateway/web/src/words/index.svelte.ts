@@ -1,35 +1,62 @@
 import { speakSentences } from "./api.svelte";
-import type en from "./en";
+import type first from "./en";
+import type desk from "./en.desk";
 import { languageOf, LANGUAGES, type Language } from "./languages";
 
 export { LANGUAGES, type Language };
 export type Values = Readonly<Record<string, string | number>>;
 
-type Catalogue = { [F in keyof typeof en]: Record<keyof (typeof en)[F], string> };
+type English = typeof first & typeof desk;
+type Catalogue = { [F in keyof English]: Record<keyof English[F], string> };
 type Whole<K> = K extends `${infer Start}_one` | `${infer Start}_other` ? Start : K;
 /** `<feature>.<name>`. A sentence with a number has the names `…_one` and `…_other`, and is asked for without these. */
 export type Key = { [F in keyof Catalogue & string]: `${F}.${Whole<keyof Catalogue[F] & string>}` }[keyof Catalogue &
   string];
 
-const loaders: Record<Language, () => Promise<{ default: Catalogue }>> = {
-  en: () => import("./en"),
-  es: () => import("./es"),
-};
+type Loaders = Record<Language, () => Promise<{ default: Partial<Catalogue> }>>;
+
+/** What every page needs, and what only some need: these come with the pages, see routes.ts. */
+const loaders = {
+  first: { en: () => import("./en"), es: () => import("./es") },
+  desk: { en: () => import("./en.desk"), es: () => import("./es.desk") },
+} satisfies Record<string, Loaders>;
+type Part = keyof typeof loaders;
 
 let catalogue = $state.raw<Record<string, Record<string, string>>>({});
 let language = $state<Language>("en");
 let plurals = new Intl.PluralRules("en");
+const parts = new Set<Part>(["first"]);
+let shown: readonly Part[] = [];
+let target: Language = "en";
 
 const CHOSEN = "paidup.language"; // what somebody chose in this browser: it counts before all else
 const THEIRS = "paidup.language.theirs"; // of who was signed in here last: the next load begins with it
 
 /** The language of all words from now on. */
-export async function speak(wanted: Language): Promise<void> {
+export function speak(wanted: Language): Promise<void> {
   speakSentences(wanted);
-  catalogue = (await loaders[wanted]()).default;
-  plurals = new Intl.PluralRules(wanted);
-  language = wanted;
-  document.documentElement.lang = wanted;
+  target = wanted;
+  return load().catch((error: unknown) => {
+    target = language;
+    throw error;
+  });
+}
+
+/** Also these words, before the first page that needs them is shown. */
+export async function alsoSpeak(part: Part): Promise<void> {
+  if (shown.includes(part)) return;
+  parts.add(part);
+  await load();
+}
+
+async function load(): Promise<void> {
+  const [now, which] = [target, [...parts]];
+  const found = await Promise.all(which.map((part) => loaders[part][now]()));
+  if (now !== target || which.length !== parts.size) return load(); // more was asked for meanwhile
+  catalogue = Object.assign({}, ...found.map((one) => one.default)) as typeof catalogue;
+  plurals = new Intl.PluralRules(now);
+  [language, shown] = [now, which];
+  document.documentElement.lang = now;
 }
 
 export function spoken(): Language {

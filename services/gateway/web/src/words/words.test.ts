@@ -2,11 +2,13 @@ import { describe, expect, test } from "vitest";
 import apiEn from "./api.en.json";
 import apiEs from "./api.es.json";
 import en from "./en";
+import enDesk from "./en.desk";
 import es from "./es";
+import esDesk from "./es.desk";
 
 type Words = Record<string, Record<string, string>>;
-const english: Words = en;
-const spanish: Words = es;
+const english: Words = { ...en, ...enDesk };
+const spanish: Words = { ...es, ...esDesk };
 const values = (text: string) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();
 
 describe.each(Object.keys(english))("the words of %s", (feature) => {

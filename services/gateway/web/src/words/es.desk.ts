@@ -1,0 +1,7 @@
+import bank from "../features/bank/words.es.json";
+import company from "../features/company/words.es.json";
+import desk from "../features/desk/words.es.json";
+import failures from "../features/failures/words.es.json";
+import receipts from "../features/receipts/words.es.json";
+
+export default { bank, company, desk, failures, receipts };
