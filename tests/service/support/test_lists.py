@@ -17,6 +17,7 @@ from tests.kit.postgres import drop_database, fresh_database
 MANY, CUSTOMERS, STAFF = 100_000, 100, 20
 MOST_MS, MOST_BLOCKS = 5.0, 1_200
 COMMON = "about an invoice"
+LIVE = ("new", "open", "waiting_for_you")
 FILL = """
 INSERT INTO tickets (id, customer_id, kind, subject, search, created_at, status, changed_at, assignee, escalated,
     ended_at, sequence, notices, entries)
@@ -38,14 +39,19 @@ class World:
         one, lee = self.customers[0], self.staff[3]
         return {
             "all": Filter(),
-            "status": Filter(status="waiting_for_you"),
+            "status": Filter(statuses=("waiting_for_you",)),
             "kind": Filter(kind="question"),
-            "kind and status": Filter(kind="question", status="new"),
+            "kind and status": Filter(kind="question", statuses=("new",)),
             "assignee": Filter(assignee=lee),
-            "assignee and status": Filter(assignee=lee, status="open"),
-            "nobody's new ones": Filter(assignee="", status="new"),
+            "assignee and status": Filter(assignee=lee, statuses=("open",)),
+            "nobody's new ones": Filter(assignee="", statuses=("new",)),
+            "waiting for the company": Filter(statuses=("new", "open")),
+            "one person's, not ended": Filter(assignee=lee, statuses=LIVE),
+            "nobody's, not ended": Filter(assignee="", statuses=LIVE),
+            "not ended of a kind, with words": Filter(kind="question", statuses=LIVE, q=COMMON),
+            "customer's, not ended": Filter(customer_id=one, statuses=LIVE, q="box"),
             "customer": Filter(customer_id=one),
-            "customer and status": Filter(customer_id=one, status="closed"),
+            "customer and status": Filter(customer_id=one, statuses=("closed",)),
             "common words": Filter(q=COMMON),
             "rare words": Filter(q="c4ca4238a0b9"),  # the first ticket's alone
             "no words": Filter(q="nothing has this"),
@@ -126,6 +132,18 @@ class TestPaging:
             after = (found[99]["changed_at"], found[99]["id"])
         assert len(seen) == len({row["id"] for row in seen}) == MANY // CUSTOMERS
         assert seen == sorted(seen, key=lambda row: (row["changed_at"], row["id"]), reverse=True)
+
+    async def test_states_are_merged_in_order(self, world: World) -> None:
+        seen: list[Any] = []
+        while not seen or len(seen) % 100 == 0:
+            after = (seen[-1]["changed_at"], seen[-1]["id"]) if seen else None
+            found = (await store.list_tickets(world.pool, Filter(statuses=("solved", "open")), after, 100))[:100]
+            seen += found
+            if len(seen) >= 1_000:
+                break
+        assert {row["status"] for row in seen} == {"solved", "open"}
+        assert seen == sorted(seen, key=lambda row: (row["changed_at"], row["id"]), reverse=True)
+        assert len({row["id"] for row in seen}) == len(seen)
 
     async def test_rare_words_are_found_in_all(self, world: World) -> None:
         found = await store.list_tickets(world.pool, Filter(q="C4CA4238a0b9"), None, 20)

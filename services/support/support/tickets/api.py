@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -265,12 +266,24 @@ async def ask_question(
 Whom = Annotated[str | None, Query(max_length=36, description="Who works on it: an id, `me`, or `nobody`")]
 
 
+Several = Literal["waiting_for_us", "unsolved"]
+SEVERAL: Mapping[str, tuple[str, ...]] = {
+    "waiting_for_us": ("new", "open"),
+    "unsolved": ("new", "open", "waiting_for_you"),
+}
+
+
 @router.get("/v1/tickets", response_model=Tickets, tags=["tickets"])
 async def list_tickets(
     request: Request,
     who: ReadTickets,
     customer_id: Annotated[str | None, Query(max_length=36)] = None,
-    status: TicketStatus | None = None,
+    status: Annotated[
+        TicketStatus | Several | None,
+        Query(
+            description="Only in this state; `waiting_for_us` is new or open, `unsolved` is not solved and not closed."
+        ),
+    ] = None,
     kind: Annotated[TicketKind | None, Query(description="Only of this kind.")] = None,
     assignee: Whom = None,
     q: Annotated[
@@ -282,7 +295,7 @@ async def list_tickets(
     """List tickets, those that changed last first. Send `next_cursor` as `cursor` for the next page."""
     if q is not None and "\x00" in q:
         raise Problem(status=422, slug="invalid-request", title="Invalid request", detail="The query holds a NUL byte.")
-    asked = store.Filter(whose(customer_id, who), status, kind, _assignee(assignee, who), q)
+    asked = store.Filter(whose(customer_id, who), _statuses(status), kind, _assignee(assignee, who), q)
     running = running_of(request)
     found = await store.list_tickets(running.reads(who), asked, read_instant_cursor(cursor), limit)
     rows = found[:limit]
@@ -292,6 +305,10 @@ async def list_tickets(
     last = rows[-1] if len(found) > limit else None
     following = write_cursor(last["changed_at"].isoformat(), last["id"]) if last else None
     return answer({"items": items, "next_cursor": following})
+
+
+def _statuses(asked: TicketStatus | Several | None) -> tuple[str, ...]:
+    return () if asked is None else SEVERAL.get(asked, (asked,))
 
 
 def _assignee(text: str | None, who: Identity) -> str | None:

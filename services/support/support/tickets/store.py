@@ -198,10 +198,10 @@ async def find_followers(reads: Reads, ticket_id: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tickets a list has. `assignee`: an id, or an empty text for tickets of nobody."""
+    """Which tickets a list has. `statuses`: none for all. `assignee`: an id, or an empty text for tickets of nobody."""
 
     customer_id: str | None = None
-    status: str | None = None
+    statuses: tuple[str, ...] = ()
     kind: str | None = None
     assignee: str | None = None
     q: str | None = None
@@ -242,7 +242,7 @@ def query(asked: Filter, after: tuple[datetime, str] | None, limit: int, way: st
 
     where = ["true"]
     for column, kind, value in (
-        ("customer_id", "uuid", asked.customer_id), ("status", "text", asked.status), ("kind", "text", asked.kind),
+        ("customer_id", "uuid", asked.customer_id), ("kind", "text", asked.kind),
         ("assignee", "uuid", asked.assignee or None),
     ):  # fmt: skip
         if value is not None:
@@ -255,14 +255,24 @@ def query(asked: Filter, after: tuple[datetime, str] | None, limit: int, way: st
     newest, most = "ORDER BY t.changed_at DESC, t.id DESC", f"LIMIT {bind(limit + 1, 'int')}"
     chosen = " AND ".join(where)
     rows = "SELECT * FROM"
+
+    def some(bound: str) -> str:
+        """Those that changed last. Each state's by its index: one that few tickets have needs no walk through all."""
+        each = [f"{chosen} AND t.status = {bind(one, 'text')}" for one in asked.statuses] or [chosen]
+        parts = [f"{rows} tickets t WHERE {one} {newest} {bound}" for one in each]
+        if len(parts) == 1:
+            return parts[0]
+        return f"{rows} ({' UNION ALL '.join(f'({one})' for one in parts)}) t {newest} {bound}"
+
     if way == "plain":
-        some = f"{rows} tickets t WHERE {chosen} {newest} {most}"
+        found = some(most)
     elif way == "by words":
-        some = f"{rows} ({rows} tickets t WHERE {words} OFFSET 0) t WHERE {chosen} {newest} {most}"
+        if asked.statuses:
+            chosen += f" AND t.status = ANY({bind(list(asked.statuses), 'text[]')})"
+        found = f"{rows} ({rows} tickets t WHERE {words} OFFSET 0) t WHERE {chosen} {newest} {most}"
     else:
-        bound = f"LIMIT {WINDOW}" if way == "newest" else "OFFSET 0"
-        some = f"{rows} ({rows} tickets t WHERE {chosen} {newest} {bound}) t WHERE {words} {newest} {most}"
-    return f"SELECT {SHOWN} FROM ({some}) t {BESIDE} {newest}", arguments  # noqa: S608
+        found = f"{rows} ({some(f'LIMIT {WINDOW}' if way == 'newest' else 'OFFSET 0')}) t WHERE {words} {newest} {most}"
+    return f"SELECT {SHOWN} FROM ({found}) t {BESIDE} {newest}", arguments  # noqa: S608
 
 
 def _words(q: str, bind: Any) -> str:
