@@ -7,15 +7,21 @@ import { paramsIn } from "./kit/path";
 import { alsoSpeak } from "./words/index.svelte";
 
 const hooks = { afterLoad: toHeading };
-const speaks = (part: "desk") => ({ beforeLoad: () => alsoSpeak(part), onPreload: () => alsoSpeak(part) });
+const speaks = (part: "desk" | "support") => ({ beforeLoad: () => alsoSpeak(part), onPreload: () => alsoSpeak(part) });
 
-/** The customer's pages that only show. */
+/** The customer's pages that change nothing, and those of tickets. */
 const shown = {
   "/": () => import("./features/home/Home.svelte"),
   "/invoices": () => import("./features/invoices/List.svelte"),
   "/invoices/:id": () => import("./features/invoices/Detail.svelte"),
   "/payments": () => import("./features/payments/List.svelte"),
   "/payments/:id": () => import("./features/payments/Detail.svelte"),
+  "/support": {
+    "/": () => import("./features/support/List.svelte"),
+    "/new": () => import("./features/support/New.svelte"),
+    "/:id": () => import("./features/support/Ticket.svelte"),
+    hooks: speaks("support"),
+  },
 };
 
 const customers = () => import("./features/desk/Customers.svelte");
@@ -74,6 +80,9 @@ const pages = {
     "/payments": receipts,
     "/payments/:id": () => import("./features/receipts/Detail.svelte"),
     "/receipts/new": () => import("./features/receipts/Record.svelte"),
+    "/customers/:id/tickets": () => import("./features/tickets/CustomerTickets.svelte"),
+    "/tickets": () => import("./features/tickets/List.svelte"),
+    "/tickets/:id": () => import("./features/tickets/Ticket.svelte"),
     layout: () => import("./features/desk/Desk.svelte"),
     hooks: speaks("desk"),
   },
@@ -81,7 +90,7 @@ const pages = {
   hooks,
 };
 
-/** All that there is in a visit: who looks as a customer can neither pay nor change a thing. */
+/** All that there is in a visit: who looks as a customer can neither pay nor change a thing, but writes tickets. */
 const visit = { "/": { ...shown, "*": Missing, layout: Frame }, hooks };
 
 export const { p, navigate, route } = createRouter((visiting ? visit : pages) as typeof pages);

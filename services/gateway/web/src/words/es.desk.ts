@@ -3,5 +3,7 @@ import company from "../features/company/words.es.json";
 import desk from "../features/desk/words.es.json";
 import failures from "../features/failures/words.es.json";
 import receipts from "../features/receipts/words.es.json";
+import support from "../features/support/words.es.json";
+import tickets from "../features/tickets/words.es.json";
 
-export default { bank, company, desk, failures, receipts };
+export default { bank, company, desk, failures, receipts, support, tickets };

@@ -1,12 +1,13 @@
 import { speakSentences } from "./api.svelte";
 import type first from "./en";
 import type desk from "./en.desk";
+import type support from "./en.support";
 import { languageOf, LANGUAGES, type Language } from "./languages";
 
 export { LANGUAGES, type Language };
 export type Values = Readonly<Record<string, string | number>>;
 
-type English = typeof first & typeof desk;
+type English = typeof first & typeof desk & typeof support;
 type Catalogue = { [F in keyof English]: Record<keyof English[F], string> };
 type Whole<K> = K extends `${infer Start}_one` | `${infer Start}_other` ? Start : K;
 /** `<feature>.<name>`. A sentence with a number has the names `…_one` and `…_other`, and is asked for without these. */
@@ -19,6 +20,7 @@ type Loaders = Record<Language, () => Promise<{ default: Partial<Catalogue> }>>;
 const loaders = {
   first: { en: () => import("./en"), es: () => import("./es") },
   desk: { en: () => import("./en.desk"), es: () => import("./es.desk") },
+  support: { en: () => import("./en.support"), es: () => import("./es.support") },
 } satisfies Record<string, Loaders>;
 type Part = keyof typeof loaders;
 

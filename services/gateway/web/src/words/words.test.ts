@@ -1,14 +1,17 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import apiEn from "./api.en.json";
 import apiEs from "./api.es.json";
 import en from "./en";
 import enDesk from "./en.desk";
+import enSupport from "./en.support";
 import es from "./es";
 import esDesk from "./es.desk";
+import esSupport from "./es.support";
 
 type Words = Record<string, Record<string, string>>;
-const english: Words = { ...en, ...enDesk };
-const spanish: Words = { ...es, ...esDesk };
+const english: Words = { ...en, ...enDesk, ...enSupport };
+const spanish: Words = { ...es, ...esDesk, ...esSupport };
 const values = (text: string) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();
 
 describe.each(Object.keys(english))("the words of %s", (feature) => {
@@ -39,5 +42,17 @@ describe.each(Object.keys(codesOf(apiEn)))("the sentences of the API: %s", (part
     const shapes = (sentences: Record<string, string>) =>
       Object.fromEntries(Object.entries(sentences).map(([code, text]) => [code, values(text)]));
     expect(shapes(inSpanish)).toEqual(shapes(inEnglish));
+  });
+});
+
+describe("words that come with some pages", () => {
+  const src = new URL("..", import.meta.url);
+  const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => /\.(svelte|ts)$/.test(name));
+  const later = [...Object.keys(enDesk), ...Object.keys(enSupport)];
+  const pages = new RegExp(`^features/(${later.join("|")})/|\\.test\\.ts$`);
+  const word = new RegExp(`["\`](${later.join("|")})\\.[a-z_]+`);
+
+  test.each(files.filter((name) => !pages.test(name)))("are not used by %s, which every page may need", (name) => {
+    expect(word.exec(readFileSync(new URL(name, src), "utf8"))?.[0]).toBeUndefined();
   });
 });

@@ -16,6 +16,7 @@ export const paymentsQuery = (wanted: () => Wanted) =>
 export const paymentQuery = (id: () => string) =>
   createQuery(() => ({
     queryKey: ["payments", "one", id()],
+    enabled: id() !== "",
     queryFn: () => ask(api.GET("/v1/payments/{payment_id}", { params: { path: { payment_id: id() } } })),
   }));
 

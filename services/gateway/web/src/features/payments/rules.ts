@@ -44,6 +44,12 @@ export function stateOf(payment: Pick<Payment, "status" | "reconciliation" | "re
 export const ended = (payment: Pick<Payment, "status">): boolean =>
   ["declined", "cancelled", "expired"].includes(payment.status);
 
+/** Why somebody may need help with it: it was not confirmed in time, or nothing was charged; null: all is well. */
+export function troubleOf(payment: Pick<Payment, "status" | "reconciliation">): "late" | "failed" | null {
+  if (payment.reconciliation === "exception" || payment.reconciliation === "mismatch") return "late";
+  return payment.status === "declined" || payment.status === "expired" ? "failed" : null;
+}
+
 /** How the money came: the method, or that the company received it. */
 export const wayOf = (payment: Pick<Payment, "way" | "method">): string =>
   payment.way === "receive" ? t("payments.received") : payment.method ? nameOf(payment.method) : t("payments.credit");

@@ -1,0 +1,3 @@
+import support from "../features/support/words.en.json";
+
+export default { support };

@@ -1,0 +1,3 @@
+import support from "../features/support/words.es.json";
+
+export default { support };
