@@ -1,6 +1,6 @@
 """`make shots`: each page of the portal as pictures, at three widths and in both themes, into .local/shots.
 
-Names of groups, as `python -m tests.shots books`, make these alone: doors, portal, desk, books.
+Names of groups, as `python -m tests.shots books`, make these alone: doors, portal, desk, books, help.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from tests.kit.client import Client
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.stack import local_stack
-from tests.shots import books, desk, portal
+from tests.shots import books, desk, helping, portal
 from tests.shots.taking import OUT
 
 
@@ -33,10 +33,14 @@ async def main(wanted: set[str]) -> None:
             page = await (await browser.new_context()).new_page()
             if "doors" in wanted:
                 await portal.doors(page, stack.url, email)
-            if "portal" in wanted:
+            if wanted & {"portal", "help"}:
                 await sign_in(page, stack.url, email, Catcher(stack.settings.mail_url))
                 await page.get_by_role("heading", name=portal.NAME).wait_for()
+            if "portal" in wanted:
                 await portal.pages(page, stack.url, seen)
+            if "help" in wanted:
+                helped = await helping.seed(client, customer, seen)
+                await helping.portal(page, stack.url, seen, helped)
             staff = f"ida.storm.{new_id()[-4:]}@paidup.example"
             await client.make("/v1/staff", {"email": staff, "name": "Ida Storm", "role": "administrator"})
             page = await (await browser.new_context()).new_page()
@@ -47,9 +51,11 @@ async def main(wanted: set[str]) -> None:
             if "books" in wanted:
                 await books.receipts(page, stack.url, client, customer)
                 await books.bank(page, stack.url, client, customer, seen)
+            if "help" in wanted:
+                await helping.desk(page, stack.url, customer, helped)
             await browser.close()
     print(f"{len(list(OUT.glob('*.png')))} pictures in {OUT}")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(set(sys.argv[1:]) or {"doors", "portal", "desk", "books"}))
+    asyncio.run(main(set(sys.argv[1:]) or {"doors", "portal", "desk", "books", "help"}))

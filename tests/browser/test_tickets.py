@@ -1,0 +1,258 @@
+"""Help in a real browser: tickets and questions, written by a customer and answered at the desk."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, expect
+
+from contracts.ids import new_id
+from tests.browser.conftest import Manager, Payer
+from tests.browser.test_desk import look_as
+from tests.kit.looks import each_look
+from tests.kit.pages import lose_the_reply, sign_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SOON = 1_500  # ms in which the other side sees it, on a machine that runs the whole stack and other tests
+TICKETS = re.compile(r"/v1/tickets$")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def contact(context: BrowserContext, manager: Manager) -> AsyncIterator[Page]:
+    """The portal of the manager's customer, in another browser."""
+    page = await context.new_page()
+    await sign_in(page, manager.url, manager.email, manager.catcher)
+    await page.get_by_role("heading", name=manager.name).wait_for()
+    yield page
+    await page.close()
+    await context.clear_cookies()
+
+
+async def submit(page: Page, subject: str, details: str) -> None:
+    await page.get_by_label("Subject").fill(subject)
+    await page.get_by_label("Details").fill(details)
+    await page.get_by_role("button", name="Submit a Ticket").click()
+    await expect(page.get_by_role("heading", level=1, name=subject)).to_be_visible()
+
+
+async def opened(manager: Manager, subject: str, **more: str) -> str:
+    """A ticket that a program opened for the manager's customer; its id."""
+    body = {"customer_id": manager.customer, "subject": subject, "details": f"About {subject}", **more}
+    return str((await manager.client.make("/v1/tickets", body, key=new_id()))["id"])
+
+
+async def reply(page: Page, text: str) -> None:
+    await page.get_by_label(re.compile("^Reply")).fill(text)
+    await page.get_by_role("button", name="Send reply").click()
+
+
+async def shows(page: Page, status: str, within: int = SOON) -> None:
+    await expect(page.locator(".st.big")).to_have_text(status, timeout=within)
+
+
+class TestTicket:
+    async def test_goes_its_way_on_both_sides(self, manager: Manager, contact: Page) -> None:
+        desk, subject = manager.page, f"Two boxes {new_id()[-6:]}"
+        await contact.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Support").click()
+        await expect(contact.get_by_role("heading", name="No tickets yet")).to_be_visible()
+        await contact.get_by_role("link", name="Submit a Ticket").click()
+        await submit(contact, subject, "Only one of the two boxes came.")
+        await shows(contact, "New")
+        await desk.get_by_role("navigation", name="Desk").get_by_role("link", name="Tickets").click()
+        await desk.get_by_role("link", name=subject).click()
+        await expect(desk.get_by_text("Only one of the two boxes came.")).to_be_visible()
+        await desk.get_by_role("button", name="Assign to me").click()
+        await shows(desk, "Open")
+        await shows(contact, "Open")
+        await expect(contact.get_by_text("with Maren Ostby")).to_be_visible()
+        await reply(desk, "The other one is on its way.")
+        await expect(contact.get_by_text("The other one is on its way.")).to_be_visible(timeout=SOON)
+        await shows(contact, "Waiting for you")
+        await expect(contact.get_by_text("We wait for your answer.")).to_be_visible()
+        await shows(desk, "Waiting for the customer")
+        await reply(contact, "It came, thank you.")
+        await expect(desk.get_by_text("It came, thank you.")).to_be_visible(timeout=SOON)
+        await shows(desk, "Open")
+        await desk.get_by_role("button", name="Mark as solved").click()
+        await shows(contact, "Solved")
+        await contact.get_by_role("button", name="Open again").click()
+        await shows(contact, "Open")
+        await shows(desk, "Open")
+        await contact.get_by_role("button", name="Mark as solved").click()
+        await shows(desk, "Solved")
+        await contact.get_by_role("link", name="My tickets").click()
+        row = contact.get_by_role("row").filter(has_text=subject)
+        await expect(row.get_by_text("Solved")).to_be_visible()
+
+    async def test_is_opened_once(self, manager: Manager, contact: Page) -> None:
+        subject = f"Once {new_id()[-6:]}"
+        await contact.goto(f"{manager.url}/support/new")
+        await contact.route(TICKETS, lose_the_reply, times=1)
+        await contact.get_by_label("Subject").fill(subject)
+        await contact.get_by_label("Details").fill("Is it there twice?")
+        await contact.get_by_role("button", name="Submit a Ticket").dblclick()
+        await expect(contact.get_by_role("heading", level=1, name=subject)).to_be_visible(timeout=10_000)
+        found = await manager.client.get(f"/v1/tickets?customer_id={manager.customer}")
+        assert [one["subject"] for one in found["items"]] == [subject]
+
+    async def test_needs_a_subject_and_details(self, manager: Manager, contact: Page) -> None:
+        await contact.goto(f"{manager.url}/support/new")
+        await contact.get_by_role("button", name="Submit a Ticket").click()
+        for label in ("Subject", "Details"):
+            await expect(contact.get_by_label(label)).to_have_attribute("aria-invalid", "true")
+        assert await each_look(contact) == []
+        assert (await manager.client.get(f"/v1/tickets?customer_id={manager.customer}"))["items"] == []
+
+    async def test_is_found_by_status_and_text(self, manager: Manager, contact: Page) -> None:
+        tag = new_id()[-6:]
+        one, other = f"Boxes {tag}", f"Labels {tag}"
+        solved = await opened(manager, one)
+        await opened(manager, other)
+        await manager.client.make(f"/v1/tickets/{solved}/solve")
+        await contact.goto(f"{manager.url}/support")
+        rows = contact.locator("tbody").get_by_role("rowheader").get_by_role("link")
+        await expect(rows).to_have_count(2)
+        await contact.get_by_role("link", name="Solved", exact=True).click()
+        await expect(rows).to_have_text([one])
+        await contact.get_by_role("link", name="All", exact=True).click()
+        await contact.get_by_label("Search number or text").fill("label")
+        await expect(rows).to_have_text([other])
+        await contact.get_by_label("Search number or text").fill("nothing like it")
+        await expect(contact.get_by_role("heading", name="Nothing found")).to_be_visible()
+        await contact.get_by_role("link", name="Remove the filters").click()
+        await expect(rows).to_have_count(2)
+
+
+class TestDesk:
+    async def test_notes_stay_with_the_company(self, manager: Manager, contact: Page) -> None:
+        desk, ticket = manager.page, await opened(manager, f"Note {new_id()[-6:]}")
+        await contact.goto(f"{manager.url}/support/{ticket}")
+        await desk.goto(f"{manager.url}/desk/tickets/{ticket}")
+        await desk.get_by_role("button", name="Internal note").click()
+        await desk.get_by_label("Note", exact=True).fill("He asked before.")
+        await desk.get_by_role("button", name="Add the note").click()
+        note = desk.get_by_role("article").filter(has_text="He asked before.")
+        await expect(note.get_by_text("Internal note")).to_be_visible()
+        await desk.get_by_role("button", name="Reply", exact=True).click()
+        await reply(desk, "We look into it.")
+        await expect(contact.get_by_text("We look into it.")).to_be_visible(timeout=SOON)
+        await expect(contact.get_by_text("He asked before.")).to_have_count(0)
+        assert await each_look(desk) == []
+
+    async def test_one_is_given_and_escalated(self, manager: Manager) -> None:
+        desk, subject = manager.page, f"Given {new_id()[-6:]}"
+        email = f"{new_id()}@paidup.example"
+        await manager.client.make(
+            "/v1/staff", {"email": email, "name": f"Bo {email[-24:-16]}", "role": "administrator"}
+        )
+        ticket = await opened(manager, subject)
+        await desk.goto(f"{manager.url}/desk/tickets/{ticket}")
+        await desk.get_by_role("button", name="Assign …").click()
+        await desk.get_by_role("dialog").get_by_label("With").select_option(label=f"Bo {email[-24:-16]}")
+        await desk.get_by_role("button", name="Assign", exact=True).click()
+        await expect(desk.get_by_text(f"Maren Ostby gave it to Bo {email[-24:-16]}.")).to_be_visible()
+        await desk.get_by_role("button", name="Escalate").click()
+        await desk.get_by_label("Reason, for the company alone").fill("They ask for a discount.")
+        assert await each_look(desk) == []
+        await desk.get_by_role("dialog").get_by_role("button", name="Escalate").click()
+        await expect(desk.get_by_text("Maren Ostby escalated it.")).to_contain_text("They ask for a discount.")
+        await expect(desk.get_by_role("button", name="Escalate")).to_have_count(0)
+
+    async def test_queues_hold_what_they_say(self, manager: Manager) -> None:
+        desk, tag = manager.page, new_id()[-8:]
+        mine, free = f"Mine {tag}", f"Free {tag}"
+        await opened(manager, free)
+        await desk.goto(f"{manager.url}/desk/tickets/{await opened(manager, mine)}")
+        await desk.get_by_role("button", name="Assign to me").click()
+        await expect(desk.get_by_text("Maren Ostby gave it to Maren Ostby.")).to_be_visible()
+        rows = desk.locator("tbody").get_by_role("rowheader").get_by_role("link")
+        for queue, expected in (("mine", [mine]), ("nobody", [free]), ("all", [mine, free]), ("us", [])):
+            await desk.goto(f"{manager.url}/desk/tickets?queue={queue}")
+            await desk.get_by_label("Search number or text").fill(tag)
+            if expected:
+                await expect(rows).to_have_text(expected)
+            else:
+                await expect(desk.get_by_role("heading", name="Nothing found")).to_be_visible()
+        await desk.goto(f"{manager.url}/desk/customers/{manager.customer}/tickets")
+        await expect(rows).to_have_count(2)
+
+    async def test_pages_have_no_violation(self, manager: Manager, contact: Page) -> None:
+        found, ticket = {}, await opened(manager, "Boxes")
+        await manager.client.make(f"/v1/tickets/{ticket}/replies", {"text": "Where to?"}, key=new_id())
+        one = f"/desk/customers/{manager.customer}/tickets"
+        for path in ("/desk/tickets", "/desk/tickets?queue=mine", f"/desk/tickets/{ticket}", one):
+            await manager.page.goto(manager.url + path)
+            await manager.page.get_by_role("heading", level=1).wait_for()
+            await manager.page.wait_for_load_state("load")
+            found[path] = await each_look(manager.page)
+        for path in ("/support", "/support?q=none", "/support/new", f"/support/{ticket}"):
+            await contact.goto(manager.url + path)
+            await contact.get_by_role("heading", level=1).wait_for()
+            found[path] = await each_look(contact)
+        assert {path: some for path, some in found.items() if some} == {}
+
+
+class TestQuestion:
+    async def test_on_an_invoice_is_a_ticket(self, payer: Payer) -> None:
+        page, invoice = payer.page, await payer.client.invoice(payer.customer, 7_000)
+        number = (await payer.client.get(f"/v1/invoices/{invoice}"))["number"]
+        await page.goto(f"{payer.url}/invoices/{invoice}")
+        await page.get_by_role("button", name="Ask a question").click()
+        assert await each_look(page) == []
+        await page.get_by_label("Your question").fill("What is the second line for?")
+        await page.get_by_role("button", name="Send the question").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(number)
+        await expect(page.get_by_text("What is the second line for?")).to_be_visible()
+        await page.get_by_role("complementary").get_by_role("link", name=number).click()
+        await expect(page.get_by_role("heading", level=1, name=number)).to_be_visible()
+
+
+class TestPayment:
+    async def test_that_failed_leads_to_a_ticket(self, payer: Payer) -> None:
+        page, client = payer.page, payer.client
+        invoice = await client.invoice(payer.customer, 7_000)
+        method = await client.method(payer.customer, "pm_card_visa_chargeDeclined")
+        payment = await client.pay(await client.quote(payer.customer, method, invoice))
+        await client.until(f"/v1/payments/{payment['id']}", lambda one: one["status"] == "declined")
+        await page.goto(f"{payer.url}/payments/{payment['id']}")
+        await page.get_by_role("link", name="Get help with this payment").click()
+        await expect(page.get_by_label("Subject")).to_have_value(
+            re.compile(rf"{payment['number']}.*did not go through")
+        )
+        await page.get_by_label("Details").fill("The card is fine.")
+        await page.get_by_role("button", name="Submit a Ticket").click()
+        beside = page.get_by_role("complementary")
+        await expect(beside.get_by_role("link", name=payment["number"])).to_be_visible()
+        found = await client.get(f"/v1/tickets?customer_id={payer.customer}")
+        assert [(one["kind"], one["payment_id"]) for one in found["items"]] == [("payment", payment["id"])]
+
+
+class TestError:
+    async def test_fills_in_a_ticket(self, payer: Payer) -> None:
+        page = payer.page
+        await page.goto(f"{payer.url}/invoices/{new_id()}")
+        request = re.sub("^Request ", "", await page.get_by_role("alert").get_by_text("Request").inner_text())
+        await page.get_by_role("link", name="Submit a Ticket about it").click()
+        await expect(page.get_by_label("Subject")).to_have_value(re.compile("An error on the page /invoices/"))
+        await page.get_by_label("Details").fill("I clicked a link in a mail.")
+        assert await each_look(page) == []
+        await page.get_by_role("button", name="Submit a Ticket").click()
+        written = page.get_by_role("article").filter(has_text="I clicked a link in a mail.")
+        await expect(written).to_contain_text(f"Request: {request}")
+        await expect(written).to_contain_text("Page: /invoices/")
+
+
+class TestVisit:
+    async def test_writes_for_the_customer(self, manager: Manager) -> None:
+        visit = await look_as(manager)
+        await visit.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Support").click()
+        await visit.get_by_role("link", name="Submit a Ticket").click()
+        subject = f"For them {new_id()[-6:]}"
+        await submit(visit, subject, "They called us.")
+        written = visit.get_by_role("article").filter(has_text="They called us.")
+        await expect(written).to_contain_text("for the customer")
+        await expect(visit.get_by_role("button", name="Mark as solved")).to_have_count(0)
+        found = await manager.client.get(f"/v1/tickets?customer_id={manager.customer}")
+        assert [one["subject"] for one in found["items"]] == [subject]
