@@ -109,7 +109,7 @@ class TestTicket:
             mail = await catcher.newest(people.address, ticket["number"])
             assert "Lee Roy" in mail["text"]
             assert "It comes today." in mail["text"]
-            assert f"/tickets/{ticket['id']}" in mail["text"]
+            assert f"/support/{ticket['id']}" in mail["text"]
             _, seen = await people.contact.ask("GET", f"/v1/tickets/{ticket['id']}")
             assert seen["status"] == "waiting_for_you"
             await asked(people.contact, f"/v1/tickets/{ticket['id']}/replies", {"text": "It came."})

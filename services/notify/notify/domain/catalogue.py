@@ -55,7 +55,7 @@ def _about(*subjects: str) -> Callable[[Any], bool]:
 
 
 PAYMENT, METHODS = "/payments/{payment_id}", "/account/methods"
-NOTICE, TICKET, AT_DESK = (support.TicketNoticeMade,), "/tickets/{ticket_id}", "/desk/tickets/{ticket_id}"
+NOTICE, TICKET, AT_DESK = (support.TicketNoticeMade,), "/support/{ticket_id}", "/desk/tickets/{ticket_id}"
 KINDS: tuple[Kind, ...] = (
     Kind("code", (auth.SignInCodeMade,), "person", at_once=True),
     Kind("invitation", (auth.InvitationMade,), "person", at_once=True),
