@@ -97,6 +97,23 @@ class TestTicket:
         found = await manager.client.get(f"/v1/tickets?customer_id={manager.customer}")
         assert [one["subject"] for one in found["items"]] == [subject]
 
+    async def test_mail_of_an_answer_leads_to_it(self, manager: Manager, contact: Page) -> None:
+        subject = f"Mail {new_id()[-6:]}"
+        await contact.goto(f"{manager.url}/support/new")
+        await submit(contact, subject, "Where is it?")
+        ticket = contact.url.rpartition("/")[2]
+        await manager.client.make(f"/v1/tickets/{ticket}/replies", {"text": "In the mail."}, key=new_id())
+        mails = await manager.catcher.until(
+            manager.email, lambda found: any("/support/" in one["text"] for one in found)
+        )
+        link = next(
+            re.search(r"http\S+/support/[0-9a-f-]+\S*", one["text"]) for one in mails if "/support/" in one["text"]
+        )
+        assert link is not None
+        await contact.goto(link[0])
+        await expect(contact.get_by_role("heading", level=1, name=subject)).to_be_visible()
+        await expect(contact.get_by_text("In the mail.")).to_be_visible()
+
     async def test_needs_a_subject_and_details(self, manager: Manager, contact: Page) -> None:
         await contact.goto(f"{manager.url}/support/new")
         await contact.get_by_role("button", name="Submit a Ticket").click()
