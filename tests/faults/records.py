@@ -116,6 +116,7 @@ async def state(stack: LocalStack) -> dict[str, Any]:
         "payments": ("payments", "attempts", "ledger_transactions", "ledger_entries", "invoices", "customers", "seen"),
         "auth": ("customers", "people", "payer_links", "seen"),
         "notify": ("customers", "invoices", "mails", "methods", "payers", "people", "seen"),
+        "support": ("customers", "invoices", "payments", "people", "ticket_events", "tickets", "seen"),
     }  # fmt: skip
     found: dict[str, Any] = {}
     for service, names in tables.items():
