@@ -82,6 +82,19 @@ class TestThread:
             answered = await said(other, ticket, "I have seen it, too.")
             assert [one["by"]["name"] for one in answered["events"]] == ["Ann Ng", "Bea Ruiz"]
 
+    async def test_long_one_shows_its_newest_part(self, desk: Help) -> None:
+        acme = await desk.acme()
+        more = """INSERT INTO ticket_events (ticket_id, place, customer_id, what, at, side, by_kind, by_id, text,
+                internal, status)
+            SELECT $1, n, $2, 'replied', now(), 'customer', 'contact', $3, 'more', false, 'new'
+            FROM generate_series(2, 1100) AS n"""
+        async with desk.contact(acme) as ann:
+            ticket = await opened(ann)
+            await desk.running.pool.execute(more, ticket["id"], acme.id, acme.contact)
+            await desk.running.pool.execute("UPDATE tickets SET entries = 1100 WHERE id = $1", ticket["id"])
+            found = await said(ann, ticket, "The last one.")
+        assert (len(found["events"]), found["events"][-1]["text"]) == (1_000, "The last one.")
+
     async def test_write_names_what_was_seen(self, desk: Help) -> None:
         acme = await desk.acme()
         async with desk.contact(acme) as ann:

@@ -134,7 +134,7 @@ class Follower(BaseModel):
 
 
 class TicketDetail(TicketView):
-    events: Annotated[list[TicketEvent], Field(description="What happened, the oldest first")]
+    events: Annotated[list[TicketEvent], Field(description="The newest 1,000 of what happened, the oldest first")]
     dispute: Annotated[DisputeView | None, Field(description="The dispute of a ticket of kind `dispute`")]
     followed_by: Annotated[list[Follower], Field(description="The tickets that follow this one")]
 

@@ -181,13 +181,13 @@ async def load_ticket(reads: Reads, ticket_id: str, customer_id: str | None) -> 
 
 ENTRIES = """
 SELECT place, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status FROM ticket_events
-WHERE ticket_id = $1 AND ($2 OR NOT internal) ORDER BY place LIMIT 1000
+WHERE ticket_id = $1 AND ($2 OR NOT internal) ORDER BY place DESC LIMIT 1000
 """
 
 
 async def load_entries(reads: Reads, ticket_id: str, *, internal: bool) -> list[dict[str, Any]]:
-    """What happened, the oldest first; without `internal` only what the customer may see."""
-    return [dict(row) for row in await reads.fetch(ENTRIES, ticket_id, internal)]
+    """The newest 1,000 of what happened, the oldest first; without `internal` only what the customer may see."""
+    return [dict(row) for row in reversed(await reads.fetch(ENTRIES, ticket_id, internal))]
 
 
 async def find_followers(reads: Reads, ticket_id: str) -> list[dict[str, Any]]:
