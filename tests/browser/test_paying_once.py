@@ -1,5 +1,6 @@
 """Paying in a real browser counts once: double clicks, lost replies, reloads, the back button, two tabs."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -201,6 +202,43 @@ class TestLeftBehind:
         await page.get_by_role("button", name="PAY SELECTED").click()
         await expect(page.get_by_role("button", name=re.compile(r"^Pay \$72"))).to_be_visible()
         assert (await payer.client.get(f"/v1/payments?customer_id={payer.customer}"))["items"] == []
+
+    async def test_the_same_amount_chosen_again(self, payer: Payer, invoice: str) -> None:
+        """The confirmation before is still on its way: it and the new one are one payment."""
+        page, client = payer.page, payer.client
+        pay = page.get_by_role("button", name=re.compile(r"^Pay \$41.20"))
+        for first in (True, False):
+            await page.goto(f"{payer.url}/pay") if first else await page.go_back()
+            await page.get_by_label("An amount").fill("40.00")
+            await page.get_by_role("button", name="Continue").click()
+            if first:
+                await page.route(PAYMENTS, lambda route: route.abort(), times=1)
+            await pay.click()
+            await page.get_by_role("button", name="Accept and Continue").click()
+        await expect(page).to_have_url(re.compile(f"{payer.url}/payments"))
+        await page.wait_for_timeout(3_000)  # longer than the page waits before it asks again
+        await paid_once(client, payer.customer, invoice)
+
+    async def test_nothing_is_sent_once_it_is_left(self, payer: Payer, invoice: str) -> None:
+        """Pay was pressed before the quote of another method came."""
+        page, client = payer.page, payer.client
+        await client.method(payer.customer, "pm_usBankAccount_success")
+        await review(page, payer, invoice)
+        held = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await held.wait()
+            await route.continue_()
+
+        await page.route(re.compile(r"/v1/quotes$"), late)
+        await page.get_by_role("radio").last.click()
+        await page.get_by_role("button", name=re.compile(r"^Pay \$")).click()
+        await page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Invoices").click()
+        await expect(page.get_by_role("heading", level=1, name="Invoices")).to_be_visible()
+        held.set()
+        await page.wait_for_timeout(2_000)
+        assert (await client.get(f"/v1/payments?customer_id={payer.customer}"))["items"] == []
+        await expect(page.get_by_role("heading", level=1, name="Invoices")).to_be_visible()
 
     async def test_nothing_goes_on_by_another_person(self, payer: Payer, invoice: str, stack: LocalStack) -> None:
         page, other = payer.page, f"{new_id()}@example.com"

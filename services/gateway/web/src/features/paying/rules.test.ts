@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Refused, undecided, Unreachable } from "../../api/problems";
 import {
   begin,
+  choose,
   inDoubt,
   keyOf,
   next,
@@ -79,6 +80,19 @@ test("a quote shows for its own method until its last moments", () => {
   expect(stillShows(quote, "other", end - 60_000)).toBe(false);
 });
 
+describe("a new choice", () => {
+  const wish = wishOf({ a: null }, "USD", false);
+
+  test("is paid beside the one before", () => {
+    expect(choose(wish, null).once).not.toBe(choose(wish, { wish, once: "o", quoteId: "q" }).once);
+    expect(choose(wish, { wish, once: "o", quoteId: "q" }).once).not.toBe("o");
+  });
+
+  test("is paid instead of one whose outcome is unknown", () => {
+    expect(choose(wish, { wish, once: "o", quoteId: "q", sent: null })).toEqual({ wish, once: "o" });
+  });
+});
+
 describe("Review", () => {
   const mine = { wish: wishOf({ a: null }, "USD", false), once: "o" };
   const quote = (id: string, method: string, more: Partial<Quote> = {}): Quote =>
@@ -146,6 +160,10 @@ describe("Review", () => {
     test("waits for another press where the total is another one", () => {
       const [now, todo] = after([quoted("bank", { total_minor: 99 })], waiting());
       expect([now.shown?.id, todo]).toEqual(["q-bank", null]);
+    });
+
+    test("is taken back by another choice", () => {
+      expect(after([{ what: "chosen", method: "card" }, quoted("card")], waiting())[1]).toBeNull();
     });
 
     test("asks about a surcharge with its total", () => {

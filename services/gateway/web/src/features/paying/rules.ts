@@ -48,6 +48,15 @@ export const inDoubt = (paying: Paying | null): Confirmation | null =>
     ? { once: paying.once, quoteId: paying.quoteId, consent: paying.sent }
     : null;
 
+/**
+ * A new choice on TO PAY. While the outcome of the one before is not known, both have one `once`, so that at most one of
+ * them is paid: the confirmation before may still be on its way.
+ */
+export const choose = (wish: Wish, before: Paying | null): Paying => ({
+  wish,
+  once: inDoubt(before)?.once ?? crypto.randomUUID(),
+});
+
 const LAST_MOMENTS = 5_000; // ms
 
 /** Whether a quote can be shown for a method: it is of that method, and holds a moment longer. */
@@ -184,8 +193,18 @@ export function next(now: Review, event: Happened): Next {
   }
 }
 
+/** Another choice takes back that Pay was pressed. */
 const quoteBy = (now: Review, method: string): Next => [
-  { ...now, methodId: method, quoting: true, sending: "not", changed: false, notQuoted: null, notPaid: null },
+  {
+    ...now,
+    methodId: method,
+    quoting: true,
+    wants: null,
+    sending: "not",
+    changed: false,
+    notQuoted: null,
+    notPaid: null,
+  },
   { do: "quote", method },
 ];
 
