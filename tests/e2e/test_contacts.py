@@ -19,7 +19,7 @@ from tests.e2e.test_two_customers import BODIES
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack
 from tests.kit.two_customers import ByToken, contact_of, visitor_of
-from tests.unit.test_who_may_use_routes import CONTACTS, EVERYBODY
+from tests.unit.test_who_may_use_routes import CONTACTS, EVERYBODY, FOR_CUSTOMERS
 
 HALF_AN_HOUR = 1800
 
@@ -135,7 +135,7 @@ class TestWhatTheCompanyDoes:
     async def test_is_refused_whatever_the_scopes(self, world: World, client: Client, kind: str) -> None:
         make = contact_of if kind == "contact" else visitor_of
         who = world.by(replace(make(world.customer_id, int(time.time())), scopes=frozenset({"*"})))
-        allowed = EVERYBODY | (CONTACTS if kind == "contact" else set())
+        allowed = EVERYBODY | FOR_CUSTOMERS | (CONTACTS if kind == "contact" else set())
         refused = 0
         for path, item in (await client.get("/openapi.json"))["paths"].items():
             for method in item.keys() & {"get", "post", "put", "patch", "delete"}:
