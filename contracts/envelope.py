@@ -45,6 +45,8 @@ class Event(Contract):
 
     topic: ClassVar[Topic]
     aggregate: ClassVar[str]  # the field that holds the aggregate's id
+    of_company: ClassVar[bool] = False  # no customer's stream has it
+    company_fields: ClassVar[frozenset[str]] = frozenset()  # left out of what a customer's stream has
     erases: ClassVar[bool] = False  # its body is null: what was said of the aggregate before is to be forgotten
 
     def __init_subclass__(cls, **kwargs: object) -> None:

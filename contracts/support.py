@@ -30,6 +30,7 @@ class TicketState(Event):
 
     topic: ClassVar[topics.Topic] = topics.TICKET
     aggregate: ClassVar[str] = "ticket_id"
+    company_fields: ClassVar[frozenset[str]] = frozenset({"assignee", "escalated"})
 
     ticket_id: str
     customer_id: str
@@ -53,11 +54,15 @@ class TicketReplied(TicketState):
 
 
 class TicketAssigned(TicketState):
-    """The ticket was given to one of the company's people, or to nobody."""
+    """The ticket was given to one of the company's people, or to nobody. Only the company's streams have it."""
+
+    of_company: ClassVar[bool] = True
 
 
 class TicketEscalated(TicketState):
-    """The ticket needs somebody who may decide more."""
+    """The ticket needs somebody who may decide more. Only the company's streams have it."""
+
+    of_company: ClassVar[bool] = True
 
 
 class TicketSolved(TicketState):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import importlib
 import time
 import zlib
 from collections import OrderedDict, deque
@@ -13,11 +14,16 @@ from dataclasses import dataclass
 
 import orjson
 
+from contracts.envelope import type_registry
+from contracts.services import SERVICES
 from contracts.topics import PARTITIONS, TOPICS
 
 STREAMED = tuple(topic.name for topic in TOPICS if topic.public and not topic.commands)
 PLACES = {name: place * PARTITIONS for place, name in enumerate(STREAMED)}
 MOST_MARKS = 1000
+for _service in SERVICES:  # each declares what only the company sees of its events
+    if _service.says:
+        importlib.import_module(f"contracts.{_service.name}")
 ENTRY_OVERHEAD = 1000  # bytes that an entry takes beside its value
 
 _layout = zlib.crc32("\n".join(STREAMED).encode()).to_bytes(4, "big")[:2]
@@ -81,25 +87,44 @@ class Entry:
     at: float
     customer: str | None
     text: bytes | None = None
+    text_for_customer: bytes | None = None
 
     def render(self) -> bytes:
         """`event:` and `data:` lines: a CloudEvent in JSON, its sequence and topic as extensions."""
         if self.text is None:
-            said = {name: value.decode("utf-8", "replace") for name, value in self.headers if value is not None}
-            head = {
-                "specversion": "1.0",
-                "id": said.get("ce_id"),
-                "type": said.get("ce_type"),
-                "source": said.get("ce_source"),
-                "subject": said.get("ce_subject"),
-                "time": said.get("ce_time"),
-                "sequence": said.get("sequence"),
-                "customer": self.customer,
-                "topic": self.topic,
-            }
-            kind = b"".join(said.get("ce_type", "").encode().split())
-            self.text = b'event: %b\ndata: %b,"data":%b}\n\n' % (kind, orjson.dumps(head)[:-1], _one_line(self.value))
+            self.text = self._lines(_one_line(self.value))
         return self.text
+
+    def render_for_customer(self) -> bytes:
+        """The same for a stream of the customer: without what only the company sees, which may be all of it."""
+        if self.text_for_customer is None:
+            kind = type_registry.get(self._type())
+            if kind is None or not (kind.of_company or kind.company_fields):
+                self.text_for_customer = self.render()
+            elif kind.of_company:
+                self.text_for_customer = b""
+            else:
+                self.text_for_customer = self._lines(_without(self.value, kind.company_fields))
+        return self.text_for_customer
+
+    def _type(self) -> str:
+        return (dict(self.headers).get("ce_type") or b"").decode("utf-8", "replace")
+
+    def _lines(self, body: bytes) -> bytes:
+        said = {name: value.decode("utf-8", "replace") for name, value in self.headers if value is not None}
+        head = {
+            "specversion": "1.0",
+            "id": said.get("ce_id"),
+            "type": said.get("ce_type"),
+            "source": said.get("ce_source"),
+            "subject": said.get("ce_subject"),
+            "time": said.get("ce_time"),
+            "sequence": said.get("sequence"),
+            "customer": self.customer,
+            "topic": self.topic,
+        }
+        kind = b"".join(said.get("ce_type", "").encode().split())
+        return b'event: %b\ndata: %b,"data":%b}\n\n' % (kind, orjson.dumps(head)[:-1], body)
 
 
 def _one_line(value: bytes) -> bytes:
@@ -109,6 +134,17 @@ def _one_line(value: bytes) -> bytes:
     except orjson.JSONDecodeError:
         return b"null"
     return value.replace(b"\n", b"").replace(b"\r", b"")
+
+
+def _without(value: bytes, fields: frozenset[str]) -> bytes:
+    """The JSON object without these fields; null for what is no such object."""
+    try:
+        body = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return b"null"
+    if not isinstance(body, dict):
+        return b"null"
+    return orjson.dumps({name: said for name, said in body.items() if name not in fields})
 
 
 class Ring:

@@ -209,8 +209,15 @@ class Stream:
             if entry.offset < position.offsets[entry.place]:
                 continue
             position.offsets[entry.place] = entry.offset + 1
-            if customer is None or entry.customer == customer:
-                chunk += b"id: %b\n%b" % (ring.mark(place.number, position), entry.render())
+            text = (
+                entry.render()
+                if customer is None
+                else entry.render_for_customer()
+                if entry.customer == customer
+                else b""
+            )
+            if text:
+                chunk += b"id: %b\n%b" % (ring.mark(place.number, position), text)
             if len(chunk) > CHUNK_BYTES:
                 break
         if chunk:

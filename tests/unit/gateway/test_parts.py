@@ -165,6 +165,12 @@ def entry(place: int, offset: int, *, size: int = 10, at: float | None = None) -
     return Entry(place, offset, STREAMED[0], headers, value, time.monotonic() if at is None else at, "c1")
 
 
+def of_ticket(kind: str) -> Entry:
+    value = b'{"ticket_id":"t1","status":"open","assignee":"p1","escalated":true}'
+    headers = [("ce_type", kind.encode()), ("ce_subject", b"t1"), ("customer", b"c1")]
+    return Entry(0, 1, "support.ticket.v1", headers, value, time.monotonic(), "c1")
+
+
 class TestRing:
     def test_forgets_by_age_and_moves_its_floor(self) -> None:
         ring = Ring(seconds=60, most_bytes=10**9)
@@ -199,6 +205,24 @@ class TestRing:
             {"a": 1},
         )
         assert rest == [b"", b""]
+
+    @pytest.mark.parametrize(
+        "kind", ["TicketOpened", "TicketReplied", "TicketSolved", "TicketClosed", "TicketReopened"]
+    )
+    def test_customer_gets_no_fields_of_the_company(self, kind: str) -> None:
+        one, fields = of_ticket(kind), {"ticket_id": "t1", "status": "open"}
+        shown = [line.removeprefix(b"data: ") for line in one.render_for_customer().split(b"\n")][1]
+        assert orjson.loads(shown)["data"] == fields
+        whole = one.render().split(b"\n")[1].removeprefix(b"data: ")
+        assert orjson.loads(whole)["data"] == fields | {"assignee": "p1", "escalated": True}
+
+    @pytest.mark.parametrize("kind", ["TicketAssigned", "TicketEscalated"])
+    def test_customer_gets_no_events_of_the_company(self, kind: str) -> None:
+        assert of_ticket(kind).render_for_customer() == b""
+        assert b'"escalated":true' in of_ticket(kind).render()
+
+    def test_customer_gets_other_events_whole(self) -> None:
+        assert entry(0, 1).render_for_customer() == entry(0, 1).render()
 
     def test_body_without_json_does_not_break_the_stream(self) -> None:
         data = entry(0, 1, size=11).render().split(b"\n")[1]
