@@ -11,6 +11,7 @@ from chassis.tasks.worker import Worker
 from contracts import auth, invoicing, payments
 from support.checks import CHECKS, EMITTED
 from support.jobs import QUEUES
+from support.tickets.domain import RECONCILED
 from support.tickets.threads import CLOSE
 from tests.kit.supporting import Acme, Help, payment
 from tests.service.support.test_tickets_http import done, opened, said, thread
@@ -72,9 +73,32 @@ class TestPaymentTickets:
                 await desk.consumer.take([record])
                 assert (await ann.get(f"/v1/tickets/{ticket['id']}")).json()["status"] == "open"
 
+    async def test_opened_just_after_it_closes_too(self, desk: Help) -> None:
+        acme = await desk.acme()
+        await reconciled(desk, acme)
+        async with desk.contact(acme) as ann:
+            ticket = await opened(ann, payment_id=acme.payment)
+            assert (ticket["status"], thread(ticket)) == ("closed", ["asked", "closed"])
+            assert (ticket["events"][-1]["by"]["side"], ticket["events"][-1]["text"]) == ("system", RECONCILED)
+            assert (await done(ann, ticket, "reopen"))["status"] == "open"
+        assert [kind for kind, _, _ in await desk.events(ticket["id"])][:2] == ["TicketOpened", "TicketClosed"]
+
+    async def test_reversal_since_keeps_it_open(self, desk: Help) -> None:
+        acme = await desk.acme()
+        await reconciled(desk, acme)
+        reversed_ = {
+            "code": "R01",
+            "reversed": {"amount_minor": 12_500, "currency": "USD"},
+            "reconciliation": "matched",
+        }
+        await desk.hear(payment(acme.id, payments.PaymentReversed, payment_id=acme.payment, **reversed_))
+        async with desk.contact(acme) as ann:
+            assert (await opened(ann, payment_id=acme.payment))["status"] == "new"
+
     async def test_ticket_about_confirmed_money_stays(self, desk: Help) -> None:
         acme = await desk.acme()
         await reconciled(desk, acme)
+        desk.move(timedelta(minutes=16))
         async with desk.contact(acme) as ann:
             ticket = await opened(ann, payment_id=acme.payment)
             reversed_ = {"code": "R01", "reversed": {"amount_minor": 12_500, "currency": "USD"}}

@@ -10,7 +10,7 @@ from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts.auth import ContactChanged, StaffChanged
 from contracts.invoicing import CustomerChanged, InvoiceState
-from contracts.payments import PaymentState
+from contracts.payments import PaymentReconciled, PaymentState
 
 KEEP_CUSTOMERS = """
 INSERT INTO customers (id, name, account_manager)
@@ -74,9 +74,10 @@ async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) ->
 
 
 KEEP_PAYMENTS = """
-INSERT INTO payments AS p (id, customer_id, number, status, reconciliation, sequence)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-ON CONFLICT (id) DO UPDATE SET status = excluded.status, reconciliation = excluded.reconciliation, sequence = excluded.sequence
+INSERT INTO payments AS p (id, customer_id, number, status, reconciliation, sequence, reconciled_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[])
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, reconciliation = excluded.reconciliation, sequence = excluded.sequence,
+    reconciled_at = excluded.reconciled_at
 WHERE p.sequence < excluded.sequence RETURNING id
 """
 
@@ -86,7 +87,7 @@ async def keep_payments(work: Work, events: Sequence[Received[PaymentState]]) ->
     newest = {received.event.payment_id: received for received in events}
     rows = [
         (one.event.payment_id, one.event.customer_id, one.event.number, one.event.status, one.event.reconciliation,
-         one.sequence)
+         one.sequence, one.time if isinstance(one.event, PaymentReconciled) else None)
         for _, one in sorted(newest.items())
     ]  # fmt: skip
     return {row["id"] for row in await work.connection.fetch(KEEP_PAYMENTS, *zip(*rows, strict=True))}

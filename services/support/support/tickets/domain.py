@@ -21,6 +21,8 @@ ENDED: frozenset[TicketStatus] = frozenset({"solved", "closed"})
 INTERNAL: frozenset[What] = frozenset({"noted", "assigned", "escalated"})
 UNSAID: frozenset[What] = frozenset({"noted", "under_review"})  # they have no event of the ticket
 REOPENS_FOR = timedelta(days=14)
+JUST_RECONCILED = timedelta(minutes=15)  # as long as somebody may have written about a payment that was waiting
+RECONCILED = "The payment was confirmed, so this ticket was closed. If something is still wrong, reply or reopen it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Entry:
     def internal(self) -> bool:
         """Whether only the company sees it."""
         return self.what in INTERNAL
+
+
+def closed_by_payment(now: datetime) -> Entry:
+    """A ticket's payment reconciled."""
+    return Entry("closed", now, ITSELF, RECONCILED)
 
 
 @dataclass(frozen=True, slots=True)

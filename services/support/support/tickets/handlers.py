@@ -10,10 +10,8 @@ from chassis.messaging.work import Work
 from contracts import payments
 from support.projections.store import keep_payments as save_payments
 from support.tickets import store
-from support.tickets.domain import ITSELF, Entry
+from support.tickets.domain import closed_by_payment
 from support.tickets.threads import happen
-
-RECONCILED = "The payment was confirmed, so this ticket was closed. If something is still wrong, reply or reopen it."
 
 
 async def keep_payments(events: Sequence[Received[Any]], work: Work) -> None:
@@ -28,4 +26,4 @@ async def keep_payments(events: Sequence[Received[Any]], work: Work) -> None:
         return
     for ticket in await store.lock_tickets_of_payments(work, sorted(reconciled)):
         work.cause = reconciled[str(ticket.payment_id)].cause
-        await happen(work, ticket, [Entry("closed", work.now, ITSELF, RECONCILED)])
+        await happen(work, ticket, [closed_by_payment(work.now)])

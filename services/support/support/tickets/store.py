@@ -109,11 +109,24 @@ async def lock_tickets_of_payments(work: Work, payment_ids: Sequence[str]) -> li
     return [ticket_of(row) for row in await work.connection.fetch(OF_PAYMENTS, payment_ids)]
 
 
-async def lock_payment(work: Work, payment_id: str) -> str | None:
-    """The payment's number. Its events wait for this transaction, so none of them misses a ticket that is made in it."""
-    sql = "SELECT number FROM payments WHERE id = $1 FOR SHARE"
-    number: str | None = await work.connection.fetchval(sql, payment_id)
-    return number
+FOLLOWER = f"SELECT {TICKET} FROM tickets t WHERE t.follows = $1 ORDER BY t.id DESC LIMIT 1 FOR NO KEY UPDATE"  # noqa: S608
+
+
+async def lock_follower(work: Work, ticket_id: str) -> Ticket | None:
+    """The newest ticket that follows a locked one."""
+    row = await work.connection.fetchrow(FOLLOWER, ticket_id)
+    return ticket_of(row) if row else None
+
+
+async def lock_payment(work: Work, payment_id: str) -> tuple[str | None, datetime | None]:
+    """Its number, and when it reconciled if nothing happened to it since.
+
+    Its events wait for this transaction, so none of them misses a ticket that is made in it.
+    """
+    row = await work.connection.fetchrow(
+        "SELECT number, reconciled_at FROM payments WHERE id = $1 FOR SHARE", payment_id
+    )
+    return (row["number"], row["reconciled_at"]) if row else (None, None)
 
 
 async def find_invoice_number(work: Work, invoice_id: str) -> str | None:

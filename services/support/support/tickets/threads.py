@@ -11,8 +11,10 @@ from chassis.messaging.work import Work
 from chassis.tasks.queue import cancel, enqueue
 from contracts.ids import new_id
 from contracts.support import TicketKind
+from support.projections.store import is_of_company
 from support.tickets import messages, store
 from support.tickets.domain import (
+    JUST_RECONCILED,
     REOPENS_FOR,
     Author,
     Entry,
@@ -20,6 +22,7 @@ from support.tickets.domain import (
     Ticket,
     about,
     changes_nothing,
+    closed_by_payment,
     entries_of_reply,
     first,
     recipients,
@@ -36,7 +39,11 @@ solution = Histogram("paidup_ticket_solution_seconds", "From opening to the firs
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A ticket to be opened. `to_manager`: the customer's account manager works on it from the start."""
+    """A ticket to be opened.
+
+    `assignee`: this person works on it from the start, unless they have left. `to_manager`: else the customer's account
+    manager does.
+    """
 
     customer_id: str
     kind: TicketKind
@@ -46,13 +53,13 @@ class Opening:
     payment_id: str | None = None
     follows: str | None = None
     to_manager: bool = False
+    assignee: str | None = None
 
 
 async def open_ticket(work: Work, opening: Opening, author: Author) -> Ticket:
     invoice = await store.find_invoice_number(work, opening.invoice_id) if opening.invoice_id else None
-    payment = await store.lock_payment(work, opening.payment_id) if opening.payment_id else None
-    manager = await store.find_manager(work, opening.customer_id) if opening.to_manager else None
-    entry = Entry("asked", work.now, author, opening.text, manager)
+    payment, reconciled = await store.lock_payment(work, opening.payment_id) if opening.payment_id else (None, None)
+    entry = Entry("asked", work.now, author, opening.text, await _assignee(work, opening))
     ticket = Ticket(
         new_id(), opening.customer_id, opening.kind, opening.subject, opening.invoice_id, opening.payment_id,
         opening.follows, work.now, first(entry),
@@ -60,18 +67,31 @@ async def open_ticket(work: Work, opening: Opening, author: Author) -> Ticket:
     words = [opening.subject, opening.text, invoice or "", payment or ""]
     ticket = replace(ticket, number=await store.add_ticket(work, ticket, words))
     await _say(work, ticket, entry)
-    return await _tell(work, ticket, entry)
+    ticket = await _tell(work, ticket, entry)
+    if reconciled is not None and work.now - reconciled < JUST_RECONCILED and opening.follows is None:
+        return await happen(work, ticket, [closed_by_payment(work.now)])
+    return ticket
+
+
+async def _assignee(work: Work, opening: Opening) -> str | None:
+    """Who works on the ticket from the start, if anybody."""
+    if opening.assignee is not None and await is_of_company(work.connection, opening.assignee):
+        return opening.assignee
+    return await store.find_manager(work, opening.customer_id) if opening.to_manager else None
 
 
 async def reply(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
-    """Write in a locked ticket. If it ended too long ago, this opens a ticket that follows it."""
+    """Write in a locked ticket. If it ended too long ago, this writes in the ticket that follows it, or opens that."""
     state = ticket.state
     if entry.what == "noted":
         return await happen(work, ticket, [entry])
     if state.ended and not state.reopens(work.now):
+        if following := await store.lock_follower(work, ticket.id):
+            return await reply(work, following, entry)
         again = Opening(
             ticket.customer_id, ticket.kind if ticket.kind != "dispute" else "request", ticket.subject, entry.text,
-            ticket.invoice_id, ticket.payment_id, follows=ticket.id,
+            ticket.invoice_id, ticket.payment_id, follows=ticket.id, to_manager=True,
+            assignee=state.assignee,
         )  # fmt: skip
         return await open_ticket(work, again, entry.author)
     return await happen(work, ticket, entries_of_reply(state, entry))
