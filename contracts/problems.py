@@ -117,6 +117,7 @@ PROBLEMS: dict[str, Kind] = {
     "verification-failed": Kind((409,), "The bank account can't be verified any more."),
     # Tickets.
     "dispute-decided": Kind((409,), "The dispute is decided or withdrawn already."),
+    "no-credit-notes": Kind((409,), "Accepting a dispute needs credit notes, which are not there yet."),
     "dispute-undecided": Kind((409,), "The ticket's dispute is undecided: decide or withdraw it first."),
     "disputed-already": Kind((409,), "What is disputed is disputed already."),
     "line-twice": Kind((422,), "A line is named twice."),

@@ -181,14 +181,14 @@ class TestDispute:
             await at_home.until("DisputeRaised", dispute["id"])
             await asked(people.manager, f"/v1/disputes/{dispute['id']}/review", expect=200)
             decided = await asked(
-                people.manager, f"/v1/disputes/{dispute['id']}/accept", {"text": "You are right."}, expect=200
+                people.manager, f"/v1/disputes/{dispute['id']}/reject", {"text": "Both came."}, expect=200
             )
-            assert decided["status"] == "accepted"
-            await at_home.until("DisputeAccepted", dispute["id"])
-            mail = await catcher.newest(people.address, "was accepted")
-            assert "You are right." in mail["text"]
+            assert decided["status"] == "rejected"
+            await at_home.until("DisputeRejected", dispute["id"])
+            mail = await catcher.newest(people.address, "was rejected")
+            assert "Both came." in mail["text"]
         _, page = await people.contact.ask("GET", f"/v1/disputes?invoice_id={invoice}")
-        assert [one["status"] for one in page["items"]] == ["accepted"]
+        assert [one["status"] for one in page["items"]] == ["rejected"]
 
 
 class TestMoney:

@@ -54,6 +54,12 @@ class Identity:
         """The caller's name in events and audits, as `system:<id>`."""
         return f"{self.kind}:{self.subject}"
 
+    @property
+    def key_owner(self) -> str:
+        """Whose idempotency keys these are. Who looks as a customer asks for that customer alone: their keys never meet
+        those of the desk, nor of another visit."""
+        return f"{self.actor}:{self.acting_for}" if self.acting_for else self.actor
+
     def may(self, scope: str) -> bool:
         return scope in self.scopes or EVERY_SCOPE in self.scopes
 

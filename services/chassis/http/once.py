@@ -41,7 +41,7 @@ LET_GO = "DELETE FROM idempotency_keys WHERE customer = $1 AND route = $2 AND ke
 async def once(request: Request, who: Identity, route: str, answer: Callable[[], Awaitable[Response]]) -> Response:
     """The answer of the first request under this key. A refusal is not kept, so the same key may be sent again."""
     key = Key(
-        f"{who.kind}:{who.subject}",
+        who.key_owner,
         f"POST {route}",
         idempotency.checked(request.headers[HEADER]),
         await _print_of(request),

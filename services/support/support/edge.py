@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 import asyncpg
@@ -11,12 +11,13 @@ import orjson
 from fastapi import Header, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from chassis.db.reads import Reads
 from chassis.http import idempotency
 from chassis.http.identity import Identity, allow
 from chassis.http.problems import Problem, not_found
 from chassis.messaging.work import Work
 from chassis.running import cause_of, running_of
-from support.tickets.domain import Author
+from support.tickets.domain import Author, Ticket
 
 ReadTickets = Annotated[Identity, allow("tickets:read", by="everybody")]
 OpenTickets = Annotated[Identity, allow("tickets:write", by="everybody")]  # also for a customer whom one looks as
@@ -24,7 +25,8 @@ OwnTickets = Annotated[Identity, allow("tickets:write", by="contacts")]
 WorkTickets = Annotated[Identity, allow("tickets:write", by="company")]
 OptionalKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
 
-Subject = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # it becomes the subject of mails
+Subject = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=ONE_LINE)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")]
 
 PATIENCE_SECONDS = 2.0
@@ -55,29 +57,46 @@ async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
     return True
 
 
-Effect = Callable[[Work], Awaitable[Response]]
+Effect = Callable[[Work], Awaitable[Ticket]]
+Show = Callable[[Reads, Reads, str, Identity], Awaitable[Any]]
 
 
-async def once(request: Request, who: Identity, route: str, key_text: str | None, asked: Asked, do: Effect) -> Response:
-    """Carry out a request in one transaction, with its answer under its key. The same request again gets that answer.
+async def once(
+    request: Request, who: Identity, route: str, key_text: str | None, asked: Asked, do: Effect, show: Show
+) -> Response:
+    """Write in a ticket, or open one, in one transaction, with the id of the ticket under the key of the request.
 
-    `route`: with the ids of its path. Without a key the request is carried out each time.
+    The same request again shows that ticket as it is now and as this caller sees it. A thread can be long, so no copy
+    of it is kept. `route`: with the ids of its path. Without a key the request is carried out each time.
     """
     running = running_of(request)
+
+    async def written(work: Work) -> tuple[str, Response]:
+        ticket = await do(work)
+        shown = await show(work.connection, work.connection, ticket.id, who)
+        return ticket.id, answer(shown, 201, seen=f"{ticket.id}:{ticket.sequence}")
+
+    async def again(stored: Mapping[str, Any]) -> Response:
+        replayed = idempotency.replay(stored, key)
+        ticket_id = orjson.loads(replayed.body)["id"]
+        replayed.body = orjson.dumps(await show(running.reads(who), running.pool, ticket_id, who))
+        replayed.headers["Content-Length"] = str(len(replayed.body))
+        return replayed
+
     if key_text is None:
         async with running.units.begin(cause_of(request, who)) as work:
-            return await do(work)
+            return (await written(work))[1]
     print_ = idempotency.fingerprint({"route": route, **asked.model_dump(mode="json")})
     name = "POST " + request.scope["route"].path
-    key = idempotency.Key(f"{who.kind}:{who.subject}", name, idempotency.checked(key_text), print_)
+    key = idempotency.Key(who.key_owner, name, idempotency.checked(key_text), print_)
     stored = await idempotency.find(running.pool, key)
     if stored is not None:
-        return idempotency.replay(stored, key)
+        return await again(stored)
     try:
         async with running.units.begin(cause_of(request, who)) as work:
-            response = await do(work)
-            seen = response.headers.get("Paidup-Seen", "")
-            await idempotency.keep(work, key, response.status_code, bytes(response.body), seen)
+            ticket_id, response = await written(work)
+            kept, seen = orjson.dumps({"id": ticket_id}), response.headers["Paidup-Seen"]
+            await idempotency.keep(work, key, response.status_code, kept, seen)
             return response
     except asyncpg.LockNotAvailableError:
         raise idempotency.still_running() from None
@@ -85,7 +104,7 @@ async def once(request: Request, who: Identity, route: str, key_text: str | None
         stored = await idempotency.find(running.pool, key)
         if stored is None:
             raise
-        return idempotency.replay(stored, key)
+        return await again(stored)
 
 
 def only_for_company(who: Identity) -> None:

@@ -1,6 +1,7 @@
 """Tickets over HTTP on a real PostgreSQL: the thread, who may do what, and what is said of it."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx2
 import pytest
 
 from chassis.db.reads import OfCustomer, open_portal
+from contracts import auth
 from contracts.ids import new_id
 from tests.kit.notifying import invoice
 from tests.kit.supporting import Help
@@ -130,8 +132,37 @@ class TestEnding:
             old = (await ann.get(f"/v1/tickets/{ticket['id']}")).json()
             assert old["status"] == "closed"
             assert [one["id"] for one in old["followed_by"]] == [following["id"]]
+            again = await said(ann, ticket, "And again.")
+            assert (again["id"], thread(again)) == (following["id"], ["asked", "replied"])
             late = await ann.post(f"/v1/tickets/{ticket['id']}/reopen")
             assert (late.status_code, late.json()["type"]) == (409, "urn:paidup:problem:reopened-too-late")
+
+    async def test_late_replies_at_once_make_one(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann:
+            ticket = await opened(ann)
+            await done(ann, ticket, "close")
+            desk.move(timedelta(days=14, seconds=1))
+            answers = await asyncio.gather(*(said(ann, ticket, f"Late {n}") for n in range(5)))
+            (following,) = {one["id"] for one in answers}
+            found = (await ann.get(f"/v1/tickets/{following}")).json()
+        assert thread(found) == ["asked"] + ["replied"] * 4
+        assert {one["text"] for one in found["events"]} == {f"Late {n}" for n in range(5)}
+
+    @pytest.mark.parametrize("left", [False, True])
+    async def test_one_that_follows_keeps_its_assignee(self, desk: Help, left: bool) -> None:
+        acme, address = await desk.acme(), f"{new_id()}@paidup.example"
+        kim = await desk.person("Kim Oh", email=address)
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            ticket = await opened(ann)
+            await done(lee, ticket, "assign", {"assignee": kim})
+            await done(ann, ticket, "close")
+            gone = {"staff_id": kim, "name": "Kim Oh", "email": address, "language": "en", "role": "account_manager"}
+            await desk.hear(auth.StaffChanged(**gone, enabled=not left))
+            desk.move(timedelta(days=14, seconds=1))
+            following = await said(ann, ticket, "It broke.")
+        assert following["assignee"] == (acme.manager if left else kim)
+        assert [one["to"] for one in await desk.notices(following["id"])] == [[following["assignee"]]]
 
     async def test_second_request_changes_nothing(self, desk: Help) -> None:
         acme = await desk.acme()
@@ -275,6 +306,45 @@ class TestIdempotencyKeys:
         bea = await desk.person_of(acme.id, "Bea")
         async with desk.contact(acme) as ann, desk.contact(acme, bea) as other:
             assert (await opened(ann, key))["id"] != (await opened(other, key))["id"]
+
+    async def test_keys_of_two_visits_never_meet(self, desk: Help) -> None:
+        acme, key = await desk.acme(), new_id()
+        other = await desk.acme()
+        other.manager = acme.manager
+        async with desk.visitor(acme) as one, desk.visitor(other) as two, desk.staff(acme.manager) as lee:
+            made = [await opened(client, key) for client in (one, two)]
+            assert [each["customer_id"] for each in made] == [acme.id, other.id]
+            await said(lee, made[0], "A secret.", internal=True)
+            path, sent = f"/v1/tickets/{made[0]['id']}/replies", {"Idempotency-Key": key}
+            answers = [await client.post(path, json={"text": "Hello"}, headers=sent) for client in (lee, one, two)]
+        assert [each.status_code for each in answers] == [201, 201, 404]
+        assert "A secret." in answers[0].text
+        assert "A secret." not in answers[1].text
+
+    async def test_no_thread_is_kept_under_them(self, desk: Help) -> None:
+        acme, key, word = await desk.acme(), new_id(), f"word{new_id()}"
+        async with desk.contact(acme) as ann:
+            ticket = await opened(ann, key, details=word)
+            await said(ann, ticket, "More.")
+            again = await opened(ann, key, details=word)
+        assert thread(again) == ["asked", "replied"]
+        kept = await desk.running.pool.fetchval("SELECT body FROM idempotency_keys WHERE key = $1", key)
+        assert json.loads(kept) == {"id": ticket["id"]}
+
+
+class TestSubjects:
+    @pytest.mark.parametrize("mark", ["\r", "\n", "\r\nBcc: x@example.com", "\x00", "\x1b", "\x7f", "\x85", "\u2028"])
+    async def test_of_several_lines_are_refused(self, desk: Help, mark: str) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann:
+            body = NEW | {"subject": f"Two{mark}boxes"}
+            answer = await ann.post("/v1/tickets", json=body, headers={"Idempotency-Key": new_id()})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "subject")
+
+    async def test_other_letters_are_taken(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann:
+            assert (await opened(ann, subject="Dos cajas – ¿dónde? 箱"))["subject"] == "Dos cajas – ¿dónde? 箱"
 
 
 class TestAssigning:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor
 from chassis.http.identity import Identity, whose
-from chassis.http.problems import not_found, problem_of
+from chassis.http.problems import conflict, not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.running import cause_of, running_of
 from contracts.ids import is_id, new_id
@@ -23,11 +23,15 @@ from support.disputes.views import DisputeView, view_of_dispute
 from support.edge import Asked, OptionalKey, OwnTickets, ReadTickets, Words, WorkTickets, answer, author_of, once
 from support.tickets import store as tickets
 from support.tickets import threads
-from support.tickets.api import TicketDetail, known_invoice, shown
-from support.tickets.domain import Entry
+from support.tickets.api import TicketDetail, detail_of, known_invoice
+from support.tickets.domain import Author, Entry, Ticket
 
 router = APIRouter(route_class=StrictRoute)
 MOST_LINES = 1_000
+NO_CREDIT_NOTES = (
+    "Accepting a dispute needs credit notes, which are not there yet: leave the dispute under review, and write to the "
+    "customer in its ticket."
+)
 
 
 class LineToDispute(Asked):
@@ -73,7 +77,7 @@ async def raise_dispute(
         raise not_found("invoice", invoice_id)
     lines = tuple(Line(one.line, one.amount_minor) for one in asked.lines)
 
-    async def do(work: Work) -> Response:
+    async def do(work: Work) -> Ticket:
         invoice = await store.lock_invoice(work, invoice_id)
         if invoice is None:
             raise not_found("invoice", invoice_id)
@@ -89,9 +93,9 @@ async def raise_dispute(
         )  # fmt: skip
         await store.add_dispute(work, dispute)
         work.emit(messages.of(dispute, work.now))
-        return await shown(work, ticket, who, 201)
+        return ticket
 
-    return await once(request, who, f"/v1/invoices/{invoice_id}/disputes", key, asked, do)
+    return await once(request, who, f"/v1/invoices/{invoice_id}/disputes", key, asked, do, detail_of)
 
 
 @router.get("/v1/disputes", response_model=Disputes, tags=["tickets"])
@@ -131,6 +135,20 @@ async def get_dispute(dispute_id: str, request: Request, who: ReadTickets) -> Re
     return answer(view_of_dispute(row))
 
 
+async def decide(work: Work, dispute: Dispute, what: Decision, author: Author, text: str) -> Dispute:
+    """Decide a locked dispute, which ends its ticket."""
+    decided = dispute.decide(what, work.now)
+    if isinstance(decided, Refusal):
+        raise problem_of(decided)
+    if decided is not dispute:
+        await store.save_dispute(work, decided)
+        work.emit(messages.of(decided, work.now))
+        ticket = await tickets.lock_ticket(work, decided.ticket_id, None)
+        assert ticket is not None, "tickets are never deleted"
+        await threads.happen(work, ticket, [Entry(what, work.now, author, text)])
+    return decided
+
+
 async def _decide(
     dispute_id: str, request: Request, who: Identity, what: Decision, asked: DisputeDecision | None
 ) -> Response:
@@ -139,15 +157,7 @@ async def _decide(
         dispute = await store.lock_dispute(work, dispute_id, who.customer_id) if is_id(dispute_id) else None
         if dispute is None:
             raise not_found("dispute", dispute_id)
-        decided = dispute.decide(what, work.now)
-        if isinstance(decided, Refusal):
-            raise problem_of(decided)
-        if decided is not dispute:
-            await store.save_dispute(work, decided)
-            work.emit(messages.of(decided, work.now))
-            ticket = await tickets.lock_ticket(work, decided.ticket_id, None)
-            assert ticket is not None, "tickets are never deleted"
-            await threads.happen(work, ticket, [Entry(what, work.now, author_of(who), text)])
+        decided = await decide(work, dispute, what, author_of(who), text)
         row = await store.load_dispute(work.connection, dispute_id, who.customer_id)
     return answer(view_of_dispute(row), seen=f"{decided.id}:{decided.sequence}")
 
@@ -164,8 +174,11 @@ async def review_dispute(
 async def accept_dispute(
     dispute_id: str, request: Request, who: WorkTickets, asked: DisputeDecision | None = None
 ) -> Response:
-    """Accept a dispute: the customer is right, and what is disputed is to be credited."""
-    return await _decide(dispute_id, request, who, "accepted", asked)
+    """Not possible yet: to accept a dispute takes a credit note, and there are none. The answer is always a problem."""
+    reads = running_of(request).reads(who)
+    if not is_id(dispute_id) or await store.load_dispute(reads, dispute_id, who.customer_id) is None:
+        raise not_found("dispute", dispute_id)
+    raise conflict("no-credit-notes", NO_CREDIT_NOTES)
 
 
 @router.post("/v1/disputes/{dispute_id}/reject", response_model=DisputeView, tags=["tickets"])

@@ -190,10 +190,10 @@ async def detail_of(reads: Reads, named: Reads, ticket_id: str, who: Identity) -
     return {**view_of(row, names, who), "events": events, "dispute": shown_dispute, "followed_by": followers}
 
 
-async def shown(work: Work, ticket: Ticket, who: Identity, status: int = 200) -> Response:
-    """The answer of a request that changed, or made, a ticket."""
+async def shown(work: Work, ticket: Ticket, who: Identity) -> Response:
+    """The answer of a request that changed a ticket."""
     detail = await detail_of(work.connection, work.connection, ticket.id, who)
-    return answer(detail, status, seen=f"{ticket.id}:{ticket.sequence}")
+    return answer(detail, seen=f"{ticket.id}:{ticket.sequence}")
 
 
 async def known_customer(running: Running[Own], customer_id: str | None, who: Identity) -> str:
@@ -239,10 +239,10 @@ async def open_ticket(asked: NewTicket, request: Request, who: OpenTickets, key:
     kind: TicketKind = "payment" if asked.payment_id else "request"
     opening = Opening(customer_id, kind, asked.subject, asked.details, asked.invoice_id, asked.payment_id)
 
-    async def do(work: Work) -> Response:
-        return await shown(work, await threads.open_ticket(work, opening, author_of(who)), who, 201)
+    async def do(work: Work) -> Ticket:
+        return await threads.open_ticket(work, opening, author_of(who))
 
-    return await once(request, who, "/v1/tickets", key, asked, do)
+    return await once(request, who, "/v1/tickets", key, asked, do, detail_of)
 
 
 @router.post("/v1/invoices/{invoice_id}/questions", status_code=201, response_model=TicketDetail, tags=["tickets"])
@@ -254,13 +254,13 @@ async def ask_question(
     if customer_id is None:
         raise not_found("invoice", invoice_id)
 
-    async def do(work: Work) -> Response:
+    async def do(work: Work) -> Ticket:
         number = await store.find_invoice_number(work, invoice_id)
         subject = f"Question on invoice {number}"
         opening = Opening(customer_id, "question", subject, asked.text, invoice_id, to_manager=True)
-        return await shown(work, await threads.open_ticket(work, opening, author_of(who)), who, 201)
+        return await threads.open_ticket(work, opening, author_of(who))
 
-    return await once(request, who, f"/v1/invoices/{invoice_id}/questions", key, asked, do)
+    return await once(request, who, f"/v1/invoices/{invoice_id}/questions", key, asked, do, detail_of)
 
 
 Whom = Annotated[str | None, Query(max_length=36, description="Who works on it: an id, `me`, or `nobody`")]
@@ -332,17 +332,17 @@ async def reply_to_ticket(
 ) -> Response:
     """Write in a ticket. A ticket that was solved or closed is reopened.
 
-    If that was more than 14 days ago, the answer is a new ticket that follows it.
+    If that was more than 14 days ago, the answer is a ticket that follows it: a new one, or the one that a reply made.
     """
     if asked.internal:
         only_for_company(who)
 
-    async def do(work: Work) -> Response:
+    async def do(work: Work) -> Ticket:
         ticket = await _locked(work, ticket_id, who)
         entry = Entry("noted" if asked.internal else "replied", work.now, author_of(who), asked.text)
-        return await shown(work, await reply(work, ticket, entry), who, 201)
+        return await reply(work, ticket, entry)
 
-    return await once(request, who, f"/v1/tickets/{ticket_id}/replies", key, asked, do)
+    return await once(request, who, f"/v1/tickets/{ticket_id}/replies", key, asked, do, detail_of)
 
 
 async def _locked(work: Work, ticket_id: str, who: Identity) -> Ticket:
