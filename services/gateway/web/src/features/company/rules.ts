@@ -11,6 +11,8 @@ export const SCOPES = [
   "methods:write",
   "payments:read",
   "payments:write",
+  "tickets:read",
+  "tickets:write",
 
   "mails:read",
   "mails:write",
