@@ -37,7 +37,11 @@ describe("who wrote", () => {
     [{ ...by, side: "company", kind: "staff" }, "support.of_company"],
     [{ ...by, kind: "system" }, "support.by_program"],
     [{ ...by, side: "system", kind: "system", id: "support" }, "support.by_itself"],
-  ] as const)("is said of %o", (who, word) => expect(authorOf(who, "me")).toBe(word));
+  ] as const)("is said of %o", (who, word) => expect(authorOf(who, "me", "customer")).toBe(word));
+
+  test("is the customer where the company reads", () => {
+    expect(authorOf(by, "me", "company")).toBe("support.by_customer");
+  });
 });
 
 describe("what happened", () => {

@@ -37,13 +37,14 @@ export const reopens = (
 /** Whether something was written; everything else is a line between the messages. */
 export const isMessage = (event: Event): boolean => ["asked", "replied", "noted"].includes(event.event);
 
-/** Who wrote it, as this reader says it. `me`: the reader. */
-export function authorOf(by: Event["by"], me: string | undefined): Key {
+/** Who wrote it, as this reader says it. `me`: the reader; `ours`: on which side the reader is. */
+export function authorOf(by: Event["by"], me: string | undefined, ours: "customer" | "company"): Key {
   if (by.on_behalf) return "support.for_customer";
   if (by.id === me) return "support.you";
   if (by.side === "system") return "support.by_itself";
   if (by.side === "company") return by.kind === "system" ? "support.by_program" : "support.of_company";
-  return by.kind === "system" ? "support.by_program" : "support.of_customer";
+  if (by.kind === "system") return "support.by_program";
+  return ours === "company" ? "support.by_customer" : "support.of_customer";
 }
 
 /** The sentence of something that happened beside what was written. `named`: it is known who did it. */
