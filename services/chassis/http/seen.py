@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import asyncpg
@@ -104,3 +104,14 @@ async def _arrives(pool: asyncpg.Pool, asked: tuple[str, ...], sequence: int) ->
         if await pool.fetchval(*asked) >= sequence:
             return True
     return False
+
+
+async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
+    """Look again for up to two seconds, because something that another service just made may not have arrived."""
+    end, pause = asyncio.get_running_loop().time() + PATIENCE_SECONDS, 0.01
+    while not await look():
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+    return True

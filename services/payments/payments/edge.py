@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -24,8 +22,6 @@ WriteBooks = Annotated[Identity, allow("payments:write", by="company")]
 ReadMethods = Annotated[Identity, allow("methods:read", by="contacts")]
 WriteMethods = Annotated[Identity, allow("methods:write", by="contacts")]
 IdempotencyKey = Annotated[str, Depends(required_key)]
-
-PATIENCE_SECONDS = 2.0
 
 
 def own_key(identity: Identity, key_text: str) -> str:
@@ -53,17 +49,6 @@ def answer(body: bytes, status: int, seen: str | None = None) -> Response:
 
 def unknown_customer(customer_id: str) -> Refusal:
     return Refusal("unknown-customer", f"There is no customer {customer_id}.", "customer_id")
-
-
-async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
-    """Look again for up to two seconds, because something that another service just made may not have arrived."""
-    end, pause = asyncio.get_running_loop().time() + PATIENCE_SECONDS, 0.01
-    while not await look():
-        if asyncio.get_running_loop().time() > end:
-            return False
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, 0.25)
-    return True
 
 
 def provider_away() -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
@@ -29,8 +28,6 @@ ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # it becomes the subject of 
 Subject = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=ONE_LINE)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")]
 
-PATIENCE_SECONDS = 2.0
-
 
 class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -44,17 +41,6 @@ def author_of(who: Identity) -> Author:
 def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:
     headers = {"Paidup-Seen": seen} if seen else None
     return Response(orjson.dumps(body), status, headers, media_type="application/json")
-
-
-async def patiently(look: Callable[[], Awaitable[bool]]) -> bool:
-    """Look again for up to two seconds, because something that another service just made may not have arrived."""
-    end, pause = asyncio.get_running_loop().time() + PATIENCE_SECONDS, 0.01
-    while not await look():
-        if asyncio.get_running_loop().time() > end:
-            return False
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, 0.25)
-    return True
 
 
 Effect = Callable[[Work], Awaitable[Ticket]]

@@ -15,12 +15,13 @@ from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity, need_fresh
 from chassis.http.problems import not_found, problem_of
+from chassis.http.seen import patiently
 from chassis.running import Running, cause_of, running_of
 from chassis.tasks import queue as tasks
 from contracts.ids import is_id, new_id
 from contracts.invoicing import Currency
 from contracts.refusals import Refusal
-from payments.edge import Asked, ReadMethods, WebAddress, WriteMethods, answer, patiently, provider_away
+from payments.edge import Asked, ReadMethods, WebAddress, WriteMethods, answer, provider_away
 from payments.methods import setting_up
 from payments.methods.data_files import CONSENT_TEXTS, CURRENCIES
 from payments.methods.domain.consents import Witness, to_method

@@ -15,6 +15,7 @@ from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.idempotency import required_key
 from chassis.http.identity import Identity, whose
 from chassis.http.problems import Problem, conflict, not_found, problem_of, refused
+from chassis.http.seen import patiently
 from chassis.messaging.work import Work
 from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
@@ -36,7 +37,6 @@ from support.edge import (
     no_ticket,
     once,
     only_for_company,
-    patiently,
 )
 from support.own import Own
 from support.projections import store as projections

@@ -24,7 +24,6 @@ from contracts.ids import new_id
 from contracts.invoicing import AllocatedPart, InvoiceChanged
 from contracts.money import Money
 from contracts.refusals import Refusal
-from payments import edge
 from payments.bank_files.identity import identities
 from payments.bank_files.line import BankLine
 from payments.checks import CHECKS
@@ -645,7 +644,7 @@ class TestIntake:
         assert run.id == run_id
 
     async def test_sender_gets_the_run_or_a_retry(self, units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(edge, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr("chassis.http.seen.PATIENCE_SECONDS", 0.2)
         digest = hashlib.sha256(b"one file").digest()
         with pytest.raises(Problem) as caught:
             await bank_statements._taken_meanwhile(units.pool, digest)

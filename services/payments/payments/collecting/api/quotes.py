@@ -13,6 +13,7 @@ from chassis.db.reads import Reads
 from chassis.http.bodies import StrictRoute
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, not_found, problem_of
+from chassis.http.seen import patiently
 from chassis.running import Running, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, PositiveMinor
@@ -25,7 +26,7 @@ from payments.collecting.domain.quotes import MOST_PARTS, Choice, Everything, Qu
 from payments.collecting.domain.surcharges import NO_SURCHARGE, terms_for
 from payments.collecting.store.payments import waiting_for_payer
 from payments.collecting.store.quotes import add_quotes, load_confirming, load_payable, load_wished
-from payments.edge import Asked, Pay, ReadPayments, answer, patiently, unknown_customer
+from payments.edge import Asked, Pay, ReadPayments, answer, unknown_customer
 from payments.methods.data_files import CURRENCIES
 from payments.methods.domain.methods import Method, cannot_pay, payable_by, pays_in, unusable
 from payments.methods.store.methods import list_methods

@@ -13,6 +13,7 @@ from chassis.clock import Clock
 from chassis.http.bodies import NOT_KEPT, StrictRoute
 from chassis.http.idempotency import Key, find, replay, still_running
 from chassis.http.problems import problem_of
+from chassis.http.seen import patiently
 from chassis.running import Running, cause_of, running_of
 from contracts.allocation import Part, allocate, allocate_as_asked
 from contracts.ids import is_id
@@ -26,7 +27,7 @@ from payments.collecting.api.views import PaymentView, QuotedPart, quoted
 from payments.collecting.domain.payments import Step, receive
 from payments.collecting.domain.quotes import MOST_PARTS
 from payments.collecting.store.quotes import load_payable, load_wished
-from payments.edge import Asked, IdempotencyKey, WriteBooks, answer, patiently, unknown_customer
+from payments.edge import Asked, IdempotencyKey, WriteBooks, answer, unknown_customer
 from payments.own import Own
 from payments.projections.store import load_names
 

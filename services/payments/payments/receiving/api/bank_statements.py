@@ -18,12 +18,13 @@ from starlette.requests import ClientDisconnect
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
 from chassis.http.problems import Problem, not_found, unavailable
+from chassis.http.seen import patiently
 from chassis.messaging.work import Cause
 from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
 from contracts.invoicing import Currency, Text
 from payments.bank_files.line import BadFile
-from payments.edge import ReadBooks, WriteBooks, answer, patiently
+from payments.edge import ReadBooks, WriteBooks, answer
 from payments.own import Own
 from payments.receiving import intake as bank_intake
 from payments.receiving.intake import BeingTakenError
