@@ -59,16 +59,13 @@ async def add_dispute(work: Work, one: Dispute) -> None:
     )  # fmt: skip
 
 
-LOCK = f"SELECT {DISPUTE} FROM disputes d WHERE d.id = $1 FOR NO KEY UPDATE"  # noqa: S608
-LOCK_OF_CUSTOMER = f"SELECT {DISPUTE} FROM disputes d WHERE d.id = $1 AND d.customer_id = $2 FOR NO KEY UPDATE"  # noqa: S608
+OF_CUSTOMER = "($2::uuid IS NULL OR d.customer_id = $2)"
+LOCK = f"SELECT {DISPUTE} FROM disputes d WHERE d.id = $1 AND {OF_CUSTOMER} FOR NO KEY UPDATE"  # noqa: S608
 
 
 async def lock_dispute(work: Work, dispute_id: str, customer_id: str | None) -> Dispute | None:
     """`customer_id`: only if it is a dispute of this customer."""
-    if customer_id is None:
-        row = await work.connection.fetchrow(LOCK, dispute_id)
-    else:
-        row = await work.connection.fetchrow(LOCK_OF_CUSTOMER, dispute_id, customer_id)
+    row = await work.connection.fetchrow(LOCK, dispute_id, customer_id)
     return dispute_of(row) if row else None
 
 
@@ -116,9 +113,7 @@ def query(asked: Filter, before: str | None, limit: int) -> tuple[str, list[Any]
 
 async def load_dispute(reads: Reads, dispute_id: str, customer_id: str | None) -> Any:
     """The row of a dispute as it is shown; None if there is none, or not of this customer."""
-    if customer_id is None:
-        return await reads.fetchrow(f"{SHOWN} WHERE d.id = $1", dispute_id)
-    return await reads.fetchrow(f"{SHOWN} WHERE d.id = $1 AND d.customer_id = $2", dispute_id, customer_id)
+    return await reads.fetchrow(f"{SHOWN} WHERE d.id = $1 AND {OF_CUSTOMER}", dispute_id, customer_id)
 
 
 async def find_dispute(reads: Reads, ticket_id: str) -> Any:

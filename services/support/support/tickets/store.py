@@ -86,16 +86,13 @@ async def add_entry(work: Work, ticket: Ticket, entry: Entry) -> None:
     )  # fmt: skip
 
 
-LOCK = f"SELECT {TICKET} FROM tickets t WHERE t.id = $1 FOR NO KEY UPDATE"  # noqa: S608
-LOCK_OF_CUSTOMER = f"SELECT {TICKET} FROM tickets t WHERE t.id = $1 AND t.customer_id = $2 FOR NO KEY UPDATE"  # noqa: S608
+OF_CUSTOMER = "($2::uuid IS NULL OR t.customer_id = $2)"
+LOCK = f"SELECT {TICKET} FROM tickets t WHERE t.id = $1 AND {OF_CUSTOMER} FOR NO KEY UPDATE"  # noqa: S608
 
 
 async def lock_ticket(work: Work, ticket_id: str, customer_id: str | None) -> Ticket | None:
     """`customer_id`: only if it is a ticket of this customer."""
-    if customer_id is None:
-        row = await work.connection.fetchrow(LOCK, ticket_id)
-    else:
-        row = await work.connection.fetchrow(LOCK_OF_CUSTOMER, ticket_id, customer_id)
+    row = await work.connection.fetchrow(LOCK, ticket_id, customer_id)
     return ticket_of(row) if row else None
 
 
@@ -180,15 +177,11 @@ async def find_name(work: Work, author: Author) -> str:
 SHOWN = f"""{TICKET}, c.name AS customer_name, i.number AS invoice_number, p.number AS payment_number"""
 BESIDE = """LEFT JOIN customers c ON c.id = t.customer_id LEFT JOIN invoices i ON i.id = t.invoice_id
     LEFT JOIN payments p ON p.id = t.payment_id"""
-LOAD = f"SELECT {SHOWN} FROM tickets t {BESIDE} WHERE t.id = $1"  # noqa: S608
-LOAD_OF_CUSTOMER = f"{LOAD} AND t.customer_id = $2"
+LOAD = f"SELECT {SHOWN} FROM tickets t {BESIDE} WHERE t.id = $1 AND {OF_CUSTOMER}"  # noqa: S608
 
 
 async def load_ticket(reads: Reads, ticket_id: str, customer_id: str | None) -> dict[str, Any] | None:
-    if customer_id is None:
-        row = await reads.fetchrow(LOAD, ticket_id)
-    else:
-        row = await reads.fetchrow(LOAD_OF_CUSTOMER, ticket_id, customer_id)
+    row = await reads.fetchrow(LOAD, ticket_id, customer_id)
     return dict(row) if row else None
 
 

@@ -66,8 +66,10 @@ async def open_ticket(work: Work, opening: Opening, author: Author) -> Ticket:
     )  # fmt: skip
     words = [opening.subject, opening.text, invoice or "", payment or ""]
     ticket = replace(ticket, number=await store.add_ticket(work, ticket, words))
-    await _say(work, ticket, entry)
-    ticket = await _tell(work, ticket, entry)
+    await _record(work, ticket, entry)
+    ticket = await _mail(work, ticket, entry)
+    if ticket.notices:
+        await store.save_ticket(work, ticket, "")
     if reconciled is not None and work.now - reconciled < JUST_RECONCILED and opening.follows is None:
         return await happen(work, ticket, [closed_by_payment(work.now)])
     return ticket
@@ -110,13 +112,12 @@ async def happen(work: Work, ticket: Ticket, entries: Sequence[Entry]) -> Ticket
     for entry in entries:
         before, ticket = ticket.state, ticket.after(entry)
         _measure(ticket, before)
-        await _say(work, ticket, entry)
-        words = "" if entry.internal else entry.text
-        await store.save_ticket(work, ticket, words)
+        await _record(work, ticket, entry)
+        ticket = await _mail(work, ticket, entry)
+        await store.save_ticket(work, ticket, "" if entry.internal else entry.text)
         if ticket.state.status == "solved" != before.status:
             await cancel(work, CLOSE, ticket.id)  # of an earlier time that it was solved
             await enqueue(work, CLOSE, ticket.id, due_at=(ticket.state.ended_at or work.now) + REOPENS_FOR)
-        ticket = await _tell(work, ticket, entry)
     return ticket
 
 
@@ -128,13 +129,13 @@ def _measure(ticket: Ticket, before: State) -> None:
         solution.observe((now.ended_at - since).total_seconds())
 
 
-async def _say(work: Work, ticket: Ticket, entry: Entry) -> None:
+async def _record(work: Work, ticket: Ticket, entry: Entry) -> None:
     await store.add_entry(work, ticket, entry)
     work.emit(*messages.of(ticket, entry, work.now))
 
 
-async def _tell(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
-    """Have people mailed of what happened."""
+async def _mail(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
+    """Have people mailed of what happened. The ticket counts its notices; the caller saves it."""
     subject = about(entry)
     to = recipients(subject, await store.load_people(work, ticket), entry.author) if subject else None
     if subject is None or to is None:
@@ -143,5 +144,4 @@ async def _tell(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
     by = await store.find_name(work, entry.author)
     sealed = work.own.sealer.seal(subject=ticket.subject, text=entry.text, by=by)
     work.emit(messages.notice(ticket, subject, to, sealed, work.now))
-    await store.save_ticket(work, ticket, "")
     return ticket
