@@ -11,7 +11,7 @@ export type NewTicket = Schemas["NewTicket"];
 export type Reply = Schemas["Reply"];
 export type Wanted = NonNullable<paths["/v1/tickets"]["get"]["parameters"]["query"]>;
 
-const one = (ticket_id: string) => ({ path: { ticket_id } });
+export const one = (ticket_id: string) => ({ path: { ticket_id } });
 const under = (key: string) => ({ header: { "Idempotency-Key": key } });
 
 export const ticketsQuery = (wanted: () => Wanted) =>

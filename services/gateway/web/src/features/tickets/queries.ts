@@ -1,7 +1,5 @@
 import { api, ask, type Schemas } from "../../api/client";
-import type { Ticket } from "../support/queries";
-
-const one = (ticket_id: string) => ({ path: { ticket_id } });
+import { one, type Ticket } from "../support/queries";
 
 /** `assignee`: an id, `me`, or null for nobody. A second request changes nothing. */
 export const assign = (id: string, assignee: string | null): Promise<Ticket> =>
