@@ -54,9 +54,7 @@ class TicketReplied(TicketState):
 
 
 class TicketAssigned(TicketState):
-    """The ticket was given to one of the company's people, or to nobody. Only the company's streams have it."""
-
-    of_company: ClassVar[bool] = True
+    """The ticket was given to one of the company's people, or to nobody."""
 
 
 class TicketEscalated(TicketState):

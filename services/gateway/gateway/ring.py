@@ -107,6 +107,12 @@ class Entry:
                 self.text_for_customer = self._lines(_without(self.value, kind.company_fields))
         return self.text_for_customer
 
+    def shown_to(self, customer: str | None) -> bytes:
+        """What a stream of this customer has of it, which may be nothing. None: a stream of the company."""
+        if customer is None:
+            return self.render()
+        return self.render_for_customer() if self.customer == customer else b""
+
     def _type(self) -> str:
         return (dict(self.headers).get("ce_type") or b"").decode("utf-8", "replace")
 

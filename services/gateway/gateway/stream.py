@@ -209,14 +209,7 @@ class Stream:
             if entry.offset < position.offsets[entry.place]:
                 continue
             position.offsets[entry.place] = entry.offset + 1
-            text = (
-                entry.render()
-                if customer is None
-                else entry.render_for_customer()
-                if entry.customer == customer
-                else b""
-            )
-            if text:
+            if text := entry.shown_to(customer):
                 chunk += b"id: %b\n%b" % (ring.mark(place.number, position), text)
             if len(chunk) > CHUNK_BYTES:
                 break

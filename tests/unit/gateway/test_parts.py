@@ -207,7 +207,7 @@ class TestRing:
         assert rest == [b"", b""]
 
     @pytest.mark.parametrize(
-        "kind", ["TicketOpened", "TicketReplied", "TicketSolved", "TicketClosed", "TicketReopened"]
+        "kind", ["TicketOpened", "TicketReplied", "TicketAssigned", "TicketSolved", "TicketClosed", "TicketReopened"]
     )
     def test_customer_gets_no_fields_of_the_company(self, kind: str) -> None:
         one, fields = of_ticket(kind), {"ticket_id": "t1", "status": "open"}
@@ -216,10 +216,9 @@ class TestRing:
         whole = one.render().split(b"\n")[1].removeprefix(b"data: ")
         assert orjson.loads(whole)["data"] == fields | {"assignee": "p1", "escalated": True}
 
-    @pytest.mark.parametrize("kind", ["TicketAssigned", "TicketEscalated"])
-    def test_customer_gets_no_events_of_the_company(self, kind: str) -> None:
-        assert of_ticket(kind).render_for_customer() == b""
-        assert b'"escalated":true' in of_ticket(kind).render()
+    def test_customer_gets_no_events_of_the_company(self) -> None:
+        assert of_ticket("TicketEscalated").render_for_customer() == b""
+        assert b'"escalated":true' in of_ticket("TicketEscalated").render()
 
     def test_customer_gets_other_events_whole(self) -> None:
         assert entry(0, 1).render_for_customer() == entry(0, 1).render()
