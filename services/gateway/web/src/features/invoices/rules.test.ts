@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chosen, lookOf, movedOn, tabSearch, toggled } from "./rules";
+import { chosen, lookOf, rowsOf, tabSearch, toggled, type Row } from "./rules";
 
 const address = (search: string) => (name: string) => new URLSearchParams(search).get(name);
 
@@ -48,13 +48,33 @@ describe("how a person looks at the list", () => {
   });
 });
 
-describe("a row is washed with colour", () => {
+describe("a row of the list", () => {
   const one = (id: string, status: string) => ({ id, status });
+  const keys = (rows: ReadonlyMap<string, Row>) => [...rows].map(([id, row]) => `${id}${row.key}`);
+  const first = rowsOf(new Map(), [one("a", "open"), one("b", "open"), one("c", "paid")]);
 
-  test("when its invoice moves on, not when another page comes", () => {
-    const before = [one("a", "open"), one("b", "open")];
-    expect([...movedOn(before, [one("a", "in_progress"), one("b", "open"), one("c", "paid")])]).toEqual(["a"]);
-    expect([...movedOn(before, [one("c", "paid"), one("d", "open")])]).toEqual([]);
-    expect([...movedOn([], before)]).toEqual([]);
+  test("stays its invoice's while it is shown", () => {
+    expect(keys(first)).toEqual(["a1", "b2", "c3"]);
+    expect(keys(rowsOf(first, [one("d", "open"), one("c", "paid"), one("a", "open")]))).toEqual(["d2", "c3", "a1"]);
+  });
+
+  test("is filled anew when another page comes", () => {
+    expect(
+      keys(
+        rowsOf(
+          first,
+          ["e", "f", "g", "h"].map((id) => one(id, "open")),
+        ),
+      ),
+    ).toEqual(["e1", "f2", "g3", "h4"]);
+  });
+
+  test("is a new one and washed when its invoice moves on, once", () => {
+    const moved = rowsOf(first, [one("a", "in_progress"), one("b", "open"), one("d", "paid")]);
+    expect(keys(moved)).toEqual(["a4", "b2", "d1"]);
+    expect([...moved.values()].map((row) => row.washed)).toEqual([true, false, false]);
+    expect([...rowsOf(moved, [one("a", "in_progress")]).values()]).toEqual([
+      { key: 4, status: "in_progress", washed: false },
+    ]);
   });
 });

@@ -74,9 +74,23 @@ export const toggled = (look: Look, column: Column): Look => ({
 });
 
 type Shown = { id: string; status: string };
+/** A line of the table. `washed`: its invoice has just moved on to another status. */
+export type Row = { key: number; status: string; washed: boolean };
 
-/** Of the invoices shown `now`, the ids of those that stood there `before` with another status. */
-export function movedOn(before: readonly Shown[], now: readonly Shown[]): ReadonlySet<string> {
-  const was = new Map(before.map((one) => [one.id, one.status]));
-  return new Set(now.filter((one) => was.has(one.id) && was.get(one.id) !== one.status).map((one) => one.id));
+/**
+ * The row of each invoice by its id. An invoice keeps its row while it is shown, and gets a new one when it moves on,
+ * which washes it with colour. Invoices that come take the rows of those that went: filling a row costs the browser
+ * a fraction of making one.
+ */
+export function rowsOf(before: ReadonlyMap<string, Row>, now: readonly Shown[]): ReadonlyMap<string, Row> {
+  const stays = (one: Shown): boolean => before.get(one.id)?.status === one.status;
+  const kept = new Set(now.filter(stays).map((one) => one.id));
+  const free = [...before].filter(([id]) => !kept.has(id)).map(([, row]) => row.key);
+  let last = Math.max(0, ...[...before.values()].map((row) => row.key));
+  const rowOf = ({ id, status }: Shown): Row => {
+    const was = before.get(id);
+    if (was?.status === status) return { ...was, washed: false };
+    return { key: was ? ++last : (free.shift() ?? ++last), status, washed: was !== undefined };
+  };
+  return new Map(now.map((one) => [one.id, rowOf(one)]));
 }
