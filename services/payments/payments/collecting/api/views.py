@@ -60,7 +60,8 @@ class PaymentView(BaseModel):
 
     `allocations`: the invoices that the money pays. `credit_allocations`: the invoices that unapplied credit
     (`credit_used`) pays, as in the quote until it is settled; then as really paid, which is less if credit was gone.
-    `gone_back`: amounts that either of them had paid of invoices and that have gone back.
+    `gone_back`: amounts that either of them had paid of invoices and that have gone back. `asked`: the invoices that
+    a payment which ended without money was to pay; otherwise empty.
 
     `reversed`: the amount that went back, with surcharge. `disputed`: the amount that the payer's bank holds until a
     chargeback is decided. Until `return_window_until`, the bank may still take the money back. While the status is
@@ -99,6 +100,7 @@ class PaymentView(BaseModel):
     allocations: list[AllocationView]
     credit_allocations: list[AllocationView]
     gone_back: list[AllocationView]
+    asked: list[AllocationView]
     reversals: list[ReversalView]
 
 
@@ -156,6 +158,7 @@ def view_of_payment(payment: Payment, beside: Beside = NOTHING) -> dict[str, Any
         "allocations": _view_of_parts(payment.allocations, beside),
         "credit_allocations": _view_of_parts(payment.credit_allocations, beside),
         "gone_back": _view_of_parts(payment.gone_back, beside),
+        "asked": _view_of_parts(payment.asked_in_vain, beside),
         "reversals": [view_of_reversal(each) for each in beside.reversals if each.payment_id == payment.id],
     }
 

@@ -119,6 +119,11 @@ class Payment:
         return self.credit_used > 0 and not self.total
 
     @property
+    def asked_in_vain(self) -> tuple[Part, ...]:
+        """The invoices that a payment which ended without money was to pay."""
+        return self.asked if self.without_money else ()
+
+    @property
     def credit_allocations(self) -> tuple[Part, ...]:
         """The invoices that unapplied credit pays: as in the quote, until invoicing has said what it really paid."""
         if not self.credit_used or self.without_money:

@@ -30,7 +30,9 @@ async def load_beside(connection: Reads, payments: Sequence[Payment]) -> Beside:
     if not payments:
         return Beside()
     parts = {
-        part.invoice_id for each in payments for part in (*each.allocations, *each.credit_allocations, *each.gone_back)
+        part.invoice_id
+        for each in payments
+        for part in (*each.allocations, *each.credit_allocations, *each.gone_back, *each.asked_in_vain)
     }
     methods = {each.method_id for each in payments if each.method_id}
     customers = {each.customer_id for each in payments}

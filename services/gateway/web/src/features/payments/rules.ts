@@ -54,6 +54,8 @@ export function troubleOf(payment: Pick<Payment, "status" | "reconciliation">): 
 export const wayOf = (payment: Pick<Payment, "way" | "method">): string =>
   payment.way === "receive" ? t("payments.received") : payment.method ? nameOf(payment.method) : t("payments.credit");
 
+type Part = { invoice_id: string; amount_minor: number };
+
 /** What a payment pays of one invoice: by the method, or by credit. */
 export const partOf = (
   payment: { allocations: readonly Part[]; credit_allocations: readonly Part[] },
@@ -62,4 +64,11 @@ export const partOf = (
   [...payment.allocations, ...payment.credit_allocations]
     .filter((part) => part.invoice_id === invoiceId)
     .reduce((sum, part) => sum + part.amount_minor, 0);
-type Part = { invoice_id: string; amount_minor: number };
+
+const MOST_AGAIN = 50; // ids in an address
+
+/** The query of TO PAY with the invoices of a payment that failed already ticked; without them when there are too many. */
+export function payAgain({ currency, asked }: Pick<Payment, "currency" | "asked">): string {
+  const ids = asked.map((part) => part.invoice_id);
+  return `?currency=${currency}${ids.length && ids.length <= MOST_AGAIN ? `&invoice=${ids.join(",")}` : ""}`;
+}
