@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { clock, dayOf, daysBetween, longDay, shortDay } from "./days";
+import { clock, dayOf, daysBetween, instant, longDay, shortDay } from "./days";
 
 describe("days", () => {
   test("are shown as they are, in any zone", () => {
@@ -19,6 +19,18 @@ describe("days", () => {
   });
 });
 
-test("an instant is shown in the company's zone", () => {
-  expect(clock("2026-11-17T19:04:00Z", "America/New_York", "en")).toMatch(/^2:04\sPM$/);
+describe("an instant is shown in the company's zone", () => {
+  const at = "2026-11-17T19:04:00Z";
+
+  test("with its name, for a reader whose clock shows another time", () => {
+    expect(clock(at, "America/New_York", "en", "Europe/Berlin")).toMatch(/^2:04\sPM EST$/);
+    expect(instant(at, "America/New_York", "en", "Europe/Berlin")).toMatch(/^Nov 17, 2026, 2:04\sPM EST$/);
+    expect(instant(at, "Europe/Berlin", "en", "America/New_York")).toMatch(/^Nov 17, 2026, 8:04\sPM GMT\+1$/);
+  });
+
+  test("without it, for a reader whose clock shows this time", () => {
+    expect(clock(at, "America/New_York", "en", "America/New_York")).toMatch(/^2:04\sPM$/);
+    expect(instant(at, "America/New_York", "en", "America/Toronto")).toMatch(/^Nov 17, 2026, 2:04\sPM$/);
+    expect(instant(at, "Europe/Madrid", "es", "Europe/Berlin")).toBe("17 nov 2026, 20:04");
+  });
 });

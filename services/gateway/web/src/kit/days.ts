@@ -24,13 +24,30 @@ export const longDay = (day: string, today: string, language: string): string =>
     ...(day.slice(0, 4) === today.slice(0, 4) ? {} : { year: "numeric" }),
   }).format(noon(day));
 
-/** As "Nov 17, 2026, 2:04 PM". */
-export const instant = (at: string, zone: string, language: string): string =>
-  format(language, zone, { dateStyle: "medium", timeStyle: "short" }).format(new Date(at));
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const DAY = { year: "numeric", month: "short", day: "numeric" } as const;
+const TIME = { hour: "numeric", minute: "2-digit" } as const;
 
-/** As "2:04 PM". */
-export const clock = (at: string, zone: string, language: string): string =>
-  format(language, zone, { timeStyle: "short" }).format(new Date(at));
+/** The moment in the zone, with the name of the zone where the reader's own clock shows another time. */
+function moment(
+  at: string,
+  zone: string,
+  language: string,
+  options: Intl.DateTimeFormatOptions,
+  reader: string,
+): string {
+  const [when, both] = [new Date(at), { ...DAY, ...TIME }];
+  const same = format(language, zone, both).format(when) === format(language, reader, both).format(when);
+  return format(language, zone, same ? options : { ...options, timeZoneName: "short" }).format(when);
+}
+
+/** As "Nov 17, 2026, 2:04 PM EST"; without "EST" for a reader whose clock shows this time. */
+export const instant = (at: string, zone: string, language: string, reader = here): string =>
+  moment(at, zone, language, { ...DAY, ...TIME }, reader);
+
+/** As "2:04 PM EST"; without "EST" for a reader whose clock shows this time. */
+export const clock = (at: string, zone: string, language: string, reader = here): string =>
+  moment(at, zone, language, TIME, reader);
 
 /** The day of an instant in a zone, as YYYY-MM-DD. */
 export const dayOf = (at: string | number, zone: string): string =>
