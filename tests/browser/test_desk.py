@@ -111,7 +111,7 @@ class TestDeskPages:
             ("invoices", "Customers"),
             ("receipts", "Payments"),
             ("files", "Bank files"),
-            ("dead-letters", "Not handled"),
+            ("dead-letters", "Dead letters"),
         ],
     )
     async def test_plain_word_opens_its_page(self, manager: Manager, typed: str, heading: str) -> None:

@@ -169,7 +169,7 @@ class TestSetAside:
         async with AIOKafkaProducer(**stack.kafka()) as producer:
             await producer.send_and_wait("invoicing.customer.v1", b"not what it should be", key=b"nobody")
         await manager.client.until("/v1/dead-letters/payments", lambda found: bool(found["letters"]))
-        await page.get_by_role("navigation", name="Desk").get_by_role("link", name="Not handled").click()
+        await page.get_by_role("navigation", name="Desk").get_by_role("link", name="Dead letters").click()
         table = page.get_by_role("table", name="Events that payments could not handle")
         await expect(table).to_contain_text("invoicing.customer.v1")
         await expect(table).to_contain_text("can’t be read")
