@@ -39,10 +39,26 @@ class InvoiceState(Event):
     pending: Amount
     payable_now: Amount
     payment_id: Annotated[str | None, Field(description="The payment that caused the change, if one did")] = None
+    disputed: Annotated[Amount | None, Field(description="Of the balance, what is in dispute; absent: nothing")] = None
+    held: Annotated[
+        Amount | None,
+        Field(
+            description="Of the balance, what reminders and autopay leave out; absent: nothing. After `held_until` it "
+            "is `disputed` alone"
+        ),
+    ] = None
+    held_until: Annotated[
+        date | None, Field(description="The last day on which what a rejected dispute was about is held")
+    ] = None
 
 
 class InvoiceIssued(InvoiceState):
     """An invoice is owed from now on."""
+
+    lines: Annotated[
+        tuple[Amount, ...] | None,
+        Field(description="What each line comes to, with its share of the tax, in order; their sum is `total`"),
+    ] = None
 
 
 class InvoiceChanged(InvoiceState):
@@ -59,6 +75,21 @@ class InvoicePaid(InvoiceState):
 
 class InvoiceReopened(InvoiceState):
     """Money went back: a paid invoice is owed again, with its old due date."""
+
+
+class InvoiceHeld(InvoiceState):
+    """A customer disputes the invoice or some of its lines: that amount is held from reminders and autopay."""
+
+    dispute_id: str
+    dispute_amount: Annotated[Amount, Field(description="What the dispute is about, whatever of it is still owed")]
+
+
+class InvoiceHoldEnded(InvoiceState):
+    """A dispute was rejected or withdrawn: all is owed. Reminders and autopay wait until `held_until`, if any."""
+
+    dispute_id: str
+    dispute_amount: Annotated[Amount, Field(description="What the dispute was about")]
+    outcome: Literal["rejected", "withdrawn"]
 
 
 class InvoiceVoided(InvoiceState):
@@ -152,6 +183,32 @@ class CreditChanged(Event):
     amount: Amount
     balance: Amount
     available: Annotated[Amount | None, Field(description="Of the balance, what no payment under way holds")] = None
+
+
+class CreditNoteState(Event):
+    """A credit note, whole: a part paid its own invoice, the rest is the customer's credit."""
+
+    topic: ClassVar[topics.Topic] = topics.CREDIT_NOTE
+    aggregate: ClassVar[str] = "credit_note_id"
+
+    credit_note_id: str
+    customer_id: str
+    number: str
+    invoice_id: str
+    dispute_id: str
+    issued_on: date
+    amount: Amount
+    applied: Annotated[Amount, Field(description="Of the amount, what its own invoice took when it was issued")]
+    balance: Annotated[Amount, Field(description="Of the rest, what has paid nothing yet")]
+    available: Annotated[Amount, Field(description="Of the balance, what no payment under way holds")]
+
+
+class CreditNoteIssued(CreditNoteState):
+    """A dispute was accepted, and its amount is credited."""
+
+
+class CreditNoteChanged(CreditNoteState):
+    """A payment that uses the rest of the credit note began, ended, or was confirmed."""
 
 
 class CustomerChanged(Event):

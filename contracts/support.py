@@ -131,7 +131,7 @@ class DisputeState(Event):
     lines: Annotated[tuple[DisputedLine, ...], Field(description="Empty: the whole invoice")]
     amount: Annotated[
         Amount | None,
-        Field(description="The sum of `lines`, or the invoice's total; absent: invoicing knows it"),
+        Field(description="The sum of `lines`, or what is left of the invoice's total; absent in older events"),
     ] = None
 
 

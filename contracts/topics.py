@@ -28,6 +28,7 @@ INVOICE = Topic("invoicing.invoice.v1", "An invoice's amounts and states.")
 RESERVATION = Topic("invoicing.reservation.v1", "What a payment under way holds of invoices.")
 SETTLEMENT = Topic("invoicing.settlement.v1", "What a reconciled payment paid, and what became credit.")
 CREDIT = Topic("invoicing.credit.v1", "A customer's unapplied money.")
+CREDIT_NOTE = Topic("invoicing.credit-note.v1", "Credit notes, and what is left of each.")
 CUSTOMER = Topic("invoicing.customer.v1", "Customers with names and addresses.", public=False, compacted=True)
 INBOUND = Topic("invoicing.inbound.v1", "Commands of other systems.", commands=True)
 OUTCOMES = Topic("invoicing.outcomes.v1", "The answer to each command.")
@@ -50,6 +51,7 @@ TOPICS: tuple[Topic, ...] = (
     RESERVATION,
     SETTLEMENT,
     CREDIT,
+    CREDIT_NOTE,
     CUSTOMER,
     INBOUND,
     OUTCOMES,

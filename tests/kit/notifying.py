@@ -148,11 +148,11 @@ def receipt(customer: str, minor: int = 12_500, **more: Any) -> payments.Payment
     return payments.PaymentReconciled(**{**body, **rest, **more})
 
 
-def invoice(customer: str, number: str = "INV-1", minor: int = 12_500) -> invoicing.InvoiceIssued:
+def invoice(customer: str, number: str = "INV-1", minor: int = 12_500, **more: Any) -> invoicing.InvoiceIssued:
     return invoicing.InvoiceIssued(
         invoice_id=new_id(), customer_id=customer, number=number, status="open", issued_on="2026-03-01",
         due_on="2026-03-31", total=usd(minor), credited=usd(0), settled=usd(0), balance=usd(minor), pending=usd(0),
-        payable_now=usd(minor),
+        payable_now=usd(minor), **more,
     )  # fmt: skip
 
 

@@ -110,7 +110,8 @@ class Help:
         customer, manager = new_id(), await self.person("Lee Roy", email=f"lee-{new_id()}@paidup.example")
         address = await self.running.pool.fetchval("SELECT email FROM people WHERE id = $1", manager)
         contact = await self.person_of(customer)
-        issued, paid = invoice(customer, f"INV-{new_id()[-6:]}"), payment(customer)
+        lines = (usd(10_000), usd(3_000), usd(-500))
+        issued, paid = invoice(customer, f"INV-{new_id()[-6:]}", lines=lines), payment(customer)
         named = {"external_id": customer, "name": "Acme Corp", "account_manager": address, **more}
         await self.hear(invoicing.CustomerChanged(customer_id=customer, **named), issued, paid)
         return Acme(customer, contact, manager, issued.invoice_id, paid.payment_id)

@@ -18,6 +18,7 @@ EVERYBODY = {
     "GET /v1/customers/{customer_id}",
     "GET /v1/customers/{customer_id}/aging",
     "GET /v1/customers/{customer_id}/activity",
+    "GET /v1/customers/{customer_id}/credit-notes",
     "GET /v1/customers/{customer_id}/summary",
     "GET /v1/customers/{customer_id}/attention",
     "GET /v1/invoices",

@@ -41,8 +41,12 @@ for _name in WITH_DATABASE:
 
 FUNDS = "SELECT customer_id::text || ' ' || currency, -sum(amount)::bigint, 0::bigint FROM ledger_entries WHERE account = 'customer_funds' GROUP BY 1 HAVING sum(amount) <> 0"
 HELD = """SELECT customer_id::text || ' ' || currency AS id, sum(amount)::bigint AS one, 0::bigint AS two FROM (
-    SELECT customer_id, currency, settled AS amount FROM invoices UNION ALL SELECT customer_id, currency, balance FROM credits
+    SELECT customer_id, currency, settled AS amount FROM invoices UNION ALL SELECT customer_id, currency, balance FROM credits c
+    WHERE NOT EXISTS (SELECT FROM credit_notes n WHERE n.id = c.payment_id)
 ) held GROUP BY 1 HAVING sum(amount) <> 0"""
+# Accepted disputes and what they are about; invoicing's own check compares that with the credit notes.
+ACCEPTED = "SELECT id::text, amount, 0::bigint FROM disputes WHERE status = 'accepted'"
+CREDITED = "SELECT id::text AS id, amount AS one, 0::bigint AS two FROM disputes WHERE state IN ('waits', 'accepted')"
 INVOICES = """SELECT id::text, sequence AS one,
     CASE WHEN state IN ('open', 'uncollectible') THEN total - credited - settled - pending ELSE 0 END AS two
     FROM invoices WHERE sequence > 0"""
@@ -108,6 +112,8 @@ async def _look(settings: Settings) -> tuple[list[str], list[str]]:
                 rows = await connection.fetch(f"{sql} LIMIT {MOST}")
                 wrong += [f"{service}: {what}: {row[0]} ({row[1]})" for row in rows]
         wrong += await _between(found["invoicing"], found["payments"])
+        disputes = await _differing(found["invoicing"], CREDITED, _rows(found["support"], ACCEPTED))
+        wrong += [f"dispute {row[0]}: support accepted {row[3]}, invoicing credits {row[1]}" for row in disputes]
         wrong += await _unheard(found)
         different, waiting = await _provider(settings, found["payments"])
         wrong += different

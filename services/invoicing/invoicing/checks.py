@@ -9,6 +9,27 @@ CHECKS = {
         SELECT i.id::text, format('settled %s, entries %s', settled, e.sum) FROM invoices i LEFT JOIN (
             SELECT invoice_id, -sum(amount) AS sum FROM entries WHERE kind IN ('settle', 'reverse') GROUP BY 1
         ) e ON e.invoice_id = i.id WHERE settled <> coalesce(e.sum, 0)""",
+    "an invoice's credited amount is not what its entries credited": """
+        SELECT i.id::text, format('credited %s, entries %s', credited, e.sum) FROM invoices i LEFT JOIN (
+            SELECT invoice_id, -sum(amount) AS sum FROM entries WHERE kind = 'credit' GROUP BY 1
+        ) e ON e.invoice_id = i.id WHERE credited <> coalesce(e.sum, 0)""",
+    "what credit notes paid and left is not their amount": """
+        SELECT n.id::text, format('amount %s, paid %s, left %s', n.amount, e.sum, c.balance) FROM credit_notes n
+        LEFT JOIN (SELECT payment_id, -sum(amount) AS sum FROM entries WHERE kind = 'credit' GROUP BY 1) e ON e.payment_id = n.id
+        LEFT JOIN credits c ON c.payment_id = n.id WHERE n.amount <> coalesce(e.sum, 0) + coalesce(c.balance, 0)""",
+    "credit notes come to more than their invoice": """
+        SELECT i.id::text, format('total %s, credit notes %s', i.total, n.sum) FROM invoices i
+        JOIN (SELECT invoice_id, sum(amount) FROM credit_notes GROUP BY 1) n ON n.invoice_id = i.id WHERE n.sum > i.total""",
+    "an accepted dispute has no credit note, or another dispute has one": """
+        SELECT d.id::text, format('%s, amount %s, credit note %s', d.state, d.amount, n.amount) FROM disputes d
+        JOIN invoices i ON i.id = d.invoice_id LEFT JOIN credit_notes n ON n.dispute_id = d.id
+        LEFT JOIN (SELECT invoice_id, sum(amount) FROM credit_notes GROUP BY 1) s ON s.invoice_id = d.invoice_id
+        WHERE n.amount > d.amount OR (n.id IS NOT NULL AND d.state <> 'accepted')
+            OR (d.state = 'accepted' AND i.state <> 'void' AND d.amount > coalesce(n.amount, 0) AND coalesce(s.sum, 0) < i.total)""",
+    "what is in dispute of an invoice is not the sum of its disputes": """
+        SELECT i.id::text, format('in dispute %s, disputes %s', in_dispute, d.sum) FROM invoices i
+        LEFT JOIN (SELECT invoice_id, sum(amount) FROM disputes WHERE state IN ('open', 'waits') GROUP BY 1) d ON d.invoice_id = i.id
+        WHERE in_dispute <> coalesce(d.sum, 0)""",
     "an invoice's pending amount is not what reservations hold": """
         SELECT i.id::text, format('pending %s, reserved %s', pending, coalesce(r.sum, 0)) FROM invoices i LEFT JOIN (
             SELECT id, sum(amount) FROM reservations, unnest(invoice_ids, amounts) AS p (id, amount) WHERE state = 'placed' GROUP BY 1
@@ -33,4 +54,7 @@ EMITTED = """
     UNION ALL SELECT 'invoicing.customer.v1', id::text, sequence FROM customers
     UNION ALL SELECT 'invoicing.reservation.v1', payment_id::text, sequence FROM reservations
     UNION ALL SELECT 'invoicing.settlement.v1', payment_id::text, sequence FROM settlements
-    UNION ALL SELECT 'invoicing.credit.v1', id::text, sequence FROM credits"""
+    UNION ALL SELECT 'invoicing.credit.v1', id::text, sequence FROM credits c
+        WHERE NOT EXISTS (SELECT FROM credit_notes n WHERE n.id = c.payment_id)
+    UNION ALL SELECT 'invoicing.credit-note.v1', n.id::text, coalesce(c.sequence, 1) FROM credit_notes n
+        LEFT JOIN credits c ON c.payment_id = n.id"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,13 +12,14 @@ from chassis.messaging.handlers import Handlers, Lock
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import payments as heard
-from contracts import words
+from contracts import support, words
 from contracts.allocation import Part
 from contracts.invoicing import AllocatedPart, CreateCustomer, IssueInvoice
 from contracts.refusals import Refusal
 from contracts.strict_json import NotJsonError, read_strict
 from invoicing import issuing, messages, store
-from invoicing.domain import MOST_PARTS, Book
+from invoicing.bank_days import held_until
+from invoicing.domain import MOST_PARTS, Book, Dispute, accept, credit_accepted, disputed, end_hold, raise_dispute
 
 handlers = Handlers("invoicing")
 commands = Handlers("invoicing-inbound", answer_unreadable=messages.unreadable, answer_unknown=messages.unknown_command)
@@ -128,8 +129,41 @@ async def give_again(events: Sequence[Received[heard.PaymentRefundFailed]], work
     await store.save_book(work, book)
 
 
+@handlers.on_many(
+    support.DisputeRaised, support.DisputeAccepted, support.DisputeRejected, support.DisputeWithdrawn, lock=customer_of
+)  # fmt: skip
+async def follow_disputes(events: Sequence[Received[support.DisputeState]], work: Work) -> None:
+    book = await store.load_book(work, disputed={received.event.invoice_id for received in events})
+    raised = [received.event.invoice_id for received in events if isinstance(received.event, support.DisputeRaised)]
+    documents = await store.load_documents(work.connection, raised)
+    for received in events:
+        event, today = received.event, work.clock.today()
+        match event:
+            case support.DisputeRaised():
+                amount = _disputed(event, book, documents)
+                raise_dispute(book, Dispute(event.dispute_id, event.customer_id, event.invoice_id, amount), today)
+            case support.DisputeAccepted():
+                accept(book, event.dispute_id, today)
+            case support.DisputeRejected():
+                end_hold(book, event.dispute_id, "rejected", today, held_until(today))
+            case support.DisputeWithdrawn():
+                end_hold(book, event.dispute_id, "withdrawn", today)
+        _say(book, received, work)
+    await store.save_book(work, book)
+
+
+def _disputed(event: support.DisputeState, book: Book, documents: Mapping[str, store.Document]) -> int:
+    """What is disputed, by the lines that invoicing knows: at most what they come to."""
+    total = book.invoices[event.invoice_id].total
+    if not event.lines:
+        return min(total, event.amount.amount_minor) if event.amount else total
+    lines = [(one.line, one.amount.amount_minor if one.amount else None) for one in event.lines]
+    return disputed(documents[event.invoice_id].line_totals, lines)
+
+
 def _say(book: Book, received: Received[Any], work: Work) -> None:
-    """Emit the facts that one event led to, under its cause."""
+    """Credit accepted disputes for which no money is under way any more; emit the facts that one event led to."""
+    credit_accepted(book, work.clock.today())
     work.cause = received.cause
     work.emit(*messages.of(book.take_facts(), work.now))
 

@@ -34,7 +34,10 @@ async def issue(asked: Sequence[IssueInvoice], work: Work) -> list[Issued | Refu
     )
     made = [make(each, _customer_of(each, known, by_external_id)) for each in asked]
     new, book = _first_of_each_number([each for each in made if not isinstance(each, Refusal)]), Book()
-    ready = [(one.invoice if one.draft else book.issue(one.invoice), one.document, one.fingerprint) for one in new]
+    ready = [
+        (one.invoice if one.draft else book.issue(one.invoice, one.document.line_totals), one.document, one.fingerprint)
+        for one in new
+    ]
     added = await store.add_invoices(work, ready) if ready else set()
     changes = [fact for fact in book.take_facts() if isinstance(fact, Change) and fact.invoice.id in added]
     work.emit(*messages.of(changes, work.now))
@@ -53,6 +56,10 @@ class Made:
     document: store.Document
     fingerprint: bytes
     draft: bool
+
+
+def _issued(one: Made, book: Book) -> Invoice:
+    return one.invoice if one.draft else book.issue(one.invoice, one.document.line_totals)
 
 
 def _first_of_each_number(made: list[Made]) -> list[Made]:

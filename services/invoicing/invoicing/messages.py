@@ -10,7 +10,7 @@ from contracts.allocation import Part
 from contracts.envelope import Amount, Envelope, Message, message
 from contracts.money import Money
 from contracts.refusals import Refusal
-from invoicing.domain import Applied, Change, Credit, Fact, Invoice, Reservation, Settlement, TakenBack
+from invoicing.domain import Applied, Change, Credit, CreditNote, Fact, Invoice, Reservation, Settlement, TakenBack
 
 _INVOICE_EVENTS: dict[str, type[says.InvoiceState]] = {
     "issued": says.InvoiceIssued,
@@ -19,6 +19,8 @@ _INVOICE_EVENTS: dict[str, type[says.InvoiceState]] = {
     "paid": says.InvoicePaid,
     "reopened": says.InvoiceReopened,
     "voided": says.InvoiceVoided,
+    "held": says.InvoiceHeld,
+    "hold_ended": says.InvoiceHoldEnded,
 }
 
 
@@ -39,13 +41,24 @@ def _of(fact: Fact, now: datetime) -> Message:
             return message(_applied(fact), sequence=now_.sequence, time=now, customer=now_.customer_id)
         case TakenBack(left=left):
             return message(_taken_back(fact), sequence=left.sequence, time=now, customer=left.customer_id)
+        case Credit(note=CreditNote() as note):
+            return message(_credit_note(fact, note), sequence=fact.sequence, time=now, customer=fact.customer_id)
         case Credit():
             return message(_credit(fact), sequence=fact.sequence, time=now, customer=fact.customer_id)
 
 
 def _invoice(change: Change) -> says.InvoiceState:
     invoice = change.invoice
-    voided: dict[str, Any] = {"reason": change.reason} if change.what == "voided" else {}
+    more: dict[str, Any] = {"reason": change.reason} if change.what == "voided" else {}
+    if change.lines is not None:
+        more["lines"] = tuple(_amount(invoice, minor) for minor in change.lines)
+    if change.dispute is not None and change.what in ("held", "hold_ended"):
+        more |= {"dispute_id": change.dispute.id, "dispute_amount": _amount(invoice, change.dispute.amount)}
+        more |= {"outcome": change.dispute.state} if change.what == "hold_ended" else {}
+    if invoice.held:
+        more["held"] = _amount(invoice, invoice.held)
+        more |= {"held_until": invoice.held_until} if invoice.held_until else {}
+        more |= {"disputed": _amount(invoice, invoice.disputed)} if invoice.disputed else {}
     return _INVOICE_EVENTS[change.what].model_construct(
         invoice_id=invoice.id,
         customer_id=invoice.customer_id,
@@ -60,7 +73,7 @@ def _invoice(change: Change) -> says.InvoiceState:
         pending=_amount(invoice, invoice.pending),
         payable_now=_amount(invoice, invoice.payable_now),
         payment_id=change.payment_id,
-        **voided,
+        **more,
     )
 
 
@@ -126,6 +139,25 @@ def _credit(credit: Credit) -> says.CreditChanged:
         amount=Amount.of(Money(credit.amount, credit.currency)),
         balance=Amount.of(Money(credit.balance, credit.currency)),
         available=Amount.of(Money(credit.available, credit.currency)),
+    )
+
+
+def _credit_note(credit: Credit, note: CreditNote) -> says.CreditNoteState:
+    def amount(minor: int) -> Amount:
+        return Amount.of(Money(minor, note.currency))
+
+    event = says.CreditNoteIssued if credit.sequence == 1 else says.CreditNoteChanged
+    return event(
+        credit_note_id=note.id,
+        customer_id=note.customer_id,
+        number=note.number,
+        invoice_id=note.invoice_id,
+        dispute_id=note.dispute_id,
+        issued_on=note.issued_on,
+        amount=amount(note.amount),
+        applied=amount(note.applied),
+        balance=amount(credit.balance),
+        available=amount(credit.available),
     )
 
 

@@ -35,7 +35,13 @@ WORDS = {
     "returned": "The payer's bank took {amount} of a payment back.",
     "chargeback_lost": "A chargeback was lost: {amount} of the payment is gone.",
     "receipt_voided": "A receipt of {amount} was voided: it had been recorded in error.",
+    "dispute_raised": "{amount} of it is disputed: reminders and autopay leave that out.",
+    "dispute_rejected": "The dispute of {amount} was rejected: all is owed.",
+    "dispute_withdrawn": "The dispute of {amount} was withdrawn.",
+    "credited": "A credit note paid {amount} of it.",
+    "paid_by_credit_note": "A credit note paid {amount}, the last of it: the invoice is paid.",
     # What comes next.
+    "in_dispute": "It is in dispute: reminders and autopay wait for the decision.",
     "confirmed_by": "The payment under way is confirmed by {day}; until then the same money can't be paid twice.",
     "confirmation_awaited": "It waits for the payment under way. "
     "Until that is confirmed, the same money can't be paid twice.",
@@ -84,13 +90,20 @@ class Line:
 
 def of_invoice(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Line:
     """The line of an invoice's own event; the amounts are the changes since the event before."""
-    settled, pending = (_moved(name, body, before) for name in ("settled", "pending"))
+    settled, pending, credited = (_moved(name, body, before) for name in ("settled", "pending", "credited"))
     code = OWN.get(event)
+    if event in ("InvoiceHeld", "InvoiceHoldEnded"):
+        outcome = body["outcome"] if event == "InvoiceHoldEnded" else "raised"
+        return Line(f"dispute_{outcome}", {"amount": Amount(**body["dispute_amount"]).money()})
+    if code == "paid" and not settled:
+        return Line("paid_by_credit_note", {"amount": credited})
+    if code is None and credited:
+        return Line("credited", {"amount": credited})
     if code is None:
         return _changed(settled, pending)
     if code == "voided" and body.get("reason"):
         return Line("voided_because", {"reason": body["reason"]})
-    amounts = {"all_under_way": pending, "paid": settled, "reopened": -settled}
+    amounts = {"all_under_way": pending, "paid": settled + credited, "reopened": -settled}
     return Line(code, {"amount": amounts[code]} if code in amounts else {})
 
 
@@ -163,6 +176,8 @@ def next_step(
         return Line("to_be_issued")
     if invoice.state != "open":
         return Line("chargeback_undecided", {"amount": disputed}) if (disputed := _disputed(events)) else None
+    if invoice.disputed and invoice.disputed == invoice.balance:
+        return Line("in_dispute")
     if charge_on := _announced(events, today):
         return Line("charged_on", {"day": charge_on})
     due, late = {"day": invoice.due_on.isoformat()}, (today - invoice.due_on).days

@@ -9,7 +9,7 @@ from chassis.messaging.handlers import Handlers, Lock
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
-from payments.autopay.handlers import hold_by_method, schedule_charges
+from payments.autopay.handlers import hold_by_method, resume_charges, schedule_charges
 from payments.collecting.announcing import methods_failed, payouts_changed, receipt_voided
 from payments.collecting.handlers import cancel_refused_payments, charge_reserved_payments, keep_allocations
 from payments.projections.domain import CLOSED
@@ -26,6 +26,7 @@ handlers.on_many(heard.SettlementPosted, heard.SettlementReversed, heard.CreditA
     keep_allocations
 )
 handlers.on_many(heard.CreditChanged)(keep_credits)
+handlers.on_many(heard.CreditNoteIssued, heard.CreditNoteChanged)(keep_credits)
 handlers.on_many(heard.CustomerChanged)(keep_customers)
 handlers.on_many(heard.CustomerErased)(forget_customers)
 
@@ -38,15 +39,22 @@ handlers.on_many(heard.CustomerErased)(forget_customers)
     heard.InvoiceReopened,
     heard.InvoiceVoided,
     heard.InvoiceWrittenOff,
+    heard.InvoiceHeld,
+    heard.InvoiceHoldEnded,
 )
 async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
-    """Save invoices first; then autopay announces charges for those that were issued and are still owed."""
+    """Save invoices first; then autopay announces charges for those that were issued and are still owed, and for what
+    was held of others until now.
+    """
     await save_invoices(work, events)
     closed = {received.event.invoice_id for received in events if received.event.status in CLOSED}
     issued = [received for received in events if isinstance(received.event, heard.InvoiceIssued)]
     owed = [received for received in issued if received.event.invoice_id not in closed]
     if owed:
         await schedule_charges(owed, work)
+    ended = [received for received in events if isinstance(received.event, heard.InvoiceHoldEnded)]
+    if ended:
+        await resume_charges([received for received in ended if received.event.invoice_id not in closed], work)
 
 
 receipt_voided.heard_by(wait_again)

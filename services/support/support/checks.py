@@ -17,6 +17,8 @@ CHECKS: dict[str, str] = {
     "a ticket ended before its dispute was decided": """
         SELECT t.id::text, d.status FROM tickets t JOIN disputes d ON d.ticket_id = t.id
         WHERE d.decided_at IS NULL AND t.ended_at IS NOT NULL""",
+    "a credit note is not what its dispute is about": """
+        SELECT d.id::text, format('dispute %s, credit note %s', d.amount, d.note_amount) FROM disputes d WHERE d.note_amount > d.amount""",
     "a solved ticket has no task that closes it": """
         SELECT t.id::text, 'since ' || t.ended_at FROM tickets t WHERE t.status = 'solved'
         AND NOT EXISTS (SELECT FROM tasks k WHERE k.queue = 'close-solved-tickets' AND k.id = t.id::text)""",

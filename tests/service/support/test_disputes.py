@@ -7,12 +7,11 @@ import httpx2
 import pytest
 
 from chassis.db.pool import open_pool
-from chassis.messaging.work import Cause
+from contracts import invoicing
 from contracts.ids import new_id
 from support.disputes import store
-from support.disputes.api import decide
 from support.disputes.store import Filter
-from support.tickets.domain import Author
+from tests.kit.notifying import usd
 from tests.kit.supporting import Acme, Help
 from tests.service.support.test_tickets_http import done, opened, thread
 
@@ -32,14 +31,18 @@ async def said_of(desk: Help, dispute: Any) -> list[tuple[str, int, Any]]:
     return await desk._outbox("support.dispute.v1", dispute["id"])
 
 
-async def accepted(desk: Help, acme: Acme, dispute: Any, text: str) -> None:
-    """Twice, of which the second changes nothing."""
-    lee = Author("company", "staff", acme.manager)
-    for _ in range(2):
-        async with desk.running.units.begin(Cause(actor=f"staff:{acme.manager}")) as work:
-            locked = await store.lock_dispute(work, dispute["id"], None)
-            assert locked is not None
-            assert (await decide(work, locked, "accepted", lee, text)).sequence == 3
+def changed(
+    acme: Acme, event: type[invoicing.InvoiceState] = invoicing.InvoiceChanged, settled: int = 0, pending: int = 0,
+    **more: Any,
+) -> invoicing.InvoiceState:  # fmt: skip
+    """The invoice after a payment, confirmed or under way."""
+    body: dict[str, Any] = {
+        "invoice_id": acme.invoice, "customer_id": acme.id, "number": "INV-1", "status": "open",
+        "pending": usd(pending), "issued_on": "2026-03-01", "due_on": "2026-03-31", "total": usd(12_500),
+        "credited": usd(0), "settled": usd(settled), "balance": usd(12_500 - settled),
+        "payable_now": usd(12_500 - settled - pending),
+    }  # fmt: skip
+    return event(**{**body, **more})
 
 
 class TestRaising:
@@ -84,14 +87,20 @@ class TestRaising:
         assert sorted(one.status_code for one in answers) == [201] + [409] * 5
 
     @pytest.mark.parametrize(
-        "body",
-        [{"category": "mine"}, {"lines": [{"line": 1}, {"line": 1}]}, {"lines": [{"line": 1, "amount_minor": 12_501}]}],
+        ("field", "body"),
+        [
+            ("category", {"category": "mine"}),
+            ("lines", {"lines": [{"line": 1}, {"line": 1}]}),
+            ("lines.1.line", {"lines": [{"line": 1}, {"line": 4}]}),
+            ("lines.0.line", {"lines": [{"line": 3}]}),
+            ("lines.0.amount_minor", {"lines": [{"line": 1, "amount_minor": 10_001}]}),
+        ],
     )
-    async def test_wrong_ones_name_their_field(self, desk: Help, body: dict[str, Any]) -> None:
+    async def test_wrong_ones_name_their_field(self, desk: Help, field: str, body: dict[str, Any]) -> None:
         acme = await desk.acme()
         async with desk.contact(acme) as ann:
             problem = await raised(ann, acme, 422, **body)
-        assert problem["errors"][0]["field"] == next(iter(body))
+        assert problem["errors"][0]["field"] == field
 
     async def test_visit_raises_none(self, desk: Help) -> None:
         acme = await desk.acme()
@@ -114,14 +123,11 @@ class TestDeciding:
             dispute = ticket["dispute"]
             assert (await decided(ann, dispute, what)).status_code == 403
             assert (await decided(lee, dispute, "review")).json()["status"] == "under_review"
-            if what == "accept":  # the API does not offer it yet
-                await accepted(desk, acme, dispute, "We looked.")
-            else:
-                answer = await decided(lee, dispute, what, "We looked.")
-                assert answer.json()["status"] == status
-                assert answer.headers["Paidup-Seen"] == f"{dispute['id']}:3"
-                assert (await decided(lee, dispute, what)).json() == answer.json()
-            for other in {"reject", "withdraw", "review"} - {what}:
+            answer = await decided(lee, dispute, what, "We looked.")
+            assert answer.json()["status"] == status
+            assert answer.headers["Paidup-Seen"] == f"{dispute['id']}:3"
+            assert (await decided(lee, dispute, what)).json() == answer.json()
+            for other in {"accept", "reject", "withdraw", "review"} - {what}:
                 refused = await decided(lee, dispute, other)
                 assert (refused.status_code, refused.json()["type"]) == (409, "urn:paidup:problem:dispute-decided")
             seen = (await ann.get(f"/v1/tickets/{ticket['id']}")).json()
@@ -130,16 +136,44 @@ class TestDeciding:
         assert [kind for kind, _, _ in await said_of(desk, dispute)] == ["DisputeRaised", "DisputeUnderReview", event]
         assert (await desk.notices(ticket["id"]))[-1]["about"] == about
 
-    async def test_accepting_waits_for_credit_notes(self, desk: Help) -> None:
+    async def test_shows_what_accepting_does_before(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            dispute = (await raised(ann, acme, lines=[{"line": 1}]))["dispute"]
+            assert dispute["if_accepted"] == {"applied_minor": 10_000, "credit_minor": 0, "waits": False}
+            await desk.hear(changed(acme, settled=9_000))
+            seen = (await lee.get(f"/v1/disputes/{dispute['id']}")).json()
+            assert seen["if_accepted"] == {"applied_minor": 3_500, "credit_minor": 6_500, "waits": False}
+            await desk.hear(changed(acme, pending=9_000))
+            seen = (await lee.get(f"/v1/disputes/{dispute['id']}")).json()
+            assert seen["if_accepted"]["waits"]
+
+    async def test_credit_note_stands_with_its_dispute(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            dispute = (await raised(ann, acme, lines=[{"line": 2}]))["dispute"]
+            done = (await decided(lee, dispute, "accept", "You are right.")).json()
+            assert (done["status"], done["if_accepted"], done["credit_note"]) == ("accepted", None, None)
+            note = invoicing.CreditNoteIssued(
+                credit_note_id=new_id(), customer_id=acme.id, number="CN-1001", invoice_id=acme.invoice,
+                dispute_id=dispute["id"], issued_on="2026-03-02", amount=usd(3_000), applied=usd(2_000),
+                balance=usd(1_000), available=usd(1_000),
+            )  # fmt: skip
+            await desk.hear(note)
+            seen = (await ann.get(f"/v1/disputes/{dispute['id']}")).json()
+            assert seen["credit_note"] == {"number": "CN-1001", "amount_minor": 3_000, "applied_minor": 2_000}
+            refused = await raised(ann, acme, 422, lines=[{"line": 2}])
+            assert refused["type"] == "urn:paidup:problem:line-not-disputable"
+
+    async def test_of_a_void_invoice_accepts_nothing(self, desk: Help) -> None:
         acme = await desk.acme()
         async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
             dispute = (await raised(ann, acme))["dispute"]
-            answer = await decided(lee, dispute, "accept", "You are right.")
-            assert (answer.status_code, answer.json()["type"]) == (409, "urn:paidup:problem:no-credit-notes")
-            assert "credit notes" in answer.json()["detail"]
+            await desk.hear(changed(acme, invoicing.InvoiceVoided, status="void", balance=usd(0), payable_now=usd(0)))
+            answer = await decided(lee, dispute, "accept")
+            assert (answer.status_code, answer.json()["type"]) == (409, "urn:paidup:problem:nothing-to-credit")
+            assert (await lee.get(f"/v1/disputes/{dispute['id']}")).json()["if_accepted"] is None
             assert (await decided(lee, {"id": new_id()}, "accept")).status_code == 404
-            assert (await lee.get(f"/v1/disputes/{dispute['id']}")).json()["status"] == "open"
-        assert [kind for kind, _, _ in await said_of(desk, dispute)] == ["DisputeRaised"]
 
     async def test_withdrawing_closes_the_ticket(self, desk: Help) -> None:
         acme = await desk.acme()

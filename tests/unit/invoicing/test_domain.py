@@ -15,7 +15,22 @@ from contracts.invoicing import SettlementPosted
 from contracts.money import Money
 from contracts.refusals import Refusal
 from invoicing import messages
-from invoicing.domain import Book, Change, Credit, Invoice, Settlement, TakenBack, price
+from invoicing.domain import (
+    Book,
+    Change,
+    Credit,
+    Dispute,
+    Invoice,
+    Settlement,
+    TakenBack,
+    accept,
+    credit_accepted,
+    disputed,
+    end_hold,
+    line_totals,
+    price,
+    raise_dispute,
+)
 from tests.kit.books import booked_of
 
 TODAY = date(2026, 3, 1)
@@ -65,6 +80,134 @@ class TestTotals:
         huge = Line(Decimal(999_999_999), 10**15 - 1, Decimal(0))
         with pytest.raises(Refusal, match="line 0"):
             price([huge, Line(huge.quantity, -huge.unit_price_minor, Decimal(0)), Line(Decimal(1), 7, Decimal(0))])
+
+
+class TestLineTotals:
+    RATES = st.sampled_from(["0", "0.0825", "0.07", "0.19", "1"]).map(Decimal)
+    LINES = st.builds(Line, st.decimals("0.001", 100, places=3), st.integers(-500, 10_000), RATES)
+
+    def totals(self, lines: list[Line]) -> tuple[int, ...]:
+        priced = price(lines)
+        rates = [line.tax_rate.normalize() for line in lines]
+        return line_totals(list(zip(rates, priced.nets, strict=True)), {rate: tax for rate, _, tax in priced.taxes})
+
+    def test_tax_that_does_not_divide_goes_round(self) -> None:
+        assert self.totals([Line(Decimal("0.5"), 333, Decimal("0.0825"))] * 2) == (181, 181)
+        assert self.totals([Line(Decimal(1), 5, Decimal("0.1"))] * 3) == (6, 6, 5)
+
+    @given(st.lists(LINES, min_size=1, max_size=12))
+    def test_sum_is_the_total(self, lines: list[Line]) -> None:
+        try:
+            priced = price(lines)
+        except Refusal:
+            return
+        totals = self.totals(lines)
+        assert sum(totals) == priced.total
+        for line, net, whole in zip(lines, priced.nets, totals, strict=True):
+            assert abs(whole - net - net * line.tax_rate) < 1
+
+    def test_disputed_is_at_most_what_lines_come_to(self) -> None:
+        assert disputed((600, 400, -100), [(1, None), (2, 500)]) == 900
+        assert disputed((600, 400, -100), [(2, 50), (3, None), (4, 7), (0, None)]) == 50
+
+
+def held_book(*disputes: tuple[str, int], settled: int = 0) -> Book:
+    """An invoice of 1,000, of which so much is paid, with disputes."""
+    book = book_with(invoice("A", 1_000))
+    if settled:
+        book.settle("cheque", "customer", usd(settled), [part("A", settled)], TODAY)
+    for name, minor in disputes:
+        raise_dispute(book, Dispute(name, "customer", "A", minor), TODAY)
+    book.take_facts()
+    return book
+
+
+def changes(book: Book) -> list[str]:
+    return [fact.what for fact in book.take_facts() if isinstance(fact, Change)]
+
+
+class TestDisputes:
+    def test_what_is_disputed_is_held(self) -> None:
+        book = held_book()
+        raise_dispute(book, Dispute("d", "customer", "A", 300), TODAY)
+        assert changes(book) == ["held"]
+        one = book.invoices["A"]
+        assert (one.disputed, one.held, one.payable_now, one.status) == (300, 300, 1_000, "open")
+        raise_dispute(book, Dispute("d", "customer", "A", 300), TODAY)
+        assert changes(book) == []
+
+    def test_rejected_is_held_some_days_longer(self) -> None:
+        book, until = held_book(("d", 300), ("e", 100)), date(2026, 3, 6)
+        end_hold(book, "d", "rejected", TODAY, until)
+        assert changes(book) == ["hold_ended"]
+        one = book.invoices["A"]
+        assert (one.disputed, one.held, one.held_until) == (100, 400, until)
+        end_hold(book, "e", "withdrawn", date(2026, 3, 7))
+        one = book.invoices["A"]
+        assert (one.disputed, one.held, one.held_until) == (0, 0, None)
+
+    def test_accepted_reduces_or_pays(self) -> None:
+        book = held_book(("d", 300), ("e", 700))
+        accept(book, "d", TODAY)
+        (change, credit) = book.take_facts()
+        assert isinstance(change, Change)
+        assert isinstance(credit, Credit)
+        assert credit.note is not None
+        assert (change.what, change.invoice.balance, change.invoice.disputed) == ("changed", 700, 700)
+        assert (credit.note.amount, credit.note.applied, credit.balance, credit.sequence) == (300, 300, 0, 1)
+        accept(book, "e", TODAY)
+        assert changes(book) == ["paid"]
+        assert [note.number for note in book.notes] == ["CN-1", "CN-2"]
+        accept(book, "e", TODAY)
+        assert changes(book) == []
+
+    def test_what_is_paid_already_becomes_credit(self) -> None:
+        book = held_book(("d", 300), settled=900)
+        accept(book, "d", TODAY)
+        assert book.invoices["A"].status == "paid"
+        ((note, credit),) = [(note, book.credits[note.id]) for note in book.notes]
+        assert (note.applied, credit.balance) == (100, 200)
+
+    def test_waits_for_money_under_way(self) -> None:
+        book = held_book(("d", 300))
+        book.reserve("pay", "customer", [part("A", 800)], "USD")
+        accept(book, "d", TODAY)
+        assert not book.notes
+        assert book.invoices["A"].disputed == 300
+        book.settle("pay", "customer", usd(800), [part("A", 800)], TODAY)
+        credit_accepted(book, TODAY)
+        (note,) = book.notes
+        assert (note.applied, book.credits[note.id].balance, book.invoices["A"].status) == (200, 100, "paid")
+
+    def test_other_money_under_way_stops_nothing(self) -> None:
+        book = held_book(("d", 300))
+        book.reserve("pay", "customer", [part("A", 700)], "USD")
+        accept(book, "d", TODAY)
+        assert (book.invoices["A"].payable_now, book.invoices["A"].status) == (0, "in_progress")
+        book.settle("pay", "customer", usd(700), [part("A", 700)], TODAY)
+        assert book.invoices["A"].status == "paid"
+
+    def test_no_more_is_credited_than_invoiced(self) -> None:
+        book = held_book(("d", 1_000), settled=1_000)
+        accept(book, "d", TODAY)
+        raise_dispute(book, Dispute("e", "customer", "A", 1_000), TODAY)
+        accept(book, "e", TODAY)
+        assert [note.amount for note in book.notes] == [1_000]
+
+    def test_nothing_of_a_void_invoice_is_credited(self) -> None:
+        book = held_book(("d", 300))
+        book.void(book.invoices["A"], TODAY)
+        accept(book, "d", TODAY)
+        assert (book.notes, book.invoices["A"].state) == ([], "void")
+
+    def test_rest_of_a_note_pays_by_crediting(self) -> None:
+        book = held_book(("d", 300), settled=1_000)
+        accept(book, "d", TODAY)
+        book.issue(invoice("B", 500))
+        book.reserve("card", "customer", [part("B", 500)], "USD", credit=300)
+        book.settle("card", "customer", usd(200), [part("B", 500)], TODAY)
+        paid, (note,) = book.invoices["B"], book.notes
+        assert (paid.status, paid.credited, paid.settled, book.credits[note.id].balance) == ("paid", 300, 200, 0)
 
 
 class TestReservation:
@@ -249,6 +392,7 @@ class InvoicesLife(RuleBasedStateMachine):
         self.count = 0
         self.sequences: dict[str, int] = {}
         self.returned = set[str]()
+        self.disputed = dict[str, int]()
 
     def name(self, kind: str) -> str:
         self.count += 1
@@ -310,6 +454,23 @@ class InvoicesLife(RuleBasedStateMachine):
             assert not any(days.values())
 
     @rule(data=st.data())
+    def dispute(self, data: st.DataObject) -> None:
+        if self.book.invoices:
+            one = self.book.invoices[data.draw(st.sampled_from(sorted(self.book.invoices)))]
+            name, amount = self.name("dispute"), data.draw(st.integers(1, one.total))
+            raise_dispute(self.book, Dispute(name, "customer", one.id, amount), TODAY)
+            self.disputed[name] = amount
+
+    @rule(data=st.data(), what=st.sampled_from(["accepted", "rejected", "withdrawn"]))
+    def decide(self, data: st.DataObject, what: str) -> None:
+        if self.disputed:
+            name = data.draw(st.sampled_from(sorted(self.disputed)))
+            if what == "accepted":
+                accept(self.book, name, TODAY)
+            else:
+                end_hold(self.book, name, "rejected" if what == "rejected" else "withdrawn", TODAY)
+
+    @rule(data=st.data())
     def void(self, data: st.DataObject) -> None:
         if self.book.invoices:
             one = self.book.invoices[data.draw(st.sampled_from(sorted(self.book.invoices)))]
@@ -317,6 +478,25 @@ class InvoicesLife(RuleBasedStateMachine):
                 self.book.void(one, TODAY)
             except Refusal:
                 assert self.book.invoices[one.id] == one
+
+    @invariant()
+    def credit_notes_are_the_accepted_disputes(self) -> None:
+        credit_accepted(self.book, TODAY)  # as each event's handler does
+        notes = {note.dispute_id: note for note in self.book.notes}
+        assert len(notes) == len(self.book.notes)
+        for name, one in self.book.disputes.items():
+            held = self.book.invoices[one.invoice_id]
+            assert (one.state == "waits") <= (held.pending > 0)
+            assert (name in notes) <= (one.state == "accepted")
+            if one.state == "accepted" and held.state != "void":
+                whole = held.total == sum(note.amount for note in self.book.notes if note.invoice_id == held.id)
+                assert whole or notes[name].amount == one.amount
+        for invoice_ in self.book.invoices.values():
+            theirs = [note for note in self.book.notes if note.invoice_id == invoice_.id]
+            assert sum(note.amount for note in theirs) <= invoice_.total
+            undecided = [one.amount for one in self.book.disputes.values() if one.state in ("open", "waits")
+                         and one.invoice_id == invoice_.id]  # fmt: skip
+            assert invoice_.in_dispute == sum(undecided)
 
     @invariant()
     def amounts_hold(self) -> None:
@@ -353,12 +533,16 @@ class InvoicesLife(RuleBasedStateMachine):
         live = [s for s in self.book.settlements.values() if not s.reversed]
         received = sum(p.amount.minor for s in live for p in s.parts) + sum(s.credit.minor for s in live)
         settled = sum(i.settled for i in self.book.invoices.values())
-        assert received == settled + sum(c.balance for c in self.book.credits.values())
+        assert received == settled + sum(c.balance for c in self.book.credits.values() if not c.note)
+        left = sum(c.balance for c in self.book.credits.values() if c.note)
+        credited = sum(i.credited for i in self.book.invoices.values())
+        assert sum(note.amount for note in self.book.notes) == credited + left
 
     @invariant()
     def each_state_is_said_once_without_gap(self) -> None:
         states = [fact.invoice if isinstance(fact, Change) else fact for fact in self.book.take_facts()]
         said = [state for state in states if isinstance(state, Invoice | Credit)]
+        said = [one for one in said if isinstance(one, Invoice) or one.amount]  # a note without a rest is said once
         now = self.book.invoices | {credit.id: credit for credit in self.book.credits.values()}
         assert len({state.id for state in said}) == len(said)
         for state in said:

@@ -89,11 +89,27 @@ class TestCodes:
         assert line.plain_values == {"day": "2026-03-03", "amount_minor": 10_300, "currency": "USD"}
 
     def test_a_change_is_named_by_what_changed(self) -> None:
-        before = {"settled": usd(0), "pending": usd(4_000)}
-        paid = of_invoice("InvoiceChanged", {"settled": usd(4_000), "pending": usd(0)}, before)
+        before = {"settled": usd(0), "pending": usd(4_000), "credited": usd(0)}
+        paid = of_invoice("InvoiceChanged", before | {"settled": usd(4_000), "pending": usd(0)}, before)
         assert (paid.code, paid.plain_values["amount_minor"]) == ("part_paid", 4_000)
-        ended = of_invoice("InvoiceChanged", {"settled": usd(0), "pending": usd(0)}, before)
+        ended = of_invoice("InvoiceChanged", before | {"pending": usd(0)}, before)
         assert (ended.code, ended.plain_values) == ("ended_without_money", {})
+        credited = of_invoice("InvoiceChanged", before | {"credited": usd(700)}, before)
+        assert (credited.code, credited.plain_values["amount_minor"]) == ("credited", 700)
+        closed = of_invoice("InvoicePaid", before | {"credited": usd(700)}, before)
+        assert (closed.code, closed.plain_values["amount_minor"]) == ("paid_by_credit_note", 700)
+
+    def test_disputes_say_what_became_of_them(self) -> None:
+        none = {"settled": usd(0), "pending": usd(0), "credited": usd(0), "dispute_amount": usd(900)}
+        assert of_invoice("InvoiceHeld", none, none).text.startswith("USD 9.00 of it is disputed")
+        for outcome in ("rejected", "withdrawn"):
+            assert of_invoice("InvoiceHoldEnded", none | {"outcome": outcome}, none).code == f"dispute_{outcome}"
+
+    def test_all_in_dispute_waits_for_the_decision(self) -> None:
+        assert next_step(replace(OPEN, in_dispute=10_000), (), date(2026, 3, 1)).code == "in_dispute"  # type: ignore[union-attr]
+        part = next_step(replace(OPEN, in_dispute=9_999), (), date(2026, 3, 1))
+        assert part is not None
+        assert part.code == "overdue"
 
     def test_what_comes_next_has_a_code(self) -> None:
         late = next_step(OPEN, (), date(2026, 3, 1))

@@ -9,15 +9,21 @@ from hypothesis import strategies as st
 
 from contracts.money import Money
 from contracts.refusals import Refusal
-from support.disputes.domain import DECIDED, Decision, Dispute, DisputedInvoice, Line, amount_of, refusal_of
+from contracts.support import DisputeStatus
+from support.disputes.domain import DECIDED, Decision, Dispute, DisputedInvoice, Line, amount_of, in_full, refusal_of
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-INVOICE = DisputedInvoice("i", "INV-1", "open", Money(10_000, "USD"))
+INVOICE = DisputedInvoice("i", "INV-1", "open", Money(10_000, "USD"), (6_000, 5_000, -1_000))
 WHATS: tuple[Decision, ...] = ("under_review", "accepted", "rejected", "withdrawn")
 
 
-def dispute(*lines: Line) -> Dispute:
-    return Dispute("d", "t", "c", "i", "open", None, lines, None, "USD", NOW)
+def dispute(*lines: Line, status: DisputeStatus = "open", amount: int | None = None) -> Dispute:
+    decided_at = NOW if status in DECIDED else None
+    return Dispute("d", "t", "c", "i", status, None, lines, amount, "USD", NOW, decided_at)
+
+
+def accepted(*lines: Line) -> Dispute:
+    return dispute(*lines, status="accepted", amount=sum(one.amount or 0 for one in lines) or 10_000)
 
 
 def why(*lines: Line, invoice: DisputedInvoice = INVOICE, others: Sequence[Dispute] = ()) -> str | None:
@@ -41,6 +47,22 @@ class TestRaising:
         assert why(Line(1, 6_000), Line(2, 4_000)) is None
         assert why(Line(1, 6_000), Line(2, 4_001)) == "more-than-invoiced"
 
+    def test_line_is_one_of_the_invoice(self) -> None:
+        assert why(Line(4)) == "unknown-line"
+        assert why(Line(3)) == "line-not-disputable"
+        assert why(Line(1, 6_001)) == "more-than-line"
+        older = DisputedInvoice("i", "INV-1", "open", Money(10_000, "USD"))
+        assert why(Line(1), invoice=older) == "lines-unknown"
+        assert why(invoice=older) is None
+
+    def test_what_is_credited_is_not_disputed_again(self) -> None:
+        before = [accepted(Line(1, 5_500))]
+        assert why(Line(1, 500), others=before) is None
+        assert why(Line(1, 501), others=before) == "more-than-line"
+        assert why(Line(1), others=[accepted(Line(1, 6_000))]) == "line-not-disputable"
+        assert why(Line(2), others=before) == "more-than-invoiced"
+        assert why(others=[accepted()]) == "credited-already"
+
     def test_category_is_one_of_the_company(self) -> None:
         refusal = refusal_of(INVOICE, (), "other", ["wrong_price"], ())
         assert refusal is not None
@@ -54,14 +76,19 @@ class TestRaising:
 
 
 class TestAmount:
-    @given(st.lists(st.one_of(st.none(), st.integers(1, 10**12)), min_size=1, max_size=20))
-    def test_is_the_sum_where_each_is_known(self, amounts: list[int | None]) -> None:
-        lines = [Line(place, amount) for place, amount in enumerate(amounts, 1)]
-        known = [amount for amount in amounts if amount is not None]
-        assert amount_of(INVOICE, lines) == (sum(known) if len(known) == len(amounts) else None)
+    @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=20), st.data())
+    def test_is_the_sum_of_lines_in_full(self, totals: list[int], data: st.DataObject) -> None:
+        invoice = DisputedInvoice("i", "INV-1", "open", Money(sum(totals), "USD"), tuple(totals))
+        asked = [data.draw(st.one_of(st.none(), st.integers(1, total))) for total in totals]
+        full = in_full(invoice, [Line(place, amount) for place, amount in enumerate(asked, 1)], ())
+        each = [total if amount is None else amount for total, amount in zip(totals, asked, strict=True)]
+        assert [one.amount for one in full] == each
+        assert amount_of(invoice, full, ()) == sum(each)
 
-    def test_whole_invoice_is_its_total(self) -> None:
-        assert amount_of(INVOICE, ()) == 10_000
+    def test_whole_invoice_is_what_is_not_credited(self) -> None:
+        assert amount_of(INVOICE, (), ()) == 10_000
+        assert amount_of(INVOICE, (), [accepted(Line(1, 5_500))]) == 4_500
+        assert in_full(INVOICE, [Line(1)], [accepted(Line(1, 5_500))]) == (Line(1, 500),)
 
 
 class TestDecisions:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.http.bodies import StrictRoute
-from chassis.http.cursors import read_cursor, write_cursor
+from chassis.http.cursors import invalid_cursor, read_cursor, write_cursor
 from chassis.http.identity import Identity
 from chassis.http.problems import not_found, problem_of
 from chassis.running import cause_of, running_of
@@ -92,6 +92,7 @@ class SummaryOfCurrency(AgingOfCurrency):
 
     in_progress_minor: int
     payable_now_minor: int
+    disputed_minor: Annotated[int, Field(description="Of `outstanding_minor`, what is in dispute")]
     payable_count: int
     in_progress_count: int
     overdue_count: int
@@ -122,6 +123,26 @@ class LastPaid(BaseModel):
     currency: str
     amount_minor: int
     on: date
+
+
+class CreditNote(BaseModel):
+    """What was credited of an invoice. Amounts are minor units of `currency`."""
+
+    id: str
+    number: str
+    issued_on: date
+    invoice_id: str
+    invoice_number: str
+    dispute_id: Annotated[str, Field(description="The dispute that was accepted")]
+    currency: str
+    amount_minor: int
+    applied_minor: Annotated[int, Field(description="Of it, what its invoice took at once")]
+    balance_minor: Annotated[int, Field(description="Of the rest, what has paid nothing yet: the customer's credit")]
+
+
+class CreditNotes(BaseModel):
+    items: list[CreditNote]
+    next_cursor: str | None
 
 
 class CustomerSummary(BaseModel):
@@ -247,6 +268,23 @@ async def get_summary(customer_id: str, request: Request, identity: ReadInvoices
     today = running.clock.today()
     summary = await store.load_summary(running.reads(identity), customer_id, today)
     return answer({"customer_id": customer_id, "name": customer["name"], "as_of": today, **summary})
+
+
+@router.get("/v1/customers/{customer_id}/credit-notes", response_model=CreditNotes, tags=["customers"])
+async def list_credit_notes(
+    customer_id: str,
+    request: Request,
+    identity: ReadInvoices,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=36)] = None,
+) -> Response:
+    """List a customer's credit notes, the newest first. Send `next_cursor` as `cursor` for the next page."""
+    await _own_customer(customer_id, request, identity)
+    if cursor is not None and not is_id(cursor):
+        raise invalid_cursor()
+    found = await store.list_credit_notes(running_of(request).reads(identity), customer_id, cursor, limit + 1)
+    items, more = found[:limit], len(found) > limit
+    return answer({"items": items, "next_cursor": items[-1]["id"] if more else None})
 
 
 @router.get("/v1/customers/{customer_id}/activity", response_model=Activity, tags=["customers"])

@@ -30,11 +30,14 @@ router = APIRouter(route_class=StrictRoute)
 
 
 class Line(BaseModel):
+    """`total_minor`: the net with its share of the tax. All lines together come to the invoice's total."""
+
     description: str
     quantity: str
     unit_price_minor: int
     tax_rate: str
     net_minor: int
+    total_minor: int
 
 
 class Tax(BaseModel):
@@ -138,7 +141,9 @@ async def _detail(connection: Reads, invoice_id: str, only: str | None, today: d
         raise not_found("invoice", invoice_id)
     document = {name: row[name] for name in ("terms", "notes", "created_at")}
     read = {name: orjson.loads(row[name]) for name in ("lines", "taxes", "metadata")}
-    return {**summary(store.invoice_of(row), row, today), **read, **document}
+    totals = store.Document(read["lines"], read["taxes"], None, None, None, {}).line_totals
+    lines = [{**line, "total_minor": total} for line, total in zip(read["lines"], totals, strict=True)]
+    return {**summary(store.invoice_of(row), row, today), **read, **document, "lines": lines}
 
 
 @router.get("/v1/invoices/{invoice_id}", response_model=InvoiceDetail, tags=["invoices"])
@@ -243,8 +248,9 @@ async def decide(found: Invoice, work: Work, what: Literal["issue", "void"], rea
     invoice, today = book.invoices[found.id], work.clock.today()
     if invoice.state == "void" if what == "void" else invoice.state not in ("draft", "void"):
         return invoice  # asked again: its answer may have been lost
+    lines = (await store.load_documents(work.connection, [found.id]))[found.id].line_totals if what == "issue" else None
     try:
-        changed = book.issue(invoice) if what == "issue" else book.void(invoice, today, reason)
+        changed = book.issue(invoice, lines) if what == "issue" else book.void(invoice, today, reason)
     except Refusal as refused:
         raise problem_of(refused) from None
     work.emit(*messages.of(book.take_facts(), work.now))

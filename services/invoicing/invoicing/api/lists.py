@@ -49,6 +49,17 @@ class InvoiceSummary(BaseModel):
     balance_minor: int
     pending_minor: int
     payable_now_minor: int
+    disputed_minor: Annotated[
+        int, Field(description="Of the balance, what is in dispute: it can be paid, but need not be")
+    ]
+    held_minor: Annotated[
+        int,
+        Field(
+            description="Of the balance, what reminders and autopay leave out: what is in dispute, and for five "
+            "banking days what a rejected dispute was about"
+        ),
+    ]
+    held_until: Annotated[date | None, Field(description="The last day of a hold after a rejection")]
     expected_by: Annotated[
         date | None,
         Field(description="By when all of `pending_minor` is to be confirmed; null: nothing is, or no day is known"),
@@ -93,8 +104,17 @@ def summary(invoice: Invoice, row: dict[str, Any], today: date) -> dict[str, Any
         "balance_minor": invoice.balance,
         "pending_minor": invoice.pending,
         "payable_now_minor": invoice.payable_now,
+        "disputed_minor": invoice.disputed,
+        **_held(invoice, today),
         "expected_by": row["expected_by"],
     }
+
+
+def _held(invoice: Invoice, today: date) -> dict[str, Any]:
+    """What is held today: after the last day of a hold, what is in dispute alone."""
+    if invoice.held_until is None or invoice.held_until < today:
+        return {"held_minor": invoice.disputed, "held_until": None}
+    return {"held_minor": invoice.held, "held_until": invoice.held_until}
 
 
 async def chosen(

@@ -2,8 +2,10 @@
 
 from invoicing.domain.book import MOST_PARTS, Book, Fact
 from invoicing.domain.credits import Credit
+from invoicing.domain.disputes import CreditNote, Dispute, disputed
+from invoicing.domain.disputing import accept, credit_accepted, end_hold, raise_dispute
 from invoicing.domain.invoices import Change, Invoice
-from invoicing.domain.prices import price
+from invoicing.domain.prices import line_totals, price
 from invoicing.domain.reservations import Reservation
 from invoicing.domain.settlements import Applied, Booked, Settlement, TakenBack
 
@@ -14,10 +16,18 @@ __all__ = [
     "Booked",
     "Change",
     "Credit",
+    "CreditNote",
+    "Dispute",
     "Fact",
     "Invoice",
     "Reservation",
     "Settlement",
     "TakenBack",
+    "accept",
+    "credit_accepted",
+    "disputed",
+    "end_hold",
+    "line_totals",
     "price",
+    "raise_dispute",
 ]

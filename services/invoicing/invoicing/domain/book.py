@@ -11,6 +11,7 @@ from contracts.allocation import Allocation, Part, allocate, allocate_as_asked, 
 from contracts.money import Money, total
 from contracts.refusals import Refusal
 from invoicing.domain.credits import Credit
+from invoicing.domain.disputes import CreditNote, Dispute
 from invoicing.domain.invoices import Change, Invoice, State, step
 from invoicing.domain.reservations import Reservation
 from invoicing.domain.settlements import Applied, Booked, Settlement, TakenBack, less, more, newest_first
@@ -20,7 +21,10 @@ MOST_PARTS = 1_000  # of one payment
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of invoicing's book; the signed sum of an invoice's entries is its balance."""
+    """A line of invoicing's book; the signed sum of an invoice's entries is its balance.
+
+    `payment_id`: the payment, or the credit note, that pays.
+    """
 
     invoice: Invoice
     kind: Literal["issue", "credit", "settle", "reverse", "void"]
@@ -39,13 +43,18 @@ class Book:
     invoices: dict[str, Invoice] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
-    credits: dict[str, Credit] = field(default_factory=dict)  # by payment
+    credits: dict[str, Credit] = field(default_factory=dict)  # by payment, or by credit note
+    disputes: dict[str, Dispute] = field(default_factory=dict)  # those of the invoices here that still matter
+    noted: dict[str, int] = field(default_factory=dict)  # minor units of all credit notes, by invoice
+    last_number: int = 0  # of a credit note; locked where one may be issued
 
     entries: list[Entry] = field(default_factory=list)
     credit_entries: list[tuple[Credit, int, date]] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)  # payments whose reservation or settlement changed
     invoices_touched: set[str] = field(default_factory=set)
     credits_touched: set[str] = field(default_factory=set)
+    disputes_touched: set[str] = field(default_factory=set)
+    notes: list[CreditNote] = field(default_factory=list)  # new ones
 
     # What has not been said yet, in order; an invoice or a credit has one place, its newest state.
     facts: dict[object, Fact] = field(default_factory=dict)
@@ -59,15 +68,15 @@ class Book:
         facts, self.facts, self.said = list(self.facts.values()), {}, {}
         return facts
 
-    def issue(self, invoice: Invoice) -> Invoice:
-        """Issue an invoice: it is owed from its issue date on."""
+    def issue(self, invoice: Invoice, lines: Sequence[int] | None = None) -> Invoice:
+        """Issue an invoice: it is owed from its issue date on. `lines`: what each comes to, for the event."""
         if invoice.state != "draft":
             detail = f"invoice {invoice.number} is {invoice.status}, not a draft"
             raise Refusal(
                 "not-a-draft", detail, conflict=True, values={"number": invoice.number, "status": invoice.status}
             )
         self.invoices.setdefault(invoice.id, invoice)
-        issued = self._change(replace(invoice, state="open"))
+        issued = self._change(replace(invoice, state="open"), lines=tuple(lines) if lines else None)
         self.entries.append(Entry(issued, "issue", issued.total, issued.issued_on))
         return issued
 
@@ -238,6 +247,31 @@ class Book:
         self._say(here)
         self._credit(payment_id, settlement.customer_id, money, effective_on)
 
+    def restate(self, invoice: Invoice, dispute: Dispute | None) -> None:
+        """Keep what disputes hold of an invoice. `dispute`: the one whose hold began or ended, if its event says so."""
+        self._change(invoice, dispute=dispute)
+
+    def credit_invoice(
+        self, invoice: Invoice, minor: int, on: date, note_id: str, caused_by: str | None = None
+    ) -> None:
+        """A credit note pays so much of an invoice, which no money did."""
+        credited = replace(invoice, credited=invoice.credited + minor)
+        if not credited.balance:
+            credited = replace(credited, state="paid")
+        credited = self._change(credited, caused_by)
+        self.entries.append(Entry(credited, "credit", -minor, credited.counts_from(on), note_id))
+
+    def give_credit(self, credit: Credit, on: date) -> None:
+        """What a new credit note leaves over is the customer's credit, if there is any; its event is about both."""
+        if credit.amount:
+            self.credit_entries.append((self._keep_credit(credit), credit.amount, on))
+        else:
+            self._say(replace(credit, sequence=1))
+
+    def next_number(self) -> str:
+        self.last_number += 1
+        return f"CN-{self.last_number}"
+
     def _unspent(self, payment_id: str, settlement: Settlement) -> Money:
         credit = self.credits.get(payment_id)
         return Money(credit.balance if credit else 0, settlement.credit.currency)
@@ -294,8 +328,17 @@ class Book:
         return tuple(Part(invoice_id, amount) for invoice_id, amount in left.items() if amount), by_credit
 
     def _spend(self, credit: Credit, parts: Sequence[Part], effective_on: date, applied_by: str) -> None:
-        """The credit's money pays invoices: from then on its own settlement pays them, as its newest parts."""
+        """The credit's money pays invoices: from then on its own settlement pays them, as its newest parts.
+
+        Of a credit note, which brought no money, they are credited.
+        """
         if not parts:
+            return
+        if credit.note is not None:
+            on = max(effective_on, credit.note.issued_on)
+            for part in parts:
+                self.credit_invoice(self.invoices[part.invoice_id], part.amount.minor, on, credit.note.id, applied_by)
+            self._take_credit(credit, total([part.amount for part in parts], credit.currency).minor, on)
             return
         settlement = self.settlements[credit.payment_id]
         effective_on = max(effective_on, settlement.effective_on)
@@ -358,14 +401,17 @@ class Book:
         self.touched.add(reservation.payment_id)
         self._say(reservation)
 
-    def _change(self, invoice: Invoice, payment_id: str | None = None, reason: str | None = None) -> Invoice:
+    def _change(
+        self, invoice: Invoice, payment_id: str | None = None, reason: str | None = None,
+        lines: tuple[int, ...] | None = None, dispute: Dispute | None = None,
+    ) -> Invoice:  # fmt: skip
         key = ("invoice", invoice.id)
         before = self.said.setdefault(key, self.invoices.get(invoice.id, invoice))
         assert isinstance(before, Invoice)
         changed = replace(invoice, sequence=before.sequence + 1)
         self.invoices[changed.id] = changed
         self.invoices_touched.add(changed.id)
-        self.facts[key] = Change(changed, step(before, changed), payment_id, reason)
+        self.facts[key] = Change(changed, step(before, changed, dispute), payment_id, reason, lines, dispute)
         return changed
 
     def _keep_credit(self, credit: Credit) -> Credit:

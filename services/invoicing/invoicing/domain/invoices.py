@@ -8,14 +8,19 @@ from typing import Literal
 
 from contracts.allocation import Due
 from contracts.money import Money
+from invoicing.domain.disputes import Dispute
 
 State = Literal["draft", "open", "paid", "void", "uncollectible"]
-What = Literal["issued", "changed", "in_progress", "paid", "reopened", "voided"]
+What = Literal["issued", "changed", "in_progress", "paid", "reopened", "voided", "held", "hold_ended"]
 
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """Amounts are minor units of `currency`; `sequence` counts its events. `reopened_on`: when money last went back."""
+    """Amounts are minor units of `currency`; `sequence` counts its events. `reopened_on`: when money last went back.
+
+    `in_dispute`: what undecided disputes are about, also if it is paid. `resting`: what rejected ones were about, held
+    from reminders and autopay through `held_until`.
+    """
 
     id: str
     customer_id: str
@@ -30,6 +35,9 @@ class Invoice:
     pending: int = 0
     sequence: int = 0
     reopened_on: date | None = None
+    in_dispute: int = 0
+    resting: int = 0
+    held_until: date | None = None
 
     @property
     def balance(self) -> int:
@@ -39,6 +47,16 @@ class Invoice:
     @property
     def payable_now(self) -> int:
         return self.balance - self.pending if self.state in ("open", "uncollectible") else 0
+
+    @property
+    def disputed(self) -> int:
+        """What of the balance is in dispute."""
+        return min(self.in_dispute, self.balance)
+
+    @property
+    def held(self) -> int:
+        """What of the balance reminders and autopay leave out, through `held_until`; after that it is `disputed`."""
+        return min(self.in_dispute + self.resting, self.balance)
 
     @property
     def status(self) -> Literal["draft", "open", "in_progress", "paid", "void", "uncollectible"]:
@@ -63,15 +81,20 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An invoice after one step, and what the step is called. `reason`: why somebody voided it."""
+    """An invoice after one step, and what the step is called. `reason`: why somebody voided it.
+
+    `lines`: what each line comes to, of an invoice that was issued. `dispute`: the one that holds, or whose hold ended.
+    """
 
     invoice: Invoice
     what: What
     payment_id: str | None = None
     reason: str | None = None
+    lines: tuple[int, ...] | None = None
+    dispute: Dispute | None = None
 
 
-def step(before: Invoice, after: Invoice) -> What:
+def step(before: Invoice, after: Invoice, dispute: Dispute | None = None) -> What:
     """The name of the step between two states of an invoice."""
     if after.state == "void":
         return "voided"
@@ -81,4 +104,6 @@ def step(before: Invoice, after: Invoice) -> What:
         return "paid"
     if before.state == "paid" and after.state != "paid":
         return "reopened"
+    if dispute is not None:
+        return "held" if dispute.state == "open" else "hold_ended"
     return "in_progress" if after.status == "in_progress" else "changed"

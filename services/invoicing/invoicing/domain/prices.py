@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -51,3 +52,21 @@ def price(lines: Sequence[LineLike]) -> Priced:
             values={"total": total},
         )
     return Priced(nets, taxes, total)
+
+
+def line_totals(lines: Sequence[tuple[Decimal, int]], taxes: Mapping[Decimal, int]) -> tuple[int, ...]:
+    """What each line comes to with tax. `lines`: rate and net; `taxes`: the tax of each rate, which the lines share.
+
+    A tax that does not divide goes to the lines by the largest remainder, so that the lines sum to the total.
+    """
+    totals = [net for _, net in lines]
+    for rate, tax in taxes.items():
+        places = [place for place, (of, _) in enumerate(lines) if of == rate]
+        exact = {place: lines[place][1] * rate for place in places}
+        shares = {place: math.floor(exact[place]) for place in places}
+        left = tax - sum(shares.values())
+        for place in sorted(places, key=lambda one: (shares[one] - exact[one], one))[:left]:
+            shares[place] += 1
+        for place in places:
+            totals[place] += shares[place]
+    return tuple(totals)

@@ -3,6 +3,7 @@
 from invoicing.store.activity import load_activity
 from invoicing.store.aging import load_aging
 from invoicing.store.book import load_book, load_booked, save_book
+from invoicing.store.credit_notes import list_credit_notes
 from invoicing.store.customers import (
     Customers,
     add_customer,
@@ -22,6 +23,7 @@ from invoicing.store.invoices import (
     delete_draft,
     find_numbers,
     invoice_of,
+    load_documents,
     load_invoice,
 )
 from invoicing.store.lists import Filter, Page, count_invoices, list_invoices
@@ -42,6 +44,7 @@ __all__ = [
     "delete_draft",
     "find_numbers",
     "invoice_of",
+    "list_credit_notes",
     "list_customers",
     "list_invoices",
     "load_activity",
@@ -50,6 +53,7 @@ __all__ = [
     "load_book",
     "load_booked",
     "load_customer",
+    "load_documents",
     "load_history",
     "load_invoice",
     "load_summary",

@@ -11,15 +11,15 @@ from chassis.messaging.work import Work, insert_history, insert_outbox
 from contracts import topics
 from contracts.allocation import Part
 from contracts.money import Money
-from invoicing.domain import MOST_PARTS, Book, Booked, Credit, Reservation, Settlement
+from invoicing.domain import MOST_PARTS, Book, Booked, Credit, CreditNote, Dispute, Reservation, Settlement
 from invoicing.store.invoices import INVOICE, invoice_of
 
 LOAD_PAYMENTS = """
 SELECT w.id, r.customer_id, r.currency, r.state, r.invoice_ids, r.amounts, r.sequence, r.credit_ids, r.credit_amounts,
     s.customer_id AS s_customer, s.currency AS s_currency, s.invoice_ids AS s_invoices, s.amounts AS s_amounts,
     s.credit AS s_credit, s.effective_on, s.reversed, s.sequence AS s_sequence,
-    c.id AS c_id, c.amount AS c_amount, c.balance AS c_balance, c.sequence AS c_sequence,
-    c.pending AS c_pending
+    c.id AS c_id, c.customer_id AS c_customer, c.currency AS c_currency, c.amount AS c_amount, c.balance AS c_balance,
+    c.sequence AS c_sequence, c.pending AS c_pending
 FROM unnest($1::uuid[]) AS w (id)
 LEFT JOIN reservations r ON r.payment_id = w.id
 LEFT JOIN settlements s ON s.payment_id = w.id
@@ -49,6 +49,18 @@ WHERE i.before < w.amount
 """  # noqa: S608
 
 
+LOAD_DISPUTES = """
+SELECT id, customer_id, invoice_id, amount, state, held_until FROM disputes
+WHERE invoice_id = ANY($1::uuid[]) AND (state IN ('open', 'waits') OR held_until >= $2)
+"""
+LOAD_NOTED = (
+    "SELECT invoice_id, sum(amount)::bigint AS sum FROM credit_notes WHERE invoice_id = ANY($1::uuid[]) GROUP BY 1"
+)
+LOCK_NUMBER = "SELECT last FROM credit_note_number FOR NO KEY UPDATE"
+NOTE = "id, customer_id, number, invoice_id, dispute_id, currency, amount, applied, issued_on"
+LOAD_NOTES = f"SELECT {NOTE} FROM credit_notes WHERE id = ANY($1::uuid[])"  # noqa: S608
+
+
 async def load_book(
     work: Work,
     *,
@@ -57,11 +69,13 @@ async def load_book(
     oldest: Mapping[tuple[str, str], int] | None = None,
     most: int = MOST_PARTS,
     credits_of: Iterable[tuple[str, str]] = (),
+    disputed: Iterable[str] = (),
 ) -> Book:
     """Lock and load what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices,
     of which at most `most` are loaded. `credits_of`: customers and currencies whose unapplied credit is to be used.
+    `disputed`: invoices that a dispute is about.
     """
-    book, wanted = Book(), set(invoices)
+    book, wanted = Book(), {*invoices, *disputed}
     if payments:
         for row in await work.connection.fetch(LOAD_PAYMENTS, sorted(set(payments))):
             wanted |= _load_payment(book, row)
@@ -86,7 +100,27 @@ async def load_book(
         )
         for row in await work.connection.fetch(LOAD_OLDEST, *arguments):
             book.invoices[row["id"]] = invoice_of(row)
+    await _load_disputes(work, book, {*disputed, *(one.id for one in book.invoices.values() if one.in_dispute)})
+    await _load_notes_of_credits(work, book)
     return book
+
+
+async def _load_notes_of_credits(work: Work, book: Book) -> None:
+    """Credit that no settlement has brought may be of a credit note."""
+    brought = sorted(payment_id for payment_id in book.credits if payment_id not in book.settlements)
+    for row in await work.connection.fetch(LOAD_NOTES, brought) if brought else ():
+        book.credits[row["id"]] = replace(book.credits[row["id"]], note=CreditNote(*row))
+
+
+async def _load_disputes(work: Work, book: Book, invoice_ids: set[str]) -> None:
+    """What is disputed of these invoices, the credit notes that they have, and the last number of one."""
+    if not invoice_ids:
+        return
+    ids = sorted(invoice_ids)
+    for row in await work.connection.fetch(LOAD_DISPUTES, ids, work.clock.today()):
+        book.disputes[row["id"]] = Dispute(*row)
+    book.noted = {row["invoice_id"]: row["sum"] for row in await work.connection.fetch(LOAD_NOTED, ids)}
+    book.last_number = await work.connection.fetchval(LOCK_NUMBER)
 
 
 def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
@@ -109,9 +143,9 @@ def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
     if row["c_id"]:
         book.credits[payment_id] = Credit(
             row["c_id"],
-            row["s_customer"],
+            row["c_customer"],
             payment_id,
-            row["s_currency"],
+            row["c_currency"],
             row["c_amount"],
             row["c_balance"],
             row["c_sequence"],
@@ -198,8 +232,42 @@ WITH changed AS (
 """  # noqa: S608
 
 
+SAVE_DISPUTES = f"""
+WITH kept AS (
+    INSERT INTO disputes AS d (id, customer_id, invoice_id, amount, state, held_until)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::date[])
+    ON CONFLICT (id) DO UPDATE SET state = excluded.state, held_until = excluded.held_until
+), held AS (
+    UPDATE invoices i SET in_dispute = h.in_dispute, resting = h.resting, held_until = h.held_until
+    FROM unnest($7::uuid[], $8::bigint[], $9::bigint[], $10::date[]) AS h (id, in_dispute, resting, held_until)
+    WHERE i.id = h.id
+), numbered AS (
+    UPDATE credit_note_number SET last = $11 WHERE last < $11
+)
+INSERT INTO credit_notes ({NOTE})
+SELECT * FROM unnest($12::uuid[], $13::uuid[], $14::text[], $15::uuid[], $16::uuid[], $17::text[], $18::bigint[],
+    $19::bigint[], $20::date[])
+"""  # noqa: S608
+
+
+async def _save_disputes(work: Work, book: Book) -> None:
+    """Disputes, what they hold, and new credit notes."""
+    disputes = [book.disputes[dispute_id] for dispute_id in sorted(book.disputes_touched)]
+    invoices = [book.invoices[invoice_id] for invoice_id in sorted({one.invoice_id for one in disputes})]
+    await work.connection.execute(
+        SAVE_DISPUTES,
+        [d.id for d in disputes], [d.customer_id for d in disputes], [d.invoice_id for d in disputes],
+        [d.amount for d in disputes], [d.state for d in disputes], [d.held_until for d in disputes],
+        [i.id for i in invoices], [i.in_dispute for i in invoices], [i.resting for i in invoices],
+        [i.held_until for i in invoices], book.last_number,
+        *([getattr(note, name) for note in book.notes] for name in NOTE.split(", ")),
+    )  # fmt: skip
+
+
 async def save_book(work: Work, book: Book) -> None:
-    """Everything that decisions changed, and everything that was emitted, in one statement."""
+    """Everything that decisions changed, and everything that was emitted, in one statement; before it, disputes."""
+    if book.disputes_touched:
+        await _save_disputes(work, book)
     touched = sorted(book.touched)
     settlements = [book.settlements[payment_id] for payment_id in touched if payment_id in book.settlements]
     reservations = [book.reservations[payment_id] for payment_id in touched if payment_id in book.reservations]

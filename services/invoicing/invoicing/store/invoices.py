@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from chassis.db.reads import Reads
 from chassis.messaging.work import Work
-from invoicing.domain import Invoice
+from invoicing.domain import Invoice, line_totals
 
-INVOICE = "id, customer_id, number, currency, state, issued_on, due_on, total, credited, settled, pending, sequence, reopened_on"
+INVOICE = "id, customer_id, number, currency, state, issued_on, due_on, total, credited, settled, pending, sequence, reopened_on, in_dispute, resting, held_until"
 
 
 # By when all that payments under way hold of an invoice `i` is to be confirmed.
@@ -36,6 +37,12 @@ class Document:
     terms: str | None
     notes: str | None
     metadata: dict[str, str]
+
+    @property
+    def line_totals(self) -> tuple[int, ...]:
+        """What each line comes to with its share of the tax, in minor units."""
+        lines = [(Decimal(line["tax_rate"]), line["net_minor"]) for line in self.lines]
+        return line_totals(lines, {Decimal(tax["tax_rate"]): tax["tax_minor"] for tax in self.taxes})
 
     @property
     def search(self) -> str:
@@ -100,6 +107,16 @@ async def load_invoice(
         WHERE id = $1 AND ($2::uuid IS NULL OR (customer_id = $2 AND state <> 'draft')){" FOR UPDATE" if lock else ""}"""  # noqa: S608
     row = await connection.fetchrow(sql, invoice_id, only)
     return dict(row) if row else None
+
+
+async def load_documents(connection: Reads, invoice_ids: Sequence[str]) -> dict[str, Document]:
+    """Of each invoice, its lines and taxes; the texts are left out."""
+    sql = "SELECT invoice_id, lines, taxes FROM invoice_documents WHERE invoice_id = ANY($1::uuid[])"
+    rows = await connection.fetch(sql, invoice_ids) if invoice_ids else []
+    return {
+        row["invoice_id"]: Document(orjson.loads(row["lines"]), orjson.loads(row["taxes"]), None, None, None, {})
+        for row in rows
+    }
 
 
 CHANGE_DRAFT = """

@@ -14,10 +14,11 @@ from invoicing.store.lists import BALANCE
 OPEN_SUMS = f"""
 WITH sums AS (
     SELECT currency, due_on < $2 AS late, {BALANCE} > pending AS payable, pending > 0 AS held, count(*) AS n,
-        sum({BALANCE} - pending) AS left_minor, sum(pending) AS held_minor
+        sum({BALANCE} - pending) AS left_minor, sum(pending) AS held_minor, sum(least(in_dispute, {BALANCE})) AS disputed
     FROM invoices WHERE customer_id = $1 AND state = 'open' GROUP BY 1, 2, 3, 4
 )
 SELECT currency, sum(held_minor)::bigint AS in_progress_minor, sum(left_minor)::bigint AS payable_now_minor,
+    sum(disputed)::bigint AS disputed_minor,
     coalesce(sum(n) FILTER (WHERE payable), 0)::bigint AS payable_count,
     coalesce(sum(n) FILTER (WHERE held AND NOT payable), 0)::bigint AS in_progress_count,
     coalesce(sum(n) FILTER (WHERE late AND (held OR payable)), 0)::bigint AS overdue_count,
@@ -82,7 +83,7 @@ async def load_balances(connection: Reads, customer_ids: Sequence[str], today: d
 NOTHING = dict.fromkeys(
     (
         "outstanding_minor", "amount_due_minor", "days_0_30_minor", "days_31_60_minor", "days_61_90_minor",
-        "over_90_minor", "credits_minor", "balance_due_minor", "in_progress_minor", "payable_now_minor",
+        "over_90_minor", "credits_minor", "balance_due_minor", "in_progress_minor", "payable_now_minor", "disputed_minor",
         "payable_count", "in_progress_count", "overdue_count", "overdue_payable_count", "overdue_payable_minor",
     ),
     0,

@@ -171,7 +171,7 @@ async def get_autopay(customer_id: str, request: Request, identity: ReadMethods)
 
 async def _answer(running: Running[Own], autopay: Autopay, identity: Identity) -> Response:
     reads, since = running.reads(identity), autopay.enabled_at if autopay.charges else None
-    upcoming = await list_upcoming(reads, autopay.customer_id, since)
+    upcoming = await list_upcoming(reads, autopay.customer_id, since, running.clock.today())
     left = list[Left]()
     if autopay.enabled:
         methods = await load_methods(reads, autopay.method_ids)

@@ -22,6 +22,7 @@ AUTOPAY_ACTOR = "system:autopay"
 NOTICE = timedelta(days=2)
 CHANGED_WAIT = timedelta(minutes=1)
 PUT_OFF = timedelta(days=1)
+PART_HELD = "part_held"
 ChargeDay = Literal["due", "issue"]
 
 # Our own reasons why autopay is held, besides the provider's codes, and what to do.
@@ -222,6 +223,24 @@ def schedule(
     return AutopayCharge(new_id(), autopay.customer_id, invoice_id, 1, at, now, at, business_date(at, zone))
 
 
+def resume(
+    autopay: Autopay, last: AutopayCharge, held_until: date | None, now: datetime, zone: str
+) -> AutopayCharge | None:
+    """Make the try for what was in dispute as the last try charged the rest: after the hold, two days' notice at least.
+
+    None if autopay was switched on only after the last try was announced.
+    """
+    if not autopay.charges or autopay.enabled_at is None or last.notice_at < autopay.enabled_at:
+        return None
+    at = now + NOTICE
+    if held_until is not None:
+        at = max(at, start_of(held_until + timedelta(days=1), zone))
+    return replace(
+        last, id=new_id(), attempt=last.attempt + 1, first_at=at, notice_at=now, charge_at=at,
+        charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=0,
+    )  # fmt: skip
+
+
 LeftBecause = Literal["held", "no_method_for_currency", "tries_ended", "issued_before"]
 
 
@@ -274,10 +293,11 @@ def _because(
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedQuote:
-    """A quote, and the payment that confirms it."""
+    """A quote, and the payment that confirms it. `reason`: why it does not pay all that could be paid."""
 
     quote: Quote
     step: Step
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +339,14 @@ def confirm(
     """Make the payment of a due try, by the same quote that a payer would confirm.
 
     While another payment of the invoice is under way, it is not known how much will be left, so the try is put off.
+    It leaves out what is held because of a dispute, and is put off while that is all.
     """
     if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
         return Skip("switched_off")
     if invoice is None or invoice.status in CLOSED:
         return Skip(f"invoice_{invoice.status}" if invoice else "invoice_unknown")
-    if invoice.pending or invoice.payable_now <= 0:
+    chargeable = invoice.chargeable(today)
+    if invoice.pending or chargeable <= 0:
         return put_off(charge, now, zone)
     if autopay.method_for(invoice.currency) is None or (
         method and not pays_in(currencies, method, invoice.currency, today)
@@ -336,8 +358,10 @@ def confirm(
         return Skip(code, hold=code)
     if charge.declines and not retries_of(retries, method.kind, today).allows(charge.first_at, now):
         return Skip("too_long_ago")
-    terms = terms_for(rules, method, invoice.currency, today)
-    quote = make_quote(method, Wishes((Wish(invoice.id, None),)), {invoice.id: invoice}, terms, now, step)
+    terms, part = terms_for(rules, method, invoice.currency, today), chargeable < invoice.payable_now
+    quote = make_quote(
+        method, Wishes((Wish(invoice.id, chargeable if part else None),)), {invoice.id: invoice}, terms, now, step
+    )
     if isinstance(quote, Refusal):
         return Skip(quote.code)
     if quote.surcharge and (not autopay.surcharge_consent or terms.rate > autopay.surcharge_rate):
@@ -346,7 +370,7 @@ def confirm(
     accept = True if quote.surcharge else None
     submitted = submit(quote, kind, accept, expected_by=expected_by(kind, today), now=now)
     assert isinstance(submitted, Step), "the surcharge was answered"
-    return ConfirmedQuote(quote, submitted)
+    return ConfirmedQuote(quote, submitted, PART_HELD if part else None)
 
 
 @dataclass(frozen=True, slots=True)

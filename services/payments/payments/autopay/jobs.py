@@ -73,7 +73,7 @@ async def _charge(ids: Sequence[str], running: Running[Own]) -> int:
             elif isinstance(made, PutOff):
                 charges.append(made.charge)
             elif made.step.payment.id in saved:
-                charges.append(replace(charge, state="submitted", payment_id=made.step.payment.id))
+                charges.append(replace(charge, state="submitted", payment_id=made.step.payment.id, reason=made.reason))
             else:
                 charges.append(replace(charge, state="skipped", reason="not_confirmed"))
         if charges:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -12,7 +12,7 @@ import asyncpg
 from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from contracts.money import Money
-from payments.autopay.domain import Autopay, AutopayCharge
+from payments.autopay.domain import PART_HELD, Autopay, AutopayCharge
 from payments.methods.domain.methods import Method, MethodKind
 from payments.methods.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.projections.domain import CLOSED, OpenInvoice
@@ -105,6 +105,19 @@ async def save_charges(work: Work, charges: Sequence[AutopayCharge]) -> None:
         [c.payment_id for c in charges], [c.first_at for c in charges], [c.charge_at for c in charges],
         [c.charge_on for c in charges],
     )  # fmt: skip
+
+
+LOAD_PART_HELD = f"""
+SELECT {columns_of("c", CHARGE)} FROM unnest($1::uuid[]) AS w (id) CROSS JOIN LATERAL (
+    SELECT * FROM autopay_charges WHERE invoice_id = w.id ORDER BY attempt DESC LIMIT 1
+) c WHERE c.state IN ('submitted', 'paid') AND c.reason = $2
+"""  # noqa: S608
+
+
+async def load_part_held(work: Work, invoice_ids: Sequence[str]) -> dict[str, AutopayCharge]:
+    """Of each invoice the last try, if it left out what was held."""
+    rows = await work.connection.fetch(LOAD_PART_HELD, sorted(set(invoice_ids)), PART_HELD)
+    return {row["invoice_id"]: _charge_of(row) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +219,22 @@ class Upcoming:
 
 
 LIST_UPCOMING = f"""
-SELECT {columns_of("c", CHARGE)}, i.number, i.currency, coalesce(p.amount + p.credit_used, i.payable_now) AS amount
+SELECT {columns_of("c", CHARGE)}, i.number, i.currency, a.amount
 FROM autopay_charges c JOIN invoices i ON i.id = c.invoice_id LEFT JOIN payments p ON p.id = c.payment_id
-WHERE c.customer_id = $1 AND c.state IN ('scheduled', 'submitted') AND c.notice_at >= $2 ORDER BY c.charge_at, c.id LIMIT 100
+CROSS JOIN LATERAL (
+    SELECT coalesce(p.amount + p.credit_used, i.payable_now - CASE WHEN i.held_until < $3 THEN i.disputed ELSE i.held END) AS amount
+) a
+WHERE c.customer_id = $1 AND c.state IN ('scheduled', 'submitted') AND c.notice_at >= $2
+    AND (a.amount > 0 OR i.held = 0 OR p.id IS NOT NULL) ORDER BY c.charge_at, c.id LIMIT 100
 """  # noqa: S608
 
 
-async def list_upcoming(connection: Reads, customer_id: str, since: datetime | None) -> list[Upcoming]:
-    """Return tries that were announced at `since` or later and have not ended, the next ones first."""
-    rows = await connection.fetch(LIST_UPCOMING, customer_id, since) if since else []
+async def list_upcoming(connection: Reads, customer_id: str, since: datetime | None, today: date) -> list[Upcoming]:
+    """Return tries that were announced at `since` or later and have not ended, the next ones first.
+
+    Those of which everything is held are left out.
+    """
+    rows = await connection.fetch(LIST_UPCOMING, customer_id, since, today) if since else []
     return [Upcoming(_charge_of(row), row["number"], Money(row["amount"], row["currency"])) for row in rows]
 
 

@@ -14,7 +14,10 @@ CLOSED = frozenset({"paid", "void", "uncollectible"})
 
 @dataclass(frozen=True, slots=True)
 class OpenInvoice:
-    """An invoice of invoicing, as of its last event that arrived here."""
+    """An invoice of invoicing, as of its last event that arrived here.
+
+    `held`: what autopay leaves out, through `held_until`; after that, or without such a day, what is `disputed`.
+    """
 
     id: str
     customer_id: str
@@ -25,11 +28,19 @@ class OpenInvoice:
     due_on: date
     payable_now: int
     balance: int | None = None
+    disputed: int = 0
+    held: int = 0
+    held_until: date | None = None
 
     @property
     def pending(self) -> bool:
         """Whether payments under way hold a part or all of it."""
         return self.status == "in_progress" or (self.balance is not None and self.balance > self.payable_now)
+
+    def chargeable(self, today: date) -> int:
+        """What autopay may charge on a day, in minor units: what can be paid, less what is held."""
+        over = self.held_until is not None and self.held_until < today
+        return max(0, self.payable_now - (self.disputed if over else self.held))
 
     def due(self) -> Due:
         return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))

@@ -10,7 +10,9 @@ from contracts import invoicing as heard
 from payments.projections import store
 
 
-async def keep_credits(events: Sequence[Received[heard.CreditChanged]], work: Work) -> None:
+async def keep_credits(
+    events: Sequence[Received[heard.CreditChanged] | Received[heard.CreditNoteState]], work: Work
+) -> None:
     await store.keep_credits(work, events)
 
 

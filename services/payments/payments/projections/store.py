@@ -9,7 +9,7 @@ import asyncpg
 from chassis.db.reads import Reads
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
-from contracts.invoicing import CreditChanged, InvoiceState
+from contracts.invoicing import CreditChanged, CreditNoteState, InvoiceState
 from payments.projections.domain import CLOSED, called
 
 KEEP_CUSTOMERS = """
@@ -47,11 +47,12 @@ WITH told AS (
     UPDATE autopay_charges SET state = 'skipped', reason = 'invoice_' || ($14::text[])[array_position($13::uuid[], invoice_id)]
     WHERE invoice_id = ANY($13::uuid[]) AND state = 'scheduled'
 )
-INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence)
+INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence, disputed,
+    held, held_until)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::bigint[],
-    $9::bigint[], $10::bigint[])
+    $9::bigint[], $10::bigint[], $15::bigint[], $16::bigint[], $17::date[])
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, balance = excluded.balance, payable_now = excluded.payable_now,
-    sequence = excluded.sequence
+    sequence = excluded.sequence, disputed = excluded.disputed, held = excluded.held, held_until = excluded.held_until
 WHERE i.sequence < excluded.sequence
 """
 
@@ -74,6 +75,8 @@ async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) ->
         [s.payable_now.amount_minor for s in states], [row.sequence for row in rows],
         [invoice_id for invoice_id, _ in told], [payment_id for _, payment_id in told],
         list(closed), list(closed.values()),
+        [s.disputed.amount_minor if s.disputed else 0 for s in states],
+        [s.held.amount_minor if s.held else 0 for s in states], [s.held_until for s in states],
     )  # fmt: skip
 
 
@@ -93,13 +96,13 @@ ON CONFLICT (id) DO UPDATE SET available = excluded.available, sequence = exclud
 """
 
 
-async def keep_credits(work: Work, events: Sequence[Received[CreditChanged]]) -> None:
-    """Save each credit from its newest event."""
-    newest = {received.event.credit_id: received for received in events}
+async def keep_credits(work: Work, events: Sequence[Received[CreditChanged] | Received[CreditNoteState]]) -> None:
+    """Save each credit from its newest event: money without an invoice, and what credit notes leave over."""
+    newest = {received.event.aggregate_id: received for received in events}
     rows = [newest[credit_id] for credit_id in sorted(newest)]
     await work.connection.execute(
         KEEP_CREDITS,
-        [row.event.credit_id for row in rows], [row.event.customer_id for row in rows],
+        [row.event.aggregate_id for row in rows], [row.event.customer_id for row in rows],
         [row.event.balance.currency for row in rows],
         [(row.event.available or row.event.balance).amount_minor for row in rows], [row.sequence for row in rows],
     )  # fmt: skip
@@ -111,4 +114,6 @@ async def available_credit(connection: Reads, customer_id: str, currency: str) -
     return int(await connection.fetchval(sql, customer_id, currency) or 0)
 
 
-INVOICE = "id, customer_id, number, status, currency, issued_on, due_on, payable_now, balance"
+INVOICE = (
+    "id, customer_id, number, status, currency, issued_on, due_on, payable_now, balance, disputed, held, held_until"
+)

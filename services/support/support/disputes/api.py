@@ -18,7 +18,7 @@ from contracts.money import LARGEST_MINOR
 from contracts.refusals import Refusal
 from contracts.support import DisputeStatus
 from support.disputes import messages, store
-from support.disputes.domain import Decision, Dispute, Line, amount_of, refusal_of
+from support.disputes.domain import Decision, Dispute, Line, amount_of, in_full, refusal_of
 from support.disputes.views import DisputeView, view_of_dispute
 from support.edge import Asked, OptionalKey, OwnTickets, ReadTickets, Words, WorkTickets, answer, author_of, once
 from support.tickets import store as tickets
@@ -28,10 +28,6 @@ from support.tickets.domain import Author, Entry, Ticket
 
 router = APIRouter(route_class=StrictRoute)
 MOST_LINES = 1_000
-NO_CREDIT_NOTES = (
-    "Accepting a dispute needs credit notes, which are not there yet: leave the dispute under review, and write to the "
-    "customer in its ticket."
-)
 
 
 class LineToDispute(Asked):
@@ -81,15 +77,16 @@ async def raise_dispute(
         invoice = await store.lock_invoice(work, invoice_id)
         if invoice is None:
             raise not_found("invoice", invoice_id)
-        others, categories = await store.load_undecided(work, invoice_id), running.settings.dispute_categories
+        others, categories = await store.load_others(work, invoice_id), running.settings.dispute_categories
         if refusal := refusal_of(invoice, lines, asked.category, categories, others):
             raise problem_of(refusal)
+        full = in_full(invoice, lines, others)
         subject = f"Dispute of invoice {invoice.number}"
         opening = threads.Opening(customer_id, "dispute", subject, asked.text, invoice_id, to_manager=True)
         ticket = await threads.open_ticket(work, opening, author_of(who))
         dispute = Dispute(
-            new_id(), ticket.id, customer_id, invoice_id, "open", asked.category, lines, amount_of(invoice, lines),
-            invoice.total.currency, work.now,
+            new_id(), ticket.id, customer_id, invoice_id, "open", asked.category, full,
+            amount_of(invoice, full, others), invoice.total.currency, work.now,
         )  # fmt: skip
         await store.add_dispute(work, dispute)
         work.emit(messages.of(dispute, work.now))
@@ -149,6 +146,14 @@ async def decide(work: Work, dispute: Dispute, what: Decision, author: Author, t
     return decided
 
 
+async def _creditable(work: Work, dispute: Dispute) -> None:
+    """A void invoice has nothing to credit: nothing of it is owed, and nothing was paid."""
+    invoice = await store.lock_invoice(work, dispute.invoice_id)
+    if invoice is not None and invoice.status == "void":
+        detail = "The invoice is void, so there is nothing to credit. Reject the dispute, and say so in your answer."
+        raise conflict("nothing-to-credit", detail)
+
+
 async def _decide(
     dispute_id: str, request: Request, who: Identity, what: Decision, asked: DisputeDecision | None
 ) -> Response:
@@ -157,6 +162,8 @@ async def _decide(
         dispute = await store.lock_dispute(work, dispute_id, who.customer_id) if is_id(dispute_id) else None
         if dispute is None:
             raise not_found("dispute", dispute_id)
+        if what == "accepted" and not dispute.decided:
+            await _creditable(work, dispute)
         decided = await decide(work, dispute, what, author_of(who), text)
         row = await store.load_dispute(work.connection, dispute_id, who.customer_id)
     return answer(view_of_dispute(row), seen=f"{decided.id}:{decided.sequence}")
@@ -174,11 +181,12 @@ async def review_dispute(
 async def accept_dispute(
     dispute_id: str, request: Request, who: WorkTickets, asked: DisputeDecision | None = None
 ) -> Response:
-    """Not possible yet: to accept a dispute takes a credit note, and there are none. The answer is always a problem."""
-    reads = running_of(request).reads(who)
-    if not is_id(dispute_id) or await store.load_dispute(reads, dispute_id, who.customer_id) is None:
-        raise not_found("dispute", dispute_id)
-    raise conflict("no-credit-notes", NO_CREDIT_NOTES)
+    """Accept a dispute: invoicing issues a credit note. `if_accepted` of the dispute shows what it will do.
+
+    What can be paid now of the invoice is credited; what is paid already becomes the customer's credit. While a payment
+    under way may pay what is disputed, the credit note waits for its end.
+    """
+    return await _decide(dispute_id, request, who, "accepted", asked)
 
 
 @router.post("/v1/disputes/{dispute_id}/reject", response_model=DisputeView, tags=["tickets"])

@@ -26,17 +26,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class DisputedInvoice:
-    """An invoice as support knows it: of its lines it knows nothing."""
+    """An invoice as support knows it. `lines`: what each comes to in minor units, with tax; None: not known."""
 
     id: str
     number: str
     status: str
     total: Money
+    lines: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """`lines`: empty is the whole invoice. `amount`: None where only invoicing knows what the lines come to."""
+    """`lines`: empty is the whole invoice. `amount`: None of older disputes, where invoicing alone knows it."""
 
     id: str
     ticket_id: str
@@ -73,28 +74,69 @@ class Dispute:
 
 def refusal_of(
     invoice: DisputedInvoice, lines: Sequence[Line], category: str | None, categories: Iterable[str],
-    others: Iterable[Dispute],
+    others: Sequence[Dispute],
 ) -> Refusal | None:  # fmt: skip
-    """Why these lines of the invoice can't be disputed. `others`: the undecided disputes of the same invoice."""
+    """Why these lines of the invoice can't be disputed. `others`: its disputes that are undecided or were accepted."""
     if category is not None and category not in categories:
         return Refusal("unknown-category", f"The categories are: {', '.join(categories)}.", "category")
     if invoice.status in NOT_DISPUTABLE:
         detail = f"The invoice is {invoice.status}: nothing of it is owed."
         return Refusal("not-disputable", detail, conflict=True, values={"status": invoice.status})
-    places = [one.line for one in lines]
-    if len(set(places)) < len(places):
-        return Refusal("line-twice", "A line is named twice.", "lines")
-    if sum(one.amount or 0 for one in lines) > invoice.total.minor:
-        return Refusal("more-than-invoiced", "The lines sum to more than the invoice's total.", "lines")
-    if any(other.overlaps(lines) for other in others):
+    if any(not other.decided and other.overlaps(lines) for other in others):
         detail = "What you dispute is disputed already. Write in the ticket of that dispute, or withdraw it."
         return Refusal("disputed-already", detail, conflict=True)
+    places, left = [one.line for one in lines], _left_of(invoice, others)
+    if len(set(places)) < len(places):
+        return Refusal("line-twice", "A line is named twice.", "lines")
+    if left <= 0:
+        return Refusal("credited-already", "All of the invoice is credited already.", conflict=True)
+    if lines and invoice.lines is None:
+        detail = (
+            "Single lines of this invoice can't be disputed, as it is from before that was possible: dispute all of it."
+        )
+        return Refusal("lines-unknown", detail, conflict=True)
+    for place, one in enumerate(lines):
+        if refusal := _refusal_of_line(invoice, one, place, others):
+            return refusal
+    if sum(one.amount or 0 for one in in_full(invoice, lines, others)) > left:
+        detail = f"The lines sum to more than the {left} minor units of the invoice that are not credited yet."
+        return Refusal("more-than-invoiced", detail, "lines", values={"left": left})
     return None
 
 
-def amount_of(invoice: DisputedInvoice, lines: Sequence[Line]) -> int | None:
-    """Minor units that are disputed; None where only invoicing knows what the lines come to."""
-    if not lines:
-        return invoice.total.minor
-    amounts = [one.amount for one in lines if one.amount is not None]
-    return sum(amounts) if len(amounts) == len(lines) else None
+def _refusal_of_line(invoice: DisputedInvoice, one: Line, place: int, others: Sequence[Dispute]) -> Refusal | None:
+    known = invoice.lines or ()
+    if one.line > len(known):
+        detail = f"The invoice has {len(known)} lines."
+        return Refusal("unknown-line", detail, f"lines.{place}.line", values={"lines": len(known)})
+    left = _left_of_line(invoice, one.line, others)
+    if left <= 0:
+        detail = f"Of line {one.line} nothing can be disputed: it is a discount, or credited already."
+        return Refusal("line-not-disputable", detail, f"lines.{place}.line", values={"line": one.line})
+    if one.amount is not None and one.amount > left:
+        detail = f"Line {one.line} comes to {left} minor units, with tax and less what was credited."
+        return Refusal("more-than-line", detail, f"lines.{place}.amount_minor", values={"line": one.line, "left": left})
+    return None
+
+
+def _left_of(invoice: DisputedInvoice, others: Iterable[Dispute]) -> int:
+    """What of the invoice's total is not credited."""
+    return invoice.total.minor - sum(other.amount or 0 for other in others if other.status == "accepted")
+
+
+def _left_of_line(invoice: DisputedInvoice, line: int, others: Iterable[Dispute]) -> int:
+    credited = [one for other in others if other.status == "accepted" for one in other.lines if one.line == line]
+    return (invoice.lines or ())[line - 1] - sum(one.amount or 0 for one in credited)
+
+
+def in_full(invoice: DisputedInvoice, lines: Sequence[Line], others: Sequence[Dispute]) -> tuple[Line, ...]:
+    """The lines with their amounts, where they had none."""
+    return tuple(
+        one if one.amount is not None else replace(one, amount=_left_of_line(invoice, one.line, others))
+        for one in lines
+    )
+
+
+def amount_of(invoice: DisputedInvoice, lines: Sequence[Line], others: Sequence[Dispute]) -> int:
+    """Minor units that are disputed: of these lines in full, or else of the invoice."""
+    return sum(one.amount or 0 for one in lines) if lines else _left_of(invoice, others)

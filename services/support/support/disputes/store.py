@@ -29,20 +29,22 @@ def lines_of(text: str) -> tuple[Line, ...]:
 
 async def lock_invoice(work: Work, invoice_id: str) -> DisputedInvoice | None:
     """An invoice, so that two disputes of it are raised one after the other."""
-    sql = "SELECT id, number, status, currency, total FROM invoices WHERE id = $1 FOR NO KEY UPDATE"
+    sql = "SELECT id, number, status, currency, total, lines FROM invoices WHERE id = $1 FOR NO KEY UPDATE"
     row = await work.connection.fetchrow(sql, invoice_id)
-    return (
-        DisputedInvoice(row["id"], row["number"], row["status"], Money(row["total"], row["currency"])) if row else None
-    )
+    if row is None:
+        return None
+    lines = tuple(row["lines"]) if row["lines"] is not None else None
+    return DisputedInvoice(row["id"], row["number"], row["status"], Money(row["total"], row["currency"]), lines)
 
 
-UNDECIDED = f"""
-SELECT {DISPUTE} FROM disputes d WHERE d.invoice_id = $1 AND d.decided_at IS NULL ORDER BY d.id
+OF_INVOICE = f"""
+SELECT {DISPUTE} FROM disputes d WHERE d.invoice_id = $1 AND (d.decided_at IS NULL OR d.status = 'accepted') ORDER BY d.id
 """  # noqa: S608
 
 
-async def load_undecided(work: Work, invoice_id: str) -> list[Dispute]:
-    return [dispute_of(row) for row in await work.connection.fetch(UNDECIDED, invoice_id)]
+async def load_others(work: Work, invoice_id: str) -> list[Dispute]:
+    """The disputes of an invoice that are undecided or were accepted."""
+    return [dispute_of(row) for row in await work.connection.fetch(OF_INVOICE, invoice_id)]
 
 
 ADD = """
@@ -75,7 +77,8 @@ async def save_dispute(work: Work, one: Dispute) -> None:
     await work.connection.execute(sql, one.id, one.status, one.decided_at, one.sequence)
 
 
-SHOWN = f"""SELECT {DISPUTE}, t.number AS ticket_number, c.name AS customer_name, i.number AS invoice_number
+SHOWN = f"""SELECT {DISPUTE}, t.number AS ticket_number, c.name AS customer_name, i.number AS invoice_number,
+    i.status AS invoice_status, i.payable_now, i.pending, d.note_number, d.note_amount, d.note_applied
     FROM disputes d JOIN tickets t ON t.id = d.ticket_id LEFT JOIN customers c ON c.id = d.customer_id
     LEFT JOIN invoices i ON i.id = d.invoice_id"""  # noqa: S608
 

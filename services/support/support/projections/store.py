@@ -9,7 +9,8 @@ from chassis.db.reads import Reads
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts.auth import ContactChanged, StaffChanged
-from contracts.invoicing import CustomerChanged, InvoiceState
+from contracts.envelope import Amount
+from contracts.invoicing import CreditNoteIssued, CustomerChanged, InvoiceIssued, InvoiceState
 from contracts.payments import PaymentReconciled, PaymentState
 
 KEEP_CUSTOMERS = """
@@ -56,21 +57,46 @@ async def forget_people(work: Work, ids: Sequence[str]) -> None:
 
 
 KEEP_INVOICES = """
-INSERT INTO invoices AS i (id, customer_id, number, status, currency, total, sequence)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
-ON CONFLICT (id) DO UPDATE SET status = excluded.status, sequence = excluded.sequence WHERE i.sequence < excluded.sequence
+INSERT INTO invoices AS i (id, customer_id, number, status, currency, total, sequence, payable_now, pending, lines)
+SELECT id, customer_id, number, status, currency, total, sequence, payable_now, pending, lines::bigint[]
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[])
+    AS n (id, customer_id, number, status, currency, total, sequence, payable_now, pending, lines)
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, sequence = excluded.sequence, payable_now = excluded.payable_now,
+    pending = excluded.pending, lines = coalesce(excluded.lines, i.lines)
+WHERE i.sequence < excluded.sequence
 """
 
 
 async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
     """Save each invoice from its newest event."""
     newest = {received.event.invoice_id: received for received in events}
+    issued = [received.event for received in events if isinstance(received.event, InvoiceIssued)]
+    lines = {one.invoice_id: _array(one.lines) for one in issued if one.lines}
     rows = [
         (one.event.invoice_id, one.event.customer_id, one.event.number, one.event.status, one.event.total.currency,
-         one.event.total.amount_minor, one.sequence)
+         one.event.total.amount_minor, one.sequence, one.event.payable_now.amount_minor,
+         one.event.pending.amount_minor, lines.get(one.event.invoice_id))
         for _, one in sorted(newest.items())
     ]  # fmt: skip
     await work.connection.execute(KEEP_INVOICES, *zip(*rows, strict=True))
+
+
+def _array(lines: Sequence[Amount]) -> str:
+    """Amounts of lines. Arrays of arrays of several lengths travel as text alone."""
+    return "{" + ",".join(str(one.amount_minor) for one in lines) + "}"
+
+
+KEEP_CREDIT_NOTES = """
+UPDATE disputes d SET note_number = n.number, note_amount = n.amount, note_applied = n.applied
+FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) AS n (dispute_id, number, amount, applied)
+WHERE d.id = n.dispute_id
+"""
+
+
+async def keep_credit_notes(work: Work, notes: Sequence[CreditNoteIssued]) -> None:
+    """Save with each accepted dispute what was credited for it."""
+    rows = [(one.dispute_id, one.number, one.amount.amount_minor, one.applied.amount_minor) for one in notes]
+    await work.connection.execute(KEEP_CREDIT_NOTES, *zip(*rows, strict=True))
 
 
 KEEP_PAYMENTS = """

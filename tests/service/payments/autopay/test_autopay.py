@@ -337,7 +337,7 @@ class TestCharging:
         again = then(closed, heard.InvoiceReopened, "open")
         for events in ([closed, again],) if at_once else ([closed], [again]):
             await hear(pool, *events)
-            upcoming = await list_upcoming(pool, whose, datetime.now(UTC) - timedelta(hours=1))
+            upcoming = await list_upcoming(pool, whose, datetime.now(UTC) - timedelta(hours=1), DAY)
             assert [each.charge.invoice_id for each in upcoming] == [other.event.invoice_id]
             assert [(each.number, each.amount) for each in upcoming] == [(other.event.number, Money(10_000, "USD"))]
         await autopaying.charge_due(running(pool, days=3))
