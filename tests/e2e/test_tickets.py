@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
 
 from contracts.ids import new_id
 from tests.kit.client import Client
@@ -189,6 +190,73 @@ class TestDispute:
             assert "Both came." in mail["text"]
         _, page = await people.contact.ask("GET", f"/v1/disputes?invoice_id={invoice}")
         assert [one["status"] for one in page["items"]] == ["rejected"]
+
+
+async def said(stack: LocalStack, topic: str, aggregate: str, last: str) -> list[str]:
+    """The types of an aggregate's events on Kafka, up to the last one."""
+    found: list[str] = []
+    async with AIOKafkaConsumer(topic, auto_offset_reset="earliest", **stack.kafka()) as events, asyncio.timeout(20):
+        async for record in events:
+            if record.key.decode() == aggregate:
+                found.append(dict(record.headers)["ce_type"].decode())
+                if found[-1] == last:
+                    return found
+    raise AssertionError(found)
+
+
+class TestDisputedLine:
+    LINES = ({"description": "Boxes", "unit_price_minor": 6_000}, {"description": "Freight", "unit_price_minor": 4_000})
+
+    async def test_rest_is_paid_and_credit_note_closes(self, stack: LocalStack, client: Client, people: People) -> None:
+        invoice = await client.invoice(people.customer, lines=self.LINES)
+        path = f"/v1/invoices/{invoice}"
+        wrong = {"text": "The freight is ours.", "category": "wrong_price", "lines": [{"line": 2}]}
+        dispute = (await asked(people.contact, f"{path}/disputes", wrong))["dispute"]
+        held = await client.until(path, lambda one: one["disputed_minor"])
+        assert (held["disputed_minor"], held["payable_now_minor"], held["status"]) == (4_000, 10_000, "open")
+        await client.pay(await client.quote(people.customer, await client.method(people.customer), (invoice, 6_000)))
+        paid = await client.until(path, lambda one: one["settled_minor"] == 6_000)
+        assert (paid["status"], paid["balance_minor"], paid["disputed_minor"]) == ("open", 4_000, 4_000)
+        one = await client.until(
+            f"/v1/disputes/{dispute['id']}", lambda one: one["if_accepted"]["applied_minor"] == 4_000 and one
+        )
+        assert one["if_accepted"] == {"applied_minor": 4_000, "credit_minor": 0, "waits": False}
+        decision = {"text": "You are right."}
+        await asked(people.manager, f"/v1/disputes/{dispute['id']}/accept", decision, expect=200)
+        closed = await client.paid(invoice)
+        assert (closed["credited_minor"], closed["settled_minor"], closed["disputed_minor"]) == (4_000, 6_000, 0)
+        _, notes = await people.contact.ask("GET", f"/v1/customers/{people.customer}/credit-notes")
+        (note,) = notes["items"]
+        assert (note["amount_minor"], note["applied_minor"], note["dispute_id"]) == (4_000, 4_000, dispute["id"])
+        named = await client.until(f"/v1/disputes/{dispute['id']}", lambda one: one["credit_note"])
+        assert named["credit_note"]["number"] == note["number"]
+        mail = await Catcher(stack.settings.mail_url).newest(people.address, "was accepted")
+        assert "You are right." in mail["text"]
+        raised = ["DisputeRaised", "DisputeAccepted"]
+        assert await said(stack, "support.dispute.v1", dispute["id"], "DisputeAccepted") == raised
+        assert await said(stack, "invoicing.credit-note.v1", note["id"], "CreditNoteIssued") == ["CreditNoteIssued"]
+        of_invoice = await said(stack, "invoicing.invoice.v1", invoice, "InvoicePaid")
+        assert of_invoice[:2] == ["InvoiceIssued", "InvoiceHeld"]
+
+    async def test_waits_for_money_under_way(self, client: Client, people: People) -> None:
+        invoice = await client.invoice(people.customer, lines=self.LINES)
+        path = f"/v1/invoices/{invoice}"
+        method = await client.method(people.customer, ASKS)
+        quote = await client.quote(people.customer, method, (invoice, 9_000))
+        body = {"quote_id": quote["id"], "accept_surcharge": True, "return_url": "https://portal.example/paid"}
+        payment = await client.make("/v1/payments", body, key=new_id())
+        await client.until(f"/v1/payments/{payment['id']}", lambda one: one["status"] == "requires_action")
+        dispute = (await asked(people.contact, f"{path}/disputes", {"text": "Ours.", "lines": [{"line": 2}]}))[
+            "dispute"
+        ]
+        await client.until(path, lambda one: one["disputed_minor"])
+        await client.until(f"/v1/disputes/{dispute['id']}", lambda one: one["if_accepted"]["waits"])
+        await asked(people.manager, f"/v1/disputes/{dispute['id']}/accept", expect=200)
+        waiting = await client.get(path)
+        assert (waiting["credited_minor"], waiting["pending_minor"], waiting["disputed_minor"]) == (0, 9_000, 4_000)
+        await client.make(f"/v1/payments/{payment['id']}/cancel")
+        credited = await client.until(path, lambda one: one["credited_minor"])
+        assert (credited["credited_minor"], credited["balance_minor"], credited["disputed_minor"]) == (4_000, 6_000, 0)
 
 
 class TestMoney:
