@@ -177,11 +177,48 @@ class TestCodes:
         assert await told(pool, "MethodChanged") == [2]
 
 
-def then(before: Received[heard.InvoiceIssued], kind: Any, status: str) -> Received[Any]:
+def then(before: Received[heard.InvoiceIssued], kind: Any, status: str, **more: Any) -> Received[Any]:
     """The invoice's next event."""
     owed = before.event.total if status == "open" else Amount.of(Money(0, "USD"))
-    state = {**dict(before.event), "status": status, "balance": owed, "payable_now": owed}
+    state = {**dict(before.event), "status": status, "balance": owed, "payable_now": owed, **more}
     return replace(before, event=kind.model_construct(**state), sequence=before.sequence + 1)
+
+
+class TestHeld:
+    async def test_rest_is_charged_then_what_was_held(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool)
+        event = issued(whose)
+        held = {"disputed": Amount.of(Money(4_000, "USD")), "held": Amount.of(Money(4_000, "USD"))}
+        raised = then(event, heard.InvoiceHeld, "open", **held)
+        await hear(pool, event, raised)
+        since = datetime.now(UTC) - timedelta(hours=1)
+        (coming,) = await list_upcoming(pool, whose, since, DAY)
+        assert coming.amount == Money(6_000, "USD")
+        await autopaying.charge_due(running(pool, days=3))
+        assert [payment["amount"] for payment in await payments(pool)] == [6_000]
+        until, left = date.today() + timedelta(days=7), Amount.of(Money(4_000, "USD"))  # noqa: DTZ011
+        rest = {"payable_now": left, "balance": left, "disputed": None, "held": left, "held_until": until}
+        ended = then(raised, heard.InvoiceHoldEnded, "open", **rest)
+        await end(pool, "succeeded")
+        await autopaying.follow_ends(running(pool, days=3))
+        await hear(pool, ended)
+        await hear(pool, ended)
+        assert await charges(pool) == [(1, "paid"), (2, "scheduled")]
+        assert len(await told(pool, "AutopayScheduled")) == 2
+        await autopaying.charge_due(running(pool, days=5))
+        assert len(await payments(pool)) == 1
+        await autopaying.charge_due(running(pool, days=10))
+        assert [payment["amount"] for payment in await payments(pool)] == [6_000, 4_000]
+
+    async def test_all_held_is_not_coming(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool)
+        event = issued(whose)
+        await hear(
+            pool, event, then(event, heard.InvoiceHeld, "open", disputed=event.event.total, held=event.event.total)
+        )
+        assert not await list_upcoming(pool, whose, datetime.now(UTC) - timedelta(hours=1), DAY)
+        await autopaying.charge_due(running(pool, days=3))
+        assert not await payments(pool)
 
 
 class TestAnnouncing:

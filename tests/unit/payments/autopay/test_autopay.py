@@ -27,6 +27,7 @@ from payments.autopay.domain import (
     held_because,
     hold,
     left_by_hand,
+    resume,
     retries_of,
     schedule,
     switch_off,
@@ -146,6 +147,28 @@ class TestCharge:
         assert isinstance(made, ConfirmedQuote)
         assert (made.quote.amount.minor, made.quote.surcharge.minor) == (4_000, 120)
         assert (made.step.payment.status, made.step.payment.total.minor) == ("submitted", 4_120)
+
+    def test_leaves_out_what_a_dispute_holds(self) -> None:
+        made = confirmed(on(), invoice=replace(INVOICE, disputed=3_000, held=4_000, held_until=DAY))
+        assert isinstance(made, ConfirmedQuote)
+        assert (made.quote.amount.minor, made.reason) == (6_000, "part_held")
+        over = confirmed(on(), invoice=replace(INVOICE, disputed=3_000, held=4_000, held_until=DAY - timedelta(days=1)))
+        assert isinstance(over, ConfirmedQuote)
+        assert over.quote.amount.minor == 7_000
+        assert isinstance(confirmed(on(), invoice=replace(INVOICE, held=10_000, held_until=DAY)), PutOff)
+        free = confirmed(on(), invoice=replace(INVOICE, held=10_000, held_until=DAY - timedelta(days=1)))
+        assert isinstance(free, ConfirmedQuote)
+        assert (free.quote.amount.minor, free.reason) == (10_000, None)
+
+    def test_resumes_after_the_hold_with_notice(self) -> None:
+        last = replace(scheduled(), state="paid", payment_id="p", reason="part_held")
+        again = resume(on(), last, DAY + timedelta(days=7), NOW, ZONE)
+        assert again is not None
+        assert (again.attempt, again.state, again.charge_on) == (2, "scheduled", DAY + timedelta(days=8))
+        soon = resume(on(), last, None, NOW, ZONE)
+        assert soon is not None
+        assert soon.charge_at == NOW + timedelta(days=2)
+        assert resume(on(now=NOW + timedelta(days=1)), last, None, NOW, ZONE) is None
 
     @pytest.mark.parametrize(
         ("invoice", "reason"),
