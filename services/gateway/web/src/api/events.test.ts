@@ -4,7 +4,7 @@ import { STALE } from "./events";
 
 type Channels = Record<string, { messages: Record<string, unknown> }>;
 const STREAMED =
-  /^(invoicing_(invoice|reservation|settlement|credit|outcomes)|payments_(payment|method|autopay)|support_(ticket|dispute))_v1$/;
+  /^(invoicing_(invoice|reservation|settlement|credit|credit-note|outcomes)|payments_(payment|method|autopay)|support_(ticket|dispute))_v1$/;
 
 test("every event that the stream can bring is known", () => {
   const text = readFileSync(new URL("../../../../../contracts/asyncapi.json", import.meta.url), "utf8");
