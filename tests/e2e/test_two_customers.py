@@ -31,6 +31,7 @@ NOT_ASKED = {
 BODIES: dict[str, Any] = {
     "POST /v1/api-keys": {"name": "mine", "scopes": ["*"], "customer_id": "<customer_id>"},
     "POST /v1/bank-statements": {},
+    "POST /v1/files": {},
     "POST /v1/customers": {"external_id": "<external_id>", "name": "Mine now"},
     "PATCH /v1/customers/{customer_id}": {"name": "Mine now"},
     "PUT /v1/customers/{customer_id}/autopay": {"enabled": True, "method_id": "<method_id>", "surcharge_consent": True},

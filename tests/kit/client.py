@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -51,6 +52,15 @@ class Client:
         headers = {"Content-Type": "application/octet-stream"}
         async with self._session.post(self._url + path, data=body, headers=headers) as answer:
             return answer.status, await answer.json()
+
+    async def send_file(self, name: str, content: bytes) -> str:
+        """Send a file that is attached to something later; its id."""
+        form = aiohttp.FormData(quote_fields=False)  # names go as browsers send them
+        form.add_field("file", io.BytesIO(content), filename=name)
+        async with self._session.post(f"{self._url}/v1/files", data=form) as answer:
+            sent = await answer.json()
+            assert answer.status == 201, sent
+            return str(sent["id"])
 
     async def get(self, path: str) -> Any:
         status, body = await self.ask("GET", path)

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 from joserfc import jwe
 from joserfc.jwk import OKPKey
+from pydantic import SecretStr
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
@@ -149,14 +150,15 @@ def payment(customer: str, event: type[payments.PaymentState] = payments.Payment
 
 
 @contextlib.asynccontextmanager
-async def help_of(folder: pathlib.Path) -> AsyncIterator[Help]:
-    """Support on a fresh database."""
+async def help_of(folder: pathlib.Path, scanner: str = "") -> AsyncIterator[Help]:
+    """Support on a fresh database, with its files below the folder. `scanner`: where clamd is."""
     database = await fresh_database("support")
     private, public = write_keys(folder)
     _, notify = write_keys(folder, curve="X25519")
     clock_file = folder / "clock"
     settings = Settings(
         public_keys=public, notify_keys=notify, kafka="127.0.0.1:1", clock_file=clock_file,
+        files=str(folder / "files"), files_secret=SecretStr("of-these-tests-alone"), files_scanner=scanner,
         owner_url=database.owner_url, api_url=database.api_url, work_url=database.work_url,
     )  # fmt: skip
     opener = OKPKey.import_key(json.loads((folder / "notify-private.json").read_text()))

@@ -80,7 +80,8 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
     number = (await client.get(f"/v1/invoices/{invoices[2]}"))["number"]
     settled = await client.until(f"/v1/payments/{payment['id']}", lambda one: one["reconciliation"] == "matched")
     asked = {"customer_id": customer, "subject": texts["ticket"], "details": texts["ticket"]}
-    tickets = [await client.make("/v1/tickets", asked, key=new_id()) for _ in range(2)]
+    file = await client.send_file("slip.txt", f'"{texts["ticket"]}"'.encode())  # it is read as JSON, as all answers are
+    tickets = [await client.make("/v1/tickets", {**asked, "file_ids": each}, key=new_id()) for each in ([file], [])]
     raised = await client.make(f"/v1/invoices/{invoices[0]}/disputes", {"text": texts["ticket"]}, key=new_id())
     contacts = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
     wish = {"customer_id": customer, "invoice_id": invoices[2]}
@@ -96,7 +97,7 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
         "contact_id": contacts["items"][0]["id"], "person_id": contacts["items"][0]["id"],
         "session_id": sessions["items"][0]["id"], "visit_id": visit,
         "link_id": link["id"], "ticket_id": tickets[0]["id"], "dispute_id": raised["dispute"]["id"],
-        "mail_id": mails["items"][0]["id"], "email": email,
+        "mail_id": mails["items"][0]["id"], "email": email, "file_id": file,
     }  # fmt: skip
     secrets = frozenset({*texts.values(), email, key["key"], link["url"].rpartition("/")[2]})
     return Things(ids, secrets, key["key"]), People(contact, visitor)

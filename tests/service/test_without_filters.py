@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import Request
+from pydantic import SecretStr
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
@@ -119,7 +120,9 @@ class TestReading:
 
     async def test_tickets_of_another_are_not_there(self, make: Callable[[str, int], Identity], tmp_path: Path) -> None:
         _, notify = write_keys(tmp_path, curve="X25519")
-        async with running("support", support, partial(SupportSettings, notify_keys=notify), tmp_path) as (
+        secret = SecretStr("of-these-tests-alone")
+        made = partial(SupportSettings, notify_keys=notify, files=str(tmp_path / "files"), files_secret=secret)
+        async with running("support", support, made, tmp_path) as (
             of,
             database,
         ):

@@ -34,12 +34,14 @@ EVERYBODY = {
     "GET /v1/disputes",
     "GET /v1/disputes/categories",
     "GET /v1/disputes/{dispute_id}",
+    "GET /v1/files/{file_id}",
 }
 # Who looks at a customer's portal writes this for the customer, and nothing else.
 FOR_CUSTOMERS = {
     "POST /v1/tickets",
     "POST /v1/tickets/{ticket_id}/replies",
     "POST /v1/invoices/{invoice_id}/questions",
+    "POST /v1/files",
 }
 CONTACTS = {
     "POST /v1/quotes",
@@ -65,7 +67,12 @@ CONTACTS = {
     "POST /v1/disputes/{dispute_id}/withdraw",
 }
 PROGRAMS = {"GET /v1/surcharge-rules", "GET /v1/mails", "POST /v1/mails/{mail_id}/resend"}
-KEYLESS = {"POST /v1/webhooks/stripe", "GET /v1/unsubscribe/{token}", "POST /v1/unsubscribe/{token}"}
+KEYLESS = {
+    "POST /v1/webhooks/stripe",
+    "GET /v1/unsubscribe/{token}",
+    "POST /v1/unsubscribe/{token}",
+    "GET /v1/files/{file_id}/content",
+}
 
 ROUTES = [
     (f"{method} {route.path}", route)

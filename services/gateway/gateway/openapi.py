@@ -85,8 +85,8 @@ EVERYWHERE = {
     "503": "Not now: see Retry-After",
     "504": "The service has not answered in time",
 }
-OF_LINKS = {"410": "The link of a mail has ended: ask for a new one"}
-LINKS = ("/v1/registrations", "/v1/password/reset", "/v1/payer-links/{token}")
+OF_LINKS = {"410": "The link has ended, or what it led to is gone: ask for a new one"}
+LINKS = ("/v1/registrations", "/v1/password/reset", "/v1/payer-links/{token}", "/v1/files/")
 WITH_BODY = {
     "400": "The body is not JSON, or the Idempotency-Key is missing",
     "409": "The state of something is in the way, or a request with the same key is still running",
@@ -227,7 +227,7 @@ def _finished(path: str, item: Document, *, keyless: bool) -> Document:
         answers = {
             status: answer | {"headers": headers | answer.get("headers", {})}
             for status, answer in operation["responses"].items()
-            if status.startswith("2")
+            if status.startswith(("2", "3"))
         }
         possible = [*EVERYWHERE, *(WITH_BODY if method in WRITES else ["409"] if method == "delete" else ())]
         possible += OF_LINKS if path.startswith(LINKS) else ()

@@ -149,7 +149,9 @@ class Proxy:
         return fresh.authorization or b""
 
     async def _pass(self, asked: Asked, receive: Receive, send: Send) -> None:
-        headers = [*asked.headers, (b"authorization", await self._authorization(asked))]
+        headers = asked.headers
+        if asked.admitted:
+            headers = [*headers, (b"authorization", await self._authorization(asked))]
         self._files.take(asked.share)
         try:
             owner, parts = asked.route.owner, parts_of(receive)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from chassis.files.keeping import SWEEP, Files
 from chassis.sealing import Sealer
 from chassis.service import Service
 from support.api import router
@@ -15,7 +16,7 @@ from support.settings import Settings
 
 @asynccontextmanager
 async def resources(settings: Settings) -> AsyncIterator[Own]:
-    yield Own(Sealer(settings.notify_keys))
+    yield Own(Sealer(settings.notify_keys), Files.of(settings))
 
 
 service = Service(
@@ -23,6 +24,7 @@ service = Service(
     settings=Settings,
     router=router,
     handlers=(handlers,),
+    jobs=(SWEEP,),
     queues=QUEUES,
     resources=resources,
     checks=CHECKS,

@@ -19,6 +19,15 @@ CHECKS: dict[str, str] = {
         WHERE d.decided_at IS NULL AND t.ended_at IS NOT NULL""",
     "a credit note is not what its dispute is about": """
         SELECT d.id::text, format('dispute %s, credit note %s', d.amount, d.note_amount) FROM disputes d WHERE d.note_amount > d.amount""",
+    "an event has a file that is not attached to it alone": """
+        SELECT e.ticket_id::text, one::text FROM ticket_events e CROSS JOIN unnest(e.files) AS one
+        LEFT JOIN files f ON f.id = one AND f.attached_at IS NOT NULL GROUP BY 1, 2 HAVING count(f.id) <> 1""",
+    "a file is seen by others than its event": """
+        SELECT f.id::text, e.ticket_id::text FROM ticket_events e CROSS JOIN unnest(e.files) AS one JOIN files f ON f.id = one
+        WHERE f.customer_id IS DISTINCT FROM e.customer_id OR f.internal <> e.internal""",
+    "an attached file is of no event": """
+        SELECT f.id::text, f.attached_at::text FROM files f WHERE f.attached_at IS NOT NULL
+        AND NOT EXISTS (SELECT FROM ticket_events e WHERE f.id = ANY(e.files))""",
     "a solved ticket has no task that closes it": """
         SELECT t.id::text, 'since ' || t.ended_at FROM tickets t WHERE t.status = 'solved'
         AND NOT EXISTS (SELECT FROM tasks k WHERE k.queue = 'close-solved-tickets' AND k.id = t.id::text)""",

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import asyncpg
 import orjson
 from fastapi import Header, Request, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chassis.db.reads import Reads
 from chassis.http import idempotency
 from chassis.http.identity import Identity, allow
-from chassis.http.problems import Problem, not_found
+from chassis.http.problems import Problem, not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.running import cause_of, running_of
+from contracts.refusals import Refusal
 from support.tickets.domain import Author, Ticket
 
 ReadTickets = Annotated[Identity, allow("tickets:read", by="everybody")]
@@ -27,6 +28,9 @@ OptionalKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=2
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # it becomes the subject of mails
 Subject = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=ONE_LINE)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")]
+
+
+FileIds = Annotated[list[str], Field(max_length=10)]
 
 
 class Asked(BaseModel):
@@ -58,7 +62,10 @@ async def once(
     running = running_of(request)
 
     async def written(work: Work) -> tuple[str, Response]:
-        ticket = await do(work)
+        try:
+            ticket = await do(work)
+        except Refusal as refusal:
+            raise problem_of(refusal) from None
         shown = await show(work.connection, work.connection, ticket.id, who)
         return ticket.id, answer(shown, 201, seen=f"{ticket.id}:{ticket.sequence}")
 

@@ -1,9 +1,10 @@
-"""What support does by itself: it closes tickets that were solved 14 days ago."""
+"""What support does by itself: it closes tickets that were solved 14 days ago, and scans files."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from chassis.files.keeping import scan_in
 from chassis.messaging.work import Cause
 from chassis.running import Running
 from chassis.tasks.queue import Queues, Task
@@ -12,6 +13,7 @@ from support.tickets.domain import ITSELF, Entry
 from support.tickets.threads import CLOSE, act
 
 QUEUES = Queues()
+scan_in(QUEUES)
 
 
 @QUEUES.on(CLOSE)

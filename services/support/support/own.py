@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chassis.files.keeping import Files
 from chassis.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
     sealer: Sealer
+    files: Files

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import ServiceSettings
+from chassis.files.settings import FileSettings
 
 
-class Settings(ServiceSettings):
+class Settings(FileSettings):
     """`notify_keys`: a JWK set with notify's public key, for what is mailed of tickets.
 
     `dispute_categories`: codes that customers choose from; in the environment a JSON list.

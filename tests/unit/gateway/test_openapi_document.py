@@ -31,7 +31,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 WITHOUT_KEY = {
     "ask_for_a_code", "ask_for_a_code_by_link", "confirm_registration", "forget_password", "open_payer_link",
     "read_look", "register", "reset_password", "sign_in_by_code", "sign_in_by_password", "take_webhook",
-    "ask_unsubscribe", "unsubscribe",
+    "ask_unsubscribe", "unsubscribe", "download_file",
 }  # fmt: skip
 
 

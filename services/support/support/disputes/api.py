@@ -20,7 +20,18 @@ from contracts.support import DisputeStatus
 from support.disputes import messages, store
 from support.disputes.domain import Decision, Dispute, Line, amount_of, in_full, refusal_of
 from support.disputes.views import DisputeView, view_of_dispute
-from support.edge import Asked, OptionalKey, OwnTickets, ReadTickets, Words, WorkTickets, answer, author_of, once
+from support.edge import (
+    Asked,
+    FileIds,
+    OptionalKey,
+    OwnTickets,
+    ReadTickets,
+    Words,
+    WorkTickets,
+    answer,
+    author_of,
+    once,
+)
 from support.tickets import store as tickets
 from support.tickets import threads
 from support.tickets.api import TicketDetail, detail_of, known_invoice
@@ -43,6 +54,7 @@ class NewDispute(Asked):
     category: Annotated[str | None, Field(max_length=100)] = None
     text: Words
     lines: Annotated[list[LineToDispute], Field(max_length=MOST_LINES)] = []  # noqa: RUF012 - pydantic copies it
+    file_ids: FileIds = []  # noqa: RUF012 - pydantic copies it
 
 
 class DisputeDecision(Asked):
@@ -81,8 +93,8 @@ async def raise_dispute(
         if refusal := refusal_of(invoice, lines, asked.category, categories, others):
             raise problem_of(refusal)
         full = in_full(invoice, lines, others)
-        subject = f"Dispute of invoice {invoice.number}"
-        opening = threads.Opening(customer_id, "dispute", subject, asked.text, invoice_id, to_manager=True)
+        subject, files = f"Dispute of invoice {invoice.number}", tuple(asked.file_ids)
+        opening = threads.Opening(customer_id, "dispute", subject, asked.text, invoice_id, to_manager=True, files=files)
         ticket = await threads.open_ticket(work, opening, author_of(who))
         dispute = Dispute(
             new_id(), ticket.id, customer_id, invoice_id, "open", asked.category, full,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from chassis.db.reads import Reads
+from chassis.files.store import load_attached
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import read_instant_cursor, write_cursor
 from chassis.http.idempotency import required_key
@@ -25,6 +26,7 @@ from support.disputes.store import find_dispute
 from support.disputes.views import DisputeView, view_of_dispute
 from support.edge import (
     Asked,
+    FileIds,
     OpenTickets,
     OptionalKey,
     OwnTickets,
@@ -38,6 +40,7 @@ from support.edge import (
     once,
     only_for_company,
 )
+from support.files.views import FileView
 from support.own import Own
 from support.projections import store as projections
 from support.tickets import store, threads
@@ -55,6 +58,7 @@ class NewTicket(Asked):
     details: Words
     invoice_id: str | None = None
     payment_id: str | None = None
+    file_ids: FileIds = []  # noqa: RUF012 - pydantic copies it
 
 
 class Reply(Asked):
@@ -62,10 +66,12 @@ class Reply(Asked):
 
     text: Words
     internal: bool = False
+    file_ids: FileIds = []  # noqa: RUF012 - pydantic copies it
 
 
 class Question(Asked):
     text: Words
+    file_ids: FileIds = []  # noqa: RUF012 - pydantic copies it
 
 
 class TicketAssignment(Asked):
@@ -101,6 +107,7 @@ class TicketEvent(BaseModel):
     assignee: Annotated[str | None, Field(description="Who works on the ticket from then on, if that changed")]
     assignee_name: Annotated[str | None, Field(description="The name of `assignee`")]
     status: TicketStatus
+    files: Annotated[list[FileView], Field(description="What was sent with it")]
 
 
 class TicketView(BaseModel):
@@ -155,7 +162,7 @@ def view_of(row: dict[str, Any], names: dict[str, str | None], who: Identity) ->
     }
 
 
-def _event(row: dict[str, Any], names: dict[str, str | None]) -> dict[str, Any]:
+def _event(row: dict[str, Any], names: dict[str, str | None], files: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     author = {
         "side": row["side"],
         "kind": row["by_kind"],
@@ -172,6 +179,7 @@ def _event(row: dict[str, Any], names: dict[str, str | None]) -> dict[str, Any]:
         "assignee": row["assignee"],
         "assignee_name": names.get(row["assignee"]),
         "status": row["status"],
+        "files": [files[one] for one in row["files"] if one in files],
     }
 
 
@@ -184,7 +192,8 @@ async def detail_of(reads: Reads, named: Reads, ticket_id: str, who: Identity) -
     ids = {row["assignee"], *(each["assignee"] for each in entries), *(each["by_id"] for each in entries)}
     known = sorted(one for one in ids if one is not None and is_id(one))
     names = await projections.names_of(named, known, addresses=who.customer_id is None)
-    events, followers = [_event(each, names) for each in entries], await store.find_followers(reads, ticket_id)
+    sent = await load_attached(reads, [one for each in entries for one in each["files"]], who.key_owner)
+    events, followers = [_event(each, names, sent) for each in entries], await store.find_followers(reads, ticket_id)
     dispute = await find_dispute(reads, ticket_id) if row["kind"] == "dispute" else None
     shown_dispute = view_of_dispute(dispute) if dispute else None
     return {**view_of(row, names, who), "events": events, "dispute": shown_dispute, "followed_by": followers}
@@ -237,7 +246,9 @@ async def open_ticket(asked: NewTicket, request: Request, who: OpenTickets, key:
     if asked.payment_id is not None and not await known_payment(running, asked.payment_id, customer_id):
         raise problem_of(Refusal("unknown-payment", "The customer has no such payment.", "payment_id"))
     kind: TicketKind = "payment" if asked.payment_id else "request"
-    opening = Opening(customer_id, kind, asked.subject, asked.details, asked.invoice_id, asked.payment_id)
+    opening = Opening(
+        customer_id, kind, asked.subject, asked.details, asked.invoice_id, asked.payment_id, files=tuple(asked.file_ids)
+    )
 
     async def do(work: Work) -> Ticket:
         return await threads.open_ticket(work, opening, author_of(who))
@@ -257,7 +268,8 @@ async def ask_question(
     async def do(work: Work) -> Ticket:
         number = await store.find_invoice_number(work, invoice_id)
         subject = f"Question on invoice {number}"
-        opening = Opening(customer_id, "question", subject, asked.text, invoice_id, to_manager=True)
+        files = tuple(asked.file_ids)
+        opening = Opening(customer_id, "question", subject, asked.text, invoice_id, to_manager=True, files=files)
         return await threads.open_ticket(work, opening, author_of(who))
 
     return await once(request, who, f"/v1/invoices/{invoice_id}/questions", key, asked, do, detail_of)
@@ -339,7 +351,9 @@ async def reply_to_ticket(
 
     async def do(work: Work) -> Ticket:
         ticket = await _locked(work, ticket_id, who)
-        entry = Entry("noted" if asked.internal else "replied", work.now, author_of(who), asked.text)
+        entry = Entry(
+            "noted" if asked.internal else "replied", work.now, author_of(who), asked.text, files=tuple(asked.file_ids)
+        )
         return await reply(work, ticket, entry)
 
     return await once(request, who, f"/v1/tickets/{ticket_id}/replies", key, asked, do, detail_of)

@@ -37,19 +37,28 @@ class Author:
     id: str
     acting_for: str | None = None
 
+    @property
+    def sends_as(self) -> str:
+        """Whose files are this author's, as `Identity.key_owner` says it."""
+        return f"{self.kind}:{self.id}" + (f":{self.acting_for}" if self.acting_for else "")
+
 
 ITSELF = Author("system", "system", "support")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened to a ticket. `assignee`: who works on it from now on, where `what` says so."""
+    """One thing that happened to a ticket. `assignee`: who works on it from now on, where `what` says so.
+
+    `files`: ids of those that came with it.
+    """
 
     what: What
     at: datetime
     author: Author
     text: str = ""
     assignee: str | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def internal(self) -> bool:
@@ -179,7 +188,7 @@ def entries_of_reply(state: State, reply: Entry) -> list[Entry]:
     """What a reply makes happen: it also reopens a ticket that has ended."""
     if not state.ended:
         return [reply]
-    return [replace(reply, what="reopened", text=""), reply]
+    return [replace(reply, what="reopened", text="", files=()), reply]
 
 
 def about(entry: Entry) -> NoticeAbout | None:

@@ -72,8 +72,9 @@ async def save_ticket(work: Work, ticket: Ticket, words: str) -> None:
 
 
 ADD_ENTRY = """
-INSERT INTO ticket_events (ticket_id, place, customer_id, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO ticket_events (ticket_id, place, customer_id, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status,
+    files)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 
 
@@ -83,6 +84,7 @@ async def add_entry(work: Work, ticket: Ticket, entry: Entry) -> None:
     await work.connection.execute(
         ADD_ENTRY, ticket.id, ticket.entries, ticket.customer_id, entry.what, entry.at, author.side, author.kind,
         author.id, author.acting_for, entry.text, entry.internal, entry.assignee, ticket.state.status,
+        list(entry.files),
     )  # fmt: skip
 
 
@@ -186,7 +188,7 @@ async def load_ticket(reads: Reads, ticket_id: str, customer_id: str | None) -> 
 
 
 ENTRIES = """
-SELECT place, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status FROM ticket_events
+SELECT place, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status, files FROM ticket_events
 WHERE ticket_id = $1 AND ($2 OR NOT internal) ORDER BY place DESC LIMIT 1000
 """
 

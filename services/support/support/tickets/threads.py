@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from prometheus_client import Histogram
 
+from chassis.files import keeping
 from chassis.messaging.work import Work
 from chassis.tasks.queue import cancel, enqueue
 from contracts.ids import new_id
@@ -54,12 +55,13 @@ class Opening:
     follows: str | None = None
     to_manager: bool = False
     assignee: str | None = None
+    files: tuple[str, ...] = ()
 
 
 async def open_ticket(work: Work, opening: Opening, author: Author) -> Ticket:
     invoice = await store.find_invoice_number(work, opening.invoice_id) if opening.invoice_id else None
     payment, reconciled = await store.lock_payment(work, opening.payment_id) if opening.payment_id else (None, None)
-    entry = Entry("asked", work.now, author, opening.text, await _assignee(work, opening))
+    entry = Entry("asked", work.now, author, opening.text, await _assignee(work, opening), opening.files)
     ticket = Ticket(
         new_id(), opening.customer_id, opening.kind, opening.subject, opening.invoice_id, opening.payment_id,
         opening.follows, work.now, first(entry),
@@ -93,7 +95,7 @@ async def reply(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
         again = Opening(
             ticket.customer_id, ticket.kind if ticket.kind != "dispute" else "request", ticket.subject, entry.text,
             ticket.invoice_id, ticket.payment_id, follows=ticket.id, to_manager=True,
-            assignee=state.assignee,
+            assignee=state.assignee, files=entry.files,
         )  # fmt: skip
         return await open_ticket(work, again, entry.author)
     return await happen(work, ticket, entries_of_reply(state, entry))
@@ -130,6 +132,9 @@ def _measure(ticket: Ticket, before: State) -> None:
 
 
 async def _record(work: Work, ticket: Ticket, entry: Entry) -> None:
+    if entry.files:
+        sender = entry.author.sends_as
+        await keeping.attach(work, entry.files, ticket.customer_id, sender, internal=entry.internal)
     await store.add_entry(work, ticket, entry)
     work.emit(*messages.of(ticket, entry, work.now))
 
