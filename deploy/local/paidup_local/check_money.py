@@ -1,4 +1,4 @@
-"""Compares every book, balance, event and projection of a stack, and lists money that does not add up.
+"""Compares every book, balance, event, projection and file of a stack, and lists what does not add up.
 
 Rows of another service, of the provider and of Kafka stream into temporary tables beside those that they are compared
 with, so that memory stays bounded however many invoices there are.
@@ -19,6 +19,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis.checks import EVERYWHERE
+from chassis.files import store as files
+from chassis.files.contents import Contents
 from chassis.messaging import reading
 from contracts import topics
 from contracts.envelope import LARGEST_SEQUENCE
@@ -119,7 +121,22 @@ async def _look(settings: Settings) -> tuple[list[str], list[str]]:
         wrong += different
         for service, connection in found.items():
             wrong += await _topics(settings, service, connection)
+            wrong += await _files(settings, service, connection)
         return wrong, waiting
+
+
+async def _files(settings: Settings, service: str, connection: asyncpg.Connection) -> list[str]:
+    """Each file that people sent to a service has its bytes, and all bytes are of a file."""
+    where = plan.environment(settings, service).get(f"{service.upper()}_FILES")
+    if where is None:
+        return []
+    there = {place async for place in Contents(where).places()}
+    known = await files.places(connection)
+    lost = [one for place, (one, state) in known.items() if state in ("ready", "scanning") and place not in there]
+    return [
+        *(f"{service}: a file has no bytes: {one}" for one in sorted(lost)),
+        *(f"{service}: bytes are of no file: {place}" for place in sorted(there - known.keys())),
+    ]
 
 
 async def _between(invoicing: asyncpg.Connection, payments: asyncpg.Connection) -> list[str]:
