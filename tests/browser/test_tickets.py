@@ -1,15 +1,17 @@
 """Help in a real browser: tickets and questions, written by a customer and answered at the desk."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, FilePayload, Page, expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Manager, Payer
 from tests.browser.test_desk import look_as
+from tests.kit.files import PAGE, office, pdf, png
 from tests.kit.looks import each_look
 from tests.kit.pages import lose_the_reply, sign_in
 
@@ -213,6 +215,116 @@ class TestDesk:
         assert {path: some for path, some in found.items() if some} == {}
 
 
+def chosen(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+
+
+async def downloaded(page: Page, name: str) -> tuple[str, bytes]:
+    async with page.expect_download() as coming:
+        await page.get_by_role("link", name=f"Download {name}").click()
+    download = await coming.value
+    path = await download.path()
+    return download.suggested_filename, await asyncio.to_thread(path.read_bytes)
+
+
+DROP = """([name, text]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([text], name));
+    const event = new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true});
+    document.querySelector(".drop").dispatchEvent(event);
+}"""
+PLAN, SLIP = office(), pdf()
+
+
+class TestFiles:
+    async def test_reach_the_other_side_byte_for_byte(self, manager: Manager, contact: Page) -> None:
+        desk, subject = manager.page, f"Files {new_id()[-6:]}"
+        await contact.goto(f"{manager.url}/support/new")
+        await contact.get_by_label("Choose files").set_input_files(
+            [chosen("Año 1.pdf", SLIP), chosen("plan.xlsx", PLAN)]
+        )
+        await expect(contact.get_by_role("listitem").filter(has_text="plan.xlsx")).to_be_visible()
+        await submit_when_sent(contact, subject)
+        ticket = contact.url.rpartition("/")[2]
+        await desk.goto(f"{manager.url}/desk/tickets/{ticket}")
+        for page in (desk, contact):
+            assert await downloaded(page, "Año 1.pdf") == ("Año 1.pdf", SLIP)
+            assert await downloaded(page, "plan.xlsx") == ("plan.xlsx", PLAN)
+        await desk.get_by_label("Choose files").set_input_files([chosen("answer.png", png())])
+        await expect(desk.get_by_role("progressbar")).to_have_count(0)
+        await reply(desk, "See the picture.")
+        await expect(contact.get_by_role("link", name="Download answer.png")).to_be_visible()
+        assert await downloaded(contact, "answer.png") == ("answer.png", png())
+        assert contact.url.endswith(ticket)
+        for page in (desk, contact):
+            assert await each_look(page) == []
+
+    async def test_are_dropped_refused_and_removed(self, manager: Manager, contact: Page) -> None:
+        await contact.goto(f"{manager.url}/support/new")
+        await contact.get_by_text("Drop files here, or").wait_for()
+        await contact.evaluate(DROP, ["notes.txt", "Two boxes."])
+        listed = contact.get_by_role("list", name="Files to send").get_by_role("listitem")
+        await expect(listed).to_have_count(1)
+        bad = [chosen("page.txt", PAGE), chosen("large.pdf", b"x" * (11 << 20))]
+        await contact.get_by_label("Choose files").set_input_files(bad)
+        await expect(
+            contact.get_by_text("“page.txt” holds the beginning of a page or of another file.")
+        ).to_be_visible()
+        await expect(contact.get_by_text("“large.pdf” is larger than 10 MB.")).to_be_visible()
+        await contact.get_by_label("Subject").fill("Boxes")
+        await contact.get_by_label("Details").fill("See the notes.")
+        await contact.get_by_role("button", name="Submit a Ticket").click()
+        await expect(contact.get_by_text("A file could not be sent. Remove it, or try again.")).to_be_visible()
+        assert await each_look(contact) == []
+        for name in ("page.txt", "large.pdf"):
+            await contact.get_by_role("button", name=f"Remove {name}").focus()
+            await contact.keyboard.press("Enter")
+            await expect(contact.get_by_label("Choose files")).to_be_focused()
+        await expect(listed).to_have_count(1)
+        await contact.get_by_role("button", name="Submit a Ticket").click()
+        await expect(contact.get_by_role("link", name="Download notes.txt")).to_be_visible()
+
+    async def test_are_ten_at_most(self, manager: Manager, contact: Page) -> None:
+        await contact.goto(f"{manager.url}/support/new")
+        files = [chosen(f"{place}.txt", b"a") for place in range(12)]
+        await contact.get_by_label("Choose files").set_input_files(files)
+        await expect(contact.get_by_role("list", name="Files to send").get_by_role("listitem")).to_have_count(10)
+        await expect(contact.get_by_text("At most 10 files can be sent at a time.")).to_be_visible()
+        await submit_when_sent(contact, f"Ten {new_id()[-6:]}")
+        await expect(contact.get_by_role("link", name=re.compile("^Download"))).to_have_count(10)
+
+    async def test_are_sent_again_after_a_cut(self, manager: Manager, contact: Page) -> None:
+        await contact.goto(f"{manager.url}/support/new")
+        await contact.route("**/v1/files", lambda route: route.abort(), times=1)
+        await contact.get_by_label("Choose files").set_input_files([chosen("slip.pdf", SLIP)])
+        await expect(contact.get_by_text("“slip.pdf” could not be sent.")).to_be_visible()
+        await contact.get_by_role("button", name="Try again to send slip.pdf").click()
+        await submit_when_sent(contact, f"Cut {new_id()[-6:]}")
+        assert await downloaded(contact, "slip.pdf") == ("slip.pdf", SLIP)
+
+    async def test_of_a_note_stay_at_the_desk(self, manager: Manager, contact: Page) -> None:
+        desk, ticket = manager.page, await opened(manager, f"Note {new_id()[-6:]}")
+        await desk.goto(f"{manager.url}/desk/tickets/{ticket}")
+        await desk.get_by_label("Choose files").set_input_files([chosen("reply.pdf", SLIP)])
+        await desk.get_by_role("button", name="Internal note").click()
+        await expect(desk.get_by_role("button", name="Remove reply.pdf")).to_have_count(0)
+        await desk.get_by_label("Choose files").set_input_files([chosen("ours.pdf", SLIP)])
+        await desk.get_by_label("Note", exact=True).fill("For us.")
+        await expect(desk.get_by_role("progressbar")).to_have_count(0)
+        await desk.get_by_role("button", name="Add the note").click()
+        await expect(desk.get_by_role("link", name="Download ours.pdf")).to_be_visible()
+        await desk.get_by_role("button", name="Reply", exact=True).click()
+        await expect(desk.get_by_role("button", name="Remove reply.pdf")).to_be_visible()  # it waits for its reply
+        await contact.goto(f"{manager.url}/support/{ticket}")
+        await expect(contact.get_by_text("For us.")).to_have_count(0)
+        await expect(contact.get_by_role("link", name="Download ours.pdf")).to_have_count(0)
+
+
+async def submit_when_sent(page: Page, subject: str) -> None:
+    await expect(page.get_by_role("progressbar")).to_have_count(0)
+    await submit(page, subject, "See the files.")
+
+
 class TestQuestion:
     async def test_on_an_invoice_is_a_ticket(self, payer: Payer) -> None:
         page, invoice = payer.page, await payer.client.invoice(payer.customer, 7_000)
@@ -221,9 +333,12 @@ class TestQuestion:
         await page.get_by_role("button", name="Ask a question").click()
         assert await each_look(page) == []
         await page.get_by_label("Your question").fill("What is the second line for?")
+        await page.get_by_label("Choose files").set_input_files([chosen("slip.pdf", SLIP)])
+        await expect(page.get_by_role("progressbar")).to_have_count(0)
         await page.get_by_role("button", name="Send the question").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text(number)
         await expect(page.get_by_text("What is the second line for?")).to_be_visible()
+        assert await downloaded(page, "slip.pdf") == ("slip.pdf", SLIP)
         await page.get_by_role("complementary").get_by_role("link", name=number).click()
         await expect(page.get_by_role("heading", level=1, name=number)).to_be_visible()
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from playwright.async_api import Page
+from playwright.async_api import FilePayload, Page
 
 from contracts.ids import new_id
 from tests.kit.client import Client
+from tests.kit.files import PAGE, pdf
 from tests.shots.portal import Seen
 from tests.shots.taking import each, go, shoot
 
@@ -29,7 +30,11 @@ async def seed(client: Client, customer: str, seen: Seen) -> Helped:
     details = "The delivery note says one box.\n\nPlease correct it."
     ticket = await open_one("Two boxes were billed, one came", details, invoice_id=seen.invoice)
     for text, internal in (("The warehouse says that two were sent.", True), ("We look into it.", False)):
-        await client.make(f"/v1/tickets/{ticket}/replies", {"text": text, "internal": internal}, key=new_id())
+        files = [
+            await client.send_file(name, pdf(b"x" * 90_000)) for name in ("Delivery note 4711.pdf", "Port slip.pdf")
+        ]
+        body = {"text": text, "internal": internal, "file_ids": files}
+        await client.make(f"/v1/tickets/{ticket}/replies", body, key=new_id())
     bad = await client.method(customer, "pm_card_visa_chargeDeclined")
     declined = await client.pay(await client.quote(customer, bad, await client.invoice(customer, 7_000)))
     await client.until(f"/v1/payments/{declined['id']}", lambda one: one["status"] == "declined")
@@ -47,6 +52,13 @@ async def portal(page: Page, url: str, seen: Seen, helped: Helped) -> None:
     await go(page, f"{url}/support/new")
     await page.get_by_role("button", name="Submit a Ticket").click()
     await shoot(page, "ticket-refused")
+    files: list[FilePayload] = [
+        {"name": name, "mimeType": "application/pdf", "buffer": content}
+        for name, content in (("Delivery note 4711.pdf", pdf()), ("page.pdf", PAGE), ("large.pdf", b"x" * (11 << 20)))
+    ]
+    await page.get_by_label("Choose files").set_input_files(files)
+    await page.get_by_text("“page.pdf”").wait_for()
+    await shoot(page, "ticket-files")
     await go(page, f"{url}/invoices/{seen.invoice}")
     await page.get_by_role("button", name="Ask a question").click()
     await shoot(page, "invoice-question")

@@ -1,5 +1,6 @@
 /** Amounts and days as the reader's language and the company's zone write them. */
 import { spoken } from "../words/index.svelte";
+import { sizeOf } from "./attaching";
 import * as days from "./days";
 import * as moneys from "./money";
 
@@ -24,5 +25,7 @@ export const clock = (at: string): string => days.clock(at, zone, spoken());
 export const dayOf = (at: string | number): string => days.dayOf(at, zone);
 /** Days until the day; negative when it is over. */
 export const daysUntil = (day: string): number => days.daysBetween(today(), day);
+/** A file's size, as "96 KB". */
+export const fileSize = (bytes: number): string => sizeOf(bytes, spoken());
 /** A rate, as 3% for "0.03". */
 export const percent = (rate: string): string => moneys.percent(rate, spoken());

@@ -9,6 +9,7 @@ export type TicketRow = Schemas["TicketView"];
 export type TicketEvent = Schemas["TicketEvent"];
 export type NewTicket = Schemas["NewTicket"];
 export type Reply = Schemas["Reply"];
+export type Question = Schemas["Question"];
 export type Wanted = NonNullable<paths["/v1/tickets"]["get"]["parameters"]["query"]>;
 
 export const one = (ticket_id: string) => ({ path: { ticket_id } });
@@ -42,8 +43,8 @@ export const reply = (ticket_id: string, body: Reply): Promise<Ticket> =>
     ask(api.POST("/v1/tickets/{ticket_id}/replies", { body, params: { ...one(ticket_id), ...under(key) } })),
   );
 
-export const askQuestion = (invoice_id: string, text: string): Promise<Ticket> =>
-  once(questionOn(invoice_id), { text }, (body, key) =>
+export const askQuestion = (invoice_id: string, question: Question): Promise<Ticket> =>
+  once(questionOn(invoice_id), question, (body, key) =>
     ask(api.POST("/v1/invoices/{invoice_id}/questions", { body, params: { path: { invoice_id }, ...under(key) } })),
   );
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
+import type { TicketEvent } from "./queries";
 import { authorOf, detailsOf, faultIn, isMessage, lookOf, reopens, sentenceOf, statusIn } from "./rules";
 
 const by = { side: "customer", kind: "contact", id: "ana", name: "Ana", on_behalf: false } as const;
-const event = {
+const event: TicketEvent = {
   at: "2026-03-01T10:00:00Z", event: "solved", by, text: null, internal: false, assignee: null, assignee_name: null,
-  status: "solved",
-} as const; // prettier-ignore
+  status: "solved", files: [],
+}; // prettier-ignore
 
 describe("the status of a ticket", () => {
   test("is named for who reads it", () => {
