@@ -69,6 +69,13 @@ class Asked:
         return self.admitted.share if self.admitted else KEYLESS
 
     @property
+    def share_of_files(self) -> Share:
+        """Who downloads by a link has a share by its address: a slow reader does not hold up all others."""
+        if self.admitted:
+            return self.admitted.share
+        return Share(f"from {address_of(self.scope.get('client'))}", 0.25)
+
+    @property
     def method(self) -> str:
         """The method that the owner gets. HEAD is sent as GET; the server then sends only the head.
 
@@ -152,7 +159,8 @@ class Proxy:
         headers = asked.headers
         if asked.admitted:
             headers = [*headers, (b"authorization", await self._authorization(asked))]
-        self._files.take(asked.share)
+        share = asked.share_of_files
+        self._files.take(share)
         try:
             owner, parts = asked.route.owner, parts_of(receive)
             async with self._passing.sent(owner, asked.method, asked.target, headers, parts) as answer:
@@ -163,7 +171,7 @@ class Proxy:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
         finally:
-            self._files.give(asked.share)
+            self._files.give(share)
 
     async def _ask(self, asked: Asked, upstream: Upstream, receive: Receive) -> Answer:
         with _as_problems():
