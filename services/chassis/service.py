@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 
 Resources = Callable[[Any], AbstractAsyncContextManager[Any]]
+Beside = Callable[[Running[Any]], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
@@ -59,6 +60,7 @@ class Service:
     handlers: Sequence[Handlers] = ()
     jobs: Sequence[Job] = ()
     queues: Queues = field(default_factory=Queues)
+    beside: Mapping[str, Beside] = field(default_factory=dict)  # by name, what runs as long as the process works
     resources: Resources = nothing_more
     checks: Mapping[str, str] = field(default_factory=dict)
     kept_routes: Sequence[str] = ()  # whose Idempotency-Keys are never forgotten
@@ -176,6 +178,7 @@ class Service:
         running_on: dict[str, Coroutine[Any, Any, None]] = {f"job {job.name}": repeat(job, running) for job in repeated}
         for name, queue in self.queues.by_name.items():
             running_on[f"tasks {name}"] = Worker(queue, running).run()
+        running_on |= {name: run(running) for name, run in self.beside.items()}
         running_on["listening"] = listen(settings.work_url, bell, running.units.woken)
         tasks = [
             _watched(asyncio.create_task(each), partial(ready.__setitem__, name)) for name, each in running_on.items()
