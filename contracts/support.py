@@ -75,11 +75,17 @@ class TicketReopened(TicketState):
     """The ticket is worked on again."""
 
 
+def reply_to(person_id: str) -> str:
+    """The name in what is sealed of a notice, of the address to which this reader answers."""
+    return f"reply_to:{person_id}"
+
+
 class TicketNoticeMade(Event):
     """Something of a ticket that people have to be mailed. Internal.
 
     `sealed`: what was written, as a JSON object of texts, encrypted to notify (JWE compact). Its names: `subject` of
-    the ticket, `text` (may be empty), and `by`, the name of who wrote it (may be empty).
+    the ticket, `text` (may be empty), `by`, the name of who wrote it (may be empty), and for each reader `reply_to:ID`,
+    the address that answers by mail go to, if there is one.
     """
 
     topic: ClassVar[topics.Topic] = topics.TICKET_NOTICE

@@ -8,7 +8,7 @@ import pytest
 from contracts import auth
 from contracts.ids import new_id
 from contracts.invoicing import CustomerChanged
-from contracts.support import TicketNoticeMade
+from contracts.support import TicketNoticeMade, reply_to
 from notify.checks import CHECKS
 from tests.kit.mails import sealed
 from tests.kit.notifying import Desk, desk_of
@@ -30,8 +30,10 @@ async def staff(desk: Desk, email: str) -> str:
     return event.staff_id
 
 
-def notice(desk: Desk, customer: str, about: str, *to: str, text: str = "Only one came.") -> TicketNoticeMade:
-    secret = sealed(desk.public_key, subject="Two boxes", text=text, by="Ann Ng")
+def notice(
+    desk: Desk, customer: str, about: str, *to: str, text: str = "Only one came.", **more: str
+) -> TicketNoticeMade:
+    secret = sealed(desk.public_key, subject="Two boxes", text=text, by="Ann Ng", **more)
     body = {"ticket_id": new_id(), "customer_id": customer, "number": "T-1042", "about": about, "to": to}
     return TicketNoticeMade(**body, sealed=secret)
 
@@ -95,3 +97,42 @@ class TestTickets:
         assert word not in await desk.everything()
         (row,) = await desk.mails()
         assert row["sealed"] is None
+
+
+class TestReplyAddress:
+    async def test_stands_in_the_mail_of_its_reader(self, desk: Desk) -> None:
+        one = await desk.contact()
+        other = await desk.contact(customer=one.customer_id)
+        secrets = {reply_to(one.contact_id): "ticket+abc@replies.example"}
+        made = notice(desk, one.customer_id, "from_company", one.contact_id, other.contact_id, **secrets)
+        await desk.hear(made)
+        async with desk.sending():
+            await desk.ended(2)
+        mails = {mail["to"][0]: mail for mail in desk.caught()}
+        own, others = mails[one.email], mails[other.email]
+        assert "<ticket+abc@replies.example>" in own["headers"]["Reply-To"]
+        assert "reply to this mail" in own["text"]
+        assert "Reply-To" not in others["headers"]
+        assert "reply to this mail" not in others["text"]
+
+    async def test_readers_of_the_company_know_who_reads(self, desk: Desk) -> None:
+        contact, kim = await desk.contact(), await staff(desk, "kim@paidup.example")
+        named = CustomerChanged(customer_id=contact.customer_id, external_id="ACME", name="Acme Corp")
+        secrets = {reply_to(kim): "ticket+abc@replies.example"}
+        await desk.hear(named, notice(desk, contact.customer_id, "escalated", kim, **secrets))
+        async with desk.sending():
+            await desk.ended()
+        assert "Acme Corp reads what you write." in desk.caught()[0]["text"]
+
+    async def test_mails_of_a_ticket_belong_together(self, desk: Desk) -> None:
+        contact = await desk.contact()
+        made = notice(desk, contact.customer_id, "from_company", contact.contact_id)
+        await desk.hear(made)
+        await desk.hear(made.model_copy(update={"about": "solved"}))
+        async with desk.sending():
+            await desk.ended(2)
+        first, second = (mail["headers"] for mail in desk.caught())
+        assert first["References"] == second["References"] == f"<ticket.{made.ticket_id}@example.com>"
+        assert first["Message-ID"] != second["Message-ID"]
+        assert (first["Auto-Submitted"], first["X-Auto-Response-Suppress"]) == ("auto-generated", "OOF, AutoReply")
+        assert first["X-Paidup-Mail"] == "ticket_answered"

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from mjml import mjml2html
 
 from contracts.colours import brand
+from contracts.support import reply_to
 from notify.domain.catalogue import BY_NAME
 from notify.rendering.texts import Texts
 from notify.rendering.view import View
@@ -42,7 +43,8 @@ def compose(
     around = _around(texts, shared, escaped=True)
     html = mjml2html(NO_XML.sub("", texts.layout.render(shared | around | {"mail": filled})), disable_comments=True)
     text = texts.layout_of_text.render(shared | _around(texts, shared, escaped=False) | {"mail": plain})
-    return _message(view, plain.subject, text, html, logo, language, sender, unsubscribe), language
+    answers = values["reply_to"] or view.company.reply_address
+    return _message(view, plain.subject, text, html, logo, language, sender, answers, unsubscribe), language
 
 
 def _around(texts: Texts, values: Mapping[str, Any], *, escaped: bool) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def _values(texts: Texts, view: View, secrets: Mapping[str, str], language: str)
         "ticket_subject": secrets.get("subject", ""),
         "written": secrets.get("text", ""),
         "written_by": secrets.get("by", ""),
+        "reply_to": secrets.get(reply_to(view.person.id), ""),
         "expires_at": view.mail.expires_at,
         "now": view.now,
     }
@@ -125,17 +128,23 @@ def _message(
     logo: tuple[str, bytes] | None,
     language: str,
     sender: str,
+    answers: str | None,
     unsubscribe: str | None,
 ) -> EmailMessage:
     message = EmailMessage()
     message["From"] = Address(_name(view.company.name), addr_spec=sender)
     message["To"] = Address(_name(view.person.name or ""), addr_spec=view.person.email)
-    if view.company.reply_address:
-        message["Reply-To"] = Address(_name(view.company.name), addr_spec=view.company.reply_address)
+    if answers:
+        message["Reply-To"] = Address(_name(view.company.name), addr_spec=answers)
     message["Subject"] = _line(subject)
     message["Date"] = format_datetime(view.now)
-    message["Message-ID"] = f"<{view.mail.message_id}@{sender.rpartition('@')[2]}>"
+    domain = sender.rpartition("@")[2]
+    message["Message-ID"] = f"<{view.mail.message_id}@{domain}>"
+    if ticket := view.mail.facts.get("ticket_id"):  # mail programs show the mails of one ticket together
+        message["In-Reply-To"] = message["References"] = f"<ticket.{ticket}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
+    message["X-Paidup-Mail"] = view.mail.kind  # by which support knows a mail of ours that came back
     if unsubscribe:
         message["List-Unsubscribe"] = f"<{unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
