@@ -3,18 +3,21 @@
 import asyncio
 import contextlib
 import json
+import smtplib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from email.message import EmailMessage
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
 
 from contracts.ids import new_id
 from tests.kit.client import Client
-from tests.kit.mails import Catcher
+from tests.kit.mails import Catcher, Mail
 from tests.kit.portal import Browser
 from tests.kit.stack import LocalStack
 
@@ -130,6 +133,48 @@ class TestTicket:
             ]
             await at_home.until("TicketOpened", made[1]["id"])
             assert not [event for _, event in at_home.heard if event["subject"] == made[0]["id"]]
+
+
+class TestReplyByMail:
+    async def test_reaches_the_thread_and_the_other_side(self, stack: LocalStack, people: People) -> None:
+        catcher, port = Catcher(stack.settings.mail_url), stack.settings.port_of("replies")
+        about = {"subject": "Two boxes", "details": "Only one box came."}
+        async with screen(stack, people.contact) as at_home, screen(stack, people.manager) as at_desk:
+            ticket = await asked(people.contact, "/v1/tickets", about)
+            mail = await catcher.newest(people.managers, ticket["number"])
+            await asyncio.to_thread(answer, port, mail, people.managers, "Which of the boxes?")
+            await at_home.until("TicketReplied", ticket["id"])
+            mail = await catcher.newest(people.address, ticket["number"])
+            assert "Which of the boxes?" in mail["text"]
+            await asyncio.to_thread(answer, port, mail, people.address, "The blue one.")
+            await at_desk.until("TicketReplied", ticket["id"])
+            mail = await catcher.newest(people.managers, "New reply")
+            assert "The blue one." in mail["text"]
+        _, seen = await people.contact.ask("GET", f"/v1/tickets/{ticket['id']}")
+        said = [(one["by"]["side"], one["text"]) for one in seen["events"]]
+        assert said == [
+            ("customer", "Only one box came."), ("company", "Which of the boxes?"), ("customer", "The blue one."),
+        ]  # fmt: skip
+
+    async def test_of_a_stranger_is_returned(self, stack: LocalStack, people: People) -> None:
+        catcher, port = Catcher(stack.settings.mail_url), stack.settings.port_of("replies")
+        ticket = await asked(people.contact, "/v1/tickets", {"subject": "Two boxes", "details": "One came."})
+        mail = await catcher.newest(people.managers, ticket["number"])
+        with pytest.raises(smtplib.SMTPDataError):
+            await asyncio.to_thread(answer, port, mail, "eve@evil.example", "I am Lee.")
+        _, seen = await people.contact.ask("GET", f"/v1/tickets/{ticket['id']}")
+        assert len(seen["events"]) == 1
+
+
+def answer(port: int, mail: Mail, sender: str, text: str) -> None:
+    """Answer a mail as a mail program does: to its Reply-To, with the whole mail below."""
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, mail["headers"]["Reply-To"], f"Re: {mail['subject']}"
+    message["Message-ID"], message["In-Reply-To"] = f"<{new_id()}@example.com>", mail["headers"]["Message-ID"]
+    below = "\n".join(f"> {line}" for line in mail["text"].splitlines())
+    message.set_content(f"{text}\n\nOn Tue, Mar 3, 2026 at 10:00 AM Paidup <billing@paidup.test> wrote:\n\n{below}\n")
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.send_message(message)
 
 
 class TestVisit:

@@ -29,6 +29,7 @@ from contracts.envelope import Event, message
 from contracts.ids import new_id
 from support.__main__ import resources, service
 from support.handlers import handlers
+from support.mails.domain.addresses import Addresses
 from support.own import Own
 from support.settings import Settings
 from tests.kit.notifying import Raw, invoice, usd
@@ -37,6 +38,7 @@ from tests.kit.serving import serving, write_keys
 from tests.kit.two_customers import contact_of, visitor_of
 
 ALL = frozenset({"*"})
+REPLIES = Addresses("replies.example", b"secret of these tests")
 
 
 @dataclass
@@ -159,6 +161,7 @@ async def help_of(folder: pathlib.Path, scanner: str = "") -> AsyncIterator[Help
     settings = Settings(
         public_keys=public, notify_keys=notify, kafka="127.0.0.1:1", clock_file=clock_file,
         files=str(folder / "files"), files_secret=SecretStr("of-these-tests-alone"), files_scanner=scanner,
+        mail_domain=REPLIES.domain, mail_secret=REPLIES.secret.decode(),
         owner_url=database.owner_url, api_url=database.api_url, work_url=database.work_url,
     )  # fmt: skip
     opener = OKPKey.import_key(json.loads((folder / "notify-private.json").read_text()))

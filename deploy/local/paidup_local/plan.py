@@ -208,7 +208,7 @@ def ports(settings: Settings) -> dict[int, str]:
     """Every port the stack is about to take, with who takes it."""
     found = {one.port: one.name for one in programs(settings) if one.port}
     found |= {metrics_port(port): f"{name}'s metrics" for port, name in found.items() if name.startswith("gateway")}
-    found |= {settings.port_of(name): name for name in ("sandbox", "mail", "smtp")}
+    found |= {settings.port_of(name): name for name in ("sandbox", "mail", "smtp", "replies")}
     if not settings.postgres:
         found[settings.port_of("postgres")] = "postgres"
     if not settings.kafka:

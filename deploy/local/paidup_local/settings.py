@@ -20,6 +20,7 @@ OFFSETS = {service.name: service.port for service in SERVICES} | {
     "kafka controller": 12,
     "mail": 13,
     "smtp": 14,
+    "replies": 15,
 }
 
 

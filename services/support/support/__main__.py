@@ -9,14 +9,18 @@ from chassis.service import Service
 from support.api import router
 from support.checks import CHECKS
 from support.handlers import handlers
-from support.jobs import QUEUES
+from support.jobs import JOBS, QUEUES
+from support.mails.domain.addresses import Addresses
+from support.mails.listening import listen_for_replies
 from support.own import Own
 from support.settings import Settings
 
 
 @asynccontextmanager
 async def resources(settings: Settings) -> AsyncIterator[Own]:
-    yield Own(Sealer(settings.notify_keys), Files.of(settings))
+    secret = settings.mail_secret.get_secret_value().encode()
+    addresses = Addresses(settings.mail_domain, secret) if settings.mail_domain else None
+    yield Own(Sealer(settings.notify_keys), Files.of(settings), addresses)
 
 
 service = Service(
@@ -24,7 +28,8 @@ service = Service(
     settings=Settings,
     router=router,
     handlers=(handlers,),
-    jobs=(SWEEP,),
+    jobs=(SWEEP, *JOBS),
+    beside={"replies by mail": listen_for_replies},
     queues=QUEUES,
     resources=resources,
     checks=CHECKS,

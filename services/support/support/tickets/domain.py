@@ -177,6 +177,11 @@ class Ticket:
     notices: int = 0
     entries: int = 1
 
+    @property
+    def place(self) -> int:
+        """The number without its letter."""
+        return int(self.number.removeprefix("T-"))
+
     def after(self, entry: Entry) -> Ticket:
         said = entry.what not in UNSAID
         return replace(

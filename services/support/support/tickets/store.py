@@ -168,6 +168,13 @@ async def load_people(work: Work, ticket: Ticket) -> People:
     )
 
 
+CONTACTS = "SELECT id FROM people WHERE customer_id = $1 AND enabled ORDER BY id LIMIT $2"
+
+
+async def find_contacts(work: Work, customer_id: str, most: int) -> list[str]:
+    return [row["id"] for row in await work.connection.fetch(CONTACTS, customer_id, most)]
+
+
 async def find_name(work: Work, author: Author) -> str:
     """The name of who wrote; empty: a program, or it is not known."""
     sql = "SELECT name FROM people WHERE id = $1"

@@ -11,7 +11,7 @@ from chassis.files import keeping
 from chassis.messaging.work import Work
 from chassis.tasks.queue import cancel, enqueue
 from contracts.ids import new_id
-from contracts.support import TicketKind
+from contracts.support import TicketKind, reply_to
 from support.projections.store import is_of_company
 from support.tickets import messages, store
 from support.tickets.domain import (
@@ -31,6 +31,7 @@ from support.tickets.domain import (
 )
 
 CLOSE = "close-solved-tickets"  # the queue
+MOST_READERS = 1_000
 LONG = tuple(hours * 3600 for hours in (0.25, 1, 4, 8, 24, 48, 72, 168, 336, 720))
 first_answer = Histogram(
     "paidup_ticket_first_answer_seconds", "From opening to the company's first answer", buckets=LONG
@@ -147,6 +148,15 @@ async def _mail(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
         return ticket
     ticket = replace(ticket, notices=ticket.notices + 1)
     by = await store.find_name(work, entry.author)
-    sealed = work.own.sealer.seal(subject=ticket.subject, text=entry.text, by=by)
+    answers = await _answers(work, ticket, to)
+    sealed = work.own.sealer.seal(subject=ticket.subject, text=entry.text, by=by, **answers)
     work.emit(messages.notice(ticket, subject, to, sealed, work.now))
     return ticket
+
+
+async def _answers(work: Work, ticket: Ticket, to: tuple[str, ...]) -> dict[str, str]:
+    """The address of each reader to which a reply by mail goes, by the name that notify looks for."""
+    if work.own.addresses is None:
+        return {}
+    readers = to or await store.find_contacts(work, ticket.customer_id, MOST_READERS)
+    return {reply_to(one): work.own.addresses.of(ticket.place, one) for one in readers}
