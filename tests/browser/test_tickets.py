@@ -343,6 +343,93 @@ class TestQuestion:
         await expect(page.get_by_role("heading", level=1, name=number)).to_be_visible()
 
 
+LINES = ({"description": "Boxes", "unit_price_minor": 6_000}, {"description": "Freight", "unit_price_minor": 4_000})
+
+
+class TestDispute:
+    async def test_of_a_line_is_accepted(self, manager: Manager, contact: Page) -> None:
+        invoice = await manager.client.invoice(manager.customer, lines=LINES)
+        number = (await manager.client.get(f"/v1/invoices/{invoice}"))["number"]
+        await contact.goto(f"{manager.url}/invoices/{invoice}")
+        await contact.get_by_role("button", name="Dispute line 2: Freight").click()
+        dialog = contact.get_by_role("dialog")
+        await expect(dialog.get_by_label("Amount of line 2 with tax, USD")).to_have_value("40.00")
+        await expect(dialog.get_by_text("$40.00 is held while we look into it.")).to_be_visible()
+        await expect(dialog.get_by_text("You can pay the other $60.00 meanwhile.")).to_be_visible()
+        await dialog.get_by_label("What is wrong").select_option(label="Wrong price")
+        await dialog.get_by_role("button", name="Raise a dispute").click()
+        await expect(dialog.get_by_label("Explain it")).to_have_attribute("aria-invalid", "true")
+        assert await each_look(contact) == []
+        await dialog.get_by_label("Explain it").fill("The freight is ours.")
+        await dialog.get_by_role("button", name="Raise a dispute").click()
+        await expect(contact.get_by_role("heading", level=1)).to_contain_text(number)
+        beside = contact.get_by_role("complementary")
+        await expect(beside.get_by_text("$40.00").first).to_be_visible()
+        assert await each_look(contact) == []
+        ticket = contact.url
+        await contact.goto(f"{manager.url}/invoices")
+        row = contact.get_by_role("row").filter(has_text=number)
+        await expect(row.get_by_text("$40.00 in dispute")).to_be_visible()
+        await row.get_by_role("link", name=number, exact=True).click()
+        await expect(contact.get_by_role("heading", name="Disputes")).to_be_visible()
+        assert await each_look(contact) == []
+        await contact.get_by_role("link", name="Pay $60.00").click()
+        await expect(contact.get_by_label(f"Amount for {number}")).to_have_value("60.00")
+        desk = manager.page
+        await desk.goto(f"{manager.url}/desk")
+        await desk.get_by_role("navigation", name="Desk").get_by_role("link", name="Disputes").click()
+        await expect(desk.get_by_role("row").filter(has_text=number)).to_contain_text("Wrong price")
+        assert await each_look(desk) == []
+        await desk.get_by_role("link", name=number).click()
+        await desk.get_by_role("button", name="Look into it").click()
+        await expect(desk.get_by_role("complementary").get_by_text("Under review")).to_be_visible()
+        await desk.get_by_role("button", name="Accept").click()
+        dialog = desk.get_by_role("dialog")
+        await expect(dialog.get_by_text(f"$40.00 is credited to invoice {number}")).to_be_visible()
+        assert await each_look(desk) == []
+        await dialog.get_by_label("Your answer to the customer").fill("You are right.")
+        await dialog.get_by_role("button", name="Accept").click()
+        await expect(desk.get_by_role("complementary").get_by_text("Accepted")).to_be_visible()
+        await expect(desk.get_by_text(re.compile("CN-[0-9]+"))).to_be_visible(timeout=5_000)
+        await contact.goto(ticket)
+        await expect(contact.get_by_text("You are right.")).to_be_visible()
+        await expect(contact.get_by_text("All of it paid the invoice.")).to_be_visible()
+        await contact.goto(f"{manager.url}/invoices/{invoice}")
+        await expect(contact.get_by_text("A credit note paid $40.00 of it.")).to_be_visible()
+        await expect(contact.get_by_role("link", name="Pay $60.00")).to_be_visible()
+
+    async def test_is_rejected_with_an_answer(self, manager: Manager, contact: Page) -> None:
+        invoice = await manager.client.invoice(manager.customer, lines=LINES)
+        made = await manager.client.make(f"/v1/invoices/{invoice}/disputes", {"text": "Not ours."}, key=new_id())
+        await contact.goto(f"{manager.url}/support/{made['id']}")
+        desk = manager.page
+        await desk.goto(f"{manager.url}/desk/tickets/{made['id']}")
+        await expect(desk.get_by_role("button", name="Mark as solved")).to_have_count(0)
+        await desk.get_by_role("button", name="Reject").click()
+        dialog = desk.get_by_role("dialog")
+        await dialog.get_by_label("Your answer to the customer").fill("Both boxes came.")
+        await dialog.get_by_role("button", name="Reject").click()
+        await expect(contact.get_by_text("Both boxes came.")).to_be_visible(timeout=SOON)
+        await contact.goto(f"{manager.url}/invoices/{invoice}")
+        await expect(contact.get_by_text("Reminders and autopay start again after")).to_be_visible()
+
+    async def test_is_withdrawn(self, manager: Manager, contact: Page) -> None:
+        invoice = await manager.client.invoice(manager.customer, lines=LINES)
+        await contact.goto(f"{manager.url}/invoices/{invoice}")
+        await contact.get_by_role("button", name="Raise a dispute").click()
+        dialog = contact.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Single lines").click()
+        await dialog.get_by_label("Explain it").fill("All of it.")
+        await dialog.get_by_role("button", name="Raise a dispute").click()
+        await expect(dialog.get_by_text("Choose the lines that are wrong")).to_be_visible()
+        await dialog.get_by_role("button", name="The whole invoice").click()
+        await dialog.get_by_role("button", name="Raise a dispute").click()
+        await contact.get_by_role("button", name="Withdraw the dispute").click()
+        await contact.get_by_role("dialog").get_by_role("button", name="Withdraw the dispute").click()
+        await expect(contact.get_by_role("complementary").get_by_text("Withdrawn")).to_be_visible()
+        await shows(contact, "Closed")
+
+
 class TestPayment:
     async def test_that_failed_leads_to_a_ticket(self, payer: Payer) -> None:
         page, client = payer.page, payer.client

@@ -13,14 +13,21 @@ import tempfile
 import time
 from typing import Any
 
-from tests.faults import afterwards, attacks, autopay, mails, scenarios
+from tests.faults import afterwards, attacks, autopay, disputes, mails, scenarios
 from tests.faults.load import WrongError
 from tests.faults.scenarios import Run
 from tests.kit.client import Client
 from tests.kit.stack import LocalStack, local_stack
 
 SEED = 20260301
-SCENARIOS = scenarios.SCENARIOS | afterwards.SCENARIOS | autopay.SCENARIOS | attacks.SCENARIOS | mails.SCENARIOS
+SCENARIOS = (
+    scenarios.SCENARIOS
+    | afterwards.SCENARIOS
+    | autopay.SCENARIOS
+    | attacks.SCENARIOS
+    | mails.SCENARIOS
+    | disputes.SCENARIOS
+)
 
 INSIDE = pathlib.Path(__file__).parent / "inside"
 

@@ -15,6 +15,8 @@ from tests.shots.taking import each, go, shoot
 class Helped:
     ticket: str
     declined: str
+    disputed: str
+    dispute: str
 
 
 async def seed(client: Client, customer: str, seen: Seen) -> Helped:
@@ -38,7 +40,15 @@ async def seed(client: Client, customer: str, seen: Seen) -> Helped:
     bad = await client.method(customer, "pm_card_visa_chargeDeclined")
     declined = await client.pay(await client.quote(customer, bad, await client.invoice(customer, 7_000)))
     await client.until(f"/v1/payments/{declined['id']}", lambda one: one["status"] == "declined")
-    return Helped(ticket, declined["id"])
+    lines = [
+        {"description": "Platform, November", "unit_price_minor": 60_000, "tax_rate": "0.07"},
+        {"description": "Freight from Rotterdam", "unit_price_minor": 12_000, "tax_rate": "0.07"},
+    ]
+    disputed = await client.invoice(customer, lines=lines, number="INV-10702")
+    body = {"text": "We collected the goods.", "category": "wrong_price", "lines": [{"line": 2}]}
+    raised = await client.make(f"/v1/invoices/{disputed}/disputes", body, key=new_id())
+    await client.until(f"/v1/invoices/{disputed}", lambda one: one["disputed_minor"])
+    return Helped(ticket, declined["id"], disputed, raised["id"])
 
 
 async def portal(page: Page, url: str, seen: Seen, helped: Helped) -> None:
@@ -49,6 +59,12 @@ async def portal(page: Page, url: str, seen: Seen, helped: Helped) -> None:
         "ticket-error": f"/support/new?{error}", "payment-declined": f"/payments/{helped.declined}",
     }  # fmt: skip
     await each(page, url, plain)
+    await each(page, url, {"invoice-disputed": f"/invoices/{helped.disputed}", "dispute": f"/support/{helped.dispute}"})
+    await go(page, f"{url}/invoices/{seen.invoice}")
+    await page.get_by_role("button", name="Raise a dispute").click()
+    await page.get_by_role("button", name="Single lines").click()
+    await page.get_by_role("dialog").get_by_role("checkbox").first.check()
+    await shoot(page, "invoice-dispute")
     await go(page, f"{url}/support/new")
     await page.get_by_role("button", name="Submit a Ticket").click()
     await shoot(page, "ticket-refused")
@@ -70,6 +86,9 @@ async def desk(page: Page, url: str, customer: str, helped: Helped) -> None:
         "desk-ticket": f"/desk/tickets/{helped.ticket}", "desk-customer-tickets": f"/desk/customers/{customer}/tickets",
     }  # fmt: skip
     await each(page, url, plain)
+    await each(page, url, {"desk-disputes": "/desk/disputes", "desk-dispute": f"/desk/tickets/{helped.dispute}"})
+    await page.get_by_role("button", name="Accept").click()
+    await shoot(page, "desk-dispute-accept")
     await go(page, f"{url}/desk/tickets/{helped.ticket}")
     await page.get_by_role("button", name="Internal note").click()
     await shoot(page, "desk-ticket-note")

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 BUG_MINOR = 66_613
-SERVICES = ("auth", "invoicing", "notify", "payments")
+SERVICES = ("auth", "invoicing", "notify", "payments", "support")
 NOT_A_PLACE = ("chassis.messaging.work", "chassis.db.pool")
 WRITES = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE \w+ (\w+ )?SET)\b")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from payments.providers.stripe_adapter import StripeAdapter
-from tests.faults import autopay, crashes
+from tests.faults import autopay, crashes, disputes
 
 SERVICES = pathlib.Path(__file__).parents[3] / "services"
-POINTS = sorted({*crashes.EVERYWHERE, *autopay.STEPS})
+POINTS = sorted({*crashes.EVERYWHERE, *autopay.STEPS, *(one for each in disputes.STEPS.values() for one in each)})
 
 
 def functions(place: str) -> Iterator[str]:

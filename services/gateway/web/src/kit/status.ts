@@ -4,7 +4,14 @@ import type { IconName } from "./Icon.svelte";
 
 type Invoice = Pick<
   Schemas["InvoiceSummary"],
-  "status" | "overdue" | "balance_minor" | "total_minor" | "pending_minor" | "settled_minor" | "credited_minor"
+  | "status"
+  | "overdue"
+  | "balance_minor"
+  | "total_minor"
+  | "pending_minor"
+  | "settled_minor"
+  | "credited_minor"
+  | "disputed_minor"
 >;
 type Look = { tone: string; icon: IconName; word: Key; days: number };
 
@@ -27,8 +34,11 @@ export function statusOf(invoice: Invoice, days: number): Look {
 
 /** Partly paid is a tag, never the status. */
 export function tagsOf(invoice: Invoice): { tone: string; icon: IconName; word: Key; minor: number }[] {
-  if (invoice.status !== "open") return [];
+  if (invoice.status !== "open" && invoice.status !== "in_progress") return [];
   const tags: { tone: string; icon: IconName; word: Key; minor: number }[] = [];
+  if (invoice.disputed_minor > 0)
+    tags.push({ tone: "dispute", icon: "flag", word: "invoices.in_dispute", minor: invoice.disputed_minor });
+  if (invoice.status !== "open") return tags;
   const paid = invoice.settled_minor + invoice.credited_minor;
   if (paid > 0) tags.push({ tone: "partial", icon: "partial", word: "invoices.partially_paid", minor: paid });
   if (invoice.pending_minor > 0)

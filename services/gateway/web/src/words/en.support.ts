@@ -1,3 +1,4 @@
+import disputes from "../features/disputes/words.en.json";
 import support from "../features/support/words.en.json";
 
-export default { support };
+export default { disputes, support };

@@ -1,3 +1,4 @@
+import disputes from "../features/disputes/words.es.json";
 import support from "../features/support/words.es.json";
 
-export default { support };
+export default { disputes, support };

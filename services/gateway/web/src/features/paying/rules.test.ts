@@ -6,6 +6,7 @@ import {
   inDoubt,
   keyOf,
   next,
+  startOf,
   stillShows,
   sumOf,
   wishOf,
@@ -246,4 +247,10 @@ describe("Review", () => {
     expect(after([paid(null)], sent)[1]).toEqual({ do: "arrive", payment: "p" });
     expect(after([paid("https://bank")], sent)[1]).toEqual({ do: "leave", payment: "p", url: "https://bank" });
   });
+});
+
+test("what is in dispute is left out at first", () => {
+  expect(startOf({ payable_now_minor: 10_000, disputed_minor: 4_000 })).toBe(6_000);
+  expect(startOf({ payable_now_minor: 10_000, disputed_minor: 10_000 })).toBeNull();
+  expect(startOf({ payable_now_minor: 10_000, disputed_minor: 0 })).toBeNull();
 });

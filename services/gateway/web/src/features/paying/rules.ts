@@ -10,6 +10,14 @@ export type Ticked = Readonly<Record<string, number | null>>;
 export const sumOf = (ticked: Ticked, payable: Readonly<Record<string, number>>): number =>
   Object.entries(ticked).reduce((sum, [id, minor]) => sum + (minor ?? payable[id] ?? 0), 0);
 
+type Disputed = { payable_now_minor: number; disputed_minor: number };
+
+/** What an invoice begins with when it is ticked: without what is in dispute, where anything is left; null: all of it. */
+export function startOf(invoice: Disputed): number | null {
+  const rest = invoice.payable_now_minor - invoice.disputed_minor;
+  return invoice.disputed_minor > 0 && rest > 0 ? rest : null;
+}
+
 export const wishOf = (ticked: Ticked, currency: string, use_credit: boolean): Wish => ({
   currency,
   use_credit,

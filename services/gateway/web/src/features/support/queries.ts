@@ -3,6 +3,7 @@ import { api, ask, type Schemas } from "../../api/client";
 import { once } from "../../api/once";
 import { queries } from "../../api/queries";
 import type { paths } from "../../api/schema";
+import { awaitsNote } from "../disputes/rules";
 
 export type Ticket = Schemas["TicketDetail"];
 export type TicketRow = Schemas["TicketView"];
@@ -11,6 +12,8 @@ export type NewTicket = Schemas["NewTicket"];
 export type Reply = Schemas["Reply"];
 export type Question = Schemas["Question"];
 export type Wanted = NonNullable<paths["/v1/tickets"]["get"]["parameters"]["query"]>;
+
+const NOTE_MS = 3_000;
 
 export const one = (ticket_id: string) => ({ path: { ticket_id } });
 const under = (key: string) => ({ header: { "Idempotency-Key": key } });
@@ -26,6 +29,8 @@ export const ticketQuery = (id: () => string) =>
   createQuery(() => ({
     queryKey: ["tickets", "one", id()],
     queryFn: () => ask(api.GET("/v1/tickets/{ticket_id}", { params: one(id()) })),
+    // The event of a credit note may be here before support has heard of it.
+    refetchInterval: ({ state }) => (awaitsNote(state.data?.dispute) ? NOTE_MS : false),
   }));
 
 /** What `once` keeps of a request until its answer is known. */

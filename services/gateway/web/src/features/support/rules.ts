@@ -59,6 +59,11 @@ export function sentenceOf(event: Event, named: boolean): Key {
     case "closed":
       if (event.by.side === "system" && event.text) return "support.e_closed_payment";
       return named ? "support.e_closed_by" : "support.e_closed";
+    case "under_review":
+    case "accepted":
+    case "rejected":
+    case "withdrawn":
+      return `disputes.e_${event.event}`;
     default:
       return named ? "support.e_reopened_by" : "support.e_reopened";
   }
