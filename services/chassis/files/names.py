@@ -29,12 +29,12 @@ def cleaned(name: str) -> str:
 
 
 def parted(name: str) -> tuple[str, str]:
-    """A name and its ending in lower case; an ending has at most eight letters.
+    """A name and its ending in lower case; an ending has at most eight letters or digits.
 
     >>> parted("Slip.PDF"), parted("Slip of Nov. 4"), parted(".pdf")
     (('Slip', '.pdf'), ('Slip of Nov. 4', ''), ('', '.pdf'))
     """
     start, dot, ending = name.rpartition(".")
-    if not dot or not re.fullmatch(r"\w{1,8}", ending):
+    if not dot or not re.fullmatch("[A-Za-z0-9]{1,8}", ending):
         return name, ""
     return start, f".{ending.lower()}"
