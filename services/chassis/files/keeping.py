@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +28,7 @@ from chassis.files.scanning import PART, Scanner, ScannerAwayError
 from chassis.files.settings import FileSettings
 from chassis.http.identity import Identity
 from chassis.http.problems import Problem, problem_of, unavailable
+from chassis.http.uploads import Room
 from chassis.jobs import Job
 from chassis.messaging.work import Cause, Work
 from chassis.running import Running
@@ -60,24 +61,6 @@ class Files:
     def of(cls, settings: FileSettings) -> Files:
         scanner = Scanner(settings.files_scanner) if settings.files_scanner else None
         return cls(Contents(settings.files), Signer(settings.files_secret.get_secret_value()), scanner)
-
-
-class Room:
-    """So many files at a time; one more gets a 503 problem."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        if not self._left:
-            detail = "As many files as this service takes at a time are on their way in. Send this one again then."
-            raise unavailable(detail, slug="too-many-uploads", retry_after=5)
-        self._left -= 1
-        try:
-            yield
-        finally:
-            self._left += 1
 
 
 UPLOADS = Room(AT_ONCE)  # a file on the disk each

@@ -9,8 +9,9 @@ import pytest
 from fastapi import Request
 
 from chassis.http.problems import Problem
+from chassis.http.uploads import Room
 from payments.bank_files.line import BadFile
-from payments.receiving.api.bank_statements import Room, spool
+from payments.receiving.api.bank_statements import spool
 from payments.receiving.intake import digest_of
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
-from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, BinaryIO, Literal, cast
 
@@ -17,8 +15,9 @@ from starlette.requests import ClientDisconnect
 
 from chassis.http.bodies import StrictRoute
 from chassis.http.cursors import invalid_cursor, read_cursor, read_instant_cursor, write_cursor
-from chassis.http.problems import Problem, not_found, unavailable
+from chassis.http.problems import Problem, not_found
 from chassis.http.seen import patiently
+from chassis.http.uploads import Room
 from chassis.messaging.work import Cause
 from chassis.running import Running, cause_of, running_of
 from contracts.ids import is_id
@@ -35,25 +34,6 @@ reading = APIRouter(route_class=StrictRoute)
 IN_MEMORY = 1 << 20
 
 
-class Room:
-    """Lets in so many requests at a time; one more gets a 503 problem."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        if not self._left:
-            detail = "As many bank files as this service takes at a time are on their way in. Send this one again then."
-            raise unavailable(detail, slug="too-many-uploads", retry_after=RETRY_SECONDS)
-        self._left -= 1
-        try:
-            yield
-        finally:
-            self._left += 1
-
-
-RETRY_SECONDS = 5
 UPLOADS = Room(16)  # a file on the disk each
 READING = asyncio.Semaphore(2)  # a thread each, then a connection of the pool's eight
 
