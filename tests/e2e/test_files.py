@@ -35,6 +35,8 @@ class TestFiles:
             for file, content in zip(files, (LARGE, b"a,b\r\n1,2\r\n"), strict=True):
                 async with session.get(f"{stack.url}/v1/files/{file}", headers=bearer, allow_redirects=False) as found:
                     assert found.status == 302
+                async with session.head(stack.url + found.headers["location"]) as head:
+                    assert (head.status, head.headers["content-length"]) == (200, str(len(content)))
                 async with session.get(stack.url + found.headers["location"]) as answer:
                     assert await answer.read() == content
                     assert answer.headers["content-disposition"].startswith("attachment; ")

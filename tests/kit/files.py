@@ -65,6 +65,14 @@ def office(main: str = SHEETS, **more: bytes) -> bytes:
     return zipped({"[Content_Types].xml": types(main), "xl/sheet1.xml": b"<row>12</row>" * 400, **parts})
 
 
+def zip64(archive: bytes) -> bytes:
+    """The same with the end that some programs write always, also where the archive is small."""
+    end = len(archive) - 22
+    count, length, at = struct.unpack("<10xHII", archive[end : end + 20])
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, length, at)
+    return archive[:end] + record + b"PK\x06\x07" + struct.pack("<IQI", 0, end, 1) + archive[end:]
+
+
 def open_document(kind: str = "spreadsheet") -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -20,6 +20,7 @@ PIECE = 1 << 18
 HEAD = 8_192
 SNIFFED = 1_024  # in which browsers and readers look for what a file is
 TAIL = 65_557  # in which the end of a ZIP archive stands
+ELSEWHERE = 0xFFFF_FFFF  # the end of an archive says that its directory is described before it (ZIP64)
 MOST_PARTS = 50_000  # of a picture
 
 # Of Office files, which are ZIP archives.
@@ -159,6 +160,8 @@ class _Look:
         at = tail.rfind(b"PK\x05\x06")
         while at >= 0:
             length = int.from_bytes(tail[at + 12 : at + 16], "little")
+            if length == ELSEWHERE:
+                return True
             whole = at + 22 <= len(tail) and 0 < length <= start + at
             if whole and self.read(start + at - length, 4) == b"PK\x01\x02":
                 return True
@@ -209,7 +212,11 @@ class _Look:
         if end[:4] != b"PK\x05\x06":
             raise self.broken() if not self.ends_as_archive() else self.around()
         length, at, comment = struct.unpack("<12xIIH", end)
-        if comment or at + length != self.size - 22:
+        end_at = self.size - 22
+        if end_at > 76 and self.read(end_at - 20, 4) == b"PK\x06\x07":  # ZIP64, which some programs write always
+            end_at -= 76
+            length, at = struct.unpack("<40xQQ", self.read(end_at, 56))
+        if comment or at + length != end_at:
             raise self.around()
         if length > MOST_DIRECTORY:
             raise self.too_dense()

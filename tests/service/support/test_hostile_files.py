@@ -32,6 +32,7 @@ from tests.kit.files import (
     png,
     types,
     webp,
+    zip64,
     zipped,
 )
 from tests.kit.supporting import Help, help_of
@@ -121,6 +122,7 @@ def polyglots() -> Iterator[Upload]:
         yield Upload(f"pdf.{ending}", make(pdf()), "file-two-in-one")
         yield Upload(f"jar.{ending}", make() + ARCHIVE, "file-two-in-one")
         yield Upload(f"php.{ending}", make(b"<?php phpinfo(); ?>"), "file-two-in-one")
+    yield Upload("jar64.jpg", jpeg() + zip64(ARCHIVE)[:-10] + b"\xff" * 8 + b"\0\0", "file-two-in-one")
     yield Upload("jar.pdf", pdf() + ARCHIVE, "file-two-in-one|file-broken")
     yield Upload("jar-within.pdf", pdf() + ARCHIVE + pdf(), "file-two-in-one")
     yield Upload("page.pdf", pdf(PAGE), "file-two-in-one")
@@ -133,6 +135,7 @@ def polyglots() -> Iterator[Upload]:
     yield Upload("first.pdf", b"%PDF-1.4\n" + office(), "file-two-in-one|file-broken")
     yield Upload("last.xlsx", office() + PAGE, "file-two-in-one|file-broken")
     yield Upload("two.xlsx", office() + office(), "file-two-in-one")
+    yield Upload("two64.xlsx", office() + zip64(office()), "file-two-in-one")
 
 
 def archives() -> Iterator[Upload]:
@@ -248,7 +251,7 @@ class TestHostileUpload:
 
     async def test_sound_files_are_taken(self, scanned: Help) -> None:
         async with scanned.contact(await scanned.acme()) as ann:
-            for ending, content in GOOD.items():
+            for ending, content in (*GOOD.items(), ("xlsx", zip64(office()))):
                 answer = await post(ann, *form(f"slip.{ending}", content))
                 assert answer.status_code == 201, (ending, answer.text)
                 back = await downloaded(ann, answer.json()["id"])
