@@ -21,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAYMENTS = re.compile(r"/v1/payments$")
 QUOTES = re.compile(r"/v1/quotes")
+PAGE = re.compile(r"/assets/Detail-")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -105,6 +106,18 @@ class TestOnce:
         await expect(page.get_by_text("We are asking whether your payment arrived.")).to_be_visible()
         await payer.client.until(f"/v1/payments?customer_id={payer.customer}", lambda found: found["items"])
         await page.unroute(PAYMENTS)
+        await page.reload()
+        await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
+        await paid_once(payer.client, payer.customer, invoice)
+
+    async def test_reload_on_the_way_to_the_payment(self, payer: Payer, invoice: str) -> None:
+        """It was paid, and the payment's own page is not loaded yet."""
+        page, held = payer.page, asyncio.Event()
+        await review(page, payer, invoice)
+        await page.route(PAGE, lambda _: held.set())
+        await confirm(page)
+        await asyncio.wait_for(held.wait(), 20)
+        await page.unroute(PAGE)
         await page.reload()
         await expect(page.locator("#main").get_by_text("Confirmed", exact=True)).to_be_visible(timeout=20_000)
         await paid_once(payer.client, payer.customer, invoice)

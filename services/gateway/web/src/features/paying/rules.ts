@@ -94,6 +94,13 @@ export function forget(): void {
   sessionStorage.removeItem(KEY);
 }
 
+const MADE = "paidup.made";
+
+/** This payment was made from this tab. It is kept, so that Review leads to it when nothing is to be paid there. */
+export const keepMade = (paymentId: string): void => sessionStorage.setItem(MADE, paymentId);
+
+export const lastMade = (): string | null => sessionStorage.getItem(MADE);
+
 const AT_BANK = "paidup.bank";
 
 /** Somebody goes to the bank's page with this payment. It is kept in this tab, and shown to who comes back. */
