@@ -195,10 +195,14 @@ class TestDisputes:
         assert [note.amount for note in book.notes] == [1_000]
 
     def test_nothing_of_a_void_invoice_is_credited(self) -> None:
-        book = held_book(("d", 300))
+        book = held_book(("d", 300), ("e", 200))
         book.void(book.invoices["A"], TODAY)
+        assert changes(book) == ["voided"]
         accept(book, "d", TODAY)
-        assert (book.notes, book.invoices["A"].state) == ([], "void")
+        assert changes(book) == ["changed"]
+        end_hold(book, "e", "rejected", TODAY, TODAY)
+        assert changes(book) == ["hold_ended"]
+        assert (book.notes, book.invoices["A"].state, book.invoices["A"].held) == ([], "void", 0)
 
     def test_rest_of_a_note_pays_by_crediting(self) -> None:
         book = held_book(("d", 300), settled=1_000)

@@ -96,7 +96,7 @@ class Change:
 
 def step(before: Invoice, after: Invoice, dispute: Dispute | None = None) -> What:
     """The name of the step between two states of an invoice."""
-    if after.state == "void":
+    if after.state == "void" and before.state != "void":
         return "voided"
     if before.state == "draft":
         return "issued"
