@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -63,6 +64,14 @@ class Files:
         return cls(Contents(settings.files), Signer(settings.files_secret.get_secret_value()), scanner)
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """`customer_id`: whose person or program it is; None: the company's. `name`: as `Identity.key_owner` says it."""
+
+    customer_id: str | None
+    name: str
+
+
 UPLOADS = Room(AT_ONCE)  # a file on the disk each
 CHECKING = asyncio.Semaphore(2)  # a thread each
 
@@ -72,9 +81,17 @@ async def take(request: Request, running: Running[Any], files: Files, who: Ident
     with UPLOADS.one():
         async with _sent(request) as (file, size, name):
             try:
-                return await _kept(file, size, cleaned(name), running, files, who, cause)
+                sender = Sender(who.customer_id, who.key_owner)
+                return await _kept(file, size, cleaned(name), running, files, sender, cause)
             except Refusal as refusal:
                 raise problem_of(refusal) from None
+
+
+async def keep(
+    file: BinaryIO, name: str, running: Running[Any], files: Files, sender: Sender, cause: Cause
+) -> dict[str, Any]:
+    """Keep a file of at most `LARGEST` that came in no request, as `take` does. A `Refusal` names the file."""
+    return await _kept(file, file.seek(0, os.SEEK_END), cleaned(name), running, files, sender, cause)
 
 
 @asynccontextmanager
@@ -128,14 +145,14 @@ def _too_large(name: str) -> Problem:
 
 
 async def _kept(
-    file: BinaryIO, size: int, name: str, running: Running[Any], files: Files, who: Identity, cause: Cause
+    file: BinaryIO, size: int, name: str, running: Running[Any], files: Files, sender: Sender, cause: Cause
 ) -> dict[str, Any]:
     async with CHECKING:
         kind, name = await asyncio.to_thread(kind_of, file, size, name)
         digest = await asyncio.to_thread(_digest, file)
     scanned = files.scanner is None or await _clean(file, name, files.scanner)
     made = store.NewFile(
-        new_id(), who.customer_id, who.key_owner, name, kind.type, size, digest, Contents.new_place()
+        new_id(), sender.customer_id, sender.name, name, kind.type, size, digest, Contents.new_place()
     )  # fmt: skip
     if not await store.add_file(running.pool, made, running.clock.now(), MOST_WAITING):
         detail = f"{MOST_WAITING} files that you sent are attached to nothing yet. Attach them first, or wait a day."

@@ -159,10 +159,31 @@ class TestReply:
             thread = (await lee.get(f"/v1/tickets/{follower['id']}")).json()["events"]
         assert thread[0]["text"] == "It broke."
 
-    async def test_names_attachments_that_are_not_kept(self, inbox: Inbox) -> None:
-        files = [("a.pdf", "application/pdf", b"%PDF"), ("b.png", "image/png", b"x")]
-        assert (await inbox.send(mail(inbox.ann, inbox.to, "See.", files=files)))[0] == 250
-        assert (await inbox.replies())[-1][1].endswith("which were not kept: a.pdf, b.png]")
+    async def test_keeps_attachments_and_names_the_others(self, inbox: Inbox) -> None:
+        files = [
+            ("slip.txt", "text/plain", b"Two boxes."), ("../virus.exe", "application/pdf", b"MZ" + bytes(100)),
+            ("large.txt", "text/plain", b"x" * 11 * MEGABYTE),
+        ]  # fmt: skip
+        content = mail(inbox.ann, inbox.to, "See.", files=files)
+        assert [(await inbox.send(content))[0] for _ in range(2)] == [250, 250]
+        async with inbox.desk.staff(inbox.acme.manager) as lee:
+            last = (await lee.get(f"/v1/tickets/{inbox.ticket['id']}")).json()["events"][-1]
+            assert last["text"] == "See.\n\n[2 attachments were not kept: large.txt, .. virus.exe]"
+            (file,) = last["files"]
+            assert (file["name"], file["size"]) == ("slip.txt", 10)
+            link = await lee.get(f"/v1/files/{file['id']}")
+            assert (await lee.get(link.headers["location"])).content == b"Two boxes."
+
+    async def test_of_files_alone_is_taken(self, inbox: Inbox) -> None:
+        content = mail(inbox.ann, inbox.to, " ", files=[("slip.txt", "text/plain", b"Two boxes.")])
+        assert (await inbox.send(content))[0] == 250
+        assert (await inbox.replies())[-1][1] == "[The mail had no text.]"
+
+    async def test_of_a_stranger_leaves_no_file(self, inbox: Inbox) -> None:
+        before = await inbox.desk.running.pool.fetchval("SELECT count(*) FROM files")
+        content = mail("eve@evil.example", inbox.to, "See.", files=[("slip.txt", "text/plain", b"Two boxes.")])
+        assert (await inbox.send(content))[0] == 550
+        assert await inbox.desk.running.pool.fetchval("SELECT count(*) FROM files") == before
 
     async def test_mails_that_were_taken_are_forgotten(self, inbox: Inbox) -> None:
         await inbox.send(mail(inbox.ann, inbox.to, "Once."))

@@ -126,7 +126,18 @@ class TestAttachments:
     def test_those_not_kept_are_named(self) -> None:
         read = read_letter(mail(ANN, TO, files=[("a.pdf", "application/pdf", b"x"), ("b.png", "image/png", b"y")]))
         text = text_of_reply(read, [one.name for one in read.attachments])
-        assert text == "It came.\n\n[The mail had 2 attachments, which were not kept: a.pdf, b.png]"
+        assert text == "It came.\n\n[2 attachments were not kept: a.pdf, b.png]"
+
+    @pytest.mark.parametrize(("size", "count"), [(2_000, 0), (20_000, 1)])
+    def test_small_picture_of_a_signature_is_none(self, size: int, count: int) -> None:
+        raw = (
+            f'From: {ANN}\r\nContent-Type: multipart/related; boundary="b"\r\n\r\n--b\r\nContent-Type: '
+            f"text/html\r\n\r\n"
+            "<p>See. <img src=cid:x></p>\r\n--b\r\nContent-Type: image/png; name=image001.png\r\nContent-ID: "
+            "<x>\r\n\r\n"
+        )
+        read = read_letter(f"{raw}{'x' * size}\r\n--b--\r\n".encode())
+        assert (read.written, len(read.attachments)) == ("See.", count)
 
     def test_attached_mail_is_a_file(self) -> None:
         inner = mail("x@y.example", "z@y.example", "secret words").decode()

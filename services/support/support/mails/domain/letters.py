@@ -19,6 +19,7 @@ MOST_OF_HEAD, MOST_HEADERS, LONGEST_HEADER = 262_144, 1_000, 20_000
 MOST_NESTED, MOST_PARTS, MOST_LINES = 100, 500, 600_000
 MOST_OF_TEXT, MOST_OF_BYTES = 200_000, 1_000_000
 LONGEST_NAME = 120
+LARGEST_ORNAMENT = 8_192
 NESTING = re.compile(rb"content-type:[ \t\r\n]{0,8}(?:multipart|message)/", re.IGNORECASE)
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 UNNAMED = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069/\\]+")
@@ -218,7 +219,15 @@ def _attachments(leaves: Sequence[Leaf]) -> Iterator[Attachment]:
             yield Attachment(_name(part, f"mail-{place}.eml"), kind, content)
         else:
             decoded = part.get_payload(decode=True)
-            yield Attachment(_name(part, f"file-{place}"), kind, decoded if isinstance(decoded, bytes) else b"")
+            content = decoded if isinstance(decoded, bytes) else b""
+            if not _is_ornament(part, content):
+                yield Attachment(_name(part, f"file-{place}"), kind, content)
+
+
+def _is_ornament(part: Any, content: bytes) -> bool:
+    """Whether it is a small picture of a signature, which stands in the HTML and which nobody attached."""
+    stands_in_html = part["Content-ID"] is not None and part.get_content_disposition() != "attachment"
+    return part.get_content_maintype() == "image" and stands_in_html and len(content) < LARGEST_ORNAMENT
 
 
 def _name(part: Any, otherwise: str) -> str:

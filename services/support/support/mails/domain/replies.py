@@ -18,6 +18,7 @@ MOST_IN_AN_HOUR, HOUR = 20, timedelta(hours=1)
 KEPT_FOR = timedelta(days=30)
 LONGEST = 10_000  # as a reply over HTTP
 MOST_NAMED = 20
+MOST_FILES = 10  # as over HTTP
 
 NOT_FROM_HERE = "550 5.7.1 The reply was not taken. Send it from the address that got the mail, or reply in the portal."
 ANSWERS: dict[Outcome, str] = {
@@ -71,6 +72,8 @@ def text_of_reply(letter: Letter, unkept: Sequence[str]) -> str:
         text = text[:LONGEST].rstrip()
     if unkept:
         names = ", ".join(unkept[:MOST_NAMED]) + (" …" if len(unkept) > MOST_NAMED else "")
-        many = f"{len(unkept)} attachments, which were" if len(unkept) > 1 else "1 attachment, which was"
-        notes.append(f"The mail had {many} not kept: {names}")
+        many = f"{len(unkept)} attachments were" if len(unkept) > 1 else "1 attachment was"
+        notes.append(f"{many} not kept: {names}")
+    if not text and not notes:
+        notes.append("The mail had no text.")
     return "\n\n".join(filter(None, (text, *(f"[{note}]" for note in notes))))
