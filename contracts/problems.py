@@ -85,7 +85,7 @@ PROBLEMS: dict[str, Kind] = {
     "external-id-taken": Kind((409,), "Another customer has this external id."),
     "line-out-of-range": Kind((422,), "A line comes to more than any amount here."),
     "not-a-draft": Kind((409,), "Only a draft can be edited, issued or deleted."),
-    "not-voidable": Kind((409,), "Only an invoice of which nothing is paid can be voided."),
+    "not-voidable": Kind((409,), "Only an invoice of which nothing is paid or credited can be voided."),
     "number-taken": Kind((409,), "Another invoice has this number, or the same with other content."),
     "total-out-of-range": Kind((422,), "The total is not above zero, or more than any amount here."),
     "unknown-customer": Kind((422,), "There is no such customer."),

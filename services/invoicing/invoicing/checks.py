@@ -20,6 +20,9 @@ CHECKS = {
     "credit notes come to more than their invoice": """
         SELECT i.id::text, format('total %s, credit notes %s', i.total, n.sum) FROM invoices i
         JOIN (SELECT invoice_id, sum(amount) FROM credit_notes GROUP BY 1) n ON n.invoice_id = i.id WHERE n.sum > i.total""",
+    "a void invoice has a credit note": """
+        SELECT i.id::text, format('credit note %s', n.number) FROM credit_notes n
+        JOIN invoices i ON i.id = n.invoice_id WHERE i.state = 'void'""",
     "an accepted dispute has no credit note, or another dispute has one": """
         SELECT d.id::text, format('%s, amount %s, credit note %s', d.state, d.amount, n.amount) FROM disputes d
         JOIN invoices i ON i.id = d.invoice_id LEFT JOIN credit_notes n ON n.dispute_id = d.id

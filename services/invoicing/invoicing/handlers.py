@@ -133,7 +133,8 @@ async def give_again(events: Sequence[Received[heard.PaymentRefundFailed]], work
     support.DisputeRaised, support.DisputeAccepted, support.DisputeRejected, support.DisputeWithdrawn, lock=customer_of
 )  # fmt: skip
 async def follow_disputes(events: Sequence[Received[support.DisputeState]], work: Work) -> None:
-    book = await store.load_book(work, disputed={received.event.invoice_id for received in events})
+    accepting = any(isinstance(received.event, support.DisputeAccepted) for received in events)
+    book = await store.load_book(work, disputed={received.event.invoice_id for received in events}, accepting=accepting)
     raised = [received.event.invoice_id for received in events if isinstance(received.event, support.DisputeRaised)]
     documents = await store.load_documents(work.connection, raised)
     for received in events:

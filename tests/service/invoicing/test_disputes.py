@@ -1,22 +1,26 @@
 """Disputes in invoicing on a real database: held, credited once, listed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
+from chassis.http.problems import Problem
 from chassis.messaging.records import Received
 from chassis.messaging.work import Cause, Units, Wake
 from contracts import support
 from contracts.envelope import Amount
 from contracts.ids import new_id
 from invoicing import handlers, issuing, store
+from invoicing.api.invoices import decide
 from invoicing.bank_days import held_until
 from invoicing.checks import CHECKS
 from invoicing.domain import Invoice
-from invoicing.store.book import LOAD_DISPUTES, LOAD_NOTED
+from invoicing.store.book import LOAD_DISPUTES, LOAD_NOTED, LOCK_NUMBER
 from invoicing.store.credit_notes import NEWEST
 from tests.kit.postgres import drop_database, fresh_database
 from tests.service.invoicing.test_invoicing_store import DAY, customer, issue, received, reserve, settle, wish
@@ -111,6 +115,29 @@ class TestHolding:
 
 
 class TestCrediting:
+    async def test_invoice_with_a_note_is_not_voided(self, units: Units) -> None:
+        """What it paid went back; the customer has the note's credit."""
+        invoice, payment = await made(units, 600, 400), new_id()
+        await settle(units, received(payment, invoice.customer_id, 1_000))
+        dispute = Said(invoice, (1, None))
+        await hear(units, dispute.raised(), dispute.accepted())
+        await units.pool.execute("UPDATE invoices SET state = 'open', settled = 0")
+        with pytest.raises(Problem, match="credited"):
+            async with units.begin() as work:
+                await decide(invoice, work, "void")
+        await units.pool.execute("UPDATE invoices SET state = 'paid', settled = 1000")
+
+    async def test_only_accepting_locks_the_number(self, units: Units) -> None:
+        """A dispute that is raised or rejected, and a payment of its invoice, wait for no credit note."""
+        invoice = await made(units, 600, 400)
+        dispute = Said(invoice, (1, None))
+        async with units.begin() as work, asyncio.timeout(10):
+            await work.connection.fetchval(LOCK_NUMBER)
+            await hear(units, dispute.raised())
+            await settle(units, received(new_id(), invoice.customer_id, 300))
+            await hear(units, dispute.rejected())
+        assert await amounts(units) == ("open", 0, 300, 0, 600)
+
     async def test_raised_and_accepted_in_one_batch(self, units: Units) -> None:
         one, other = await made(units, 600, 400), await made(units, 50)
         first, second = Said(one, (1, None)), Said(other)

@@ -204,6 +204,26 @@ class TestDisputes:
         assert changes(book) == ["hold_ended"]
         assert (book.notes, book.invoices["A"].state, book.invoices["A"].held) == ([], "void", 0)
 
+    def test_invoice_with_a_note_is_not_voided(self) -> None:
+        """The customer would keep the credit of an invoice whose payment went back."""
+        book = held_book(("d", 300))
+        book.settle("pay", "customer", usd(1_000), [part("A", 1_000)], TODAY)
+        accept(book, "d", TODAY)
+        book.reverse("pay", TODAY, usd(1_000))
+        assert (book.invoices["A"].settled, book.invoices["A"].credited) == (0, 0)
+        with pytest.raises(Refusal, match="credited"):
+            book.void(book.invoices["A"], TODAY)
+
+    def test_settling_names_its_payment_beside_a_note(self) -> None:
+        book = held_book(("d", 300))
+        book.reserve("pay", "customer", [part("A", 1_000)], "USD")
+        accept(book, "d", TODAY)
+        book.take_facts()
+        book.settle("pay", "customer", usd(1_000), [part("A", 1_000)], TODAY)
+        credit_accepted(book, TODAY)
+        (change,) = [one for one in book.take_facts() if isinstance(one, Change)]
+        assert (change.what, change.payment_id) == ("paid", "pay")
+
     def test_rest_of_a_note_pays_by_crediting(self) -> None:
         book = held_book(("d", 300), settled=1_000)
         accept(book, "d", TODAY)

@@ -242,7 +242,7 @@ async def _change(
 async def decide(found: Invoice, work: Work, what: Literal["issue", "void"], reason: str | None = None) -> Invoice:
     """`found` names the invoice and its customer. Its state is read again under the locks."""
     await store.lock_customers(work, [found.customer_id])
-    book = await store.load_book(work, invoices=[found.id])
+    book = await store.load_book(work, invoices=[found.id], disputed=[found.id] if what == "void" else ())
     if found.id not in book.invoices:
         raise not_found("invoice", found.id)  # a draft that was deleted meanwhile
     invoice, today = book.invoices[found.id], work.clock.today()
@@ -268,7 +268,7 @@ async def issue_draft(invoice_id: str, request: Request, identity: WriteInvoices
 async def void_invoice(
     invoice_id: str, request: Request, identity: WriteInvoices, asked: VoidInvoice | None = None
 ) -> Response:
-    """Void an invoice of which nothing is paid or under way. If it is void already, nothing changes.
+    """Void an invoice of which nothing is paid, credited or under way. If it is void already, nothing changes.
 
     The customer sees the reason, if there is one, in the invoice's timeline.
     """

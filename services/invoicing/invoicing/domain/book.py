@@ -46,7 +46,7 @@ class Book:
     credits: dict[str, Credit] = field(default_factory=dict)  # by payment, or by credit note
     disputes: dict[str, Dispute] = field(default_factory=dict)  # those of the invoices here that still matter
     noted: dict[str, int] = field(default_factory=dict)  # minor units of all credit notes, by invoice
-    last_number: int = 0  # of a credit note; locked where one may be issued
+    last_number: int | None = 0  # of a credit note; None: not locked, so none may be issued
 
     entries: list[Entry] = field(default_factory=list)
     credit_entries: list[tuple[Credit, int, date]] = field(default_factory=list)
@@ -81,13 +81,17 @@ class Book:
         return issued
 
     def void(self, invoice: Invoice, today: date, reason: str | None = None) -> Invoice:
-        """Void an invoice, if nothing of it is paid, credited or under way. Its customer sees the reason."""
+        """Void an invoice, if nothing of it is paid, credited or under way. Its customer sees the reason.
+
+        A credit note counts although it paid another invoice: its customer would keep the credit of an invoice that was
+        never paid.
+        """
         if invoice.pending:
             detail = f"a payment of invoice {invoice.number} is under way"
             raise Refusal("payment-under-way", detail, conflict=True, values={"number": invoice.number})
-        if invoice.state not in ("draft", "open") or invoice.settled or invoice.credited:
-            how = "partly paid" if invoice.state == "open" else invoice.status
-            detail = f"invoice {invoice.number} is {how}; only one of which nothing is paid can be voided"
+        if invoice.state not in ("draft", "open") or invoice.settled or invoice.credited or self.noted.get(invoice.id):
+            how = "partly paid or credited" if invoice.state == "open" else invoice.status
+            detail = f"invoice {invoice.number} is {how}; only one of which nothing is paid or credited can be voided"
             raise Refusal(
                 "not-voidable", detail, conflict=True, values={"number": invoice.number, "status": invoice.status}
             )
@@ -269,6 +273,7 @@ class Book:
             self._say(replace(credit, sequence=1))
 
     def next_number(self) -> str:
+        assert self.last_number is not None
         self.last_number += 1
         return f"CN-{self.last_number}"
 
@@ -411,6 +416,13 @@ class Book:
         changed = replace(invoice, sequence=before.sequence + 1)
         self.invoices[changed.id] = changed
         self.invoices_touched.add(changed.id)
+        earlier = self.facts.get(key)
+        if isinstance(earlier, Change):  # one event says all that happened
+            payment_id, reason, lines = (
+                payment_id or earlier.payment_id,
+                reason or earlier.reason,
+                lines or earlier.lines,
+            )
         self.facts[key] = Change(changed, step(before, changed, dispute), payment_id, reason, lines, dispute)
         return changed
 

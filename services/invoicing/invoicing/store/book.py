@@ -70,10 +70,11 @@ async def load_book(
     most: int = MOST_PARTS,
     credits_of: Iterable[tuple[str, str]] = (),
     disputed: Iterable[str] = (),
+    accepting: bool = False,
 ) -> Book:
     """Lock and load what decisions need. `oldest`: minor units received by customer and currency, to go to the oldest invoices,
     of which at most `most` are loaded. `credits_of`: customers and currencies whose unapplied credit is to be used.
-    `disputed`: invoices that a dispute is about.
+    `disputed`: invoices whose disputes and credit notes count. `accepting`: credit notes may be issued.
     """
     book, wanted = Book(), {*invoices, *disputed}
     if payments:
@@ -100,7 +101,8 @@ async def load_book(
         )
         for row in await work.connection.fetch(LOAD_OLDEST, *arguments):
             book.invoices[row["id"]] = invoice_of(row)
-    await _load_disputes(work, book, {*disputed, *(one.id for one in book.invoices.values() if one.in_dispute)})
+    in_dispute = {*disputed, *(one.id for one in book.invoices.values() if one.in_dispute)}
+    await _load_disputes(work, book, in_dispute, accepting=accepting)
     await _load_notes_of_credits(work, book)
     return book
 
@@ -112,15 +114,19 @@ async def _load_notes_of_credits(work: Work, book: Book) -> None:
         book.credits[row["id"]] = replace(book.credits[row["id"]], note=CreditNote(*row))
 
 
-async def _load_disputes(work: Work, book: Book, invoice_ids: set[str]) -> None:
-    """What is disputed of these invoices, the credit notes that they have, and the last number of one."""
+async def _load_disputes(work: Work, book: Book, invoice_ids: set[str], *, accepting: bool) -> None:
+    """What is disputed of these invoices, the credit notes that they have, and the last number where one may be issued.
+
+    Every credit note locks that number until its transaction ends.
+    """
     if not invoice_ids:
         return
     ids = sorted(invoice_ids)
     for row in await work.connection.fetch(LOAD_DISPUTES, ids, work.clock.today()):
         book.disputes[row["id"]] = Dispute(*row)
     book.noted = {row["invoice_id"]: row["sum"] for row in await work.connection.fetch(LOAD_NOTED, ids)}
-    book.last_number = await work.connection.fetchval(LOCK_NUMBER)
+    may_issue = accepting or any(one.state == "waits" for one in book.disputes.values())
+    book.last_number = await work.connection.fetchval(LOCK_NUMBER) if may_issue else None
 
 
 def _load_payment(book: Book, row: asyncpg.Record) -> set[str]:
