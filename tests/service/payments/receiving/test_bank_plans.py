@@ -127,7 +127,7 @@ class TestPlans:
         units: Units,
     ) -> None:
         columns: list[Any] = [[] for _ in range(10)]
-        asked = [*columns, [new_id()], [new_id()], [], []]
+        asked = [*columns, [new_id()], [new_id()], [], [], [], [], []]
         for _ in range(2):
             plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {projections.KEEP_INVOICES}", *asked))
             assert "receipt_parts_pkey" in plan
