@@ -232,7 +232,7 @@ class AutopayScheduled(Event):
     method_id: str
     attempt: int
     charge_on: date
-    amount: Annotated[Amount, Field(description="What is payable of the invoice now; charged is what is payable then")]
+    amount: Annotated[Amount, Field(description="Charged is what is payable then, and no more than this")]
     surcharge: Annotated[Amount, Field(description="What the method carries by the rules of today")]
     total: Amount
 

@@ -40,7 +40,11 @@ CHECKS = {
         AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.state = 'begun')""",
     "an invoice was charged by itself twice": """
         SELECT c.invoice_id::text, count(*)::text FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
-        WHERE p.status NOT IN ('declined', 'cancelled', 'expired') GROUP BY 1 HAVING count(*) > 1""",
+        WHERE p.status NOT IN ('declined', 'cancelled', 'expired') AND c.reason IS DISTINCT FROM 'part_held'
+        GROUP BY 1 HAVING count(*) > 1""",
+    "an invoice was charged by itself with more than announced": """
+        SELECT c.id::text, format('%s of %s', p.amount, c.announced) FROM autopay_charges c JOIN payments p ON p.id = c.payment_id
+        WHERE p.amount > c.announced""",
     "a surcharge was charged without consent": """
         SELECT p.id::text, format('surcharge %s', p.surcharge) FROM payments p
         WHERE p.surcharge > 0 AND p.status NOT IN ('cancelled') AND p.created_at > (SELECT min(taken_at) FROM surcharge_editions)

@@ -9,7 +9,8 @@ from chassis.messaging.handlers import Handlers, Lock
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
-from payments.autopay.handlers import hold_by_method, resume_charges, schedule_charges
+from payments.autopay.handlers import hold_by_method, schedule_charges
+from payments.autopay.resuming import resume_charges
 from payments.collecting.announcing import methods_failed, payouts_changed, receipt_voided
 from payments.collecting.handlers import cancel_refused_payments, charge_reserved_payments, keep_allocations
 from payments.projections.domain import CLOSED
@@ -52,9 +53,8 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     owed = [received for received in issued if received.event.invoice_id not in closed]
     if owed:
         await schedule_charges(owed, work)
-    ended = [received for received in events if isinstance(received.event, heard.InvoiceHoldEnded)]
-    if ended:
-        await resume_charges([received for received in ended if received.event.invoice_id not in closed], work)
+    ended = [r for r in events if isinstance(r.event, heard.InvoiceHoldEnded) and r.event.invoice_id not in closed]
+    await resume_charges({each.event.invoice_id: (each.event.customer_id, each.cause) for each in ended}, work)
 
 
 receipt_voided.heard_by(wait_again)

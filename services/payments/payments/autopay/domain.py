@@ -100,7 +100,8 @@ def retries_of(retries: Sequence[Retries], kind: MethodKind | None, on: date) ->
 class AutopayCharge:
     """One try to charge an invoice. The notice went out at `notice_at`; `first_at` is the instant of the first try.
 
-    `attempt` counts the tries; `declines` counts those before this one that the bank declined.
+    `attempt` counts the tries; `declines` counts those before this one that the bank declined. It charges no more than
+    was `announced`, in minor units. `left_out`: what it left of what could be paid, for a further try.
     """
 
     id: str
@@ -115,6 +116,8 @@ class AutopayCharge:
     reason: str | None = None
     payment_id: str | None = None
     declines: int = 0
+    announced: int | None = None
+    left_out: int | None = None
 
 
 def switch_off(before: Autopay) -> Autopay:
@@ -224,21 +227,34 @@ def schedule(
 
 
 def resume(
-    autopay: Autopay, last: AutopayCharge, held_until: date | None, now: datetime, zone: str
+    autopay: Autopay, last: AutopayCharge, invoice: OpenInvoice, now: datetime, zone: str
 ) -> AutopayCharge | None:
-    """Make the try for what was in dispute as the last try charged the rest: after the hold, two days' notice at least.
+    """Make the try for what the last try left out: after the hold, two days' notice at least.
 
-    None if autopay was switched on only after the last try was announced.
+    None while the last try is not paid, since it may be tried again, and while all that it left out is in dispute.
+    None also if autopay was switched on only after the last try was announced.
     """
     if not autopay.charges or autopay.enabled_at is None or last.notice_at < autopay.enabled_at:
         return None
+    payable = invoice.payable_now if last.left_out is None else min(last.left_out, invoice.payable_now)
+    if last.state != "paid" or last.reason != PART_HELD or payable <= invoice.disputed:
+        return None
     at = now + NOTICE
-    if held_until is not None:
-        at = max(at, start_of(held_until + timedelta(days=1), zone))
+    if invoice.held_until is not None:
+        at = max(at, start_of(invoice.held_until + timedelta(days=1), zone))
     return replace(
         last, id=new_id(), attempt=last.attempt + 1, first_at=at, notice_at=now, charge_at=at,
         charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=0,
+        announced=payable - invoice.disputed, left_out=None,
     )  # fmt: skip
+
+
+def payer_of(
+    autopay: Autopay, methods: Mapping[str, Method], currency: str, currencies: Sequence[Currencies], today: date
+) -> Method | None:
+    """Return the method of autopay for a currency; None if there is none that can pay in it."""
+    method = methods.get(autopay.method_for(currency) or "")
+    return method if method is not None and pays_in(currencies, method, currency, today) else None
 
 
 LeftBecause = Literal["held", "no_method_for_currency", "tries_ended", "issued_before"]
@@ -283,8 +299,7 @@ def _because(
     currencies: Sequence[Currencies],
     today: date,
 ) -> LeftBecause:
-    method = methods.get(autopay.method_for(invoice.currency) or "")
-    if method is None or not pays_in(currencies, method, invoice.currency, today):
+    if payer_of(autopay, methods, invoice.currency, currencies, today) is None:
         return "no_method_for_currency"
     if autopay.held_reason is not None:
         return "held"
@@ -293,11 +308,12 @@ def _because(
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedQuote:
-    """A quote, and the payment that confirms it. `reason`: why it does not pay all that could be paid."""
+    """A quote, and the payment that confirms it. `reason`: why it leaves out a part of what could be paid."""
 
     quote: Quote
     step: Step
     reason: str | None = None
+    left_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +355,8 @@ def confirm(
     """Make the payment of a due try, by the same quote that a payer would confirm.
 
     While another payment of the invoice is under way, it is not known how much will be left, so the try is put off.
-    It leaves out what is held because of a dispute, and is put off while that is all.
+    It leaves out what is held because of a dispute, and is put off while that is all. It also leaves out what became
+    payable since the notice, as no notice names that yet.
     """
     if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
         return Skip("switched_off")
@@ -358,6 +375,8 @@ def confirm(
         return Skip(code, hold=code)
     if charge.declines and not retries_of(retries, method.kind, today).allows(charge.first_at, now):
         return Skip("too_long_ago")
+    if charge.announced is not None:
+        chargeable = min(chargeable, charge.announced)
     terms, part = terms_for(rules, method, invoice.currency, today), chargeable < invoice.payable_now
     quote = make_quote(
         method, Wishes((Wish(invoice.id, chargeable if part else None),)), {invoice.id: invoice}, terms, now, step
@@ -370,7 +389,9 @@ def confirm(
     accept = True if quote.surcharge else None
     submitted = submit(quote, kind, accept, expected_by=expected_by(kind, today), now=now)
     assert isinstance(submitted, Step), "the surcharge was answered"
-    return ConfirmedQuote(quote, submitted, PART_HELD if part else None)
+    if not part:
+        return ConfirmedQuote(quote, submitted)
+    return ConfirmedQuote(quote, submitted, PART_HELD, invoice.payable_now - chargeable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,4 +449,5 @@ def _again(charge: AutopayCharge, at: datetime, zone: str, declines: int) -> Aut
     return replace(
         charge, id=new_id(), attempt=charge.attempt + 1, first_at=first_at, charge_at=at,
         charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=declines,
+        left_out=None,
     )  # fmt: skip

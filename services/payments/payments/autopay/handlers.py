@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from chassis.messaging.records import Received
 from chassis.messaging.work import Work
 from contracts import invoicing as heard
-from contracts.money import zero
-from payments.autopay.domain import Autopay, AutopayCharge, hold, resume, schedule
+from payments.autopay.domain import AutopayCharge, hold, payer_of, schedule
 from payments.autopay.messages import autopay_changed
 from payments.autopay.saving import announce
-from payments.autopay.store import add_charges, load_part_held, lock_autopay, lock_autopay_by_method, save_autopay
+from payments.autopay.store import add_charges, lock_autopay, lock_autopay_by_method, save_autopay
 from payments.collecting.domain.surcharges import surcharge, terms_for
 from payments.collecting.store.surcharges import load_rules
 from payments.methods.data_files import CURRENCIES
-from payments.methods.domain.methods import Method, pays_in
 from payments.methods.store.methods import load_methods
 
 
@@ -31,11 +30,12 @@ async def schedule_charges(issued: Sequence[Received[heard.InvoiceIssued]], work
     announced: list[tuple[AutopayCharge, Received[heard.InvoiceIssued]]] = []
     for received in issued:
         event, autopay = received.event, by_customer.get(received.event.customer_id)
-        if autopay is not None and _payable(event, autopay, methods, work):
+        currency, today = event.total.currency, work.clock.today()
+        if autopay is not None and payer_of(autopay, methods, currency, CURRENCIES, today) is not None:
             at = received.time or work.now
             charge = schedule(autopay, event.invoice_id, event.issued_on, event.due_on, at, work.now, work.clock.zone)
             if charge is not None:
-                announced.append((charge, received))
+                announced.append((replace(charge, announced=event.payable_now.amount_minor), received))
     new = await add_charges(work, [charge for charge, _ in announced])
     rules = await load_rules(work.connection) if new else ()
     for charge, received in announced:
@@ -45,32 +45,6 @@ async def schedule_charges(issued: Sequence[Received[heard.InvoiceIssued]], work
             more = surcharge(method, amount, terms_for(rules, method, amount.currency, charge.charge_on))
             work.cause = received.cause
             await announce(charge, amount, more, by_customer, work)
-
-
-async def resume_charges(ended: Sequence[Received[heard.InvoiceHoldEnded]], work: Work) -> None:
-    """Announce a charge for what was held of invoices whose rest autopay has charged."""
-    by_customer = await lock_autopay(work, [received.event.customer_id for received in ended])
-    last = await load_part_held(work, [received.event.invoice_id for received in ended]) if by_customer else {}
-    methods = await load_methods(work.connection, [one for a in by_customer.values() for one in a.method_ids])
-    rules = await load_rules(work.connection) if last else ()
-    for received in ended:
-        event, autopay = received.event, by_customer.get(received.event.customer_id)
-        before = last.pop(event.invoice_id, None)
-        if autopay is None or before is None or not _payable(event, autopay, methods, work):
-            continue
-        charge = resume(autopay, before, event.held_until, work.now, work.clock.zone)
-        amount = event.payable_now.money() - (event.disputed.money() if event.disputed else zero(event.total.currency))
-        if charge is not None and amount and await add_charges(work, [charge]):
-            method = methods[autopay.method_for(amount.currency) or ""]
-            more = surcharge(method, amount, terms_for(rules, method, amount.currency, charge.charge_on))
-            work.cause = received.cause
-            await announce(charge, amount, more, by_customer, work)
-
-
-def _payable(event: heard.InvoiceState, autopay: Autopay, methods: Mapping[str, Method], work: Work) -> bool:
-    currency = event.total.currency
-    method = methods.get(autopay.method_for(currency) or "")
-    return method is not None and pays_in(CURRENCIES, method, currency, work.clock.today())
 
 
 async def hold_by_method(failed: Mapping[str, str], work: Work) -> None:

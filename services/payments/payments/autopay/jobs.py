@@ -8,7 +8,17 @@ from dataclasses import replace
 from chassis.messaging.work import Cause, Work
 from chassis.running import Running
 from payments.autopay.data_files import RETRIES
-from payments.autopay.domain import AUTOPAY_ACTOR, AutopayCharge, ConfirmedQuote, PutOff, Skip, confirm, follow
+from payments.autopay.domain import (
+    AUTOPAY_ACTOR,
+    PART_HELD,
+    AutopayCharge,
+    ConfirmedQuote,
+    PutOff,
+    Skip,
+    confirm,
+    follow,
+)
+from payments.autopay.resuming import resume_charges
 from payments.autopay.saving import announce, hold_autopay
 from payments.autopay.store import (
     Due,
@@ -73,7 +83,15 @@ async def _charge(ids: Sequence[str], running: Running[Own]) -> int:
             elif isinstance(made, PutOff):
                 charges.append(made.charge)
             elif made.step.payment.id in saved:
-                charges.append(replace(charge, state="submitted", payment_id=made.step.payment.id, reason=made.reason))
+                charges.append(
+                    replace(
+                        charge,
+                        state="submitted",
+                        payment_id=made.step.payment.id,
+                        reason=made.reason,
+                        left_out=made.left_out,
+                    )
+                )
             else:
                 charges.append(replace(charge, state="skipped", reason="not_confirmed"))
         if charges:
@@ -134,10 +152,17 @@ async def _follow(ids: Sequence[str], running: Running[Own]) -> int:
         ]
         if followed:
             await save_charges(work, [each.charge for each in followed])
-            new = await add_charges(work, [each.again for each in followed if each.again])
+            again = [
+                replace(each.again, announced=before.amount.minor)
+                for each, before in zip(followed, ended, strict=True)
+                if each.again
+            ]
+            new = await add_charges(work, again)
             await hold_autopay([(each.charge, each.hold) for each in followed if each.hold], work)
             charging = await lock_autopay(work, [each.charge.customer_id for each in followed if each.again])
             for each, before in zip(followed, ended, strict=True):
                 if each.again is not None and each.again.id in new:
                     await announce(each.again, before.amount, before.surcharge, charging, work)
+            paid = [each.charge for each in followed if (each.charge.state, each.charge.reason) == ("paid", PART_HELD)]
+            await resume_charges({each.invoice_id: (each.customer_id, work.cause) for each in paid}, work)
     return len(ended)

@@ -22,7 +22,8 @@ from payments.sql import columns_of
 
 AUTOPAY = """customer_id, enabled, method_id, day, surcharge_consent, surcharge_rate, enabled_at, enabled_by, held_reason, held_at,
     sequence, currencies, currency_methods"""
-CHARGE = "id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, charge_on, state, reason, payment_id, declines"
+CHARGE = """id, customer_id, invoice_id, attempt, first_at, notice_at, charge_at, charge_on, state, reason, payment_id, declines, announced,
+    left_out"""
 _AUTOPAY_WIDTH, _CHARGE_WIDTH = len(AUTOPAY.split(",")), len(CHARGE.split(","))
 
 
@@ -79,8 +80,8 @@ async def save_autopay(work: Work, autopay: Autopay) -> None:
 ADD_CHARGES = f"""
 INSERT INTO autopay_charges ({CHARGE})
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-    $8::date[], $9::text[], $10::text[], $11::uuid[], $12::int[]) AS c ({CHARGE})
-WHERE ((SELECT i.status FROM invoices i WHERE i.id = c.invoice_id) = ANY($13::text[])) IS NOT TRUE
+    $8::date[], $9::text[], $10::text[], $11::uuid[], $12::int[], $13::bigint[], $14::bigint[]) AS c ({CHARGE})
+WHERE ((SELECT i.status FROM invoices i WHERE i.id = c.invoice_id) = ANY($15::text[])) IS NOT TRUE
 ON CONFLICT (invoice_id, attempt) DO NOTHING RETURNING id
 """  # noqa: S608
 
@@ -93,9 +94,9 @@ async def add_charges(work: Work, charges: Sequence[AutopayCharge]) -> set[str]:
 
 SAVE_CHARGES = """
 UPDATE autopay_charges c SET state = s.state, reason = s.reason, payment_id = s.payment_id, first_at = s.first_at,
-    charge_at = s.charge_at, charge_on = s.charge_on
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::date[])
-    AS s (id, state, reason, payment_id, first_at, charge_at, charge_on) WHERE c.id = s.id
+    charge_at = s.charge_at, charge_on = s.charge_on, left_out = s.left_out
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::date[], $8::bigint[])
+    AS s (id, state, reason, payment_id, first_at, charge_at, charge_on, left_out) WHERE c.id = s.id
 """
 
 
@@ -103,21 +104,22 @@ async def save_charges(work: Work, charges: Sequence[AutopayCharge]) -> None:
     await work.connection.execute(
         SAVE_CHARGES, [c.id for c in charges], [c.state for c in charges], [c.reason for c in charges],
         [c.payment_id for c in charges], [c.first_at for c in charges], [c.charge_at for c in charges],
-        [c.charge_on for c in charges],
+        [c.charge_on for c in charges], [c.left_out for c in charges],
     )  # fmt: skip
 
 
 LOAD_PART_HELD = f"""
-SELECT {columns_of("c", CHARGE)} FROM unnest($1::uuid[]) AS w (id) CROSS JOIN LATERAL (
-    SELECT * FROM autopay_charges WHERE invoice_id = w.id ORDER BY attempt DESC LIMIT 1
-) c WHERE c.state IN ('submitted', 'paid') AND c.reason = $2
+SELECT {columns_of("c", CHARGE)}, {columns_of("i", INVOICE)} FROM invoices i CROSS JOIN LATERAL (
+    SELECT * FROM autopay_charges WHERE invoice_id = i.id ORDER BY attempt DESC LIMIT 1
+) c WHERE i.id = ANY($1::uuid[]) AND c.reason = $2
 """  # noqa: S608
 
 
-async def load_part_held(work: Work, invoice_ids: Sequence[str]) -> dict[str, AutopayCharge]:
-    """Of each invoice the last try, if it left out what was held."""
-    rows = await work.connection.fetch(LOAD_PART_HELD, sorted(set(invoice_ids)), PART_HELD)
-    return {row["invoice_id"]: _charge_of(row) for row in rows}
+async def load_part_held(work: Work, invoice_ids: Sequence[str]) -> dict[str, tuple[AutopayCharge, OpenInvoice]]:
+    """Of each invoice the last try, if it left out a part. Lock autopay first: what is read may not change meanwhile."""
+    rows = [tuple(row) for row in await work.connection.fetch(LOAD_PART_HELD, sorted(set(invoice_ids)), PART_HELD)]
+    found = [(AutopayCharge(*row[:_CHARGE_WIDTH]), OpenInvoice(*row[_CHARGE_WIDTH:])) for row in rows]
+    return {invoice.id: (charge, invoice) for charge, invoice in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,8 @@ LIST_UPCOMING = f"""
 SELECT {columns_of("c", CHARGE)}, i.number, i.currency, a.amount
 FROM autopay_charges c JOIN invoices i ON i.id = c.invoice_id LEFT JOIN payments p ON p.id = c.payment_id
 CROSS JOIN LATERAL (
-    SELECT coalesce(p.amount + p.credit_used, i.payable_now - CASE WHEN i.held_until < $3 THEN i.disputed ELSE i.held END) AS amount
+    SELECT coalesce(p.amount + p.credit_used, least(c.announced,
+        i.payable_now - CASE WHEN i.held_until < greatest($3, c.charge_on) THEN i.disputed ELSE i.held END)) AS amount
 ) a
 WHERE c.customer_id = $1 AND c.state IN ('scheduled', 'submitted') AND c.notice_at >= $2
     AND (a.amount > 0 OR i.held = 0 OR p.id IS NOT NULL) ORDER BY c.charge_at, c.id LIMIT 100
@@ -232,7 +235,7 @@ WHERE c.customer_id = $1 AND c.state IN ('scheduled', 'submitted') AND c.notice_
 async def list_upcoming(connection: Reads, customer_id: str, since: datetime | None, today: date) -> list[Upcoming]:
     """Return tries that were announced at `since` or later and have not ended, the next ones first.
 
-    Those of which everything is held are left out.
+    Those of which everything is held on their day are left out.
     """
     rows = await connection.fetch(LIST_UPCOMING, customer_id, since, today) if since else []
     return [Upcoming(_charge_of(row), row["number"], Money(row["amount"], row["currency"])) for row in rows]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import asyncpg
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -184,6 +185,31 @@ def then(before: Received[heard.InvoiceIssued], kind: Any, status: str, **more: 
     return replace(before, event=kind.model_construct(**state), sequence=before.sequence + 1)
 
 
+def usd(minor: int) -> Amount:
+    return Amount.of(Money(minor, "USD"))
+
+
+def owed(minor: int, *, disputed: int = 0, held: int = 0, until: date | None = None) -> dict[str, Any]:
+    """What the invoice's next event says of it, if no payment is under way."""
+    of = {"balance": usd(minor), "payable_now": usd(minor), "held_until": until}
+    return of | {"disputed": usd(disputed) if disputed else None, "held": usd(held) if held else None}
+
+
+async def announced(pool: asyncpg.Pool) -> list[int]:
+    """The amount of each notice, in order."""
+    rows = await pool.fetch("SELECT payload FROM outbox WHERE type = 'AutopayScheduled' ORDER BY sequence")
+    return [orjson.loads(row["payload"])["amount"]["amount_minor"] for row in rows]
+
+
+async def charge(pool: asyncpg.Pool, **later: float) -> None:
+    await autopaying.charge_due(running(pool, **later))
+
+
+async def ended(pool: asyncpg.Pool, status: str, reason: str | None = None, **later: float) -> None:
+    await end(pool, status, reason)
+    await autopaying.follow_ends(running(pool, **later))
+
+
 class TestHeld:
     async def test_rest_is_charged_then_what_was_held(self, pool: asyncpg.Pool) -> None:
         whose = await customer(pool)
@@ -209,6 +235,79 @@ class TestHeld:
         assert len(await payments(pool)) == 1
         await autopaying.charge_due(running(pool, days=10))
         assert [payment["amount"] for payment in await payments(pool)] == [6_000, 4_000]
+
+    async def test_rejected_before_the_try_is_charged_later(self, pool: asyncpg.Pool) -> None:
+        event = issued(await customer(pool))
+        until = date.today() + timedelta(days=7)  # noqa: DTZ011
+        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
+        rejected = then(raised, heard.InvoiceHoldEnded, "open", **owed(10_000, held=4_000, until=until))
+        await hear(pool, event, raised, rejected)
+        await charge(pool, days=3)
+        await hear(pool, then(rejected, heard.InvoiceChanged, "open", **owed(4_000, held=4_000, until=until)))
+        await ended(pool, "succeeded", days=3)
+        assert await charges(pool) == [(1, "paid"), (2, "scheduled")]
+        await charge(pool, days=7)
+        assert len(await payments(pool)) == 1
+        await charge(pool, days=9)
+        assert [payment["amount"] for payment in await payments(pool)] == [6_000, 4_000]
+        assert await announced(pool) == [10_000, 4_000]
+
+    async def test_declined_part_is_tried_as_announced(self, pool: asyncpg.Pool) -> None:
+        """The dispute is withdrawn while the payment of the rest is under way."""
+        event = issued(await customer(pool))
+        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
+        await hear(pool, event, raised)
+        await charge(pool, days=3)
+        withdrawn = then(raised, heard.InvoiceHoldEnded, "open", **owed(10_000))
+        await hear(pool, withdrawn)
+        assert await charges(pool) == [(1, "submitted")]
+        await ended(pool, "declined", "insufficient_funds", days=3)
+        rows = await pool.fetch("SELECT attempt, declines, announced FROM autopay_charges ORDER BY attempt")
+        assert [tuple(row) for row in rows] == [(1, 0, 10_000), (2, 1, 6_000)]
+        await charge(pool, days=5)
+        await hear(pool, then(withdrawn, heard.InvoiceChanged, "open", **owed(4_000)))
+        await ended(pool, "succeeded", days=5)
+        await charge(pool, days=6, hours=23)
+        assert len(await payments(pool)) == 2
+        await charge(pool, days=7, minutes=1)
+        assert [payment["amount"] for payment in await payments(pool)] == [6_000, 6_000, 4_000]
+        assert await announced(pool) == [10_000, 6_000, 4_000]
+
+    async def test_second_hold_that_ends_is_announced_anew(self, pool: asyncpg.Pool) -> None:
+        event = issued(await customer(pool))
+        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=6_000, held=6_000))
+        await hear(pool, event, raised)
+        await charge(pool, days=3)
+        await ended(pool, "succeeded", days=3)
+        first = then(raised, heard.InvoiceHoldEnded, "open", **owed(6_000, disputed=2_000, held=2_000))
+        second = then(first, heard.InvoiceHoldEnded, "open", **owed(6_000))
+        await hear(pool, first)
+        await hear(pool, second)
+        await charge(pool, days=3)
+        await hear(pool, then(second, heard.InvoiceChanged, "open", **owed(2_000)))
+        await ended(pool, "succeeded", days=3)
+        await charge(pool, days=6)
+        assert [payment["amount"] for payment in await payments(pool)] == [4_000, 4_000, 2_000]
+        assert await announced(pool) == [10_000, 4_000, 2_000]
+        for name, sql in CHECKS.items():
+            if "by itself" in name:
+                assert await pool.fetch(sql) == [], name
+
+    async def test_hold_ending_as_it_is_paid_resumes_once(self, pool: asyncpg.Pool) -> None:
+        invoices, whose = list[Received[Any]](), await customer(pool)
+        for _ in range(10):
+            event = issued(whose)
+            raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
+            await hear(pool, event, raised)
+            invoices.append(then(raised, heard.InvoiceHoldEnded, "open", **owed(4_000)))
+        await charge(pool, days=3)
+        await end(pool, "succeeded")
+        follows = [autopaying.follow_ends(running(pool, days=3)) for _ in range(2)]
+        await asyncio.gather(*follows, *(hear(pool, each) for each in invoices))
+        while await autopaying.follow_ends(running(pool, days=3)):
+            pass
+        assert await charges(pool) == [(1, "paid"), (2, "scheduled")] * 10
+        assert sorted(await announced(pool)) == [4_000] * 10 + [10_000] * 10
 
     async def test_all_held_is_not_coming(self, pool: asyncpg.Pool) -> None:
         whose = await customer(pool)

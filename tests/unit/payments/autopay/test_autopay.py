@@ -162,13 +162,38 @@ class TestCharge:
 
     def test_resumes_after_the_hold_with_notice(self) -> None:
         last = replace(scheduled(), state="paid", payment_id="p", reason="part_held")
-        again = resume(on(), last, DAY + timedelta(days=7), NOW, ZONE)
+        again = resume(on(), last, replace(INVOICE, held_until=DAY + timedelta(days=7)), NOW, ZONE)
         assert again is not None
         assert (again.attempt, again.state, again.charge_on) == (2, "scheduled", DAY + timedelta(days=8))
-        soon = resume(on(), last, None, NOW, ZONE)
+        soon = resume(on(), last, INVOICE, NOW, ZONE)
         assert soon is not None
         assert soon.charge_at == NOW + timedelta(days=2)
-        assert resume(on(now=NOW + timedelta(days=1)), last, None, NOW, ZONE) is None
+        assert resume(on(now=NOW + timedelta(days=1)), last, INVOICE, NOW, ZONE) is None
+
+    def test_resumes_only_what_a_paid_try_left(self) -> None:
+        last = replace(scheduled(), state="paid", payment_id="p", reason="part_held", left_out=4_000, declines=2)
+        again = resume(on(), last, replace(INVOICE, disputed=1_000), NOW, ZONE)
+        assert again is not None
+        assert (again.announced, again.left_out, again.declines) == (3_000, None, 0)
+        less = resume(on(), last, replace(INVOICE, payable_now=2_000, disputed=1_000), NOW, ZONE)
+        assert less is not None
+        assert less.announced == 1_000
+        assert resume(on(), last, replace(INVOICE, disputed=4_000), NOW, ZONE) is None
+        for other in ({"state": "submitted"}, {"state": "declined"}, {"reason": None}):
+            assert resume(on(), replace(last, **other), INVOICE, NOW, ZONE) is None
+
+    @given(payable=st.integers(1, 100), held=st.integers(0, 100), announced=st.integers(1, 100))
+    def test_charges_no_more_than_announced(self, payable: int, held: int, announced: int) -> None:
+        charge, invoice = replace(scheduled(), announced=announced), replace(INVOICE, payable_now=payable, held=held)
+        made = confirmed(on(), invoice=invoice, charge=charge)
+        if isinstance(made, ConfirmedQuote):
+            charged = made.quote.amount.minor
+            assert charged == min(announced, payable - held)
+            assert (made.left_out, made.reason) == (
+                (payable - charged, "part_held") if payable > charged else (None, None)
+            )
+        else:
+            assert payable <= held
 
     @pytest.mark.parametrize(
         ("invoice", "reason"),
