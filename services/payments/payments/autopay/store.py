@@ -244,7 +244,9 @@ async def list_upcoming(connection: Reads, customer_id: str, since: datetime | N
 LOAD_LEFT = f"""
 SELECT {columns_of("i", INVOICE)}, c.tried FROM invoices i
 CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AS tried, coalesce(bool_or(state IN ('scheduled', 'submitted') AND notice_at >= $2), false) AS coming
+    SELECT count(*) > 0 AS tried, coalesce(bool_or(state IN ('scheduled', 'submitted') AND notice_at >= $2), false)
+        OR coalesce((array_agg(state = 'paid' AND reason = '{PART_HELD}' AND i.disputed > 0 AND notice_at >= $2
+            ORDER BY attempt DESC))[1], false) AS coming
     FROM autopay_charges WHERE invoice_id = i.id AND (reason IS DISTINCT FROM 'switched_off')
 ) c
 WHERE i.customer_id = $1 AND i.payable_now > 0 AND NOT c.coming ORDER BY i.due_on, i.number LIMIT 100
@@ -252,6 +254,9 @@ WHERE i.customer_id = $1 AND i.payable_now > 0 AND NOT c.coming ORDER BY i.due_o
 
 
 async def load_left(connection: Reads, customer_id: str, since: datetime | None) -> list[tuple[OpenInvoice, bool]]:
-    """Return payable invoices without a try announced since then, the oldest first; with each, if one was made before."""
+    """Return payable invoices without a try announced since then, the oldest first; with each, if one was made before.
+
+    If a dispute holds what the last try left out, a further try comes as that ends.
+    """
     rows = await connection.fetch(LOAD_LEFT, customer_id, since)
     return [(OpenInvoice(*tuple(row)[:-1]), row["tried"]) for row in rows]

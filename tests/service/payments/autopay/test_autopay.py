@@ -309,6 +309,22 @@ class TestHeld:
         assert await charges(pool) == [(1, "paid"), (2, "scheduled")] * 10
         assert sorted(await announced(pool)) == [4_000] * 10 + [10_000] * 10
 
+    async def test_dispute_of_the_rest_is_not_by_hand(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool)
+        event, since = issued(whose), datetime.now(UTC) - timedelta(hours=1)
+        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
+        await hear(pool, event, raised)
+        await charge(pool, days=3)
+        rest = then(raised, heard.InvoiceChanged, "open", **owed(4_000, disputed=4_000, held=4_000))
+        await hear(pool, rest)
+        await ended(pool, "succeeded", days=3)
+        assert await load_left(pool, whose, since) == []
+        assert [tried for _, tried in await load_left(pool, whose, None)] == [True], "held, or switched on anew"
+        until = date.today() + timedelta(days=7)  # noqa: DTZ011
+        await hear(pool, then(rest, heard.InvoiceHoldEnded, "open", **owed(4_000, held=4_000, until=until)))
+        (coming,) = await list_upcoming(pool, whose, since, date.today())  # noqa: DTZ011
+        assert (coming.amount, await load_left(pool, whose, since)) == (Money(4_000, "USD"), [])
+
     async def test_all_held_is_not_coming(self, pool: asyncpg.Pool) -> None:
         whose = await customer(pool)
         event = issued(whose)
