@@ -294,3 +294,15 @@ class TestProof:
     )
     def test_follows_the_server_that_is_named(self, results: list[str], found: str) -> None:
         assert proof(results, "MX", "ann@acme.example") == found
+            (["mx; dmarc=none; spf=neutral smtp.mailfrom=acme.example"], "good"),
+            (["mx; dmarc=none; spf=pass smtp.mailfrom=x@evil.example"], "forged"),
+            (["mx; dmarc=none; spf=none; dkim=pass header.d=evil.example"], "forged"),
+            (["mx; spf=pass smtp.mailfrom=x@evil.example; dkim=pass header.d=acme.example"], "good"),
+            (["mx; spf=pass smtp.mailfrom=x@evil.example; dkim=temperror header.d=acme.example"], "missing"),
+            (["mx; spf=pass smtp.mailfrom=x@notacme.example"], "forged"),
+            (["mx; spf=pass"], "missing"),
+
+    def test_results_of_others_cost_little(self) -> None:
+        begin = time.process_time()
+        assert proof(["evil" + "; spf=none" * 24_000] * 10, "mx", "ann@acme.example") == "missing"
+        assert time.process_time() - begin < 1

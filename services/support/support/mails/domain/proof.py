@@ -14,10 +14,16 @@ FAILED = frozenset({"fail", "softfail", "hardfail", "permerror"})
 def proof(headers: Sequence[str], server: str, sender: str) -> Proof:
     """`server`: whose results count; it removes those that others wrote under its name.
 
-    `missing`: that server looked at nothing, or could not: the mail may come again. DMARC decides if there is a result
-    of it. Else SPF or DKIM of the sender's own domain may prove it, or one that failed may disprove it.
+    DMARC decides if it passed or failed. Else SPF or DKIM that passed for the sender's own domain proves the mail.
+    Without such a proof, a check that failed, or that passed for other domains alone, means `forged`. If no check
+    passed or failed, as with "none", nothing speaks against the mail: `good`.
+
+    `missing`: that server looked at nothing, could not look, or does not say for which domain a check passed. The mail
+    may come again.
 
     >>> proof(["mx.example; dmarc=fail header.from=a.example"], "mx.example", "ann@a.example")
+    'forged'
+    >>> proof(["mx.example; spf=pass smtp.mailfrom=eve@b.example"], "mx.example", "ann@a.example")
     'forged'
     >>> proof(["other.example; dmarc=fail"], "mx.example", "ann@a.example")
     'missing'
@@ -36,10 +42,15 @@ def proof(headers: Sequence[str], server: str, sender: str) -> Proof:
         return "good"
     if any(one.result in FAILED for one in checked):
         return "forged"
-    return "missing" if any(one.result == "temperror" for one in found) else "good"
+    passed = [one for one in checked if one.result == "pass"]
+    if any(one.result == "temperror" for one in found) or not all(map(_proven, passed)):
+        return "missing"
+    return "forged" if passed else "good"
 
 
 def _results(text: str, server: str) -> list[authres.AuthenticationResult]:
+    if server.lower() not in text.partition(";")[0].lower():
+        return []  # of others, who may write as much as they like
     try:
         read = authres.AuthenticationResultsHeader.parse_value(" ".join(text.split()))
     except authres.AuthResError:
@@ -47,9 +58,12 @@ def _results(text: str, server: str) -> list[authres.AuthenticationResult]:
     return list(read.results) if (read.authserv_id or "").lower() == server.lower() else []
 
 
+def _proven(result: authres.AuthenticationResult) -> list[str]:
+    """The domains that a check was about."""
+    values = [str(one.value) for one in result.properties if one.name in ("mailfrom", "d", "i")]
+    return [found for value in values if (found := value.rpartition("@")[2].lower())]
+
+
 def _is_of(result: authres.AuthenticationResult, domain: str) -> bool:
     """Whether the proven domain is the sender's, or one above or below it."""
-    proven = [
-        str(one.value).rpartition("@")[2].lower() for one in result.properties if one.name in ("mailfrom", "d", "i")
-    ]
-    return any(one and (one == domain or one.endswith(f".{domain}") or domain.endswith(f".{one}")) for one in proven)
+    return any(one == domain or one.endswith(f".{domain}") or domain.endswith(f".{one}") for one in _proven(result))
