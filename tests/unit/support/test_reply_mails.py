@@ -48,12 +48,23 @@ class TestWritten:
             ":\n" * 19_000, "On 1:00 wrote" * 30 + ":\n", ("on 10:00 " + "wrote " * 60 + "x:\n") * 400, "> \n" * 60_000,
             "From: a\n" * 4_000, "best,\n" * 4_000, "a" * 200_000, " " * 200_000, "____\n" * 4_000,
             "this e-mail " + "x " * 90_000, ("On 10:00 <a@b> wrote\n" * 3 + ":\n") * 4_000, "-\n\n" * 10_000,
+            "x\n" + "--\n" * 19_990, "____\n" * 19_990,
         ],
     )  # fmt: skip
     def test_hostile_text_costs_little(self, text: str) -> None:
         begin = time.process_time()
         trimmed(text)
         assert time.process_time() - begin < SOON
+
+    @pytest.mark.parametrize(("below", "stays"), [(11, False), (12, True)])
+    def test_long_signature_is_text(self, below: int, stays: bool) -> None:
+        text = "It came.\n-- \n" + "An own line.\n\n" * below
+        assert ("An own line." in trimmed(text)) == stays
+
+    def test_signs_of_signatures_cost_little(self) -> None:
+        begin = time.process_time()
+        assert trimmed("x\n" + "--\n" * 19_990)
+        assert time.process_time() - begin < 2
 
 
 class TestText:
@@ -68,10 +79,20 @@ class TestText:
         head = f"From: {ANN}\r\nContent-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
         assert read_letter(head.encode() + text.encode(charset)).written == text
 
-    @pytest.mark.parametrize("charset", ["x-unknown", "utf-8", "us-ascii", "idna", "punycode", "zlib", "rot13", '"'])
+    @pytest.mark.parametrize(
+        "charset",
+        ["x-unknown", "utf-8", "us-ascii", "idna", "punycode", "zlib", "rot13", '"', "unicode_escape", "mbcs"],
+    )
     def test_wrong_charset_is_guessed(self, charset: str) -> None:
         head = f"From: {ANN}\r\nContent-Type: text/plain; charset={charset}\r\n\r\n"
         assert read_letter(head.encode() + "Größe".encode("cp1252")).written == "Größe"
+
+    @pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "utf-7", "utf-8"])
+    @pytest.mark.parametrize("kind", ["plain", "html"])
+    def test_can_always_be_kept(self, charset: str, kind: str) -> None:
+        head = f"From: {ANN}\r\nContent-Type: text/{kind}; charset={charset}\r\n\r\n"
+        read = read_letter(head.encode() + b"It \\ud800+2AA- \xed\xa0\x80 came.")
+        assert read.written.encode().endswith(b"came.")
 
     def test_html_stands_in_for_empty_text(self) -> None:
         found = letter(plain=" \n", html="<p>It&nbsp;came &amp; works.</p>").written
@@ -123,6 +144,19 @@ class TestAttachments:
         read = read_letter(mail(ANN, TO, files=files))
         assert [one.name for one in read.attachments] == [".. .. etc passwd", "in voice.exe"]
 
+    def test_names_can_always_be_kept(self) -> None:
+        name = 'name="=?utf-8?q?a=FFb.txt?="'
+        head = f"From: {ANN}\r\nContent-Type: text/x-log; {name}\r\n\r\nx"
+        (file,) = read_letter(head.encode()).attachments
+        assert file.name.encode().endswith(b".txt")
+
+    def test_attached_mail_keeps_its_long_headers(self) -> None:
+        inner = b"From: x@y.example\r\nReferences: " + b"<a@b.example> " * 2_000 + b"\r\n\r\nx"
+        raw = f'From: {ANN}\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n'
+        raw += "Content-Type: message/rfc822\r\n\r\n"
+        (file,) = read_letter(raw.encode() + inner + b"\r\n--b--\r\n").attachments
+        assert b"<a@b.example> " * 2_000 in file.content
+
     def test_those_not_kept_are_named(self) -> None:
         read = read_letter(mail(ANN, TO, files=[("a.pdf", "application/pdf", b"x"), ("b.png", "image/png", b"y")]))
         text = text_of_reply(read, [one.name for one in read.attachments])
@@ -170,6 +204,62 @@ class TestHostile:
     def test_unreadable_mail_is_refused(self, content: bytes) -> None:
         with pytest.raises(Unreadable):
             read_letter(content)
+
+    @pytest.mark.parametrize("name", ["Content-Type: text/plain", "Content-Disposition: attachment"])
+    @pytest.mark.parametrize("parts", [0, 1, 400])
+    def test_long_headers_of_parts_are_refused(self, name: str, parts: int) -> None:
+        long = f"{name}{';' * (4_001 if parts < 2 else 400)}"
+        raw = f"From: {ANN}\r\n"
+        if parts:
+            raw += 'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        raw += "".join(f"--b\r\n{long}\r\n a={place}\r\n\r\nx\r\n" for place in range(parts)) or f"{long}\r\n\r\nx"
+        begin = time.process_time()
+        with pytest.raises(Unreadable, match="headers of its parts"):
+            read_letter(raw.encode())
+        assert time.process_time() - begin < SOON
+
+    def test_long_header_costs_little(self) -> None:
+        head = f"From: {ANN}\r\nContent-Type: text/plain" + ";\r\n a=b" * 400
+        begin = time.process_time()
+        assert read_letter(f"{head}\r\n\r\nIt came.".encode()).written == "It came."
+        with pytest.raises(Unreadable):
+            read_letter(f"{head * 20}\r\n\r\nIt came.".encode())
+        assert time.process_time() - begin < 1
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"--b\r\n\r\nx\r\n" * 150_000,
+            b"".join(b"--b\r\nContent-Type:%bmultipart/mixed; boundary=b\r\n\r\n" % (b" " * 9) for _ in range(600)),
+        ],
+    )  # fmt: skip
+    def test_parts_are_not_read_to_the_end(self, body: bytes) -> None:
+        head = f'From: {ANN}\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'.encode()
+        begin = time.process_time()
+        with pytest.raises(Unreadable, match="too many parts"):
+            read_letter(head + body)
+        assert time.process_time() - begin < 1
+
+    def test_html_of_all_parts_is_bounded(self) -> None:
+        raw = f'From: {ANN}\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        for word in ("first", "last"):
+            raw += f"--b\r\nContent-Type: text/html\r\n\r\n<p>{word}<i {' ' * 600_000}></i></p>tail\r\n" * 2
+        assert "last" not in read_letter(raw.encode()).written
+
+    @pytest.mark.parametrize(
+        "html",
+        [
+            "<div></b>" * 111_000, "<div></b>" * 15_000, "<div><!--</div>-->" * 7_000, "<a href=//x>y</a>" * 40_000,
+            "<p>" + "".join(f"<b i={place}>" for place in range(180)) + "<p>x" * 14_000, "a<!>" * 250_000,
+            "<div " + "".join(f"a{place} " for place in range(100_000)) + ">", "a \n" * 300_000,
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("kind", ["html", 'plain; format="flowed"'])
+    def test_form_costs_little(self, html: str, kind: str) -> None:
+        head = f"From: {ANN}\r\nContent-Type: text/{kind}\r\n\r\n"
+        begin = time.process_time()
+        read_letter((head + html).encode())
+        assert time.process_time() - begin < 2
 
     def test_deep_nesting_is_refused(self) -> None:
         raw = f"From: {ANN}\r\n"
@@ -285,6 +375,13 @@ class TestProof:
             (["mx; spf=fail smtp.mailfrom=list.example; dkim=pass header.d=evil.example"], "forged"),
             (["mx; spf=pass smtp.mailfrom=ann@mail.acme.example; dkim=none"], "good"),
             (["mx; spf=none; dkim=none"], "good"),
+            (["mx; dmarc=none; spf=neutral smtp.mailfrom=acme.example"], "good"),
+            (["mx; dmarc=none; spf=pass smtp.mailfrom=x@evil.example"], "forged"),
+            (["mx; dmarc=none; spf=none; dkim=pass header.d=evil.example"], "forged"),
+            (["mx; spf=pass smtp.mailfrom=x@evil.example; dkim=pass header.d=acme.example"], "good"),
+            (["mx; spf=pass smtp.mailfrom=x@evil.example; dkim=temperror header.d=acme.example"], "missing"),
+            (["mx; spf=pass smtp.mailfrom=x@notacme.example"], "forged"),
+            (["mx; spf=pass"], "missing"),
             (["mx; dmarc=pass", "mx; dmarc=fail"], "forged"),
             (["mx; spf=temperror"], "missing"),
             (["other; dmarc=fail"], "missing"),
@@ -294,13 +391,6 @@ class TestProof:
     )
     def test_follows_the_server_that_is_named(self, results: list[str], found: str) -> None:
         assert proof(results, "MX", "ann@acme.example") == found
-            (["mx; dmarc=none; spf=neutral smtp.mailfrom=acme.example"], "good"),
-            (["mx; dmarc=none; spf=pass smtp.mailfrom=x@evil.example"], "forged"),
-            (["mx; dmarc=none; spf=none; dkim=pass header.d=evil.example"], "forged"),
-            (["mx; spf=pass smtp.mailfrom=x@evil.example; dkim=pass header.d=acme.example"], "good"),
-            (["mx; spf=pass smtp.mailfrom=x@evil.example; dkim=temperror header.d=acme.example"], "missing"),
-            (["mx; spf=pass smtp.mailfrom=x@notacme.example"], "forged"),
-            (["mx; spf=pass"], "missing"),
 
     def test_results_of_others_cost_little(self) -> None:
         begin = time.process_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html import unescape
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -15,10 +16,19 @@ BLOCKS = frozenset(
 )
 APART = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote", "table", "pre"])
 DEEPEST_TREE = 200  # each level costs time for each tag
+MOST_TAGS = 30_000  # it bounds the time if end tags in comments make the tree seem less deep than it is
 DEEPEST = 5  # of quotes in quotes; beyond that all look alike
 RULE = "_" * 32
 HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden", re.IGNORECASE)
-TAG = re.compile(r"<(/?)([a-zA-Z]+)[^<>]*>?")
+MARKUP = re.compile(
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?][^>]*>?|<(?P<end>/?)(?P<name>[a-z][\w:.-]*)(?P<more>[^<>]*)>?|<",
+    re.IGNORECASE | re.DOTALL | re.ASCII,
+)
+NEEDED = re.compile(r"""(?<![\w-])(href|style)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))""", re.IGNORECASE)
+TAG = re.compile(r"<(/?)([a-zA-Z][\w:.-]*)[^<>]*>?", re.ASCII)
+LETTERING = frozenset(
+    "b big code em font i nobr s small strike strong tt u".split()  # noqa: SIM905
+)  # a parser repeats those that are open in each paragraph, which may cost gigabytes
 SHALLOW = frozenset(
     "p li td tr th dt dd br hr img meta link input col area base wbr option".split()  # noqa: SIM905
 )
@@ -54,8 +64,8 @@ def text_of(html: str) -> str:
     >>> text_of("<p>It <b>came</b>.</p><blockquote>Did it?<br>Really?</blockquote>")
     'It came.\\n\\n> Did it?\\n> Really?'
     """
-    html = html[:MOST_OF_HTML]
-    if _depth(html) > DEEPEST_TREE:
+    html = MARKUP.sub(_simple, html[:MOST_OF_HTML])
+    if not _costs_little(html):
         return " ".join(unescape(TAG.sub(" ", html)).split())
     body = LexborHTMLParser(html).body
     if body is None:
@@ -77,14 +87,32 @@ def text_of(html: str) -> str:
     return "\n".join(page.lines).strip("\n")
 
 
-def _depth(html: str) -> int:
-    """How deep its tags nest at most, where each is closed."""
-    depth = deepest = 0
+def _simple(markup: re.Match[str]) -> str:
+    """A tag with what is needed of it. A parser takes minutes for a tag with many attributes."""
+    name = (markup["name"] or "").lower()
+    if not name:
+        return "&lt;" if markup[0] == "<" else ""
+    name = "span" if name in LETTERING else name
+    if markup["end"]:
+        return f"</{name}>"
+    needed = {found[1].lower(): found[2] or found[3] or found[4] or "" for found in NEEDED.finditer(markup["more"])}
+    kept = [f' {key}="{value.replace(chr(34), "&quot;")}"' for key, value in needed.items()]
+    return f"<{name}{''.join(kept)}>"
+
+
+def _costs_little(html: str) -> bool:
+    """Whether its tags are not too many, and don't nest too deep. An end tag that closes nothing does not count."""
+    if html.count("<") > MOST_TAGS:
+        return False
+    opened, depth = Counter[str](), 0
     for tag in TAG.finditer(html):
-        if tag[2].lower() not in SHALLOW:
-            depth = max(0, depth - 1) if tag[1] else depth + 1
-            deepest = max(deepest, depth)
-    return deepest
+        if (name := tag[2].lower()) not in SHALLOW and (not tag[1] or opened[name]):
+            step = -1 if tag[1] else 1
+            opened[name] += step
+            depth += step
+        if depth > DEEPEST_TREE:
+            return False
+    return True
 
 
 def _enter(page: Page, node: LexborNode) -> bool:

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import email.message
+import codecs
 import email.policy
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry
+from email.message import EmailMessage
 from email.parser import BytesParser
 from typing import Any
 
-from support.mails.domain.hypertext import text_of
+from support.mails.domain.hypertext import MOST_OF_HTML, text_of
 from support.mails.domain.trimming import trimmed
 
-MOST_OF_HEAD, MOST_HEADERS, LONGEST_HEADER = 262_144, 1_000, 20_000
-MOST_NESTED, MOST_PARTS, MOST_LINES = 100, 500, 600_000
+MOST_OF_HEAD, MOST_HEADERS = 262_144, 1_000
+LONGEST_HEADER, MOST_OF_HEADERS = 4_000, 65_536  # of those that are read, as Content-Type: each byte costs much time
+DEEPEST, MOST_PARTS, MOST_LINES = 20, 500, 600_000  # each line costs time for each part that it stands in
 MOST_OF_TEXT, MOST_OF_BYTES = 200_000, 1_000_000
 LONGEST_NAME = 120
 LARGEST_ORNAMENT = 8_192
-NESTING = re.compile(rb"content-type:[ \t\r\n]{0,8}(?:multipart|message)/", re.IGNORECASE)
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-UNNAMED = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069/\\]+")
+SURROGATES = re.compile(r"[\ud800-\udfff]")  # no text that can be kept
+UNNAMED = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff/\\]+")
 NO_ATTACHMENTS = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 )
 LATIN = frozenset({"us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252"})
-NO_CHARSETS = frozenset({"idna", "punycode", "undefined"})  # codecs of Python, not of mails
+CHARSETS = re.compile(
+    r"utf-(?:7|8|8-sig|16|16-le|16-be|32|32-le|32-be)|cp\d+|iso8859-\d+|iso2022_\w+|koi8-\w|mac-\w+|gb2312|gbk|gb18030"
+    r"|hz|big5|big5hkscs|euc_\w+|shift_jis\w*|johab|tis-620|kz1048|ptcp154|hp-roman8"
+)  # of mails, as Python names them; it has others, which are no texts
 INLINE_TEXT = frozenset({"text/plain", "text/html"})
 
 
@@ -67,7 +72,7 @@ def read_letter(content: bytes) -> Letter:
     """Raises `Unreadable`."""
     _check_size(content)
     try:
-        message = BytesParser(policy=email.policy.default).parsebytes(content)
+        message = _parsed(content)
         headers = tuple((name.lower(), str(value)) for name, value in message.raw_items())
         leaves = list(_leaves(message))
         text, attachments = _text_of(leaves), tuple(_attachments(leaves))
@@ -91,8 +96,51 @@ def _check_size(content: bytes) -> None:
         raise Unreadable("it has too many headers")
     if content.count(b"\n") > MOST_LINES:
         raise Unreadable("it has too many lines")
-    if len(NESTING.findall(content)) > MOST_NESTED:
-        raise Unreadable("it has too many parts")
+
+
+class Headers:
+    """Reads the headers of one mail that say what its parts are: each one once, and not too much of them."""
+
+    def __init__(self) -> None:
+        self._registry, self._read, self._size = HeaderRegistry(), dict[tuple[str, str], Any](), 0
+
+    def __call__(self, name: str, value: str) -> Any:
+        key = (name.lower(), value)
+        if key not in self._read:
+            self._size += len(value)
+            if len(value) > LONGEST_HEADER or self._size > MOST_OF_HEADERS:
+                raise Unreadable("the headers of its parts are too long")
+            self._read[key] = self._registry(name, value)
+        return self._read[key]
+
+
+class Part(EmailMessage):
+    """A mail, or a part of one, in so many others."""
+
+    depth = 0
+
+    def attach(self, part: Any) -> None:
+        part.depth = self.depth + 1
+        if part.depth > DEEPEST:
+            raise Unreadable("it has too many parts in parts")
+        super().attach(part)
+
+
+def _parsed(content: bytes) -> Part:
+    """The limits hold while it is parsed, since that alone may cost minutes."""
+    parts = 0
+
+    def begin(policy: Any) -> Part:
+        nonlocal parts
+        parts += 1
+        if parts > MOST_PARTS:
+            raise Unreadable("it has too many parts")
+        return Part(policy)
+
+    policy = email.policy.EmailPolicy(header_factory=Headers(), message_factory=begin, refold_source="none")
+    parsed = BytesParser(policy=policy).parsebytes(content)
+    assert isinstance(parsed, Part)
+    return parsed
 
 
 def _sender(headers: Sequence[tuple[str, str]]) -> str:
@@ -133,11 +181,9 @@ class Leaf:
         return part.get_content_type() in INLINE_TEXT and not named
 
 
-def _leaves(message: email.message.Message) -> Iterator[Leaf]:
+def _leaves(message: Part) -> Iterator[Leaf]:
     waiting: list[tuple[Any, bool]] = [(message, False)]
-    for _ in range(MOST_PARTS):
-        if not waiting:
-            return
+    while waiting:
         part, unread = waiting.pop()
         inside = part.get_payload() if part.is_multipart() and part.get_content_maintype() != "message" else None
         if not isinstance(inside, list):
@@ -147,7 +193,6 @@ def _leaves(message: email.message.Message) -> Iterator[Leaf]:
             waiting += [(one, unread or place != chosen) for place, one in reversed(list(enumerate(inside)))]
         else:
             waiting += [(one, unread) for one in reversed(inside)]
-    raise Unreadable("it has too many parts")
 
 
 def _chosen(alternatives: Sequence[Any]) -> int:
@@ -162,11 +207,13 @@ def _chosen(alternatives: Sequence[Any]) -> int:
 
 def _text_of(leaves: Sequence[Leaf]) -> str:
     """All text that a reader sees. A mail program breaks a text into parts where a picture stands in it."""
-    found = []
+    found, of_html = list[str](), MOST_OF_HTML
     for part in (leaf.part for leaf in leaves if leaf.is_text and not leaf.unread):
         text = _decoded_text(part)
         if part.get_content_type() == "text/html":
-            text = text_of(text)
+            html = text[:of_html]
+            of_html -= len(html)
+            text = text_of(html)
         elif str(part.get_param("format", "")).lower() == "flowed":
             text = unflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
         found.append(text.replace("\r\n", "\n").replace("\r", "\n").strip("\n"))
@@ -178,13 +225,22 @@ def _decoded_text(part: Any) -> str:
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""
-    named = part.get_content_charset() or "utf-8"
-    for charset in ("utf-8", "cp1252") if named in LATIN or named in NO_CHARSETS else (named, "utf-8", "cp1252"):
+    content = content[:MOST_OF_BYTES]
+    for charset in filter(None, (_charset(part.get_content_charset() or "utf-8"), "utf-8", "cp1252")):
         try:
-            return content[:MOST_OF_BYTES].decode(charset)
-        except (LookupError, ValueError):
+            return SURROGATES.sub("", content.decode(charset))
+        except ValueError:
             continue
-    return content[:MOST_OF_BYTES].decode("utf-8", "replace")
+    return content.decode("utf-8", "replace")
+
+
+def _charset(named: str) -> str | None:
+    """Python's name of a charset for texts of mails, unless a program writes it for any."""
+    try:
+        found = None if named in LATIN else codecs.lookup(named).name
+    except (LookupError, ValueError):
+        return None
+    return found if found is not None and CHARSETS.fullmatch(found) else None
 
 
 def unflowed(text: str, *, delete_space: bool = False) -> str:
@@ -193,19 +249,19 @@ def unflowed(text: str, *, delete_space: bool = False) -> str:
     >>> unflowed("One \\nline.\\n> Two \\n> more.\\n-- \\nAnn")
     'One line.\\n> Two more.\\n-- \\nAnn'
     """
-    found: list[str] = []
+    found: list[list[str]] = []  # each line in pieces
     flows, depth = False, 0
     for line in text.replace("\r\n", "\n").split("\n"):
         own = len(line) - len(line.lstrip(">"))
         rest = line[own:].removeprefix(" ")
         if flows and own == depth and rest != "-- ":
-            found[-1] += rest
+            found[-1].append(rest)
         else:
-            found.append(f"{'>' * own} {rest}" if own else rest)
+            found.append([f"{'>' * own} {rest}" if own else rest])
         flows, depth = rest.endswith(" ") and rest != "-- ", own
         if flows and delete_space:
-            found[-1] = found[-1][:-1]
-    return "\n".join(found)
+            found[-1][-1] = found[-1][-1][:-1]
+    return "\n".join(map("".join, found))
 
 
 def _attachments(leaves: Sequence[Leaf]) -> Iterator[Attachment]:
@@ -226,7 +282,7 @@ def _attachments(leaves: Sequence[Leaf]) -> Iterator[Attachment]:
 
 def _is_ornament(part: Any, content: bytes) -> bool:
     """Whether it is a small picture of a signature, which stands in the HTML and which nobody attached."""
-    stands_in_html = part["Content-ID"] is not None and part.get_content_disposition() != "attachment"
+    stands_in_html = "Content-ID" in part and part.get_content_disposition() != "attachment"
     return part.get_content_maintype() == "image" and stands_in_html and len(content) < LARGEST_ORNAMENT
 
 

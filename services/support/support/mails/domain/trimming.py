@@ -214,13 +214,23 @@ def _headers(lines: Sequence[str], place: int) -> bool:
 def _unsigned(lines: Sequence[str]) -> list[str]:
     """Own lines without a signature, a program's line, or a disclaimer at their end."""
     kept = _without_disclaimer(_ended(list(lines)))
-    for place, line in enumerate(kept):
-        if line.strip() in ("--", "—", "---") and len(list(filter(_written, kept[place:]))) <= MOST_OF_SIGNATURE:
+    for place in range(_last_written(kept, MOST_OF_SIGNATURE), len(kept)):
+        if kept[place].strip() in ("--", "—", "---"):
             kept = kept[:place]
             break
-    while (kept := _ended(kept)) and (_from_program(kept[-1]) or SEPARATOR.fullmatch(_plain(kept[-1]))):
-        kept.pop()
+    end = len(kept)
+    while end and (not _written(kept[end - 1]) or _of_program(kept[end - 1])):
+        end -= 1
+    kept = kept[:end]
     return _without_closing(_ended(_without_disclaimer(kept)))
+
+
+def _last_written(lines: Sequence[str], count: int) -> int:
+    """The first place from which at most so many lines are written."""
+    place = len(lines)
+    while place and (count := count - _written(lines[place - 1])) >= 0:
+        place -= 1
+    return place
 
 
 def _ended(lines: list[str]) -> list[str]:
@@ -231,9 +241,9 @@ def _ended(lines: list[str]) -> list[str]:
     return lines[:end]
 
 
-def _from_program(line: str) -> bool:
+def _of_program(line: str) -> bool:
     plain = _plain(line)
-    return len(plain) <= 160 and SENT_FROM.fullmatch(plain) is not None
+    return SEPARATOR.fullmatch(plain) is not None or (len(plain) <= 160 and SENT_FROM.fullmatch(plain) is not None)
 
 
 def _without_disclaimer(lines: list[str]) -> list[str]:
