@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { once, unanswered } from "./once";
+import { awaitsAnswer, once, unanswered } from "./once";
 import { Refused, Unreachable, type Problem } from "./problems";
 
 const refused = (status: number) => new Refused({ type: "urn:x:no", status, detail: "no" } as Problem);
@@ -54,5 +54,21 @@ describe("a request that moves money", () => {
     const { send } = server(new Unreachable("lost"), refused(401));
     await expect(once("pay", 5, send)).rejects.toBeInstanceOf(Refused);
     expect(unanswered("pay")).toBe(5);
+  });
+});
+
+describe("a form", () => {
+  const sending = { isPending: false, isIdle: false, error: null as unknown };
+
+  test("is shut while its request is under way, or its outcome is not known", () => {
+    expect(awaitsAnswer({ ...sending, isPending: true }, null)).toBe(true);
+    expect(awaitsAnswer({ ...sending, error: new Unreachable("lost") }, null)).toBe(true);
+    expect(awaitsAnswer({ ...sending, isIdle: true }, { text: "sent before a reload" })).toBe(true);
+  });
+
+  test("is open before, after a refusal, and once it is answered", () => {
+    expect(awaitsAnswer({ ...sending, isIdle: true }, null)).toBe(false);
+    expect(awaitsAnswer({ ...sending, error: refused(422) }, null)).toBe(false);
+    expect(awaitsAnswer(sending, { text: "sent before a reload" })).toBe(false);
   });
 });

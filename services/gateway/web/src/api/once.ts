@@ -16,6 +16,15 @@ function read<Body>(what: string): Kept<Body> | null {
 export const unanswered = <Body>(what: string): Body | null => read<Body>(what)?.body ?? null;
 
 /**
+ * Whether a form stays shut: its request is under way, or it is not known whether it was carried out. `before`: what is
+ * unanswered since before this page.
+ */
+export const awaitsAnswer = (
+  sending: { isPending: boolean; isIdle: boolean; error: unknown },
+  before: unknown,
+): boolean => sending.isPending || (sending.error ? unsure(sending.error) : sending.isIdle && before !== null);
+
+/**
  * Send a request again, a few times, while it is not known whether it was carried out. It needs a key by which it counts
  * once. `lost` is called after each try without an answer.
  */
