@@ -58,10 +58,6 @@ class Made:
     draft: bool
 
 
-def _issued(one: Made, book: Book) -> Invoice:
-    return one.invoice if one.draft else book.issue(one.invoice, one.document.line_totals)
-
-
 def _first_of_each_number(made: list[Made]) -> list[Made]:
     first = {one.invoice.number: one for one in reversed(made)}
     return list(first.values())[::-1]

@@ -141,7 +141,7 @@ async def _detail(connection: Reads, invoice_id: str, only: str | None, today: d
         raise not_found("invoice", invoice_id)
     document = {name: row[name] for name in ("terms", "notes", "created_at")}
     read = {name: orjson.loads(row[name]) for name in ("lines", "taxes", "metadata")}
-    totals = store.Document(read["lines"], read["taxes"], None, None, None, {}).line_totals
+    totals = store.totals_of_lines(read["lines"], read["taxes"])
     lines = [{**line, "total_minor": total} for line, total in zip(read["lines"], totals, strict=True)]
     return {**summary(store.invoice_of(row), row, today), **read, **document, "lines": lines}
 

@@ -25,6 +25,7 @@ from invoicing.store.invoices import (
     invoice_of,
     load_documents,
     load_invoice,
+    totals_of_lines,
 )
 from invoicing.store.lists import Filter, Page, count_invoices, list_invoices
 from invoicing.store.summary import load_balances, load_summary
@@ -61,4 +62,5 @@ __all__ = [
     "lock_customers",
     "resolve_customers",
     "save_book",
+    "totals_of_lines",
 ]

@@ -40,13 +40,17 @@ class Document:
 
     @property
     def line_totals(self) -> tuple[int, ...]:
-        """What each line comes to with its share of the tax, in minor units."""
-        lines = [(Decimal(line["tax_rate"]), line["net_minor"]) for line in self.lines]
-        return line_totals(lines, {Decimal(tax["tax_rate"]): tax["tax_minor"] for tax in self.taxes})
+        return totals_of_lines(self.lines, self.taxes)
 
     @property
     def search(self) -> str:
         return " ".join([self.po_number or "", *(line["description"] for line in self.lines)]).lower()
+
+
+def totals_of_lines(lines: Sequence[dict[str, Any]], taxes: Sequence[dict[str, Any]]) -> tuple[int, ...]:
+    """What each line of a document comes to with its share of the tax, in minor units."""
+    nets = [(Decimal(line["tax_rate"]), line["net_minor"]) for line in lines]
+    return line_totals(nets, {Decimal(tax["tax_rate"]): tax["tax_minor"] for tax in taxes})
 
 
 ADD_INVOICES = """
