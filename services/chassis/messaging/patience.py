@@ -5,6 +5,7 @@ So an idle consumer costs next to nothing, and what comes is answered at once.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 POLL_MS = 1_000  # how long a reader waits for its own fetches: it returns as soon as there is a record
@@ -12,16 +13,32 @@ SHORTEST_MS, LONGEST_MS = 500, 4_000
 LOOK_SECONDS = 1.0  # how often the library looks whether there is more to fetch, beside each answer
 
 
-def rest(consumer: Any, came: bool, *, busy_ms: int = SHORTEST_MS, busy_bytes: int = 1) -> None:
+def rest(consumer: Any, came: bool) -> None:
     """Call it after each poll: `came` says whether there was a record.
 
-    After a record the broker holds a fetch `busy_ms` at most, for `busy_bytes`. A long fetch would hold up partitions
-    that were not in it; while nothing comes, all of them are.
+    A long fetch would hold up partitions that were not in it; while nothing comes, all of them are.
     """
     fetcher = consumer._fetcher
-    if came:
-        fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes = busy_ms, busy_bytes
-    else:
-        fetcher._fetch_max_wait_ms = min(LONGEST_MS, 2 * max(fetcher._fetch_max_wait_ms, SHORTEST_MS))
-        fetcher._fetch_min_bytes = 1
+    longer = min(LONGEST_MS, 2 * max(fetcher._fetch_max_wait_ms, SHORTEST_MS))
+    fetcher._fetch_max_wait_ms = SHORTEST_MS if came else longer
     fetcher._fetcher_timeout = LOOK_SECONDS
+
+
+def gather(consumer: Any, seconds: float) -> None:
+    """Call it once, after the start: while records come, the consumer asks for more only so often.
+
+    The first record after a pause never waits. The consumer waits, and not the broker: a fetch that the broker holds
+    until there is enough makes it look at each partition of that fetch for each record that anybody writes to one.
+    """
+    ask, came = consumer._fetcher._proc_fetch_request, False
+
+    async def ask_later(*fetch: Any) -> bool:
+        nonlocal came
+        try:
+            await asyncio.sleep(seconds if came else 0)
+        except asyncio.CancelledError:  # the consumer stops, or its partitions changed: the library expects no error
+            return False
+        came = bool(await ask(*fetch))
+        return came
+
+    consumer._fetcher._proc_fetch_request = ask_later

@@ -22,7 +22,6 @@ from chassis.messaging.consume import Consumer
 reading.install()
 log = structlog.get_logger()
 unreadable = Gauge("paidup_partition_unreadable", "1 where a partition stands still", ["topic", "partition"])
-GATHERED_BYTES = 262_144
 COMMIT_SECONDS, AGAIN_SECONDS = 1.0, 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
@@ -48,8 +47,12 @@ class Careful(AIOKafkaConsumer):  # type: ignore[misc]
     def __init__(self, *topics: str, gathers_ms: Mapping[str, int | None], **more: Any) -> None:
         """`gathers_ms`: by consumer, see `Handlers`."""
         super().__init__(*topics, **more)
-        gathers = gathers_ms.get(more["group_id"])
-        self._busy = {"busy_ms": gathers, "busy_bytes": GATHERED_BYTES} if gathers else {}
+        self._gathers_ms = gathers_ms.get(more["group_id"])
+
+    async def start(self) -> None:
+        await super().start()
+        if self._gathers_ms:
+            patience.gather(self, self._gathers_ms / 1000)
 
     async def getmany(self, *_: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
         try:
@@ -60,7 +63,7 @@ class Careful(AIOKafkaConsumer):  # type: ignore[misc]
                 raise
             await self._pause_unreadable()
             return {}
-        patience.rest(self, bool(found), **self._busy)
+        patience.rest(self, bool(found))
         self._given = getattr(self, "_given", {}) | {place: some[-1].offset + 1 for place, some in found.items()}
         return found
 

@@ -28,7 +28,7 @@ PARTITIONS = [TopicPartition(name, place) for name in STREAMED for place in rang
 CREDENTIALS = [TopicPartition(topics.CREDENTIAL.name, place) for place in range(topics.PARTITIONS)]
 FRESH_SECONDS = 1.0
 ENDED_MS = 500  # so often, at least, Kafka says that no credential has ended
-BUSY_MS, BUSY_BYTES = 150, 262_144  # within the second that the stream promises
+GATHERS_SECONDS = 0.15  # within the second that the stream promises
 LOOK_SECONDS = 0.05
 NEEDS = ("ce_id", "ce_type", "ce_subject")
 
@@ -68,7 +68,8 @@ class Tail:
 
     async def _follow(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            events = await self._reader(stack, PARTITIONS, wait_ms=BUSY_MS)
+            events = await self._reader(stack, PARTITIONS, wait_ms=patience.SHORTEST_MS)
+            patience.gather(events, GATHERS_SECONDS)
             ended = await self._reader(stack, CREDENTIALS, wait_ms=ENDED_MS)
             await self._take_place(events, ended)
             self._consumer = ended
@@ -97,8 +98,8 @@ class Tail:
     async def _read(self, consumer: AIOKafkaConsumer, rests: bool) -> None:
         while True:
             found = await self._more(consumer)
-            if rests:  # one fetch names every partition: while events come, few are cheaper than many
-                patience.rest(consumer, bool(found), busy_ms=BUSY_MS, busy_bytes=BUSY_BYTES)
+            if rests:
+                patience.rest(consumer, bool(found))
             self._take(found)
 
     async def _more(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Any]]:
