@@ -363,11 +363,49 @@ class TestWriter:
         assert sender == "eve@evil.example"
 
 
+class TestSender:
+    @pytest.mark.parametrize("author", [
+        "ann@acme.example", "Ann <ann@acme.example>", "<ANN@acme.example>", '"Roe, Ann" <ann@acme.example>',
+        "ann@home.example <ann@acme.example>", '"eve@evil.example" <ann@acme.example>',
+        "=?utf-8?q?Ann=2C_Roe?= <ann@acme.example>", "Ann (Home, sweet) <ann@acme.example>",
+        "ann@acme.example (Ann)", "Ann\r\n <ann@acme.example>",
+    ])  # fmt: skip
+    def test_is_the_address_of_its_author(self, author: str) -> None:
+        assert read_letter(f"From: {author}\r\n\r\nx".encode()).sender == "ann@acme.example"
+
+    def test_name_like_an_address_does_not_count(self) -> None:
+        assert read_letter(b"From: ann@acme.example <eve@evil.example>\r\n\r\nx").sender == "eve@evil.example"
+
+    @pytest.mark.parametrize("author", [
+        "<ann@acme.example> <eve@evil.example>", "ann@acme.example, <eve@evil.example>",
+        "ann@acme.example; eve@evil.example", "<ann@acme.example>\0<eve@evil.example>", "g: ann@acme.example;",
+        '"x" <ann@acme.example> eve@evil.example', "ann@acme.example eve@evil.example", '"x <ann@acme.example>',
+    ])  # fmt: skip
+    def test_doubtful_author_is_refused(self, author: str) -> None:
+        with pytest.raises(Unreadable):
+            read_letter(f"From: {author}\r\n\r\nx".encode())
+
+
+class TestDigest:
+    def test_same_identity_with_another_text_differs(self) -> None:
+        one, again, other = (
+            read_letter(f"From: {ANN}\r\nMessage-ID: <1@localhost>\r\n\r\n{text}".encode()).digest
+            for text in ("Yes.", "Yes.", "No.")
+        )
+        assert one == again
+        assert one != other
+
+
 class TestProof:
     @pytest.mark.parametrize(
         ("results", "found"),
         [
             (["mx; dmarc=pass header.from=acme.example"], "good"),
+            (["mx; dmarc=pass header.from=Acme.Example"], "good"),
+            (["mx; dmarc=pass header.from=evil.example"], "forged"),
+            (["mx; dmarc=pass header.from=evil.example; dkim=pass header.d=acme.example"], "forged"),
+            (["mx; dmarc=pass; dkim=pass header.d=acme.example"], "good"),
+            (["mx; dmarc=pass; spf=pass smtp.mailfrom=x@evil.example"], "forged"),
             (["mx; dmarc=fail (p=none) header.from=acme.example"], "forged"),
             (["mx; spf=fail smtp.mailfrom=acme.example"], "forged"),
             (["mx; dkim=fail header.d=acme.example"], "forged"),

@@ -83,8 +83,10 @@ def read_letter(content: bytes) -> Letter:
     except Exception as error:  # the standard library raises many kinds of errors for mails that break the rules
         raise Unreadable("it is not written as mails are") from error
     identity = next((value.strip() for name, value in headers if name == "message-id" and value.strip()), "")
-    digest = hashlib.sha256(identity.encode(errors="replace") or content).hexdigest()
-    return Letter(sender, digest, subject, trimmed(text, subject), attachments, headers, message.get_content_type())
+    written = trimmed(text, subject)
+    same = "\n".join((identity, sender, written)).encode(errors="replace") if identity else content
+    digest = hashlib.sha256(same).hexdigest()
+    return Letter(sender, digest, subject, written, attachments, headers, message.get_content_type())
 
 
 def _check_size(content: bytes) -> None:
@@ -143,15 +145,35 @@ def _parsed(content: bytes) -> Part:
     return parsed
 
 
+NOT_OF_NAMES = re.compile(r'"(?:[^"\\]|\\.)*"|\([^()]*\)')  # quoted names, and comments
+
+
 def _sender(headers: Sequence[tuple[str, str]]) -> str:
     """The address of the one author. More than one header or address is a way to seem somebody else."""
     found = [value for name, value in headers if name == "from"]
     if len(found) != 1 or len(found[0]) > LONGEST_HEADER:
         raise Unreadable("it must have one header From")
-    addresses: tuple[Address, ...] = _decoded("From", found[0]).addresses
-    if len(addresses) != 1 or not addresses[0].domain:
+    header = _decoded("From", _without_name(" ".join(found[0].split())))
+    addresses: tuple[Address, ...] = header.addresses
+    grouped = any(group.display_name is not None for group in header.groups)
+    if header.defects or grouped or len(addresses) != 1 or not addresses[0].domain:
         raise Unreadable("its header From must have one address")
     return addresses[0].addr_spec.lower()
+
+
+def _without_name(author: str) -> str:
+    """The address in angle brackets, where only a name stands before it: mail servers judge that one.
+
+    A name may itself look like an address. What could be a second author stays, and is refused.
+
+    >>> _without_name("ann@home.example <ann@acme.example>"), _without_name('"Roe, Ann" <ann@acme.example>')
+    ('<ann@acme.example>', '<ann@acme.example>')
+    >>> _without_name("ann@acme.example, <eve@evil.example>")
+    'ann@acme.example, <eve@evil.example>'
+    """
+    name, opened, address = author.rpartition("<")
+    alone = opened and address.endswith(">") and not set(NOT_OF_NAMES.sub("", name)) & set('<>,;:"\0')
+    return f"<{address}" if alone else author
 
 
 def _subject(headers: Sequence[tuple[str, str]]) -> str:

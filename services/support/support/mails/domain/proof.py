@@ -14,7 +14,8 @@ FAILED = frozenset({"fail", "softfail", "hardfail", "permerror"})
 def proof(headers: Sequence[str], server: str, sender: str) -> Proof:
     """`server`: whose results count; it removes those that others wrote under its name.
 
-    DMARC decides if it passed or failed. Else SPF or DKIM that passed for the sender's own domain proves the mail.
+    DMARC decides if it failed, or passed for the sender's domain; if it passed for another one, the server read another
+    author than we did: `forged`. Without DMARC, SPF or DKIM that passed for the sender's own domain proves the mail.
     Without such a proof, a check that failed, or that passed for other domains alone, means `forged`. If no check
     passed or failed, as with "none", nothing speaks against the mail: `good`.
 
@@ -31,13 +32,14 @@ def proof(headers: Sequence[str], server: str, sender: str) -> Proof:
     found = [one for text in headers for one in _results(text, server)]
     if not found:
         return "missing"
-    dmarc = {one.result for one in found if one.method == "dmarc"}
-    if dmarc & FAILED:
+    domain = sender.rpartition("@")[2].lower()
+    dmarc = [one for one in found if one.method == "dmarc"]
+    authors = {author for one in dmarc if one.result == "pass" for author in _values(one, "from")}
+    if any(one.result in FAILED for one in dmarc) or authors - {domain}:
         return "forged"
-    if "pass" in dmarc:
+    if authors:
         return "good"
     checked = [one for one in found if one.method in ("spf", "dkim")]
-    domain = sender.rpartition("@")[2]
     if any(one.result == "pass" and _is_of(one, domain) for one in checked):
         return "good"
     if any(one.result in FAILED for one in checked):
@@ -60,7 +62,11 @@ def _results(text: str, server: str) -> list[authres.AuthenticationResult]:
 
 def _proven(result: authres.AuthenticationResult) -> list[str]:
     """The domains that a check was about."""
-    values = [str(one.value) for one in result.properties if one.name in ("mailfrom", "d", "i")]
+    return _values(result, "mailfrom", "d", "i")
+
+
+def _values(result: authres.AuthenticationResult, *names: str) -> list[str]:
+    values = [str(one.value) for one in result.properties if one.name in names]
     return [found for value in values if (found := value.rpartition("@")[2].lower())]
 
 
