@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  heldOf,
   awaitsNote,
   disputable,
   effectOf,
@@ -19,6 +20,12 @@ describe("what is disputed", () => {
     expect(sumOf(invoice, true, { 1: 5 })).toBe(10_000);
     expect(sumOf(invoice, false, { 1: 6_000, 3: null })).toBe(6_000);
     expect(sumOf(invoice, false, { 1: 6_000, 2: 5_000 })).toBe(10_000);
+  });
+
+  it("is held as far as it is owed and not held already", () => {
+    expect(heldOf({ balance_minor: 9_000, disputed_minor: 0 }, 4_000)).toBe(4_000);
+    expect(heldOf({ balance_minor: 9_000, disputed_minor: 6_000 }, 4_000)).toBe(3_000);
+    expect(heldOf({ balance_minor: 0, disputed_minor: 0 }, 10_000)).toBe(0);
   });
 
   it("leaves the rest to be paid", () => {

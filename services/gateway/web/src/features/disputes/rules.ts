@@ -50,6 +50,10 @@ export function sumOf(invoice: Pick<Invoice, "total_minor">, whole: boolean, cho
   return whole ? invoice.total_minor : Math.min(lines, invoice.total_minor);
 }
 
+/** How much of what is disputed is held: at most what is owed and not held already. */
+export const heldOf = (invoice: Pick<Schemas["InvoiceDetail"], "balance_minor" | "disputed_minor">, disputed: number) =>
+  Math.max(0, Math.min(disputed, invoice.balance_minor - invoice.disputed_minor));
+
 /** What can be paid meanwhile without paying what is disputed. */
 export const restOf = (invoice: Pick<Invoice, "payable_now_minor">, disputed: number): number =>
   Math.max(0, invoice.payable_now_minor - disputed);
