@@ -150,9 +150,17 @@ class TestQuote:
         (part,) = made["allocations"]
         assert part == {
             "invoice_id": invoice_id, "number": invoice_id, "due_on": "2026-02-01", "amount_minor": 400,
-            "payable_now_minor": 1_000, "stays_open_minor": 600,
+            "payable_now_minor": 1_000, "stays_open_minor": 600, "disputed_minor": 0,
         }  # fmt: skip
         assert await world.get(f"/v1/quotes/{made['id']}") == made
+
+    async def test_says_what_is_in_dispute(self, world: World) -> None:
+        payment, quote = await paying.submitted(world.units, new_id())
+        disputed = await invoice(world, payment.customer_id, 1_000)
+        await world.units.pool.execute("UPDATE invoices SET disputed = 1_200 WHERE id = $1", disputed)
+        body = {"customer_id": payment.customer_id, "method_id": quote.method_id, "currency": USD, "all": True}
+        parts = (await world.post("/v1/quotes", body))["allocations"]
+        assert [one["disputed_minor"] for one in parts if one["invoice_id"] == disputed] == [1_000]
 
 
 async def method(world: World, customer: str, kind: MethodKind, **more: Any) -> str:

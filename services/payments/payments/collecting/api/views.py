@@ -186,7 +186,10 @@ def seen_header(payment: Payment) -> str:
 
 
 class QuotedPart(BaseModel):
-    """A part of an invoice. `payable_now`: of it before the quote; `stays_open`: what the whole quote leaves of it."""
+    """A part of an invoice. `payable_now`: of it before the quote; `stays_open`: what the whole quote leaves of it.
+
+    `disputed`: of what can be paid, what is in dispute.
+    """
 
     invoice_id: str
     number: str
@@ -194,6 +197,7 @@ class QuotedPart(BaseModel):
     amount_minor: int
     payable_now_minor: int
     stays_open_minor: int
+    disputed_minor: int
 
 
 class QuoteView(BaseModel):
@@ -259,6 +263,7 @@ def quoted(
             "amount_minor": part.amount.minor,
             "payable_now_minor": invoice.payable_now,
             "stays_open_minor": max(0, invoice.payable_now - paid[invoice.id]),
+            "disputed_minor": min(invoice.disputed, invoice.payable_now),
         }
         for part in parts
         for invoice in (invoices[part.invoice_id],)

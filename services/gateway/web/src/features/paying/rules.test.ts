@@ -4,6 +4,7 @@ import {
   begin,
   choose,
   inDoubt,
+  invoicesOf,
   keyOf,
   next,
   startOf,
@@ -253,4 +254,28 @@ test("what is in dispute is left out at first", () => {
   expect(startOf({ payable_now_minor: 10_000, disputed_minor: 4_000 })).toBe(6_000);
   expect(startOf({ payable_now_minor: 10_000, disputed_minor: 10_000 })).toBeNull();
   expect(startOf({ payable_now_minor: 10_000, disputed_minor: 0 })).toBeNull();
+});
+
+describe("an invoice on review", () => {
+  const part = (id: string, amount_minor: number) => ({
+    invoice_id: id,
+    number: id,
+    due_on: "2026-12-01",
+    amount_minor,
+    payable_now_minor: 1_000,
+    stays_open_minor: 0,
+    disputed_minor: 0,
+  });
+
+  test("stands there once, with what credit pays of it", () => {
+    const found = invoicesOf({
+      credit_allocations: [part("a", 1_000), part("b", 300)],
+      allocations: [part("b", 700), part("c", 500)],
+    });
+    expect(found.map(({ invoice_id, paid, credit }) => [invoice_id, paid, credit])).toEqual([
+      ["a", 1_000, 1_000],
+      ["b", 1_000, 300],
+      ["c", 500, 0],
+    ]);
+  });
 });

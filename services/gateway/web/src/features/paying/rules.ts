@@ -32,6 +32,27 @@ export function wrongAmount(minor: number | null, payable: number): "no_amount" 
   return minor > payable ? "too_much" : null;
 }
 
+/** An invoice on Review, in minor units. `paid`: by the charge and by credit; `credit`: of that, by credit. */
+export type PaidInvoice = Pick<
+  Schemas["QuotedPart"],
+  "invoice_id" | "number" | "due_on" | "payable_now_minor" | "stays_open_minor" | "disputed_minor"
+> & { paid: number; credit: number };
+
+type Parts = Pick<Quote, "allocations" | "credit_allocations">;
+
+/** The invoices of a quote, each once, in the order in which they are paid: credit pays first. */
+export function invoicesOf(quote: Parts): PaidInvoice[] {
+  const found = new Map<string, PaidInvoice>();
+  const add = (part: Schemas["QuotedPart"], credit: boolean): void => {
+    const before = found.get(part.invoice_id) ?? { ...part, paid: 0, credit: 0 };
+    const minor = part.amount_minor;
+    found.set(part.invoice_id, { ...before, paid: before.paid + minor, credit: before.credit + (credit ? minor : 0) });
+  };
+  for (const part of quote.credit_allocations) add(part, true);
+  for (const part of quote.allocations) add(part, false);
+  return [...found.values()];
+}
+
 /** The answer about the surcharge: null where there is none to answer. */
 export type Consent = boolean | null;
 
