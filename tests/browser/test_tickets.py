@@ -395,7 +395,7 @@ class TestDispute:
         await expect(contact.get_by_text("You are right.")).to_be_visible()
         await expect(contact.get_by_text("All of it paid the invoice.")).to_be_visible()
         await contact.goto(f"{manager.url}/invoices/{invoice}")
-        await expect(contact.get_by_text("A credit note paid $40.00 of it.")).to_be_visible()
+        await expect(contact.get_by_text("A credit note took $40.00 off it.")).to_be_visible()
         await expect(contact.get_by_role("link", name="Pay $60.00")).to_be_visible()
 
     async def test_is_rejected_with_an_answer(self, manager: Manager, contact: Page) -> None:

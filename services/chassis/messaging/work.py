@@ -34,14 +34,14 @@ def insert_outbox(first: int = 1) -> str:
     return f"INSERT INTO outbox ({OUTBOX_COLUMNS}) {rows}"
 
 
-def insert_history(first: int, topic: str) -> str:
-    """A CTE's statement that keeps those of the messages that go to `topic`, from the parameters of `insert_outbox`."""
+def insert_history(first: int, *kept_topics: str) -> str:
+    """A CTE's statement that keeps the messages to these topics, from the parameters of `insert_outbox`."""
     kept = {"aggregate": (2, "text[]"), "topic": (1, "text[]"), "sequence": (3, "bigint[]"), "type": (4, "text[]"),
             "payload": (6, "bytea[]"), "at": (7, "timestamptz[]")}  # fmt: skip
     arrays = ", ".join(f"${first + place}::{name}" for place, name in kept.values())
     return f"""INSERT INTO history (aggregate, sequence, type, at, payload)
     SELECT aggregate::uuid, sequence, type, at, payload FROM unnest({arrays}) AS h ({", ".join(kept)})
-    WHERE topic = '{topic}'"""  # noqa: S608 - own constants
+    WHERE topic IN ({", ".join(f"'{topic}'" for topic in kept_topics)})"""  # noqa: S608 - own constants
 
 
 HISTORY = "SELECT sequence, type, at, payload FROM history WHERE aggregate = $1 ORDER BY sequence LIMIT 1000"

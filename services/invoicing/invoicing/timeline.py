@@ -38,8 +38,9 @@ WORDS = {
     "dispute_raised": "{amount} of it is disputed: reminders and autopay leave that out.",
     "dispute_rejected": "The dispute of {amount} was rejected: all is owed.",
     "dispute_withdrawn": "The dispute of {amount} was withdrawn.",
-    "credited": "A credit note paid {amount} of it.",
-    "paid_by_credit_note": "A credit note paid {amount}, the last of it: the invoice is paid.",
+    "left_as_credit": "{amount} of credit note {number} was paid already: it is the customer's credit.",
+    "credited": "A credit note took {amount} off it.",
+    "paid_by_credit_note": "A credit note took the last {amount} off it: nothing is owed any more.",
     # What comes next.
     "in_dispute": "It is in dispute: reminders and autopay wait for the decision.",
     "confirmed_by": "The payment under way is confirmed by {day}; until then the same money can't be paid twice.",
@@ -123,7 +124,10 @@ def _moved(name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None)
 
 
 def of_payment(event: str, body: Mapping[str, Any]) -> Line:
-    """The line of another service's event: about a payment of the invoice, or about autopay."""
+    """The line of an event that is not the invoice's: about a payment or a credit note of it, or about autopay."""
+    if event == "CreditNoteIssued":
+        left = Amount(**body["amount"]).money() - Amount(**body["applied"]).money()
+        return Line("left_as_credit", {"amount": left, "number": body["number"]})
     if event == "AutopayChanged":
         changed = "autopay_changed" if body["enabled"] else "autopay_off"
         return Line("autopay_held" if body.get("held_reason") else changed)
@@ -136,16 +140,27 @@ def of_payment(event: str, body: Mapping[str, Any]) -> Line:
 
 
 def shown(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The events that an invoice's timeline shows; changes of autopay only where a charge of it had been announced."""
+    """The events that an invoice's timeline shows.
+
+    Changes of autopay only where a charge of it had been announced; credit notes only where some of them is credit.
+    An event that changed nothing that a line could name is left out: a credit note's line stands beside it.
+    """
     kept: list[Mapping[str, Any]] = []
     announced = False
     for event in events:
-        if event["type"] != "AutopayChanged" or announced:
+        if (event["type"] != "AutopayChanged" or announced) and not _says_nothing(event):
             kept.append(event)
         announced = event["type"] == "AutopayScheduled" or (
             announced and not event["type"].startswith(("Autopay", "InvoicePaid"))
         )
     return kept
+
+
+def _says_nothing(event: Mapping[str, Any]) -> bool:
+    body = event["payload"]
+    if event["type"] == "CreditNoteIssued":
+        return bool(body["amount"] == body["applied"])
+    return "before" in event and of_invoice(event["type"], body, event["before"]).code == "changed"
 
 
 def _disputed(events: Sequence[Mapping[str, Any]]) -> Money | None:

@@ -22,6 +22,7 @@ from invoicing.checks import CHECKS
 from invoicing.domain import Invoice
 from invoicing.store.book import LOAD_DISPUTES, LOAD_NOTED, LOCK_NUMBER
 from invoicing.store.credit_notes import NEWEST
+from invoicing.store.history import NOTES
 from tests.kit.postgres import drop_database, fresh_database
 from tests.service.invoicing.test_invoicing_store import DAY, customer, issue, received, reserve, settle, wish
 
@@ -163,6 +164,10 @@ class TestCrediting:
         assert await amounts(units) == ("paid", 100, 900, 0, 0)
         (note,) = await store.list_credit_notes(units.pool, invoice.customer_id, None, 5)
         assert (note["applied_minor"], note["balance_minor"]) == (100, 500)
+        history = await store.load_history(units.pool, invoice.id, invoice.customer_id)
+        assert [event["payload"]["number"] for event in history.events if event["type"] == "CreditNoteIssued"] == [
+            note["number"]
+        ]
 
     async def test_rest_pays_another_invoice(self, units: Units) -> None:
         invoice = await made(units, 600, 400)
@@ -185,6 +190,6 @@ class TestCrediting:
 
 async def test_reads_have_their_index(units: Units) -> None:
     for sql, values in ((LOAD_DISPUTES, ([new_id()], DAY)), (LOAD_NOTED, ([new_id()],)),
-                        (NEWEST, (new_id(), new_id(), 20))):  # fmt: skip
+                        (NOTES, (new_id(),)), (NEWEST, (new_id(), new_id(), 20))):  # fmt: skip
         plan = "\n".join(row[0] for row in await units.pool.fetch(f"EXPLAIN {sql}", *values))
         assert "Seq Scan" not in plan, plan

@@ -99,6 +99,21 @@ class TestCodes:
         closed = of_invoice("InvoicePaid", before | {"credited": usd(700)}, before)
         assert (closed.code, closed.plain_values["amount_minor"]) == ("paid_by_credit_note", 700)
 
+    def test_credit_note_says_what_became_credit(self) -> None:
+        note = {"type": "CreditNoteIssued", "payload": {"number": "CN-7", "amount": usd(900), "applied": usd(200)}}
+        line = of_payment(note["type"], note["payload"])
+        assert (line.code, line.plain_values["amount_minor"], line.plain_values["number"]) == (
+            "left_as_credit",
+            700,
+            "CN-7",
+        )
+        whole = {"type": "CreditNoteIssued", "payload": {"number": "CN-8", "amount": usd(900), "applied": usd(900)}}
+        assert shown([note, whole]) == [note]
+
+    def test_change_without_a_line_is_left_out(self) -> None:
+        same = {"settled": usd(900), "pending": usd(0), "credited": usd(0)}
+        assert shown([{"type": "InvoiceChanged", "payload": same, "before": same}]) == []
+
     def test_disputes_say_what_became_of_them(self) -> None:
         none = {"settled": usd(0), "pending": usd(0), "credited": usd(0), "dispute_amount": usd(900)}
         assert of_invoice("InvoiceHeld", none, none).text.startswith("USD 9.00 of it is disputed")

@@ -232,7 +232,7 @@ WITH changed AS (
     INSERT INTO credit_entries (credit_id, customer_id, currency, amount, effective_on, booked_at)
     SELECT n.*, $15 FROM unnest($39::uuid[], $40::uuid[], $41::text[], $42::bigint[], $43::date[]) AS n
 ), kept AS (
-    {insert_history(49, topics.INVOICE.name)}
+    {insert_history(49, topics.INVOICE.name, topics.CREDIT_NOTE.name)}
 )
 {insert_outbox(49)}
 """  # noqa: S608

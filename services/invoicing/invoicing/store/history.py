@@ -17,6 +17,10 @@ UNDER_WAY = """
 SELECT payment_id, expected_by, (SELECT sum(a)::bigint FROM unnest(invoice_ids, amounts) AS p (id, a) WHERE p.id = $1) AS amount
 FROM reservations WHERE payment_id = ANY($2::uuid[]) AND state = 'placed' ORDER BY expected_by, payment_id
 """
+NOTES = """
+SELECT h.type, h.at, h.payload FROM credit_notes n JOIN history h ON h.aggregate = n.id AND h.sequence = 1
+WHERE n.invoice_id = $1 ORDER BY n.id LIMIT 100
+"""
 HEARD = "SELECT type, at, payload FROM heard WHERE about = ANY($1::uuid[]) ORDER BY id LIMIT 1000"
 
 
@@ -29,7 +33,7 @@ async def add_heard(work: Work, events: Sequence[tuple[str, datetime, str, bytes
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The events of an invoice, of its payments and of its customer's autopay, with their bodies, oldest first.
+    """The events of an invoice, of its payments, credit notes and its customer's autopay, with bodies, oldest first.
 
     An event of the invoice itself also has the body `before` it.
 
@@ -44,10 +48,11 @@ async def load_history(connection: Reads, invoice_id: str, customer_id: str) -> 
     emitted = [_event(row) for row in await connection.fetch(HISTORY, invoice_id)]
     for event, before in zip(emitted, [{}, *emitted], strict=False):
         event["before"] = before.get("payload")
+    notes = [_event(row) for row in await connection.fetch(NOTES, invoice_id)]
     payments = sorted({event["payload"]["payment_id"] for event in emitted if event["payload"].get("payment_id")})
     heard = [_event(row) for row in await connection.fetch(HEARD, [invoice_id, customer_id, *payments])]
     under_way = [dict(row) for row in await connection.fetch(UNDER_WAY, invoice_id, payments)]
-    return History(sorted([*emitted, *heard], key=lambda event: event["at"]), under_way)
+    return History(sorted([*emitted, *heard, *notes], key=lambda event: event["at"]), under_way)
 
 
 def _event(row: asyncpg.Record) -> dict[str, Any]:

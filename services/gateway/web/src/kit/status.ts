@@ -4,14 +4,7 @@ import type { IconName } from "./Icon.svelte";
 
 type Invoice = Pick<
   Schemas["InvoiceSummary"],
-  | "status"
-  | "overdue"
-  | "balance_minor"
-  | "total_minor"
-  | "pending_minor"
-  | "settled_minor"
-  | "credited_minor"
-  | "disputed_minor"
+  "status" | "overdue" | "balance_minor" | "total_minor" | "pending_minor" | "settled_minor" | "disputed_minor"
 >;
 type Look = { tone: string; icon: IconName; word: Key; days: number };
 
@@ -39,8 +32,8 @@ export function tagsOf(invoice: Invoice): { tone: string; icon: IconName; word: 
   if (invoice.disputed_minor > 0)
     tags.push({ tone: "dispute", icon: "flag", word: "invoices.in_dispute", minor: invoice.disputed_minor });
   if (invoice.status !== "open") return tags;
-  const paid = invoice.settled_minor + invoice.credited_minor;
-  if (paid > 0) tags.push({ tone: "partial", icon: "partial", word: "invoices.partially_paid", minor: paid });
+  if (invoice.settled_minor > 0)
+    tags.push({ tone: "partial", icon: "partial", word: "invoices.partially_paid", minor: invoice.settled_minor });
   if (invoice.pending_minor > 0)
     tags.push({ tone: "progress", icon: "progress", word: "invoices.awaiting", minor: invoice.pending_minor });
   return tags;
