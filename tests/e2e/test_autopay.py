@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
+from contracts.ids import new_id
 from tests.kit.client import Client
+from tests.kit.mails import Catcher
 from tests.kit.stack import LocalStack
 
 DEBIT, CREDIT = "pm_card_visa_debit", "pm_card_visa"
@@ -172,6 +174,35 @@ class TestCharging:
         assert {payment["reconciliation"] for payment in made} == {"matched"}
         looked = await asyncio.to_thread(moving_stack.paidup, "check-money", check=False)
         assert looked.returncode == 0, looked.stdout + looked.stderr
+
+
+class TestDisputes:
+    async def test_withdrawn_later_is_announced_anew(self, moving: Client, moving_stack: LocalStack) -> None:
+        email = f"pat-{new_id()}@acme.example"
+        customer = await moving.customer_with_contact("Acme", email)
+        method = await moving.method(customer, DEBIT)
+        assert (await put(moving, customer, enabled=True, method_id=method))[0] == 200
+        invoice = await moving.invoice(customer)
+        await announced(moving, customer, invoice)
+        raised = await moving.make(f"/v1/invoices/{invoice}/disputes", {"text": "Nothing came."})
+        path = f"/v1/customers/{customer}/autopay"
+        await moving.until(path, lambda now: now["upcoming"] == [])
+        await pass_time(moving_stack, "3d")
+        await asyncio.sleep(3)
+        await pass_time(moving_stack, "40d")
+        assert (await moving.get(path))["left_by_hand"] == []
+        status, _ = await moving.ask("POST", f"/v1/disputes/{raised['dispute']['id']}/withdraw", {"text": "It came."})
+        assert status == 200
+        again = await announced(moving, customer, invoice, attempt=2)
+        assert (again["state"], again["amount_minor"]) == ("scheduled", 10_000)
+        await moving.until(f"/v1/invoices/{invoice}/timeline", lambda t: f"on {again['charge_on']}." in t["next_step"])
+        mails = Catcher(moving_stack.settings.mail_url)
+        await mails.until(email, lambda them: sum("Autopay will charge" in each["subject"] for each in them) == 2)
+        await pass_time(moving_stack, "47h")
+        await asyncio.sleep(3)
+        assert await payments(moving, customer) == []
+        await pass_time(moving_stack, "1h")
+        await moving.paid(invoice)
 
 
 class TestSettings:

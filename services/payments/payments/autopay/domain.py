@@ -22,7 +22,8 @@ AUTOPAY_ACTOR = "system:autopay"
 NOTICE = timedelta(days=2)
 CHANGED_WAIT = timedelta(minutes=1)
 PUT_OFF = timedelta(days=1)
-PART_HELD = "part_held"
+PART_HELD, ALL_HELD = "part_held", "all_held"
+HELD_BACK = frozenset({("paid", PART_HELD), ("skipped", ALL_HELD)})  # a further try follows once the hold ends
 ChargeDay = Literal["due", "issue"]
 
 # Our own reasons why autopay is held, besides the provider's codes, and what to do.
@@ -231,22 +232,20 @@ def resume(
 ) -> AutopayCharge | None:
     """Make the try for what the last try left out: after the hold, two days' notice at least.
 
-    None while the last try is not paid, since it may be tried again, and while all that it left out is in dispute.
-    None also if autopay was switched on only after the last try was announced.
+    None while the last try is under way or may be tried again, and while all that it left out is in dispute.
+    None also if autopay was switched on only after the last try was announced. If the last try charged nothing, the
+    declines before it still count.
     """
     if not autopay.charges or autopay.enabled_at is None or last.notice_at < autopay.enabled_at:
         return None
     payable = invoice.payable_now if last.left_out is None else min(last.left_out, invoice.payable_now)
-    if last.state != "paid" or last.reason != PART_HELD or payable <= invoice.disputed:
+    if (last.state, last.reason) not in HELD_BACK or payable <= invoice.disputed:
         return None
     at = now + NOTICE
     if invoice.held_until is not None:
         at = max(at, start_of(invoice.held_until + timedelta(days=1), zone))
-    return replace(
-        last, id=new_id(), attempt=last.attempt + 1, first_at=at, notice_at=now, charge_at=at,
-        charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=0,
-        announced=payable - invoice.disputed, left_out=None,
-    )  # fmt: skip
+    again = _again(last, at, zone, 0 if last.state == "paid" else last.declines)
+    return replace(again, notice_at=now, announced=payable - invoice.disputed)
 
 
 def payer_of(
@@ -355,16 +354,18 @@ def confirm(
     """Make the payment of a due try, by the same quote that a payer would confirm.
 
     While another payment of the invoice is under way, it is not known how much will be left, so the try is put off.
-    It leaves out what is held because of a dispute, and is put off while that is all. It also leaves out what became
-    payable since the notice, as no notice names that yet.
+    It leaves out what is held because of a dispute; if that is all, it ends, and a new notice follows the hold. It also
+    leaves out what became payable since the notice, as no notice names that yet.
     """
     if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
         return Skip("switched_off")
     if invoice is None or invoice.status in CLOSED:
         return Skip(f"invoice_{invoice.status}" if invoice else "invoice_unknown")
     chargeable = invoice.chargeable(today)
-    if invoice.pending or chargeable <= 0:
+    if invoice.pending or invoice.payable_now <= 0:
         return put_off(charge, now, zone)
+    if chargeable <= 0:
+        return Skip(ALL_HELD)
     if autopay.method_for(invoice.currency) is None or (
         method and not pays_in(currencies, method, invoice.currency, today)
     ):

@@ -10,7 +10,7 @@ from chassis.running import Running
 from payments.autopay.data_files import RETRIES
 from payments.autopay.domain import (
     AUTOPAY_ACTOR,
-    PART_HELD,
+    HELD_BACK,
     AutopayCharge,
     ConfirmedQuote,
     PutOff,
@@ -97,6 +97,7 @@ async def _charge(ids: Sequence[str], running: Running[Own]) -> int:
         if charges:
             await save_charges(work, charges)
         await hold_autopay(holds, work)
+        await _resume(charges, work)
     return len(due)
 
 
@@ -163,6 +164,11 @@ async def _follow(ids: Sequence[str], running: Running[Own]) -> int:
             for each, before in zip(followed, ended, strict=True):
                 if each.again is not None and each.again.id in new:
                     await announce(each.again, before.amount, before.surcharge, charging, work)
-            paid = [each.charge for each in followed if (each.charge.state, each.charge.reason) == ("paid", PART_HELD)]
-            await resume_charges({each.invoice_id: (each.customer_id, work.cause) for each in paid}, work)
+            await _resume([each.charge for each in followed], work)
     return len(ended)
+
+
+async def _resume(ended: Sequence[AutopayCharge], work: Work) -> None:
+    """The hold may be over already, or end on a known day."""
+    left, cause = [each for each in ended if (each.state, each.reason) in HELD_BACK], Cause(actor=AUTOPAY_ACTOR)
+    await resume_charges({each.invoice_id: (each.customer_id, cause) for each in left}, work)

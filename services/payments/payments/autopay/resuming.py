@@ -8,7 +8,7 @@ from chassis.messaging.work import Cause, Work
 from contracts.money import Money
 from payments.autopay.domain import payer_of, resume
 from payments.autopay.saving import announce
-from payments.autopay.store import add_charges, load_part_held, lock_autopay
+from payments.autopay.store import add_charges, load_held_back, lock_autopay
 from payments.collecting.domain.surcharges import surcharge, terms_for
 from payments.collecting.store.surcharges import load_rules
 from payments.methods.data_files import CURRENCIES
@@ -18,11 +18,11 @@ from payments.methods.store.methods import load_methods
 async def resume_charges(invoices: Mapping[str, tuple[str, Cause]], work: Work) -> None:
     """Announce a charge for what the last try of each invoice left out, if that can be charged now or on a known day.
 
-    `invoices`: the customer of each, and what caused this: a hold ended, or the last try is paid. Whichever comes
+    `invoices`: the customer of each, and what caused this: a hold ended, or the last try ended. Whichever comes
     second announces it. Both lock the customer's autopay first, so that each sees what the other saved.
     """
     by_customer = await lock_autopay(work, [customer_id for customer_id, _ in invoices.values()]) if invoices else {}
-    last = await load_part_held(work, list(invoices)) if by_customer else {}
+    last = await load_held_back(work, list(invoices)) if by_customer else {}
     if not last:
         return
     methods = await load_methods(work.connection, [one for a in by_customer.values() for one in a.method_ids])

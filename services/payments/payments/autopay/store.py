@@ -12,7 +12,7 @@ import asyncpg
 from chassis.db.reads import Reads
 from chassis.messaging.work import Work
 from contracts.money import Money
-from payments.autopay.domain import PART_HELD, Autopay, AutopayCharge
+from payments.autopay.domain import ALL_HELD, PART_HELD, Autopay, AutopayCharge
 from payments.methods.domain.methods import Method, MethodKind
 from payments.methods.store.methods import METHOD, METHOD_WIDTH, method_of
 from payments.projections.domain import CLOSED, OpenInvoice
@@ -108,17 +108,17 @@ async def save_charges(work: Work, charges: Sequence[AutopayCharge]) -> None:
     )  # fmt: skip
 
 
-LOAD_PART_HELD = f"""
+LOAD_HELD_BACK = f"""
 SELECT {columns_of("c", CHARGE)}, {columns_of("i", INVOICE)} FROM invoices i CROSS JOIN LATERAL (
     SELECT * FROM autopay_charges WHERE invoice_id = i.id ORDER BY attempt DESC LIMIT 1
-) c WHERE i.id = ANY($1::uuid[]) AND c.reason = $2
+) c WHERE i.id = ANY($1::uuid[]) AND c.reason = ANY($2::text[])
 """  # noqa: S608
 
 
-async def load_part_held(work: Work, invoice_ids: Sequence[str]) -> dict[str, tuple[AutopayCharge, OpenInvoice]]:
-    """Of each invoice the last try, if it left out a part. Lock autopay first: what is read may not change meanwhile."""
-    rows = [tuple(row) for row in await work.connection.fetch(LOAD_PART_HELD, sorted(set(invoice_ids)), PART_HELD)]
-    found = [(AutopayCharge(*row[:_CHARGE_WIDTH]), OpenInvoice(*row[_CHARGE_WIDTH:])) for row in rows]
+async def load_held_back(work: Work, invoice_ids: Sequence[str]) -> dict[str, tuple[AutopayCharge, OpenInvoice]]:
+    """Of each invoice the last try, if it left out a part or all. Lock autopay first, so that this does not change."""
+    rows = await work.connection.fetch(LOAD_HELD_BACK, sorted(set(invoice_ids)), [PART_HELD, ALL_HELD])
+    found = [(AutopayCharge(*row[:_CHARGE_WIDTH]), OpenInvoice(*row[_CHARGE_WIDTH:])) for row in map(tuple, rows)]
     return {invoice.id: (charge, invoice) for charge, invoice in found}
 
 
@@ -245,8 +245,8 @@ LOAD_LEFT = f"""
 SELECT {columns_of("i", INVOICE)}, c.tried FROM invoices i
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS tried, coalesce(bool_or(state IN ('scheduled', 'submitted') AND notice_at >= $2), false)
-        OR coalesce((array_agg(state = 'paid' AND reason = '{PART_HELD}' AND i.disputed > 0 AND notice_at >= $2
-            ORDER BY attempt DESC))[1], false) AS coming
+        OR coalesce((array_agg((state, reason) IN (('paid', '{PART_HELD}'), ('skipped', '{ALL_HELD}')) AND i.disputed > 0
+            AND notice_at >= $2 ORDER BY attempt DESC))[1], false) AS coming
     FROM autopay_charges WHERE invoice_id = i.id AND (reason IS DISTINCT FROM 'switched_off')
 ) c
 WHERE i.customer_id = $1 AND i.payable_now > 0 AND NOT c.coming ORDER BY i.due_on, i.number LIMIT 100

@@ -45,7 +45,7 @@ WITH told AS (
             WHERE (t.invoice_id, t.payment_id) = (r.invoice_id, r.payment_id) OFFSET 0)
 ), skipped AS (
     UPDATE autopay_charges SET state = 'skipped', reason = 'invoice_' || ($14::text[])[array_position($13::uuid[], invoice_id)]
-    WHERE invoice_id = ANY($13::uuid[]) AND state = 'scheduled'
+    WHERE invoice_id = ANY($13::uuid[]) AND (state = 'scheduled' OR (state = 'skipped' AND reason = 'all_held'))
 )
 INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence, disputed,
     held, held_until)

@@ -336,6 +336,115 @@ class TestHeld:
         assert not await payments(pool)
 
 
+class TestAllHeld:
+    """All of an invoice is in dispute on the day of its charge, or was until shortly before."""
+
+    SINCE = timedelta(hours=1)
+
+    async def disputed(self, pool: asyncpg.Pool) -> tuple[str, Received[Any]]:
+        whose = await customer(pool)
+        event = issued(whose)
+        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=10_000, held=10_000))
+        await hear(pool, event, raised)
+        return whose, raised
+
+    async def upcoming(self, pool: asyncpg.Pool, whose: str, **later: float) -> list[tuple[date, int]]:
+        today = running(pool, **later).clock.today()
+        coming = await list_upcoming(pool, whose, datetime.now(UTC) - self.SINCE, today)
+        return [(each.charge.charge_on, each.amount.minor) for each in coming]
+
+    async def hear_later(self, pool: asyncpg.Pool, event: Received[Any], **later: float) -> None:
+        async with running(pool, **later).units.begin() as work:
+            await handlers.keep_invoices([event], work)
+
+    async def test_withdrawn_after_the_day_is_announced_anew(self, pool: asyncpg.Pool) -> None:
+        whose, raised = await self.disputed(pool)
+        for days in range(2, 44):
+            await charge(pool, days=days, minutes=1)
+        rows = await pool.fetch("SELECT state, reason FROM autopay_charges")
+        assert [tuple(row) for row in rows] == [("skipped", "all_held")]
+        assert await self.upcoming(pool, whose, days=43) == []
+        assert await load_left(pool, whose, datetime.now(UTC) - self.SINCE) == []
+        withdrawn = then(raised, heard.InvoiceHoldEnded, "open", **owed(10_000))
+        for _ in range(2):
+            await self.hear_later(pool, withdrawn, days=43, hours=1)
+        day = running(pool, days=45, hours=1).clock.today()
+        assert await self.upcoming(pool, whose, days=43, hours=1) == [(day, 10_000)]
+        assert (await announced(pool), await told(pool, "AutopayScheduled")) == ([10_000, 10_000], [2, 3])
+        await charge(pool, days=45)
+        assert await payments(pool) == []
+        await charge(pool, days=45, hours=1, minutes=1)
+        assert [payment["amount"] for payment in await payments(pool)] == [10_000]
+        await ended(pool, "succeeded", days=46)
+        assert await charges(pool) == [(1, "skipped"), (2, "paid")]
+
+    async def test_rejected_after_the_day_waits_for_both(self, pool: asyncpg.Pool) -> None:
+        whose, raised = await self.disputed(pool)
+        await charge(pool, days=3)
+        until = running(pool, days=11).clock.today()
+        rejected = then(raised, heard.InvoiceHoldEnded, "open", **owed(10_000, held=10_000, until=until))
+        await self.hear_later(pool, rejected, days=4)
+        day = until + timedelta(days=1)
+        assert await self.upcoming(pool, whose, days=4) == [(day, 10_000)]
+        assert await announced(pool) == [10_000, 10_000]
+        for days in range(5, 12):
+            await charge(pool, days=days)
+        assert await payments(pool) == []
+        await charge(pool, days=13)
+        assert [payment["amount"] for payment in await payments(pool)] == [10_000]
+
+    async def test_rejected_before_the_day_is_announced_anew(self, pool: asyncpg.Pool) -> None:
+        whose, raised = await self.disputed(pool)
+        until = running(pool, days=8).clock.today()
+        rejected = then(raised, heard.InvoiceHoldEnded, "open", **owed(10_000, held=10_000, until=until))
+        await self.hear_later(pool, rejected, days=1)
+        assert await self.upcoming(pool, whose, days=1) == []
+        await charge(pool, days=2, minutes=1)
+        assert await charges(pool) == [(1, "skipped"), (2, "scheduled")]
+        assert await self.upcoming(pool, whose, days=2) == [(until + timedelta(days=1), 10_000)]
+        assert await announced(pool) == [10_000, 10_000]
+        await charge(pool, days=8)
+        assert await payments(pool) == []
+        await charge(pool, days=10)
+        assert [payment["amount"] for payment in await payments(pool)] == [10_000]
+
+    async def test_withdrawn_before_the_day_is_charged_then(self, pool: asyncpg.Pool) -> None:
+        _, raised = await self.disputed(pool)
+        await self.hear_later(pool, then(raised, heard.InvoiceHoldEnded, "open", **owed(10_000)), days=1)
+        await charge(pool, days=2, minutes=1)
+        assert [payment["amount"] for payment in await payments(pool)] == [10_000]
+        assert await announced(pool) == [10_000]
+
+    async def test_accepted_is_never_charged_nor_after_reopening(self, pool: asyncpg.Pool) -> None:
+        whose, raised = await self.disputed(pool)
+        await charge(pool, days=3)
+        credited = then(raised, heard.InvoicePaid, "paid", **owed(0))
+        await self.hear_later(pool, credited, days=4)
+        again = then(credited, heard.InvoiceReopened, "open", **owed(10_000, disputed=10_000, held=10_000))
+        await self.hear_later(pool, again, days=5)
+        await self.hear_later(pool, then(again, heard.InvoiceHoldEnded, "open", **owed(10_000)), days=6)
+        await charge(pool, days=60)
+        assert (await payments(pool), await announced(pool)) == ([], [10_000])
+        rows = await pool.fetch("SELECT state, reason FROM autopay_charges")
+        assert [tuple(row) for row in rows] == [("skipped", "invoice_paid")]
+        left = await load_left(pool, whose, datetime.now(UTC) - self.SINCE)
+        assert [(invoice.payable_now, tried) for invoice, tried in left] == [(10_000, True)]
+
+    async def test_hold_ending_on_the_day_resumes_once(self, pool: asyncpg.Pool) -> None:
+        invoices = [(await self.disputed(pool))[1] for _ in range(10)]
+        freed = [then(raised, heard.InvoiceHoldEnded, "open", **owed(10_000)) for raised in invoices]
+        charging = [autopaying.charge_due(running(pool, days=3)) for _ in range(2)]
+        await asyncio.gather(*charging, *(self.hear_later(pool, each, days=3) for each in freed))
+        while await autopaying.charge_due(running(pool, days=3)):
+            pass
+        rows = await pool.fetch(
+            """SELECT array_agg(state || coalesce(' ' || reason, '') ORDER BY attempt) AS tries FROM autopay_charges
+            GROUP BY invoice_id"""
+        )
+        assert len(rows) == 10
+        assert all(row["tries"] in (["submitted"], ["skipped all_held", "scheduled"]) for row in rows)
+
+
 class TestAnnouncing:
     async def test_invoice_heard_twice_is_announced_once(self, pool: asyncpg.Pool) -> None:
         event = issued(await customer(pool))

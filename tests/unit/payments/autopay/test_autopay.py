@@ -155,7 +155,7 @@ class TestCharge:
         over = confirmed(on(), invoice=replace(INVOICE, disputed=3_000, held=4_000, held_until=DAY - timedelta(days=1)))
         assert isinstance(over, ConfirmedQuote)
         assert over.quote.amount.minor == 7_000
-        assert isinstance(confirmed(on(), invoice=replace(INVOICE, held=10_000, held_until=DAY)), PutOff)
+        assert confirmed(on(), invoice=replace(INVOICE, held=10_000, held_until=DAY)) == Skip("all_held")
         free = confirmed(on(), invoice=replace(INVOICE, held=10_000, held_until=DAY - timedelta(days=1)))
         assert isinstance(free, ConfirmedQuote)
         assert (free.quote.amount.minor, free.reason) == (10_000, None)
@@ -182,6 +182,35 @@ class TestCharge:
         for other in ({"state": "submitted"}, {"state": "declined"}, {"reason": None}):
             assert resume(on(), replace(last, **other), INVOICE, NOW, ZONE) is None
 
+    @given(
+        disputed=st.integers(0, 10_000),
+        resting=st.integers(0, 10_000),
+        declines=st.integers(0, 2),
+        days=st.none() | st.integers(-5, 20),
+        late=st.integers(0, 100),
+    )
+    def test_all_held_is_announced_anew_once_free(
+        self, disputed: int, resting: int, declines: int, days: int | None, late: int
+    ) -> None:
+        now, until = NOW + timedelta(days=late), None if days is None else DAY + timedelta(days=late + days)
+        held = min(10_000, disputed + (resting if until else 0))
+        freed = replace(INVOICE, balance=10_000, disputed=disputed, held=held, held_until=until)
+        last = replace(scheduled(), state="skipped", reason="all_held", attempt=declines + 1, declines=declines)
+        again = resume(on(), last, freed, now, ZONE)
+        if disputed == 10_000:
+            assert again is None
+            return
+        assert again is not None
+        assert (again.notice_at, again.attempt, again.declines) == (now, declines + 2, declines)
+        assert again.first_at == (last.first_at if declines else again.charge_at)
+        assert again.charge_at - now >= timedelta(days=2)
+        assert until is None or again.charge_on > until
+        assert again.announced == freed.chargeable(again.charge_on)
+
+    def test_tries_skipped_otherwise_are_not_resumed(self) -> None:
+        for reason in ("invoice_paid", "switched_off", "part_held"):
+            assert resume(on(), replace(scheduled(), state="skipped", reason=reason), INVOICE, NOW, ZONE) is None
+
     @given(payable=st.integers(1, 100), held=st.integers(0, 100), announced=st.integers(1, 100))
     def test_charges_no_more_than_announced(self, payable: int, held: int, announced: int) -> None:
         charge, invoice = replace(scheduled(), announced=announced), replace(INVOICE, payable_now=payable, held=held)
@@ -193,7 +222,7 @@ class TestCharge:
                 (payable - charged, "part_held") if payable > charged else (None, None)
             )
         else:
-            assert payable <= held
+            assert (payable <= held, made) == (True, Skip("all_held"))
 
     @pytest.mark.parametrize(
         ("invoice", "reason"),
@@ -212,8 +241,9 @@ class TestCharge:
         [
             replace(INVOICE, status="in_progress", payable_now=0, balance=10_000),
             replace(INVOICE, payable_now=4_000, balance=10_000),
+            replace(INVOICE, payable_now=4_000, balance=10_000, disputed=4_000, held=4_000),
         ],
-        ids=["all of it", "a part"],
+        ids=["all of it", "a part", "all but what is held"],
     )
     def test_is_postponed_a_day_during_another_payment(self, invoice: OpenInvoice) -> None:
         charge = scheduled()
