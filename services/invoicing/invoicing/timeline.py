@@ -178,6 +178,12 @@ def _announced(events: Sequence[Mapping[str, Any]], today: date) -> str | None:
     return day if day >= today.isoformat() else None
 
 
+def _all_held(invoice: Invoice, day: str) -> bool:
+    """Whether autopay will leave all of it out on a day, because disputes were rejected shortly before."""
+    until = invoice.held_until.isoformat() if invoice.held_until else ""
+    return day <= until and invoice.held == invoice.balance
+
+
 def next_step(
     invoice: Invoice, under_way: Sequence[Mapping[str, Any]], today: date, events: Sequence[Mapping[str, Any]] = ()
 ) -> Line | None:
@@ -193,7 +199,7 @@ def next_step(
         return Line("chargeback_undecided", {"amount": disputed}) if (disputed := _disputed(events)) else None
     if invoice.disputed and invoice.disputed == invoice.balance:
         return Line("in_dispute")
-    if charge_on := _announced(events, today):
+    if (charge_on := _announced(events, today)) and not _all_held(invoice, charge_on):
         return Line("charged_on", {"day": charge_on})
     due, late = {"day": invoice.due_on.isoformat()}, (today - invoice.due_on).days
     if not invoice.overdue(today):

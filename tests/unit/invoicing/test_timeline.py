@@ -126,6 +126,13 @@ class TestCodes:
         assert part is not None
         assert part.code == "overdue"
 
+    @pytest.mark.parametrize(("until", "code"), [(date(2026, 3, 3), "overdue"), (date(2026, 3, 2), "charged_on")])
+    def test_charge_of_a_held_day_is_not_announced(self, until: date, code: str) -> None:
+        rejected = replace(OPEN, resting=10_000, held_until=until)
+        assert next_step(rejected, (), date(2026, 3, 1), [NOTICE]).code == code  # type: ignore[union-attr]
+        part = replace(rejected, resting=9_999)
+        assert next_step(part, (), date(2026, 3, 1), [NOTICE]).code == "charged_on"  # type: ignore[union-attr]
+
     def test_what_comes_next_has_a_code(self) -> None:
         late = next_step(OPEN, (), date(2026, 3, 1))
         assert late is not None
