@@ -1,7 +1,15 @@
 /** Amounts are integers of minor units (cents, yen). No amount becomes a float here. */
 
-export const digitsOf = (currency: string): number =>
-  new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
+const digits = new Map<string, number>();
+
+export function digitsOf(currency: string): number {
+  let found = digits.get(currency);
+  if (found === undefined) {
+    found = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
+    digits.set(currency, found);
+  }
+  return found;
+}
 
 /** The amount as decimal text: 123456 of USD is "1234.56". */
 export function decimal(minor: number, currency: string): string {
