@@ -94,7 +94,8 @@ const pages = {
 /** All that there is in a visit: who looks as a customer can neither pay nor change a thing, but writes tickets. */
 const visit = { "/": { ...shown, "*": Missing, layout: Frame }, hooks };
 
-export const { p, navigate, route } = createRouter((visiting ? visit : pages) as typeof pages);
+const router = createRouter((visiting ? visit : pages) as typeof pages);
+export const { p, navigate, route } = router;
 
 /** The values of the path's names. The router's own getParams does not know of a visit's path. */
 export const paramsOf = <P extends string>(pattern: P) => paramsIn(pattern, route.pathname);
@@ -106,6 +107,11 @@ export const isActive = Object.assign((path: string): boolean => route.pathname 
 
 /** Where the reader is, with the question mark and all, without a visit's path. */
 export const here = (): string => location.pathname.slice(base.length) + location.search;
+
+/** Load what the page at this address needs, before anything is mounted. Where that fails, the page itself asks again. */
+export function loadPage(): void {
+  router.preload((location.pathname.slice(base.length) || "/") as "/").catch(() => undefined);
+}
 
 /** Go to a page that is given as text, with the question mark and all. */
 export function go(to: string, replace = false): Promise<unknown> {

@@ -1,6 +1,6 @@
 import { createQuery } from "@tanstack/svelte-query";
 import { api, ask, Refused, type Schemas } from "./client";
-import { speakTo } from "../words/index.svelte";
+import { anybodyWasHere, speakTo } from "../words/index.svelte";
 import { ownedBy } from "./person";
 import { queries, SESSION } from "./queries";
 
@@ -17,6 +17,11 @@ export async function readSession(): Promise<Session | null> {
 }
 
 export const sessionQuery = () => createQuery(() => ({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 }));
+
+/** Who is signed in, asked beside the first scripts. Where nobody ever was, the pages of signing in need no answer. */
+export function askEarly(): void {
+  if (anybodyWasHere()) void queries.prefetchQuery({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 });
+}
 
 /** After signing in: nothing of the person before is kept. */
 export async function entered(session: Session): Promise<void> {

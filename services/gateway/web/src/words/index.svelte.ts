@@ -76,6 +76,9 @@ export function chooseLanguage(wanted: Language): Promise<void> {
   return speak(wanted);
 }
 
+/** Whether somebody was ever signed in with this browser. */
+export const anybodyWasHere = (): boolean => localStorage.getItem(THEIRS) !== null;
+
 /** Somebody is signed in: the pages are in that person's language, unless another one was chosen in this browser. */
 export async function speakTo(theirs: string): Promise<void> {
   localStorage.setItem(THEIRS, theirs);
