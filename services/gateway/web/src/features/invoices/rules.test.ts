@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chosen, lookOf, rowsOf, tabSearch, toggled, type Row } from "./rules";
+import { chosen, halfway, lookOf, rowsOf, tabSearch, toggled, type Row } from "./rules";
 
 const address = (search: string) => (name: string) => new URLSearchParams(search).get(name);
 
@@ -76,5 +76,20 @@ describe("a row of the list", () => {
     expect([...rowsOf(moved, [one("a", "in_progress")]).values()]).toEqual([
       { key: 4, status: "in_progress", washed: false },
     ]);
+  });
+});
+
+describe("on the way to another page", () => {
+  const page = (from: number, count = 25) => Array.from({ length: count }, (_, n) => ({ id: `i${from + n}` }));
+
+  test("the first rows are the new ones", () => {
+    expect(halfway([], page(0))).toEqual(page(0, 12));
+    expect(halfway(page(0), page(25))).toEqual([...page(25, 12), ...page(12, 13)]);
+    expect(halfway(page(0), page(20))).toEqual([...page(20, 12), ...page(12, 8)]); // none twice
+  });
+
+  test("a short page and one that hardly changed come at once", () => {
+    expect(halfway(page(0), page(25, 12))).toBeNull();
+    expect(halfway(page(0), page(1))).toBeNull();
   });
 });

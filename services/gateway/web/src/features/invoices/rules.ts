@@ -94,3 +94,16 @@ export function rowsOf(before: ReadonlyMap<string, Row>, now: readonly Shown[]):
   };
   return new Map(now.map((one) => [one.id, rowOf(one)]));
 }
+
+const FIRST = 12; // rows that a frame can draw, with what else it has to do
+
+/**
+ * What the table shows for one frame on the way to another page: the first rows of that page, and below them the last
+ * ones of the page before. Null where most invoices stay: the table changes at once.
+ */
+export function halfway<T extends { id: string }>(before: readonly T[], now: readonly T[]): readonly T[] | null {
+  const had = new Set(before.map(({ id }) => id));
+  if (now.length <= FIRST || 2 * now.filter(({ id }) => had.has(id)).length > now.length) return null;
+  const first = now.slice(0, FIRST);
+  return [...first, ...before.slice(FIRST, now.length).filter((one) => !first.some(({ id }) => id === one.id))];
+}
