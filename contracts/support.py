@@ -75,6 +75,15 @@ class TicketReopened(TicketState):
     """The ticket is worked on again."""
 
 
+class TicketMerged(TicketState):
+    """Two tickets of a customer became one. Each of them says so: the one that closes, and the one that goes on."""
+
+    merged_into: Annotated[
+        str | None, Field(description="The ticket into which this one was merged: what is written to it goes there")
+    ] = None
+    took_in: Annotated[str | None, Field(description="The ticket that was merged into this one")] = None
+
+
 def reply_to(person_id: str) -> str:
     """The name in what is sealed of a notice, of the address to which this reader answers."""
     return f"reply_to:{person_id}"

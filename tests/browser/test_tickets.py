@@ -215,6 +215,118 @@ class TestDesk:
         assert {path: some for path, some in found.items() if some} == {}
 
 
+class TestMerge:
+    async def test_leads_both_sides_to_the_other(self, manager: Manager, contact: Page) -> None:
+        desk, tag = manager.page, new_id()[-6:]
+        one, other = await opened(manager, f"Boxes {tag}"), await opened(manager, f"Labels {tag}")
+        await opened(manager, f"Else {tag}")
+        numbers = [(await manager.client.get(f"/v1/tickets/{each}"))["number"] for each in (one, other)]
+        await contact.goto(f"{manager.url}/support/{one}")
+        await desk.goto(f"{manager.url}/desk/tickets/{one}")
+        await desk.get_by_role("button", name="Merge into …").click()
+        dialog = desk.get_by_role("dialog")
+        await expect(dialog.get_by_role("radio")).to_have_count(2)
+        await dialog.get_by_role("button", name="Merge", exact=True).click()
+        await expect(dialog.get_by_text("Choose the ticket that goes on.")).to_be_visible()
+        await dialog.get_by_label("Find a ticket of").fill("labels")
+        await expect(dialog.get_by_role("radio")).to_have_count(1)
+        await dialog.get_by_label(f"Labels {tag}").check()
+        await expect(dialog.get_by_text(f"{numbers[0]} closes, and {numbers[1]} waits for us.")).to_be_visible()
+        assert await each_look(desk) == []
+        await dialog.get_by_role("button", name="Merge", exact=True).click()
+        await expect(desk.get_by_role("heading", level=1, name=f"Labels {tag}")).to_be_visible()
+        await expect(desk.get_by_text("Maren Ostby merged another ticket into this one:")).to_contain_text(numbers[0])
+        await shows(contact, "Closed")
+        await expect(contact.get_by_text("Maren Ostby merged this ticket into")).to_contain_text(numbers[1])
+        await expect(contact.get_by_text(f"What you write is added to {numbers[1]}.")).to_be_visible()
+        assert await each_look(contact) == []
+        await contact.get_by_role("link", name=f"Go on in {numbers[1]}").click()
+        await reply(contact, "Both are about one order.")
+        await expect(desk.get_by_text("Both are about one order.")).to_be_visible(timeout=SOON)
+        assert await each_look(contact) == []
+        await desk.get_by_role("complementary").get_by_role("link", name=numbers[0]).click()
+        await expect(desk.get_by_role("button", name="Merge into …")).to_have_count(0)
+        await expect(desk.get_by_role("link", name=f"Go on in {numbers[1]}")).to_be_visible()
+        assert await each_look(desk) == []
+
+    async def test_what_is_typed_meanwhile_goes_there(self, manager: Manager, contact: Page) -> None:
+        one, other = await opened(manager, f"Late {new_id()[-6:]}"), await opened(manager, f"There {new_id()[-6:]}")
+        await contact.goto(f"{manager.url}/support/{one}")
+        await contact.get_by_label("Reply").fill("It came.")
+        await manager.client.make(f"/v1/tickets/{one}/merge", {"into": other})
+        await shows(contact, "Closed")
+        await contact.get_by_role("button", name="Send reply").click()
+        await expect(contact.get_by_role("heading", level=1, name=re.compile("^There"))).to_be_visible()
+        await expect(contact.get_by_text("It came.")).to_be_visible()
+
+
+class TestSavedReplies:
+    async def test_are_written_chosen_and_deleted(self, manager: Manager) -> None:
+        desk, title = manager.page, f"On its way {new_id()[-6:]}"
+        await desk.goto(f"{manager.url}/desk/tickets")
+        await desk.get_by_role("link", name="Saved replies").click()
+        await expect(desk.get_by_role("heading", level=1, name="Saved replies")).to_be_visible()
+        await desk.get_by_role("button", name="New saved reply").click()
+        dialog = desk.get_by_role("dialog")
+        await dialog.get_by_label("Title").fill(title)
+        await dialog.get_by_label("Text").fill("Your order left our warehouse.")
+        assert await each_look(desk) == []
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(desk.get_by_role("row").filter(has_text=title)).to_contain_text("Your order left")
+        await desk.get_by_role("button", name="New saved reply").click()
+        await dialog.get_by_label("Title").fill(title.upper())
+        await dialog.get_by_label("Text").fill("Again.")
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog.get_by_label("Title")).to_have_attribute("aria-invalid", "true")
+        await dialog.get_by_role("button", name="Cancel").click()
+        assert await each_look(desk) == []
+        await desk.goto(f"{manager.url}/desk/tickets/{await opened(manager, 'Boxes')}")
+        area = desk.get_by_label(re.compile("^Reply to"))
+        await area.fill("Hello!\n\nBest, Maren")
+        await area.evaluate("one => one.setSelectionRange(7, 7)")
+        await desk.get_by_role("button", name="Saved replies").press("Enter")
+        menu = desk.get_by_role("group", name="Saved replies")
+        await expect(menu.get_by_role("button", name=title)).to_be_visible()
+        assert await each_look(desk) == []
+        await menu.get_by_role("button", name=title).press("Enter")
+        await expect(menu).to_be_hidden()
+        await expect(area).to_be_focused()
+        await expect(area).to_have_value("Hello!\nYour order left our warehouse.\nBest, Maren")
+        await desk.keyboard.type("!")
+        await expect(area).to_have_value("Hello!\nYour order left our warehouse.!\nBest, Maren")
+        await desk.goto(f"{manager.url}/desk/saved-replies")
+        await desk.get_by_role("button", name=f"Change “{title}”").click()
+        await dialog.get_by_label("Text").fill("It is with you tomorrow.")
+        await dialog.get_by_role("button", name="Save").click()
+        row = desk.get_by_role("row").filter(has_text=title)
+        await expect(row).to_contain_text("It is with you tomorrow.")
+        await desk.get_by_role("button", name=f"Delete “{title}”").click()
+        await dialog.get_by_role("button", name="Delete").click()
+        await expect(row).to_have_count(0)
+
+    async def test_many_are_found_by_typing(self, manager: Manager) -> None:
+        desk, tag = manager.page, new_id()[-6:]
+        made = [
+            await manager.client.make("/v1/saved-replies", {"title": f"Reply {n} {tag}", "text": f"Text {n}."})
+            for n in range(11)
+        ]
+        await desk.goto(f"{manager.url}/desk/tickets/{await opened(manager, 'Boxes')}")
+        await desk.get_by_role("button", name="Saved replies").click()
+        menu = desk.get_by_role("group", name="Saved replies")
+        await expect(menu.get_by_label("Find by words")).to_be_focused()
+        await desk.keyboard.type(f"{tag} text 7.")
+        await expect(menu.get_by_role("button")).to_have_count(1)
+        assert await each_look(desk) == []
+        await desk.keyboard.press("ArrowDown")
+        await desk.keyboard.press("Enter")
+        await expect(desk.get_by_label(re.compile("^Reply to"))).to_have_value("Text 7.")
+        await desk.get_by_role("button", name="Saved replies").click()
+        await desk.keyboard.press("Escape")
+        await expect(desk.get_by_role("button", name="Saved replies")).to_be_focused()
+        for one in made:
+            await manager.client.ask("DELETE", f"/v1/saved-replies/{one['id']}")
+
+
 def chosen(name: str, content: bytes) -> FilePayload:
     return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
 

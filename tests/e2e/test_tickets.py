@@ -166,6 +166,46 @@ class TestReplyByMail:
         assert len(seen["events"]) == 1
 
 
+class TestMerge:
+    async def test_mail_to_merged_reaches_the_other(self, stack: LocalStack, client: Client, people: People) -> None:
+        catcher, port = Catcher(stack.settings.mail_url), stack.settings.port_of("replies")
+        about = {"subject": "Two boxes", "details": "Only one box came."}
+        async with screen(stack, people.contact) as at_home:
+            one, other = [await asked(people.contact, "/v1/tickets", about) for _ in range(2)]
+            await asked(people.manager, f"/v1/tickets/{one['id']}/replies", {"text": "Which of the boxes?"})
+            mail = await catcher.newest(people.address, one["number"])
+            merged = await asked(people.manager, f"/v1/tickets/{one['id']}/merge", {"into": other["id"]}, expect=200)
+            assert merged["merged_into"] == {"id": other["id"], "number": other["number"]}
+            for ticket in (one, other):
+                await at_home.until("TicketMerged", ticket["id"])
+            await asyncio.to_thread(answer, port, mail, people.address, "The blue one.")
+            await at_home.until("TicketReplied", other["id"])
+        mail = await catcher.newest(people.managers, "New reply")
+        assert "The blue one." in mail["text"]
+        assert f"/desk/tickets/{other['id']}" in mail["text"]
+        _, seen = await people.contact.ask("GET", f"/v1/tickets/{one['id']}")
+        assert [each["event"] for each in seen["events"]] == ["asked", "replied", "merged"]
+        status, _ = await people.contact.ask("POST", f"/v1/tickets/{one['id']}/merge", {"into": other["id"]})
+        assert status == 403
+        assert await said(stack, "support.ticket.v1", one["id"], "TicketMerged") == [
+            "TicketOpened", "TicketReplied", "TicketMerged",
+        ]  # fmt: skip
+
+
+class TestSavedReplies:
+    async def test_are_of_the_company_alone(self, people: People) -> None:
+        text = {"title": f"On its way {new_id()}", "text": "Your order left our warehouse."}
+        saved = await asked(people.manager, "/v1/saved-replies", text)
+        _, page = await people.manager.ask("GET", "/v1/saved-replies")
+        assert saved in page["items"]
+        visiting, _ = await people.manager.look_as(people.customer)
+        for browser in (people.contact, visiting):
+            status, _ = await browser.ask("GET", "/v1/saved-replies")
+            assert status == 403
+        status, _ = await people.manager.ask("DELETE", f"/v1/saved-replies/{saved['id']}")
+        assert status == 204
+
+
 def answer(port: int, mail: Mail, sender: str, text: str) -> None:
     """Answer a mail as a mail program does: to its Reply-To, with the whole mail below."""
     message = EmailMessage()

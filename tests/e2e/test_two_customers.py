@@ -65,6 +65,9 @@ BODIES: dict[str, Any] = {
     "POST /v1/tickets/{ticket_id}/replies": {"text": "mine"},
     "POST /v1/tickets/{ticket_id}/assign": {"assignee": "me"},
     "POST /v1/tickets/{ticket_id}/escalate": {"reason": "mine"},
+    "POST /v1/tickets/{ticket_id}/merge": {"into": "<ticket_id>"},
+    "POST /v1/saved-replies": {"title": "mine", "text": "mine"},
+    "PUT /v1/saved-replies/{saved_reply_id}": {"title": "mine", "text": "mine"},
     "POST /v1/invoices/{invoice_id}/questions": {"text": "mine"},
     "POST /v1/invoices/{invoice_id}/disputes": {"text": "mine"},
     "POST /v1/disputes/{dispute_id}/review": {"text": "mine"},
@@ -95,7 +98,7 @@ QUERIES = {
 }  # fmt: skip
 OF_ITSELF = {"PUT /v1/mail-preferences"}  # of the contact who asks
 # Ids in paths that no customer has: of the company's own things.
-COMPANYS = {"exception_id", "run_id", "staff_id"}
+COMPANYS = {"exception_id", "run_id", "saved_reply_id", "staff_id"}
 
 
 @dataclass(frozen=True)

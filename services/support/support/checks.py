@@ -17,6 +17,12 @@ CHECKS: dict[str, str] = {
     "a ticket ended before its dispute was decided": """
         SELECT t.id::text, d.status FROM tickets t JOIN disputes d ON d.ticket_id = t.id
         WHERE d.decided_at IS NULL AND t.ended_at IS NOT NULL""",
+    "a merged ticket leads to none that can be written in": """
+        SELECT t.id::text, format('merged into %s', t.merged_into) FROM tickets t JOIN tickets m ON m.id = t.merged_into
+        WHERE m.merged_into IS NOT NULL OR m.customer_id <> t.customer_id OR 'dispute' IN (t.kind, m.kind)""",
+    "a ticket is merged and its last event is another one, or the other way round": """
+        SELECT t.id::text, e.what FROM tickets t JOIN ticket_events e ON e.ticket_id = t.id AND e.place = t.entries
+        WHERE (t.merged_into IS NOT NULL) <> (e.what = 'merged')""",
     "a credit note is not what its dispute is about": """
         SELECT d.id::text, format('dispute %s, credit note %s', d.amount, d.note_amount) FROM disputes d WHERE d.note_amount > d.amount""",
     "an event has a file that is not attached to it alone": """

@@ -22,6 +22,7 @@ from support.tickets.domain import Author, Ticket
 ReadTickets = Annotated[Identity, allow("tickets:read", by="everybody")]
 OpenTickets = Annotated[Identity, allow("tickets:write", by="everybody")]  # also for a customer whom one looks as
 OwnTickets = Annotated[Identity, allow("tickets:write", by="contacts")]
+ReadAsCompany = Annotated[Identity, allow("tickets:read", by="company")]
 WorkTickets = Annotated[Identity, allow("tickets:write", by="company")]
 OptionalKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
 

@@ -111,6 +111,21 @@ async def test_pages_come_at_once_by_index(world: World, name: str) -> None:
     assert '"Seq Scan", "Parallel Aware": false, "Async Capable": false, "Relation Name": "tickets"' not in plans
 
 
+MERGED = {
+    "to merge": (store.TO_MERGE, lambda one: [[one, one], one]),
+    "who wrote": (store.ASKING, lambda one: [one, one]),
+}
+
+
+@pytest.mark.parametrize("name", MERGED)
+async def test_merged_ones_are_found_by_index(world: World, name: str) -> None:
+    sql, arguments = MERGED[name]
+    plan = await world.pool.fetch(f"EXPLAIN {sql}", *arguments(new_id()))
+    text = "\n".join(row[0] for row in plan)
+    assert "tickets_merged" in text
+    assert "Seq Scan on tickets" not in text
+
+
 @pytest.mark.parametrize("q", [None, "box", "nothing has this"])
 async def test_row_security_costs_no_index(world: World, q: str | None) -> None:
     asked = Filter(customer_id=world.customers[7], q=q)

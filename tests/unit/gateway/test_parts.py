@@ -207,7 +207,16 @@ class TestRing:
         assert rest == [b"", b""]
 
     @pytest.mark.parametrize(
-        "kind", ["TicketOpened", "TicketReplied", "TicketAssigned", "TicketSolved", "TicketClosed", "TicketReopened"]
+        "kind",
+        [
+            "TicketOpened",
+            "TicketReplied",
+            "TicketAssigned",
+            "TicketSolved",
+            "TicketClosed",
+            "TicketReopened",
+            "TicketMerged",
+        ],
     )
     def test_customer_gets_no_fields_of_the_company(self, kind: str) -> None:
         one, fields = of_ticket(kind), {"ticket_id": "t1", "status": "open"}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,14 +17,17 @@ from support.tickets.domain import (
     Entry,
     People,
     State,
+    Ticket,
     What,
     about,
     after,
     changes_nothing,
+    entries_of_merge,
     entries_of_reply,
     first,
     recipients,
     refusal_of,
+    refusal_of_merge,
     state_of,
 )
 
@@ -109,6 +113,57 @@ class TestRequestsSentAgain:
         refusal = refusal_of(thread(entry("closed")), entry("solved"))
         assert refusal is not None
         assert refusal.code == "ticket-ended"
+
+
+def ticket(name: str, state: State | None = None, **more: Any) -> Ticket:
+    found: dict[str, Any] = {"customer_id": "acme", "kind": "request", "number": f"T-{name}", **more}
+    return Ticket(
+        id=name, subject="Two boxes", invoice_id=None, payment_id=None, follows=None, created_at=NOW,
+        state=state or thread(), **found,
+    )  # fmt: skip
+
+
+class TestMerging:
+    def test_closes_one_and_opens_the_other(self) -> None:
+        one, other = ticket("1"), ticket("2", thread(entry("replied", LEE)))
+        merged, took_in = entries_of_merge(one, other, LEE, NOW)
+        assert (merged.other, took_in.other) == ("2", "1")
+        assert (merged.internal, took_in.internal) == (False, False)
+        assert (after(one.state, merged).status, after(other.state, took_in).status) == ("closed", "open")
+        assert (about(merged), about(took_in)) == (None, None)
+
+    def test_keeps_when_it_had_ended(self) -> None:
+        state = after(thread(entry("solved")), entry("merged", LEE, days=3))
+        assert (state.status, state.ended_at, state.merged) == ("closed", NOW, True)
+
+    @pytest.mark.parametrize("what", ["reopened", "solved", "assigned", "escalated"])
+    def test_is_for_ever(self, what: What) -> None:
+        state = thread(entry("merged", LEE))
+        assert not state.reopens(NOW)
+        refusal = refusal_of(state, entry(what, LEE))
+        assert refusal is not None
+        assert refusal.code == "ticket-merged"
+
+    def test_of_two_open_ones_is_allowed(self) -> None:
+        assert refusal_of_merge(ticket("1"), ticket("2")) is None
+        assert refusal_of_merge(ticket("1", thread(entry("closed"))), ticket("2")) is None
+
+    @pytest.mark.parametrize(
+        ("one", "other", "code"),
+        [
+            (ticket("1"), ticket("1"), "merged-with-itself"),
+            (ticket("1"), ticket("2", customer_id="other"), "of-other-customer"),
+            (ticket("1", kind="dispute"), ticket("2"), "dispute-not-merged"),
+            (ticket("1"), ticket("2", kind="dispute"), "dispute-not-merged"),
+            (ticket("1", merged_into="3"), ticket("2"), "merged-already"),
+            (ticket("1"), ticket("2", merged_into="3"), "target-merged"),
+            (ticket("1"), ticket("2", thread(entry("solved"))), "ticket-ended"),
+        ],
+    )
+    def test_refusal_says_why(self, one: Ticket, other: Ticket, code: str) -> None:
+        refusal = refusal_of_merge(one, other)
+        assert refusal is not None
+        assert (refusal.code, refusal.detail.endswith(".")) == (code, True)
 
 
 authors = st.sampled_from([ANN, LEE, ITSELF, Author("customer", "staff", "lee", acting_for="acme")])

@@ -82,6 +82,7 @@ const pages = {
     "/receipts/new": () => import("./features/receipts/Record.svelte"),
     "/customers/:id/tickets": () => import("./features/tickets/CustomerTickets.svelte"),
     "/tickets": () => import("./features/tickets/List.svelte"),
+    "/saved-replies": () => import("./features/tickets/SavedReplies.svelte"),
     "/disputes": () => import("./features/disputes/List.svelte"),
     "/tickets/:id": () => import("./features/tickets/Ticket.svelte"),
     layout: () => import("./features/desk/Desk.svelte"),

@@ -69,7 +69,7 @@ class Ready:
 
 async def _judge(work: Work, answered: Answered, letter: Letter) -> Ready | Outcome:
     writer = await store.find_writer(work, answered.person_id)
-    ticket = await store.lock_ticket_numbered(work, answered.number)
+    ticket = await store.lock_numbered_to_write(work, answered.number)
     if ticket is None or writer is None or not may_write(letter.sender, writer, ticket.customer_id):
         return "stranger"
     if await store.was_taken(work, ticket, letter.digest):

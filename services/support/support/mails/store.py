@@ -7,14 +7,13 @@ from datetime import datetime
 from chassis.messaging.work import Work
 from support.mails.domain.replies import Writer
 from support.tickets.domain import Ticket
-from support.tickets.store import TICKET, ticket_of
-
-LOCK = f"SELECT {TICKET} FROM tickets t WHERE t.number = $1 FOR NO KEY UPDATE"  # noqa: S608
+from support.tickets.store import WITH_MERGED, lock_to_write
 
 
-async def lock_ticket_numbered(work: Work, number: int) -> Ticket | None:
-    row = await work.connection.fetchrow(LOCK, number)
-    return ticket_of(row) if row else None
+async def lock_numbered_to_write(work: Work, number: int) -> Ticket | None:
+    """The ticket of this number, or the one that it was merged into."""
+    ticket_id = await work.connection.fetchval("SELECT id FROM tickets WHERE number = $1", number)
+    return await lock_to_write(work, ticket_id, None) if ticket_id else None
 
 
 async def find_writer(work: Work, person_id: str) -> Writer | None:
@@ -23,12 +22,14 @@ async def find_writer(work: Work, person_id: str) -> Writer | None:
 
 
 async def count_mails(work: Work, ticket: Ticket, writer: Writer, since: datetime) -> int:
-    sql = "SELECT count(*) FROM mails_taken WHERE ticket_id = $1 AND person_id = $2 AND at > $3"
+    """Those to the tickets that were merged into it count, too."""
+    sql = f"SELECT count(*) FROM mails_taken WHERE ticket_id = {WITH_MERGED} AND person_id = $2 AND at > $3"  # noqa: S608
     return int(await work.connection.fetchval(sql, ticket.id, writer.id, since))
 
 
 async def was_taken(work: Work, ticket: Ticket, digest: str) -> bool:
-    sql = "SELECT true FROM mails_taken WHERE ticket_id = $1 AND digest = $2"
+    """Also by a ticket that was merged into it since."""
+    sql = f"SELECT true FROM mails_taken WHERE ticket_id = {WITH_MERGED} AND digest = $2 LIMIT 1"  # noqa: S608
     return bool(await work.connection.fetchval(sql, ticket.id, digest))
 
 

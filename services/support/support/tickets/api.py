@@ -86,6 +86,12 @@ class Escalation(Asked):
     reason: Words | None = None
 
 
+class TicketMerge(Asked):
+    """`into`: the id of another ticket of the same customer."""
+
+    into: Annotated[str, Field(max_length=36)]
+
+
 class TicketAuthor(BaseModel):
     """Who did it. A program, and somebody who was erased, has no name."""
 
@@ -94,6 +100,11 @@ class TicketAuthor(BaseModel):
     id: Annotated[str, Field(description="Of the person or the key; `support` for itself")]
     name: str | None
     on_behalf: Annotated[bool, Field(description="One of the company's people did it while looking as the customer")]
+
+
+class OtherTicket(BaseModel):
+    id: str
+    number: Annotated[str, Field(description="The short number of the ticket")]
 
 
 class TicketEvent(BaseModel):
@@ -108,6 +119,7 @@ class TicketEvent(BaseModel):
     assignee_name: Annotated[str | None, Field(description="The name of `assignee`")]
     status: TicketStatus
     files: Annotated[list[FileView], Field(description="What was sent with it")]
+    other: Annotated[OtherTicket | None, Field(description="Which ticket it was merged into, or took in")]
 
 
 class TicketView(BaseModel):
@@ -125,6 +137,9 @@ class TicketView(BaseModel):
     payment_id: str | None
     payment_number: Annotated[str | None, Field(description="The number of the payment that it is about")]
     follows: Annotated[str | None, Field(description="The id of the ticket that it follows, which can't be reopened")]
+    merged_into: Annotated[
+        OtherTicket | None, Field(description="The ticket that it was merged into; replies to it go there")
+    ]
     assignee: Annotated[str | None, Field(description="Who works on it, of the company's people")]
     assignee_name: Annotated[str | None, Field(description="The name of `assignee`")]
     escalated: Annotated[bool | None, Field(description="Whether somebody who may decide more is needed")]
@@ -135,15 +150,11 @@ class TicketView(BaseModel):
     reopens_until: Annotated[datetime | None, Field(description="Until when a reply reopens it, in UTC")]
 
 
-class Follower(BaseModel):
-    id: str
-    number: Annotated[str, Field(description="The short number of the ticket")]
-
-
 class TicketDetail(TicketView):
     events: Annotated[list[TicketEvent], Field(description="The newest 1,000 of what happened, the oldest first")]
     dispute: Annotated[DisputeView | None, Field(description="The dispute of a ticket of kind `dispute`")]
-    followed_by: Annotated[list[Follower], Field(description="The tickets that follow this one")]
+    followed_by: Annotated[list[OtherTicket], Field(description="The tickets that follow this one")]
+    merged: Annotated[list[OtherTicket], Field(description="The tickets that were merged into this one")]
 
 
 class Tickets(BaseModel):
@@ -158,8 +169,13 @@ def view_of(row: dict[str, Any], names: dict[str, str | None], who: Identity) ->
         "number": store.number_of(row["number"]),
         "assignee_name": names.get(row["assignee"]),
         "escalated": row["escalated"] if who.customer_id is None else None,
-        "reopens_until": ended_at + REOPENS_FOR if ended_at else None,
+        "merged_into": _other(row["merged_into"], row["merged_number"]),
+        "reopens_until": ended_at + REOPENS_FOR if ended_at and not row["merged_into"] else None,
     }
+
+
+def _other(ticket_id: str | None, number: int | None) -> dict[str, str] | None:
+    return {"id": ticket_id, "number": store.number_of(number)} if ticket_id and number else None
 
 
 def _event(row: dict[str, Any], names: dict[str, str | None], files: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -180,6 +196,7 @@ def _event(row: dict[str, Any], names: dict[str, str | None], files: Mapping[str
         "assignee_name": names.get(row["assignee"]),
         "status": row["status"],
         "files": [files[one] for one in row["files"] if one in files],
+        "other": _other(row["other"], row["other_number"]),
     }
 
 
@@ -196,7 +213,8 @@ async def detail_of(reads: Reads, named: Reads, ticket_id: str, who: Identity) -
     events, followers = [_event(each, names, sent) for each in entries], await store.find_followers(reads, ticket_id)
     dispute = await find_dispute(reads, ticket_id) if row["kind"] == "dispute" else None
     shown_dispute = view_of_dispute(dispute) if dispute else None
-    return {**view_of(row, names, who), "events": events, "dispute": shown_dispute, "followed_by": followers}
+    beside = {"dispute": shown_dispute, "followed_by": followers, "merged": await store.find_merged(reads, ticket_id)}
+    return {**view_of(row, names, who), "events": events, **beside}
 
 
 async def shown(work: Work, ticket: Ticket, who: Identity) -> Response:
@@ -345,12 +363,15 @@ async def reply_to_ticket(
     """Write in a ticket. A ticket that was solved or closed is reopened.
 
     If that was more than 14 days ago, the answer is a ticket that follows it: a new one, or the one that a reply made.
+    What is written to a ticket that was merged is written in the other one, which is the answer.
     """
     if asked.internal:
         only_for_company(who)
 
     async def do(work: Work) -> Ticket:
-        ticket = await _locked(work, ticket_id, who)
+        ticket = await store.lock_to_write(work, ticket_id, who.customer_id) if is_id(ticket_id) else None
+        if ticket is None:
+            raise no_ticket(ticket_id)
         entry = Entry(
             "noted" if asked.internal else "replied", work.now, author_of(who), asked.text, files=tuple(asked.file_ids)
         )
@@ -423,3 +444,30 @@ async def escalate_ticket(
 ) -> Response:
     """Say that somebody who may decide more has to look at a ticket. Administrators are mailed."""
     return await _change(ticket_id, request, who, "escalated", text=(asked.reason or "") if asked else "")
+
+
+@router.post("/v1/tickets/{ticket_id}/merge", response_model=TicketDetail, tags=["tickets"])
+async def merge_ticket(ticket_id: str, asked: TicketMerge, request: Request, who: WorkTickets) -> Response:
+    """Merge a ticket into another one of the same customer, for ever. The answer is the one that was merged.
+
+    It closes, and replies to it go into the other one, which then waits for the company.
+    """
+    async with running_of(request).units.begin(cause_of(request, who)) as work:
+        ticket, into = await _both(work, ticket_id, asked.into)
+        try:
+            ticket = await threads.merge(work, ticket, into, author_of(who))
+        except Refusal as refusal:
+            raise problem_of(refusal) from None
+        return await shown(work, ticket, who)
+
+
+async def _both(work: Work, ticket_id: str, into: str) -> tuple[Ticket, Ticket]:
+    """The two tickets of a merge, locked."""
+    if not is_id(ticket_id):
+        raise no_ticket(ticket_id)
+    ticket, other = await store.lock_to_merge(work, ticket_id, into if is_id(into) else ticket_id)
+    if ticket is None:
+        raise no_ticket(ticket_id)
+    if other is None or not is_id(into):
+        raise problem_of(Refusal("unknown-ticket", "There is no such ticket.", "into"))
+    return ticket, other

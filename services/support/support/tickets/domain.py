@@ -12,7 +12,7 @@ from contracts.refusals import Refusal
 from contracts.support import NoticeAbout, Side, TicketKind, TicketStatus
 
 What = Literal["asked", "replied", "noted", "assigned", "escalated", "solved", "closed", "reopened",
-    "under_review", "accepted", "rejected", "withdrawn",
+    "under_review", "accepted", "rejected", "withdrawn", "merged", "took_in",
 ]  # fmt: skip
 About = Literal[
     "opened", "from_customer", "from_company", "solved", "assigned", "escalated", "dispute_accepted", "dispute_rejected"
@@ -50,7 +50,7 @@ ITSELF = Author("system", "system", "support")
 class Entry:
     """One thing that happened to a ticket. `assignee`: who works on it from now on, where `what` says so.
 
-    `files`: ids of those that came with it.
+    `files`: ids of those that came with it. `other`: the ticket that it was merged into, or that was merged into it.
     """
 
     what: What
@@ -59,6 +59,7 @@ class Entry:
     text: str = ""
     assignee: str | None = None
     files: tuple[str, ...] = ()
+    other: str | None = None
 
     @property
     def internal(self) -> bool:
@@ -75,7 +76,7 @@ def closed_by_payment(now: datetime) -> Entry:
 class State:
     """`ended_at`: when it was solved or closed, whichever came first. `answered_at`: when the company first wrote.
 
-    `changed_at`: what only the company sees does not change it.
+    `changed_at`: what only the company sees does not change it. `merged`: into another ticket, for ever.
     """
 
     status: TicketStatus
@@ -84,6 +85,7 @@ class State:
     escalated: bool = False
     ended_at: datetime | None = None
     answered_at: datetime | None = None
+    merged: bool = False
 
     @property
     def ended(self) -> bool:
@@ -91,7 +93,7 @@ class State:
 
     def reopens(self, now: datetime) -> bool:
         """Whether an ended ticket can still be reopened."""
-        return self.ended_at is not None and now < self.ended_at + REOPENS_FOR
+        return self.ended_at is not None and now < self.ended_at + REOPENS_FOR and not self.merged
 
 
 def first(entry: Entry) -> State:
@@ -121,8 +123,10 @@ def after(state: State, entry: Entry) -> State:
             return replace(state, status="solved", ended_at=state.ended_at or entry.at)
         case "closed" | "withdrawn":
             return replace(state, status="closed", ended_at=state.ended_at or entry.at)
-        case "reopened":
+        case "reopened" | "took_in":  # somebody has to look at what was merged into it
             return replace(state, status="open", ended_at=None)
+        case "merged":
+            return replace(state, status="closed", ended_at=state.ended_at or entry.at, merged=True)
 
 
 def state_of(entries: Sequence[Entry]) -> State:
@@ -149,6 +153,8 @@ def changes_nothing(state: State, entry: Entry) -> bool:
 
 def refusal_of(state: State, entry: Entry) -> Refusal | None:
     """Why this can't happen now. A reply is never refused: if it comes too late, it opens a ticket that follows."""
+    if state.merged:
+        return Refusal("ticket-merged", "The ticket was merged into another one: go on there.", conflict=True)
     if entry.what == "reopened" and state.ended and not state.reopens(entry.at):
         detail = "The ticket ended more than 14 days ago. Reply to it: the reply opens a new ticket that follows it."
         return Refusal("reopened-too-late", detail, conflict=True)
@@ -161,7 +167,10 @@ def refusal_of(state: State, entry: Entry) -> Refusal | None:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """`sequence` and `notices` count its events on the two topics, `entries` what happened to it."""
+    """`sequence` and `notices` count its events on the two topics, `entries` what happened to it.
+
+    `merged_into`: where replies to it go. If that ticket is merged, too, this is the last one of them.
+    """
 
     id: str
     customer_id: str
@@ -176,6 +185,7 @@ class Ticket:
     sequence: int = 1
     notices: int = 0
     entries: int = 1
+    merged_into: str | None = None
 
     @property
     def place(self) -> int:
@@ -194,6 +204,32 @@ def entries_of_reply(state: State, reply: Entry) -> list[Entry]:
     if not state.ended:
         return [reply]
     return [replace(reply, what="reopened", text="", files=()), reply]
+
+
+def refusal_of_merge(ticket: Ticket, into: Ticket) -> Refusal | None:
+    """Why the one can't be merged into the other."""
+    if ticket.id == into.id:
+        return Refusal("merged-with-itself", "A ticket can't be merged into itself.", "into")
+    if ticket.customer_id != into.customer_id:
+        return Refusal("of-other-customer", "Only tickets of the same customer are merged.", "into")
+    if "dispute" in (ticket.kind, into.kind):
+        detail = "The ticket of a dispute stays by itself: decide the dispute, or answer in each of the tickets."
+        return Refusal("dispute-not-merged", detail, conflict=True)
+    if ticket.merged_into is not None:
+        detail = f"{ticket.number} was merged into another ticket already: merge that one."
+        return Refusal("merged-already", detail, conflict=True)
+    if into.merged_into is not None:
+        detail = f"{into.number} was merged into another ticket: choose that one."
+        return Refusal("target-merged", detail, conflict=True)
+    if into.state.ended:
+        detail = f"{into.number} is solved or closed. Reopen it first, or merge it into {ticket.number}."
+        return Refusal("ticket-ended", detail, conflict=True)
+    return None
+
+
+def entries_of_merge(ticket: Ticket, into: Ticket, author: Author, now: datetime) -> tuple[Entry, Entry]:
+    """What happens to the one, and to the other. Both sides read it; nobody is mailed."""
+    return Entry("merged", now, author, other=into.id), Entry("took_in", now, author, other=ticket.id)
 
 
 def about(entry: Entry) -> NoticeAbout | None:

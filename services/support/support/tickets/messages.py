@@ -20,6 +20,8 @@ EVENTS: Mapping[What, type[says.TicketState]] = {
     "accepted": says.TicketSolved,
     "rejected": says.TicketSolved,
     "withdrawn": says.TicketClosed,
+    "merged": says.TicketMerged,
+    "took_in": says.TicketMerged,
 }
 
 
@@ -28,10 +30,12 @@ def of(ticket: Ticket, entry: Entry, now: datetime) -> list[Message]:
     kind = EVENTS.get(entry.what)
     if kind is None:
         return []
+    merge = {"merged": "merged_into", "took_in": "took_in"}.get(entry.what)
     event = kind(
         ticket_id=ticket.id, customer_id=ticket.customer_id, number=ticket.number, kind=ticket.kind,
         status=ticket.state.status, by=entry.author.side, invoice_id=ticket.invoice_id, payment_id=ticket.payment_id,
         follows=ticket.follows, assignee=ticket.state.assignee, escalated=ticket.state.escalated,
+        **({merge: entry.other} if merge else {}),
     )  # fmt: skip
     return [message(event, sequence=ticket.sequence, time=now, customer=ticket.customer_id)]
 

@@ -15,7 +15,7 @@ from support.tickets.domain import Author, Entry, People, State, Ticket
 LONGEST_SEARCH = 20_000
 WINDOW, SHORTEST = 2_000, 3
 TICKET = """t.id, t.number, t.customer_id, t.kind, t.subject, t.invoice_id, t.payment_id, t.follows, t.created_at, t.status, t.changed_at,
-    t.assignee, t.escalated, t.ended_at, t.answered_at, t.sequence, t.notices, t.entries"""
+    t.assignee, t.escalated, t.ended_at, t.answered_at, t.sequence, t.notices, t.entries, t.merged_into"""
 
 
 def number_of(number: int) -> str:
@@ -24,12 +24,13 @@ def number_of(number: int) -> str:
 
 def ticket_of(row: Any) -> Ticket:
     state = State(
-        row["status"], row["changed_at"], row["assignee"], row["escalated"], row["ended_at"], row["answered_at"]
-    )
+        row["status"], row["changed_at"], row["assignee"], row["escalated"], row["ended_at"], row["answered_at"],
+        row["merged_into"] is not None,
+    )  # fmt: skip
     return Ticket(
         row["id"], row["customer_id"], row["kind"], row["subject"], row["invoice_id"], row["payment_id"],
         row["follows"], row["created_at"], state, number_of(row["number"]), row["sequence"], row["notices"],
-        row["entries"],
+        row["entries"], row["merged_into"],
     )  # fmt: skip
 
 
@@ -56,7 +57,7 @@ async def add_ticket(work: Work, ticket: Ticket, words: Sequence[str]) -> str:
 
 SAVE = """
 UPDATE tickets SET status = $2, changed_at = $3, assignee = $4, escalated = $5, ended_at = $6, answered_at = $7,
-    sequence = $8, notices = $9, entries = $10,
+    sequence = $8, notices = $9, entries = $10, merged_into = $13,
     search = CASE WHEN $11 = '' THEN search ELSE left(search || ' ' || lower($11), $12) END
 WHERE id = $1
 """
@@ -68,13 +69,14 @@ async def save_ticket(work: Work, ticket: Ticket, words: str) -> None:
     await work.connection.execute(
         SAVE, ticket.id, state.status, state.changed_at, state.assignee, state.escalated, state.ended_at,
         state.answered_at, ticket.sequence, ticket.notices, ticket.entries, words, LONGEST_SEARCH,
+        ticket.merged_into,
     )  # fmt: skip
 
 
 ADD_ENTRY = """
 INSERT INTO ticket_events (ticket_id, place, customer_id, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status,
-    files)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    files, other)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 """
 
 
@@ -84,7 +86,7 @@ async def add_entry(work: Work, ticket: Ticket, entry: Entry) -> None:
     await work.connection.execute(
         ADD_ENTRY, ticket.id, ticket.entries, ticket.customer_id, entry.what, entry.at, author.side, author.kind,
         author.id, author.acting_for, entry.text, entry.internal, entry.assignee, ticket.state.status,
-        list(entry.files),
+        list(entry.files), entry.other,
     )  # fmt: skip
 
 
@@ -98,6 +100,47 @@ async def lock_ticket(work: Work, ticket_id: str, customer_id: str | None) -> Ti
     return ticket_of(row) if row else None
 
 
+WHERE_WRITTEN = f"SELECT coalesce(t.merged_into, t.id) FROM tickets t WHERE t.id = $1 AND {OF_CUSTOMER}"  # noqa: S608
+
+
+async def lock_to_write(work: Work, ticket_id: str, customer_id: str | None) -> Ticket | None:
+    """The ticket, or the one that it was merged into: what is written to the one is written there."""
+    while (place := await work.connection.fetchval(WHERE_WRITTEN, ticket_id, customer_id)) is not None:
+        if (ticket := await _lock_unmerged(work, place)) is not None:
+            return ticket
+    return None
+
+
+async def _lock_unmerged(work: Work, ticket_id: str) -> Ticket | None:
+    """None, and no lock, if it was merged in this moment: a merge of the next moment locks in another order."""
+    savepoint = work.connection.transaction()
+    await savepoint.start()
+    ticket = await lock_ticket(work, ticket_id, None)
+    if ticket is not None and ticket.merged_into is None:
+        await savepoint.commit()
+        return ticket
+    await savepoint.rollback()
+    return None
+
+
+TO_MERGE = f"""
+SELECT {TICKET} FROM tickets t WHERE t.id = ANY($1::uuid[]) OR t.merged_into = $2 ORDER BY t.id FOR NO KEY UPDATE
+"""  # noqa: S608
+
+
+async def lock_to_merge(work: Work, ticket_id: str, into: str) -> tuple[Ticket | None, Ticket | None]:
+    """Both tickets, and those that were merged into the first; every merge locks in the order of ids."""
+    rows = await work.connection.fetch(TO_MERGE, [ticket_id, into], ticket_id)
+    found = {row["id"]: ticket_of(row) for row in rows}
+    return found.get(ticket_id), found.get(into)
+
+
+async def point_at(work: Work, ticket: Ticket, into: Ticket) -> None:
+    """Those that were merged into the first ticket are now merged into the second."""
+    sql = "UPDATE tickets SET merged_into = $2 WHERE merged_into = $1"
+    await work.connection.execute(sql, ticket.id, into.id)
+
+
 OF_PAYMENTS = f"""
 SELECT {TICKET} FROM tickets t WHERE t.payment_id = ANY($1::uuid[]) AND t.ended_at IS NULL ORDER BY t.id FOR NO KEY UPDATE
 """  # noqa: S608
@@ -108,13 +151,11 @@ async def lock_tickets_of_payments(work: Work, payment_ids: Sequence[str]) -> li
     return [ticket_of(row) for row in await work.connection.fetch(OF_PAYMENTS, payment_ids)]
 
 
-FOLLOWER = f"SELECT {TICKET} FROM tickets t WHERE t.follows = $1 ORDER BY t.id DESC LIMIT 1 FOR NO KEY UPDATE"  # noqa: S608
-
-
 async def lock_follower(work: Work, ticket_id: str) -> Ticket | None:
-    """The newest ticket that follows a locked one."""
-    row = await work.connection.fetchrow(FOLLOWER, ticket_id)
-    return ticket_of(row) if row else None
+    """The newest ticket that follows a locked one, or what that was merged into."""
+    sql = "SELECT id FROM tickets WHERE follows = $1 ORDER BY id DESC LIMIT 1"
+    follower = await work.connection.fetchval(sql, ticket_id)
+    return await lock_to_write(work, follower, None) if follower else None
 
 
 async def lock_payment(work: Work, payment_id: str) -> tuple[str | None, datetime | None]:
@@ -149,10 +190,11 @@ async def find_manager(work: Work, customer_id: str) -> str | None:
 
 
 STAFF = "SELECT id, role FROM people WHERE customer_id IS NULL AND enabled ORDER BY id"
-ASKING = """
+WITH_MERGED = "ANY (ARRAY(SELECT id FROM tickets WHERE merged_into = $1) || $1::uuid)"
+ASKING = f"""
 SELECT DISTINCT e.by_id FROM ticket_events e JOIN people p ON p.id::text = e.by_id AND p.customer_id = e.customer_id AND p.enabled
-WHERE e.ticket_id = $1 AND e.customer_id = $2 AND e.by_kind = 'contact' AND e.text <> '' ORDER BY 1
-"""
+WHERE e.ticket_id = {WITH_MERGED} AND e.customer_id = $2 AND e.by_kind = 'contact' AND e.text <> '' ORDER BY 1
+"""  # noqa: S608
 
 
 async def load_people(work: Work, ticket: Ticket) -> People:
@@ -183,7 +225,8 @@ async def find_name(work: Work, author: Author) -> str:
 
 # --- reading
 
-SHOWN = f"""{TICKET}, c.name AS customer_name, i.number AS invoice_number, p.number AS payment_number"""
+SHOWN = f"""{TICKET}, c.name AS customer_name, i.number AS invoice_number, p.number AS payment_number,
+    (SELECT m.number FROM tickets m WHERE m.id = t.merged_into) AS merged_number"""  # noqa: S608
 BESIDE = """LEFT JOIN customers c ON c.id = t.customer_id LEFT JOIN invoices i ON i.id = t.invoice_id
     LEFT JOIN payments p ON p.id = t.payment_id"""
 LOAD = f"SELECT {SHOWN} FROM tickets t {BESIDE} WHERE t.id = $1 AND {OF_CUSTOMER}"  # noqa: S608
@@ -195,7 +238,8 @@ async def load_ticket(reads: Reads, ticket_id: str, customer_id: str | None) -> 
 
 
 ENTRIES = """
-SELECT place, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status, files FROM ticket_events
+SELECT place, what, at, side, by_kind, by_id, acting_for, text, internal, assignee, status, files, other,
+    (SELECT t.number FROM tickets t WHERE t.id = other) AS other_number FROM ticket_events
 WHERE ticket_id = $1 AND ($2 OR NOT internal) ORDER BY place DESC LIMIT 1000
 """
 
@@ -207,7 +251,15 @@ async def load_entries(reads: Reads, ticket_id: str, *, internal: bool) -> list[
 
 async def find_followers(reads: Reads, ticket_id: str) -> list[dict[str, Any]]:
     """The tickets that follow this one."""
-    sql = "SELECT id, number FROM tickets WHERE follows = $1 ORDER BY id"
+    return await _named(reads, "SELECT id, number FROM tickets WHERE follows = $1 ORDER BY id", ticket_id)
+
+
+async def find_merged(reads: Reads, ticket_id: str) -> list[dict[str, Any]]:
+    """The tickets that were merged into this one."""
+    return await _named(reads, "SELECT id, number FROM tickets WHERE merged_into = $1 ORDER BY id", ticket_id)
+
+
+async def _named(reads: Reads, sql: str, ticket_id: str) -> list[dict[str, Any]]:
     return [{"id": row["id"], "number": number_of(row["number"])} for row in await reads.fetch(sql, ticket_id)]
 
 

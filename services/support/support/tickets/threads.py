@@ -24,10 +24,12 @@ from support.tickets.domain import (
     about,
     changes_nothing,
     closed_by_payment,
+    entries_of_merge,
     entries_of_reply,
     first,
     recipients,
     refusal_of,
+    refusal_of_merge,
 )
 
 CLOSE = "close-solved-tickets"  # the queue
@@ -111,6 +113,18 @@ async def act(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
     return await happen(work, ticket, [entry])
 
 
+async def merge(work: Work, ticket: Ticket, into: Ticket, author: Author) -> Ticket:
+    """Merge a locked ticket into another one. A request that was sent again changes nothing; a `Refusal` is raised."""
+    if ticket.merged_into == into.id:
+        return ticket
+    if refusal := refusal_of_merge(ticket, into):
+        raise refusal
+    merged, took_in = entries_of_merge(ticket, into, author, work.now)
+    await happen(work, into, [took_in])
+    await store.point_at(work, ticket, into)
+    return await happen(work, replace(ticket, merged_into=into.id), [merged])
+
+
 async def happen(work: Work, ticket: Ticket, entries: Sequence[Entry]) -> Ticket:
     for entry in entries:
         before, ticket = ticket.state, ticket.after(entry)
@@ -128,7 +142,7 @@ def _measure(ticket: Ticket, before: State) -> None:
     since, now = ticket.created_at, ticket.state
     if before.answered_at is None and now.answered_at is not None:
         first_answer.observe((now.answered_at - since).total_seconds())
-    if before.ended_at is None and now.ended_at is not None:
+    if before.ended_at is None and now.ended_at is not None and not now.merged:
         solution.observe((now.ended_at - since).total_seconds())
 
 

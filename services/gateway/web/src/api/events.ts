@@ -50,6 +50,7 @@ export const STALE: Readonly<Record<string, readonly string[]>> = {
   TicketSolved: ticket,
   TicketClosed: ticket,
   TicketReopened: ticket,
+  TicketMerged: ticket,
   DisputeRaised: dispute,
   DisputeUnderReview: dispute,
   DisputeAccepted: dispute,

@@ -5,7 +5,7 @@ import { authorOf, detailsOf, faultIn, isMessage, lookOf, reopens, sentenceOf, s
 const by = { side: "customer", kind: "contact", id: "ana", name: "Ana", on_behalf: false } as const;
 const event: TicketEvent = {
   at: "2026-03-01T10:00:00Z", event: "solved", by, text: null, internal: false, assignee: null, assignee_name: null,
-  status: "solved", files: [],
+  status: "solved", files: [], other: null,
 }; // prettier-ignore
 
 describe("the status of a ticket", () => {
@@ -59,6 +59,8 @@ describe("what happened", () => {
     expect(sentenceOf(event, true)).toBe("support.e_solved_by");
     expect(sentenceOf(event, false)).toBe("support.e_solved");
     expect(sentenceOf({ ...event, event: "reopened" }, false)).toBe("support.e_reopened");
+    expect(sentenceOf({ ...event, event: "merged" }, true)).toBe("support.e_merged");
+    expect(sentenceOf({ ...event, event: "took_in" }, true)).toBe("support.e_took_in");
     expect(sentenceOf({ ...event, event: "assigned" }, true)).toBe("support.e_unassigned");
     expect(sentenceOf({ ...event, event: "assigned", assignee: "bo" }, true)).toBe("support.e_assigned");
   });

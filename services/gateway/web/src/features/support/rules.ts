@@ -64,6 +64,9 @@ export function sentenceOf(event: Event, named: boolean): Key {
     case "rejected":
     case "withdrawn":
       return `disputes.e_${event.event}`;
+    case "merged":
+    case "took_in":
+      return `support.e_${event.event}`;
     default:
       return named ? "support.e_reopened_by" : "support.e_reopened";
   }

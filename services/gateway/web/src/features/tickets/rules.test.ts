@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { choicesOf, kindIn, queueIn, QUEUES, WANTED } from "./rules";
+import { canMerge, choicesOf, kindIn, matching, queueIn, QUEUES, targetsOf, WANTED } from "./rules";
 
 describe("a queue", () => {
   test("is one that there is", () => {
@@ -32,5 +32,31 @@ describe("who can be given a ticket", () => {
 
   test("stays while the ticket is theirs", () => {
     expect(choicesOf([ana, gone], "3").map((one) => one.name)).toEqual(["Al", "Ana"]);
+  });
+});
+
+describe("saved replies", () => {
+  const way = { title: "On its way", text: "Your order left our warehouse." };
+  const refund = { title: "Refund", text: "The money is back in five days." };
+
+  test("are found by words of title and text, in any case", () => {
+    expect(matching([way, refund], "WAY order")).toEqual([way]);
+    expect(matching([way, refund], "  ")).toEqual([way, refund]);
+    expect(matching([way, refund], "way refund")).toEqual([]);
+  });
+});
+
+describe("a merge", () => {
+  const one = { id: "1", kind: "request", status: "open", merged_into: null } as const;
+
+  test("leaves out disputes and what was merged", () => {
+    expect(canMerge(one)).toBe(true);
+    expect(canMerge({ ...one, kind: "dispute" })).toBe(false);
+    expect(canMerge({ ...one, merged_into: { id: "2", number: "T-2" } })).toBe(false);
+  });
+
+  test("goes into another ticket that has not ended", () => {
+    const other = { ...one, id: "2" };
+    expect(targetsOf([one, other, { ...one, id: "3", status: "solved" }], one)).toEqual([other]);
   });
 });

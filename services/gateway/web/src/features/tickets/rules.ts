@@ -1,5 +1,6 @@
 import type { Schemas } from "../../api/client";
 import type { Wanted } from "../support/queries";
+import { ended } from "../support/rules";
 
 export const QUEUES = ["us", "mine", "nobody", "all"] as const;
 type Queue = (typeof QUEUES)[number];
@@ -31,3 +32,27 @@ export const choicesOf = (staff: readonly Somebody[], assignee: string | null): 
     .filter((one) => one.enabled || one.id === assignee)
     .map((one) => ({ id: one.id, name: one.name ?? one.email }))
     .sort((a, b) => a.name.localeCompare(b.name));
+
+/** From so many saved replies on, a field finds among them. */
+export const FINDS_FROM = 11;
+
+/** The saved replies that have all of these words, in the title or in the text. */
+export function matching<Reply extends { title: string; text: string }>(
+  replies: readonly Reply[],
+  typed: string,
+): Reply[] {
+  const words = typed.toLowerCase().split(/\s+/);
+  return replies.filter((one) => {
+    const whole = `${one.title} ${one.text}`.toLowerCase();
+    return words.every((word) => whole.includes(word));
+  });
+}
+
+type Mergeable = Pick<Schemas["TicketView"], "id" | "kind" | "status" | "merged_into">;
+
+/** Whether a ticket can be merged into another one. */
+export const canMerge = (ticket: Mergeable): boolean => ticket.kind !== "dispute" && ticket.merged_into === null;
+
+/** Those of a customer's tickets into which this one can be merged. */
+export const targetsOf = <Row extends Mergeable>(tickets: readonly Row[], ticket: { id: string }): Row[] =>
+  tickets.filter((one) => one.id !== ticket.id && canMerge(one) && !ended(one));
