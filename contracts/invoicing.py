@@ -50,6 +50,13 @@ class InvoiceState(Event):
     held_until: Annotated[
         date | None, Field(description="The last day on which what a rejected dispute was about is held")
     ] = None
+    uncredited: Annotated[
+        tuple[str, ...] | None,
+        Field(
+            description="Accepted disputes, by their ids, that end here without a credit note: the invoice is void or "
+            "credited in full, so nothing is left to credit; absent: none"
+        ),
+    ] = None
 
 
 class InvoiceIssued(InvoiceState):

@@ -159,7 +159,7 @@ class DisputeUnderReview(DisputeState):
 
 
 class DisputeAccepted(DisputeState):
-    """The customer is right: what is disputed is to be credited."""
+    """The customer is right: a credit note is to follow, unless `uncredited` of the invoice names the dispute."""
 
 
 class DisputeRejected(DisputeState):

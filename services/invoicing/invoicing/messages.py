@@ -55,6 +55,8 @@ def _invoice(change: Change) -> says.InvoiceState:
     if change.dispute is not None and change.what in ("held", "hold_ended"):
         more |= {"dispute_id": change.dispute.id, "dispute_amount": _amount(invoice, change.dispute.amount)}
         more |= {"outcome": change.dispute.state} if change.what == "hold_ended" else {}
+    if change.uncredited:
+        more["uncredited"] = change.uncredited
     if invoice.held:
         more["held"] = _amount(invoice, invoice.held)
         more |= {"held_until": invoice.held_until} if invoice.held_until else {}

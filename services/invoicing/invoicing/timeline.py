@@ -35,6 +35,7 @@ WORDS = {
     "returned": "The payer's bank took {amount} of a payment back.",
     "chargeback_lost": "A chargeback was lost: {amount} of the payment is gone.",
     "receipt_voided": "A receipt of {amount} was voided: it had been recorded in error.",
+    "nothing_to_credit": "A dispute was accepted, and nothing was left to credit.",
     "dispute_raised": "{amount} of it is disputed: reminders and autopay leave that out.",
     "dispute_rejected": "The dispute of {amount} was rejected: all is owed.",
     "dispute_withdrawn": "The dispute of {amount} was withdrawn.",
@@ -101,7 +102,8 @@ def of_invoice(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | 
     if code is None and credited:
         return Line("credited", {"amount": credited})
     if code is None:
-        return _changed(settled, pending)
+        ended_alone = body.get("uncredited") and not (settled or pending)
+        return Line("nothing_to_credit") if ended_alone else _changed(settled, pending)
     if code == "voided" and body.get("reason"):
         return Line("voided_because", {"reason": body["reason"]})
     amounts = {"all_under_way": pending, "paid": settled + credited, "reopened": -settled}

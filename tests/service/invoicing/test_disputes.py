@@ -1,6 +1,7 @@
 """Disputes in invoicing on a real database: held, credited once, listed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -168,6 +169,21 @@ class TestCrediting:
         assert [event["payload"]["number"] for event in history.events if event["type"] == "CreditNoteIssued"] == [
             note["number"]
         ]
+
+    async def test_voided_before_the_acceptance_is_said(self, units: Units) -> None:
+        """No note comes of the dispute, and who waits for one hears it."""
+        invoice = await made(units, 600, 400)
+        dispute = Said(invoice, (1, None))
+        await hear(units, dispute.raised())
+        async with units.begin() as work:
+            await decide(invoice, work, "void")
+        await hear(units, dispute.accepted())
+        assert await said(units, "invoicing.credit-note.v1") == []
+        assert (await said(units))[-2:] == ["InvoiceVoided", "InvoiceChanged"]
+        last = await units.pool.fetchval(
+            "SELECT payload FROM outbox WHERE topic = 'invoicing.invoice.v1' ORDER BY id DESC"
+        )
+        assert json.loads(last)["uncredited"] == [dispute.body["dispute_id"]]
 
     async def test_rest_pays_another_invoice(self, units: Units) -> None:
         invoice = await made(units, 600, 400)

@@ -1,5 +1,6 @@
 """The rules of invoices, as a model-based specification."""
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -126,6 +127,12 @@ def changes(book: Book) -> list[str]:
     return [fact.what for fact in book.take_facts() if isinstance(fact, Change)]
 
 
+def uncredited(book: Book) -> list[tuple[str, ...]]:
+    """The disputes that each event of an invoice says to end without a credit note."""
+    found = [messages.of([fact], NOW)[0] for fact in book.take_facts() if isinstance(fact, Change)]
+    return [tuple(json.loads(one.body).get("uncredited", ())) for one in found]
+
+
 class TestDisputes:
     def test_what_is_disputed_is_held(self) -> None:
         book = held_book()
@@ -191,15 +198,31 @@ class TestDisputes:
         book = held_book(("d", 1_000), settled=1_000)
         accept(book, "d", TODAY)
         raise_dispute(book, Dispute("e", "customer", "A", 1_000), TODAY)
+        assert uncredited(book) == [()]
         accept(book, "e", TODAY)
+        assert uncredited(book) == [("e",)]
         assert [note.amount for note in book.notes] == [1_000]
+
+    def test_waiting_ones_without_a_note_are_named(self) -> None:
+        """They end with the payment, in its event: the oldest takes all that can be credited."""
+        book = held_book(("d", 1_000), ("e", 1_000), ("f", 1_000))
+        book.reserve("pay", "customer", [part("A", 800)], "USD")
+        for one in ("d", "e", "f"):
+            accept(book, one, TODAY)
+        assert set(uncredited(book)) == {()}
+        book.settle("pay", "customer", usd(800), [part("A", 800)], TODAY)
+        credit_accepted(book, TODAY)
+        assert uncredited(book) == [("e", "f")]
+        assert [(note.dispute_id, note.amount) for note in book.notes] == [("d", 1_000)]
 
     def test_nothing_of_a_void_invoice_is_credited(self) -> None:
         book = held_book(("d", 300), ("e", 200))
         book.void(book.invoices["A"], TODAY)
         assert changes(book) == ["voided"]
         accept(book, "d", TODAY)
-        assert changes(book) == ["changed"]
+        assert uncredited(book) == [("d",)]
+        accept(book, "d", TODAY)
+        assert uncredited(book) == []
         end_hold(book, "e", "rejected", TODAY, TODAY)
         assert changes(book) == ["hold_ended"]
         assert (book.notes, book.invoices["A"].state, book.invoices["A"].held) == ([], "void", 0)

@@ -120,6 +120,12 @@ class TestCodes:
         for outcome in ("rejected", "withdrawn"):
             assert of_invoice("InvoiceHoldEnded", none | {"outcome": outcome}, none).code == f"dispute_{outcome}"
 
+    def test_dispute_without_a_note_says_so(self) -> None:
+        none = {"settled": usd(0), "pending": usd(0), "credited": usd(0), "uncredited": ["d"]}
+        assert of_invoice("InvoiceChanged", none, none).code == "nothing_to_credit"
+        paid = of_invoice("InvoiceChanged", none | {"settled": usd(4_000)}, none)
+        assert paid.code == "part_paid"
+
     def test_all_in_dispute_waits_for_the_decision(self) -> None:
         assert next_step(replace(OPEN, in_dispute=10_000), (), date(2026, 3, 1)).code == "in_dispute"  # type: ignore[union-attr]
         part = next_step(replace(OPEN, in_dispute=9_999), (), date(2026, 3, 1))

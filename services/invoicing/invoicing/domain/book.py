@@ -251,9 +251,9 @@ class Book:
         self._say(here)
         self._credit(payment_id, settlement.customer_id, money, effective_on)
 
-    def restate(self, invoice: Invoice, dispute: Dispute | None) -> None:
+    def restate(self, invoice: Invoice, dispute: Dispute | None, uncredited: tuple[str, ...] = ()) -> None:
         """Keep what disputes hold of an invoice. `dispute`: the one whose hold began or ended, if its event says so."""
-        self._change(invoice, dispute=dispute)
+        self._change(invoice, dispute=dispute, uncredited=uncredited)
 
     def credit_invoice(
         self, invoice: Invoice, minor: int, on: date, note_id: str, caused_by: str | None = None
@@ -408,7 +408,7 @@ class Book:
 
     def _change(
         self, invoice: Invoice, payment_id: str | None = None, reason: str | None = None,
-        lines: tuple[int, ...] | None = None, dispute: Dispute | None = None,
+        lines: tuple[int, ...] | None = None, dispute: Dispute | None = None, uncredited: tuple[str, ...] = (),
     ) -> Invoice:  # fmt: skip
         key = ("invoice", invoice.id)
         before = self.said.setdefault(key, self.invoices.get(invoice.id, invoice))
@@ -423,7 +423,9 @@ class Book:
                 reason or earlier.reason,
                 lines or earlier.lines,
             )
-        self.facts[key] = Change(changed, step(before, changed, dispute), payment_id, reason, lines, dispute)
+            uncredited = earlier.uncredited + uncredited
+        what = step(before, changed, dispute)
+        self.facts[key] = Change(changed, what, payment_id, reason, lines, dispute, uncredited)
         return changed
 
     def _keep_credit(self, credit: Credit) -> Credit:

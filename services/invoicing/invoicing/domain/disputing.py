@@ -51,7 +51,7 @@ def _credit(book: Book, dispute: Dispute, invoice: Invoice, today: date) -> None
     share = crediting(invoice, amount)
     if share.waits:
         return
-    _keep(book, replace(dispute, state="accepted"), today, None)
+    _keep(book, replace(dispute, state="accepted"), today, None, uncredited=not amount)
     if not amount:
         return
     note = CreditNote(
@@ -67,11 +67,14 @@ def _credit(book: Book, dispute: Dispute, invoice: Invoice, today: date) -> None
     )
 
 
-def _keep(book: Book, dispute: Dispute, today: date, what: Literal["held", "hold_ended"] | None) -> None:
+def _keep(
+    book: Book, dispute: Dispute, today: date, what: Literal["held", "hold_ended"] | None, *, uncredited: bool = False
+) -> None:
     book.disputes[dispute.id] = dispute
     book.disputes_touched.add(dispute.id)
     theirs = [one for one in book.disputes.values() if one.invoice_id == dispute.invoice_id]
-    book.restate(with_holds(book.invoices[dispute.invoice_id], theirs, today), dispute if what else None)
+    invoice = with_holds(book.invoices[dispute.invoice_id], theirs, today)
+    book.restate(invoice, dispute if what else None, (dispute.id,) if uncredited else ())
 
 
 def with_holds(invoice: Invoice, disputes: Sequence[Dispute], today: date) -> Invoice:

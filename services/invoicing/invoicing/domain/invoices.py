@@ -84,6 +84,7 @@ class Change:
     """An invoice after one step, and what the step is called. `reason`: why somebody voided it.
 
     `lines`: what each line comes to, of an invoice that was issued. `dispute`: the one that holds, or whose hold ended.
+    `uncredited`: accepted disputes that end without a credit note, by their ids.
     """
 
     invoice: Invoice
@@ -92,6 +93,7 @@ class Change:
     reason: str | None = None
     lines: tuple[int, ...] | None = None
     dispute: Dispute | None = None
+    uncredited: tuple[str, ...] = ()
 
 
 def step(before: Invoice, after: Invoice, dispute: Dispute | None = None) -> What:
