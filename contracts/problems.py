@@ -133,7 +133,7 @@ PROBLEMS: dict[str, Kind] = {
     "verification-failed": Kind((409,), "The bank account can't be verified any more."),
     # Tickets.
     "dispute-decided": Kind((409,), "The dispute is decided or withdrawn already."),
-    "nothing-to-credit": Kind((409,), "The invoice is void: accepting the dispute would credit nothing."),
+    "nothing-to-credit": Kind((409,), "The invoice is void or credited in full: accepting would credit nothing."),
     "credited-already": Kind((409,), "All of the invoice is credited already."),
     "lines-unknown": Kind((409,), "Single lines of this older invoice can't be disputed; all of it can."),
     "unknown-line": Kind((422,), "The invoice has no such line."),
@@ -142,7 +142,7 @@ PROBLEMS: dict[str, Kind] = {
     "dispute-undecided": Kind((409,), "The ticket's dispute is undecided: decide or withdraw it first."),
     "disputed-already": Kind((409,), "What is disputed is disputed already."),
     "line-twice": Kind((422,), "A line is named twice."),
-    "more-than-invoiced": Kind((422,), "The lines sum to more than what is not credited of the invoice."),
+    "more-than-invoiced": Kind((422,), "The lines sum to more than the invoice less other disputes and credit notes."),
     "not-disputable": Kind((409,), "Nothing of the invoice is owed."),
     "unknown-category": Kind((422,), "The company has no such category of disputes."),
     "dispute-not-merged": Kind((409,), "The ticket of a dispute is not merged, and nothing is merged into it."),

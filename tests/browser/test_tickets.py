@@ -525,6 +525,25 @@ class TestDispute:
         await contact.goto(f"{manager.url}/invoices/{invoice}")
         await expect(contact.get_by_text("Reminders and autopay start again after")).to_be_visible()
 
+    async def test_says_what_others_leave(self, manager: Manager, contact: Page) -> None:
+        """A discount makes the total less than the lines."""
+        lines = (*LINES, {"description": "Discount", "unit_price_minor": -2_000})
+        invoice = await manager.client.invoice(manager.customer, lines=lines)
+        first = {"text": "Not ours.", "lines": [{"line": 1}]}
+        await manager.client.make(f"/v1/invoices/{invoice}/disputes", first, key=new_id())
+        await contact.goto(f"{manager.url}/invoices/{invoice}")
+        await contact.get_by_role("button", name="Dispute line 2: Freight").click()
+        dialog = contact.get_by_role("dialog")
+        await expect(dialog.get_by_text("Of this invoice $20.00 can still be disputed.")).to_be_visible()
+        await dialog.get_by_label("Explain it").fill("The freight is ours, too.")
+        await dialog.get_by_role("button", name="Raise a dispute").click()
+        await expect(dialog).to_be_visible()
+        assert await each_look(contact) == []
+        await dialog.get_by_label("Amount of line 2 with tax, USD").fill("20.00")
+        await expect(dialog.get_by_text("can still be disputed")).to_have_count(0)
+        await dialog.get_by_role("button", name="Raise a dispute").click()
+        await expect(contact.get_by_role("complementary").get_by_text("$20.00").first).to_be_visible()
+
     async def test_is_withdrawn(self, manager: Manager, contact: Page) -> None:
         invoice = await manager.client.invoice(manager.customer, lines=LINES)
         await contact.goto(f"{manager.url}/invoices/{invoice}")

@@ -1,6 +1,7 @@
 """Disputes over HTTP on a real PostgreSQL."""
 
 import asyncio
+import pathlib
 from typing import Any
 
 import httpx2
@@ -14,6 +15,8 @@ from support.disputes.store import Filter
 from tests.kit.notifying import usd
 from tests.kit.supporting import Acme, Help
 from tests.service.support.test_tickets_http import done, opened, thread
+
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 async def raised(client: httpx2.AsyncClient, acme: Acme, expect: int = 201, **body: Any) -> Any:
@@ -45,6 +48,14 @@ def changed(
     return event(**{**body, **more})
 
 
+def note_of(acme: Acme, dispute: Any, minor: int, left: int = 0) -> invoicing.CreditNoteIssued:
+    return invoicing.CreditNoteIssued(
+        credit_note_id=new_id(), customer_id=acme.id, number="CN-1001", invoice_id=acme.invoice,
+        dispute_id=dispute["id"], issued_on="2026-03-02", amount=usd(minor), applied=usd(minor - left),
+        balance=usd(left), available=usd(left),
+    )  # fmt: skip
+
+
 class TestRaising:
     async def test_makes_a_ticket_with_the_dispute(self, desk: Help) -> None:
         acme = await desk.acme()
@@ -74,10 +85,33 @@ class TestRaising:
         acme = await desk.acme()
         async with desk.contact(acme) as ann:
             first = await raised(ann, acme, lines=[{"line": 1}])
-            await raised(ann, acme, lines=[{"line": 2}])
+            await raised(ann, acme, lines=[{"line": 2, "amount_minor": 2_500}])
             assert (await raised(ann, acme, 409))["type"] == "urn:paidup:problem:disputed-already"
             assert (await decided(ann, first["dispute"], "withdraw")).status_code == 200
             await raised(ann, acme, lines=[{"line": 1}])
+
+    async def test_beyond_the_total_is_refused(self, desk: Help) -> None:
+        """The lines come to more than the total, as the last one is a discount."""
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            first = await raised(ann, acme, lines=[{"line": 1}])
+            assert (await decided(lee, first["dispute"], "review")).status_code == 200
+            problem = await raised(ann, acme, 422, lines=[{"line": 2}])
+            assert (problem["type"], problem["errors"][0]["field"]) == (
+                "urn:paidup:problem:more-than-invoiced",
+                "lines",
+            )
+            assert "2500" in problem["detail"]
+            assert (await decided(lee, first["dispute"], "reject")).status_code == 200
+            await raised(ann, acme, lines=[{"line": 2}])
+
+    async def test_at_once_come_to_the_total(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann:
+            path = f"/v1/invoices/{acme.invoice}/disputes"
+            bodies = [{"text": "Wrong.", "lines": [{"line": line}]} for line in (1, 2)]
+            answers = await asyncio.gather(*(ann.post(path, json=body) for body in bodies))
+        assert sorted(one.status_code for one in answers) == [201, 422]
 
     async def test_at_once_one_is_taken(self, desk: Help) -> None:
         acme = await desk.acme()
@@ -154,12 +188,7 @@ class TestDeciding:
             dispute = (await raised(ann, acme, lines=[{"line": 2}]))["dispute"]
             done = (await decided(lee, dispute, "accept", "You are right.")).json()
             assert (done["status"], done["if_accepted"], done["credit_note"]) == ("accepted", None, None)
-            note = invoicing.CreditNoteIssued(
-                credit_note_id=new_id(), customer_id=acme.id, number="CN-1001", invoice_id=acme.invoice,
-                dispute_id=dispute["id"], issued_on="2026-03-02", amount=usd(3_000), applied=usd(2_000),
-                balance=usd(1_000), available=usd(1_000),
-            )  # fmt: skip
-            await desk.hear(note)
+            await desk.hear(note_of(acme, dispute, 3_000, left=1_000))
             seen = (await ann.get(f"/v1/disputes/{dispute['id']}")).json()
             assert seen["credit_note"] == {"number": "CN-1001", "amount_minor": 3_000, "applied_minor": 2_000}
             refused = await raised(ann, acme, 422, lines=[{"line": 2}])
@@ -174,6 +203,55 @@ class TestDeciding:
             assert (answer.status_code, answer.json()["type"]) == (409, "urn:paidup:problem:nothing-to-credit")
             assert (await lee.get(f"/v1/disputes/{dispute['id']}")).json()["if_accepted"] is None
             assert (await decided(lee, {"id": new_id()}, "accept")).status_code == 404
+
+    async def test_preview_is_what_notes_leave(self, desk: Help) -> None:
+        """Two older disputes, which could come to more than the total."""
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            first = (await raised(ann, acme, lines=[{"line": 1}]))["dispute"]
+            second = (await raised(ann, acme, lines=[{"line": 2, "amount_minor": 2_500}]))["dispute"]
+            await desk.running.pool.execute("UPDATE disputes SET amount = 12_500 WHERE id = $1", second["id"])
+            await decided(lee, first, "accept")
+            path = f"/v1/disputes/{second['id']}"
+            told = {"applied_minor": 2_500, "credit_minor": 0, "waits": False}
+            assert (await lee.get(path)).json()["if_accepted"] == told
+            await desk.hear(note_of(acme, first, 10_000))
+            assert (await lee.get(path)).json()["if_accepted"] == told
+            await desk.running.pool.execute("UPDATE disputes SET amount = 12_500 WHERE id = $1", first["id"])
+            await desk.hear(note_of(acme, first, 12_500))
+            seen = (await lee.get(path)).json()
+            assert seen["if_accepted"] == {"applied_minor": 0, "credit_minor": 0, "waits": False}
+            answer = await decided(lee, second, "accept")
+            assert (answer.status_code, answer.json()["type"]) == (409, "urn:paidup:problem:nothing-to-credit")
+
+    async def test_voided_meanwhile_waits_for_no_note(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            dispute = (await raised(ann, acme))["dispute"]
+            done = (await decided(lee, dispute, "accept")).json()
+            assert (done["credit_note"], done["nothing_to_credit"]) == (None, False)
+            void = {"status": "void", "balance": usd(0), "payable_now": usd(0)}
+            said = changed(acme, uncredited=(dispute["id"],), **void)
+            await desk.hear(changed(acme, invoicing.InvoiceVoided, **void), said, changed(acme, **void))
+            seen = (await ann.get(f"/v1/disputes/{dispute['id']}")).json()
+            assert (seen["status"], seen["credit_note"], seen["nothing_to_credit"]) == ("accepted", None, True)
+
+    async def test_older_ones_without_a_note_are_told(self, desk: Help) -> None:
+        """Those that were accepted before invoicing said it: of a void invoice, and of one credited in full."""
+        void, full, waiting = [await desk.acme() for _ in range(3)]
+        ids = []
+        for acme, lines in ((void, []), (full, [1]), (full, [2]), (waiting, [])):
+            named = [{"line": line, "amount_minor": 2_500} for line in lines]
+            async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+                dispute = (await raised(ann, acme, lines=named))["dispute"]
+                await decided(lee, dispute, "accept")
+            ids.append(dispute["id"])
+        pool, file = desk.running.pool, ROOT / "services/support/migrations/0052_nothing_to_credit.sql"
+        await pool.execute("UPDATE invoices SET status = 'void' WHERE id = $1", void.invoice)
+        await pool.execute("UPDATE disputes SET note_number = 'CN-1', note_amount = 12_500 WHERE id = $1", ids[1])
+        await pool.execute("UPDATE" + file.read_text().partition("UPDATE")[2])
+        rows = await pool.fetch("SELECT id::text FROM disputes WHERE uncredited AND id = ANY($1) ORDER BY id", ids)
+        assert [row["id"] for row in rows] == [ids[0], ids[2]]
 
     async def test_withdrawing_closes_the_ticket(self, desk: Help) -> None:
         acme = await desk.acme()

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from contracts.money import Money
 from contracts.refusals import Refusal
 from contracts.support import DisputeStatus
-from support.disputes.domain import DECIDED, Decision, Dispute, DisputedInvoice, Line, amount_of, in_full, refusal_of
+from support.disputes.domain import (
+    DECIDED,
+    Decision,
+    Dispute,
+    DisputedInvoice,
+    Line,
+    amount_of,
+    in_full,
+    left_to_credit,
+    refusal_of,
+)
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 INVOICE = DisputedInvoice("i", "INV-1", "open", Money(10_000, "USD"), (6_000, 5_000, -1_000))
@@ -62,6 +72,39 @@ class TestRaising:
         assert why(Line(1), others=[accepted(Line(1, 6_000))]) == "line-not-disputable"
         assert why(Line(2), others=before) == "more-than-invoiced"
         assert why(others=[accepted()]) == "credited-already"
+
+    @pytest.mark.parametrize("status", ["open", "under_review", "accepted"])
+    def test_all_disputes_come_to_the_total(self, status: DisputeStatus) -> None:
+        """A discount makes the total less than the lines: another dispute may leave less than the line comes to."""
+        before = [dispute(Line(1, 6_000), status=status, amount=6_000)]
+        assert why(Line(2, 4_000), others=before) is None
+        assert why(Line(2, 4_001), others=before) == "more-than-invoiced"
+        assert why(Line(2), others=before) == "more-than-invoiced"
+        refusal = refusal_of(INVOICE, [Line(2)], None, (), before)
+        assert refusal is not None
+        assert refusal.values == {"left": 4_000}
+        assert "another dispute" in refusal.detail
+
+    def test_none_is_left_beside_an_undecided_one(self) -> None:
+        discounted = DisputedInvoice("i", "INV-1", "open", Money(5_000, "USD"), (10_000, 10_000, -15_000))
+        before = [dispute(Line(1, 5_000), amount=5_000)]
+        refusal = refusal_of(discounted, [Line(2, 1)], None, (), before)
+        assert refusal is not None
+        assert (refusal.code, refusal.values) == ("more-than-invoiced", {"left": 0})
+        assert left_to_credit(discounted, before) == 5_000
+
+    @given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(0, 9), st.data())
+    def test_taken_ones_can_all_be_credited(self, totals: list[int], discount: int, data: st.DataObject) -> None:
+        total = Money(max(1, sum(totals) - discount), "USD")
+        invoice = DisputedInvoice("i", "INV-1", "open", total, (*totals, total.minor - sum(totals)))
+        taken: list[Dispute] = []
+        for place, whole in enumerate(totals, 1):
+            lines = [Line(place, data.draw(st.one_of(st.none(), st.integers(1, whole))))]
+            if refusal_of(invoice, lines, None, (), taken) is None:
+                full = in_full(invoice, lines, taken)
+                status = data.draw(st.sampled_from(["open", "accepted"]))
+                taken.append(dispute(*full, status=status, amount=amount_of(invoice, full, taken)))
+        assert sum(one.amount or 0 for one in taken) <= total.minor
 
     def test_category_is_one_of_the_company(self) -> None:
         refusal = refusal_of(INVOICE, (), "other", ["wrong_price"], ())

@@ -18,7 +18,7 @@ from contracts.money import LARGEST_MINOR
 from contracts.refusals import Refusal
 from contracts.support import DisputeStatus
 from support.disputes import messages, store
-from support.disputes.domain import Decision, Dispute, Line, amount_of, in_full, refusal_of
+from support.disputes.domain import Decision, Dispute, Line, amount_of, in_full, left_to_credit, refusal_of
 from support.disputes.views import DisputeView, view_of_dispute
 from support.edge import (
     Asked,
@@ -159,10 +159,14 @@ async def decide(work: Work, dispute: Dispute, what: Decision, author: Author, t
 
 
 async def _creditable(work: Work, dispute: Dispute) -> None:
-    """A void invoice has nothing to credit: nothing of it is owed, and nothing was paid."""
+    """A void invoice, of which nothing was paid, has nothing to credit; nor has one that is credited in full."""
     invoice = await store.lock_invoice(work, dispute.invoice_id)
-    if invoice is not None and invoice.status == "void":
-        detail = "The invoice is void, so there is nothing to credit. Reject the dispute, and say so in your answer."
+    if invoice is None:
+        return
+    void = invoice.status == "void"
+    if void or left_to_credit(invoice, await store.load_others(work, invoice.id)) <= 0:
+        why = "The invoice is void" if void else "All of the invoice is credited already"
+        detail = f"{why}, so there is nothing to credit. Reject the dispute, and say so in your answer."
         raise conflict("nothing-to-credit", detail)
 
 
@@ -196,7 +200,8 @@ async def accept_dispute(
     """Accept a dispute: invoicing issues a credit note. `if_accepted` of the dispute shows what it will do.
 
     What can be paid now of the invoice is credited; what is paid already becomes the customer's credit. While a payment
-    under way may pay what is disputed, the credit note waits for its end.
+    under way may pay what is disputed, the credit note waits for its end. If the invoice is voided or credited in full
+    at the same moment, no note comes, and the dispute has `nothing_to_credit`.
     """
     return await _decide(dispute_id, request, who, "accepted", asked)
 

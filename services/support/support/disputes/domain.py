@@ -85,10 +85,10 @@ def refusal_of(
     if any(not other.decided and other.overlaps(lines) for other in others):
         detail = "What you dispute is disputed already. Write in the ticket of that dispute, or withdraw it."
         return Refusal("disputed-already", detail, conflict=True)
-    places, left = [one.line for one in lines], _left_of(invoice, others)
+    places = [one.line for one in lines]
     if len(set(places)) < len(places):
         return Refusal("line-twice", "A line is named twice.", "lines")
-    if left <= 0:
+    if left_to_credit(invoice, others) <= 0:
         return Refusal("credited-already", "All of the invoice is credited already.", conflict=True)
     if lines and invoice.lines is None:
         detail = (
@@ -98,8 +98,12 @@ def refusal_of(
     for place, one in enumerate(lines):
         if refusal := _refusal_of_line(invoice, one, place, others):
             return refusal
+    left = max(0, _left_of(invoice, others))
     if sum(one.amount or 0 for one in in_full(invoice, lines, others)) > left:
-        detail = f"The lines sum to more than the {left} minor units of the invoice that are not credited yet."
+        detail = (
+            f"The lines sum to more than the {left} minor units of the invoice that are neither credited nor in "
+            "another dispute."
+        )
         return Refusal("more-than-invoiced", detail, "lines", values={"left": left})
     return None
 
@@ -119,9 +123,14 @@ def _refusal_of_line(invoice: DisputedInvoice, one: Line, place: int, others: Se
     return None
 
 
-def _left_of(invoice: DisputedInvoice, others: Iterable[Dispute]) -> int:
-    """What of the invoice's total is not credited."""
+def left_to_credit(invoice: DisputedInvoice, others: Iterable[Dispute]) -> int:
+    """What of the invoice's total accepted disputes leave, if all of each is credited."""
     return invoice.total.minor - sum(other.amount or 0 for other in others if other.status == "accepted")
+
+
+def _left_of(invoice: DisputedInvoice, others: Iterable[Dispute]) -> int:
+    """What of the invoice's total no other dispute is about, so that all of them can be accepted."""
+    return invoice.total.minor - sum(other.amount or 0 for other in others)
 
 
 def _left_of_line(invoice: DisputedInvoice, line: int, others: Iterable[Dispute]) -> int:

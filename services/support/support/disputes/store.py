@@ -78,7 +78,9 @@ async def save_dispute(work: Work, one: Dispute) -> None:
 
 
 SHOWN = f"""SELECT {DISPUTE}, t.number AS ticket_number, c.name AS customer_name, i.number AS invoice_number,
-    i.status AS invoice_status, i.payable_now, i.pending, d.note_number, d.note_amount, d.note_applied
+    i.status AS invoice_status, i.payable_now, i.pending, d.note_number, d.note_amount, d.note_applied, d.uncredited,
+    i.total - (SELECT coalesce(sum(coalesce(o.note_amount, o.amount)), 0)::bigint FROM disputes o
+        WHERE o.invoice_id = d.invoice_id AND o.status = 'accepted' AND NOT o.uncredited) AS left_to_credit
     FROM disputes d JOIN tickets t ON t.id = d.ticket_id LEFT JOIN customers c ON c.id = d.customer_id
     LEFT JOIN invoices i ON i.id = d.invoice_id"""  # noqa: S608
 

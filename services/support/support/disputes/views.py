@@ -23,7 +23,7 @@ class DisputedPart(BaseModel):
 
 
 class IfAccepted(BaseModel):
-    """What accepting would do now, in minor units of the dispute's currency.
+    """What accepting would do now, in minor units of the dispute's currency: at most what other credit notes leave.
 
     `waits`: a payment under way may pay what is disputed, so the credit note is issued when that has ended.
     """
@@ -63,11 +63,21 @@ class DisputeView(BaseModel):
     if_accepted: Annotated[IfAccepted | None, Field(description="What accepting would do; null once it is decided")]
     credit_note: Annotated[
         NoteOfDispute | None,
-        Field(description="Of an accepted dispute; null as long as money under way may pay what is disputed"),
+        Field(
+            description="Of an accepted dispute; null as long as money under way may pay what is disputed, and with "
+            "`nothing_to_credit`"
+        ),
+    ]
+    nothing_to_credit: Annotated[
+        bool,
+        Field(
+            description="Whether an accepted dispute ended without a credit note, because its invoice was voided or "
+            "credited in full meanwhile"
+        ),
     ]
 
 
-MADE = ("lines", "amount_minor", "if_accepted", "credit_note")
+MADE = ("lines", "amount_minor", "if_accepted", "credit_note", "nothing_to_credit")
 
 
 def view_of_dispute(row: Any) -> dict[str, Any]:
@@ -78,6 +88,7 @@ def view_of_dispute(row: Any) -> dict[str, Any]:
         "amount_minor": row["amount"],
         "if_accepted": _if_accepted(row),
         "credit_note": _note(row),
+        "nothing_to_credit": row["uncredited"],
     }
 
 
@@ -89,7 +100,8 @@ def _if_accepted(row: Any) -> dict[str, Any] | None:
         or row["invoice_status"] == "void"
     ):
         return None
-    share = share_credit(row["amount"], payable_now=row["payable_now"], pending=row["pending"])
+    amount = max(0, min(row["amount"], row["left_to_credit"]))
+    share = share_credit(amount, payable_now=row["payable_now"], pending=row["pending"])
     return {"applied_minor": share.applied, "credit_minor": share.credit, "waits": share.waits}
 
 

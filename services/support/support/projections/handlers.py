@@ -29,6 +29,7 @@ async def forget_customers(events: Sequence[Received[invoicing.CustomerErased]],
 
 async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     await store.keep_invoices(work, events)
+    await store.keep_uncredited(work, events)
 
 
 async def keep_credit_notes(events: Sequence[Received[invoicing.CreditNoteIssued]], work: Work) -> None:

@@ -81,6 +81,18 @@ async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) ->
     await work.connection.execute(KEEP_INVOICES, *zip(*rows, strict=True))
 
 
+UNCREDITED = """
+UPDATE disputes SET uncredited = true WHERE id = ANY($1::uuid[]) AND status = 'accepted' AND note_number IS NULL
+"""
+
+
+async def keep_uncredited(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
+    """Save with accepted disputes that no credit note comes. Each event names its own, so that all of them count."""
+    ids = [dispute_id for received in events for dispute_id in received.event.uncredited or ()]
+    if ids:
+        await work.connection.execute(UNCREDITED, ids)
+
+
 def _array(lines: Sequence[Amount]) -> str:
     """Amounts of lines. Arrays of arrays of several lengths travel as text alone."""
     return "{" + ",".join(str(one.amount_minor) for one in lines) + "}"

@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest";
 import {
   heldOf,
   awaitsNote,
+  beyond,
   disputable,
   effectOf,
+  leftOf,
   linesOf,
   lookOf,
   queueIn,
@@ -47,6 +49,21 @@ describe("what is disputed", () => {
     ]);
   });
 
+  it("is with other disputes and credit notes at most the total", () => {
+    const other = (
+      status: "open" | "under_review" | "accepted" | "rejected" | "withdrawn",
+      amount_minor: number | null,
+    ) => ({
+      status,
+      amount_minor,
+    });
+    const others = [other("open", 4_000), other("under_review", 1_000), other("accepted", 2_000), other("open", null)];
+    expect(leftOf(invoice, others)).toBe(3_000);
+    expect(leftOf(invoice, [other("rejected", 4_000), other("withdrawn", 5_000)])).toBe(10_000);
+    expect(leftOf(invoice, [other("accepted", 12_000)])).toBe(0);
+    expect([beyond({ 1: 2_000, 2: 1_000, 3: null }, 3_000), beyond({ 1: 3_001 }, 3_000)]).toEqual([false, true]);
+  });
+
   it("is of an invoice that is or was owed", () => {
     expect(["open", "in_progress", "paid", "void"].map((status) => disputable({ status: status as "open" }))).toEqual([
       true,
@@ -66,6 +83,7 @@ describe("accepting", () => {
     expect(effectOf(then(100, 200)).map((one) => one.word)).toEqual(["disputes.do_applied", "disputes.do_credit"]);
     expect(effectOf(then(0, 0, true))).toEqual([{ word: "disputes.do_waits", minor: 0 }]);
     expect(effectOf({ if_accepted: null })).toEqual([{ word: "disputes.do_unknown", minor: 0 }]);
+    expect(effectOf(then(0, 0))).toEqual([{ word: "disputes.do_nothing", minor: 0 }]);
   });
 });
 
@@ -78,9 +96,10 @@ describe("a dispute", () => {
 
   it("awaits its credit note once it is accepted", () => {
     const note = { number: "CN-1", amount_minor: 1, applied_minor: 1 };
-    expect(awaitsNote({ status: "accepted", credit_note: null })).toBe(true);
-    expect(awaitsNote({ status: "accepted", credit_note: note })).toBe(false);
-    expect(awaitsNote({ status: "open", credit_note: null })).toBe(false);
+    expect(awaitsNote({ status: "accepted", credit_note: null, nothing_to_credit: false })).toBe(true);
+    expect(awaitsNote({ status: "accepted", credit_note: note, nothing_to_credit: false })).toBe(false);
+    expect(awaitsNote({ status: "accepted", credit_note: null, nothing_to_credit: true })).toBe(false);
+    expect(awaitsNote({ status: "open", credit_note: null, nothing_to_credit: false })).toBe(false);
   });
 
   it("stands in the queue of the address", () => {

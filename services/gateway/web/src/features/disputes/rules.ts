@@ -28,8 +28,9 @@ export const undecided = (dispute: Pick<Dispute, "status">): boolean =>
   dispute.status === "open" || dispute.status === "under_review";
 
 /** Whether its credit note is still to come. */
-export const awaitsNote = (dispute: Pick<Dispute, "status" | "credit_note"> | null | undefined): boolean =>
-  dispute?.status === "accepted" && dispute.credit_note === null;
+export const awaitsNote = (
+  dispute: Pick<Dispute, "status" | "credit_note" | "nothing_to_credit"> | null | undefined,
+): boolean => dispute?.status === "accepted" && dispute.credit_note === null && !dispute.nothing_to_credit;
 
 /** Whether something of an invoice can be disputed: void and written-off ones are not owed. */
 export const disputable = (invoice: Pick<Invoice, "status">): boolean =>
@@ -58,6 +59,19 @@ export const heldOf = (invoice: Pick<Schemas["InvoiceDetail"], "balance_minor" |
 export const restOf = (invoice: Pick<Invoice, "payable_now_minor">, disputed: number): number =>
   Math.max(0, invoice.payable_now_minor - disputed);
 
+/** What of the invoice is neither credited nor in another dispute: all disputes of an invoice come to its total at most. */
+export const leftOf = (
+  invoice: Pick<Invoice, "total_minor">,
+  disputes: readonly Pick<Dispute, "status" | "amount_minor">[],
+): number =>
+  disputes
+    .filter((one) => undecided(one) || one.status === "accepted")
+    .reduce((left, one) => Math.max(0, left - (one.amount_minor ?? 0)), invoice.total_minor);
+
+/** Whether the chosen lines come to more than that. */
+export const beyond = (chosen: Chosen, left: number): boolean =>
+  Object.values(chosen).reduce<number>((sum, minor) => sum + (minor ?? 0), 0) > left;
+
 export const linesOf = (whole: boolean, chosen: Chosen): { line: number; amount_minor: number | null }[] =>
   whole ? [] : Object.entries(chosen).map(([line, amount_minor]) => ({ line: Number(line), amount_minor }));
 
@@ -69,5 +83,5 @@ export function effectOf(dispute: Pick<Dispute, "if_accepted">): { word: Key; mi
   const found: { word: Key; minor: number }[] = [];
   if (then.applied_minor) found.push({ word: "disputes.do_applied", minor: then.applied_minor });
   if (then.credit_minor) found.push({ word: "disputes.do_credit", minor: then.credit_minor });
-  return found;
+  return found.length ? found : [{ word: "disputes.do_nothing", minor: 0 }];
 }
