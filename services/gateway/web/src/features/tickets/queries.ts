@@ -24,7 +24,7 @@ const SAVED = ["desk", "saved-replies"];
 export const savedRepliesQuery = () =>
   createQuery(() => ({
     queryKey: SAVED,
-    queryFn: async () => (await ask(api.GET("/v1/saved-replies"))).items,
+    queryFn: () => ask(api.GET("/v1/saved-replies")),
   }));
 
 /** `id`: of one that is there; null: a new one. */
