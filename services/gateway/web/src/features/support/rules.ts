@@ -34,6 +34,15 @@ export const reopens = (
   dayOf: (at: string) => string,
 ): boolean => ticket.reopens_until !== null && today <= dayOf(ticket.reopens_until);
 
+type Answered = { status: Status; merged_into: Schemas["TicketView"]["merged_into"] };
+
+/** What becomes of a reply to a ticket that is over; undefined: nothing of note. `back`: whether a reply reopens it. */
+export function fateOfReply(ticket: Answered, back: boolean): Key | undefined {
+  if (ticket.merged_into) return "support.reply_merged";
+  if (!ended(ticket)) return undefined;
+  return back ? "support.reply_reopens" : "support.reply_follows";
+}
+
 /** Whether something was written; everything else is a line between the messages. */
 export const isMessage = (event: Event): boolean => ["asked", "replied", "noted"].includes(event.event);
 
