@@ -1,15 +1,7 @@
 /** Amounts are integers of minor units (cents, yen). No amount becomes a float here. */
 
-const digits = new Map<string, number>();
-
-export function digitsOf(currency: string): number {
-  let found = digits.get(currency);
-  if (found === undefined) {
-    found = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
-    digits.set(currency, found);
-  }
-  return found;
-}
+export const digitsOf = (currency: string): number =>
+  format("en", currency, "currency").resolvedOptions().maximumFractionDigits ?? 2;
 
 /** The amount as decimal text: 123456 of USD is "1234.56". */
 export function decimal(minor: number, currency: string): string {
@@ -25,12 +17,11 @@ function format(language: string, currency: string, style: "currency" | "decimal
   const key = `${language} ${currency} ${style}`;
   let found = formats.get(key);
   if (!found) {
-    const digits = digitsOf(currency);
-    const options: Intl.NumberFormatOptions =
+    const own: Intl.NumberFormatOptions =
       style === "currency"
-        ? { style, currency, currencyDisplay: "narrowSymbol", useGrouping: "always" }
-        : { useGrouping: "always", minimumFractionDigits: digits, maximumFractionDigits: digits };
-    formats.set(key, (found = new Intl.NumberFormat(language, options)));
+        ? { style, currency, currencyDisplay: "narrowSymbol" }
+        : { minimumFractionDigits: digitsOf(currency), maximumFractionDigits: digitsOf(currency) };
+    formats.set(key, (found = new Intl.NumberFormat(language, { useGrouping: "always", ...own })));
   }
   return found;
 }
