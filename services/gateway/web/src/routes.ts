@@ -106,12 +106,14 @@ export const isActive = Object.assign((path: string): boolean => route.pathname 
   startsWith: (path: string): boolean => route.pathname.startsWith(path),
 });
 
+const path = (): string => location.pathname.slice(base.length); // without a visit's
+
 /** Where the reader is, with the question mark and all, without a visit's path. */
-export const here = (): string => location.pathname.slice(base.length) + location.search;
+export const here = (): string => path() + location.search;
 
 /** Load what the page at this address needs, before anything is mounted. Where that fails, the page itself asks again. */
 export function loadPage(): void {
-  router.preload((location.pathname.slice(base.length) || "/") as "/").catch(() => undefined);
+  router.preload((path() || "/") as "/").catch(() => undefined);
 }
 
 /** Go to a page that is given as text, with the question mark and all. */

@@ -16,11 +16,13 @@ export async function readSession(): Promise<Session | null> {
   }
 }
 
-export const sessionQuery = () => createQuery(() => ({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 }));
+const QUERY = { queryKey: SESSION, queryFn: readSession, staleTime: 60_000 };
+
+export const sessionQuery = () => createQuery(() => QUERY);
 
 /** Who is signed in, asked beside the first scripts. Where nobody ever was, the pages of signing in need no answer. */
 export function askEarly(): void {
-  if (anybodyWasHere()) void queries.prefetchQuery({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 });
+  if (anybodyWasHere()) void queries.prefetchQuery(QUERY);
 }
 
 /** After signing in: nothing of the person before is kept. */

@@ -45,11 +45,12 @@ export function wrongAmount(minor: number | null, most: number): "no_amount" | "
   return minor > most ? "too_much" : null;
 }
 
+const sumOfLines = (chosen: Chosen): number =>
+  Object.values(chosen).reduce<number>((sum, minor) => sum + (minor ?? 0), 0);
+
 /** What is disputed in all, in minor units: the chosen lines, at most the total; without lines the whole invoice. */
-export function sumOf(invoice: Pick<Invoice, "total_minor">, whole: boolean, chosen: Chosen): number {
-  const lines = Object.values(chosen).reduce<number>((sum, minor) => sum + (minor ?? 0), 0);
-  return whole ? invoice.total_minor : Math.min(lines, invoice.total_minor);
-}
+export const sumOf = (invoice: Pick<Invoice, "total_minor">, whole: boolean, chosen: Chosen): number =>
+  whole ? invoice.total_minor : Math.min(sumOfLines(chosen), invoice.total_minor);
 
 /** How much of what is disputed is held: at most what is owed and not held already. */
 export const heldOf = (invoice: Pick<Schemas["InvoiceDetail"], "balance_minor" | "disputed_minor">, disputed: number) =>
@@ -69,8 +70,7 @@ export const leftOf = (
     .reduce((left, one) => Math.max(0, left - (one.amount_minor ?? 0)), invoice.total_minor);
 
 /** Whether the chosen lines come to more than that. */
-export const beyond = (chosen: Chosen, left: number): boolean =>
-  Object.values(chosen).reduce<number>((sum, minor) => sum + (minor ?? 0), 0) > left;
+export const beyond = (chosen: Chosen, left: number): boolean => sumOfLines(chosen) > left;
 
 export const linesOf = (whole: boolean, chosen: Chosen): { line: number; amount_minor: number | null }[] =>
   whole ? [] : Object.entries(chosen).map(([line, amount_minor]) => ({ line: Number(line), amount_minor }));
