@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -369,9 +369,7 @@ async def reply_to_ticket(
         only_for_company(who)
 
     async def do(work: Work) -> Ticket:
-        ticket = await store.lock_to_write(work, ticket_id, who.customer_id) if is_id(ticket_id) else None
-        if ticket is None:
-            raise no_ticket(ticket_id)
+        ticket = await _locked(work, ticket_id, who, store.lock_to_write)
         entry = Entry(
             "noted" if asked.internal else "replied", work.now, author_of(who), asked.text, files=tuple(asked.file_ids)
         )
@@ -380,8 +378,11 @@ async def reply_to_ticket(
     return await once(request, who, f"/v1/tickets/{ticket_id}/replies", key, asked, do, detail_of)
 
 
-async def _locked(work: Work, ticket_id: str, who: Identity) -> Ticket:
-    ticket = await store.lock_ticket(work, ticket_id, who.customer_id) if is_id(ticket_id) else None
+Lock = Callable[[Work, str, str | None], Awaitable[Ticket | None]]
+
+
+async def _locked(work: Work, ticket_id: str, who: Identity, lock: Lock = store.lock_ticket) -> Ticket:
+    ticket = await lock(work, ticket_id, who.customer_id) if is_id(ticket_id) else None
     if ticket is None:
         raise no_ticket(ticket_id)
     return ticket
