@@ -16,7 +16,8 @@ LOOK_SECONDS = 1.0  # how often the library looks whether there is more to fetch
 def rest(consumer: Any, came: bool) -> None:
     """Call it after each poll: `came` says whether there was a record.
 
-    A long fetch would hold up partitions that were not in it; while nothing comes, all of them are.
+    Without a record, the broker may hold the next fetch twice as long as the one before. After a record it holds a
+    fetch only shortly: a partition that the fetch does not name waits for its end.
     """
     fetcher = consumer._fetcher
     longer = min(LONGEST_MS, 2 * max(fetcher._fetch_max_wait_ms, SHORTEST_MS))
@@ -27,8 +28,8 @@ def rest(consumer: Any, came: bool) -> None:
 def gather(consumer: Any, seconds: float) -> None:
     """Call it once, after the start: while records come, the consumer asks for more only so often.
 
-    The first record after a pause never waits. The consumer waits, and not the broker: a fetch that the broker holds
-    until there is enough makes it look at each partition of that fetch for each record that anybody writes to one.
+    The first record after a pause never waits. The consumer waits before it asks, because waiting costs the broker
+    more: for each new record, it looks at all partitions of each fetch that it holds.
     """
     ask, came = consumer._fetcher._proc_fetch_request, False
 
