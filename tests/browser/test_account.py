@@ -1,5 +1,6 @@
 """My account in a real browser: methods by the provider's page, autopay, password, sessions, who looked, staying in."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import aiohttp
 import asyncpg
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, Route, expect
 
 from contracts.ids import new_id
 from tests.kit.client import Client
@@ -137,10 +138,29 @@ class TestMethods:
     async def test_cancelled_visit_keeps_nothing(self, owner: Owner) -> None:
         await owner.open("/account/methods", "Payment methods")
         await owner.begin_adding()
+        await expect(owner.page.get_by_role("heading", level=1, name="Add a way to pay")).to_be_visible()
         await owner.page.get_by_role("link", name="Cancel").click()
         await expect(owner.page.get_by_text("You came back before it was saved")).to_be_visible(timeout=10_000)
         await owner.page.get_by_role("link", name="Go back").click()
         await expect(owner.page.get_by_text("No payment method is saved yet")).to_be_visible()
+
+    async def test_who_cancels_first_stays_here(self, owner: Owner) -> None:
+        page, answering = owner.page, asyncio.Event()
+
+        async def late(route: Route) -> None:
+            answer = await route.fetch()
+            await answering.wait()
+            await route.fulfill(response=answer)
+
+        await page.route("**/v1/customers/*/payment-methods/setup", late)
+        await owner.open("/account/methods", "Payment methods")
+        await owner.begin_adding()
+        await page.get_by_role("link", name="Cancel").click()
+        await expect(page.get_by_text("No payment method is saved yet")).to_be_visible()
+        async with page.expect_response("**/v1/customers/*/payment-methods/setup"):
+            answering.set()
+        await page.wait_for_timeout(500)
+        await expect(page.get_by_text("No payment method is saved yet")).to_be_visible()
 
     async def test_account_is_verified_by_deposits(self, owner: Owner) -> None:
         page = owner.page
