@@ -1,12 +1,16 @@
 """A file that can't be imported is refused with its lines, before anything is sent."""
 
+import asyncio
 import pathlib
 from datetime import date
 
 import pytest
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from paidup_local.errors import StackError
-from paidup_local.importing import read_mapping, read_rows
+from paidup_local.importing import ColumnMapping, Row, import_invoices, read_mapping, read_rows
+from tests.kit.serving import serving
 
 MAPPING = """
 currency = "USD"
@@ -119,3 +123,55 @@ class TestDelimiters:
         (tmp_path / "f.csv").write_text(f"{HEADER}{empty}\n{GOOD}{empty}\n{GOOD.replace('I1', 'I2')}{empty}\n")
         rows = read_rows(tmp_path / "f.csv", read_mapping(tmp_path / "m.toml"), TODAY)
         assert [(row.line, row.number) for row in rows] == [(3, "I1"), (5, "I2")]
+
+
+def rows(folder: pathlib.Path) -> tuple[list[Row], ColumnMapping]:
+    (folder / "m.toml").write_text(MAPPING)
+    (folder / "f.csv").write_text(HEADER + GOOD)
+    mapping = read_mapping(folder / "m.toml")
+    return read_rows(folder / "f.csv", mapping, TODAY), mapping
+
+
+class TestBusyStack:
+    async def test_row_is_sent_again_until_answered(self, tmp_path: pathlib.Path) -> None:
+        answers = [(502, "1"), (503, "0"), (504, None), (409, "0"), (201, None)]
+        asked: list[str] = []
+
+        async def stack(scope: Scope, receive: Receive, send: Send) -> None:
+            asked.append(scope["path"])
+            status, after = answers.pop(0) if scope["path"] == "/v1/invoices" else (201, None)
+            await JSONResponse({"id": "1"}, status, {"retry-after": after} if after else {})(scope, receive, send)
+
+        async with serving(stack) as url:
+            done = await import_invoices(url, "key", *rows(tmp_path), lambda path: None)
+        assert asked == ["/v1/customers", *["/v1/invoices"] * 5]
+        assert (done.customers, done.invoices) == (1, 1)
+
+    async def test_refusal_is_named_at_once(self, tmp_path: pathlib.Path) -> None:
+        asked: list[str] = []
+
+        async def stack(scope: Scope, receive: Receive, send: Send) -> None:
+            asked.append(scope["path"])
+            await JSONResponse({"detail": "that number is taken"}, 409)(scope, receive, send)
+
+        async with serving(stack) as url:
+            with pytest.raises(StackError, match="customer C1: that number is taken"):
+                await import_invoices(url, "key", *rows(tmp_path), lambda path: None)
+        assert asked == ["/v1/customers"]
+
+    async def test_cut_connection_is_tried_again(self, tmp_path: pathlib.Path) -> None:
+        cuts = 2
+
+        async def cutting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal cuts
+            await reader.readuntil(b"\r\n\r\n")
+            if not cuts:
+                writer.write(b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
+                             b"Connection: close\r\n\r\n" + b'{"id":"1"}')  # fmt: skip
+            cuts = max(0, cuts - 1)
+            writer.close()
+
+        async with await asyncio.start_server(cutting, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            done = await import_invoices(f"http://127.0.0.1:{port}", "key", *rows(tmp_path), lambda path: None)
+        assert (done.customers, done.invoices) == (1, 1)

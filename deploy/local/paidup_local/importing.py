@@ -19,6 +19,8 @@ from paidup_local.errors import StackError
 NEEDED = ("customer_external_id", "number", "issued_on", "due_on", "amount")
 OPTIONAL = ("customer_name", "settled_on", "description", "po_number")
 AT_ONCE = 16
+AGAIN = (409, 429, 502, 503, 504)
+PATIENCE, TRIES_WITHOUT_ANSWER = 60, 5
 
 
 @dataclass(frozen=True)
@@ -272,13 +274,8 @@ class Importer:
         self.done.payments += 1
 
     async def _send(self, path: str, body: dict[str, Any], where: str, key: str | None = None) -> Any:
-        """The answer; waits where the server asks for it. StackError names the line and what the server said."""
-        headers = {"Idempotency-Key": key} if key else {}
-        for _ in range(60):
-            answer = await self._session.post(path, json=body, headers=headers)
-            if answer.status_code not in (409, 429, 503) or "retry-after" not in answer.headers:
-                break
-            await asyncio.sleep(float(answer.headers["retry-after"]))
+        """The answer; waits where the stack is busy or restarts. StackError names the line and what the server said."""
+        answer = await self._answer(path, body, {"Idempotency-Key": key} if key else {})
         if answer.status_code >= 300:
             said = (
                 answer.json().get("detail", answer.text)
@@ -292,6 +289,25 @@ class Importer:
         self.done.there_already += repeated
         self._tick(path)
         return answer.json()
+
+    async def _answer(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Any:
+        """The answer that counts. Asking again is safe: numbers and keys make each request happen once."""
+        import httpx2
+
+        unheard = 0
+        for _ in range(PATIENCE):
+            try:
+                answer = await self._session.post(path, json=body, headers=headers)
+            except httpx2.TransportError:
+                unheard += 1
+                if unheard == TRIES_WITHOUT_ANSWER:
+                    raise
+                await asyncio.sleep(1)
+                continue
+            if answer.status_code not in AGAIN or (answer.status_code == 409 and "retry-after" not in answer.headers):
+                break
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+        return answer
 
 
 async def _some_at_once(work: Callable[[Any], Awaitable[None]], items: Iterator[Any]) -> None:
