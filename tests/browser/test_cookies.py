@@ -13,6 +13,7 @@ from tests.kit.mails import Catcher
 from tests.kit.portal import CODE
 from tests.kit.stack import LocalStack
 
+LIGHT = "/docs/start.js"  # shown as text: nothing is run there
 ASK = """async ([method, path, body, own]) => {
     const headers = {'Content-Type': 'application/json', ...(own ? {'Paidup-CSRF': '1'} : {})}
     const answer = await fetch(path, {method, headers, body: body && JSON.stringify(body)})
@@ -39,10 +40,10 @@ async def ask(page: Page, method: str, path: str, body: Any = None, *, own: bool
 
 @pytest_asyncio.fixture(params=["127.0.0.1", "localhost"])
 async def page(request: pytest.FixtureRequest, stack: LocalStack, context: BrowserContext) -> AsyncIterator[Page]:
-    """A page of the gateway, by each name of this machine."""
+    """A light page of the gateway, by each name of this machine."""
     await context.clear_cookies()
     page = await context.new_page()
-    await page.goto(stack.url.replace("127.0.0.1", request.param) + "/docs")
+    await page.goto(stack.url.replace("127.0.0.1", request.param) + LIGHT)
     yield page
     await page.close()
 
@@ -102,12 +103,12 @@ class TestForeignPage:
         self, page: Page, stack: LocalStack, customer: tuple[str, str]
     ) -> None:
         await sign_in(page, stack, customer[1])
-        ours = page.url.removesuffix("/docs")
+        ours = page.url.removesuffix(LIGHT)
         theirs = (
             ours.replace("localhost", "127.0.0.1") if "localhost" in ours else ours.replace("127.0.0.1", "localhost")
         )
         foreign = await page.context.new_page()
-        await foreign.goto(theirs + "/docs")
+        await foreign.goto(theirs + LIGHT)
         async with foreign.expect_navigation() as navigated:
             await foreign.evaluate(FOREIGN_FORM, [f"{ours}/v1/sign-in/password"])
         answer = await (await navigated.value).json()  # type: ignore[union-attr]

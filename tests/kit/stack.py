@@ -75,10 +75,12 @@ class LocalStack:
 
     def paidup(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run the `paidup` command against this stack."""
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-P", "-m", "paidup_local.cli", *words],
-            env=self.settings.environment(os.environ), capture_output=True, text=True, check=check,
+            env=self.settings.environment(os.environ), capture_output=True, text=True, check=False,
         )  # fmt: skip
+        assert done.returncode == 0 or not check, f"paidup {' '.join(words)}: {done.stderr}"
+        return done
 
     def paidup_json(self, *words: str, check: bool = True) -> Any:
         """The JSON of the command's last line."""
