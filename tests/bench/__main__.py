@@ -123,15 +123,15 @@ class Bench:
     # --- measured
 
     async def measured(self, what: str, count: int, run: Callable[[], Awaitable[None]]) -> tuple[float, meter.Spent]:
-        """Payments a second until the last is Paid, and the CPU that they took."""
-        await asyncio.sleep(1)
+        """Payments a second until the last is Paid, and the CPU that they took, with those who only hear of them."""
+        await meter.at_rest(self.stack)
         before = meter.read(self.stack)
         began = time.monotonic()
         await run()
         accepted = time.monotonic() - began
         await self.all_paid()
         rate = count / (time.monotonic() - began)
-        await asyncio.sleep(0.3)
+        await meter.at_rest(self.stack)
         spent = meter.read(self.stack).since(before)
         self.noise.append(spent.noise_percent)
         say(f"{what}: {count / accepted:.0f} accepted and {rate:.0f} Paid a second")

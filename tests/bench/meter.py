@@ -57,6 +57,24 @@ def read(stack: LocalStack) -> Reading:
     return Reading(spent, _own(psutil.Process()), machine.user + machine.nice + machine.system, time.monotonic())
 
 
+REST_SHARE, REST_SECONDS, RESTLESS_SECONDS = 0.15, 1.0, 300
+
+
+async def at_rest(stack: LocalStack) -> None:
+    """Return once the stack takes next to nothing for a second: all who hear what was done have taken it up.
+
+    AssertionError if that takes minutes.
+    """
+    deadline, before = time.monotonic() + RESTLESS_SECONDS, read(stack)
+    while True:
+        await asyncio.sleep(REST_SECONDS)
+        now = read(stack)
+        spent, before = now.since(before), now
+        if sum(spent.stack.values()) < REST_SHARE * spent.seconds:
+            return
+        assert time.monotonic() < deadline, f"not at rest after {RESTLESS_SECONDS} s: {spent.stack}"
+
+
 @dataclass
 class Memory:
     """Resident megabytes of a process of a stack: at first, and the most since."""
