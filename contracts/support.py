@@ -119,6 +119,8 @@ class TicketNoticeMade(Event):
         ),
     ]
     to: Annotated[tuple[str, ...], Field(description="Ids of people; empty: all contacts of the customer")]
+    invoice_id: Annotated[str | None, Field(description="What the ticket is about; absent in older events")] = None
+    amount: Annotated[Amount | None, Field(description="Of `dispute_…`: what was disputed, with tax")] = None
     sealed: str
 
 

@@ -34,6 +34,7 @@ PAYMENT = {
 }  # fmt: skip
 WENT_BACK = PAYMENT | {"taken": usd(125_000), "reversed": usd(128_750), "code": "insufficient_funds"}
 TICKET = {"ticket_id": ID, "customer_id": ID, "number": "T-1042"}
+DISPUTE = TICKET | {"invoice_id": ID, "amount": usd(4_250)}
 FACTS: Mapping[str, Mapping[str, Any]] = {
     "code": {"person_id": ID},
     "invitation": {"person_id": ID},
@@ -63,8 +64,8 @@ FACTS: Mapping[str, Mapping[str, Any]] = {
     "ticket_escalated": TICKET,
     "ticket_answered": TICKET,
     "ticket_solved": TICKET,
-    "dispute_accepted": TICKET,
-    "dispute_rejected": TICKET,
+    "dispute_accepted": DISPUTE,
+    "dispute_rejected": DISPUTE,
 }  # fmt: skip
 INVOICE = {
     "id": ID, "number": "INV-1042", "issued_on": date(2026, 3, 1), "due_on": date(2026, 3, 31),

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contracts import auth
+from contracts.envelope import Amount
 from contracts.ids import new_id
 from contracts.invoicing import CustomerChanged
 from contracts.support import TicketNoticeMade, reply_to
 from notify.checks import CHECKS
 from tests.kit.mails import sealed
-from tests.kit.notifying import Desk, desk_of
+from tests.kit.notifying import Desk, desk_of, invoice
 
 
 @pytest.fixture
@@ -85,6 +86,19 @@ class TestTickets:
         async with desk.sending():
             (row,) = await desk.ended()
         assert (row["state"], row["person_id"]) == ("sent", to)
+
+    @pytest.mark.parametrize("about", ["dispute_accepted", "dispute_rejected"])
+    async def test_decision_names_invoice_and_amount(self, desk: Desk, about: str) -> None:
+        contact = await desk.contact("ann@example.com")
+        issued = invoice(contact.customer_id, "INV-77")
+        made = notice(desk, contact.customer_id, about, contact.contact_id)
+        disputed = Amount(amount_minor=4_250, currency="USD")
+        await desk.hear(issued, made.model_copy(update={"invoice_id": issued.invoice_id, "amount": disputed}))
+        async with desk.sending():
+            await desk.ended()
+        (mail,) = desk.caught()
+        assert "Invoice: INV-77" in mail["text"]
+        assert "Disputed: $42.50" in mail["text"]
 
     async def test_text_is_kept_nowhere(self, desk: Desk) -> None:
         contact = await desk.contact()

@@ -168,7 +168,9 @@ class TestDeciding:
             assert (seen["status"], thread(seen)) == ("solved", ["asked", "under_review", status])
             assert (seen["events"][-1]["text"], seen["dispute"]["status"]) == ("We looked.", status)
         assert [kind for kind, _, _ in await said_of(desk, dispute)] == ["DisputeRaised", "DisputeUnderReview", event]
-        assert (await desk.notices(ticket["id"]))[-1]["about"] == about
+        mailed = (await desk.notices(ticket["id"]))[-1]
+        assert (mailed["about"], mailed["invoice_id"]) == (about, acme.invoice)
+        assert mailed["amount"] == {"amount_minor": dispute["amount_minor"], "currency": "USD"}
 
     async def test_shows_what_accepting_does_before(self, desk: Help) -> None:
         acme = await desk.acme()

@@ -14,7 +14,7 @@ from chassis.http.problems import conflict, not_found, problem_of
 from chassis.messaging.work import Work
 from chassis.running import cause_of, running_of
 from contracts.ids import is_id, new_id
-from contracts.money import LARGEST_MINOR
+from contracts.money import LARGEST_MINOR, Money
 from contracts.refusals import Refusal
 from contracts.support import DisputeStatus
 from support.disputes import messages, store
@@ -154,7 +154,8 @@ async def decide(work: Work, dispute: Dispute, what: Decision, author: Author, t
         work.emit(messages.of(decided, work.now))
         ticket = await tickets.lock_ticket(work, decided.ticket_id, None)
         assert ticket is not None, "tickets are never deleted"
-        await threads.happen(work, ticket, [Entry(what, work.now, author, text)])
+        disputed = Money(decided.amount, decided.currency) if decided.amount is not None else None
+        await threads.happen(work, ticket, [Entry(what, work.now, author, text)], disputed)
     return decided
 
 

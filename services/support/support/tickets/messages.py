@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from contracts import support as says
-from contracts.envelope import Message, message
+from contracts.envelope import Amount, Message, message
+from contracts.money import Money
 from support.tickets.domain import Entry, Ticket, What
 
 EVENTS: Mapping[What, type[says.TicketState]] = {
@@ -40,9 +41,12 @@ def of(ticket: Ticket, entry: Entry, now: datetime) -> list[Message]:
     return [message(event, sequence=ticket.sequence, time=now, customer=ticket.customer_id)]
 
 
-def notice(ticket: Ticket, about: says.NoticeAbout, to: tuple[str, ...], sealed: str, now: datetime) -> Message:
+def notice(
+    ticket: Ticket, about: says.NoticeAbout, to: tuple[str, ...], sealed: str, now: datetime, disputed: Money | None
+) -> Message:
     """What people are mailed of it. `ticket.notices` is the place of this notice."""
     event = says.TicketNoticeMade(
-        ticket_id=ticket.id, customer_id=ticket.customer_id, number=ticket.number, about=about, to=to, sealed=sealed
-    )
+        ticket_id=ticket.id, customer_id=ticket.customer_id, number=ticket.number, about=about, to=to,
+        invoice_id=ticket.invoice_id, amount=Amount.of(disputed) if disputed else None, sealed=sealed,
+    )  # fmt: skip
     return message(event, sequence=ticket.notices, time=now, customer=ticket.customer_id)

@@ -11,6 +11,7 @@ from chassis.files import keeping
 from chassis.messaging.work import Work
 from chassis.tasks.queue import cancel, enqueue
 from contracts.ids import new_id
+from contracts.money import Money
 from contracts.support import TicketKind, reply_to
 from support.projections.store import is_of_company
 from support.tickets import messages, store
@@ -125,12 +126,13 @@ async def merge(work: Work, ticket: Ticket, into: Ticket, author: Author) -> Tic
     return await happen(work, replace(ticket, merged_into=into.id), [merged])
 
 
-async def happen(work: Work, ticket: Ticket, entries: Sequence[Entry]) -> Ticket:
+async def happen(work: Work, ticket: Ticket, entries: Sequence[Entry], disputed: Money | None = None) -> Ticket:
+    """`disputed`: what a decision was about, for the mail about it."""
     for entry in entries:
         before, ticket = ticket.state, ticket.after(entry)
         _measure(ticket, before)
         await _record(work, ticket, entry)
-        ticket = await _mail(work, ticket, entry)
+        ticket = await _mail(work, ticket, entry, disputed)
         await store.save_ticket(work, ticket, "" if entry.internal else entry.text)
         if ticket.state.status == "solved" != before.status:
             await cancel(work, CLOSE, ticket.id)  # of an earlier time that it was solved
@@ -154,7 +156,7 @@ async def _record(work: Work, ticket: Ticket, entry: Entry) -> None:
     work.emit(*messages.of(ticket, entry, work.now))
 
 
-async def _mail(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
+async def _mail(work: Work, ticket: Ticket, entry: Entry, disputed: Money | None = None) -> Ticket:
     """Have people mailed of what happened. The ticket counts its notices; the caller saves it."""
     subject = about(entry)
     to = recipients(subject, await store.load_people(work, ticket), entry.author) if subject else None
@@ -164,7 +166,7 @@ async def _mail(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
     by = await store.find_name(work, entry.author)
     answers = await _answers(work, ticket, to)
     sealed = work.own.sealer.seal(subject=ticket.subject, text=entry.text, by=by, **answers)
-    work.emit(messages.notice(ticket, subject, to, sealed, work.now))
+    work.emit(messages.notice(ticket, subject, to, sealed, work.now, disputed))
     return ticket
 
 
