@@ -53,7 +53,7 @@ async def area(auth: Auth, known: Sequence[str], path: str, tries: int, more: di
     order = [True, False] * (tries // 2)
     random.Random(7).shuffle(order)
     took: dict[bool, list[float]] = {True: [], False: []}
-    async with httpx2.AsyncClient(base_url=auth.url) as client:
+    async with httpx2.AsyncClient(base_url=auth.url, timeout=60) as client:
         for number, is_known in enumerate(order):
             email = known[number % len(known)] if is_known else f"{new_id()}@example.com"
             took[is_known].append(await seconds(client, path, {"email": email} | (more or {}), number))
