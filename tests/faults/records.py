@@ -88,13 +88,15 @@ class Echo:
 
 
 async def taken_up_to(stack: LocalStack, group: str, until: dict[TopicPartition, int], seconds: float = 60) -> None:
-    """Return once the group has committed these offsets; WrongError names where it stands still."""
+    """Return once the group has committed these offsets; WrongError names where it stood still for so many seconds."""
     admin = AIOKafkaAdminClient(**stack.kafka())
     await admin.start()
     try:
-        end = time.monotonic() + seconds
+        end, before = time.monotonic() + seconds, None
         while True:
             at = await admin.list_consumer_group_offsets(group)
+            if at != before:
+                end, before = time.monotonic() + seconds, at
             behind = {p: o for p, o in until.items() if o and (p not in at or at[p].offset < o)}
             if not behind:
                 return
