@@ -510,6 +510,23 @@ class TestDispute:
         await expect(contact.get_by_text("A credit note took $40.00 off it.")).to_be_visible()
         await expect(contact.get_by_role("link", name="Pay $60.00")).to_be_visible()
 
+    async def test_whole_invoice_is_left_out(self, manager: Manager, contact: Page) -> None:
+        """Nothing that is in dispute is paid by somebody who does not say so."""
+        number, other = f"INV-{new_id()}", f"INV-{new_id()}"
+        invoice = await manager.client.invoice(manager.customer, 5_000, number=number)
+        await manager.client.invoice(manager.customer, 3_000, number=other)
+        await manager.client.make(f"/v1/invoices/{invoice}/disputes", {"text": "Not ours."}, key=new_id())
+        await manager.client.until(f"/v1/invoices/{invoice}", lambda one: one["disputed_minor"])
+        await contact.goto(f"{manager.url}/invoices/{invoice}")
+        await expect(contact.get_by_role("link", name="Pay the disputed $50.00")).to_be_visible()
+        await expect(contact.get_by_role("rowheader").get_by_text("in dispute")).to_be_visible()
+        await expect(contact.get_by_role("button", name="Raise a dispute")).to_have_count(0)
+        assert await each_look(contact) == []
+        await contact.goto(f"{manager.url}/pay")
+        await contact.get_by_label("Choose all").check()
+        await expect(contact.get_by_label(f"Pay {other}")).to_be_checked()
+        await expect(contact.get_by_label(f"Pay {number}")).not_to_be_checked()
+
     async def test_is_rejected_with_an_answer(self, manager: Manager, contact: Page) -> None:
         invoice = await manager.client.invoice(manager.customer, lines=LINES)
         made = await manager.client.make(f"/v1/invoices/{invoice}/disputes", {"text": "Not ours."}, key=new_id())

@@ -123,7 +123,7 @@ class Traffic:
         wish = await load.charge(self.client, customer, method, 100_000 + number)
         await load.Storm(self.client, [wish], patient=True).send()
         path, body = f"/v1/payments/{next(iter(wish.answered))}/refunds", {"reason": "back"}
-        await load.persist(self.client, path, body, wish.key, patient=True)  # 409 until it is matched
+        await load.persist(self.client, path, body, wish.key, patient=True, seconds=600)  # 409 until it is matched
         self.refunded.append(next(iter(wish.answered)))
 
     async def _files(self, number: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -114,6 +115,15 @@ class TestHolding:
             await settle(units, received(new_id(), invoice.customer_id, paid))
             (one,) = (await store.load_summary(units.pool, invoice.customer_id, DAY))["currencies"]
             assert one["disputed_minor"] == disputed
+
+    async def test_summary_asks_for_undisputed_money(self, units: Units) -> None:
+        invoice = await made(units, 600, 400)
+        later = invoice.due_on + timedelta(days=1)
+        for line, count, minor in ((1, 1, 400), (2, 0, 0)):
+            await hear(units, Said(invoice, (line, None)).raised())
+            (one,) = (await store.load_summary(units.pool, invoice.customer_id, later))["currencies"]
+            assert (one["overdue_payable_count"], one["overdue_payable_minor"]) == (count, minor)
+            assert (one["overdue_count"], one["payable_now_minor"]) == (1, 1_000)
 
 
 class TestCrediting:

@@ -88,11 +88,14 @@ class Aging(BaseModel):
 
 
 class SummaryOfCurrency(AgingOfCurrency):
-    """Aging of today, and what can be paid. `payable_…`: invoices of which payments under way do not hold all."""
+    """Aging of today, and what can be paid. `payable_…`: invoices of which payments under way do not hold all.
+
+    `overdue_payable_…`: what is overdue and can be paid, without what is in dispute.
+    """
 
     in_progress_minor: int
     payable_now_minor: int
-    disputed_minor: Annotated[int, Field(description="Of `outstanding_minor`, what is in dispute")]
+    disputed_minor: Annotated[int, Field(description="Of `payable_now_minor`, what is in dispute")]
     payable_count: int
     in_progress_count: int
     overdue_count: int

@@ -14,7 +14,8 @@ from invoicing.store.lists import BALANCE
 OPEN_SUMS = f"""
 WITH sums AS (
     SELECT currency, due_on < $2 AS late, {BALANCE} > pending AS payable, pending > 0 AS held, count(*) AS n,
-        sum({BALANCE} - pending) AS left_minor, sum(pending) AS held_minor, sum(least(in_dispute, {BALANCE})) AS disputed
+        sum({BALANCE} - pending) AS left_minor, sum(pending) AS held_minor,
+        sum(least(in_dispute, {BALANCE} - pending)) AS disputed, count(*) FILTER (WHERE {BALANCE} - pending > in_dispute) AS n_clear
     FROM invoices WHERE customer_id = $1 AND state = 'open' GROUP BY 1, 2, 3, 4
 )
 SELECT currency, sum(held_minor)::bigint AS in_progress_minor, sum(left_minor)::bigint AS payable_now_minor,
@@ -22,8 +23,8 @@ SELECT currency, sum(held_minor)::bigint AS in_progress_minor, sum(left_minor)::
     coalesce(sum(n) FILTER (WHERE payable), 0)::bigint AS payable_count,
     coalesce(sum(n) FILTER (WHERE held AND NOT payable), 0)::bigint AS in_progress_count,
     coalesce(sum(n) FILTER (WHERE late AND (held OR payable)), 0)::bigint AS overdue_count,
-    coalesce(sum(n) FILTER (WHERE late AND payable), 0)::bigint AS overdue_payable_count,
-    coalesce(sum(left_minor) FILTER (WHERE late), 0)::bigint AS overdue_payable_minor
+    coalesce(sum(n_clear) FILTER (WHERE late), 0)::bigint AS overdue_payable_count,
+    coalesce(sum(left_minor - disputed) FILTER (WHERE late), 0)::bigint AS overdue_payable_minor
 FROM sums GROUP BY currency ORDER BY currency
 """  # noqa: S608
 LAST_INVOICE = """

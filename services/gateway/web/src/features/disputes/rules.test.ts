@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
-  heldOf,
   awaitsNote,
   beyond,
   disputable,
   effectOf,
+  heldOf,
+  inDispute,
   leftOf,
   linesOf,
   lookOf,
@@ -106,4 +107,12 @@ describe("a dispute", () => {
     expect(queueIn("all")).toBe("all");
     expect(queueIn("x")).toBe("open");
   });
+});
+
+it("holds a line by its own dispute, or by one of the whole invoice, until that is decided", () => {
+  const line = { line: 2, amount_minor: null };
+  expect(inDispute([{ status: "open", lines: [line] }], 2)).toBe(true);
+  expect(inDispute([{ status: "open", lines: [line] }], 1)).toBe(false);
+  expect(inDispute([{ status: "under_review", lines: [] }], 1)).toBe(true);
+  expect(inDispute([{ status: "rejected", lines: [] }], 1)).toBe(false);
 });

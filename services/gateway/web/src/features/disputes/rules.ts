@@ -27,6 +27,10 @@ export const lookOf = (status: Dispute["status"]): { tone: string; icon: IconNam
 export const undecided = (dispute: Pick<Dispute, "status">): boolean =>
   dispute.status === "open" || dispute.status === "under_review";
 
+/** Whether an undecided dispute is about a line; one without lines is about all of them. */
+export const inDispute = (disputes: readonly Pick<Dispute, "status" | "lines">[], line: number): boolean =>
+  disputes.some((one) => undecided(one) && (!one.lines.length || one.lines.some((each) => each.line === line)));
+
 /** Whether its credit note is still to come. */
 export const awaitsNote = (
   dispute: Pick<Dispute, "status" | "credit_note" | "nothing_to_credit"> | null | undefined,

@@ -7,6 +7,7 @@ import {
   invoicesOf,
   keyOf,
   next,
+  allDisputed,
   startOf,
   stillShows,
   sumOf,
@@ -254,6 +255,12 @@ test("what is in dispute is left out at first", () => {
   expect(startOf({ payable_now_minor: 10_000, disputed_minor: 4_000 })).toBe(6_000);
   expect(startOf({ payable_now_minor: 10_000, disputed_minor: 10_000 })).toBeNull();
   expect(startOf({ payable_now_minor: 10_000, disputed_minor: 0 })).toBeNull();
+});
+
+test("an invoice that is in dispute as far as it can be paid is not among all", () => {
+  expect(allDisputed({ payable_now_minor: 10_000, disputed_minor: 10_000 })).toBe(true);
+  expect(allDisputed({ payable_now_minor: 10_000, disputed_minor: 4_000 })).toBe(false);
+  expect(allDisputed({ payable_now_minor: 10_000, disputed_minor: 0 })).toBe(false);
 });
 
 describe("an invoice on review", () => {

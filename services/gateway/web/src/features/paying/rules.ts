@@ -18,6 +18,10 @@ export function startOf(invoice: Disputed): number | null {
   return invoice.disputed_minor > 0 && rest > 0 ? rest : null;
 }
 
+/** Whether all that can be paid of it is in dispute: it is paid only by who ticks it. */
+export const allDisputed = (invoice: Disputed): boolean =>
+  invoice.disputed_minor > 0 && invoice.disputed_minor >= invoice.payable_now_minor;
+
 export const wishOf = (ticked: Ticked, currency: string, use_credit: boolean): Wish => ({
   currency,
   use_credit,
