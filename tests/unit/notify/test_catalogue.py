@@ -5,6 +5,7 @@ import tomllib
 from email import policy
 from email.parser import BytesParser
 from html.parser import HTMLParser
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -103,6 +104,12 @@ class TestEveryMail:
         for english, spanish in zip(one["lines"], other["lines"], strict=True):
             assert english != spanish or english.startswith("{{ words.")
         assert one["title"] != other["title"]
+
+    @EVERY
+    def test_asks_nobody_but_the_portal(self, kind: str) -> None:
+        _, html = parts_of(composed(kind, "en", logo=png()))
+        hosts = set(re.findall(r"//([\w.-]+)", re.sub(r' xmlns(:\w+)?="[^"]*"', "", html)))
+        assert hosts <= {urlsplit(PORTAL).netloc}
 
     @EVERY
     def test_letter_survives_its_way(self, kind: str) -> None:

@@ -41,7 +41,8 @@ def compose(
     logo = _logo(view.company.logo)
     shared = values | {"brand": brand(view.company.brand_colour), "has_logo": logo is not None}
     around = _around(texts, shared, escaped=True)
-    html = mjml2html(NO_XML.sub("", texts.layout.render(shared | around | {"mail": filled})), disable_comments=True)
+    layout = NO_XML.sub("", texts.layout.render(shared | around | {"mail": filled}))
+    html = mjml2html(layout, disable_comments=True, fonts={})  # its own fonts are asked of a third party
     text = texts.layout_of_text.render(shared | _around(texts, shared, escaped=False) | {"mail": plain})
     answers = values["reply_to"] or view.company.reply_address
     return _message(view, plain.subject, text, html, logo, language, sender, answers, unsubscribe), language
