@@ -531,6 +531,8 @@ class TestDispute:
         invoice = await manager.client.invoice(manager.customer, lines=LINES)
         made = await manager.client.make(f"/v1/invoices/{invoice}/disputes", {"text": "Not ours."}, key=new_id())
         await contact.goto(f"{manager.url}/support/{made['id']}")
+        await expect(contact.get_by_text("Not ours.")).to_be_visible()
+        await expect(contact.get_by_text("We have answered")).to_have_count(0)  # a program wrote for the customer
         desk = manager.page
         await desk.goto(f"{manager.url}/desk/tickets/{made['id']}")
         await expect(desk.get_by_role("button", name="Mark as solved")).to_have_count(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import asyncpg
@@ -41,6 +42,12 @@ class Asked(BaseModel):
 def author_of(who: Identity) -> Author:
     """Whoever asks for one customer is on the customer's side, also one of the company's people who looks as it."""
     return Author("company" if who.customer_id is None else "customer", who.kind, who.subject, who.acting_for)
+
+
+def author_on_invoice(who: Identity) -> Author:
+    """Who asks about an invoice or disputes it. A program does so for the customer, as nobody else would answer it."""
+    author = author_of(who)
+    return replace(author, side="customer") if author.kind == "system" else author
 
 
 def answer(body: Any, status: int = 200, seen: str | None = None) -> Response:

@@ -81,6 +81,22 @@ class TestRaising:
         async with desk.contact(acme) as ann:
             assert (await raised(ann, acme))["dispute"]["amount_minor"] == 12_500
 
+    async def test_program_raises_for_the_customer(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.program() as key:
+            ticket = await raised(key, acme)
+        assert (ticket["status"], ticket["assignee"], ticket["events"][0]["by"]["side"]) == (
+            "new", acme.manager, "customer",
+        )  # fmt: skip
+        (notice,) = await desk.notices(ticket["id"])
+        assert (notice["about"], notice["to"]) == ("opened", [acme.manager])
+
+    async def test_staff_raise_as_the_company(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.staff(acme.manager) as lee:
+            ticket = await raised(lee, acme)
+        assert (ticket["status"], ticket["events"][0]["by"]["side"]) == ("waiting_for_you", "company")
+
     async def test_of_the_same_lines_is_refused(self, desk: Help) -> None:
         acme = await desk.acme()
         async with desk.contact(acme) as ann:

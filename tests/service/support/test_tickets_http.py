@@ -373,6 +373,19 @@ class TestQuestions:
         (notice,) = await desk.notices(ticket["id"])
         assert (notice["about"], notice["to"], notice["text"]) == ("opened", [acme.manager], "Why two lines?")
 
+    async def test_program_asks_for_the_customer(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.program() as key, desk.staff(acme.manager) as lee:
+            ticket = (await key.post(f"/v1/invoices/{acme.invoice}/questions", json={"text": "Why two lines?"})).json()
+            asked = {"status": "waiting_for_us", "customer_id": acme.id}
+            (waiting,) = (await lee.get("/v1/tickets", params=asked)).json()["items"]
+            answered = await said(lee, ticket, "Two boxes.")
+        assert (ticket["status"], ticket["assignee"], waiting["id"]) == ("new", acme.manager, ticket["id"])
+        by = ticket["events"][0]["by"]
+        assert (by["side"], by["kind"], answered["status"]) == ("customer", "system", "waiting_for_you")
+        found = [(one["about"], one["to"]) for one in await desk.notices(ticket["id"])]
+        assert found == [("opened", [acme.manager]), ("from_company", [])]
+
     @pytest.mark.parametrize("called", ["id", "name"])
     async def test_manager_is_known_by_id_or_name(self, desk: Help, called: str) -> None:
         name = f"Only {new_id()}"
@@ -408,6 +421,13 @@ class TestNotices:
         acme = await desk.acme()
         async with desk.staff(acme.manager) as lee:
             ticket = await opened(lee, customer_id=acme.id)
+        assert [(one["about"], one["to"]) for one in await desk.notices(ticket["id"])] == [("from_company", [])]
+
+    async def test_program_opens_tickets_as_the_company(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.program() as key:
+            ticket = await opened(key, customer_id=acme.id)
+        assert (ticket["status"], ticket["events"][0]["by"]["side"]) == ("waiting_for_you", "company")
         assert [(one["about"], one["to"]) for one in await desk.notices(ticket["id"])] == [("from_company", [])]
 
     async def test_disabled_contact_is_not_who_asked(self, desk: Help) -> None:

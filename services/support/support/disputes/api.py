@@ -30,6 +30,7 @@ from support.edge import (
     WorkTickets,
     answer,
     author_of,
+    author_on_invoice,
     once,
 )
 from support.tickets import store as tickets
@@ -78,7 +79,10 @@ class DisputeCategories(BaseModel):
 async def raise_dispute(
     invoice_id: str, asked: NewDispute, request: Request, who: OwnTickets, key: OptionalKey = None
 ) -> Response:
-    """Dispute an invoice or some of its lines. The answer is a ticket of kind `dispute`, with the dispute in it."""
+    """Dispute an invoice or some of its lines. The answer is a ticket of kind `dispute`, with the dispute in it.
+
+    A program disputes for the customer: the ticket waits for the company, and the account manager is mailed.
+    """
     running = running_of(request)
     customer_id = await known_invoice(running, invoice_id, who.customer_id)
     if customer_id is None:
@@ -95,7 +99,7 @@ async def raise_dispute(
         full = in_full(invoice, lines, others)
         subject, files = f"Dispute of invoice {invoice.number}", tuple(asked.file_ids)
         opening = threads.Opening(customer_id, "dispute", subject, asked.text, invoice_id, to_manager=True, files=files)
-        ticket = await threads.open_ticket(work, opening, author_of(who))
+        ticket = await threads.open_ticket(work, opening, author_on_invoice(who))
         dispute = Dispute(
             new_id(), ticket.id, customer_id, invoice_id, "open", asked.category, full,
             amount_of(invoice, full, others), invoice.total.currency, work.now,

@@ -36,6 +36,7 @@ from support.edge import (
     WorkTickets,
     answer,
     author_of,
+    author_on_invoice,
     no_ticket,
     once,
     only_for_company,
@@ -278,7 +279,10 @@ async def open_ticket(asked: NewTicket, request: Request, who: OpenTickets, key:
 async def ask_question(
     invoice_id: str, asked: Question, request: Request, who: OpenTickets, key: OptionalKey = None
 ) -> Response:
-    """Ask a question on an invoice: it becomes a ticket that the customer's account manager works on."""
+    """Ask a question on an invoice: it becomes a ticket that the customer's account manager works on.
+
+    A program asks for the customer: the ticket waits for the company, and the account manager is mailed.
+    """
     customer_id = await known_invoice(running_of(request), invoice_id, who.customer_id)
     if customer_id is None:
         raise not_found("invoice", invoice_id)
@@ -288,7 +292,7 @@ async def ask_question(
         subject = f"Question on invoice {number}"
         files = tuple(asked.file_ids)
         opening = Opening(customer_id, "question", subject, asked.text, invoice_id, to_manager=True, files=files)
-        return await threads.open_ticket(work, opening, author_of(who))
+        return await threads.open_ticket(work, opening, author_on_invoice(who))
 
     return await once(request, who, f"/v1/invoices/{invoice_id}/questions", key, asked, do, detail_of)
 
