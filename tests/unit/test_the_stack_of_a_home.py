@@ -88,6 +88,7 @@ class TestEnvFile:
         said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
         lines = said.stdout.splitlines()
         assert {"PAIDUP_URL=http://127.0.0.1:18200", "PAIDUP_API_KEY=paidup_sk_1"} < set(lines)
+        assert {"PAIDUP_MAIL_URL=http://127.0.0.1:18213", "PAIDUP_REPLIES_URL=smtp://127.0.0.1:18215"} < set(lines)
         assert {"PAIDUP_KAFKA=127.0.0.1:18211", "PAIDUP_KAFKA_USER=outside"} < set(lines)
         assert f"PAIDUP_KAFKA_PASSWORD={settings.secret('kafka-outside')}" in lines
         assert lines[-1].endswith("/paidup")

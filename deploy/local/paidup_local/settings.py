@@ -69,6 +69,11 @@ class Settings:
         return f"http://127.0.0.1:{self.port_of('mail')}"
 
     @property
+    def replies_url(self) -> str:
+        """Where the answers to its mails are taken."""
+        return f"smtp://127.0.0.1:{self.port_of('replies')}"
+
+    @property
     def kafka_address(self) -> str:
         return self.kafka or f"127.0.0.1:{self.port_of('kafka')}"
 
@@ -153,6 +158,7 @@ def env_text(settings: Settings, key: str, kafka: Mapping[str, str]) -> str:
         "PAIDUP_URL": settings.url,
         "PAIDUP_API_KEY": key,
         "PAIDUP_MAIL_URL": settings.mail_url,
+        "PAIDUP_REPLIES_URL": settings.replies_url,
         **kafka,
         "PAIDUP_OWN_KAFKA": "" if settings.kafka else settings.kafka_address,
         "PATH": f'"{pathlib.Path(sys.executable).parent}:$PATH"',
