@@ -102,7 +102,7 @@ class AutopayCharge:
     """One try to charge an invoice. The notice went out at `notice_at`; `first_at` is the instant of the first try.
 
     `attempt` counts the tries; `declines` counts those before this one that the bank declined. It charges no more than
-    was `announced`, in minor units. `left_out`: what it left of what could be paid, for a further try.
+    was `announced`, in minor units. `left_out`: what further tries may charge besides; 0 once the invoice was closed.
     """
 
     id: str
@@ -119,6 +119,19 @@ class AutopayCharge:
     declines: int = 0
     announced: int | None = None
     left_out: int | None = None
+
+    @property
+    def allowed(self) -> int | None:
+        """What this try, until it is paid, and further ones may charge in all. It only falls from try to try.
+
+        So money that went back to the payer is not charged again. None: the try is from before amounts were announced.
+        """
+        if self.state == "paid":
+            return self.left_out
+        return None if self.announced is None else self.announced + (self.left_out or 0)
+
+    def within(self, amount: int) -> int:
+        return amount if self.allowed is None else min(amount, self.allowed)
 
 
 def switch_off(before: Autopay) -> Autopay:
@@ -238,14 +251,15 @@ def resume(
     """
     if not autopay.charges or autopay.enabled_at is None or last.notice_at < autopay.enabled_at:
         return None
-    payable = invoice.payable_now if last.left_out is None else min(last.left_out, invoice.payable_now)
+    payable, owed = last.within(invoice.payable_now), last.within(max(invoice.payable_now, invoice.balance or 0))
     if (last.state, last.reason) not in HELD_BACK or payable <= invoice.disputed:
         return None
     at = now + NOTICE
     if invoice.held_until is not None:
         at = max(at, start_of(invoice.held_until + timedelta(days=1), zone))
     again = _again(last, at, zone, 0 if last.state == "paid" else last.declines)
-    return replace(again, notice_at=now, announced=payable - invoice.disputed)
+    announced = payable - invoice.disputed
+    return replace(again, notice_at=now, announced=announced, left_out=owed - announced)
 
 
 def payer_of(
@@ -307,7 +321,7 @@ def _because(
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedQuote:
-    """A quote, and the payment that confirms it. `reason`: why it leaves out a part of what could be paid."""
+    """A quote, and the payment that confirms it. `reason`: why it leaves out a part of what it may charge."""
 
     quote: Quote
     step: Step
@@ -354,14 +368,14 @@ def confirm(
     """Make the payment of a due try, by the same quote that a payer would confirm.
 
     While another payment of the invoice is under way, it is not known how much will be left, so the try is put off.
-    It leaves out what is held because of a dispute; if that is all, it ends, and a new notice follows the hold. It also
-    leaves out what became payable since the notice, as no notice names that yet.
+    It leaves out what is held because of a dispute; if that is all, it ends, and a new notice follows the hold. What
+    became payable since the notice beyond what is allowed is paid by hand.
     """
     if not autopay.charges or autopay.enabled_at is None or charge.notice_at < autopay.enabled_at:
         return Skip("switched_off")
     if invoice is None or invoice.status in CLOSED:
         return Skip(f"invoice_{invoice.status}" if invoice else "invoice_unknown")
-    chargeable = invoice.chargeable(today)
+    chargeable = invoice.chargeable(today, charge.allowed)
     if invoice.pending or invoice.payable_now <= 0:
         return put_off(charge, now, zone)
     if chargeable <= 0:
@@ -390,9 +404,8 @@ def confirm(
     accept = True if quote.surcharge else None
     submitted = submit(quote, kind, accept, expected_by=expected_by(kind, today), now=now)
     assert isinstance(submitted, Step), "the surcharge was answered"
-    if not part:
-        return ConfirmedQuote(quote, submitted)
-    return ConfirmedQuote(quote, submitted, PART_HELD, invoice.payable_now - chargeable)
+    left_out = charge.within(invoice.payable_now) - chargeable
+    return ConfirmedQuote(quote, submitted, PART_HELD, left_out) if left_out else ConfirmedQuote(quote, submitted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,5 +463,4 @@ def _again(charge: AutopayCharge, at: datetime, zone: str, declines: int) -> Aut
     return replace(
         charge, id=new_id(), attempt=charge.attempt + 1, first_at=first_at, charge_at=at,
         charge_on=business_date(at, zone), state="scheduled", reason=None, payment_id=None, declines=declines,
-        left_out=None,
     )  # fmt: skip

@@ -225,7 +225,8 @@ SELECT {columns_of("c", CHARGE)}, i.number, i.currency, a.amount
 FROM autopay_charges c JOIN invoices i ON i.id = c.invoice_id LEFT JOIN payments p ON p.id = c.payment_id
 CROSS JOIN LATERAL (
     SELECT coalesce(p.amount + p.credit_used, least(c.announced,
-        i.payable_now - CASE WHEN i.held_until < greatest($3, c.charge_on) THEN i.disputed ELSE i.held END)) AS amount
+        least(i.payable_now, c.announced + coalesce(c.left_out, 0))
+            - CASE WHEN i.held_until < greatest($3, c.charge_on) THEN i.disputed ELSE i.held END)) AS amount
 ) a
 WHERE c.customer_id = $1 AND c.state IN ('scheduled', 'submitted') AND c.notice_at >= $2
     AND (a.amount > 0 OR i.held = 0 OR p.id IS NOT NULL) ORDER BY c.charge_at, c.id LIMIT 100
@@ -246,7 +247,8 @@ SELECT {columns_of("i", INVOICE)}, c.tried FROM invoices i
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS tried, coalesce(bool_or(state IN ('scheduled', 'submitted') AND notice_at >= $2), false)
         OR coalesce((array_agg((state, reason) IN (('paid', '{PART_HELD}'), ('skipped', '{ALL_HELD}')) AND i.disputed > 0
-            AND notice_at >= $2 ORDER BY attempt DESC))[1], false) AS coming
+            AND (state = 'skipped' OR left_out IS DISTINCT FROM 0) AND notice_at >= $2
+            ORDER BY attempt DESC))[1], false) AS coming
     FROM autopay_charges WHERE invoice_id = i.id AND (reason IS DISTINCT FROM 'switched_off')
 ) c
 WHERE i.customer_id = $1 AND i.payable_now > 0 AND NOT c.coming ORDER BY i.due_on, i.number LIMIT 100

@@ -37,10 +37,11 @@ class OpenInvoice:
         """Whether payments under way hold a part or all of it."""
         return self.status == "in_progress" or (self.balance is not None and self.balance > self.payable_now)
 
-    def chargeable(self, today: date) -> int:
-        """What autopay may charge on a day, in minor units: what can be paid, less what is held."""
+    def chargeable(self, today: date, allowed: int | None = None) -> int:
+        """What autopay may charge on a day, in minor units: what can be paid and is `allowed`, less what is held."""
+        payable = self.payable_now if allowed is None else min(self.payable_now, allowed)
         over = self.held_until is not None and self.held_until < today
-        return max(0, self.payable_now - (self.disputed if over else self.held))
+        return max(0, payable - (self.disputed if over else self.held))
 
     def due(self) -> Due:
         return Due(self.id, self.number, self.issued_on, self.due_on, Money(self.payable_now, self.currency))

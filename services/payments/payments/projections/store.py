@@ -44,8 +44,11 @@ WITH told AS (
         AND EXISTS (SELECT FROM unnest($11::uuid[], $12::uuid[]) AS t (invoice_id, payment_id)
             WHERE (t.invoice_id, t.payment_id) = (r.invoice_id, r.payment_id) OFFSET 0)
 ), skipped AS (
-    UPDATE autopay_charges SET state = 'skipped', reason = 'invoice_' || ($14::text[])[array_position($13::uuid[], invoice_id)]
-    WHERE invoice_id = ANY($13::uuid[]) AND (state = 'scheduled' OR (state = 'skipped' AND reason = 'all_held'))
+    UPDATE autopay_charges SET left_out = 0, state = CASE WHEN reason = 'part_held' THEN state ELSE 'skipped' END,
+        reason = CASE WHEN reason = 'part_held' THEN reason
+            ELSE 'invoice_' || ($14::text[])[array_position($13::uuid[], invoice_id)] END
+    WHERE invoice_id = ANY($13::uuid[]) AND (state = 'scheduled'
+        OR (state, reason) IN (('skipped', 'all_held'), ('submitted', 'part_held'), ('paid', 'part_held')))
 )
 INSERT INTO invoices AS i (id, customer_id, number, status, currency, issued_on, due_on, balance, payable_now, sequence, disputed,
     held, held_until)
@@ -60,7 +63,8 @@ WHERE i.sequence < excluded.sequence
 async def keep_invoices(work: Work, events: Sequence[Received[InvoiceState]]) -> None:
     """Save each invoice from its newest event. Parts of bank receipts that these events show are settled.
 
-    If any of the events closed an invoice, autopay does not charge it any more, even if it is owed again.
+    If any of the events closed an invoice, autopay does not charge it any more, even if it is owed again: neither by a
+    coming try nor what a try left out. One statement does both, as a try may be made while it waits for the row.
     """
     newest = {received.event.invoice_id: received for received in events}
     rows = [newest[invoice_id] for invoice_id in sorted(newest)]

@@ -309,6 +309,49 @@ class TestHeld:
         assert await charges(pool) == [(1, "paid"), (2, "scheduled")] * 10
         assert sorted(await announced(pool)) == [4_000] * 10 + [10_000] * 10
 
+    async def test_refunded_part_is_paid_by_hand(self, pool: asyncpg.Pool) -> None:
+        whose = await customer(pool)
+        event, since = issued(whose), datetime.now(UTC) - timedelta(hours=1)
+        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
+        await hear(pool, event, raised)
+        await charge(pool, days=3)
+        rest = then(raised, heard.InvoiceChanged, "open", **owed(4_000, disputed=4_000, held=4_000))
+        await hear(pool, rest)
+        await ended(pool, "succeeded", days=3)
+        refunded = then(rest, heard.InvoiceChanged, "open", **owed(10_000, disputed=4_000, held=4_000))
+        withdrawn = then(refunded, heard.InvoiceHoldEnded, "open", **owed(10_000))
+        await hear(pool, refunded)
+        await hear(pool, withdrawn)
+        (coming,) = await list_upcoming(pool, whose, since, DAY)
+        assert coming.amount == Money(4_000, "USD")
+        await charge(pool, days=6)
+        await hear(pool, then(withdrawn, heard.InvoiceChanged, "open", **owed(6_000)))
+        await ended(pool, "succeeded", days=6)
+        await charge(pool, days=20)
+        assert [payment["amount"] for payment in await payments(pool)] == [6_000, 4_000]
+        assert await announced(pool) == [10_000, 4_000]
+        assert [invoice.payable_now for invoice, _ in await load_left(pool, whose, since)] == [6_000]
+
+    @pytest.mark.parametrize("paid_first", [True, False])
+    async def test_part_held_of_closed_invoice_is_not_charged(self, pool: asyncpg.Pool, paid_first: bool) -> None:
+        whose = await customer(pool)
+        event, since = issued(whose), datetime.now(UTC) - timedelta(hours=1)
+        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
+        await hear(pool, event, raised)
+        await charge(pool, days=3)
+        if paid_first:
+            await ended(pool, "succeeded", days=3)
+        closed = then(raised, heard.InvoicePaid, "paid", **owed(0))
+        await hear(pool, closed)
+        if not paid_first:
+            await ended(pool, "succeeded", days=3)
+        again = then(closed, heard.InvoiceReopened, "open", **owed(6_000, disputed=2_000, held=2_000))
+        await hear(pool, again)
+        assert [invoice.payable_now for invoice, _ in await load_left(pool, whose, since)] == [6_000]
+        await hear(pool, then(again, heard.InvoiceHoldEnded, "open", **owed(6_000)))
+        await charge(pool, days=20)
+        assert (await charges(pool), await announced(pool)) == ([(1, "paid")], [10_000])
+
     async def test_dispute_of_the_rest_is_not_by_hand(self, pool: asyncpg.Pool) -> None:
         whose = await customer(pool)
         event, since = issued(whose), datetime.now(UTC) - timedelta(hours=1)

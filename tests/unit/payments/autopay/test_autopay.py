@@ -174,7 +174,7 @@ class TestCharge:
         last = replace(scheduled(), state="paid", payment_id="p", reason="part_held", left_out=4_000, declines=2)
         again = resume(on(), last, replace(INVOICE, disputed=1_000), NOW, ZONE)
         assert again is not None
-        assert (again.announced, again.left_out, again.declines) == (3_000, None, 0)
+        assert (again.announced, again.left_out, again.declines) == (3_000, 1_000, 0)
         less = resume(on(), last, replace(INVOICE, payable_now=2_000, disputed=1_000), NOW, ZONE)
         assert less is not None
         assert less.announced == 1_000
@@ -217,12 +217,74 @@ class TestCharge:
         made = confirmed(on(), invoice=invoice, charge=charge)
         if isinstance(made, ConfirmedQuote):
             charged = made.quote.amount.minor
-            assert charged == min(announced, payable - held)
-            assert (made.left_out, made.reason) == (
-                (payable - charged, "part_held") if payable > charged else (None, None)
-            )
+            allowed = min(announced, payable)
+            assert charged == allowed - held
+            assert (made.left_out, made.reason) == ((held, "part_held") if held else (None, None))
         else:
-            assert (payable <= held, made) == (True, Skip("all_held"))
+            assert (min(announced, payable) <= held, made) == (True, Skip("all_held"))
+
+    def test_refunded_money_is_not_left_out(self) -> None:
+        """Of 10,000, 4,000 were in dispute; the 6,000 that were paid went back, and the dispute is withdrawn."""
+        last = replace(scheduled(), state="paid", reason="part_held", announced=10_000, left_out=4_000)
+        again = resume(on(), last, INVOICE, NOW, ZONE)
+        assert again is not None
+        assert (again.announced, again.left_out, again.allowed) == (4_000, 0, 4_000)
+        made = confirmed(on(), charge=again)
+        assert isinstance(made, ConfirmedQuote)
+        assert (made.quote.amount.minor, made.reason, made.left_out) == (4_000, None, None)
+        assert confirmed(on(), invoice=replace(INVOICE, held=4_000), charge=again) == Skip("all_held")
+
+    def test_closed_invoice_has_nothing_left_to_charge(self) -> None:
+        last = replace(scheduled(), state="paid", reason="part_held", announced=10_000, left_out=0)
+        assert resume(on(), last, INVOICE, NOW, ZONE) is None
+
+    def test_skipped_try_keeps_what_it_may_charge(self) -> None:
+        last = replace(scheduled(), state="skipped", reason="all_held", announced=4_000, left_out=1_000)
+        again = resume(on(), last, replace(INVOICE, disputed=2_000), NOW, ZONE)
+        assert again is not None
+        assert (again.announced, again.left_out) == (3_000, 2_000)
+
+    def test_declined_part_keeps_what_it_left_out(self) -> None:
+        last = replace(scheduled(), state="submitted", reason="part_held", announced=10_000, left_out=4_000)
+        again = followed(last, "declined", "insufficient_funds").again
+        assert again is not None
+        assert replace(again, announced=6_000).allowed == 10_000
+
+    def test_what_is_pending_may_be_charged_later(self) -> None:
+        last = replace(scheduled(), state="skipped", reason="all_held", announced=10_000)
+        again = resume(on(), last, replace(INVOICE, payable_now=7_000, balance=10_000), NOW, ZONE)
+        assert again is not None
+        assert (again.announced, again.left_out) == (7_000, 3_000)
+
+    @given(
+        steps=st.lists(
+            st.tuples(st.integers(0, 150), st.integers(0, 150), st.integers(0, 150), st.booleans()), max_size=8
+        )
+    )
+    def test_all_tries_charge_no_more_than_allowed(self, steps: list[tuple[int, int, int, bool]]) -> None:
+        """Whatever becomes payable again, or is held, between them."""
+        charge, charged = replace(scheduled(), announced=100), 0
+        for payable, held, disputed, paid in steps:
+            made = confirmed(on(), invoice=replace(INVOICE, payable_now=payable, held=held), charge=charge)
+            if isinstance(made, PutOff):
+                continue
+            if isinstance(made, ConfirmedQuote):
+                amount = made.quote.amount.minor
+                ended = replace(charge, state="submitted", reason=made.reason, left_out=made.left_out)
+                again = followed(ended, "succeeded" if paid else "cancelled", None)
+                charged += amount if paid else 0
+                assert charged + (made.left_out or 0) <= 100
+                if again.again is not None:
+                    charge = replace(again.again, announced=amount)
+                    continue
+                ended = again.charge
+            else:
+                ended = replace(charge, state="skipped", reason=made.reason)
+            further = resume(on(), ended, replace(INVOICE, payable_now=payable, disputed=disputed), NOW, ZONE)
+            if further is None:
+                break
+            charge = further
+            assert charged + (charge.allowed or 0) <= 100
 
     @pytest.mark.parametrize(
         ("invoice", "reason"),
