@@ -11,6 +11,7 @@ from chassis.messaging.work import Work
 from contracts import invoicing as heard
 from payments.autopay.handlers import hold_by_method, schedule_charges
 from payments.autopay.resuming import resume_charges
+from payments.autopay.store import held_back_among
 from payments.collecting.announcing import methods_failed, payouts_changed, receipt_voided
 from payments.collecting.handlers import cancel_refused_payments, charge_reserved_payments, keep_allocations
 from payments.projections.domain import CLOSED
@@ -46,6 +47,9 @@ handlers.on_many(heard.CustomerErased)(forget_customers)
 async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     """Save invoices first; then autopay announces charges for those that were issued and are still owed, and for what
     was held of others until now.
+
+    If a hold ends during a payment, that comes once the payment has ended. Of the many invoices that change otherwise,
+    only those of which a try left something out lock their customers' autopay.
     """
     await save_invoices(work, events)
     closed = {received.event.invoice_id for received in events if received.event.status in CLOSED}
@@ -54,6 +58,9 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     if owed:
         await schedule_charges(owed, work)
     ended = [r for r in events if isinstance(r.event, heard.InvoiceHoldEnded) and r.event.invoice_id not in closed]
+    changed = {r.event.invoice_id for r in events if isinstance(r.event, heard.InvoiceChanged)} - closed
+    if changed and (left := await held_back_among(work, changed)):
+        ended += [r for r in events if isinstance(r.event, heard.InvoiceChanged) and r.event.invoice_id in left]
     await resume_charges({each.event.invoice_id: (each.event.customer_id, each.cause) for each in ended}, work)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -106,6 +106,13 @@ async def save_charges(work: Work, charges: Sequence[AutopayCharge]) -> None:
         [c.payment_id for c in charges], [c.first_at for c in charges], [c.charge_at for c in charges],
         [c.charge_on for c in charges], [c.left_out for c in charges],
     )  # fmt: skip
+
+
+async def held_back_among(work: Work, invoice_ids: Collection[str]) -> set[str]:
+    """Of these invoices, those of which a try left out a part or all."""
+    sql = "SELECT DISTINCT invoice_id FROM autopay_charges WHERE invoice_id = ANY($1::uuid[]) AND reason = ANY($2::text[])"
+    rows = await work.connection.fetch(sql, sorted(invoice_ids), [PART_HELD, ALL_HELD])
+    return {row["invoice_id"] for row in rows}
 
 
 LOAD_HELD_BACK = f"""

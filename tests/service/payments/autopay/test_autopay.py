@@ -458,6 +458,21 @@ class TestAllHeld:
         assert [payment["amount"] for payment in await payments(pool)] == [10_000]
         assert await announced(pool) == [10_000]
 
+    async def test_withdrawn_during_a_payment_is_announced_after(self, pool: asyncpg.Pool) -> None:
+        whose, raised = await self.disputed(pool)
+        await charge(pool, days=3)
+        none = {"balance": usd(10_000), "payable_now": usd(0)}
+        paying = then(raised, heard.InvoiceInProgress, "in_progress", **none)
+        withdrawn = then(paying, heard.InvoiceHoldEnded, "in_progress", **none, disputed=None, held=None)
+        for event in (paying, withdrawn):
+            await self.hear_later(pool, event, days=4)
+        assert await announced(pool) == [10_000]
+        declined = then(withdrawn, heard.InvoiceChanged, "open", **owed(10_000))
+        for _ in range(2):
+            await self.hear_later(pool, declined, days=5)
+        assert await self.upcoming(pool, whose, days=5) == [(running(pool, days=7).clock.today(), 10_000)]
+        assert await announced(pool) == [10_000, 10_000]
+
     async def test_accepted_is_never_charged_nor_after_reopening(self, pool: asyncpg.Pool) -> None:
         whose, raised = await self.disputed(pool)
         await charge(pool, days=3)
