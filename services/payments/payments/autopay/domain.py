@@ -133,6 +133,10 @@ class AutopayCharge:
     def within(self, amount: int) -> int:
         return amount if self.allowed is None else min(amount, self.allowed)
 
+    def in_time(self, retries: Sequence[Retries], kind: MethodKind, on: date, at: datetime) -> bool:
+        """Whether it may still be made at `at`, on the day `on`: after a decline there is a last day for that."""
+        return not self.declines or retries_of(retries, kind, on).allows(self.first_at, at)
+
 
 def switch_off(before: Autopay) -> Autopay:
     return replace(before, enabled=False, held_reason=None, held_at=None, sequence=before.sequence + 1)
@@ -388,7 +392,7 @@ def confirm(
     if method is None or against is not None:
         code = against.code if against else "method-removed"
         return Skip(code, hold=code)
-    if charge.declines and not retries_of(retries, method.kind, today).allows(charge.first_at, now):
+    if not charge.in_time(retries, method.kind, today, now):
         return Skip("too_long_ago")
     if charge.announced is not None:
         chargeable = min(chargeable, charge.announced)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from chassis.messaging.work import Cause, Work
 from contracts.money import Money
+from payments.autopay.data_files import RETRIES
 from payments.autopay.domain import payer_of, resume
 from payments.autopay.saving import announce
 from payments.autopay.store import add_charges, load_held_back, lock_autopay
@@ -31,7 +32,9 @@ async def resume_charges(invoices: Mapping[str, tuple[str, Cause]], work: Work) 
         autopay = by_customer.get(before.customer_id)
         method = autopay and payer_of(autopay, methods, invoice.currency, CURRENCIES, work.clock.today())
         charge = resume(autopay, before, invoice, work.now, work.clock.zone) if autopay and method else None
-        if method and charge and await add_charges(work, [charge]):
+        if not method or not charge or not charge.in_time(RETRIES, method.kind, charge.charge_on, charge.charge_at):
+            continue
+        if await add_charges(work, [charge]):
             amount = Money(charge.announced or 0, invoice.currency)
             more = surcharge(method, amount, terms_for(rules, method, amount.currency, charge.charge_on))
             _, work.cause = invoices[invoice_id]

@@ -551,6 +551,14 @@ class TestReturnedDebits:
             )
             assert isinstance(made, ConfirmedQuote) == allowed, made
 
+    def test_hold_beyond_180_days_announces_nothing_more(self) -> None:
+        last = replace(scheduled(), state="skipped", reason="all_held", attempt=2, declines=1, announced=10_000)
+        for days, allowed in ((178, True), (179, False)):
+            again = resume(on(), last, INVOICE, last.first_at + timedelta(days=days), ZONE)
+            assert again is not None
+            assert again.in_time(RETRIES, "bank_account", again.charge_on, again.charge_at) == allowed
+            assert again.in_time(RETRIES, "card", again.charge_on, again.charge_at)
+
     def test_other_returns_hold_at_once(self) -> None:
         for reason in ("account_closed", "R01_unheard_of", "debit_not_authorized"):
             ended = followed(scheduled(), "declined", reason, kind="bank_account")
