@@ -48,6 +48,14 @@ async def broken(desk: Help) -> dict[str, Any]:
         await connection.close()
 
 
+async def waits_for_a_lock(desk: Help) -> None:
+    """Returns once a statement waits for another one."""
+    end = asyncio.get_running_loop().time() + 20
+    while not await desk.running.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.02)
+
+
 class TestMerge:
     async def test_closes_one_and_links_both(self, desk: Help) -> None:
         acme = await desk.acme()
@@ -79,6 +87,21 @@ class TestMerge:
         }  # fmt: skip
         assert (bodies[1]["status"], bodies[1]["took_in"]) == ("open", one["id"])
         assert [each["about"] for each in await desk.notices(one["id"])] == ["opened"]
+
+    async def test_hands_on_assignee_and_escalation(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            one, other = await opened(ann), await opened(ann)
+            await done(lee, one, "assign", {"assignee": "me"})
+            await done(lee, one, "escalate", {"reason": "Much money."})
+            await merged(lee, one, other)
+            seen = await found(lee, other)
+            assert (seen["assignee"], seen["escalated"]) == (acme.manager, True)
+            assert seen["events"][-1]["assignee"] == acme.manager
+        body = (await desk.events(other["id"]))[-1][2]
+        assert (body["assignee"], body["escalated"]) == (acme.manager, True)
+        assert [each["about"] for each in await desk.notices(other["id"])] == ["opened"]
+        assert await broken(desk) == {}
 
     async def test_second_request_changes_nothing(self, desk: Help) -> None:
         acme = await desk.acme()
@@ -188,6 +211,31 @@ class TestByItself:
             await reconciled(desk, acme)
             assert thread(await found(ann, one)) == ["asked", "merged"]
             assert (await found(ann, other))["status"] == "open"
+
+    async def test_payment_leaves_open_what_took_others_in(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            one, other = await opened(ann), await opened(ann, payment_id=acme.payment)
+            await merged(lee, one, other)
+            await reconciled(desk, acme)
+            assert thread(await found(ann, other)) == ["asked", "took_in"]
+            waiting = (await lee.get(f"/v1/tickets?status=unsolved&customer_id={acme.id}")).json()["items"]
+            assert [each["id"] for each in waiting] == [other["id"]]
+
+    async def test_payment_waits_for_merge_and_sees_it(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.running.pool.acquire() as connection:
+            one, other = await opened(ann), await opened(ann, payment_id=acme.payment)
+            await done(ann, one, "close")
+            async with connection.transaction():
+                await connection.execute("SELECT FROM tickets WHERE id = $1 FOR NO KEY UPDATE", other["id"])
+                hearing = asyncio.create_task(reconciled(desk, acme))
+                await waits_for_a_lock(desk)
+                point = "UPDATE tickets SET merged_into = $2 WHERE id = $1"
+                await connection.execute(point, one["id"], other["id"])
+            await hearing
+            await connection.execute(point, one["id"], None)
+            assert thread(await found(ann, other)) == ["asked"]
 
     async def test_payment_and_merge_at_once(self, desk: Help) -> None:
         acme = await desk.acme()

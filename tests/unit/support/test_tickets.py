@@ -132,6 +132,19 @@ class TestMerging:
         assert (after(one.state, merged).status, after(other.state, took_in).status) == ("closed", "open")
         assert (about(merged), about(took_in)) == (None, None)
 
+    def test_goes_on_escalated_with_the_assignee(self) -> None:
+        one = ticket("1", thread(entry("assigned", LEE, assignee="lee"), entry("escalated", LEE)))
+        for theirs, heir in ((thread(), "lee"), (thread(entry("assigned", LEE, assignee="kim")), "kim")):
+            _, took_in = entries_of_merge(one, ticket("2", theirs), LEE, NOW, "lee")
+            state = after(theirs, took_in)
+            assert (state.assignee, state.escalated) == (heir, True)
+
+    def test_of_plain_one_takes_nothing_away(self) -> None:
+        theirs = thread(entry("assigned", LEE, assignee="kim"), entry("escalated", LEE))
+        _, took_in = entries_of_merge(ticket("1"), ticket("2", theirs), LEE, NOW)
+        state = after(theirs, took_in)
+        assert (state.assignee, state.escalated) == ("kim", True)
+
     def test_keeps_when_it_had_ended(self) -> None:
         state = after(thread(entry("solved")), entry("merged", LEE, days=3))
         assert (state.status, state.ended_at, state.merged) == ("closed", NOW, True)

@@ -51,6 +51,7 @@ class Entry:
     """One thing that happened to a ticket. `assignee`: who works on it from now on, where `what` says so.
 
     `files`: ids of those that came with it. `other`: the ticket that it was merged into, or that was merged into it.
+    `escalated`: what it took in was. The thread need not keep that: a merged ticket stays as it was.
     """
 
     what: What
@@ -60,6 +61,7 @@ class Entry:
     assignee: str | None = None
     files: tuple[str, ...] = ()
     other: str | None = None
+    escalated: bool = False
 
     @property
     def internal(self) -> bool:
@@ -123,8 +125,11 @@ def after(state: State, entry: Entry) -> State:
             return replace(state, status="solved", ended_at=state.ended_at or entry.at)
         case "closed" | "withdrawn":
             return replace(state, status="closed", ended_at=state.ended_at or entry.at)
-        case "reopened" | "took_in":  # somebody has to look at what was merged into it
+        case "reopened":
             return replace(state, status="open", ended_at=None)
+        case "took_in":  # somebody has to look at what was merged into it
+            assignee, escalated = state.assignee or entry.assignee, state.escalated or entry.escalated
+            return replace(state, status="open", ended_at=None, assignee=assignee, escalated=escalated)
         case "merged":
             return replace(state, status="closed", ended_at=state.ended_at or entry.at, merged=True)
 
@@ -227,9 +232,16 @@ def refusal_of_merge(ticket: Ticket, into: Ticket) -> Refusal | None:
     return None
 
 
-def entries_of_merge(ticket: Ticket, into: Ticket, author: Author, now: datetime) -> tuple[Entry, Entry]:
-    """What happens to the one, and to the other. Both sides read it; nobody is mailed."""
-    return Entry("merged", now, author, other=into.id), Entry("took_in", now, author, other=ticket.id)
+def entries_of_merge(
+    ticket: Ticket, into: Ticket, author: Author, now: datetime, assignee: str | None = None
+) -> tuple[Entry, Entry]:
+    """What happens to the one, and to the other. Both sides read it; nobody is mailed.
+
+    `assignee`: who worked on the one, unless they have left. They go on with the other if nobody works on that.
+    """
+    heir = assignee if into.state.assignee is None else None
+    took_in = Entry("took_in", now, author, assignee=heir, other=ticket.id, escalated=ticket.state.escalated)
+    return Entry("merged", now, author, other=into.id), took_in
 
 
 def about(entry: Entry) -> NoticeAbout | None:

@@ -147,8 +147,11 @@ SELECT {TICKET} FROM tickets t WHERE t.payment_id = ANY($1::uuid[]) AND t.ended_
 
 
 async def lock_tickets_of_payments(work: Work, payment_ids: Sequence[str]) -> list[Ticket]:
-    """Those that have not ended."""
-    return [ticket_of(row) for row in await work.connection.fetch(OF_PAYMENTS, payment_ids)]
+    """Those that have not ended and took no other one in. A merge that held one of them is seen by the second look."""
+    found = [ticket_of(row) for row in await work.connection.fetch(OF_PAYMENTS, payment_ids)]
+    sql = "SELECT DISTINCT merged_into FROM tickets WHERE merged_into = ANY($1::uuid[])"
+    took_in = {row["merged_into"] for row in await work.connection.fetch(sql, [ticket.id for ticket in found])}
+    return [ticket for ticket in found if ticket.id not in took_in]
 
 
 async def lock_follower(work: Work, ticket_id: str) -> Ticket | None:

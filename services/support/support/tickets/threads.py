@@ -83,9 +83,14 @@ async def open_ticket(work: Work, opening: Opening, author: Author) -> Ticket:
 
 async def _assignee(work: Work, opening: Opening) -> str | None:
     """Who works on the ticket from the start, if anybody."""
-    if opening.assignee is not None and await is_of_company(work.connection, opening.assignee):
-        return opening.assignee
+    if assignee := await _if_here(work, opening.assignee):
+        return assignee
     return await store.find_manager(work, opening.customer_id) if opening.to_manager else None
+
+
+async def _if_here(work: Work, assignee: str | None) -> str | None:
+    """The person, unless they have left."""
+    return assignee if assignee is not None and await is_of_company(work.connection, assignee) else None
 
 
 async def reply(work: Work, ticket: Ticket, entry: Entry) -> Ticket:
@@ -120,7 +125,7 @@ async def merge(work: Work, ticket: Ticket, into: Ticket, author: Author) -> Tic
         return ticket
     if refusal := refusal_of_merge(ticket, into):
         raise refusal
-    merged, took_in = entries_of_merge(ticket, into, author, work.now)
+    merged, took_in = entries_of_merge(ticket, into, author, work.now, await _if_here(work, ticket.state.assignee))
     await happen(work, into, [took_in])
     await store.point_at(work, ticket, into)
     return await happen(work, replace(ticket, merged_into=into.id), [merged])
