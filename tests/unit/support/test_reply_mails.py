@@ -422,6 +422,20 @@ class TestProof:
             (["mx; spf=pass"], "missing"),
             (["mx; dmarc=pass", "mx; dmarc=fail"], "forged"),
             (["mx; spf=temperror"], "missing"),
+            (["mx; dmarc=none header.from=evil.example"], "forged"),
+            (["mx; spf=none; dmarc=bestguesspass header.from=evil.example"], "forged"),
+            (["mx; dmarc=none header.from=acme.example; spf=none"], "good"),
+            (["mx; dkim=none", "mx; spf=fail smtp.mailfrom=é@evil.example"], "missing"),
+            (["mx; dmarc=pass header.from=acme.example", "mx; spf=fail smtp.mailfrom=é@evil.example"], "missing"),
+            (["mx; dmarc=fail", "mx; spf=fail smtp.mailfrom=é@evil.example"], "forged"),
+            (["mx; dkim=none", "mx"], "missing"),
+            (["mx; dkim=none", "mx; bogus"], "missing"),
+            (["mx 2; dmarc=fail", "mx; spf=none"], "forged"),
+            (["(a; b) mx (c; d) 2 (e); dmarc=fail", "mx; spf=none"], "forged"),
+            (['"mx"; dmarc=fail', "mx; spf=none"], "forged"),
+            (["mx;\r\n\tdmarc=pass header.from=acme.example; "], "good"),
+            (["mx; none"], "missing"),
+            (["mx; spf=none", "mx.evil; é", "evil.mx; é", "mx-2; é"], "good"),
             (["other; dmarc=fail"], "missing"),
             (["not to be read"], "missing"),
             ([], "missing"),
@@ -432,5 +446,6 @@ class TestProof:
 
     def test_results_of_others_cost_little(self) -> None:
         begin = time.process_time()
-        assert proof(["evil" + "; spf=none" * 24_000] * 10, "mx", "ann@acme.example") == "missing"
+        for text in ("evil" + "; spf=none" * 24_000, "() " * 80_000 + "evil", "(" * 240_000, "mx." + "()" * 120_000):
+            assert proof([text] * 10, "mx", "ann@acme.example") == "missing"
         assert time.process_time() - begin < 1
