@@ -84,7 +84,8 @@ def read_letter(content: bytes) -> Letter:
         raise Unreadable("it is not written as mails are") from error
     identity = next((value.strip() for name, value in headers if name == "message-id" and value.strip()), "")
     written = trimmed(text, subject)
-    same = "\n".join((identity, sender, written)).encode(errors="replace") if identity else content
+    files = [hashlib.sha256(one.content).hexdigest() for one in attachments]  # some programs repeat an identity
+    same = "\n".join((identity, sender, written, *files)).encode(errors="replace") if identity else content
     digest = hashlib.sha256(same).hexdigest()
     return Letter(sender, digest, subject, written, attachments, headers, message.get_content_type())
 
