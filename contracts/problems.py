@@ -133,6 +133,7 @@ PROBLEMS: dict[str, Kind] = {
     "verification-failed": Kind((409,), "The bank account can't be verified any more."),
     # Tickets.
     "dispute-decided": Kind((409,), "The dispute is decided or withdrawn already."),
+    "reason-missing": Kind((422,), "A dispute is rejected with a reason."),
     "nothing-to-credit": Kind((409,), "The invoice is void or credited in full: accepting would credit nothing."),
     "credited-already": Kind((409,), "All of the invoice is credited already."),
     "lines-unknown": Kind((409,), "Single lines of this older invoice can't be disputed; all of it can."),

@@ -118,7 +118,7 @@ class TestRaising:
                 "lines",
             )
             assert "2500" in problem["detail"]
-            assert (await decided(lee, first["dispute"], "reject")).status_code == 200
+            assert (await decided(lee, first["dispute"], "reject", "It came.")).status_code == 200
             await raised(ann, acme, lines=[{"line": 2}])
 
     async def test_at_once_come_to_the_total(self, desk: Help) -> None:
@@ -187,6 +187,17 @@ class TestDeciding:
         mailed = (await desk.notices(ticket["id"]))[-1]
         assert (mailed["about"], mailed["invoice_id"]) == (about, acme.invoice)
         assert mailed["amount"] == {"amount_minor": dispute["amount_minor"], "currency": "USD"}
+
+    async def test_rejection_says_why(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            dispute = (await raised(ann, acme))["dispute"]
+            for body in (None, {}, {"text": None}, {"text": " "}):
+                refused = await lee.post(f"/v1/disputes/{dispute['id']}/reject", json=body)
+                assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "text")
+            assert (await ann.get(f"/v1/disputes/{dispute['id']}")).json()["status"] == "open"
+            assert (await decided(lee, dispute, "reject", "It came.")).status_code == 200
+            assert (await decided(lee, dispute, "reject")).status_code == 200
 
     async def test_shows_what_accepting_does_before(self, desk: Help) -> None:
         acme = await desk.acme()

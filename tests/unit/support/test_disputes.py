@@ -135,9 +135,16 @@ class TestAmount:
 
 
 class TestDecisions:
+    def test_rejection_needs_a_reason_once(self) -> None:
+        found = dispute().decide("rejected", NOW, "")
+        assert isinstance(found, Refusal)
+        assert (found.code, found.field, found.status) == ("reason-missing", "text", 422)
+        before = dispute(status="rejected")
+        assert before.decide("rejected", NOW, "") is before
+
     @pytest.mark.parametrize("what", WHATS)
     def test_are_made_from_open(self, what: Decision) -> None:
-        decided = dispute().decide(what, NOW)
+        decided = dispute().decide(what, NOW, "Why.")
         assert isinstance(decided, Dispute)
         assert (decided.status, decided.decided_at is not None, decided.sequence) == (what, what in DECIDED, 2)
 
@@ -145,7 +152,7 @@ class TestDecisions:
     def test_first_final_one_stays(self, wished: list[Decision]) -> None:
         one, final = dispute(), next((what for what in wished if what in DECIDED), None)
         for what in wished:
-            found = one.decide(what, NOW)
+            found = one.decide(what, NOW, "Why.")
             if isinstance(found, Refusal):
                 assert one.decided
                 assert what != one.status

@@ -397,7 +397,9 @@ class TestDigest:
 
     def test_same_identity_with_other_files_differs(self) -> None:
         one, again, other, both, none = (
-            read_letter(mail(ANN, TO, Message_ID="<1@localhost>", files=[("a.txt", "text/plain", one) for one in files]))
+            read_letter(
+                mail(ANN, TO, Message_ID="<1@localhost>", files=[("a.txt", "text/plain", one) for one in files])
+            )
             for files in ([b"x"], [b"x"], [b"y"], [b"x", b"y"], [])
         )
         assert one.digest == again.digest

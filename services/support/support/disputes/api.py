@@ -59,7 +59,7 @@ class NewDispute(Asked):
 
 
 class DisputeDecision(Asked):
-    """Why; the customer reads it. The body may be left out."""
+    """Why; the customer reads it. Only a rejection needs it, else the body may be left out."""
 
     text: Words | None = None
 
@@ -150,7 +150,7 @@ async def get_dispute(dispute_id: str, request: Request, who: ReadTickets) -> Re
 
 async def decide(work: Work, dispute: Dispute, what: Decision, author: Author, text: str) -> Dispute:
     """Decide a locked dispute, which ends its ticket."""
-    decided = dispute.decide(what, work.now)
+    decided = dispute.decide(what, work.now, text)
     if isinstance(decided, Refusal):
         raise problem_of(decided)
     if decided is not dispute:
@@ -215,7 +215,7 @@ async def accept_dispute(
 async def reject_dispute(
     dispute_id: str, request: Request, who: WorkTickets, asked: DisputeDecision | None = None
 ) -> Response:
-    """Reject a dispute: all is owed."""
+    """Reject a dispute: all is owed. `text` says why."""
     return await _decide(dispute_id, request, who, "rejected", asked)
 
 

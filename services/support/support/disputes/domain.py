@@ -61,13 +61,15 @@ class Dispute:
         mine, theirs = {one.line for one in self.lines}, {one.line for one in lines}
         return not mine or not theirs or bool(mine & theirs)
 
-    def decide(self, what: Decision, now: datetime) -> Dispute | Refusal:
-        """The dispute after a decision; the same value if it was decided so already."""
+    def decide(self, what: Decision, now: datetime, text: str) -> Dispute | Refusal:
+        """The dispute after a decision; the same value if it was decided so already. `text`: why."""
         if self.status == what:
             return self
         if self.decided:
             detail = f"The dispute is {self.status} already. If that was wrong, reply in its ticket."
             return Refusal("dispute-decided", detail, conflict=True, values={"status": self.status})
+        if what == "rejected" and not text:
+            return Refusal("reason-missing", "Say in `text` why it is rejected: the customer reads it.", "text")
         decided_at = now if what in DECIDED else None
         return replace(self, status=what, decided_at=decided_at, sequence=self.sequence + 1)
 
