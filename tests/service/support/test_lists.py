@@ -50,6 +50,7 @@ class World:
             "nobody's, not ended": Filter(assignee="", statuses=LIVE),
             "not ended of a kind, with words": Filter(kind="question", statuses=LIVE, q=COMMON),
             "customer's, not ended": Filter(customer_id=one, statuses=LIVE, q="box"),
+            "customer's that others go into": Filter(customer_id=one, statuses=LIVE, mergeable=True),
             "customer": Filter(customer_id=one),
             "customer and status": Filter(customer_id=one, statuses=("closed",)),
             "common words": Filter(q=COMMON),

@@ -149,6 +149,22 @@ class TestRefusals:
             assert await refused(lee, one, "assign", {"assignee": "me"}) == (409, "ticket-merged")
 
 
+class TestTargets:
+    async def test_list_has_those_that_take_others_in(self, desk: Help) -> None:
+        acme = await desk.acme()
+        async with desk.contact(acme) as ann, desk.staff(acme.manager) as lee:
+            one, other, third = await opened(ann), await opened(ann), await opened(ann)
+            path = f"/v1/invoices/{acme.invoice}/disputes"
+            dispute = (await ann.post(path, json={"text": "Not ours."})).json()
+            await merged(lee, one, other)
+            await done(ann, third, "solve")
+            listed = await lee.get(f"/v1/tickets?customer_id={acme.id}&mergeable=true&limit=1")
+            assert [each["id"] for each in listed.json()["items"]] == [other["id"]]
+            assert listed.json()["next_cursor"] is None
+            everything = (await lee.get(f"/v1/tickets?customer_id={acme.id}")).json()["items"]
+            assert {each["id"] for each in everything} == {each["id"] for each in (one, other, third, dispute)}
+
+
 class TestReplies:
     async def test_go_into_the_other_ticket(self, desk: Help) -> None:
         acme = await desk.acme()

@@ -320,6 +320,9 @@ async def list_tickets(
     ] = None,
     kind: Annotated[TicketKind | None, Query(description="Only of this kind.")] = None,
     assignee: Whom = None,
+    mergeable: Annotated[
+        bool, Query(description="Only those into which another ticket of their customer can be merged.")
+    ] = False,
     q: Annotated[
         str | None, Query(max_length=100, description="A part of what was written to or by the customer, or the number")
     ] = None,
@@ -329,7 +332,7 @@ async def list_tickets(
     """List tickets, those that changed last first. Send `next_cursor` as `cursor` for the next page."""
     if q is not None and "\x00" in q:
         raise Problem(status=422, slug="invalid-request", title="Invalid request", detail="The query holds a NUL byte.")
-    asked = store.Filter(whose(customer_id, who), _statuses(status), kind, _assignee(assignee, who), q)
+    asked = store.Filter(whose(customer_id, who), _statuses(status), kind, _assignee(assignee, who), q, mergeable)
     running = running_of(request)
     found = await store.list_tickets(running.reads(who), asked, read_instant_cursor(cursor), limit)
     rows = found[:limit]

@@ -268,13 +268,17 @@ async def _named(reads: Reads, sql: str, ticket_id: str) -> list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tickets a list has. `statuses`: none for all. `assignee`: an id, or an empty text for tickets of nobody."""
+    """Which tickets a list has. `statuses`: none for all. `assignee`: an id, or an empty text for tickets of nobody.
+
+    `mergeable`: others can be merged into them, as `refusal_of_merge` says it.
+    """
 
     customer_id: str | None = None
     statuses: tuple[str, ...] = ()
     kind: str | None = None
     assignee: str | None = None
     q: str | None = None
+    mergeable: bool = False
 
 
 async def list_tickets(
@@ -319,6 +323,8 @@ def query(asked: Filter, after: tuple[datetime, str] | None, limit: int, way: st
             where.append(f"t.{column} = {bind(value, kind)}")
     if asked.assignee == "":
         where.append("t.assignee IS NULL")
+    if asked.mergeable:  # one that was merged has ended
+        where.append("t.kind <> 'dispute' AND t.ended_at IS NULL")
     if after is not None:
         where.append(f"(t.changed_at, t.id) < ({bind(after[0], 'timestamptz')}, {bind(after[1], 'uuid')})")
     words = _words(asked.q, bind) if asked.q else "true"
