@@ -13,7 +13,6 @@ from invoicing.domain import Invoice
 
 WORDS = {
     "issued": "The invoice was issued.",
-    "changed": "The invoice changed.",
     "part_under_way": "A payment of {amount} is under way.",
     "all_under_way": "A payment of {amount}, all that was left, is under way.",
     "part_paid": "{amount} was paid.",
@@ -56,11 +55,8 @@ WORDS = {
     "overdue_since_yesterday": "It waits to be paid: it was due on {day}, 1 day ago.",
     "due": "It waits to be paid, by {day}.",
 }
-# Events by the code of their line, and by the field of their body that holds its amount.
-OWN = {
-    "InvoiceIssued": "issued", "InvoiceVoided": "voided", "InvoiceWrittenOff": "written_off",
-    "InvoiceInProgress": "all_under_way", "InvoicePaid": "paid", "InvoiceReopened": "reopened",
-}  # fmt: skip
+# Events by the code of their line; those heard of others also by the field of their body that holds its amount.
+OWN = {"InvoiceIssued": "issued", "InvoiceVoided": "voided", "InvoiceWrittenOff": "written_off"}
 HEARD = {
     "PaymentDisputed": ("chargeback_opened", "disputed"),
     "PaymentDisputeWon": ("chargeback_won", "disputed"),
@@ -90,34 +86,37 @@ class Line:
         return plain | ({"amount_minor": amount.minor, "currency": amount.currency} if amount is not None else {})
 
 
-def of_invoice(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Line:
-    """The line of an invoice's own event; the amounts are the changes since the event before."""
-    settled, pending, credited = (_moved(name, body, before) for name in ("settled", "pending", "credited"))
-    code = OWN.get(event)
+def of_invoice(event: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[Line]:
+    """The lines of an invoice's own event: one for each amount that moved since the event before. None: nothing did."""
     if event in ("InvoiceHeld", "InvoiceHoldEnded"):
         outcome = body["outcome"] if event == "InvoiceHoldEnded" else "raised"
-        return Line(f"dispute_{outcome}", {"amount": Amount(**body["dispute_amount"]).money()})
-    if code == "paid" and not settled:
-        return Line("paid_by_credit_note", {"amount": credited})
-    if code is None and credited:
-        return Line("credited", {"amount": credited})
-    if code is None:
-        ended_alone = body.get("uncredited") and not (settled or pending)
-        return Line("nothing_to_credit") if ended_alone else _changed(settled, pending)
-    if code == "voided" and body.get("reason"):
-        return Line("voided_because", {"reason": body["reason"]})
-    amounts = {"all_under_way": pending, "paid": settled + credited, "reopened": -settled}
-    return Line(code, {"amount": amounts[code]} if code in amounts else {})
+        return [Line(f"dispute_{outcome}", {"amount": Amount(**body["dispute_amount"]).money()})]
+    if event == "InvoiceVoided" and body.get("reason"):
+        return [Line("voided_because", {"reason": body["reason"]})]
+    if event in OWN:
+        return [Line(OWN[event])]
+    settled, pending, credited = (_moved(name, body, before) for name in ("settled", "pending", "credited"))
+    money = _of_payments(event, settled, pending, Amount(**body["pending"]).money())
+    note = [Line("credited", {"amount": credited})] if credited else []
+    if event == "InvoicePaid" and not settled:
+        return [*money, Line("paid_by_credit_note", {"amount": credited})]
+    if event == "InvoiceChanged" and body.get("uncredited") and not (money or note):
+        return [Line("nothing_to_credit")]
+    # A credit note that waited for the end of a payment comes after that.
+    return [*money, *note] if pending.minor < 0 and event == "InvoiceChanged" else [*note, *money]
 
 
-def _changed(settled: Money, pending: Money) -> Line:
+def _of_payments(event: str, settled: Money, pending: Money, all_pending: Money) -> list[Line]:
+    """What moved but by credit notes. `all_pending`: of the last payments under way, one may have begun before."""
     if settled.minor > 0:
-        return Line("part_paid", {"amount": settled})
+        return [Line("paid" if event == "InvoicePaid" else "part_paid", {"amount": settled})]
     if settled.minor < 0:
-        return Line("part_went_back", {"amount": -settled})
+        return [Line("reopened" if event == "InvoiceReopened" else "part_went_back", {"amount": -settled})]
+    if event == "InvoiceInProgress":
+        return [Line("all_under_way", {"amount": pending if pending.minor > 0 else all_pending})]
     if pending.minor > 0:
-        return Line("part_under_way", {"amount": pending})
-    return Line("ended_without_money" if pending else "changed")
+        return [Line("part_under_way", {"amount": pending})]
+    return [Line("ended_without_money")] if pending else []
 
 
 def _moved(name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Money:
@@ -141,28 +140,30 @@ def of_payment(event: str, body: Mapping[str, Any]) -> Line:
     return Line(code, amount | ({"day": body["charge_on"]} if "charge_on" in body else {}))
 
 
-def shown(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The events that an invoice's timeline shows.
+def shown(events: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Line]]:
+    """What an invoice's timeline shows: each line with its event.
 
-    Changes of autopay only where a charge of it had been announced; credit notes only where some of them is credit.
-    An event that changed nothing that a line could name is left out: a credit note's line stands beside it.
+    Changes of autopay only where a charge of it had been announced; credit notes only where some of them is credit, as
+    the invoice's own line says what they took off it.
     """
-    kept: list[Mapping[str, Any]] = []
+    kept: list[tuple[Mapping[str, Any], Line]] = []
     announced = False
     for event in events:
-        if (event["type"] != "AutopayChanged" or announced) and not _says_nothing(event):
-            kept.append(event)
+        if event["type"] != "AutopayChanged" or announced:
+            kept += [(event, line) for line in _lines(event)]
         announced = event["type"] == "AutopayScheduled" or (
             announced and not event["type"].startswith(("Autopay", "InvoicePaid"))
         )
     return kept
 
 
-def _says_nothing(event: Mapping[str, Any]) -> bool:
+def _lines(event: Mapping[str, Any]) -> list[Line]:
     body = event["payload"]
-    if event["type"] == "CreditNoteIssued":
-        return bool(body["amount"] == body["applied"])
-    return "before" in event and of_invoice(event["type"], body, event["before"]).code == "changed"
+    if "before" in event:
+        return of_invoice(event["type"], body, event["before"])
+    if event["type"] == "CreditNoteIssued" and body["amount"] == body["applied"]:
+        return []
+    return [of_payment(event["type"], body)]
 
 
 def _disputed(events: Sequence[Mapping[str, Any]]) -> Money | None:

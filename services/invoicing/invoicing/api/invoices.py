@@ -206,16 +206,13 @@ async def invoice_timeline(invoice_id: str, request: Request, identity: ReadInvo
             {"payment_id": each["payment_id"], "amount_minor": each["amount"], "expected_by": each["expected_by"]}
             for each in history.under_way
         ],
-        "items": [_happened(event) for event in timeline.shown(history.events)],
+        "items": [_happened(event, line) for event, line in timeline.shown(history.events)],
     }
     return answer(body)
 
 
-def _happened(event: Mapping[str, Any]) -> dict[str, Any]:
+def _happened(event: Mapping[str, Any], line: timeline.Line) -> dict[str, Any]:
     own, body = "before" in event, event["payload"]
-    line = (
-        timeline.of_invoice(event["type"], body, event["before"]) if own else timeline.of_payment(event["type"], body)
-    )
     return {
         "at": event["at"],
         "event": event["type"],
