@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { Refused, undecided, Unreachable } from "../../api/problems";
 import {
+  allDisputed,
   begin,
   choose,
   inDoubt,
   invoicesOf,
   keyOf,
   next,
-  allDisputed,
   startOf,
   stillShows,
   sumOf,
