@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 
 import asyncpg
@@ -19,6 +19,7 @@ import pytest
 from contracts.services import WITH_DATABASE
 from paidup_local import business_clock, downloads, launch, plan, postgres, programs, state, supervisor
 from paidup_local.errors import StackError
+from paidup_local.forkserver import Forks
 from paidup_local.settings import Settings, cache_folder, load
 from tests.kit import containers, kafka, keeper, ports
 from tests.kit.postgres import admin_dsn, drop_database, fresh_database
@@ -160,6 +161,78 @@ class TestSupervisor:
         running.bound_log()
         assert running.log.read_text() == ""
         assert running.log.with_suffix(".log.1").read_text() == "a line too long\n"
+
+
+SHOWS = """
+import os, pathlib, sys, time
+pathlib.Path("made").touch()
+print(sys.argv[1:], os.environ["WORD"], os.environ.get("HOME"), os.getsid(0) == os.getpid(), os.getcwd(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are forks on Linux alone")
+class TestForks:
+    @pytest.fixture
+    async def forks(
+        self, settings: Settings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncIterator[Forks]:
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where the server finds the module
+        made = Forks(settings.logs / "forkserver.log")
+        yield made
+        await made.close()
+
+    async def test_fork_is_a_program_of_its_own(self, forks: Forks, settings: Settings, tmp_path: pathlib.Path) -> None:
+        running = started(forks, settings, tmp_path, SHOWS)
+        await running.start()
+        await _until(lambda: _logged(running, "]"), 60)
+        assert running.log.read_text() == f"['a', 'b'] mine None True {tmp_path}\n"
+        assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
+        await running.stop()
+        assert running.pid is None
+
+    async def test_dead_fork_is_started_again(self, forks: Forks, settings: Settings, tmp_path: pathlib.Path) -> None:
+        running = started(forks, settings, tmp_path, SHOWS)
+        await running.start()
+        first = running.pid
+        assert first
+        os.kill(first, signal.SIGKILL)
+        await _until(lambda: _changed(running, first))
+        assert "shows ended with -9; starting it again" in running.log.read_text()
+        await running.stop()
+
+    async def test_failed_fork_shows_the_last_lines(
+        self, forks: Forks, settings: Settings, tmp_path: pathlib.Path
+    ) -> None:
+        running = started(forks, settings, tmp_path, "raise SystemExit('no settings at all')", port=settings.port)
+        await running.start()
+        with pytest.raises(StackError, match=r"(?s)shows does not start.*no settings at all.*ended with 1"):
+            await running.wait_ready(60)
+        await running.stop()
+
+    async def test_killed_server_comes_back_with_forks(
+        self, forks: Forks, settings: Settings, tmp_path: pathlib.Path
+    ) -> None:
+        running = started(forks, settings, tmp_path, SHOWS)
+        await running.start()
+        first = running.pid
+        assert first
+        server = psutil.Process(first).ppid()
+        os.kill(server, signal.SIGKILL)
+        await _until(lambda: _changed(running, first), 60)
+        assert not psutil.pid_exists(first)
+        assert running.pid is not None
+        assert psutil.Process(running.pid).ppid() not in {server, os.getpid()}
+        await running.stop()
+
+
+def started(
+    forks: Forks, settings: Settings, folder: pathlib.Path, text: str, port: int | None = None
+) -> programs.Running:
+    """A module of this text, to be run by a fork in this folder."""
+    (folder / "shows.py").write_text(text)
+    program = programs.Program("shows", plan.python("shows", "a", "b"), {"WORD": "mine"}, port=port, folder=folder)
+    return programs.Running(program, settings.logs, forks=forks)
 
 
 class TestDownloads:

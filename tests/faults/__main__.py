@@ -63,7 +63,11 @@ def _line(done: dict[str, Any]) -> str:
 def _inside(orders: str) -> dict[str, str]:
     """What puts `inside` into each process of the stack, and tells it where its orders are."""
     path = [str(INSIDE), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, path)), "FAULTS_ORDERS": orders}
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "FAULTS_ORDERS": orders,
+        "PAIDUP_FORKS": "0",
+    }  # Python reads it at the start of a program
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import pathlib
 import signal
@@ -13,7 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from paidup_local.children import die_with_parent, open_log
 from paidup_local.errors import StackError
+from paidup_local.forkserver import Fork, Forks
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0  # who waits for space is back soon after there is some
 HEALTHY_AFTER = 10.0
@@ -68,6 +69,12 @@ class Program:
     user: int | None = None
     folder: pathlib.Path | None = None
 
+    @property
+    def module(self) -> tuple[str, ...]:
+        """The words after `python -P -m`, if that is how it is run."""
+        start = (sys.executable, "-P", "-m")
+        return self.command[3:] if self.command[:3] == start else ()
+
 
 @dataclass(eq=False)
 class Running:
@@ -76,11 +83,12 @@ class Running:
     program: Program
     logs: pathlib.Path
     changed: Callable[[], None] = lambda: None
+    forks: Forks | None = None
     pid: int | None = None
     deaths: int = 0
     _stopping: bool = False
     _seen_ready: bool = False
-    _process: asyncio.subprocess.Process | None = None
+    _process: asyncio.subprocess.Process | Fork | None = None
     _keeper: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -141,30 +149,28 @@ class Running:
         return ""
 
     async def _spawn(self) -> None:
-        mine = {} if self.program.user is None else {"user": self.program.user, "group": self.program.user}
-        with self._open_log() as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.program.command,
-                env=dict(self.program.env),
-                cwd=self.program.folder,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                umask=0o066,  # what a program writes is for its owner alone
-                preexec_fn=die_with_parent(self.program.stop_signal),
-                **(mine | {"extra_groups": []} if mine else {}),  # type: ignore[arg-type]
-            )
+        with open_log(self.log) as log:
+            if self.forks and (words := self.program.module):
+                self._process = await self.forks.spawn(words, self.program.env, self.program.folder, log)
+            else:
+                self._process = await self._executed(log)
         self.pid = self._process.pid
         self.changed()
 
-    def _open_log(self) -> BinaryIO:
-        """To run matters more than to be heard: without a place for its log a program runs silently."""
-        try:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            return open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-        except OSError:
-            return open(os.devnull, "ab")
+    async def _executed(self, log: BinaryIO) -> asyncio.subprocess.Process:
+        mine = {} if self.program.user is None else {"user": self.program.user, "group": self.program.user}
+        return await asyncio.create_subprocess_exec(
+            *self.program.command,
+            env=dict(self.program.env),
+            cwd=self.program.folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            umask=0o066,  # what a program writes is for its owner alone
+            preexec_fn=die_with_parent(self.program.stop_signal),
+            **(mine | {"extra_groups": []} if mine else {}),  # type: ignore[arg-type]
+        )
 
     async def _keep(self) -> None:
         pause = FIRST_PAUSE
@@ -201,18 +207,3 @@ def note(log: pathlib.Path, text: str) -> None:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with contextlib.suppress(OSError), log.open("a") as file:
         file.write(f"{stamp} supervisor: {text}\n")
-
-
-def die_with_parent(number: int) -> Callable[[], None] | None:
-    """A hook for a child, run before its program: on Linux it gets this signal when its parent is killed."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def hook() -> None:
-        prctl(1, number, 0, 0, 0)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return hook

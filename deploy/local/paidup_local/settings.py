@@ -35,6 +35,7 @@ class Settings:
     replicas: int = 1
     kafka: str | None = None
     postgres: str | None = None
+    forks: bool = sys.platform == "linux"
 
     def port_of(self, name: str) -> int:
         return self.port + OFFSETS[name]
@@ -55,6 +56,7 @@ class Settings:
             "PAIDUP_CACHE": str(self.cache),
             "PAIDUP_SPLIT": str(int(self.split)),
             "PAIDUP_REPLICAS": str(self.replicas),
+            "PAIDUP_FORKS": str(int(self.forks)),
         }
         kept = {key: value for key, value in base.items() if key not in servers}
         return kept | own | {key: value for key, value in servers.items() if value}
@@ -117,10 +119,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         home=pathlib.Path(environ.get("PAIDUP_HOME", ".local")).expanduser().resolve(),
         port=_number(environ, "PAIDUP_PORT", 18080, 1024, 65535 - PORTS_IN_A_BLOCK),
         cache=cache_folder(environ),
-        split=environ.get("PAIDUP_SPLIT", "0").lower() in {"1", "true", "yes"},
+        split=_is_on(environ, "PAIDUP_SPLIT", "0"),
         replicas=_number(environ, "PAIDUP_REPLICAS", 1, 1, MAX_REPLICAS),
         kafka=_other_kafka(environ),
         postgres=environ.get("PAIDUP_POSTGRES") or None,
+        forks=sys.platform == "linux" and _is_on(environ, "PAIDUP_FORKS", "1"),
     )
 
 
@@ -178,6 +181,10 @@ def read_json(path: pathlib.Path) -> dict[str, object] | None:
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_on(environ: Mapping[str, str], name: str, default: str) -> bool:
+    return environ.get(name, default).lower() in {"1", "true", "yes"}
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

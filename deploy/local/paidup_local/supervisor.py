@@ -6,8 +6,8 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Coroutine, Iterator
 
@@ -16,10 +16,11 @@ from contracts.services import WITH_DATABASE
 from paidup_local import kafka, plan, postgres, rights, state
 from paidup_local.downloads import Say
 from paidup_local.errors import StackError
+from paidup_local.forkserver import Fork, Forks
 from paidup_local.programs import Program, Running
 from paidup_local.settings import Settings, env_pairs, env_text, load, write_private
 
-START_SECONDS = 90.0
+START_SECONDS = 240.0  # a process that dies is noticed at once; this one is for slow machines
 LOOK_EVERY = 1.0
 FAILED = "Error: "
 
@@ -31,6 +32,7 @@ class Stack:
         self.settings = settings
         self.say = say
         self.running: dict[str, Running] = {}
+        self.forks = Forks(settings.logs / "forkserver.log") if settings.forks else None
         self.is_ready = False
         self.is_noted = True
 
@@ -51,9 +53,13 @@ class Stack:
         services, self.running = list(self.running.values()), {}
         await asyncio.gather(*(one.stop() for one in reversed(services)))
         await asyncio.gather(*(one.stop() for one in reversed(servers)))
+        if self.forks:
+            await self.forks.close()
 
     async def _start_all(self, group: asyncio.TaskGroup) -> None:
         plan.make_keys(self.settings)
+        if self.forks:
+            await self.forks.open()
         database = group.create_task(self._database())
         broker = group.create_task(self._broker())
         group.create_task(self._run(plan.sandbox(self.settings)))
@@ -76,7 +82,7 @@ class Stack:
         await then
 
     async def _run(self, program: Program) -> None:
-        one = self.running[program.name] = Running(program, self.settings.logs, self.note)
+        one = self.running[program.name] = Running(program, self.settings.logs, self.note, self.forks)
         await one.start()
         await one.wait_ready(START_SECONDS)
         self.say(f"{program.name} ready")
@@ -116,24 +122,29 @@ class Stack:
 
     async def _once(self, service: str, module: str, *words: str) -> str:
         """Run a command with a service's variables to its end; its output, or a StackError with what it said."""
-        process = await asyncio.create_subprocess_exec(
-            *plan.python(module, *words),
-            env=plan.environment(self.settings, service),
-            cwd=self.settings.home,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if process.returncode:
-            said = (err or out).decode(errors="replace")[-3000:]
+        env = plan.environment(self.settings, service)
+        with tempfile.TemporaryFile() as said:
+            if self.forks:
+                process: Fork | asyncio.subprocess.Process = await self.forks.spawn(
+                    (module, *words), env, self.settings.home, said
+                )
+            else:
+                process = await asyncio.create_subprocess_exec(
+                    *plan.python(module, *words), env=env, cwd=self.settings.home, stdout=said, stderr=said
+                )
+            try:
+                code = await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.send_signal(signal.SIGKILL)
+            said.seek(0)
+            text = said.read().decode(errors="replace")
+        if code:
             raise StackError(
-                f"`python -m {module} {' '.join(words)}` failed:\n{said}", "correct what it names, then try again."
+                f"`python -m {module} {' '.join(words)}` failed:\n{text[-3000:]}",
+                "correct what it names, then try again.",
             )
-        return out.decode()
+        return text
 
     def note(self) -> None:
         """Write down who runs, for `status` and `down`; what has no space now is written at the next look."""
