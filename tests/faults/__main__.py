@@ -63,11 +63,7 @@ def _line(done: dict[str, Any]) -> str:
 def _inside(orders: str) -> dict[str, str]:
     """What puts `inside` into each process of the stack, and tells it where its orders are."""
     path = [str(INSIDE), os.environ.get("PYTHONPATH", "")]
-    return {
-        "PYTHONPATH": os.pathsep.join(filter(None, path)),
-        "FAULTS_ORDERS": orders,
-        "PAIDUP_FORKS": "0",
-    }  # Python reads it at the start of a program
+    return {"PYTHONPATH": os.pathsep.join(filter(None, path)), "FAULTS_ORDERS": orders}
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import functools
 import os
 import pathlib
 import re
+import runpy
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -199,11 +200,24 @@ def impatient() -> None:
     programs.LONGEST_PAUSE = programs.FIRST_PAUSE
 
 
+def forks() -> None:
+    """A fork has this module from its server: it is armed once it knows which program it is."""
+    run = runpy.run_module
+
+    def armed(*words: Any, **more: Any) -> Any:
+        _arm()
+        return run(*words, **more)
+
+    runpy.run_module = armed
+
+
 def _arm() -> None:
     folder, words = os.environ.get("FAULTS_ORDERS"), sys.orig_argv
     service = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     if folder is not None and service == "paidup_local.supervisor":
         impatient()
+    if folder is not None and service == "paidup_local.forkserver":
+        forks()
     if folder is None or service not in SERVICES or words[-1] not in (service, "serve", "work"):
         return
     orders = Orders(pathlib.Path(folder), service)
