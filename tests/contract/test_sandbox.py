@@ -1,8 +1,10 @@
 """The adapter on the real sandbox process: what is charged, lost, repeated, listed and refused."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +14,7 @@ from payments.providers import Charge, ProviderRefused, ProviderUnknown
 from payments.providers.stripe_adapter import StripeAdapter
 from sandbox.errors import ApiError
 from sandbox.server import _of_this_machine, check_loopback
+from sandbox.store import Answer, Store
 from tests.kit.provider_sandbox import KEY, Sandbox, payer, running, until
 
 
@@ -361,3 +364,28 @@ class TestControl:
     )  # fmt: skip
     def test_metrics_are_for_this_machine(self, remote: str | None, own: bool) -> None:
         assert _of_this_machine(remote) is own
+
+
+class TestFullDisk:
+    async def test_waiting_requests_fail_and_later_succeed(self, tmp_path: Path) -> None:
+        """SQLite undoes all changes that wait for the commit. A request that waits for ever would keep its key."""
+        store = Store(tmp_path)
+        try:
+            with store.change():
+                store.keep_answer("first", Answer(b"", 200, b"small"))
+            waiting = asyncio.create_task(store.committed())
+            await asyncio.sleep(0)
+            pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+            store._db.execute(f"PRAGMA max_page_count = {pages}")
+            with pytest.raises(sqlite3.OperationalError, match="full"), store.change():
+                store.keep_answer("large", Answer(b"", 200, b"0" * 500_000))
+            with pytest.raises(sqlite3.OperationalError, match="full"):
+                await asyncio.wait_for(waiting, 1)
+            store._db.execute("PRAGMA max_page_count = 100000")
+            with store.change():
+                store.keep_answer("second", Answer(b"", 200, b"small"))
+            await asyncio.wait_for(store.committed(), 1)
+            assert store.answer("first") is None
+            assert store.answer("second") is not None
+        finally:
+            store.close()

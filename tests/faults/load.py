@@ -197,6 +197,12 @@ UNFINISHED = """
 SELECT count(*) FROM unnest($1::uuid[]) AS w (id) LEFT JOIN payments p ON p.id = w.id
 WHERE p.id IS NULL OR NOT (p.status = 'declined' OR (p.status = 'succeeded' AND p.reconciliation = 'matched'))
 """
+FIRST_UNFINISHED = """
+SELECT p.id::text, p.way, p.status, p.reconciliation, p.created_at::text, a.state AS attempt, a.calls,
+    (a.call_after - now())::text AS call_in, (SELECT count(*) FROM outbox) AS in_outbox
+FROM payments p LEFT JOIN attempts a ON a.payment_id = p.id WHERE p.id = ANY($1::uuid[])
+    AND NOT (p.status = 'declined' OR (p.status = 'succeeded' AND p.reconciliation = 'matched')) LIMIT 1
+"""
 UNSETTLED = """
 SELECT count(*) FROM unnest($1::uuid[], $2::bigint[]) AS w (id, minor) LEFT JOIN invoices i ON i.id = w.id
 WHERE i.id IS NULL OR i.settled <> w.minor OR i.pending <> 0
@@ -217,9 +223,9 @@ async def all_final(stack: LocalStack, wishes: Sequence[Wish], seconds: float = 
             if left == (0, 0):
                 return time.monotonic() - began
             if time.monotonic() - began > seconds:
-                raise WrongError(
-                    f"after {seconds:.0f} s {left[0]} payments and {left[1]} invoices are not as they should be"
-                )
+                first = [dict(row) for row in await payments.fetch(FIRST_UNFINISHED, ids)]
+                wrong = f"{left[0]} payments and {left[1]} invoices are not as they should be, as {first}"
+                raise WrongError(f"after {seconds:.0f} s {wrong}")
             await asyncio.sleep(0.1)
     finally:
         await payments.close()

@@ -79,34 +79,44 @@ class Store:
     def change(self) -> Iterator[None]:
         """All writes within, or none of them."""
         if self._commit is None:
+            self._db.execute("BEGIN IMMEDIATE")
             loop = asyncio.get_running_loop()
             self._commit = loop.create_future()
-            self._db.execute("BEGIN IMMEDIATE")
             loop.call_later(_GROUP_SECONDS, self.flush)
         self._db.execute("SAVEPOINT change")
         try:
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK TO change")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK TO change")
+                self._db.execute("RELEASE change")
+            else:  # SQLite has undone the changes of all, as it does when the disk is full
+                self._undone(error)
             raise
-        finally:
-            self._db.execute("RELEASE change")
+        self._db.execute("RELEASE change")
 
     def flush(self) -> None:
         """Commit what is open, and wake those who wait for it."""
-        waiting, self._commit = self._commit, None
-        if waiting is None:
+        if self._commit is None:
             return
-        after, self._after = self._after, []
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            self._db.execute("ROLLBACK")
-            waiting.set_exception(error)
-            return
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            return self._undone(error)
+        waiting, self._commit = self._commit, None
+        after, self._after = self._after, []
         waiting.set_result(None)
         for act in after:
             act()
+
+    def _undone(self, error: BaseException) -> None:
+        """Those who wait for the commit get the error."""
+        waiting, self._commit, self._after = self._commit, None, []
+        if waiting is not None:
+            waiting.set_exception(error)
+            waiting.exception()  # it may be that nobody waits
 
     async def committed(self) -> None:
         """Wait until everything that is readable now is on disk."""
