@@ -5,7 +5,7 @@ from auth.people.handlers import forget_customers, keep_customers
 from chassis.messaging.handlers import Handlers
 from contracts import invoicing as heard
 
-handlers = Handlers("auth", gathers_ms=500)  # nobody waits for it in a request
+handlers = Handlers("auth", gathers_ms=1_000)  # nobody waits for it in a request
 
 handlers.on_many(heard.CustomerChanged)(keep_customers)
 handlers.on_many(heard.CustomerErased)(forget_customers)

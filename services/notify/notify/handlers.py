@@ -17,7 +17,7 @@ from notify import store
 from notify.domain.catalogue import EVENTS, TO_CUSTOMERS, kind_of
 from notify.mailing import UNADDRESSED, Occasion, mail
 
-handlers = Handlers("notify", gathers_ms=500)  # nobody waits for it in a request
+handlers = Handlers("notify", gathers_ms=1_000)  # nobody waits for it in a request
 
 
 # --- what mails name

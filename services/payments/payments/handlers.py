@@ -49,9 +49,10 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     was held of others until now.
 
     If a hold ends during a payment, that comes once the payment has ended. Of the many invoices that change otherwise,
-    only those of which a try left something out lock their customers' autopay.
+    only those with something to pay now, of which a try left something out, lock their customers' autopay.
     """
     await save_invoices(work, events)
+    newest = {received.event.invoice_id: received.event for received in events}
     closed = {received.event.invoice_id for received in events if received.event.status in CLOSED}
     issued = [received for received in events if isinstance(received.event, heard.InvoiceIssued)]
     owed = [received for received in issued if received.event.invoice_id not in closed]
@@ -59,7 +60,8 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
         await schedule_charges(owed, work)
     ended = [r for r in events if isinstance(r.event, heard.InvoiceHoldEnded) and r.event.invoice_id not in closed]
     changed = {r.event.invoice_id for r in events if isinstance(r.event, heard.InvoiceChanged)} - closed
-    if changed and (left := await held_back_among(work, changed)):
+    payable = {invoice_id for invoice_id in changed if newest[invoice_id].payable_now.amount_minor > 0}
+    if payable and (left := await held_back_among(work, payable)):
         ended += [r for r in events if isinstance(r.event, heard.InvoiceChanged) and r.event.invoice_id in left]
     await resume_charges({each.event.invoice_id: (each.event.customer_id, each.cause) for each in ended}, work)
 

@@ -15,7 +15,7 @@ from support.projections.handlers import (
 )
 from support.tickets.handlers import keep_payments
 
-handlers = Handlers("support", gathers_ms=200)
+handlers = Handlers("support", gathers_ms=500)
 INVOICES = tuple(one for one in type_registry.values() if issubclass(one, invoicing.InvoiceState))
 PAYMENTS = tuple(one for one in type_registry.values() if issubclass(one, payments.PaymentState))
 
