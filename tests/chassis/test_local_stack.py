@@ -225,6 +225,15 @@ class TestForks:
         assert psutil.Process(running.pid).ppid() not in {server, os.getpid()}
         await running.stop()
 
+    async def test_server_that_cannot_start_says_where(
+        self, forks: Forks, settings: Settings, tmp_path: pathlib.Path
+    ) -> None:
+        (tmp_path / "aiohttp.py").write_text("raise ImportError('not installed well')")
+        with pytest.raises(StackError, match=r"(?s)process that starts services ended.*forkserver\.log"):
+            await started(forks, settings, tmp_path, SHOWS).start()
+        await forks.close()
+        assert "not installed well" in (settings.logs / "forkserver.log").read_text()
+
 
 def started(
     forks: Forks, settings: Settings, folder: pathlib.Path, text: str, port: int | None = None

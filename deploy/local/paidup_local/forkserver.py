@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from paidup_local.children import die_with_parent, open_log
+from paidup_local.errors import StackError
 
 IMPORTED = ("chassis.service", "aiohttp")  # no module of a service: what it registers is its own
 LARGEST = 200_000
@@ -79,7 +80,7 @@ class Forks:
         self._hearing = asyncio.create_task(self._hear(own, server))
 
     async def spawn(self, words: Sequence[str], env: Mapping[str, str], folder: Path | None, log: BinaryIO) -> Fork:
-        """Run `python -m` with these words and this log; ConnectionError when the server died meanwhile."""
+        """Run `python -m` with these words and this log; StackError when the server died meanwhile."""
         order = json.dumps({"words": words, "env": dict(env), "folder": str(folder or Path.cwd())})
         async with self._one_at_a_time:
             await self.open()
@@ -89,11 +90,11 @@ class Forks:
             return await self._born
 
     async def close(self) -> None:
-        """End the server. All its forks have ended before."""
-        if self._socket is None or self._hearing is None:
-            return
-        self._socket.shutdown(socket.SHUT_WR)
-        await asyncio.wait([self._hearing])
+        """End the server, if it runs. All its forks have ended before."""
+        if self._socket is not None:
+            self._socket.shutdown(socket.SHUT_WR)
+        if self._hearing is not None:
+            await asyncio.wait([self._hearing])
 
     async def _hear(self, own: socket.socket, server: asyncio.subprocess.Process) -> None:
         loop = asyncio.get_running_loop()
@@ -108,7 +109,7 @@ class Forks:
                     self._born.set_result(fork)
         self._socket = None
         if self._born and not self._born.done():
-            self._born.set_exception(ConnectionError(f"the process that starts services ended: read {self._log}"))
+            self._born.set_exception(StackError("The process that starts services ended.", f"read {self._log}."))
         for fork in self._running.values():
             fork.end(-signal.SIGTERM)
         self._running.clear()

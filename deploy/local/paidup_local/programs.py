@@ -192,7 +192,7 @@ class Running:
         while True:
             try:
                 return await self._spawn()
-            except OSError as problem:
+            except (OSError, StackError) as problem:
                 note(self.log, f"{self.program.name} could not be started: {problem}")
                 await asyncio.sleep(LONGEST_PAUSE)
 
