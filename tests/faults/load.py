@@ -193,15 +193,14 @@ class Storm:
             await asyncio.sleep(0.005)
 
 
-UNFINISHED = """
-SELECT count(*) FROM unnest($1::uuid[]) AS w (id) LEFT JOIN payments p ON p.id = w.id
-WHERE p.id IS NULL OR NOT (p.status = 'declined' OR (p.status = 'succeeded' AND p.reconciliation = 'matched'))
+FINAL = "(p.status = 'declined' OR (p.status = 'succeeded' AND p.reconciliation = 'matched'))"
+UNFINISHED = f"""
+SELECT count(*) FROM unnest($1::uuid[]) AS w (id) LEFT JOIN payments p ON p.id = w.id WHERE p.id IS NULL OR NOT {FINAL}
 """
-FIRST_UNFINISHED = """
+FIRST_UNFINISHED = f"""
 SELECT p.id::text, p.way, p.status, p.reconciliation, p.created_at::text, a.state AS attempt, a.calls,
     (a.call_after - now())::text AS call_in, (SELECT count(*) FROM outbox) AS in_outbox
-FROM payments p LEFT JOIN attempts a ON a.payment_id = p.id WHERE p.id = ANY($1::uuid[])
-    AND NOT (p.status = 'declined' OR (p.status = 'succeeded' AND p.reconciliation = 'matched')) LIMIT 1
+FROM payments p LEFT JOIN attempts a ON a.payment_id = p.id WHERE p.id = ANY($1::uuid[]) AND NOT {FINAL} LIMIT 1
 """
 UNSETTLED = """
 SELECT count(*) FROM unnest($1::uuid[], $2::bigint[]) AS w (id, minor) LEFT JOIN invoices i ON i.id = w.id

@@ -124,11 +124,7 @@ def main() -> None:
         gc.freeze()  # the collector writes into no object that the forks share
         order = _serve(asked, die_with_parent(signal.SIGTERM))
     if order is not None:  # this is a fork
-        words, folder = order["words"], order["folder"]
-        os.chdir(folder)
-        sys.argv = words
-        sys.orig_argv = [sys.executable, "-P", "-m", *words]
-        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        runpy.run_module(order["words"][0], run_name="__main__", alter_sys=True)
 
 
 def _serve(asked: socket.socket, hook: Callable[[], None] | None) -> Any:
@@ -189,6 +185,9 @@ def _become(order: Any, log: int, hook: Callable[[], None] | None) -> None:
     os.close(log)
     os.environ.clear()
     os.environ.update(order["env"])
+    os.chdir(order["folder"])
+    sys.argv = order["words"]
+    sys.orig_argv = [sys.executable, "-P", "-m", *order["words"]]
     time.tzset()
 
 

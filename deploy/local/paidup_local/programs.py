@@ -76,6 +76,25 @@ class Program:
         return self.command[3:] if self.command[:3] == start else ()
 
 
+async def begin(program: Program, log: BinaryIO, forks: Forks | None) -> asyncio.subprocess.Process | Fork:
+    """Start a program: as a fork, if it is a module of Python and there are forks."""
+    if forks and (words := program.module):
+        return await forks.spawn(words, program.env, program.folder, log)
+    mine = {} if program.user is None else {"user": program.user, "group": program.user}
+    return await asyncio.create_subprocess_exec(
+        *program.command,
+        env=dict(program.env),
+        cwd=program.folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        umask=0o066,  # what a program writes is for its owner alone
+        preexec_fn=die_with_parent(program.stop_signal),
+        **(mine | {"extra_groups": []} if mine else {}),  # type: ignore[arg-type]
+    )
+
+
 @dataclass(eq=False)
 class Running:
     """One program kept alive until `stop`."""
@@ -150,27 +169,9 @@ class Running:
 
     async def _spawn(self) -> None:
         with open_log(self.log) as log:
-            if self.forks and (words := self.program.module):
-                self._process = await self.forks.spawn(words, self.program.env, self.program.folder, log)
-            else:
-                self._process = await self._executed(log)
+            self._process = await begin(self.program, log, self.forks)
         self.pid = self._process.pid
         self.changed()
-
-    async def _executed(self, log: BinaryIO) -> asyncio.subprocess.Process:
-        mine = {} if self.program.user is None else {"user": self.program.user, "group": self.program.user}
-        return await asyncio.create_subprocess_exec(
-            *self.program.command,
-            env=dict(self.program.env),
-            cwd=self.program.folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            umask=0o066,  # what a program writes is for its owner alone
-            preexec_fn=die_with_parent(self.program.stop_signal),
-            **(mine | {"extra_groups": []} if mine else {}),  # type: ignore[arg-type]
-        )
 
     async def _keep(self) -> None:
         pause = FIRST_PAUSE

@@ -16,8 +16,8 @@ from contracts.services import WITH_DATABASE
 from paidup_local import kafka, plan, postgres, rights, state
 from paidup_local.downloads import Say
 from paidup_local.errors import StackError
-from paidup_local.forkserver import Fork, Forks
-from paidup_local.programs import Program, Running
+from paidup_local.forkserver import Forks
+from paidup_local.programs import Program, Running, begin
 from paidup_local.settings import Settings, env_pairs, env_text, load, write_private
 
 START_SECONDS = 240.0  # a process that dies is noticed at once; this one is for slow machines
@@ -122,16 +122,9 @@ class Stack:
 
     async def _once(self, service: str, module: str, *words: str) -> str:
         """Run a command with a service's variables to its end; its output, or a StackError with what it said."""
-        env = plan.environment(self.settings, service)
+        command, env = plan.python(module, *words), plan.environment(self.settings, service)
         with tempfile.TemporaryFile() as said:
-            if self.forks:
-                process: Fork | asyncio.subprocess.Process = await self.forks.spawn(
-                    (module, *words), env, self.settings.home, said
-                )
-            else:
-                process = await asyncio.create_subprocess_exec(
-                    *plan.python(module, *words), env=env, cwd=self.settings.home, stdout=said, stderr=said
-                )
+            process = await begin(Program(module, command, env, folder=self.settings.home), said, self.forks)
             try:
                 code = await process.wait()
             finally:

@@ -49,7 +49,7 @@ async def keep_invoices(events: Sequence[Received[Any]], work: Work) -> None:
     was held of others until now.
 
     If a hold ends during a payment, that comes once the payment has ended. Of the many invoices that change otherwise,
-    only those with something to pay now, of which a try left something out, lock their customers' autopay.
+    few lock their customers' autopay: those that can be paid now and of which a try left something out.
     """
     await save_invoices(work, events)
     newest = {received.event.invoice_id: received.event for received in events}

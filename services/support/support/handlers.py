@@ -15,7 +15,7 @@ from support.projections.handlers import (
 )
 from support.tickets.handlers import keep_payments
 
-handlers = Handlers("support", gathers_ms=500)
+handlers = Handlers("support", gathers_ms=500)  # a request may wait for it, two seconds at most
 INVOICES = tuple(one for one in type_registry.values() if issubclass(one, invoicing.InvoiceState))
 PAYMENTS = tuple(one for one in type_registry.values() if issubclass(one, payments.PaymentState))
 
