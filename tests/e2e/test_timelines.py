@@ -66,7 +66,6 @@ class TestTimeline:
 
     async def test_explains_a_failed_payment(self, client: Client) -> None:
         customer = await client.customer()
-        invoice = await client.invoice(customer)
         for token, accept, says, to_do in (
             (
                 "pm_card_visa_chargeDeclinedStolenCard",
@@ -82,6 +81,7 @@ class TestTimeline:
             ),
             ("pm_card_visa", False, "The surcharge was declined, so nothing was charged.", "accept the surcharge"),
         ):
+            invoice = await client.invoice(customer)
             method = await client.method(customer, token)
             payment = await client.pay(await client.quote(customer, method, invoice), accept=accept)
             path = f"/v1/payments/{payment['id']}"

@@ -1,5 +1,7 @@
 """What pages show of payments in one answer: numbers, methods, proposals, options; over HTTP, on a real PostgreSQL."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from chassis.clock import Clock
 from chassis.db.pool import open_pool
 from chassis.http.identity import Identity
+from chassis.http.seen import PATIENCE_SECONDS
 from chassis.messaging.work import Units, Wake
 from contracts.allocation import Part
 from contracts.ids import new_id
@@ -17,6 +20,7 @@ from contracts.money import Money
 from payments.__main__ import service
 from payments.attention.store import TAKEN_BACK, UNCONFIRMED
 from payments.collecting.domain.payment_numbers import number_of
+from payments.collecting.store.payments import HELD
 from payments.exceptions.domain import Open, Proposal
 from payments.exceptions.store import open_exceptions
 from payments.methods.domain.methods import Method, MethodKind
@@ -162,6 +166,38 @@ class TestQuote:
         parts = (await world.post("/v1/quotes", body))["allocations"]
         assert [one["disputed_minor"] for one in parts if one["invoice_id"] == disputed] == [1_000]
 
+    async def test_waits_for_news_of_freed_invoices(self, world: World) -> None:
+        body, invoice_id = await in_progress(world, "declined", reconciliation=None)
+        asked = asyncio.create_task(world.post("/v1/quotes", body))
+        await asyncio.sleep(0.2)
+        assert not asked.done()
+        await world.units.pool.execute(
+            "UPDATE invoices SET status = 'open', payable_now = 1000 WHERE id = $1", invoice_id
+        )
+        assert (await asked)["amount_minor"] == 1_000
+
+    @pytest.mark.parametrize(("status", "reconciliation"), [("processing", None), ("succeeded", "waiting")])
+    async def test_invoice_of_running_payment_is_refused(
+        self, world: World, status: str, reconciliation: str | None
+    ) -> None:
+        body, _ = await in_progress(world, status, reconciliation=reconciliation)
+        began = time.monotonic()
+        refused = await world.post("/v1/quotes", body, expect=422)
+        assert refused["type"].endswith("payment-under-way")
+        assert time.monotonic() - began < PATIENCE_SECONDS
+
+
+async def in_progress(world: World, status: str, *, reconciliation: str | None) -> tuple[dict[str, Any], str]:
+    """What to quote: an invoice in progress, whose only payment is in this state."""
+    payment, quote = await paying.submitted(world.units, new_id())
+    (part,) = payment.asked
+    sql = "UPDATE payments SET status = $2, reconciliation = $3 WHERE id = $1"
+    await world.units.pool.execute(sql, payment.id, status, reconciliation)
+    sql = "UPDATE invoices SET status = 'in_progress', payable_now = 0 WHERE id = $1"
+    await world.units.pool.execute(sql, part.invoice_id)
+    wishes = [{"invoice_id": part.invoice_id}]
+    return {"customer_id": payment.customer_id, "method_id": quote.method_id, "invoices": wishes}, part.invoice_id
+
 
 async def method(world: World, customer: str, kind: MethodKind, **more: Any) -> str:
     made = Method(new_id(), customer, new_id(), kind, "credit" if kind == "card" else None, "visa", "0071", **more)
@@ -272,11 +308,13 @@ class TestAttention:
         [
             (UNCONFIRMED, {"payments_of_customer_in_state", "payments_unconfirmed_of_customer"}),
             (TAKEN_BACK, {"reversals_by_banks_of_customer"}),
+            (HELD, {"payments_of_customer_in_state", "payments_unconfirmed_of_customer"}),
         ],
     )
     async def test_queries_have_their_index(self, world: World, sql: str, indexes: set[str]) -> None:
         since = datetime.now(UTC)
-        plan = await world.units.pool.fetch(f"EXPLAIN {sql}", new_id(), since.date() if "requires" in sql else since)
+        second = {UNCONFIRMED: since.date(), TAKEN_BACK: since, HELD: [new_id()]}[sql]
+        plan = await world.units.pool.fetch(f"EXPLAIN {sql}", new_id(), second)
         text = "\n".join(row[0] for row in plan)
         assert indexes <= set(text.split())
         assert "Seq Scan" not in text

@@ -24,7 +24,7 @@ from payments.collecting.api.surcharges import rules_of
 from payments.collecting.api.views import QuoteView, view_of_quote
 from payments.collecting.domain.quotes import MOST_PARTS, Choice, Everything, Quote, Sum, Wish, Wishes, make_quote
 from payments.collecting.domain.surcharges import NO_SURCHARGE, terms_for
-from payments.collecting.store.payments import waiting_for_payer
+from payments.collecting.store.payments import all_held, waiting_for_payer
 from payments.collecting.store.quotes import add_quotes, load_confirming, load_payable, load_wished
 from payments.edge import Asked, Pay, ReadPayments, answer, unknown_customer
 from payments.methods.data_files import CURRENCIES
@@ -147,17 +147,23 @@ async def load_oldest(
 async def _wished(
     reads: Reads, method_id: str | None, customer_id: str, choice: Wishes
 ) -> tuple[Method | None, dict[str, OpenInvoice]]:
-    """Load the method and the named invoices. Wait for unknown ones, because they may have been issued just now."""
+    """Load the method and the named invoices, and wait for news of them that must be on its way.
+
+    An unknown invoice may have been issued just now. One in progress that no payment holds was freed just now.
+    """
     method: Method | None = None
     invoices: dict[str, OpenInvoice] = {}
     wanted = sorted({wish.invoice_id for wish in choice.wishes if is_id(wish.invoice_id)})
 
-    async def all_known() -> bool:
+    async def arrived() -> bool:
         nonlocal method, invoices
         method, invoices = await load_wished(reads, method_id, customer_id, wanted)
-        return (method is None and method_id is not None) or len(invoices) == len(wanted)
+        if method is None and method_id is not None:
+            return True
+        held = [invoice.id for invoice in invoices.values() if invoice.status == "in_progress"]
+        return len(invoices) == len(wanted) and (not held or await all_held(reads, customer_id, held))
 
-    await patiently(all_known)
+    await patiently(arrived)
     return method, invoices
 
 

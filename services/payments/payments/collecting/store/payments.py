@@ -82,6 +82,23 @@ async def waiting_for_payer(connection: Reads, customer_id: str, invoice_ids: Se
     return found
 
 
+HELD = """
+SELECT ARRAY(
+    SELECT unnest(asked_invoices || allocated_invoices) FROM payments WHERE customer_id = $1
+        AND status IN ('submitted', 'reserved', 'requires_action', 'processing', 'unknown')
+    UNION ALL
+    SELECT unnest(asked_invoices || allocated_invoices) FROM payments WHERE customer_id = $1
+        AND reconciliation IN ('waiting', 'mismatch', 'exception')
+) @> $2::uuid[]
+"""
+
+
+async def all_held(connection: Reads, customer_id: str, invoice_ids: Sequence[str]) -> bool:
+    """Whether a payment that has not ended, or is not yet reconciled, pays each of the invoices."""
+    held: bool = await connection.fetchval(HELD, customer_id, invoice_ids)
+    return held
+
+
 async def lock_payment(work: Work, payment_id: str) -> Payment | None:
     row = await work.connection.fetchrow(f"SELECT {PAYMENT} FROM payments WHERE id = $1 FOR NO KEY UPDATE", payment_id)  # noqa: S608
     return payment_of(row) if row else None
