@@ -210,6 +210,15 @@ async def ended(pool: asyncpg.Pool, status: str, reason: str | None = None, **la
     await autopaying.follow_ends(running(pool, **later))
 
 
+async def charged_but_for_a_part(pool: asyncpg.Pool, whose: str) -> Received[Any]:
+    """Charge an invoice of 100.00, of which 40.00 are held; returns what was heard of it last."""
+    event = issued(whose)
+    raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
+    await hear(pool, event, raised)
+    await charge(pool, days=3)
+    return raised
+
+
 class TestHeld:
     async def test_rest_is_charged_then_what_was_held(self, pool: asyncpg.Pool) -> None:
         whose = await customer(pool)
@@ -310,11 +319,8 @@ class TestHeld:
         assert sorted(await announced(pool)) == [4_000] * 10 + [10_000] * 10
 
     async def test_refunded_part_is_paid_by_hand(self, pool: asyncpg.Pool) -> None:
-        whose = await customer(pool)
-        event, since = issued(whose), datetime.now(UTC) - timedelta(hours=1)
-        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
-        await hear(pool, event, raised)
-        await charge(pool, days=3)
+        whose, since = await customer(pool), datetime.now(UTC) - timedelta(hours=1)
+        raised = await charged_but_for_a_part(pool, whose)
         rest = then(raised, heard.InvoiceChanged, "open", **owed(4_000, disputed=4_000, held=4_000))
         await hear(pool, rest)
         await ended(pool, "succeeded", days=3)
@@ -334,11 +340,8 @@ class TestHeld:
 
     @pytest.mark.parametrize("paid_first", [True, False])
     async def test_part_held_of_closed_invoice_is_not_charged(self, pool: asyncpg.Pool, paid_first: bool) -> None:
-        whose = await customer(pool)
-        event, since = issued(whose), datetime.now(UTC) - timedelta(hours=1)
-        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
-        await hear(pool, event, raised)
-        await charge(pool, days=3)
+        whose, since = await customer(pool), datetime.now(UTC) - timedelta(hours=1)
+        raised = await charged_but_for_a_part(pool, whose)
         if paid_first:
             await ended(pool, "succeeded", days=3)
         closed = then(raised, heard.InvoicePaid, "paid", **owed(0))
@@ -353,11 +356,8 @@ class TestHeld:
         assert (await charges(pool), await announced(pool)) == ([(1, "paid")], [10_000])
 
     async def test_dispute_of_the_rest_is_not_by_hand(self, pool: asyncpg.Pool) -> None:
-        whose = await customer(pool)
-        event, since = issued(whose), datetime.now(UTC) - timedelta(hours=1)
-        raised = then(event, heard.InvoiceHeld, "open", **owed(10_000, disputed=4_000, held=4_000))
-        await hear(pool, event, raised)
-        await charge(pool, days=3)
+        whose, since = await customer(pool), datetime.now(UTC) - timedelta(hours=1)
+        raised = await charged_but_for_a_part(pool, whose)
         rest = then(raised, heard.InvoiceChanged, "open", **owed(4_000, disputed=4_000, held=4_000))
         await hear(pool, rest)
         await ended(pool, "succeeded", days=3)
