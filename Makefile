@@ -82,7 +82,8 @@ lint: $(STAMP) $(PACKAGES)
 test: $(STAMP) $(PORTAL)
 	$(NPM) run --silent test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/contract tests/chassis tests/service
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 schemas: $(STAMP)
 	$(BIN)/python -m contracts.generate
