@@ -4,7 +4,7 @@ import { queries } from "./queries";
 
 const ALL = "*";
 const GATHER = 40; // ms: a payment makes several events at once
-const SOON = 300; // ms in which a stream opens; after a longer time the pages read anew
+const SOON = 300; // ms from the first page until its stream is open; after a longer time the pages read anew
 const AGAIN = 2_000; // ms between tries when the stream is refused
 
 /**
@@ -15,10 +15,11 @@ export function listen(): () => void {
   const name = `paidup.live${base}`;
   const channel = new BroadcastChannel(name);
   const stop = new AbortController();
+  const began = Date.now();
   channel.onmessage = ({ data }: MessageEvent<string>) => take(data);
   addEventListener("online", () => take(ALL), { signal: stop.signal });
   navigator.locks
-    .request(name, { signal: stop.signal }, () => read(channel, stop.signal))
+    .request(name, { signal: stop.signal }, () => read(channel, began, stop.signal))
     .catch((error: unknown) => {
       if (!stop.signal.aborted) throw error;
     });
@@ -28,8 +29,11 @@ export function listen(): () => void {
   };
 }
 
-/** Until `ended`. After a cut the browser itself goes on from the last event; a refused stream is opened anew. */
-function read(channel: BroadcastChannel, ended: AbortSignal): Promise<void> {
+/**
+ * Until `ended`; pages have been read since `began`. After a cut the browser itself goes on from the last event; a refused
+ * stream is opened anew.
+ */
+function read(channel: BroadcastChannel, began: number, ended: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     let stream: EventSource;
     let timer: ReturnType<typeof setTimeout>;
@@ -39,12 +43,11 @@ function read(channel: BroadcastChannel, ended: AbortSignal): Promise<void> {
     };
     let missed = false; // events while no stream was open
     const open = () => {
-      const asked = Date.now();
       stream = new EventSource(`${base}/v1/events/stream`);
       for (const type of Object.keys(STALE)) stream.addEventListener(type, () => pass(type));
       stream.addEventListener("reset", () => pass(ALL));
       stream.onopen = () => {
-        if (missed || Date.now() - asked > SOON) pass(ALL);
+        if (missed || Date.now() - began > SOON) pass(ALL);
         missed = false;
       };
       stream.onerror = () => {
