@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext, Page
 from contracts.ids import new_id
 from tests.kit.client import Client
 from tests.kit.mails import Catcher
-from tests.kit.portal import CODE
+from tests.kit.portal import codes_in, newest_code
 from tests.kit.stack import LocalStack
 
 LIGHT = "/docs/start.js"  # shown as text: nothing is run there
@@ -50,12 +50,10 @@ async def page(request: pytest.FixtureRequest, stack: LocalStack, context: Brows
 
 async def sign_in(page: Page, stack: LocalStack, email: str) -> Any:
     catcher = Catcher(stack.settings.mail_url)
-    before = len(await catcher.mails(email))
+    before = len(codes_in(await catcher.mails(email)))
     assert (await ask(page, "POST", "/v1/sign-in/codes", {"email": email}))[0] == 202
-    mails = await catcher.until(email, lambda found: len(found) > before and CODE.search(found[0]["text"]))
-    code = CODE.search(mails[0]["text"])
-    assert code
-    status, session = await ask(page, "POST", "/v1/sign-in/codes/verify", {"code": code[0]})
+    code = await newest_code(catcher, email, before)
+    status, session = await ask(page, "POST", "/v1/sign-in/codes/verify", {"code": code})
     assert status == 200, session
     return session
 

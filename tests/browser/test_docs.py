@@ -48,7 +48,7 @@ class TestDocs:
         await block.get_by_role("button", name="Try it out").click()
         await block.get_by_role("button", name="Execute").click()
         status = block.locator(".live-responses-table .response-col_status").last
-        await expect(status).to_contain_text("20", timeout=10_000)
+        await expect(status).to_contain_text("20")
         body = await block.locator(".live-responses-table .response-col_description pre").first.inner_text()
         assert json.loads(body)
         await block.locator(".opblock-summary-control").click()

@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import BrowserContext, expect
 
+from tests.kit.client import Client
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack
@@ -16,6 +17,9 @@ class TestExample:
         assert stack.paidup("try").stdout == said  # a second time adds nothing
         assert stack.url in said
         assert stack.settings.mail_url in said
+        async with Client(stack.url, stack.api_key) as client:
+            found = await client.get("/v1/customers?q=Harbour")
+            await client.until(f"/v1/contacts?customer_id={found['items'][0]['id']}", lambda page: page["items"])
         catcher, page = Catcher(stack.settings.mail_url), await own_context.new_page()
         await sign_in(page, stack.url, "ana@harbour.example", catcher)
         await expect(page.get_by_role("heading", name="Harbour & Sons")).to_be_visible()

@@ -79,7 +79,6 @@ async def person(own_context: BrowserContext, stack: LocalStack) -> AsyncIterato
         email = f"{new_id()}@example.com"
         customer = await client.customer(name="Blue Fern Ltd", email=email)
         found = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
-        own_context.set_default_timeout(10_000)
         catcher = Catcher(stack.settings.mail_url)
         yield Person(await own_context.new_page(), client, catcher, stack.url, customer, found["items"][0]["id"], email)
 
@@ -116,9 +115,9 @@ class TestByCode:
         await page.goto(person.url)
         await page.get_by_label("E-mail address").fill(person.email)
         await page.get_by_role("button", name="Send me a code").click()
-        await person.code()
         await expect(page.get_by_text("from 0:")).to_be_visible()
         await expect(page.get_by_role("button", name="send a new code")).not_to_be_visible()
+        await person.code()
         await page.clock.run_for(31_000)
         await page.get_by_role("button", name="send a new code").click()
         await expect(page.get_by_text("A new code is on its way").first).to_be_attached()

@@ -9,6 +9,7 @@ from playwright.async_api import BrowserContext, Page
 from contracts.ids import new_id
 from tests.browser.conftest import Payer
 from tests.kit.client import Client
+from tests.kit.hearing import issued
 from tests.kit.looks import each_look
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
@@ -34,7 +35,7 @@ class TestAccessibility:
 
     async def test_pages_of_a_customer(self, payer: Payer) -> None:
         page, client = payer.page, payer.client
-        invoice = await client.invoice(payer.customer, 7_000)
+        invoice = await issued(client, payer.customer, 7_000)
         payment = await client.receive(payer.customer, 2_000, invoice)
         found = {}
         lists = ("/", "/invoices", "/invoices?q=none", "/payments", "/nowhere")

@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Payer
+from tests.kit.hearing import issued
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 class TestDeclined:
     async def test_names_its_invoices_and_pays_again(self, payer: Payer) -> None:
         page, client = payer.page, payer.client
-        wanted, other = await client.invoice(payer.customer, 7_000), await client.invoice(payer.customer, 3_000)
+        wanted, other = await issued(client, payer.customer, 7_000), await issued(client, payer.customer, 3_000)
         number = (await client.get(f"/v1/invoices/{wanted}"))["number"]
         method = await client.method(payer.customer, "pm_card_visa_chargeDeclined")
         payment = await client.pay(await client.quote(payer.customer, method, wanted))

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Payer
+from tests.kit.hearing import issued
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,7 +21,7 @@ class TestHeight:
 class TestGuide:
     async def test_sign_in_pay_and_see_paid(self, payer: Payer) -> None:
         page, client = payer.page, payer.client
-        invoice = await client.invoice(payer.customer, 12_345)
+        invoice = await issued(client, payer.customer, 12_345)
         number = (await client.get(f"/v1/invoices/{invoice}"))["number"]
         await page.goto(payer.url)
         await page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Invoices").click()

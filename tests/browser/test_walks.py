@@ -10,6 +10,7 @@ from playwright.async_api import BrowserContext, Error, Page, expect
 
 from tests.browser.conftest import Payer
 from tests.browser.test_paying_once import PAYMENTS, answer_too_late, copied, paid_once, review
+from tests.kit.hearing import issued
 from tests.kit.pages import lose_the_reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -78,7 +79,7 @@ class TestWalks:
     @pytest.mark.parametrize("seed", range(WALKS))
     async def test_ends_with_one_payment(self, payer: Payer, context: BrowserContext, seed: int) -> None:
         chance, page = random.Random(seed), payer.page
-        invoice = await payer.client.invoice(payer.customer, 10_000)
+        invoice = await issued(payer.client, payer.customer)
         await review(page, payer, invoice)
         tabs = [page, await copied(page, context, payer.url)] if chance.random() < 0.5 else [page]
         for _ in range(STEPS):
