@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Manager
-from tests.kit.hearing import PAYMENTS, heard
+from tests.kit.hearing import PAYMENTS, heard, issued
 from tests.kit.looks import each_look
 from tests.kit.pages import lose_the_reply
 
@@ -59,7 +59,7 @@ class TestRecording:
 
     async def test_chosen_invoice_from_its_customers_page(self, manager: Manager) -> None:
         page = manager.page
-        late = await manager.client.invoice(manager.customer, 3_000, due_on="2026-01-01", issued_on="2025-12-01")
+        late = await issued(manager.client, manager.customer, 3_000, due_on="2026-01-01", issued_on="2025-12-01")
         await manager.find()
         await page.get_by_role("link", name=manager.name).click()
         await page.get_by_role("link", name="Record a payment").and_(page.locator("main a")).click()
@@ -157,12 +157,12 @@ class TestRefund:
         await expect(page.get_by_role("row").filter(has_text=manager.number)).to_contain_text("60.00")
         await expect(page.get_by_text(f"Owed again: {manager.number} $10.00.")).to_be_visible()
         found = await client.get(f"/v1/payments/{made['id']}")
-        assert (found["reversed_minor"], len(found["reversals"])) == (3_000, 1)
+        assert (found["reversed_minor"], found["credit_minor"], len(found["reversals"])) == (3_000, 0, 1)
 
     async def test_of_a_card_ends_at_the_provider(self, manager: Manager) -> None:
         page, client = manager.page, manager.client
         method = await client.method(manager.customer)
-        invoice = await client.invoice(manager.customer, 4_000)
+        invoice = await issued(client, manager.customer, 4_000)
         made = await client.pay(await client.quote(manager.customer, method, invoice))
         await client.paid(invoice)
         await page.goto(f"{manager.url}/desk/payments/{made['id']}")

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { askedOf, leftOf, newShare, takenOf, type Share } from "./rules";
+import { askedOf, leftOf, newShare, takenOf, underWay, type Share } from "./rules";
 
 const parse = (text: string): number | null => (/^\d+$/.test(text) ? Number(text) : null);
 const chosen = (amounts: Record<string, string>): Share => ({ customer: "c", how: "chosen", amounts });
@@ -41,6 +41,18 @@ describe("money that goes back", () => {
     expect(takenOf(payment, 10)).toEqual({ credit: 10, invoices: [] });
     expect(takenOf(payment, 30)).toEqual({ credit: 10, invoices: [part("new", 20)] });
     expect(takenOf(payment, 70)).toEqual({ credit: 10, invoices: [part("new", 40), part("old", 20)] });
+  });
+
+  test("is under way until the books have followed", () => {
+    const refund = { status: "succeeded", amount_minor: 30 };
+    const shown = (credit_minor: number, paid: number, reason: string | null = null) =>
+      underWay({
+        ...{ status: "succeeded", reconciliation: "matched", reason, amount_minor: 90, credit_minor },
+        ...{ credit_used_minor: 0, reversed_minor: 30, allocations: [part("old", paid)] },
+        ...{ gone_back: [], credit_allocations: [], reversals: reason ? [] : [refund] },
+      } as unknown as Parameters<typeof underWay>[0]);
+    expect([shown(20, 70), shown(0, 70), shown(0, 60)]).toEqual([true, true, false]);
+    expect([shown(0, 90, "voided"), shown(0, 0, "voided")]).toEqual([true, false]);
   });
 
   test("is no more than is left", () => {

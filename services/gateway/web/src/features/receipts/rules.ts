@@ -33,10 +33,20 @@ export function askedOf(share: Share, minor: number | null, parse: (text: string
   return { ...asked, invoices: parts };
 }
 
+const sum = (of: readonly { amount_minor: number }[]): number => of.reduce((all, one) => all + one.amount_minor, 0);
+
+/** What went back still counts for invoices and as credit: the books follow in a moment. */
+function booksFollow(payment: Payment): boolean {
+  const back = payment.reversals.filter((one) => one.status === "succeeded");
+  const here = voided(payment) ? 0 : payment.amount_minor - sum(back);
+  return sum(payment.allocations) + payment.credit_minor > here;
+}
+
 /** Something of the payment is still on its way, so that it will look different soon. */
 export function underWay(payment: Payment): boolean {
   if (["declined", "cancelled", "expired"].includes(payment.status)) return false;
   if (payment.reversals.some((one) => one.status === "requested" || one.status === "processing")) return true;
+  if (booksFollow(payment)) return true;
   if (payment.reconciliation !== "matched") return payment.reconciliation === "waiting";
   const settled = payment.allocations.length + payment.gone_back.length + payment.credit_minor;
   const spent = payment.credit_used_minor + payment.reversed_minor;
