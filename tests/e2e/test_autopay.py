@@ -135,12 +135,14 @@ class TestCharging:
         declined = await payments(moving, customer)
         assert [payment["reason"] for payment in declined] == ["insufficient_funds"] * 2
         await moving.receive(customer, 10_000, invoice)
-        await moving.paid(invoice)
-        await pass_time(moving_stack, "2d")
         path = f"/v1/customers/{customer}/autopay"
         autopay = await moving.until(path, lambda now: now["upcoming"] == [])
         assert (third["state"], autopay["held_reason"], autopay["method_id"]) == ("scheduled", None, method)
-        assert len(await payments(moving, customer)) == 3
+        later = await moving.invoice(customer)
+        await announced(moving, customer, later)
+        await pass_time(moving_stack, "2d")
+        await announced(moving, customer, later, attempt=2)  # so what was due before is behind
+        assert len(await payments(moving, customer)) == 4
 
     async def test_refunded_invoice_is_not_charged_again(self, moving: Client, moving_stack: LocalStack) -> None:
         customer, method = await switched_on(moving)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from contracts.ids import new_id
-from tests.kit.client import Client
+from tests.kit.client import Client, slug
 from tests.kit.stack import LocalStack
 
 NOBODY = "01912d68-783e-7a03-8467-5661c1243ad4"
@@ -77,6 +77,7 @@ class TestFields:
         self, client: Client, stack: LocalStack, change: dict[str, Any], field: str
     ) -> None:
         customer = await client.customer()
+        await client.heard("/v1/payments", customer)
         status, _, problem = await refused(stack, "/v1/payments/offline", receipt(customer, **change))
         assert (status, [error["field"] for error in problem["errors"]]) == (422, [field])
         await nothing_came(client, customer)
@@ -119,25 +120,16 @@ class TestFields:
         euros, theirs = await client.invoice(customer, currency="EUR"), await client.invoice(other)
         await client.make(f"/v1/invoices/{void}/void")
         await client.receive(customer, 10_000, paid)
-        await client.paid(paid)
+        await client.heard("/v1/payments", good, euros, theirs)
 
         async def refusal(*invoices: dict[str, Any]) -> tuple[int, str, list[str]]:
             body = {"customer_id": customer, "method_id": method, "invoices": invoices}
-            status, slug, problem = await refused(stack, "/v1/quotes", json.dumps(body))
-            return status, slug, [error["field"] for error in problem["errors"]]
-
-        async def closed(invoice: str) -> None:
-            for _ in range(200):  # payments hears of it
-                found = await client.ask(
-                    "POST", "/v1/quotes",
-                    {"customer_id": customer, "method_id": method, "invoices": [{"invoice_id": invoice}]},
-                )  # fmt: skip
-                if found[0] == 422:
-                    return
-                await asyncio.sleep(0.02)
+            status, why, problem = await refused(stack, "/v1/quotes", json.dumps(body))
+            return status, why, [error["field"] for error in problem["errors"]]
 
         for invoice in (void, paid):
-            await closed(invoice)
+            only = {"method_id": method, "invoices": [{"invoice_id": invoice}]}
+            await client.until_quoted(customer, lambda answer: slug(answer) == "invoice-closed", **only)
             at = [{"invoice_id": good}, {"invoice_id": invoice}]
             assert await refusal(*at) == (422, "invoice-closed", ["invoices.1.invoice_id"])
         assert await refusal({"invoice_id": theirs}) == (422, "unknown-invoice", ["invoices.0.invoice_id"])
@@ -175,16 +167,16 @@ class TestBodies:
         customer = await client.customer()
         head, found, tail = receipt(customer).encode().rpartition(old)  # the last: ids may hold a "100"
         assert found
-        status, slug, problem = await refused(stack, "/v1/payments/offline", head + new + tail)
-        assert (status, slug) == (400, "malformed-json")
+        status, why, problem = await refused(stack, "/v1/payments/offline", head + new + tail)
+        assert (status, why) == (400, "malformed-json")
         assert says in problem["detail"]
         await nothing_came(client, customer)
 
     @pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded"])
     async def test_another_type_is_refused_by_name(self, client: Client, stack: LocalStack, media_type: str) -> None:
         body = receipt(await client.customer())
-        status, slug, problem = await refused(stack, "/v1/payments/offline", body, media_type)
-        assert (status, slug) == (415, "unsupported-media-type")
+        status, why, problem = await refused(stack, "/v1/payments/offline", body, media_type)
+        assert (status, why) == (415, "unsupported-media-type")
         assert JSON in problem["detail"]
 
     @pytest.mark.parametrize("stated", [True, False])
@@ -263,15 +255,16 @@ class TestIdempotencyKeys:
         customer = await client.customer()
         method, invoice = await client.method(customer), await client.invoice(customer)
         wish = {"customer_id": customer, "method_id": method, "invoices": [{"invoice_id": invoice}]}
-        first = await client.make("/v1/quotes", wish, key="q1")
-        asked = [client.ask("POST", "/v1/quotes", wish, **{"Idempotency-Key": "q1"}) for _ in range(10)]
-        assert {(status, quote["id"]) for status, quote in await asyncio.gather(*asked)} == {(201, first["id"])}
+        key = new_id()
+        first = await client.make("/v1/quotes", wish, key=key)
+        asked = [client.make("/v1/quotes", wish, expect=(201,), key=key) for _ in range(10)]
+        assert {quote["id"] for quote in await asyncio.gather(*asked)} == {first["id"]}
         assert client.headers["Idempotent-Replayed"] == "true"
         status, problem = await client.ask(
-            "POST", "/v1/quotes", {**wish, "use_credit": True}, **{"Idempotency-Key": "q1"}
+            "POST", "/v1/quotes", {**wish, "use_credit": True}, **{"Idempotency-Key": key}
         )
         assert (status, problem["type"].rpartition(":")[2]) == (422, "idempotency-key-reused")
-        assert (await client.make("/v1/quotes", wish, key="q2"))["id"] != first["id"]
+        assert (await client.make("/v1/quotes", wish, key=new_id()))["id"] != first["id"]
         assert (await client.make("/v1/quotes", wish))["id"] != first["id"]
 
     async def test_at_once_they_are_one(self, client: Client) -> None:
@@ -280,14 +273,14 @@ class TestIdempotencyKeys:
             f"/v1/customers/{customer}/payment-methods",
             {"provider_token": "pm_card_visa", "accept_terms": True},
         )
-        asked = [client.ask("POST", path, body, **{"Idempotency-Key": key}) for _ in range(20)]
-        answered = await asyncio.gather(*asked)
-        assert len({method["id"] for _, method in answered}) == 1, answered
+        answered = await asyncio.gather(*(client.make(path, body, key=key) for _ in range(20)))
+        assert len({method["id"] for method in answered}) == 1, answered
         assert len((await client.get(path))["items"]) == 1
 
     async def test_what_was_refused_may_be_sent_again(self, client: Client) -> None:
         customer, key = await client.customer(), new_id()
         path = f"/v1/customers/{customer}/payment-methods"
+        await client.heard("/v1/payments", customer)
         wrong = {"provider_token": "pm_card_visa", "accept_terms": False}
         assert (await client.ask("POST", path, wrong, **{"Idempotency-Key": key}))[0] == 422
         status, _ = await client.ask("POST", path, {**wrong, "accept_terms": True}, **{"Idempotency-Key": key})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.ids import new_id
-from tests.kit.client import Client
+from tests.kit.client import Client, slug
 from tests.kit.stack import LocalStack
 
 SAMPLES = pathlib.Path(__file__).parents[2] / "../shared/data/bank"
@@ -42,10 +42,9 @@ async def owing(client: Client, *minors: int) -> tuple[str, list[str], list[str]
     receipt = await client.receive(customer, 1, invoices[-1], reference="a cent")
     await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["allocations"])
     method = await client.method(customer, "pm_card_visa_debit")
-    quote = {"customer_id": customer, "method_id": method, "all": True, "currency": "USD"}
-    async with asyncio.timeout(10):
-        while (await client.make("/v1/quotes", quote))["amount_minor"] != sum(minors) - 1:
-            pass
+    owed = sum(minors) - 1
+    everything = {"method_id": method, "all": True, "currency": "USD"}
+    await client.until_quoted(customer, lambda quote: quote.get("amount_minor") == owed, **everything)
     return customer, invoices, numbers
 
 
@@ -256,7 +255,8 @@ class TestMatching:
         customer, invoices, numbers = await owing(client, 10_000, 8_001)
         payer = f"GB{new_id().replace('-', '')[-20:].upper()}"
         await take(client, line("100.00", numbers[0], payer=payer))
-        await client.paid(invoices[0])
+        chosen = {"invoices": [{"invoice_id": invoices[0]}]}
+        await client.until_quoted(customer, lambda answer: slug(answer) == "invoice-closed", **chosen)
         (found,) = await exceptions(client, await take(client, line("80.00", "", "no number", payer=payer)))
         proposal = found["proposals"][0]
         assert (proposal["customer_id"], proposal["invoices"][0]["invoice_id"]) == (customer, invoices[1])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.ids import new_id
-from tests.kit.client import Client
+from tests.kit.client import Client, slug
 from tests.kit.stack import LocalStack
 
 DEBIT = "pm_card_visa_debit"
@@ -50,9 +50,8 @@ class TestPayAll:
         customer, method, (first, _) = await owing(client, "2026-01-15", "2026-02-01")
         _, quote = await choose(client, customer, method, all=True, currency="USD")
         await client.receive(customer, 4_000, first)
-        await client.until(f"/v1/invoices/{first}", lambda invoice: invoice["balance_minor"] == 6_000)
-        while (await choose(client, customer, method, all=True, currency="USD"))[1]["amount_minor"] != 16_000:
-            pass
+        every = {"method_id": method, "all": True, "currency": "USD"}
+        await client.until_quoted(customer, lambda now: now.get("amount_minor") == 16_000, **every)
         body = {"quote_id": quote["id"], "accept_surcharge": True}
         status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
         assert (status, problem["new_quote"]["amount_minor"]) == (409, 16_000)
@@ -87,7 +86,7 @@ class TestAmount:
         await client.quote(customer, method, second)  # payments knows it
         body = {"quote_id": quote["id"], "accept_surcharge": True}
         status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
-        assert (status, problem["type"].rpartition(":")[2], problem["new_quote"]["credit_minor"]) == (
+        assert (status, slug(problem), problem["new_quote"]["credit_minor"]) == (
             409,
             "quote-stale",
             1_000,
@@ -111,10 +110,8 @@ class TestQuote:
         named = await client.quote(customer, method, invoice)
         _, every = await choose(client, customer, method, all=True, currency="USD")
         await client.pay(await client.quote(customer, method, invoice))
-        await client.paid(invoice)
-        again = {"invoices": [{"invoice_id": invoice}]}
-        while not (await choose(client, customer, method, **again))[1].get("type", "").endswith("invoice-closed"):
-            pass
+        again = {"method_id": method, "invoices": [{"invoice_id": invoice}]}
+        await client.until_quoted(customer, lambda answer: slug(answer) == "invoice-closed", **again)
         for quote in (named, every):
             body = {"quote_id": quote["id"], "accept_surcharge": True}
             status, problem = await client.ask("POST", "/v1/payments", body, **{"Idempotency-Key": quote["id"]})
@@ -126,7 +123,7 @@ class TestQuote:
 
     async def test_needs_one_choice_and_its_currency(self, client: Client) -> None:
         customer, method, (invoice,) = await owing(client, "2026-02-01")
-        for choice, slug in (
+        for choice, why in (
             ({}, "choose-one"),
             ({"all": True, "currency": "USD", "invoices": [{"invoice_id": invoice}]}, "choose-one"),
             ({"all": True}, "currency-missing"),
@@ -135,7 +132,7 @@ class TestQuote:
             ({"invoices": [{"invoice_id": invoice}], "currency": "EUR"}, "other-currency"),
         ):
             status, problem = await choose(client, customer, method, **choice)
-            assert (status, problem["type"].rpartition(":")[2]) == (422, slug)
+            assert (status, slug(problem)) == (422, why)
 
     async def test_is_shown_to_its_customer_alone(self, client: Client, stack: LocalStack) -> None:
         customer, method, _ = await owing(client, "2026-01-15", "2026-02-01")
@@ -167,7 +164,8 @@ class TestQuote:
             assert status == 409
             anew = answer["new_quote"]["id"]
         if anew is not None:
-            await client.paid(first)
+            closed = {"method_id": method, "invoices": [{"invoice_id": first}]}
+            await client.until_quoted(customer, lambda answer: slug(answer) == "invoice-closed", **closed)
             status = 409
             while status == 409:
                 asked = {"quote_id": anew}
@@ -184,6 +182,7 @@ class TestMethodOfCurrency:
         customer = await client.customer()
         account, card = await client.method(customer, "pm_usBankAccount_success"), await client.method(customer)
         invoice = await client.invoice(customer, currency=currency)
+        await client.heard("/v1/payments", invoice)
         for choice in (
             {"invoices": [{"invoice_id": invoice}]},
             {"all": True, "currency": currency},
@@ -191,7 +190,7 @@ class TestMethodOfCurrency:
         ):
             wish = {"customer_id": customer, "method_id": account, **choice}
             status, problem = await client.ask("POST", "/v1/quotes", wish)
-            assert (status, problem["type"].rpartition(":")[2]) == (422, "method-not-for-currency"), problem
+            assert (status, slug(problem)) == (422, "method-not-for-currency"), problem
             assert [one["id"] for one in problem["methods"]] == [card]
             assert problem["errors"][0]["field"] == "method_id"
             assert (await client.ask("POST", "/v1/quotes", {**wish, "method_id": card}))[0] == 201

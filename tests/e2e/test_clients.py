@@ -14,7 +14,7 @@ from tests.kit.stack import LocalStack
 def walk(stack: LocalStack, *command: str, cwd: pathlib.Path) -> str:
     done = subprocess.run(
         [*command, stack.url, stack.api_key], env={**os.environ, "PYTHONPATH": str(cwd)}, cwd=cwd,
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.kit.client import Client
+from tests.kit.client import Client, slug
 from tests.kit.stack import LocalStack
 
 ASKS = "pm_card_authenticationRequired"
@@ -57,13 +57,13 @@ class TestConfirming:
 
     async def test_quote_names_the_payment_that_holds(self, moving: Client) -> None:
         invoice, payment = await asked(moving)
-        whose = {"customer_id": payment["customer_id"], "method_id": payment["method_id"]}
+        method = {"method_id": payment["method_id"]}
         for choice in ({"invoices": [{"invoice_id": invoice}]}, {"all": True, "currency": "USD"}):
-            status, problem = await moving.ask("POST", "/v1/quotes", {**whose, **choice})
-            assert (status, problem["payment_id"]) == (422, payment["id"])
+            problem = await moving.until_quoted(payment["customer_id"], lambda answer: slug(answer), **method, **choice)
+            assert (problem["status"], problem["payment_id"]) == (422, payment["id"])
             assert f"Payment {payment['id']} waits for the payer" in problem["detail"]
         await moving.make(f"/v1/payments/{payment['id']}/cancel", expect=(202,))
-        await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "cancelled", seconds=4)
+        await moving.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "cancelled")
 
     async def test_cancelling_frees_the_invoice_at_once(self, moving: Client, moving_stack: LocalStack) -> None:
         invoice, payment = await asked(moving)
@@ -81,7 +81,7 @@ class TestConfirming:
             assert (first["status"], first["next_action_url"], first["act_by"]) == ("requires_action", None, None)
             second = await payer.make(f"{path}/cancel", expect=(202,))
             assert second["reason"] in (None, "payer_cancelled")
-        ended = await moving.until(path, lambda p: p["status"] == "cancelled", seconds=4)
+        ended = await moving.until(path, lambda p: p["status"] == "cancelled")
         assert (ended["reason"], ended["reconciliation"], ended["allocations"]) == ("payer_cancelled", None, [])
         await moving.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 10_000)
         assert await moving.make(f"{path}/cancel", expect=(202,)) == ended

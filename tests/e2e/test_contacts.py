@@ -16,7 +16,7 @@ from chassis.http.identity import Identity
 from contracts.ids import new_id
 from gateway.routes import find_route
 from tests.e2e.test_two_customers import BODIES
-from tests.kit.client import Client
+from tests.kit.client import SECONDS, Client
 from tests.kit.stack import LocalStack
 from tests.kit.two_customers import ByToken, contact_of, visitor_of
 from tests.unit.test_who_may_use_routes import CONTACTS, EVERYBODY, FOR_CUSTOMERS
@@ -41,6 +41,7 @@ class World:
 @pytest_asyncio.fixture
 async def world(client: Client, stack: LocalStack) -> AsyncIterator[World]:
     customer = await client.customer()
+    await client.heard("/v1/payments", customer)
     async with aiohttp.ClientSession() as session:
         yield World(stack, session, customer)
 
@@ -52,7 +53,10 @@ def slug(answer: tuple[int, Any]) -> tuple[int, str]:
 
 async def header_of(stack: LocalStack, topic: str, aggregate: str, kind: str) -> dict[str, str]:
     """The headers of an event, as other services get them."""
-    async with AIOKafkaConsumer(topic, auto_offset_reset="earliest", **stack.kafka()) as events, asyncio.timeout(20):
+    async with (
+        AIOKafkaConsumer(topic, auto_offset_reset="earliest", **stack.kafka()) as events,
+        asyncio.timeout(SECONDS),
+    ):
         async for record in events:
             headers = {name: value.decode() for name, value in record.headers}
             if record.key.decode() == aggregate and headers["ce_type"] == kind:
@@ -67,6 +71,7 @@ class TestPaying:
         methods = f"/v1/customers/{world.customer_id}/payment-methods"
         _, method = await contact.ask("POST", methods, {"provider_token": "pm_card_visa", "accept_terms": True})
         wish = {"customer_id": world.customer_id, "method_id": method["id"], "invoices": [{"invoice_id": invoice}]}
+        await client.heard("/v1/payments", invoice)
         _, quote = await contact.ask("POST", "/v1/quotes", wish)
         asked = {"quote_id": quote["id"], "accept_surcharge": True}
         status, payment = await contact.ask("POST", "/v1/payments", asked, {"Idempotency-Key": new_id()})
@@ -108,6 +113,7 @@ class TestProofAnew:
         method, contact = await client.method(world.customer_id), world.contact(10 * HALF_AN_HOUR)
         path, invoice = f"/v1/customers/{world.customer_id}", await client.invoice(world.customer_id)
         wish = {"customer_id": world.customer_id, "method_id": method, "invoices": [{"invoice_id": invoice}]}
+        await client.heard("/v1/payments", invoice)
         for verb, where, body in (
             ("PUT", f"{path}/autopay", {"enabled": False}),
             ("POST", "/v1/quotes", wish),
@@ -120,6 +126,7 @@ class TestProofAnew:
         customer = await moving.customer()
         setup = {"return_url": "https://portal.example/back", "accept_terms": True}
         path = f"/v1/customers/{customer}/payment-methods/setup"
+        await moving.heard("/v1/payments", customer)
         async with aiohttp.ClientSession() as session:
             now = Clock("UTC", moving_stack.settings.clock_file).now()
             who = contact_of(customer, int(now.timestamp()))

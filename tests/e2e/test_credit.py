@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.kit.client import Client, parts
+from tests.kit.client import Client, parts, slug
 from tests.kit.stack import LocalStack
 
 DEBIT = "pm_card_visa_debit"
@@ -16,14 +16,10 @@ async def with_credit(client: Client, credit: int, *minors: int) -> tuple[str, s
     receipt = await client.receive(customer, credit, reference="too much")
     await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == credit)
     invoices = [await client.invoice(customer, minor) for minor in minors]
-    async with asyncio.timeout(10):
-        while (quote := await quoted(client, customer, method))["amount_minor"] != sum(minors):
-            pass
-        while (await quoted(client, customer, method, use_credit=True))["credit_used_minor"] != min(
-            credit, sum(minors)
-        ):
-            pass
+    every, owed = {"method_id": method, "all": True, "currency": "USD"}, sum(minors)
+    quote = await client.until_quoted(customer, lambda quote: quote.get("amount_minor") == owed, **every)
     assert quote["credit_used_minor"] == 0
+    await until_credit(client, customer, min(credit, owed), **every)
     return customer, method, receipt, invoices
 
 
@@ -31,6 +27,12 @@ async def quoted(client: Client, customer: str, method: str, **more: Any) -> Any
     body = {"customer_id": customer, "method_id": method, "all": True, "currency": "USD", **more}
     status, quote = await client.ask("POST", "/v1/quotes", body)
     return quote if status == 201 else {"amount_minor": -1, "credit_used_minor": -1}
+
+
+async def until_credit(client: Client, customer: str, minor: int, **choice: Any) -> Any:
+    """The quote of a choice, once so much of it is paid by credit."""
+    choice["use_credit"] = True
+    return await client.until_quoted(customer, lambda quote: quote.get("credit_used_minor") == minor, **choice)
 
 
 async def credits_of(client: Client, customer: str) -> int:
@@ -92,13 +94,13 @@ class TestPayingByCredit:
         assert timeline["items"][-1]["text"] == "Credit paid it; nothing was charged."
         await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 5_000)
         assert await credits_of(client, customer) == 5_000
+        left = "1000 minor units of USD are left to be paid by a method"
         for more in ({"invoices": [{"invoice_id": other}]}, {"all": True, "currency": "USD"}):
-            status, problem = await client.ask(
-                "POST", "/v1/quotes", {"customer_id": customer, "use_credit": True, **more}
+            problem = await client.until_quoted(
+                customer, lambda answer: left in answer.get("detail", ""), use_credit=True, **more
             )
-            assert (status, problem["type"]) == (422, "urn:paidup:problem:method-needed")
+            assert (problem["status"], slug(problem)) == (422, "method-needed")
             assert [error["field"] for error in problem["errors"]] == ["method_id"]
-            assert "1000 minor units of USD are left to be paid by a method" in problem["detail"]
         body, key = {"quote_id": unused["id"]}, {"Idempotency-Key": unused["id"]}
         status, problem = await client.ask("POST", "/v1/payments", body, **key)  # its invoice is paid meanwhile
         assert (status, problem["new_quote"]) == (409, None)
@@ -115,10 +117,8 @@ class TestPayingByCredit:
         await client.pay(two)
         await client.paid(other)
         await client.until(f"/v1/payments/{receipt['id']}", lambda p: p["credit_minor"] == 1_000)
-        body = {"customer_id": customer, "invoices": [{"invoice_id": invoice}], "use_credit": True}
-        async with asyncio.timeout(10):
-            while (await client.ask("POST", "/v1/quotes", body))[0] != 422:
-                pass
+        again = {"invoices": [{"invoice_id": invoice}], "use_credit": True}
+        await client.until_quoted(customer, lambda answer: slug(answer) == "method-needed", **again)
         key = {"Idempotency-Key": one["id"]}
         status, problem = await client.ask("POST", "/v1/payments", {"quote_id": one["id"]}, **key)
         assert (status, problem["type"], problem["new_quote"]) == (409, "urn:paidup:problem:quote-stale", None)
@@ -133,9 +133,7 @@ class TestPayingByCredit:
         done = await client.until(f"/v1/payments/{payment['id']}", lambda p: p["status"] == "declined")
         assert (done["allocations"], done["credit_allocations"]) == ([], [])
         await client.until(f"/v1/invoices/{invoice}", lambda i: i["payable_now_minor"] == 4_000)
-        async with asyncio.timeout(10):
-            while (await quoted(client, customer, bad, use_credit=True))["credit_used_minor"] != 1_000:
-                pass
+        await until_credit(client, customer, 1_000, method_id=bad, all=True, currency="USD")
 
     async def test_two_at_once_use_it_once(self, client: Client) -> None:
         customer, method, _, (first, second) = await with_credit(client, 4_000, 4_000, 4_000)
@@ -212,9 +210,8 @@ class TestCreditGoesBack:
         waiting = await client.until(path, lambda p: p["status"] == "requires_action")
         assert parts(waiting["credit_allocations"]) == [(invoice, 1_000)]
         await client.refund(receipt["id"])
-        async with asyncio.timeout(10):
-            while await credits_of(client, customer):
-                pass
+        path_of_aging = f"/v1/customers/{customer}/aging"
+        await client.until(path_of_aging, lambda aging: aging["currencies"][0]["credits_minor"] == 0)
         intent = waiting["next_action_url"].rpartition("/")[2]
         await asyncio.to_thread(stack.sandbox, f"payment_intents/{intent}/authenticate")
         await client.until(f"/v1/invoices/{invoice}", lambda i: i["balance_minor"] == 1_000)

@@ -1,6 +1,5 @@
 """The history of payments: filters, pages, and whose it is."""
 
-import asyncio
 from typing import Any
 
 from tests.kit.client import Client
@@ -18,15 +17,6 @@ async def history(client: Client, **asked: Any) -> list[Any]:
         if page["next_cursor"] is None:
             return items
         cursor = f"&cursor={page['next_cursor']}"
-
-
-async def quoted(client: Client, customer: str, method: str, invoice: str) -> Any:
-    """A quote of an invoice that has just been let go of, once payments has heard so."""
-    wish = {"customer_id": customer, "method_id": method, "invoices": [{"invoice_id": invoice}]}
-    async with asyncio.timeout(20):
-        while (answered := await client.ask("POST", "/v1/quotes", wish))[0] != 201:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-    return answered[1]
 
 
 class TestHistory:
@@ -86,8 +76,8 @@ class TestFinding:
         declined = await client.pay(await client.quote(customer, bad, first))
         await client.until(f"/v1/payments/{declined['id']}", lambda one: one["status"] == "declined")
         await client.until(f"/v1/invoices/{first}", lambda one: one["payable_now_minor"] == 10_000)
-        quote = await quoted(client, customer, card, first)
-        paid = await client.pay(quote)
+        chosen = {"method_id": card, "invoices": [{"invoice_id": first}]}
+        paid = await client.pay(await client.until_quoted(customer, lambda quote: "id" in quote, **chosen))
         await client.paid(first)
         cheque = await client.receive(customer, 10_000)  # names no invoice: it pays what is left
         await client.paid(second)

@@ -4,9 +4,15 @@ import asyncio
 from datetime import date, timedelta
 from typing import Any
 
+import asyncpg
+
 from contracts.ids import new_id
-from tests.kit.client import Client
+from tests.kit.client import SECONDS, Client
+from tests.kit.provider_sandbox import until
 from tests.kit.stack import LocalStack
+
+BOOKED = """
+SELECT count(*) = cardinality($1::text[]) FROM payouts WHERE provider_id = ANY($1::text[]) AND booked"""
 
 
 async def report(client: Client, **params: str) -> dict[str, Any]:
@@ -20,14 +26,20 @@ def closing(currency: dict[str, Any], account: str) -> int:
 
 
 async def pay_out(stack: LocalStack, currency: str, *, paid: bool = True) -> dict[str, Any]:
-    """Everything that the provider holds is paid out; the payout of one currency."""
-    made = await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=paid)
-    return next(each for each in made["items"] if each["currency"] == currency.lower())
+    """Everything that the provider holds is paid out, and booked once it is paid; the payout of one currency."""
+    made = (await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=paid))["items"]
+    database = await asyncpg.connect(stack.database_url("payments"))
+    try:
+        wanted = [each["id"] for each in made if paid]
+        await until(lambda: database.fetchval(BOOKED, wanted), SECONDS)
+    finally:
+        await database.close()
+    return next(each for each in made if each["currency"] == currency.lower())
 
 
 async def booked(client: Client, currency: str, **accounts: int) -> dict[str, Any]:
     """The report of a currency, once its accounts come to this."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while True:
             found = (await report(client))[currency]
             if {name: closing(found, name) for name in accounts} == accounts:
@@ -54,15 +66,10 @@ class TestPayouts:
         await client.until(f"/v1/payments/{refunded['id']}", lambda one: one["reversed_minor"] == 10_000)
         before = (await report(client))["CAD"]
         assert (closing(before, "psp_clearing"), before["open_ends"]["not_paid_out_minor"]) == (30_000, 30_000)
-        made = await asyncio.to_thread(stack.sandbox, "payouts", everything=True, paid=True)
-        payout = next(each for each in made["items"] if each["currency"] == "cad")
-
-        async with asyncio.timeout(30):
-            while closing(after := (await report(client))["CAD"], "bank") == 0:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        payout = await pay_out(stack, "CAD")
         fees = 4 * (290 + 30)
-        assert (closing(after, "bank"), closing(after, "fees")) == (30_000 - fees, fees)
-        assert (closing(after, "psp_clearing"), after["sum_minor"]) == (0, 0)
+        after = await booked(client, "CAD", bank=30_000 - fees, fees=fees, psp_clearing=0)
+        assert after["sum_minor"] == 0
         assert after["open_ends"]["not_in_bank_minor"] == payout["amount"] == 30_000 - fees
 
         file = await asyncio.to_thread(

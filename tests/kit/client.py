@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -11,6 +12,15 @@ from typing import Any
 import aiohttp
 
 from contracts.ids import new_id
+
+UNHEARD, AGAIN = {"unknown-customer", "unknown-invoice", "not-found"}, {"not-yet-here", "request-in-progress"}
+ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SECONDS = 60.0  # what has not come by then will not come; a busy machine needs several for a payment
+
+
+def slug(answer: Any) -> str:
+    """What kind of problem an answer is, as the last part of its type; empty if it is none."""
+    return str(answer.get("type", "").rpartition(":")[2]) if isinstance(answer, dict) else ""
 
 
 def parts(allocations: list[Any]) -> list[tuple[str, int]]:
@@ -26,6 +36,7 @@ class Client:
         self._url, self._key = url, key
         self._from = (machine, 0) if machine else None
         self.headers: Mapping[str, str] = {}
+        self._made: dict[str, str] = {}
 
     async def __aenter__(self) -> Client:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -44,8 +55,19 @@ class Client:
         sent = {**(headers or {}), **more}
         async with self._session.request(method, self._url + path, json=body, headers=sent) as answer:
             self.headers = answer.headers
+            if "Paidup-Seen" in answer.headers:
+                self._made[answer.headers["Paidup-Seen"].partition(":")[0]] = answer.headers["Paidup-Seen"]
             read = await answer.json() if "json" in answer.content_type else await answer.text()
             return answer.status, read
+
+    async def heard(self, path: str, *ids: str) -> None:
+        """Return once the service of this path has heard of the newest change that was made here to each of these."""
+        async with asyncio.timeout(SECONDS):
+            for one in ids:
+                answer = {"type": ":not-yet-here"}
+                while slug(answer) == "not-yet-here":  # it waits two seconds
+                    status, answer = await self.ask("GET", path, **{"Paidup-Seen": self._made[one]})
+                assert status == 200, (status, answer)
 
     async def upload(self, path: str, body: bytes) -> tuple[int, Any]:
         """Send a file as it is."""
@@ -70,12 +92,23 @@ class Client:
     async def make(
         self, path: str, body: Any = None, *, expect: tuple[int, ...] = (200, 201, 202), key: str | None = None
     ) -> Any:
+        """Ask for it, and again when told to. What was made here a moment ago is waited for until it is heard of."""
         headers = {"Idempotency-Key": key} if key else {}
+        named = (self._made[one] for one in ID.findall(f"{path} {body}") if one in self._made)
+        end = asyncio.get_running_loop().time() + SECONDS
         status, answer = await self.ask("POST", path, body, **headers)
+        while status not in expect and asyncio.get_running_loop().time() < end:
+            if slug(answer) in UNHEARD and (seen := next(named, None)):
+                headers["Paidup-Seen"] = seen
+            elif slug(answer) not in AGAIN:
+                break
+            else:
+                await asyncio.sleep(0.1)
+            status, answer = await self.ask("POST", path, body, **headers)
         assert status in expect, (status, answer)
         return answer
 
-    async def until(self, path: str, holds: Callable[[Any], bool], seconds: float = 20) -> Any:
+    async def until(self, path: str, holds: Callable[[Any], bool], seconds: float = SECONDS) -> Any:
         """The answer once it holds; the last one stands in the failure."""
         end = asyncio.get_running_loop().time() + seconds
         while True:
@@ -120,6 +153,16 @@ class Client:
         body = {"customer_id": customer_id, "method_id": method_id, "invoices": wishes}
         return await self.make("/v1/quotes", body)
 
+    async def until_quoted(self, customer_id: str, holds: Callable[[Any], bool], **choice: Any) -> Any:
+        """The answer to a wish for a quote, once it holds: then payments has heard of what changed elsewhere."""
+        end = asyncio.get_running_loop().time() + SECONDS
+        while True:
+            _, answer = await self.ask("POST", "/v1/quotes", {"customer_id": customer_id, **choice})
+            if holds(answer):
+                return answer
+            assert asyncio.get_running_loop().time() < end, answer
+            await asyncio.sleep(0.02)
+
     async def pay(self, quote: Any, *, accept: bool | None = True, key: str | None = None) -> Any:
         body = {"quote_id": quote["id"], "accept_surcharge": accept}
         return await self.make("/v1/payments", body, key=key or new_id())
@@ -140,5 +183,5 @@ class Client:
         body = {"reason": "goods came back", **({"amount_minor": minor} if minor else {}), **more}
         return await self.make(f"/v1/payments/{payment_id}/refunds", body, key=key or new_id())
 
-    async def paid(self, invoice_id: str, seconds: float = 20) -> Any:
+    async def paid(self, invoice_id: str, seconds: float = SECONDS) -> Any:
         return await self.until(f"/v1/invoices/{invoice_id}", lambda invoice: invoice["status"] == "paid", seconds)

@@ -14,6 +14,7 @@ from joserfc import jwe
 from joserfc.jwk import OKPKey
 
 from notify.sealed import ALGORITHMS
+from tests.kit.client import SECONDS
 
 Mail = dict[str, Any]
 
@@ -29,7 +30,7 @@ class Catcher:
         query = f"?{urllib.parse.urlencode({'to': to})}" if to else ""
         return list((await self._ask("GET", f"/api/messages{query}"))["items"])
 
-    async def until(self, to: str | None, holds: Callable[[list[Mail]], bool], seconds: float = 20) -> list[Mail]:
+    async def until(self, to: str | None, holds: Callable[[list[Mail]], bool], seconds: float = SECONDS) -> list[Mail]:
         """The mails of an address once they hold; the last ones stand in the failure."""
         end = asyncio.get_running_loop().time() + seconds
         while not holds(found := await self.mails(to)):
@@ -37,7 +38,7 @@ class Catcher:
             await asyncio.sleep(0.05)
         return found
 
-    async def newest(self, to: str, words: str = "", seconds: float = 20) -> Mail:
+    async def newest(self, to: str, words: str = "", seconds: float = SECONDS) -> Mail:
         """The newest mail to an address with these words in its subject, once there is one."""
         found = await self.until(to, lambda mails: any(words in one["subject"] for one in mails), seconds)
         return next(one for one in found if words in one["subject"])

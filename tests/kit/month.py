@@ -93,6 +93,7 @@ class Month:
         self.methods: dict[tuple[str, str], str] = {}
         self.going: dict[str, list[str]] = defaultdict(list)
         self.stuck: list[str] = []
+        self.issued: list[str] = []
         self.transferred: list[Bill] = []
 
     async def run(self) -> None:
@@ -173,7 +174,9 @@ class Month:
     async def _bill(self, minor: int, today: date, number: int, **more: Any) -> Bill:
         customer, name = self.customers[number % CUSTOMERS], f"{self.tag}-{number:06}"
         dates = {"issued_on": str(today), "due_on": str(today + timedelta(days=14))}
-        return Bill(customer, await self.client.invoice(customer, minor, number=name, **dates, **more), name, minor)
+        invoice = await self.client.invoice(customer, minor, number=name, **dates, **more)
+        self.issued.append(invoice)
+        return Bill(customer, invoice, name, minor)
 
     async def _charge(self, bill: Bill, token: str, method: str | None = None) -> str:
         method = method or self.methods[bill.customer, token]
@@ -268,6 +271,11 @@ class Month:
         await self._none(sql, [payout["id"] for payout in made])
 
     async def _bank_file(self, lines: Sequence[Any], today: date, form: str) -> None:
+        """The bank's lines name invoices, so payments has to have heard of those."""
+        sql = """SELECT w.id FROM unnest($2::uuid[]) AS w (id)
+            WHERE NOT EXISTS (SELECT FROM invoices i WHERE i.id = w.id) AND $1::uuid[] IS NOT NULL"""
+        await self._none(sql, self.issued)
+        self.issued.clear()
         shuffled = list(lines)
         self.dice.shuffle(shuffled)
         told = {"format": form, "account": self.account, "lines": shuffled, "payouts": True, "from": str(today)}

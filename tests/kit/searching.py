@@ -9,7 +9,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.services import WITH_DATABASE
-from contracts.topics import TOPICS
+from contracts.topics import PARTITIONS, TOPICS
 from paidup_local import postgres
 from tests.kit.stack import LocalStack
 
@@ -55,7 +55,7 @@ async def all_topics(stack: LocalStack) -> dict[str, bytes]:
         for topic in TOPICS:
             places = [TopicPartition(topic.name, place) for place in consumer.partitions_for_topic(topic.name) or ()]
             if not places:
-                places = [TopicPartition(topic.name, place) for place in range(12)]
+                places = [TopicPartition(topic.name, place) for place in range(PARTITIONS)]
             ends = await consumer.end_offsets(places)
             places = [place for place in places if ends[place]]
             consumer.assign(places)
@@ -75,13 +75,13 @@ async def newest_of(stack: LocalStack, topic: str, key: str) -> bytes | None:
     """The body of the newest record of a key; None: it is erased."""
     newest: bytes | None = b"no record"
     async with AIOKafkaConsumer(
-        topic, **stack.kafka(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        **stack.kafka(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     ) as consumer:
-        quiet = 0
-        while quiet < 3:
-            batches = await consumer.getmany(timeout_ms=200)
-            quiet = 0 if batches else quiet + 1
-            for record in (one for records in batches.values() for one in records):
-                if record.key == key.encode():
-                    newest = record.value
+        places = [TopicPartition(topic, place) for place in range(PARTITIONS)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(places)
+        while [place for place in places if await consumer.position(place) < ends[place]]:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                newest = next((one.value for one in reversed(records) if one.key == key.encode()), newest)
     return newest

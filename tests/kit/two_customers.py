@@ -17,9 +17,10 @@ from contracts.auth import Audience
 from contracts.ids import new_id
 from contracts.services import SERVICES
 from gateway.routes import find_route
-from tests.kit.client import Client
+from tests.kit.client import SECONDS, Client
 from tests.kit.mails import Catcher
 from tests.kit.portal import Browser
+from tests.kit.settling import all_heard
 from tests.kit.stack import LocalStack
 
 CONTACTS_SCOPES = frozenset(
@@ -85,7 +86,7 @@ async def things(client: Client, stack: LocalStack, session: aiohttp.ClientSessi
     raised = await client.make(f"/v1/invoices/{invoices[0]}/disputes", {"text": texts["ticket"]}, key=new_id())
     contacts = await client.until(f"/v1/contacts?customer_id={customer}", lambda page: page["items"])
     wish = {"customer_id": customer, "invoice_id": invoices[2]}
-    _, link = await client.ask("POST", "/v1/payer-links", wish, {"Paidup-Seen": f"{invoices[2]}:1"})
+    link = await client.make("/v1/payer-links", wish)
     contact, visitor, visit = await _people(client, stack, session, customer, email)
     _, sessions = await contact.ask("GET", "/v1/sessions")
     await at_rest(stack, customer)
@@ -180,12 +181,17 @@ async def rows_of(stack: LocalStack, customer_id: str) -> dict[str, str]:
 
 
 async def at_rest(stack: LocalStack, customer_id: str) -> None:
-    """Return once no row of the customer has changed for a second: events and mails about it have arrived."""
-    async with asyncio.timeout(60):
-        before = await rows_of(stack, customer_id)
-        while True:
-            await asyncio.sleep(1)
-            now = await rows_of(stack, customer_id)
-            if now == before:
-                return
-            before = now
+    """Return once every event and mail about the customer has arrived, and no row of it changed for a second."""
+    notify = await asyncpg.connect(stack.database_url("notify"))
+    try:
+        async with asyncio.timeout(SECONDS):
+            before = None
+            while (now := await rows_of(stack, customer_id)) != before or await notify.fetchval(QUEUED, customer_id):
+                await all_heard(stack)
+                before = now
+                await asyncio.sleep(1)
+    finally:
+        await notify.close()
+
+
+QUEUED = "SELECT count(*) FROM mails WHERE customer_id = $1 AND state = 'queued'"
