@@ -12,7 +12,7 @@ from playwright.async_api import Locator, Page, expect
 
 from contracts.ids import new_id
 from tests.browser.conftest import Manager
-from tests.kit.hearing import PAYMENTS, heard
+from tests.kit.hearing import PAYMENTS
 from tests.kit.looks import each_look
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -24,7 +24,7 @@ HEAD = "date,amount,currency,account,reference,text,payer,payer_account\n"
 async def manager(manager: Manager) -> Manager:
     """Payments has heard of the open invoice, so that money can pay it."""
     found = await manager.client.get(f"/v1/invoices?customer_id={manager.customer}")
-    await heard(manager.client, f"{found['items'][0]['id']}:1", PAYMENTS)
+    await manager.client.heard(PAYMENTS, found["items"][0]["id"])
     return manager
 
 
@@ -179,7 +179,7 @@ class TestDeciding:
     async def test_a_line_is_split_over_customers(self, manager: Manager) -> None:
         page, tag = manager.page, new_id()[-8:]
         other = await manager.client.customer_with_contact(f"Moss {tag} Ltd", f"{new_id()}@example.com")
-        await heard(manager.client, f"{other}:1", PAYMENTS)
+        await manager.client.heard(PAYMENTS, other)
         await unknown(manager)
         await because(page)
         await page.get_by_role("button", name="Split over customers").click()

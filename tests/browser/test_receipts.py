@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Manager
-from tests.kit.hearing import PAYMENTS, heard, issued
+from tests.kit.hearing import PAYMENTS, issued
 from tests.kit.looks import each_look
 from tests.kit.pages import lose_the_reply
 
@@ -22,7 +22,7 @@ REFUNDS = re.compile(r"/refunds$")
 async def manager(manager: Manager) -> Manager:
     """Payments has heard of the open invoice, so that money can pay it."""
     found = await manager.client.get(f"/v1/invoices?customer_id={manager.customer}")
-    await heard(manager.client, f"{found['items'][0]['id']}:1", PAYMENTS)
+    await manager.client.heard(PAYMENTS, found["items"][0]["id"])
     return manager
 
 

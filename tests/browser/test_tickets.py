@@ -12,7 +12,7 @@ from contracts.ids import new_id
 from tests.browser.conftest import Manager, Payer
 from tests.browser.test_desk import look_as
 from tests.kit.files import PAGE, office, pdf, png
-from tests.kit.hearing import SUPPORT, heard, issued, open_and_hear
+from tests.kit.hearing import SUPPORT, issued, open_and_hear
 from tests.kit.looks import each_look
 from tests.kit.pages import lose_the_reply, sign_in
 
@@ -167,7 +167,7 @@ class TestDesk:
         email = f"{new_id()}@paidup.example"
         bo = {"email": email, "name": f"Bo {email[-24:-16]}", "role": "administrator"}
         made = await manager.client.make("/v1/staff", bo)
-        await heard(manager.client, f"{made['id']}:1", SUPPORT)
+        await manager.client.heard(SUPPORT, made["id"])
         ticket = await opened(manager, subject)
         await desk.goto(f"{manager.url}/desk/tickets/{ticket}")
         await desk.get_by_role("button", name="Assign …").click()

@@ -166,13 +166,15 @@ class TestVisit:
         await _refused_soon(visitor)
 
 
-async def _refused_soon(browser: Browser, path: str = "/v1/session") -> None:
-    """Long before the gateway would ask auth again about a session that it knows."""
+async def _refused_soon(browser: Browser, path: str = "/v1/session") -> float:
+    """Seconds until a session is refused: long before the gateway would ask auth again about one that it knows."""
 
     async def refused() -> bool:
         return (await browser.ask("GET", path))[0] == 401
 
+    began = time.monotonic()
     await until(refused, KEEP_SECONDS / 2)
+    return time.monotonic() - began
 
 
 @pytest.fixture(scope="module")
@@ -183,16 +185,20 @@ def pair() -> Iterator[LocalStack]:
 
 class TestDisabled:
     async def test_is_refused_by_both_gateways_at_once(self, pair: LocalStack) -> None:
+        """Within a second, the best of some tries: other tests run beside."""
         async with Client(pair.url, pair.api_key) as client, aiohttp.ClientSession() as session:
-            portal = await portal_of(pair, client, session)
-            first = portal.browser()
-            await first.sign_in(portal.email, portal.catcher)
-            second = Browser(f"http://127.0.0.1:{pair.settings.replica_port('gateway', '', 2)}", session)
-            second.cookies = dict(first.cookies)
-            for browser in (first, second):
-                assert (await browser.ask("GET", "/v1/invoices"))[0] == 200
-            await _change(client, portal.contact, enabled=False)
-            await asyncio.gather(*(_refused_soon(one, "/v1/invoices") for one in (first, second)))
+            portal, took = await portal_of(pair, client, session), list[float]()
+            while not took or (min(took) > 1 and len(took) < 4):
+                await _change(client, portal.contact, enabled=True)
+                first = portal.browser()
+                await first.sign_in(portal.email, portal.catcher)
+                second = Browser(f"http://127.0.0.1:{pair.settings.replica_port('gateway', '', 2)}", session)
+                second.cookies = dict(first.cookies)
+                for browser in (first, second):
+                    assert (await browser.ask("GET", "/v1/invoices"))[0] == 200
+                await _change(client, portal.contact, enabled=False)
+                took.append(max(await asyncio.gather(*(_refused_soon(one, "/v1/invoices") for one in (first, second)))))
+            assert min(took) < 1, took
 
 
 async def _change(client: Client, contact: str, **wish: Any) -> None:

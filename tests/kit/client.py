@@ -66,7 +66,7 @@ class Client:
             for one in ids:
                 answer = {"type": ":not-yet-here"}
                 while slug(answer) == "not-yet-here":  # it waits two seconds
-                    status, answer = await self.ask("GET", path, **{"Paidup-Seen": self._made[one]})
+                    status, answer = await self.ask("GET", path, **{"Paidup-Seen": self._made.get(one, f"{one}:1")})
                 assert status == 200, (status, answer)
 
     async def upload(self, path: str, body: bytes) -> tuple[int, Any]:

@@ -1,6 +1,5 @@
 """Until others have heard of something: services of each other, and pages of what services do."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,18 +12,11 @@ STREAM = "**/v1/events/stream"
 PAYMENTS, SUPPORT = "/v1/payments", "/v1/tickets"
 
 
-async def heard(client: Client, seen: str, *paths: str, seconds: float = 60) -> None:
-    """Return once the service behind each path has what `seen` names, as an answer's Paidup-Seen does."""
-    async with asyncio.timeout(seconds):
-        for path in paths:
-            while (await client.ask("GET", path, None, {"Paidup-Seen": seen}))[0] == 503:
-                pass  # it waited two seconds already
-
-
 async def issued(client: Client, customer_id: str, minor: int = 10_000, **more: Any) -> str:
     """A new invoice of which payments and support have heard: it can be paid and disputed at once."""
     invoice = await client.invoice(customer_id, minor, **more)
-    await heard(client, f"{invoice}:1", PAYMENTS, SUPPORT)
+    for path in (PAYMENTS, SUPPORT):
+        await client.heard(path, invoice)
     return invoice
 
 
