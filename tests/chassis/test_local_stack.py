@@ -1,6 +1,9 @@
 """The local stack's own parts: real servers, databases and roles, topics, restarts, messages with a remedy."""
 
 import asyncio
+import dataclasses
+import errno
+import json
 import os
 import pathlib
 import signal
@@ -17,7 +20,7 @@ import psutil
 import pytest
 
 from contracts.services import WITH_DATABASE
-from paidup_local import business_clock, downloads, launch, plan, postgres, programs, state, supervisor
+from paidup_local import business_clock, downloads, forkserver, launch, plan, postgres, programs, state, supervisor
 from paidup_local.errors import StackError
 from paidup_local.forkserver import Forks
 from paidup_local.settings import Settings, cache_folder, load
@@ -234,14 +237,126 @@ class TestForks:
         await forks.close()
         assert "not installed well" in (settings.logs / "forkserver.log").read_text()
 
+    async def test_abandoned_start_leaves_no_process(
+        self, forks: Forks, settings: Settings, tmp_path: pathlib.Path
+    ) -> None:
+        """The next start has its own process, not the one that nobody waits for any more."""
+        first, second = (started(forks, settings, tmp_path, WRITES, name=name) for name in ("one", "two"))
+        await forks.open()
+        abandoned = asyncio.create_task(first.start())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        abandoned.cancel()
+        await second.start()
+        await _until(lambda: _logged(second, "two"), 60)
+        assert second.pid == int((tmp_path / "two").read_text())
+        if (tmp_path / "one").exists():  # it had time to write
+            assert not psutil.pid_exists(int((tmp_path / "one").read_text()))
+        await second.stop()
+
+    async def test_fork_that_outlives_its_server_is_killed(
+        self, forks: Forks, settings: Settings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(forkserver, "GRACE_SECONDS", 0.5)
+        running = started(forks, settings, tmp_path, STUBBORN)
+        await running.start()
+        first = running.pid
+        assert first
+        await _until(lambda: _logged(running, "here"), 60)
+        os.kill(psutil.Process(first).ppid(), signal.SIGKILL)
+        await _until(lambda: _changed(running, first), 60)
+        assert not psutil.pid_exists(first)
+        assert "the process that starts services ended with -9" in (settings.logs / "forkserver.log").read_text()
+        await running.stop(grace=0.2)
+
+    async def test_stopped_server_holds_up_nobody(
+        self, forks: Forks, settings: Settings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(forkserver, "LOOK_SECONDS", 0.2)
+        running, other = (started(forks, settings, tmp_path, SHOWS, name=name) for name in ("one", "two"))
+        await running.start()
+        assert running.pid
+        os.kill(psutil.Process(running.pid).ppid(), signal.SIGSTOP)
+        await running.stop(grace=0.2)
+        monkeypatch.setattr(forkserver, "ANSWER_SECONDS", 0.2)
+        with pytest.raises(StackError, match="can't be asked"):
+            await other.start()
+        await forks.close()
+
+    @pytest.mark.parametrize("logs", [[], [1]])
+    def test_fork_that_fails_is_answered(self, logs: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a descriptor for its log, or without room for one more process."""
+        monkeypatch.setattr(os, "fork", _no_process)
+        own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with own, its:
+            assert not forkserver._is_fork(its, 7, logs)
+            said = json.loads(own.recv(1_000))
+        assert said["order"] == 7
+        assert "No process can be started" in said["problem"]
+
+
+WRITES = """
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+print(sys.argv[1], flush=True)
+time.sleep(60)
+"""
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("here", flush=True)
+time.sleep(60)
+"""
+
+
+def _no_process() -> int:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
 
 def started(
-    forks: Forks, settings: Settings, folder: pathlib.Path, text: str, port: int | None = None
+    forks: Forks, settings: Settings, folder: pathlib.Path, text: str, port: int | None = None, name: str = "shows"
 ) -> programs.Running:
-    """A module of this text, to be run by a fork in this folder."""
-    (folder / "shows.py").write_text(text)
-    program = programs.Program("shows", plan.python("shows", "a", "b"), {"WORD": "mine"}, port=port, folder=folder)
+    """A module of this text, to be run by a fork in this folder; it is given the words `a b`, or its name."""
+    (folder / f"{name}.py").write_text(text)
+    words = ("a", "b") if name == "shows" else (name,)
+    program = programs.Program(name, plan.python(name, *words), {"WORD": "mine"}, port=port, folder=folder)
     return programs.Running(program, settings.logs, forks=forks)
+
+
+class TestTwoStarts:
+    def test_home_is_held_from_the_start(self, settings: Settings) -> None:
+        assert not state.held(settings)
+        with supervisor._alone(settings):
+            assert state.held(settings)
+            with pytest.raises(StackError, match="already runs"), supervisor._alone(settings):
+                pass
+        assert not state.held(settings)
+
+    def test_error_of_another_start_stops_nobody(self, settings: Settings, tmp_path: pathlib.Path) -> None:
+        log = tmp_path / "supervisor.log"
+        log.write_text("postgres ready\nError: A stack already runs.\nstop it\n")
+        said = list[str]()
+        with subprocess.Popen(SLEEPER) as process:
+            try:
+                stack = supervisor.Stack(settings, said.append)
+                stack.is_ready = True
+                stack.note()
+                found = state.read(settings)
+                assert found is not None
+                own = dataclasses.replace(found.supervisor, pid=process.pid)
+                state.write(settings, dataclasses.replace(found, supervisor=own))
+                launch._follow(settings, process, log, 0, said.append)
+            finally:
+                process.kill()
+        assert said == ["postgres ready"]
+
+    def test_own_error_is_given(self, settings: Settings, tmp_path: pathlib.Path) -> None:
+        log = tmp_path / "supervisor.log"
+        log.write_text("postgres ready\nError: no space\nmake some\n")
+        with subprocess.Popen([sys.executable, "-c", ""]) as process:
+            process.wait()
+            with pytest.raises(StackError, match=r"(?s)^no space.make some"):
+                launch._follow(settings, process, log, 0, lambda _: None)
 
 
 class TestDownloads:

@@ -1,9 +1,11 @@
 """What each child process has: a log of its own, and an end with its parent."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -15,6 +17,13 @@ def open_log(path: pathlib.Path) -> BinaryIO:
         return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
     except OSError:
         return open(os.devnull, "ab")
+
+
+def note(log: pathlib.Path, text: str) -> None:
+    """A line of the supervisor's own in a program's log; where that has no space, the program is kept all the same."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with contextlib.suppress(OSError), log.open("a") as file:
+        file.write(f"{stamp} supervisor: {text}\n")
 
 
 def die_with_parent(number: int) -> Callable[[], None] | None:

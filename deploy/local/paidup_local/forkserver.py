@@ -9,6 +9,7 @@ that process ended. `Forks` is the supervisor's side. The server ends with its s
 
 import asyncio
 import contextlib
+import errno
 import gc
 import importlib
 import json
@@ -23,11 +24,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from paidup_local.children import die_with_parent, open_log
+import psutil
+
+from paidup_local.children import die_with_parent, note, open_log
 from paidup_local.errors import StackError
 
 IMPORTED = ("chassis.service", "aiohttp")  # no module of a service: what it registers is its own
 LARGEST = 200_000
+ANSWER_SECONDS = 120.0  # it imports before its first answer, which takes a slow machine half a minute
+GRACE_SECONDS = 12.0
+LOOK_SECONDS = 2.0
 
 
 class Fork:
@@ -37,19 +43,49 @@ class Fork:
         self.pid = pid
         self.returncode: int | None = None
         self._ended = asyncio.Event()
+        self._seen: psutil.Process | None = None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._seen = psutil.Process(pid)
+
+    @property
+    def gone(self) -> bool:
+        """As the system says, which does not know how it ended."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            seen = self._seen
+            return seen is None or not seen.is_running() or seen.status() == psutil.STATUS_ZOMBIE
+        return True
 
     def end(self, code: int) -> None:
         self.returncode = code
         self._ended.set()
 
     async def wait(self) -> int:
-        await self._ended.wait()
-        assert self.returncode is not None
+        """How it ended, as the server says. Of a server that keeps silent, it is taken to have been killed."""
+        while self.returncode is None:
+            gone = self.gone
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._ended.wait()
+            if gone and self.returncode is None:
+                self.end(-signal.SIGKILL)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
         if self.returncode is None:
             os.kill(self.pid, number)
+
+    async def see_off(self) -> None:
+        """Return once it is gone, without its server: that asked it to end, and here it is killed when it has not."""
+        deadline = time.monotonic() + GRACE_SECONDS
+        while not self.gone:
+            if time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+            await asyncio.sleep(0.05)
+        self.end(-signal.SIGTERM)
+
+
+Orders = dict[int, "asyncio.Future[Fork]"]
 
 
 class Forks:
@@ -57,63 +93,110 @@ class Forks:
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        self._one_at_a_time = asyncio.Lock()
-        self._running: dict[int, Fork] = {}
-        self._born: asyncio.Future[Fork] | None = None  # who asked for the next fork, and may have given up
+        self._opening = asyncio.Lock()
+        self._orders: Orders = {}
+        self._last = 0  # number of the last order
+        self._closing = False
         self._socket: socket.socket | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._server: asyncio.subprocess.Process | None = None
+        self._hearing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Start the server, if it does not run."""
-        if self._socket is not None:
-            return
-        own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        own.setblocking(False)
-        with its, open_log(self._log) as log:
-            server = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "paidup_local.forkserver", str(its.fileno()),
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"},
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[its.fileno()],
-                start_new_session=True, preexec_fn=die_with_parent(signal.SIGTERM),
-            )  # fmt: skip
-        self._socket = own
-        self._hearing = asyncio.create_task(self._hear(own, server))
+        async with self._opening:
+            if self._socket is not None:
+                return
+            own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            own.setblocking(False)
+            with its, open_log(self._log) as log:
+                self._server = await asyncio.create_subprocess_exec(
+                    sys.executable, "-P", "-m", "paidup_local.forkserver", str(its.fileno()),
+                    env=os.environ | {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"},
+                    stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[its.fileno()],
+                    start_new_session=True, preexec_fn=die_with_parent(signal.SIGTERM),
+                )  # fmt: skip
+            self._socket, self._orders = own, {}
+            hearing = asyncio.create_task(self._hear(own, self._server, self._orders))
+            self._hearing.add(hearing)
+            hearing.add_done_callback(self._hearing.discard)
 
     async def spawn(self, words: Sequence[str], env: Mapping[str, str], folder: Path | None, log: BinaryIO) -> Fork:
-        """Run `python -m` with these words and this log; StackError when the server died meanwhile."""
-        order = json.dumps({"words": words, "env": dict(env), "folder": str(folder or Path.cwd())})
-        async with self._one_at_a_time:
-            await self.open()
-            assert self._socket is not None
-            self._born = asyncio.get_running_loop().create_future()
-            socket.send_fds(self._socket, [order.encode()], [log.fileno()])
-            return await self._born
+        """Run `python -m` with these words and this log; StackError when the server can't, or does not answer."""
+        await self.open()
+        assert self._socket is not None
+        assert self._server is not None
+        server, orders = self._server, self._orders
+        self._last = number = self._last + 1
+        order = {"order": number, "words": words, "env": dict(env), "folder": str(folder or Path.cwd())}
+        born: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
+        orders[number] = born
+        try:
+            socket.send_fds(self._socket, [json.dumps(order).encode()], [log.fileno()])
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await born
+        except OSError as problem:
+            if isinstance(problem, TimeoutError):
+                _kill(server)  # it is stopped, or hangs: the next order has a new one
+            raise StackError(f"The process that starts services can't be asked: {problem!r}.", self._remedy) from None
+        finally:
+            del orders[number]
 
     async def close(self) -> None:
         """End the server, if it runs. All its forks have ended before."""
+        self._closing = True
         if self._socket is not None:
-            self._socket.shutdown(socket.SHUT_WR)
-        if self._hearing is not None:
-            await asyncio.wait([self._hearing])
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+        if self._hearing:
+            await asyncio.wait(self._hearing, timeout=LOOK_SECONDS)
+        if self._hearing:
+            assert self._server is not None
+            _kill(self._server)
+            await asyncio.wait(self._hearing)
 
-    async def _hear(self, own: socket.socket, server: asyncio.subprocess.Process) -> None:
-        loop = asyncio.get_running_loop()
+    async def _hear(self, own: socket.socket, server: asyncio.subprocess.Process, orders: Orders) -> None:
+        loop, mine = asyncio.get_running_loop(), dict[int, Fork]()
         with own, contextlib.suppress(ConnectionError):
             while text := await loop.sock_recv(own, LARGEST):
                 said = json.loads(text)
                 if "code" in said:
-                    self._running.pop(said["pid"]).end(said["code"])
-                    continue
-                fork = self._running[said["pid"]] = Fork(said["pid"])
-                if self._born and not self._born.done():
-                    self._born.set_result(fork)
-        self._socket = None
-        if self._born and not self._born.done():
-            self._born.set_exception(StackError("The process that starts services ended.", f"read {self._log}."))
-        for fork in self._running.values():
-            fork.end(-signal.SIGTERM)
-        self._running.clear()
-        await server.wait()
+                    if fork := mine.pop(said["pid"], None):
+                        fork.end(said["code"])
+                elif "problem" in said:
+                    _answer(orders, said["order"], StackError(said["problem"], self._remedy))
+                else:
+                    fork = mine[said["pid"]] = Fork(said["pid"])
+                    if not _answer(orders, said["order"], fork):
+                        fork.send_signal(signal.SIGKILL)  # who asked for it has given up
+        if self._socket is own:
+            self._socket = None
+        code = await server.wait()
+        if not self._closing:
+            note(self._log, f"the process that starts services ended with {code}")
+        for number in list(orders):
+            _answer(orders, number, StackError("The process that starts services ended.", self._remedy))
+        await asyncio.gather(*(fork.see_off() for fork in mine.values()))
+
+    @property
+    def _remedy(self) -> str:
+        return f"read {self._log}."
+
+
+def _answer(orders: Orders, number: int, answer: Fork | StackError) -> bool:
+    """Whether somebody waits for this answer."""
+    born = orders.get(number)
+    if born is None or born.done():
+        return False
+    if isinstance(answer, Fork):
+        born.set_result(answer)
+    else:
+        born.set_exception(answer)
+    return True
+
+
+def _kill(server: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        server.kill()
 
 
 def main() -> None:
@@ -141,13 +224,26 @@ def _serve(asked: socket.socket, hook: Callable[[], None] | None) -> Any:
                 text, logs, *_ = socket.recv_fds(asked, LARGEST, 1)
                 if not text:
                     return None
-                pid = os.fork()
-                if pid == 0:
-                    order = json.loads(text)
+                order = json.loads(text)
+                if _is_fork(asked, order["order"], logs):
                     _become(order, logs[0], hook)
                     return order
-                os.close(logs[0])
-                _say(asked, {"pid": pid})
+                for log in logs:
+                    os.close(log)
+
+
+def _is_fork(asked: socket.socket, number: int, logs: Sequence[int]) -> bool:
+    """Fork, and answer the order. A fork that fails is this program's problem alone: the others go on."""
+    try:
+        if not logs:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        pid = os.fork()
+    except OSError as error:
+        _say(asked, {"order": number, "problem": f"No process can be started: {error}."})
+        return False
+    if pid:
+        _say(asked, {"order": number, "pid": pid})
+    return pid == 0
 
 
 @contextlib.contextmanager
@@ -167,7 +263,7 @@ def _say_ended(asked: socket.socket) -> None:
             _say(asked, {"pid": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
 
 
-def _say(asked: socket.socket, what: Mapping[str, int]) -> None:
+def _say(asked: socket.socket, what: Mapping[str, int | str]) -> None:
     with contextlib.suppress(ConnectionError):  # the supervisor is gone; the next read shows it
         asked.send(json.dumps(what).encode())
 
@@ -187,6 +283,8 @@ def _become(order: Any, log: int, hook: Callable[[], None] | None) -> None:
     os.environ.update(order["env"])
     os.chdir(order["folder"])
     sys.argv = order["words"]
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(order["words"][0])  # what `top` and `ps -o comm` show
     sys.orig_argv = [sys.executable, "-P", "-m", *order["words"]]
     time.tzset()
 

@@ -32,8 +32,8 @@ def detached(
 
     With `watched` the stack ends by itself when that process does; `extra` are variables for every process.
     """
-    if found := state.running(settings):
-        say(f"a stack already runs in {settings.home} (supervisor {found.supervisor.pid})")
+    if state.held(settings):
+        say(f"a stack already runs or starts in {settings.home}")
         return _await_ready(settings)
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "supervisor.log"
@@ -57,26 +57,25 @@ def detached(
 
 
 def _follow(settings: Settings, process: "subprocess.Popen[bytes]", log: pathlib.Path, begin: int, say: Say) -> None:
+    problem = ""
     while True:
-        ended = process.poll() is not None
-        ready = _is_ready(settings, process.pid)
+        ended, ready = process.poll() is not None, _is_ready(settings, process.pid)
         text, begin = _new_text(log, begin)
-        said, failed, problem = text.partition(FAILED)
+        said, failed, rest = ("", "", text) if problem else text.partition(FAILED)
+        problem += failed + rest  # what another start says here is none of ours, while ours lives
         for line in said.splitlines():
             say(line)
-        if failed or ended:
-            process.wait()
-            raise StackError(
-                (problem + _new_text(log, begin)[0]).strip() or f"The supervisor ended at once; read {log}."
-            )
+        if ended:
+            raise StackError(problem.removeprefix(FAILED).strip() or f"It ended before it was ready; read {log}.")
         if ready:
             return
         time.sleep(0.05)
 
 
 def _await_ready(settings: Settings) -> None:
-    while found := state.running(settings):
-        if found.ready:
+    while state.held(settings):
+        found = state.running(settings)
+        if found and found.ready:
             return
         time.sleep(0.1)
     raise StackError("It ended before it was ready.", f"read {settings.logs / 'supervisor.log'}.")

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from paidup_local.children import die_with_parent, open_log
+from paidup_local.children import die_with_parent, note, open_log
 from paidup_local.errors import StackError
 from paidup_local.forkserver import Fork, Forks
 
@@ -201,10 +201,3 @@ class Running:
         assert self._process
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
-
-
-def note(log: pathlib.Path, text: str) -> None:
-    """A line of the supervisor's own in a program's log; where that has no space, the program is kept all the same."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    with contextlib.suppress(OSError), log.open("a") as file:
-        file.write(f"{stamp} supervisor: {text}\n")

@@ -1,6 +1,8 @@
 """What runs in a home, as the supervisor notes it in stack.json and as `status` and `down` read it."""
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -84,6 +86,16 @@ def running(settings: Settings) -> State | None:
     return state if state and state.supervisor.alive else None
 
 
+def held(settings: Settings) -> bool:
+    """Whether a supervisor has this home: its stack runs, starts or stops."""
+    with contextlib.suppress(FileNotFoundError), (settings.home / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def the_running(settings: Settings) -> State:
     """The state of the stack of this home; StackError when none runs."""
     state = running(settings)
@@ -95,7 +107,9 @@ def the_running(settings: Settings) -> State:
 def as_it_runs(settings: Settings) -> Settings:
     """Settings with the ports of the stack that runs in this home, whatever PAIDUP_PORT says in this shell."""
     state = the_running(settings)
-    gateway = next(one for one in state.processes if one.name == "gateway")
+    gateway = next((one for one in state.processes if one.name == "gateway"), None)
+    if gateway is None:
+        raise StackError(f"The stack in {settings.home} is starting.", "wait until `make up` says that it is ready.")
     own = {one.name for one in state.processes}
     return replace(
         settings,

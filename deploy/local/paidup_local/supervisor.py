@@ -43,8 +43,6 @@ class Stack:
                 await self._start_all(group)
         except BaseExceptionGroup as problems:
             raise _first(problems) from None
-        self.is_ready = True
-        self.note()
 
     async def down(self) -> None:
         """Services first and at once, then the sandbox, the mail catcher, Kafka and PostgreSQL."""
@@ -194,6 +192,7 @@ async def supervise(settings: Settings, say: Say, watched: int | None = None) ->
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
     stack, began = Stack(settings, say), time.monotonic()
+    stack.note()  # `down` finds a stack that starts
     looking = asyncio.create_task(_look_after(stack, ended, watched))
     archiving: asyncio.Task[None] | None = None
     try:
@@ -206,6 +205,8 @@ async def supervise(settings: Settings, say: Say, watched: int | None = None) ->
         _for_its_owner_alone(settings)
         say(f"ready after {time.monotonic() - began:.1f} s: {settings.url} (documents at {settings.url}/docs)")
         say(f"address and API key are in {settings.env_file}; mails are caught at {settings.mail_url}")
+        stack.is_ready = True
+        stack.note()
         if not settings.kafka:
             archiving = asyncio.create_task(kafka.archive_classes(settings))
         await stopped
