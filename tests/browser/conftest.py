@@ -10,6 +10,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from contracts.ids import new_id
 from tests.kit import browser
 from tests.kit.client import Client
+from tests.kit.hearing import issued
 from tests.kit.mails import Catcher
 from tests.kit.pages import sign_in
 from tests.kit.stack import LocalStack, local_stack
@@ -92,7 +93,7 @@ async def manager(own_context: BrowserContext, stack: LocalStack) -> AsyncIterat
         email, name = f"{tag}@example.com", f"Fern {tag[-8:]} Ltd"
         customer = await client.customer_with_contact(name, email)
         number = f"INV-{tag[-8:]}"
-        await client.invoice(customer, 7_000, number=number)
+        await issued(client, customer, 7_000, number=number)
         staff = f"{tag}@paidup.example"
         await client.make("/v1/staff", {"email": staff, "name": "Maren Ostby", "role": "account_manager"})
         page = await own_context.new_page()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from contracts.ids import new_id
@@ -18,14 +17,6 @@ from tests.kit.looks import each_look
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HEAD = "date,amount,currency,account,reference,text,payer,payer_account\n"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def manager(manager: Manager) -> Manager:
-    """Payments has heard of the open invoice, so that money can pay it."""
-    found = await manager.client.get(f"/v1/invoices?customer_id={manager.customer}")
-    await manager.client.heard(PAYMENTS, found["items"][0]["id"])
-    return manager
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """An administrator looks after the company's people, its API keys, its settings, and what could not be handled."""
 
-import asyncio
 import base64
 import dataclasses
 import re
@@ -18,6 +17,7 @@ from tests.browser.conftest import Manager
 from tests.kit.browser import VIEW
 from tests.kit.looks import each_look
 from tests.kit.pages import sign_in
+from tests.kit.provider_sandbox import until
 from tests.kit.stack import LocalStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -104,9 +104,11 @@ class TestKeys:
         await row.get_by_role("button", name=f"Revoke {name}").click()
         await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
         await expect(row).to_contain_text("revoked")
-        async with asyncio.timeout(20):  # until the gateway has heard of it
-            while await keys_of(administrator.url, key) != 401:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+
+        async def is_refused() -> bool:
+            return await keys_of(administrator.url, key) == 401
+
+        await until(is_refused, 20)  # the gateway has heard of it
 
     async def test_one_customers_key_begins_at_its_page(self, administrator: Manager) -> None:
         page = administrator.page

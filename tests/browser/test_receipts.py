@@ -4,11 +4,10 @@ import re
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Manager
-from tests.kit.hearing import PAYMENTS, issued
+from tests.kit.hearing import issued
 from tests.kit.looks import each_look
 from tests.kit.pages import lose_the_reply
 
@@ -16,14 +15,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OFFLINE = re.compile(r"/v1/payments/offline$")
 REFUNDS = re.compile(r"/refunds$")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def manager(manager: Manager) -> Manager:
-    """Payments has heard of the open invoice, so that money can pay it."""
-    found = await manager.client.get(f"/v1/invoices?customer_id={manager.customer}")
-    await manager.client.heard(PAYMENTS, found["items"][0]["id"])
-    return manager
 
 
 async def fill(page: Page, manager: Manager, amount: str) -> None:
