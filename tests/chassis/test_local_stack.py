@@ -257,7 +257,7 @@ class TestForks:
     async def test_fork_that_outlives_its_server_is_killed(
         self, forks: Forks, settings: Settings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(forkserver, "GRACE_SECONDS", 0.5)
+        monkeypatch.setattr(forkserver, "STOP_GRACE", 0.5)
         running = started(forks, settings, tmp_path, STUBBORN)
         await running.start()
         first = running.pid

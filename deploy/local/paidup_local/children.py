@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
+STOP_GRACE = 12.0  # seconds that a child has to end when it is asked to, before it is killed
+
 
 def open_log(path: pathlib.Path) -> BinaryIO:
     """To run matters more than to be heard: without a place for its log a program runs silently."""

@@ -26,14 +26,13 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from paidup_local.children import die_with_parent, note, open_log
+from paidup_local.children import STOP_GRACE, die_with_parent, note, open_log
 from paidup_local.errors import StackError
 
 IMPORTED = ("chassis.service", "aiohttp")  # no module of a service: what it registers is its own
 LARGEST = 200_000
 ANSWER_SECONDS = 120.0  # it imports before its first answer, which takes a slow machine half a minute
-GRACE_SECONDS = 12.0
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 2.0  # between looks at a process of which the server says nothing
 
 
 class Fork:
@@ -49,7 +48,7 @@ class Fork:
 
     @property
     def gone(self) -> bool:
-        """As the system says, which does not know how it ended."""
+        """Whether the process has ended. How it ended only the server knows."""
         with contextlib.suppress(psutil.NoSuchProcess):
             seen = self._seen
             return seen is None or not seen.is_running() or seen.status() == psutil.STATUS_ZOMBIE
@@ -60,7 +59,7 @@ class Fork:
         self._ended.set()
 
     async def wait(self) -> int:
-        """How it ended, as the server says. Of a server that keeps silent, it is taken to have been killed."""
+        """How it ended, as the server says. A process that is gone without such a word counts as killed."""
         while self.returncode is None:
             gone = self.gone
             with contextlib.suppress(TimeoutError):
@@ -75,8 +74,8 @@ class Fork:
             os.kill(self.pid, number)
 
     async def see_off(self) -> None:
-        """Return once it is gone, without its server: that asked it to end, and here it is killed when it has not."""
-        deadline = time.monotonic() + GRACE_SECONDS
+        """Return once it is gone. The death of its server asks it to end; after STOP_GRACE it is killed here."""
+        deadline = time.monotonic() + STOP_GRACE
         while not self.gone:
             if time.monotonic() > deadline:
                 with contextlib.suppress(ProcessLookupError):

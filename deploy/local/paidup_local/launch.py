@@ -62,7 +62,7 @@ def _follow(settings: Settings, process: "subprocess.Popen[bytes]", log: pathlib
         ended, ready = process.poll() is not None, _is_ready(settings, process.pid)
         text, begin = _new_text(log, begin)
         said, failed, rest = ("", "", text) if problem else text.partition(FAILED)
-        problem += failed + rest  # what another start says here is none of ours, while ours lives
+        problem += failed + rest  # it may be of another start, which shares the log: ours has failed only if it ended
         for line in said.splitlines():
             say(line)
         if ended:

@@ -12,14 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from paidup_local.children import die_with_parent, note, open_log
+from paidup_local.children import STOP_GRACE, die_with_parent, note, open_log
 from paidup_local.errors import StackError
 from paidup_local.forkserver import Fork, Forks
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0  # who waits for space is back soon after there is some
 HEALTHY_AFTER = 10.0
 DEATHS_BEFORE_READY = 4
-STOP_GRACE = 12.0
 LOG_LIMIT = 20_000_000
 Probe = Callable[[int], Awaitable[bool]]
 
